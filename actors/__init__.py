@@ -1,0 +1,1 @@
+"""Supervised multi-agent framework on the actor model."""

@@ -1,0 +1,1 @@
+"""The YAML manifest as pure data."""

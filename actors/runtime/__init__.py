@@ -1,0 +1,1 @@
+"""The actor engine: actors, mailboxes, refs and the system they live in."""

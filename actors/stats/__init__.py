@@ -1,0 +1,1 @@
+"""Statistics: counters and the actors that fold events into them."""

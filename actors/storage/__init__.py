@@ -1,0 +1,1 @@
+"""Queryable history and durable mailboxes."""

@@ -1,0 +1,1 @@
+"""Test kit: probes, settle, manual clock and scripted models."""

@@ -1,0 +1,1 @@
+"""Outside events that start a run: files, webhooks, schedules, mail."""
