@@ -1,0 +1,280 @@
+"""One tree of errors: everything Understudy raises for a node, a manifest, a connection, a run or a job.
+
+```
+UnderstudyError
+├── NodeError            a node cannot be found, named, started or used
+│   ├── NodeNotFoundError (KeyError)
+│   ├── NodeNameError (ValueError)
+│   ├── NodeStartError (RuntimeError)
+│   └── NodeStoppedError (RuntimeError)
+├── PromptError (ValueError)   the input cannot be turned into a prompt
+│   ├── EmptyPromptError
+│   └── PromptFileError
+├── ModelError           the model cannot be made
+│   ├── UnknownModelError (ValueError)
+│   ├── MissingKeyError
+│   └── MissingExtraError (ImportError)
+├── ConfigError          the configuration is wrong
+│   └── ManifestError (ValueError)
+├── RunError (RuntimeError)    a run could not be done or finished
+│   ├── ChainBrokenError (ValueError)
+│   ├── EmptyChainError (IndexError)
+│   ├── MemberError
+│   ├── RunCancelledError
+│   ├── RunTimeoutError (TimeoutError)
+│   ├── AlreadyRunningError
+│   └── NotRunningError
+├── TalkError            a connection cannot be made or cannot pass a message on
+│   ├── ConditionError
+│   ├── TransformError
+│   ├── HopLimitError
+│   ├── NotQueuedError
+│   └── TalkNameError (ValueError)
+├── PickError (ValueError)     a picker answered something that is no valid pick
+├── JobError             a job does not fit its node, or failed
+└── EventDecodeError (ValueError)   bytes that are no event of ours
+```
+
+Errors of the engine (a dead actor, a full mailbox, a cycle of asks) are pykka's `ActorDeadError` and its kin; they
+live with the engine. An exception that the user's own code, a tool or a model raised is never replaced by one of these:
+whoever awaits the run gets the original.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+__all__ = [
+    "AlreadyRunningError",
+    "ChainBrokenError",
+    "ConditionError",
+    "ConfigError",
+    "EmptyChainError",
+    "EmptyPromptError",
+    "EventDecodeError",
+    "HopLimitError",
+    "JobError",
+    "ManifestError",
+    "MemberError",
+    "MissingExtraError",
+    "MissingKeyError",
+    "ModelError",
+    "NodeError",
+    "NodeNameError",
+    "NodeNotFoundError",
+    "NodeStartError",
+    "NodeStoppedError",
+    "NotQueuedError",
+    "NotRunningError",
+    "PickError",
+    "PromptError",
+    "PromptFileError",
+    "RunCancelledError",
+    "RunError",
+    "RunTimeoutError",
+    "TalkError",
+    "TalkNameError",
+    "TransformError",
+    "UnderstudyError",
+    "UnknownModelError",
+    "nearest",
+]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error text that offers the known names closest to *name*; empty when there are none."""
+    names = list(known)
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(repr(item) for item in close)}?"
+    return f"; known are {', '.join(sorted(names)[:12])}" if names else ""
+
+
+class UnderstudyError(Exception):
+    """Root of the tree; never raised itself."""
+
+    def __init__(self, text: str, *, node: str | None = None, message: object = None) -> None:
+        """Take the whole text, and optionally the node it is about and the message that was in hand."""
+        super().__init__(text)
+        self.node = node
+        """Name of the node the error is about; None when it is about no single node."""
+        self.message = message
+        """The message that was in hand, so that it can be kept or sent again; None when there was none."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class NodeError(UnderstudyError):
+    """A node cannot be found, named, started or used. Not about the work it does: that is `RunError`."""
+
+
+class NodeNotFoundError(NodeError, KeyError):
+    """A name leads to no node of the pool or team. Not raised for a stopped node: that is `NodeStoppedError`."""
+
+    @classmethod
+    def of(cls, name: str, known: Iterable[str], where: str = "pool") -> "NodeNotFoundError":
+        """Say which name was looked for, where, and which names come closest."""
+        names = list(known)
+        hint = nearest(name, names) or f"; the {where} is empty"
+        return cls(f"no node {name!r} in the {where}{hint}", node=name)
+
+
+class NodeNameError(NodeError, ValueError):
+    """A name is empty or already taken where names must be unique (in a pool, among the members of a team)."""
+
+
+class NodeStartError(NodeError, RuntimeError):
+    """A node could not be entered; what had been opened is closed again and the cause is chained."""
+
+
+class NodeStoppedError(NodeError, RuntimeError):
+    """A run method was called on a node that has been stopped for good.
+
+    A node that is being restarted keeps its mailbox and does not raise this.
+    """
+
+
+class PromptError(UnderstudyError, ValueError):
+    """The input cannot be turned into a prompt; nothing was run."""
+
+
+class EmptyPromptError(PromptError):
+    """No prompt was given, or it holds nothing but blanks."""
+
+
+class PromptFileError(PromptError):
+    """A file of a prompt is missing, unreadable, too large, or neither text nor a known medium."""
+
+
+class ModelError(UnderstudyError):
+    """A model cannot be made from its name. A request that failed keeps the provider's own exception instead."""
+
+
+class UnknownModelError(ModelError, ValueError):
+    """No provider and no built-in model has this name."""
+
+
+class MissingKeyError(ModelError):
+    """The provider is known but its key is not set; the text names the environment variable."""
+
+
+class MissingExtraError(ModelError, ImportError):
+    """The provider is known but its library is not installed; the text names the extra to install."""
+
+
+class ConfigError(UnderstudyError):
+    """A setting given in code or environment cannot be used. One in a manifest is a `ManifestError`."""
+
+
+class ManifestError(ConfigError, ValueError):
+    """A manifest is missing, unreadable or wrong; says the file, the key path or line, and what was expected."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        file: str | None = None,
+        key: str | None = None,
+        line: int | None = None,
+        node: str | None = None,
+    ) -> None:
+        """Take the reason and where it is: file, key path (``agents.writer.model``) and line (from 1)."""
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        where = ", ".join(part for part in (place, key) if part)
+        super().__init__(f"{where}: {text}" if where else text, node=node)
+        self.file = file
+        """Manifest file; None for a manifest that was not read from a file."""
+        self.key = key
+        """Path of the key, with dots; None when the error is about the whole file."""
+        self.line = line
+        """Line in the file, from 1; None when unknown."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+class RunError(UnderstudyError, RuntimeError):
+    """A run could not be started or finished. A failure inside a node keeps its own exception instead."""
+
+
+class ChainBrokenError(RunError, ValueError):
+    """A step of a streamed chain failed; the cause is chained. Without streaming the step's own exception is raised."""
+
+
+class EmptyChainError(RunError, IndexError):
+    """A team or chain without members, or whose picker left none, was run."""
+
+
+class MemberError(RunError):
+    """Members of a team failed and the policy does not accept that; lists each as ``name: error``."""
+
+    def __init__(self, text: str, *, errors: Mapping[str, Exception] | None = None, node: str | None = None) -> None:
+        """Take the text and the exceptions by member name."""
+        super().__init__(text, node=node)
+        self.errors = dict(errors or {})
+        """Exceptions by member name."""
+
+    @classmethod
+    def of(cls, team: str, errors: Mapping[str, Exception]) -> "MemberError":
+        """Name the team and list its failures."""
+        listed = "; ".join(f"{name}: {error}" for name, error in errors.items())
+        return cls(f"team {team!r}: {len(errors)} member(s) failed: {listed}", errors=errors, node=team)
+
+
+class RunCancelledError(RunError):
+    """A run was cancelled by `cancel()` or the end of its node. Not raised for a deadline: that is `RunTimeoutError`."""
+
+
+class RunTimeoutError(RunError, TimeoutError):
+    """A run was not finished within its time; the work has been cancelled."""
+
+
+class AlreadyRunningError(RunError):
+    """A second background run was started while one is going on; stop it first."""
+
+
+class NotRunningError(RunError):
+    """There is no background run to wait for, or one that would never end (`wait` on an unlimited one)."""
+
+
+class TalkError(UnderstudyError):
+    """A connection cannot be made, or cannot pass a message on. The run of its source is not affected."""
+
+
+class ConditionError(TalkError):
+    """A filter, stop or exit condition of a connection raised; the message was not delivered there."""
+
+
+class TransformError(TalkError):
+    """The transform of a connection raised or returned nothing usable; the message was not delivered there."""
+
+
+class HopLimitError(TalkError):
+    """A message was forwarded more often than allowed, which ends a cycle of connections."""
+
+
+class NotQueuedError(TalkError):
+    """`trigger()` was called on a connection that does not queue its messages."""
+
+
+class TalkNameError(TalkError, ValueError):
+    """A connection was given a name that another one of the pool has."""
+
+
+class PickError(UnderstudyError, ValueError):
+    """A picker answered an unknown member, too few or too many, or there was nothing to pick from."""
+
+
+class JobError(UnderstudyError):
+    """A job does not fit the node it was given to, or its run failed (the cause is chained)."""
+
+
+class EventDecodeError(UnderstudyError, ValueError):
+    """Bytes are no event: malformed, of an unknown kind, or with fields of the wrong type."""
+
+
+def _restore(kind: type[UnderstudyError], args: tuple[object, ...], state: dict[str, object]) -> UnderstudyError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

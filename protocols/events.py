@@ -1,0 +1,274 @@
+"""Facts about what happened: every event is one frozen struct of one tagged union.
+
+Events carry small numbers and names, no payload (`MessageSent.content` and `MessageReceived.content` are filled only
+when a subscriber asked for payloads). Events of one system are ordered by `seq`; a gap in it shows that some were
+dropped. `time` is wall-clock seconds since the epoch (float, UTC) and is for reading, not for ordering.
+
+In JSON the field ``kind`` says which event it is, in snake case: ``{"kind": "message_sent", ...}``. Fields unknown to
+the reader are ignored, so a newer writer can add some.
+"""
+
+from decimal import Decimal
+from typing import get_args
+
+import msgspec
+
+from protocols.cost import ZERO_COST
+from protocols.engine_events import (
+    ActorCrashed,
+    ActorRestarted,
+    ActorStarted,
+    ActorStopped,
+    ChildGaveUp,
+    ChildRestarted,
+    DeadLetter,
+    EventsDropped,
+    HandlerAbandoned,
+    LateReply,
+    LoopBlocked,
+    MailboxOverflow,
+)
+from protocols.errors import EventDecodeError, nearest
+from protocols.stamp import StampedEvent, kind_of
+
+__all__ = [
+    "KINDS",
+    "ActorCrashed",
+    "ActorRestarted",
+    "ActorStarted",
+    "ActorStopped",
+    "ChildGaveUp",
+    "ChildRestarted",
+    "DeadLetter",
+    "Event",
+    "EventsDropped",
+    "HandlerAbandoned",
+    "HopLimitReached",
+    "LateReply",
+    "LoopBlocked",
+    "MailboxOverflow",
+    "MessageReceived",
+    "MessageSent",
+    "RunCancelled",
+    "RunCompleted",
+    "RunFailed",
+    "RunStarted",
+    "StampedEvent",
+    "TalkFailed",
+    "TalkProcessed",
+    "ToolCalled",
+    "decode",
+    "encode",
+]
+
+
+class RunStarted(StampedEvent, frozen=True, kw_only=True):
+    """A node began a run."""
+
+    parent_run_id: str = ""
+    """Run this one is a part of; empty for a run that a user started."""
+    conversation_id: str = ""
+    """Flow of messages the run belongs to."""
+
+
+class RunCompleted(StampedEvent, frozen=True, kw_only=True):
+    """A run ended with a result."""
+
+    duration: float = 0.0
+    """Seconds from start to result."""
+    message_id: str = ""
+    """The result."""
+
+
+class RunFailed(StampedEvent, frozen=True, kw_only=True):
+    """A run ended with an exception, which its caller got."""
+
+    error_type: str = ""
+    """Class of the exception."""
+    error: str = ""
+    """Text of the exception."""
+    duration: float = 0.0
+    """Seconds from start to failure."""
+    step: str = ""
+    """Member of a team or chain that failed; empty when the node itself did."""
+
+
+class RunCancelled(StampedEvent, frozen=True, kw_only=True):
+    """A run ended because its caller gave up: cancelled, timed out or stopped."""
+
+    reason: str = ""
+    """Why, in words."""
+    duration: float = 0.0
+    """Seconds from start to end."""
+
+
+class MessageReceived(StampedEvent, frozen=True, kw_only=True):
+    """A node took a message, before it worked on it."""
+
+    message_id: str = ""
+    """The message."""
+    conversation_id: str = ""
+    """Flow it belongs to."""
+    source: str = ""
+    """Node that sent it; empty for a user's prompt."""
+    byte_count: int = 0
+    """Length of the content in bytes of UTF-8."""
+    content: str | None = None
+    """The content as text, only when asked for."""
+
+
+class MessageSent(StampedEvent, frozen=True, kw_only=True):
+    """A node answered; carries all that is counted."""
+
+    message_id: str = ""
+    """The message."""
+    conversation_id: str = ""
+    """Flow it belongs to."""
+    input_tokens: int = 0
+    """Tokens read."""
+    output_tokens: int = 0
+    """Tokens written."""
+    cost: Decimal = ZERO_COST
+    """Money in US dollars, exact."""
+    cost_known: bool = True
+    """False when no price list knows the model."""
+    tool_calls: int = 0
+    """Calls of tools made for the answer."""
+    byte_count: int = 0
+    """Length of the content in bytes of UTF-8."""
+    response_time: float = 0.0
+    """Seconds the answer took."""
+    model: str = ""
+    """Model that wrote it."""
+    composed: bool = False
+    """True for the answer of a team or chain, whose members have already been counted."""
+    content: str | None = None
+    """The content as text, only when asked for."""
+
+
+class ToolCalled(StampedEvent, frozen=True, kw_only=True):
+    """A tool was called and returned or failed."""
+
+    tool_name: str = ""
+    """Name of the tool."""
+    tool_call_id: str = ""
+    """Identifier of the call."""
+    duration: float = 0.0
+    """Seconds it took."""
+    error: str | None = None
+    """Text of the failure; None when it returned."""
+
+
+class TalkProcessed(StampedEvent, frozen=True, kw_only=True):
+    """A connection handled one message: passed it on, queued it, or filtered it away (no targets)."""
+
+    talk: str = ""
+    """Name of the connection."""
+    source: str = ""
+    """Node the message came from."""
+    targets: tuple[str, ...] = ()
+    """Nodes it went to."""
+    message_id: str = ""
+    """The message."""
+    conversation_id: str = ""
+    """Flow it belongs to."""
+    connection_type: str = "run"
+    """run, context or forward."""
+    queued: bool = False
+    """Whether it waits for a trigger."""
+
+
+class TalkFailed(StampedEvent, frozen=True, kw_only=True):
+    """A connection could not handle a message, or its target failed on it; the source is not affected."""
+
+    talk: str = ""
+    """Name of the connection."""
+    source: str = ""
+    """Node the message came from."""
+    target: str = ""
+    """Node it was meant for; empty when the failure came before the targets."""
+    message_id: str = ""
+    """The message."""
+    step: str = ""
+    """Part that failed: filter, stop, exit, transform, queue or deliver."""
+    error_type: str = ""
+    """Class of the exception."""
+    error: str = ""
+    """Text of the exception."""
+
+
+class HopLimitReached(StampedEvent, frozen=True, kw_only=True):
+    """A message was not forwarded again because it had been forwarded too often."""
+
+    talk: str = ""
+    """Connection that stopped it."""
+    message_id: str = ""
+    """The message."""
+    limit: int = 0
+    """Hops allowed."""
+    route: tuple[str, ...] = ()
+    """Nodes it had passed, oldest first."""
+
+
+Event = (
+    RunStarted
+    | RunCompleted
+    | RunFailed
+    | RunCancelled
+    | MessageReceived
+    | MessageSent
+    | ToolCalled
+    | TalkProcessed
+    | TalkFailed
+    | HopLimitReached
+    | ActorStarted
+    | ActorStopped
+    | ActorCrashed
+    | ActorRestarted
+    | ChildRestarted
+    | ChildGaveUp
+    | DeadLetter
+    | MailboxOverflow
+    | LateReply
+    | HandlerAbandoned
+    | LoopBlocked
+    | EventsDropped
+)
+"""Any event."""
+
+KINDS: dict[str, type[StampedEvent]] = {kind_of(event.__name__): event for event in get_args(Event)}
+"""Event classes by their ``kind`` in JSON."""
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as JSON."""
+    return _ENCODER.encode(event)
+
+
+def decode(data: bytes | str) -> Event:
+    """Return the event of one JSON document.
+
+    Raises:
+        EventDecodeError: when the document is malformed, of an unknown kind, or has fields of the wrong type.
+    """
+    try:
+        return _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        raise EventDecodeError(_decode_failure(data, error)) from error
+
+
+def _decode_failure(data: bytes | str, error: msgspec.DecodeError) -> str:
+    try:
+        kind = msgspec.json.decode(data, type=_Kind).kind
+    except msgspec.DecodeError:
+        return f"not an event: {error}"
+    if kind not in KINDS:
+        return f"unknown event kind {kind!r}{nearest(kind, KINDS)}"
+    return f"event {kind!r} cannot be read: {error}"

@@ -1,0 +1,190 @@
+"""The one message value that flows between nodes."""
+
+from collections.abc import Container, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from protocols.cost import TokenCost, TokenUsage
+from protocols.ids import new_id
+from protocols.message_style import MessageStyle, render
+from protocols.tool_call import ToolCallInfo
+
+__all__ = ["ChatMessage", "Role"]
+
+T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
+
+Role = Literal["user", "assistant", "system"]
+"""Perspective of a message: asked, answered, or set by the system."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
+    """One immutable message; nodes take it as input and give it as output.
+
+    Two messages are equal when all their fields are; the hash is that of the id, so messages with any content
+    can be put into sets.
+
+    Example:
+        >>> message = ChatMessage("hello", "assistant", name="greeter")
+        >>> message.format()
+        'greeter: hello'
+    """
+
+    content: T_co
+    """The payload: text, a structured object, or (parallel team) a list with one item per member."""
+    role: Role
+    """Perspective: asked (user), answered (assistant) or set by the system."""
+    name: str | None = None
+    """Node that sent the message."""
+    conversation_id: str | None = None
+    """Flow of messages this one belongs to."""
+    message_id: str = msgspec.field(default_factory=new_id)
+    """Identifier of this message alone."""
+    timestamp: datetime = msgspec.field(default_factory=_now)
+    """When the message was made (UTC)."""
+    metadata: Mapping[str, Any] = {}
+    """Free JSON-like data; never change it in place."""
+    cost_info: TokenCost | None = None
+    """Tokens and money for exactly this message; None for messages of users and of teams."""
+    response_time: float | None = None
+    """Seconds the answer took; None for messages of users."""
+    forwarded_from: tuple[str, ...] = ()
+    """Names of the nodes that led here, oldest first."""
+    associated_messages: tuple["ChatMessage[Any]", ...] = ()
+    """Messages made on the way to this one (chain: one per node, in order; team: one per member, in member order)."""
+    tool_calls: tuple[ToolCallInfo, ...] = ()
+    """Calls of tools made for this message."""
+    messages: tuple[Any, ...] = ()
+    """Messages of the model behind this one, in the model library's own type."""
+    model_name: str | None = None
+    """Model that wrote the message."""
+    provider_name: str | None = None
+    """Provider that served the model."""
+    provider_details: Mapping[str, Any] | None = None
+    """What else the provider said."""
+    provider_response_id: str | None = None
+    """The provider's own identifier of the response."""
+    finish_reason: str | None = None
+    """Why the model stopped: stop, length, content_filter, tool_call or error."""
+
+    @staticmethod
+    def user_prompt(message: U, conversation_id: str | None = None) -> "ChatMessage[U]":
+        """Make a user's message; a fresh conversation when none is named."""
+        return ChatMessage(message, "user", conversation_id=conversation_id or new_id())
+
+    @property
+    def data(self) -> T_co:
+        """Same as `content`."""
+        return self.content
+
+    @property
+    def usage(self) -> TokenUsage:
+        """Tokens this message used; zeros without cost data."""
+        return self.cost_info.token_usage if self.cost_info is not None else TokenUsage()
+
+    @property
+    def model(self) -> str | None:
+        """Same as `model_name`."""
+        return self.model_name
+
+    @property
+    def provider_extra(self) -> Mapping[str, Any]:
+        """Same as `provider_details`; empty when there are none."""
+        return self.provider_details or {}
+
+    @property
+    def text(self) -> str:
+        """The content as text for the next reader.
+
+        Text stays as it is. A list is rendered item by item: as blocks ``[name]: content`` separated by empty
+        lines when the message knows who said what, else one item per line.
+        """
+        content: object = self.content
+        if isinstance(content, str):
+            return content
+        if isinstance(content, list | tuple):
+            return self._list_text(cast("Sequence[object]", content))
+        return _as_text(content)
+
+    @property
+    def byte_count(self) -> int:
+        """Length of the content's text form in bytes of UTF-8."""
+        content: object = self.content
+        text = content if isinstance(content, str) else str(content)
+        return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+    def forwarded(self, previous: "ChatMessage[Any]") -> "ChatMessage[T_co]":
+        """Return a copy whose chain is that of *previous* plus its sender."""
+        chain = (*previous.forwarded_from, previous.name or "unknown")
+        return msgspec.structs.replace(self, forwarded_from=chain)
+
+    def to_request(self) -> "ChatMessage[T_co]":
+        """Return a copy that asks: role user, without cost. A user's message is returned as it is."""
+        if self.role == "user":
+            return self
+        return msgspec.structs.replace(self, role="user", cost_info=None)
+
+    def get_tool_calls(self, tools: Container[str] | None = None, agent_name: str | None = None) -> list[ToolCallInfo]:
+        """Return the calls of tools, optionally only of the named *tools* or of one agent."""
+        return [
+            call
+            for call in self.tool_calls
+            if (tools is None or call.tool_name in tools) and (agent_name is None or call.agent_name == agent_name)
+        ]
+
+    def format(
+        self,
+        style: MessageStyle = "simple",
+        *,
+        template: str | None = None,
+        variables: Mapping[str, object] | None = None,
+        show_metadata: bool = False,
+        show_costs: bool = False,
+    ) -> str:
+        """Render the message as text.
+
+        Args:
+            style: simple (``name: text``), detailed (one fact per line), markdown, or custom (see *template*).
+            template: for custom: a text with ``{field}`` or ``$field``, where the fields are those listed by
+                `protocols.message_style.FIELDS` plus *variables*. Attributes and indexes of fields are refused.
+            variables: further fields for the template.
+            show_metadata: whether detailed and markdown list the metadata.
+            show_costs: whether detailed and markdown show tokens, money and response time.
+
+        Raises:
+            ValueError: for an unknown style, for custom without a template and for a template that names an
+                unknown field or is malformed.
+        """
+        return render(
+            self, style, template=template, variables=variables, show_metadata=show_metadata, show_costs=show_costs
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.message_id)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _list_text(self, items: Sequence[object]) -> str:
+        names = self._speakers(len(items))
+        if names is None:
+            return "\n".join(_as_text(item) for item in items)
+        return "\n\n".join(f"[{name}]: {_as_text(item)}" for name, item in zip(names, items, strict=True))
+
+    def _speakers(self, number: int) -> Sequence[str] | None:
+        names: Sequence[str] = [message.name or "unknown" for message in self.associated_messages]
+        if len(names) != number:
+            names = cast("Sequence[str]", self.metadata.get("agent_names") or ())
+        return names if number and len(names) == number else None
+
+
+def _as_text(item: object) -> str:
+    if isinstance(item, ChatMessage):
+        return cast("ChatMessage[object]", item).text
+    return str(item)

@@ -1,0 +1,42 @@
+"""One call of a tool, as it is kept in a message."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from protocols.ids import new_id
+
+__all__ = ["ToolCallInfo"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ToolCallInfo(msgspec.Struct, frozen=True):
+    """One finished call of a tool: who called what with which arguments, and what came back."""
+
+    tool_name: str
+    """Name the model called the tool by."""
+    args: Mapping[str, object] = {}
+    """Arguments by name."""
+    result: object = None
+    """What the tool returned; None when it failed, see `error`."""
+    agent_name: str = ""
+    """Agent that made the call."""
+    tool_call_id: str = msgspec.field(default_factory=new_id)
+    """Identifier the model gave to the call."""
+    timestamp: datetime = msgspec.field(default_factory=_now)
+    """When the call was made (UTC)."""
+    timing: float | None = None
+    """How long the tool ran, in seconds; None when it was not measured."""
+    message_id: str | None = None
+    """Message the call belongs to."""
+    error: str | None = None
+    """Text of the failure; None when the call succeeded."""
+
+    @property
+    def success(self) -> bool:
+        """Whether the tool returned."""
+        return self.error is None
