@@ -1,0 +1,61 @@
+"""Turning a message into what every database can hold; the memory store does the same, so that all stores agree."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+
+from protocols.limits import is_storable
+from protocols.stores import StoreRejectedError
+
+MAX_DEPTH = 64
+"""Levels of nesting that metadata may have."""
+
+
+def storable(text: str) -> str:
+    """Return the text with NUL characters and lone surrogates replaced by U+FFFD."""
+    if is_storable(text):
+        return text
+    return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def metadata_json(message_id: str, metadata: dict[str, Any]) -> str:
+    """Return the metadata as JSON in ASCII, where NUL and surrogates are escapes and so survive every database.
+
+    Raises:
+        StoreRejectedError: It refers to itself, or is nested too deeply.
+    """
+    if not metadata:
+        return "{}"
+    try:
+        return json.dumps(_plain(metadata, MAX_DEPTH), ensure_ascii=True, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        msg = f"message {message_id!r}: metadata cannot be kept as JSON: {error}"
+        raise StoreRejectedError(msg) from error
+
+
+def metadata_from(text: str) -> dict[str, Any]:
+    """Return the metadata that `metadata_json` wrote."""
+    return {} if text == "{}" else json.loads(text)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if depth == 0:
+        msg = f"nested deeper than {MAX_DEPTH} levels"
+        raise ValueError(msg)
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case dict():
+            return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item, depth - 1) for item in value]
+        case msgspec.Struct():
+            return _plain(msgspec.to_builtins(value), depth - 1)
+        case _:
+            return str(value)

@@ -1,0 +1,167 @@
+"""Values of history: the stored message, and what one asks about it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from protocols.limits import (
+    MAX_TEXT_FILTER,
+    check_choice,
+    check_count,
+    check_key,
+    check_limit,
+    check_number,
+    check_optional_key,
+    check_span,
+    check_time,
+)
+
+Role = Literal["user", "assistant", "system"]
+"""Whose words a message holds."""
+
+HistoryGroup = Literal["agent", "role", "model", "conversation", "day"]
+"""What `HistoryStore.stats` can group by; a day is a UTC date."""
+
+ROLES: tuple[str, ...] = get_args(Role)
+GROUPS: tuple[str, ...] = get_args(HistoryGroup)
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as history keeps it. A store never changes it, and keeps the first one of each id.
+
+    Example:
+        >>> StoredMessage(id="m1", conversation_id="c1", node="writer", role="user", content="hi", created=0.0).tokens
+        0
+
+    Raises:
+        ValueError: A field that no store could keep; the text names the field and the value.
+    """
+
+    id: str
+    """Unique over all conversations; appending the same id again changes nothing."""
+    conversation_id: str
+    run_id: str | None = None
+    node: str
+    """Name of the agent or team that received (role user) or wrote (role assistant) the message."""
+    role: Role
+    content: str
+    """The text. NUL characters and lone surrogates are kept as U+FFFD, which is all a database can hold."""
+    model: str | None = None
+    tokens: int = 0
+    """All tokens of this message; 0 for a message that no model wrote."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    """US dollars; None when the price is not known."""
+    created: float
+    """Seconds since 1970-01-01 UTC."""
+    payload: bytes | None = None
+    """The provider-level messages of the run as JSON, opaque to the store; one message of each run carries it."""
+    metadata: dict[str, Any] = {}
+    """Free data. What JSON cannot hold is kept as its ``str()``."""
+    seq: int = 0
+    """Position in the store, given by the store in the order of appending; 0 for a message not read from a store."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no store could keep."""
+        check_key("id", self.id)
+        check_key("conversation_id", self.conversation_id)
+        check_key("node", self.node)
+        check_optional_key("run_id", self.run_id)
+        check_optional_key("model", self.model)
+        check_choice("role", self.role, ROLES)
+        check_time("created", self.created)
+        if self.cost is not None:
+            check_number("cost", self.cost)
+        for field in ("tokens", "input_tokens", "output_tokens"):
+            check_count(field, getattr(self, field))
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which messages are meant. Conditions are combined with *and*; one that is None does not restrict.
+
+    Raises:
+        ValueError: A condition that can hold nothing sensible; the text names it and its value.
+    """
+
+    agent: str | None = None
+    role: Role | None = None
+    since: float | None = None
+    """Created at or after this time (seconds since 1970 UTC)."""
+    until: float | None = None
+    """Created before this time."""
+    text: str | None = None
+    """Part of the content, in any case. No character is special."""
+    conversation: str | None = None
+    limit: int = 100
+    after: int | None = None
+    """Go on after the message with this `StoredMessage.seq`, in the order of this query."""
+    newest_first: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse conditions that cannot be meant."""
+        check_optional_key("agent", self.agent)
+        check_optional_key("conversation", self.conversation)
+        if self.role is not None:
+            check_choice("role", self.role, ROLES)
+        check_span(self.since, self.until)
+        if self.text is not None and not 0 < len(self.text) <= MAX_TEXT_FILTER:
+            msg = f"text must have 1 to {MAX_TEXT_FILTER} characters, not {len(self.text)}"
+            raise ValueError(msg)
+        check_limit(self.limit)
+        if self.after is not None:
+            check_count("after", self.after)
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a store may keep; None is no limit. The oldest messages go first.
+
+    Raises:
+        ValueError: A negative or non-finite limit.
+    """
+
+    max_age: float | None = None
+    """Seconds since a message was created."""
+    max_messages: int | None = None
+    """Messages in the whole store."""
+    max_per_conversation: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits below zero."""
+        if self.max_age is not None:
+            check_number("max_age", self.max_age)
+        for field in ("max_messages", "max_per_conversation"):
+            if (value := getattr(self, field)) is not None:
+                check_count(field, value)
+
+
+class HistoryStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over the messages of one group."""
+
+    key: str = ""
+    """The agent, role, model, conversation id or date (``2026-01-31``); empty when nothing is grouped."""
+    messages: int = 0
+    tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    """US dollars of the messages whose price is known."""
+    cost_known: bool = True
+    """False when a message that used tokens has no price, so that the true cost is higher."""
+    first: float | None = None
+    """When the oldest message was created; None without messages."""
+    last: float | None = None
+
+
+class ConversationSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One conversation in a list of them."""
+
+    conversation_id: str
+    messages: int
+    tokens: int
+    first: float
+    last: float
+    seq: int
+    """Position of its last message; conversations are listed by it, latest first."""

@@ -1,0 +1,71 @@
+"""What ``session=`` means: whether a node keeps a history, and what it remembers when it starts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocols.limits import check_count, check_limit, check_optional_key, check_span
+
+
+class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a node remembers when it starts, and whether it keeps a history at all (the argument ``session=``).
+
+    Example:
+        >>> SessionQuery.parse("support-17").conversation
+        'support-17'
+    """
+
+    is_enabled: bool = True
+    """False: the node keeps no history, neither in memory nor in the store."""
+    is_restored: bool = False
+    """Read the stored conversation at the start."""
+    conversation: str | None = None
+    """Conversation to go on with; None with `is_restored` is the node's latest one."""
+    since: float | None = None
+    until: float | None = None
+    limit: int = 200
+    """Messages to restore at most, the latest ones."""
+    max_tokens: int | None = None
+    """Tokens that the restored messages may have together; only whole runs are restored."""
+
+    def __post_init__(self) -> None:
+        """Refuse conditions that cannot be meant."""
+        check_optional_key("conversation", self.conversation)
+        check_span(self.since, self.until)
+        check_limit(self.limit)
+        if self.max_tokens is not None:
+            check_count("max_tokens", self.max_tokens)
+
+    @classmethod
+    def parse(cls, session: Session) -> SessionQuery:
+        """Return the query that a ``session=`` argument means.
+
+        ===============  ==================================================================
+        None             history is on and starts with a new conversation
+        True             goes on with the node's latest stored conversation
+        False            no history
+        int              as True, with at most that many tokens
+        str              goes on with the conversation of that name, new when unknown
+        SessionQuery     itself
+        ===============  ==================================================================
+
+        Raises:
+            ValueError: An empty name or a negative number.
+            TypeError: Any other type.
+        """
+        match session:
+            case SessionQuery():
+                return session
+            case None | bool():
+                return cls(is_enabled=session is not False, is_restored=bool(session))
+            case int():
+                return cls(is_restored=True, max_tokens=session)
+            case str():
+                return cls(is_restored=True, conversation=session)
+            case _:
+                msg = f"session must be None, a bool, tokens, a conversation name or a SessionQuery, not {session!r}"
+                raise TypeError(msg)
+
+
+Session = None | bool | int | str | SessionQuery
+"""What ``session=`` takes; `SessionQuery.parse` says what each means."""
