@@ -4,8 +4,6 @@ from decimal import Decimal
 
 import msgspec
 
-__all__ = ["TokenCost", "TokenUsage"]
-
 
 class TokenUsage(msgspec.Struct, frozen=True):
     """Tokens one message used.

@@ -2,21 +2,6 @@
 
 from protocols.stamp import StampedEvent
 
-__all__ = [
-    "ActorCrashed",
-    "ActorRestarted",
-    "ActorStarted",
-    "ActorStopped",
-    "ChildGaveUp",
-    "ChildRestarted",
-    "DeadLetter",
-    "EventsDropped",
-    "HandlerAbandoned",
-    "LateReply",
-    "LoopBlocked",
-    "MailboxOverflow",
-]
-
 
 class ActorStarted(StampedEvent, frozen=True, kw_only=True):
     """An actor came to life."""

@@ -43,42 +43,6 @@ whoever awaits the run gets the original.
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-__all__ = [
-    "AlreadyRunningError",
-    "ChainBrokenError",
-    "ConditionError",
-    "ConfigError",
-    "EmptyChainError",
-    "EmptyPromptError",
-    "EventDecodeError",
-    "HopLimitError",
-    "JobError",
-    "ManifestError",
-    "MemberError",
-    "MissingExtraError",
-    "MissingKeyError",
-    "ModelError",
-    "NodeError",
-    "NodeNameError",
-    "NodeNotFoundError",
-    "NodeStartError",
-    "NodeStoppedError",
-    "NotQueuedError",
-    "NotRunningError",
-    "PickError",
-    "PromptError",
-    "PromptFileError",
-    "RunCancelledError",
-    "RunError",
-    "RunTimeoutError",
-    "TalkError",
-    "TalkNameError",
-    "TransformError",
-    "UnderstudyError",
-    "UnknownModelError",
-    "nearest",
-]
-
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error text that offers the known names closest to *name*; empty when there are none."""
@@ -222,7 +186,7 @@ class MemberError(RunError):
 
 
 class RunCancelledError(RunError):
-    """A run was cancelled by `cancel()` or the end of its node. Not raised for a deadline: that is `RunTimeoutError`."""
+    """A run was cancelled, or its node ended. Not raised for a deadline: that is `RunTimeoutError`."""
 
 
 class RunTimeoutError(RunError, TimeoutError):

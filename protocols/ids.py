@@ -3,8 +3,6 @@
 from secrets import token_hex
 from typing import NewType
 
-__all__ = ["ActorId", "ConversationId", "MessageId", "RunId", "ToolCallId", "new_id"]
-
 ActorId = NewType("ActorId", str)
 """One actor of one system; stays the same over its restarts."""
 

@@ -11,8 +11,6 @@ from typing import Any, Literal, Protocol
 
 from protocols.cost import TokenCost
 
-__all__ = ["FIELDS", "MessageStyle", "Renderable", "render"]
-
 MessageStyle = Literal["simple", "detailed", "markdown", "custom"]
 """The styles `ChatMessage.format` knows."""
 

@@ -11,8 +11,6 @@ from protocols.ids import new_id
 from protocols.message_style import MessageStyle, render
 from protocols.tool_call import ToolCallInfo
 
-__all__ = ["ChatMessage", "Role"]
-
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 

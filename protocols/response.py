@@ -8,8 +8,6 @@ import msgspec
 
 from protocols.messages import ChatMessage
 
-__all__ = ["AgentResponse", "TeamResponse"]
-
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-__all__ = ["StampedEvent", "kind_of"]
-
 
 def kind_of(class_name: str) -> str:
     """Return the ``kind`` in JSON of an event class: its name in snake case."""

@@ -7,8 +7,6 @@ import msgspec
 
 from protocols.ids import new_id
 
-__all__ = ["ToolCallInfo"]
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
