@@ -1,0 +1,116 @@
+"""How long a supervisor waits before it starts a child again.
+
+Exponential with a cap, as in Akka and Pekko, except that the cap holds after the jitter: no delay exceeds `max`.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Self
+
+from actors.supervision.option import OptionCheck, SupervisionOptionError
+
+_MOST_STEPS: Final = 10**300
+"""More steps than this are the same; a larger whole number is no float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Growing delay between restarts of one child; the default is 0.2 s doubling to 30 s, spread by up to 20 %.
+
+    Example:
+        >>> backoff = Backoff(min=1.0, max=5.0, jitter=0.0)
+        >>> [backoff.delay(restarts) for restarts in range(4)]
+        [1.0, 2.0, 4.0, 5.0]
+    """
+
+    min: float = 0.2
+    """Delay before the first restart in seconds, without jitter."""
+    max: float = 30.0
+    """No delay is longer than this, jitter included; seconds."""
+    factor: float = 2.0
+    """By how much the delay grows with each restart; at least 1."""
+    jitter: float = 0.2
+    """A delay is lengthened by a random share of up to this, so that many children do not come back at once."""
+    reset_after: float | None = None
+    """Seconds a child has to run for the count to begin again; `None` is the middle between `min` and `max`."""
+    max_consecutive: int | None = None
+    """Restarts in a row that are borne at most; `None` leaves that to the restart intensity.
+
+    With growing delays few restarts fall into one period, so only this stops a child that can never start.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse values that are no delay, naming the field."""
+        check = OptionCheck(partial(SupervisionOptionError, "backoff"))
+        check.number("min", self.min)
+        check.number("max", self.max)
+        check.number("factor", self.factor, least=1.0)
+        check.number("jitter", self.jitter)
+        if self.max < self.min:
+            check.refuse("max", f"max={self.max!r} must not be less than min={self.min!r}")
+        if self.min == 0.0 < self.max:
+            check.refuse("min", f"min={self.min!r} never grows to max={self.max!r}; use Backoff.none() for no delay")
+        if self.reset_after is not None:
+            check.number("reset_after", self.reset_after)
+        if self.max_consecutive is not None:
+            check.count("max_consecutive", self.max_consecutive)
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return a backoff that restarts at once, every time."""
+        return cls(min=0.0, max=0.0, jitter=0.0)
+
+    @property
+    def quiet_period(self) -> float:
+        """Seconds a child has to run for the count of restarts to begin again."""
+        return self.min / 2 + self.max / 2 if self.reset_after is None else self.reset_after
+
+    def delay(self, restarts: int, draw: float = 0.0) -> float:
+        """Return the seconds to wait, `min * factor ** restarts` lengthened by `jitter * draw`, at most `max`.
+
+        Args:
+            restarts: Restarts since the count began; 0 for the first.
+            draw: Random number from 0 (included) to 1, for example `random.random()`.
+
+        Raises:
+            ValueError: `restarts` is negative or `draw` outside 0 to 1.
+        """
+        if restarts < 0 or not 0.0 <= draw <= 1.0:
+            message = f"backoff: restarts={restarts!r} and draw={draw!r} must be >= 0, and draw at most 1"
+            raise ValueError(message)
+        try:
+            grown = self.min * self.factor ** min(restarts, _MOST_STEPS)
+        except OverflowError:
+            grown = self.max
+        return float(min(self.max, grown * (1.0 + self.jitter * draw)))
+
+
+class RestartStreak:
+    """Counts the restarts of one child in a row. Fed with the times of a monotonic clock, in seconds."""
+
+    __slots__ = ("_backoff", "_running_since", "restarts")
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._running_since: float | None = None
+        self.restarts: int = 0
+        """Restarts since the child last ran for the quiet period."""
+
+    def started(self, now: float) -> None:
+        """Note that an incarnation runs since `now`."""
+        self._running_since = now
+
+    def failed(self, now: float, draw: float = 0.0) -> float | None:
+        """Note a crash or a failed start; return the delay of the next restart, or `None` when there have been enough.
+
+        A failed start leads to a longer delay as a crash does: nothing ran, so nothing was quiet.
+        """
+        since, self._running_since = self._running_since, None
+        if since is not None and now - since >= self._backoff.quiet_period:
+            self.restarts = 0
+        limit = self._backoff.max_consecutive
+        if limit is not None and self.restarts >= limit:
+            return None
+        delay = self._backoff.delay(self.restarts, draw)
+        self.restarts += 1
+        return delay

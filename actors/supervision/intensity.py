@@ -1,0 +1,75 @@
+"""How many restarts a supervisor bears before it gives up.
+
+The rule: give up when more than `limit` restarts fall into any window of `period` seconds, both ends included.
+A child that crashes every c seconds therefore ends its supervisor exactly if c * limit <= period.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from math import isnan
+from typing import Final
+
+from actors.supervision.option import OptionCheck, SupervisionOptionError
+
+_RESOLUTION: Final = 1e-9
+"""Windows are compared to the nanosecond, the step of a monotonic clock: sums of floats hit no boundary exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartIntensity:
+    """Limit of restarts per time; the default is 3 in 5 seconds.
+
+    Example:
+        >>> RestartIntensity(limit=1, period=60.0).limit
+        1
+    """
+
+    limit: int = 3
+    """Restarts that are borne within one period; 0 gives up at the first."""
+    period: float = 5.0
+    """Length of the window in seconds."""
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that is not a whole number >= 0 and a period that is not positive and finite."""
+        check = OptionCheck(partial(SupervisionOptionError, "restart intensity"))
+        check.count("limit", self.limit)
+        check.number("period", self.period, above=0.0)
+
+
+class RestartWindow:
+    """Counts restart attempts in an exact sliding window. Keeps at most `limit + 1` times."""
+
+    __slots__ = ("_intensity", "_times")
+
+    def __init__(self, intensity: RestartIntensity) -> None:
+        self._intensity = intensity
+        self._times: deque[float] = deque()
+
+    def record(self, now: float) -> bool:
+        """Count one attempt at `now` (seconds of a monotonic clock) and return whether that is one too many.
+
+        Every attempt counts, also one whose start fails; a group restart is one attempt. A time before the last one
+        counts as the last one.
+
+        Raises:
+            ValueError: `now` is not a number.
+        """
+        if isnan(now):
+            message = "restart window: now=nan is no time"
+            raise ValueError(message)
+        now = max(now, self._times[-1]) if self._times else now
+        self._forget(now)
+        self._times.append(now)
+        if len(self._times) > self._intensity.limit + 1:
+            self._times.popleft()
+        return len(self._times) > self._intensity.limit
+
+    def count(self, now: float) -> int:
+        """Return how many attempts the window that ends at `now` holds, at most `limit + 1`."""
+        self._forget(now)
+        return len(self._times)
+
+    def _forget(self, now: float) -> None:
+        while self._times and now - self._times[0] > self._intensity.period + _RESOLUTION:
+            self._times.popleft()
