@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Literal, Self, cast, get_args
 
 from actors.supervision.backoff import Backoff
-from actors.supervision.option import OptionCheck, SupervisionOptionError, nearest, shown
+from actors.supervision.option import OptionCheck, SupervisionOptionError, shown, unknown
 from actors.supervision.strategies import AutoShutdown, Restart, Strategy
 
 Shutdown = float | Literal["kill", "infinity"]
@@ -31,9 +31,9 @@ class ChildSpecError(SupervisionOptionError):
         self.child = child
         """Name of the child; what stands in its place when it has no name."""
 
-    def __str__(self) -> str:
-        """Return which child and what."""
-        return f"child {self.child!r}: {self.problem}"
+    @staticmethod
+    def _call(subject: str) -> str:
+        return f"child {subject!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,7 @@ class ChildSpec:
         known = [known.name for known in fields(cls)]
         for key in cast("Mapping[object, Any]", mapping):
             if key not in known:
-                listed = ", ".join(known)
-                check.refuse(
-                    key if isinstance(key, str) else shown(key),
-                    f"unknown field {shown(key)}{nearest(key, known)}; known are {listed}",
-                )
+                check.refuse(key if isinstance(key, str) else shown(key), unknown("field", key, known))
         if "actor_class" not in mapping:
             check.refuse(
                 "actor_class", "actor_class is missing; give the actor class or a callable that makes the actor"
@@ -138,11 +134,10 @@ def check_specs(
     check = OptionCheck(partial(SupervisionOptionError, "supervisor"))
     check.choice("strategy", strategy, get_args(Strategy))
     check.choice("auto_shutdown", auto_shutdown, get_args(AutoShutdown))
-    given: object = specs
-    if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+    if not _is_list(specs):
         check.refuse("children", f"children={shown(specs)} must be a list of ChildSpec")
     checked: dict[str, ChildSpec] = {}
-    for position, spec in enumerate(cast("Iterable[ChildSpec | Mapping[str, Any]]", given)):
+    for position, spec in enumerate(specs):
         child = check_spec(spec, auto_shutdown=auto_shutdown, position=position)
         if child.name in checked:
             problem = f"duplicate name; child {position} of the list needs another one (name=...)"
@@ -164,16 +159,24 @@ def check_spec(
     Raises:
         ChildSpecError: It is no spec, or a significant child of a supervisor that never shuts down by itself.
     """
-    given: object = ChildSpec.from_mapping(spec) if isinstance(spec, Mapping) else spec
-    if not isinstance(given, ChildSpec):
-        problem = f"{shown(given)} is not a ChildSpec; wrap it as ChildSpec(...)"
-        raise ChildSpecError(str(position), "children", problem)
+    given = ChildSpec.from_mapping(spec) if isinstance(spec, Mapping) else _checked_spec(spec, position)
     if given.significant and auto_shutdown == "never":
         problem = (
             "significant=True has no effect with auto_shutdown='never'; use 'any_significant' or 'all_significant'"
         )
         raise ChildSpecError(given.name, "significant", problem)
     return given
+
+
+def _is_list(specs: object) -> bool:
+    return isinstance(specs, Iterable) and not isinstance(specs, Mapping | str)
+
+
+def _checked_spec(spec: object, position: int) -> ChildSpec:
+    if not isinstance(spec, ChildSpec):
+        problem = f"{shown(spec)} is not a ChildSpec; wrap it as ChildSpec(...)"
+        raise ChildSpecError(str(position), "children", problem)
+    return spec
 
 
 def _set(spec: ChildSpec, **values: object) -> None:
@@ -209,7 +212,8 @@ def _checked_kind(check: OptionCheck, start: object, kind: object) -> object:
 
 def _made_by(start: object) -> object:
     """Return the class or function behind a partial."""
-    return cast("partial[Any]", start).func if isinstance(start, partial) else start
+    inner: object = getattr(start, "func", None)
+    return inner if isinstance(start, partial) else start
 
 
 def _check_start(check: OptionCheck, start: object) -> None:
@@ -227,9 +231,8 @@ def _checked_shutdown(check: OptionCheck, shutdown: object, kind: ChildKind) -> 
     if shutdown == "infinity":
         return "infinity"
     if isinstance(shutdown, str):
-        words = ("kill", "infinity")
-        hint = nearest(shutdown, words)
-        check.refuse("shutdown", f"unknown shutdown {shown(shutdown)}{hint}; use seconds, 'kill' or 'infinity'")
+        problem = unknown("shutdown", shutdown, ("kill", "infinity"))
+        check.refuse("shutdown", f"{problem}; or give seconds as a number")
     if shutdown == float("inf"):
         check.refuse("shutdown", f"shutdown={shown(shutdown)} must be finite; use 'infinity' to wait without limit")
     return check.number("shutdown", shutdown)
@@ -243,5 +246,9 @@ def _check_options(check: OptionCheck, start_timeout: object, backoff: object, c
     if not isinstance(crash_on, tuple):
         check.refuse("crash_on", f"crash_on={shown(crash_on)} must be a tuple of exception types")
     for kind in cast("tuple[object, ...]", crash_on):
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        if not _is_exception_type(kind):
             check.refuse("crash_on", f"crash_on holds {shown(kind)}, which is no exception type")
+
+
+def _is_exception_type(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)

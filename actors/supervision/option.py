@@ -3,19 +3,20 @@
 import math
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Self, cast
+
+from protocols.errors import ConfigError, nearest
 
 
-class SupervisionOptionError(ValueError):
+class SupervisionOptionError(ConfigError, ValueError):
     """Raised when an option of supervision has an impossible value.
 
     It is about the configuration, not about a child that failed to start.
     """
 
     def __init__(self, subject: str, field: str, problem: str) -> None:
-        super().__init__(subject, field, problem)
+        super().__init__(f"{self._call(subject)}: {problem}")
         self.subject = subject
         """Whose option it is."""
         self.field = field
@@ -23,9 +24,12 @@ class SupervisionOptionError(ValueError):
         self.problem = problem
         """What is wrong, and what to do."""
 
-    def __str__(self) -> str:
-        """Return who and what."""
-        return f"{self.subject}: {self.problem}"
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        return type(self), (self.subject, self.field, self.problem)
+
+    @staticmethod
+    def _call(subject: str) -> str:
+        return subject
 
 
 class OptionCheck:
@@ -65,10 +69,9 @@ class OptionCheck:
         return value
 
     def choice(self, field: str, value: object, known: Sequence[str]) -> None:
-        """Accept one of the `known` words; the error lists them and the nearest one."""
+        """Accept one of the `known` words; the error offers the nearest."""
         if not isinstance(value, str) or value not in known:
-            listed = ", ".join(repr(word) for word in known)
-            self.refuse(field, f"unknown {field} {shown(value)}{nearest(value, known)}; use one of {listed}")
+            self.refuse(field, unknown(field, value, known))
 
     def flag(self, field: str, value: object) -> None:
         """Accept only True and False: a truthy string would hide a mistake."""
@@ -102,7 +105,6 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def nearest(value: object, known: Sequence[str]) -> str:
-    """Return a hint at the nearest known word, or an empty string."""
-    found = get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f" (did you mean {found[0]!r}?)" if found else ""
+def unknown(what: str, value: object, known: Sequence[str]) -> str:
+    """Return the problem with a word that is none of the `known` ones, offering the nearest."""
+    return f"unknown {what} {shown(value)}{nearest(value if isinstance(value, str) else '', known)}"

@@ -2,7 +2,7 @@
 
 Pure functions over the children in start order. The rules are those of Erlang/OTP's `supervisor`:
 
-| restart policy | normal, shutdown | crash, killed | terminated, ignored | bystander |
+| restart policy | normal, shutdown | crash, killed, start failed | ignore, by request | for a sibling |
 |---|---|---|---|---|
 | permanent | restart | restart | keep | restart |
 | transient | keep | restart | keep | restart |
@@ -23,6 +23,8 @@ from enum import StrEnum
 from itertools import dropwhile
 from typing import Final, Literal, Protocol, assert_never
 
+from protocols.control import ActorState, ExitReason
+
 Restart = Literal["permanent", "transient", "temporary"]
 """Whether a child comes back after it ended."""
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -33,37 +35,13 @@ Operation = Literal["start", "terminate", "restart", "delete"]
 """What can be asked of a supervisor about one child."""
 
 
-class ChildState(StrEnum):
-    """Where a child is between two incarnations."""
+EndedBy = Literal["itself", "request", "sibling"]
+"""Who ended a child: its own doing, `terminate_child`, or a group restart that a sibling caused."""
+LIVE: Final = frozenset({ActorState.STARTING, ActorState.RUNNING, ActorState.STOPPING})
+"""States in which an incarnation exists that has to be stopped or waited for.
 
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    RESTARTING = "restarting"
-    """Ended, and will be started again: waiting for its delay, its siblings or its next attempt."""
-    STOPPED = "stopped"
-    """Ended, and stays so unless somebody asks for it."""
-
-
-LIVE: Final = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
-"""States in which an incarnation exists that has to be stopped or waited for."""
-
-
-class Ending(StrEnum):
-    """Why an incarnation ended, as far as its supervisor cares."""
-
-    NORMAL = "normal"
-    SHUTDOWN = "shutdown"
-    """An orderly end that somebody asked for, for example a supervisor's automatic shutdown."""
-    CRASH = "crash"
-    """An exception, a failed start, or a supervisor that gave up."""
-    KILLED = "killed"
-    TERMINATED = "terminated"
-    """Stopped through its supervisor's `terminate_child`."""
-    IGNORED = "ignored"
-    """Its start succeeded without an actor."""
-    BYSTANDER = "bystander"
-    """Stopped because a sibling's restart includes it."""
+A child in state restarting has none: it waits for its delay, its siblings or its next attempt.
+"""
 
 
 class Decision(StrEnum):
@@ -96,7 +74,7 @@ class SupervisedChild(Protocol):
         ...
 
     @property
-    def state(self) -> ChildState:
+    def state(self) -> ActorState:
         """Where it is now."""
         ...
 
@@ -115,19 +93,18 @@ class RestartPlan:
     start: tuple[str, ...] = ()
 
 
-_ASKED_FOR: Final = frozenset({Ending.NORMAL, Ending.SHUTDOWN})
-_BY_SUPERVISOR: Final = frozenset({Ending.TERMINATED, Ending.IGNORED, Ending.BYSTANDER})
+_ORDERLY: Final = frozenset({ExitReason.NORMAL, ExitReason.SHUTDOWN})
 
 
-def decide(restart: Restart, ending: Ending) -> Decision:
-    """Return what becomes of a child with this policy after this ending."""
+def decide(restart: Restart, reason: ExitReason, ended_by: EndedBy = "itself") -> Decision:
+    """Return what becomes of a child with this policy that ended for this reason."""
     if restart == "temporary":
         return Decision.REMOVE
-    if ending in {Ending.TERMINATED, Ending.IGNORED}:
+    if ended_by == "sibling":
+        return Decision.RESTART
+    if ended_by == "request" or reason is ExitReason.IGNORE:
         return Decision.KEEP
-    if restart == "transient" and ending in _ASKED_FOR:
-        return Decision.KEEP
-    return Decision.RESTART
+    return Decision.KEEP if restart == "transient" and reason in _ORDERLY else Decision.RESTART
 
 
 def plan_restart(strategy: Strategy, children: Mapping[str, SupervisedChild], failed: str) -> RestartPlan:
@@ -173,29 +150,29 @@ def stop_order(children: Mapping[str, SupervisedChild]) -> tuple[str, ...]:
 
 
 def ends_supervisor(
-    auto_shutdown: AutoShutdown, ended: SupervisedChild, ending: Ending, siblings: Iterable[SupervisedChild]
+    auto_shutdown: AutoShutdown, ended: SupervisedChild, reason: ExitReason, siblings: Iterable[SupervisedChild]
 ) -> bool:
-    """Return whether a child that ended takes its supervisor with it.
+    """Return whether a child that ended by itself takes its supervisor with it.
 
-    Only a significant child's own end counts, and only when it is not restarted: never an end through the
-    supervisor. all_significant waits for the last significant one; one that is being restarted still counts as there.
+    Not to be asked for a child that was terminated by request or stopped for a sibling: those ends never count.
+    all_significant waits for the last significant child; one that is being restarted still counts as there.
 
     Args:
         auto_shutdown: The supervisor's setting.
         ended: The child that ended.
-        ending: Why it ended.
+        reason: Why it ended.
         siblings: The other children.
     """
-    if auto_shutdown == "never" or not ended.significant or ending in _BY_SUPERVISOR:
+    if auto_shutdown == "never" or not ended.significant or reason is ExitReason.IGNORE:
         return False
-    if decide(ended.restart, ending) is Decision.RESTART:
+    if decide(ended.restart, reason) is Decision.RESTART:
         return False
     if auto_shutdown == "any_significant":
         return True
-    return not any(child.significant and child.state is not ChildState.STOPPED for child in siblings)
+    return not any(child.significant and child.state is not ActorState.STOPPED for child in siblings)
 
 
-def answer(operation: Operation, state: ChildState | None) -> Answer:
+def answer(operation: Operation, state: ActorState | None) -> Answer:
     """Return what a supervisor answers to an operation on a child in this state; `None` stands for no such child."""
     if state is None:
         return Answer.OK if operation == "start" else Answer.NOT_FOUND
@@ -210,7 +187,7 @@ def answer(operation: Operation, state: ChildState | None) -> Answer:
             assert_never(operation)
 
 
-def _answer_for_present(state: ChildState) -> Answer:
-    if state is ChildState.STOPPED:
+def _answer_for_present(state: ActorState) -> Answer:
+    if state is ActorState.STOPPED:
         return Answer.OK
-    return Answer.RESTARTING if state is ChildState.RESTARTING else Answer.RUNNING
+    return Answer.RESTARTING if state is ActorState.RESTARTING else Answer.RUNNING

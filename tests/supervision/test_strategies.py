@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,7 @@ from actors.supervision.strategies import (
     LIVE,
     Answer,
     AutoShutdown,
-    ChildState,
     Decision,
-    Ending,
     Operation,
     Restart,
     RestartPlan,
@@ -25,9 +22,10 @@ from actors.supervision.strategies import (
     plan_restart,
     stop_order,
 )
+from protocols.control import ActorState, ExitReason
 
 RESTARTS: tuple[Restart, ...] = ("permanent", "transient", "temporary")
-RUNNING, STOPPED, RESTARTING = ChildState.RUNNING, ChildState.STOPPED, ChildState.RESTARTING
+RUNNING, STOPPED, RESTARTING = ActorState.RUNNING, ActorState.STOPPED, ActorState.RESTARTING
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Child:
     """A snapshot of a child."""
 
     restart: Restart = "permanent"
-    state: ChildState = RUNNING
+    state: ActorState = RUNNING
     significant: bool = False
 
 
@@ -46,40 +44,34 @@ def running(names: str, **others: Child) -> dict[str, Child]:
 
 DEAD = Child(state=RESTARTING)
 
-DECISIONS: list[tuple[Restart, Ending, Decision]] = [
-    ("permanent", Ending.NORMAL, Decision.RESTART),
-    ("permanent", Ending.SHUTDOWN, Decision.RESTART),
-    ("permanent", Ending.CRASH, Decision.RESTART),
-    ("permanent", Ending.KILLED, Decision.RESTART),
-    ("permanent", Ending.TERMINATED, Decision.KEEP),
-    ("permanent", Ending.IGNORED, Decision.KEEP),
-    ("permanent", Ending.BYSTANDER, Decision.RESTART),
-    ("transient", Ending.NORMAL, Decision.KEEP),
-    ("transient", Ending.SHUTDOWN, Decision.KEEP),
-    ("transient", Ending.CRASH, Decision.RESTART),
-    ("transient", Ending.KILLED, Decision.RESTART),
-    ("transient", Ending.TERMINATED, Decision.KEEP),
-    ("transient", Ending.IGNORED, Decision.KEEP),
-    ("transient", Ending.BYSTANDER, Decision.RESTART),
-    ("temporary", Ending.NORMAL, Decision.REMOVE),
-    ("temporary", Ending.SHUTDOWN, Decision.REMOVE),
-    ("temporary", Ending.CRASH, Decision.REMOVE),
-    ("temporary", Ending.KILLED, Decision.REMOVE),
-    ("temporary", Ending.TERMINATED, Decision.REMOVE),
-    ("temporary", Ending.IGNORED, Decision.REMOVE),
-    ("temporary", Ending.BYSTANDER, Decision.REMOVE),
-]
+R, K, X = Decision.RESTART, Decision.KEEP, Decision.REMOVE
+DECISIONS: dict[ExitReason, tuple[Decision, Decision, Decision]] = {
+    ExitReason.NORMAL: (R, K, X),
+    ExitReason.SHUTDOWN: (R, K, X),
+    ExitReason.CRASH: (R, R, X),
+    ExitReason.KILLED: (R, R, X),
+    ExitReason.START_FAILED: (R, R, X),
+    ExitReason.IGNORE: (K, K, X),
+    ExitReason.ALREADY_DEAD: (R, R, X),
+}
 
 
 @pytest.mark.conformance("R43")
-@pytest.mark.parametrize(("restart", "ending", "expected"), DECISIONS)
-def test_restart_policy_decides_by_how_a_child_ended(restart: Restart, ending: Ending, expected: Decision) -> None:
-    assert decide(restart, ending) is expected
+@pytest.mark.parametrize("reason", list(ExitReason))
+def test_restart_policy_decides_by_how_a_child_ended(reason: ExitReason) -> None:
+    assert tuple(decide(restart, reason) for restart in RESTARTS) == DECISIONS[reason]
 
 
 @pytest.mark.conformance("R43")
-def test_the_table_of_decisions_is_complete() -> None:
-    assert {(restart, ending) for restart, ending, _ in DECISIONS} == set(product(RESTARTS, Ending))
+@pytest.mark.parametrize("reason", list(ExitReason))
+def test_a_child_ended_by_request_stays_down_whatever_its_reason(reason: ExitReason) -> None:
+    assert tuple(decide(restart, reason, "request") for restart in RESTARTS) == (K, K, X)
+
+
+@pytest.mark.conformance("R49")
+@pytest.mark.parametrize("reason", list(ExitReason))
+def test_a_child_stopped_for_a_sibling_comes_back_unless_temporary(reason: ExitReason) -> None:
+    assert tuple(decide(restart, reason, "sibling") for restart in RESTARTS) == (R, R, X)
 
 
 @pytest.mark.conformance("R44")
@@ -127,7 +119,7 @@ def test_a_temporary_child_before_the_failed_one_survives_rest_for_one() -> None
 
 
 def test_one_for_one_waits_for_a_failed_child_that_still_lives() -> None:
-    children = running("ab", b=Child(state=ChildState.STOPPING))
+    children = running("ab", b=Child(state=ActorState.STOPPING))
     assert plan_restart("one_for_one", children, "b") == RestartPlan(stop=("b",), start=("b",))
 
 
@@ -141,7 +133,7 @@ def test_planning_refuses_a_temporary_and_an_unknown_child(strategy: Strategy) -
 
 _CHILDREN = st.dictionaries(
     st.integers(0, 30).map(str),
-    st.builds(Child, restart=st.sampled_from(RESTARTS), state=st.sampled_from(ChildState)),
+    st.builds(Child, restart=st.sampled_from(RESTARTS), state=st.sampled_from(ActorState)),
     min_size=1,
     max_size=12,
 )
@@ -186,39 +178,36 @@ SIGNIFICANT = Child("transient", STOPPED, significant=True)
 
 @pytest.mark.conformance("R55")
 @pytest.mark.parametrize(
-    ("mode", "ending", "siblings", "expected"),
+    ("mode", "reason", "siblings", "expected"),
     [
-        ("never", Ending.NORMAL, {}, False),
-        ("any_significant", Ending.NORMAL, {"b": Child()}, True),
-        ("any_significant", Ending.SHUTDOWN, {"b": Child()}, True),
-        ("any_significant", Ending.CRASH, {}, False),
-        ("any_significant", Ending.TERMINATED, {}, False),
-        ("any_significant", Ending.BYSTANDER, {}, False),
-        ("any_significant", Ending.IGNORED, {}, False),
-        ("all_significant", Ending.NORMAL, {"b": Child()}, True),
-        ("all_significant", Ending.NORMAL, {"b": Child("transient", RUNNING, significant=True)}, False),
-        ("all_significant", Ending.NORMAL, {"b": Child("transient", RESTARTING, significant=True)}, False),
-        ("all_significant", Ending.NORMAL, {"b": SIGNIFICANT}, True),
-        ("all_significant", Ending.TERMINATED, {"b": SIGNIFICANT}, False),
+        ("never", ExitReason.NORMAL, {}, False),
+        ("any_significant", ExitReason.NORMAL, {"b": Child()}, True),
+        ("any_significant", ExitReason.SHUTDOWN, {"b": Child()}, True),
+        ("any_significant", ExitReason.CRASH, {}, False),
+        ("any_significant", ExitReason.IGNORE, {}, False),
+        ("all_significant", ExitReason.NORMAL, {"b": Child()}, True),
+        ("all_significant", ExitReason.NORMAL, {"b": Child("transient", RUNNING, significant=True)}, False),
+        ("all_significant", ExitReason.NORMAL, {"b": Child("transient", RESTARTING, significant=True)}, False),
+        ("all_significant", ExitReason.NORMAL, {"b": SIGNIFICANT}, True),
     ],
 )
-def test_only_the_own_end_of_a_significant_child_ends_its_supervisor(
-    mode: AutoShutdown, ending: Ending, siblings: Mapping[str, Child], expected: bool
+def test_only_an_end_without_restart_of_a_significant_child_ends_its_supervisor(
+    mode: AutoShutdown, reason: ExitReason, siblings: Mapping[str, Child], expected: bool
 ) -> None:
-    assert ends_supervisor(mode, SIGNIFICANT, ending, siblings.values()) is expected
+    assert ends_supervisor(mode, SIGNIFICANT, reason, siblings.values()) is expected
 
 
 @pytest.mark.conformance("R55")
 @pytest.mark.parametrize("mode", ["any_significant", "all_significant"])
-@pytest.mark.parametrize("ending", [Ending.NORMAL, Ending.SHUTDOWN, Ending.CRASH, Ending.KILLED])
-def test_any_own_end_of_a_significant_temporary_child_counts(mode: AutoShutdown, ending: Ending) -> None:
-    assert ends_supervisor(mode, Child("temporary", STOPPED, significant=True), ending, [])
+@pytest.mark.parametrize("reason", [ExitReason.NORMAL, ExitReason.SHUTDOWN, ExitReason.CRASH, ExitReason.KILLED])
+def test_any_end_of_a_significant_temporary_child_counts(mode: AutoShutdown, reason: ExitReason) -> None:
+    assert ends_supervisor(mode, Child("temporary", STOPPED, significant=True), reason, [])
 
 
 @pytest.mark.conformance("R55")
-@pytest.mark.parametrize("ending", list(Ending))
-def test_a_child_that_is_not_significant_never_ends_its_supervisor(ending: Ending) -> None:
-    assert not ends_supervisor("any_significant", Child("transient", STOPPED), ending, [])
+@pytest.mark.parametrize("reason", list(ExitReason))
+def test_a_child_that_is_not_significant_never_ends_its_supervisor(reason: ExitReason) -> None:
+    assert not ends_supervisor("any_significant", Child("transient", STOPPED), reason, [])
 
 
 @pytest.mark.conformance("R58")
@@ -244,6 +233,6 @@ def test_a_child_that_is_not_significant_never_ends_its_supervisor(ending: Endin
     ],
 )
 def test_operations_on_one_child_answer_as_in_erlang(
-    operation: Operation, state: ChildState | None, expected: Answer
+    operation: Operation, state: ActorState | None, expected: Answer
 ) -> None:
     assert answer(operation, state) is expected
