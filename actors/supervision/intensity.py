@@ -49,8 +49,7 @@ class RestartWindow:
     def record(self, now: float) -> bool:
         """Count one attempt at `now` (seconds of a monotonic clock) and return whether that is one too many.
 
-        Every attempt counts, also one whose start fails; a group restart is one attempt. A time before the last one
-        counts as the last one.
+        Every attempt counts, also one whose start fails; a group restart is one attempt.
 
         Raises:
             ValueError: `now` is not a number.
@@ -58,7 +57,6 @@ class RestartWindow:
         if isnan(now):
             message = "restart window: now=nan is no time"
             raise ValueError(message)
-        now = max(now, self._times[-1]) if self._times else now
         self._forget(now)
         self._times.append(now)
         if len(self._times) > self._intensity.limit + 1:

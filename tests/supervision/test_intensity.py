@@ -88,10 +88,9 @@ def test_window_keeps_no_more_times_than_it_needs(limit: int, crashes: int) -> N
     assert window.count(crashes / 10) == min(crashes, limit + 1)
 
 
-def test_a_time_before_the_last_one_counts_as_the_last_one() -> None:
-    window = RestartWindow(RestartIntensity(limit=1, period=1.0))
-    assert not window.record(100.0)
-    assert window.record(3.0)
+def test_a_clock_that_steps_back_hides_no_restart() -> None:
+    window = RestartWindow(RestartIntensity(limit=2, period=1.0))
+    assert [window.record(now) for now in (100.0, 3.0, 100.5)] == [False, False, True]
 
 
 def test_window_refuses_a_time_that_is_no_number() -> None:
