@@ -248,8 +248,24 @@ class _Kind(msgspec.Struct):
 
 
 def encode(event: Event) -> bytes:
-    """Return the event as JSON."""
-    return _ENCODER.encode(event)
+    """Return the event as JSON; characters that no file may hold (lone surrogates) become question marks."""
+    try:
+        return _ENCODER.encode(event)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(msgspec.structs.replace(event, **_writable_text(event)))
+
+
+def _writable_text(event: Event) -> dict[str, object]:
+    fields = msgspec.structs.asdict(event)
+    return {
+        name: _writable(value) if isinstance(value, str) else tuple(map(_writable, value))
+        for name, value in fields.items()
+        if isinstance(value, str | tuple)
+    }
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def decode(data: bytes | str) -> Event:
@@ -260,14 +276,14 @@ def decode(data: bytes | str) -> Event:
     """
     try:
         return _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EventDecodeError(_decode_failure(data, error)) from error
 
 
-def _decode_failure(data: bytes | str, error: msgspec.DecodeError) -> str:
+def _decode_failure(data: bytes | str, error: Exception) -> str:
     try:
         kind = msgspec.json.decode(data, type=_Kind).kind
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return f"not an event: {error}"
     if kind not in KINDS:
         return f"unknown event kind {kind!r}{nearest(kind, KINDS)}"

@@ -206,7 +206,7 @@ def _values(message: Renderable) -> dict[str, str]:
 
 
 def _uses_dollars(template: str) -> bool:
-    return "{" not in template and "$" in template
+    return "$" in template and "{" not in template.replace("${", "")
 
 
 class _FieldFormatter(string.Formatter):

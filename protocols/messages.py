@@ -149,7 +149,7 @@ class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
 
         Args:
             style: simple (``name: text``), detailed (one fact per line), markdown, or custom (see *template*).
-            template: for custom: a text with ``{field}`` or ``$field``, where the fields are those listed by
+            template: for custom: a text with ``{field}`` or, without those, ``$field``, where the fields are those listed by
                 `protocols.message_style.FIELDS` plus *variables*. Attributes and indexes of fields are refused.
             variables: further fields for the template.
             show_metadata: whether detailed and markdown list the metadata.

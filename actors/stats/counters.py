@@ -1,0 +1,248 @@
+"""Numbers that can be added up in any order: one event at a time, or two halves merged.
+
+Pure: no clock, no actor. All numbers are integers or exact decimals, so adding events one by one, and adding them in
+several places and merging, gives the same numbers to the last digit.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Context, Decimal
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from protocols.cost import ZERO_COST
+from protocols.events import (
+    ActorCrashed,
+    ChildRestarted,
+    DeadLetter,
+    Event,
+    EventsDropped,
+    LateReply,
+    MailboxOverflow,
+    MessageReceived,
+    MessageSent,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+    StampedEvent,
+    TalkFailed,
+    TalkProcessed,
+    ToolCalled,
+)
+
+_EXACT = Context(prec=200)  # the default context rounds to 28 digits, and rounded sums depend on the order
+_NANOSECONDS = 1_000_000_000
+
+
+class CounterSnapshot(msgspec.Struct, frozen=True):
+    """The numbers at one moment; `msgspec.json.encode` makes it JSON in one call (money as text, exact)."""
+
+    messages: int = 0
+    """Answers of nodes; the answers of teams and chains are in `composed`."""
+    composed: int = 0
+    """Answers of teams and chains, whose members' answers are in `messages`."""
+    received: int = 0
+    """Messages taken by nodes."""
+    runs: int = 0
+    """Runs started."""
+    completed: int = 0
+    """Runs that ended with a result."""
+    failures: int = 0
+    """Runs that failed by themselves; a team's failure because of a member counts once, for the member."""
+    cancelled: int = 0
+    """Runs given up."""
+    crashes: int = 0
+    """Handlers that broke."""
+    talk_failures: int = 0
+    """Messages a connection could not handle."""
+    tool_failures: int = 0
+    """Calls of tools that failed; the model saw the failure, the run went on."""
+    input_tokens: int = 0
+    """Tokens read by models."""
+    output_tokens: int = 0
+    """Tokens written by models."""
+    cost: Decimal = ZERO_COST
+    """Money in US dollars, of the messages whose price is known."""
+    unpriced: int = 0
+    """Messages whose price is not known."""
+    tool_calls: int = 0
+    """Calls of tools."""
+    byte_count: int = 0
+    """Bytes of UTF-8 in the answers."""
+    busy_ns: int = 0
+    """Nanoseconds spent on the answers, summed over nodes that may have worked at the same time."""
+    forwarded: int = 0
+    """Messages passed on by connections."""
+    restarts: int = 0
+    """Restarts of actors by their supervisors."""
+    dead_letters: int = 0
+    """Messages that could not be delivered."""
+    late_replies: int = 0
+    """Replies that came after their asker had given up."""
+    dropped: int = 0
+    """Messages lost by full mailboxes."""
+    dropped_events: int = 0
+    """Events lost by slow subscribers, so other numbers may be too small."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def token_count(self) -> int:
+        """Same as `total_tokens`."""
+        return self.total_tokens
+
+    @property
+    def message_count(self) -> int:
+        """Same as `messages`."""
+        return self.messages
+
+    @property
+    def total_cost(self) -> float:
+        """`cost` as a float."""
+        return float(self.cost)
+
+    @property
+    def cost_known(self) -> bool:
+        """Whether the price of every message is known."""
+        return not self.unpriced
+
+    @property
+    def busy_time(self) -> float:
+        """Seconds spent on the answers."""
+        return self.busy_ns / _NANOSECONDS
+
+    @property
+    def errors(self) -> int:
+        """Failed runs, broken handlers and messages that connections could not handle."""
+        return self.failures + self.crashes + self.talk_failures
+
+    def __add__(self, other: "CounterSnapshot") -> "CounterSnapshot":
+        """Return the sum of both, exactly."""
+        mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
+        sums = {name: mine[name] + theirs[name] for name in mine if name != "cost"}
+        return CounterSnapshot(**sums, cost=_EXACT.add(self.cost, other.cost))
+
+
+class Counters:
+    """Counters that grow with events and can be merged.
+
+    `merge` is associative and commutative, and a fresh object changes nothing. Reading is possible from any thread
+    at any time; each number only ever grows.
+
+    Example:
+        >>> counters = Counters([MessageSent(input_tokens=3, output_tokens=4), MessageSent()])
+        >>> counters.snapshot().messages, counters.snapshot().total_tokens
+        (2, 7)
+    """
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        """Start from zero and add *events*."""
+        self._numbers: dict[str, Any] = dict(_ZERO)
+        for event in events:
+            self.add(event)
+
+    def add(self, event: Event) -> None:
+        """Count one event; events that carry nothing to count change nothing."""
+        count = _COUNTING.get(type(event))
+        if count is not None:
+            count(self._numbers, event)
+
+    def merge(self, other: "Counters") -> "Counters":
+        """Return new counters with the sum of both."""
+        return Counters.of(self.snapshot() + other.snapshot())
+
+    @staticmethod
+    def of(snapshot: CounterSnapshot) -> "Counters":
+        """Return counters that go on from *snapshot*."""
+        counters = Counters()
+        counters._numbers.update(msgspec.structs.asdict(snapshot))
+        return counters
+
+    def snapshot(self) -> CounterSnapshot:
+        """Return the numbers as they are now."""
+        return CounterSnapshot(**self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Counters) and self.snapshot() == other.snapshot()
+
+    __hash__ = None  # type: ignore[assignment] # it changes, so it has no lasting hash
+
+    def __repr__(self) -> str:
+        return f"Counters({', '.join(f'{name}={number}' for name, number in self._numbers.items() if number)})"
+
+
+_ZERO: Mapping[str, Any] = msgspec.structs.asdict(CounterSnapshot())
+
+
+def _message_sent(numbers: dict[str, Any], event: MessageSent) -> None:
+    if event.composed:
+        numbers["composed"] += 1
+        return
+    numbers["messages"] += 1
+    numbers["input_tokens"] += event.input_tokens
+    numbers["output_tokens"] += event.output_tokens
+    numbers["tool_calls"] += event.tool_calls
+    numbers["byte_count"] += event.byte_count
+    if isfinite(event.response_time):
+        numbers["busy_ns"] += round(event.response_time * _NANOSECONDS)
+    if event.cost_known and event.cost.is_finite():
+        if event.cost:
+            numbers["cost"] = _EXACT.add(numbers["cost"], event.cost)
+    else:
+        numbers["unpriced"] += 1
+
+
+def _run_failed(numbers: dict[str, Any], event: RunFailed) -> None:
+    if not event.step:
+        numbers["failures"] += 1
+
+
+def _tool_called(numbers: dict[str, Any], event: ToolCalled) -> None:
+    if event.error is not None:
+        numbers["tool_failures"] += 1
+
+
+def _talk_processed(numbers: dict[str, Any], event: TalkProcessed) -> None:
+    if event.targets:
+        numbers["forwarded"] += 1
+
+
+def _mailbox_overflow(numbers: dict[str, Any], event: MailboxOverflow) -> None:
+    numbers["dropped"] += event.dropped
+
+
+def _events_dropped(numbers: dict[str, Any], event: EventsDropped) -> None:
+    numbers["dropped_events"] += event.count
+
+
+def _one(name: str) -> Callable[[dict[str, Any], Any], None]:
+    def count(numbers: dict[str, Any], _event: StampedEvent) -> None:
+        numbers[name] += 1
+
+    return count
+
+
+_COUNTING: Mapping[type[StampedEvent], Callable[[dict[str, Any], Any], None]] = {
+    MessageSent: _message_sent,
+    MessageReceived: _one("received"),
+    RunStarted: _one("runs"),
+    RunCompleted: _one("completed"),
+    RunFailed: _run_failed,
+    RunCancelled: _one("cancelled"),
+    ToolCalled: _tool_called,
+    TalkProcessed: _talk_processed,
+    TalkFailed: _one("talk_failures"),
+    ActorCrashed: _one("crashes"),
+    ChildRestarted: _one("restarts"),
+    DeadLetter: _one("dead_letters"),
+    LateReply: _one("late_replies"),
+    MailboxOverflow: _mailbox_overflow,
+    EventsDropped: _events_dropped,
+}
