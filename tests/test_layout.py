@@ -1,0 +1,154 @@
+"""The repository enforces its own rules: sizes, names, safety, the public surface, and what importing costs."""
+
+from __future__ import annotations
+
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import actors
+from tests import layout
+from tests.layout import Rule, Source
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("actors", "protocols")
+EVERYTHING = (*PACKAGES, "tests", "benchmarks", "examples")
+
+# The command line answers `--help` before it loads pydantic_ai, so it imports the composition root when a command runs.
+MAY_IMPORT_LATE = ("actors/__init__.py", "actors/cli/")
+
+PUBLIC_NAMES = [
+    "ActorRef",
+    "ActorSystem",
+    "Agent",
+    "AgentPool",
+    "AgentResponse",
+    "AsyncioActor",
+    "Backoff",
+    "BaseTeam",
+    "ChatMessage",
+    "ChildSpec",
+    "ExtendedTeamTalk",
+    "Job",
+    "MessageNode",
+    "Reject",
+    "RestartIntensity",
+    "RunStats",
+    "RunStream",
+    "Supervisor",
+    "Talk",
+    "Team",
+    "TeamResponse",
+    "TeamRun",
+    "TeamTalk",
+]
+
+
+def sources(*folders: str) -> list[Source]:
+    return [Source.read(ROOT, file) for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def offences(rule: Rule, *folders: str) -> list[str]:
+    return [offence for source in sources(*folders) for offence in rule(source)]
+
+
+@pytest.mark.parametrize(
+    "rule", [layout.long_file, layout.long_function, layout.many_parameters, layout.vague_file_name]
+)
+def test_every_file_keeps_the_limits(rule: Rule) -> None:
+    assert offences(rule, *EVERYTHING) == []
+
+
+@pytest.mark.parametrize("rule", [layout.unsafe_call, layout.vague_class_name, layout.missing_docstring])
+def test_the_packages_are_safe_named_and_documented(rule: Rule) -> None:
+    assert offences(rule, *PACKAGES) == []
+
+
+def test_tests_never_wait_for_time_to_pass() -> None:
+    assert offences(layout.real_sleep, "tests") == []
+
+
+def test_rooms_import_each_other_at_the_top_of_the_file() -> None:
+    found = [offence for offence in offences(layout.late_import, *PACKAGES) if not offence.startswith(MAY_IMPORT_LATE)]
+
+    assert found == []
+
+
+def test_importing_a_file_never_comes_back_to_it() -> None:
+    files = {source.module: source for source in sources(*PACKAGES)}
+    imports = {name: layout.imports_at_start(source) & files.keys() - {name} for name, source in files.items()}
+
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError with the files of the cycle
+
+
+@pytest.mark.parametrize("module", ["actors", "actors.runtime", "protocols"])
+def test_importing_the_engine_does_not_import_pydantic_ai(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('pydantic_ai' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(actors, "__all__"), reason="the facade is not written yet")
+def test_public_names_are_pinned() -> None:
+    names: list[str] = getattr(actors, "__all__", [])
+
+    assert sorted(names) == PUBLIC_NAMES
+    assert [name for name in names if not hasattr(actors, name)] == []
+
+
+BROKEN = [
+    (layout.long_file, "x = 1\n" * 401),
+    (layout.long_function, "def f():\n" + "    x = 1\n" * 50),
+    (layout.many_parameters, "def f(a, b, c, d, *, e, f, g, h, i): ..."),
+    (layout.vague_class_name, "class ActorManager: ..."),
+    (layout.real_sleep, "import asyncio\nawait asyncio.sleep(0.01)"),
+    (layout.real_sleep, "import time\ntime.sleep(delay)"),
+    (layout.real_sleep, "from asyncio import sleep\nawait sleep(1)"),
+    (layout.unsafe_call, "import yaml\nyaml.load(text)"),
+    (layout.unsafe_call, "eval(text)"),
+    (layout.unsafe_call, "from pickle import loads"),
+    (layout.missing_docstring, '"""A module."""\ndef public(): ...'),
+    (
+        layout.missing_docstring,
+        '"""A module."""\nclass _Private: ...\nclass Public:\n    """One."""\n    def method(self): ...',
+    ),
+    (layout.missing_docstring, "x = 1"),
+    (layout.late_import, "def f():\n    from actors.runtime import system"),
+]
+
+KEPT = [
+    (layout.long_file, "x = 1\n" * 400),
+    (layout.long_function, "def f():\n" + "    x = 1\n" * 49),
+    (layout.many_parameters, "class C:\n    def f(self, a, b, c, d, *args, e, f, g, h, **options): ..."),
+    (layout.vague_class_name, "class InformedActor: ..."),
+    (layout.real_sleep, "import asyncio\nawait asyncio.sleep(0)"),
+    (layout.real_sleep, "await clock.sleep(5)"),
+    (layout.unsafe_call, "yaml.safe_load(text)\nmodel.eval()"),
+    (layout.missing_docstring, '"""A module."""\nclass _Private:\n    def method(self): ...'),
+    (layout.late_import, "def f():\n    import watchfiles"),
+    (layout.late_import, "def f():\n    from actors.storage.sqlite import SqliteBackend"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text"), BROKEN)
+def test_a_rule_finds_what_breaks_it(rule: Rule, text: str) -> None:
+    assert len(list(rule(Source("actors/sample.py", text)))) == 1
+
+
+@pytest.mark.parametrize(("rule", "text"), KEPT)
+def test_a_rule_accepts_what_keeps_it(rule: Rule, text: str) -> None:
+    assert list(rule(Source("actors/sample.py", text))) == []
+
+
+@pytest.mark.parametrize("name", ["utils", "types", "common", "misc", "_helpers", "actor_2"])
+def test_a_file_name_that_says_nothing_is_found(name: str) -> None:
+    assert list(layout.vague_file_name(Source(f"actors/runtime/{name}.py", ""))) != []
+
+
+def test_only_imports_that_run_count_as_a_cycle() -> None:
+    text = "from typing import TYPE_CHECKING\nimport actors.talk\nif TYPE_CHECKING:\n    import actors.nodes\n"
+
+    assert layout.imports_at_start(Source("actors/sample.py", text)) == {"actors.talk"}
