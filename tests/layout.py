@@ -125,10 +125,9 @@ def missing_docstring(source: Source) -> Iterator[str]:
 def late_import(source: Source) -> Iterator[str]:
     for function in _functions(source.tree):
         for module, line in _imports(function):
-            if module.partition(".")[0] in FIRST_PARTY:
-                yield source.offence(
-                    line, f"{module} is imported inside {function.name}: only optional libraries may be"
-                )
+            parts = set(module.split("."))
+            if parts & FIRST_PARTY and not parts & OPTIONAL_ROOMS:
+                yield source.offence(line, f"{module} is imported inside {function.name}: only optional rooms may be")
 
 
 def imports_at_start(source: Source) -> set[str]:
