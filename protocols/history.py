@@ -11,6 +11,7 @@ from protocols.limits import (
     check_choice,
     check_count,
     check_key,
+    check_kind,
     check_limit,
     check_number,
     check_optional_key,
@@ -72,6 +73,10 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         check_optional_key("run_id", self.run_id)
         check_optional_key("model", self.model)
         check_choice("role", self.role, ROLES)
+        check_kind("content", self.content, str)
+        check_kind("metadata", self.metadata, dict)
+        if self.payload is not None:
+            check_kind("payload", self.payload, bytes)
         check_time("created", self.created)
         if self.cost is not None:
             check_number("cost", self.cost)

@@ -36,9 +36,16 @@ def is_storable(text: str) -> bool:
 
 def check_key(field: str, value: str) -> None:
     """Refuse a text that no database could use as a key."""
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY_LENGTH or not is_storable(value):  # pyright: ignore[reportUnnecessaryIsInstance] - data from outside
+    if not _is_a(value, str) or not 0 < len(value) <= MAX_KEY_LENGTH or not is_storable(value):
         msg = f"{field} must be 1 to {MAX_KEY_LENGTH} characters without NUL or lone surrogates, not {value!r:.80}"
         raise ValueError(msg)
+
+
+def check_kind(field: str, value: object, kind: type) -> None:
+    """Refuse a value of another type."""
+    if not isinstance(value, kind):
+        msg = f"{field} must be {kind.__name__}, not {type(value).__name__}"
+        raise ValueError(msg)  # noqa: TRY004 - one kind of error for all fields
 
 
 def check_optional_key(field: str, value: str | None) -> None:
@@ -63,7 +70,7 @@ def check_number(field: str, value: float) -> None:
 
 def check_count(field: str, value: int) -> None:
     """Refuse what is not a whole number from 0 to `MAX_COUNT`."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_COUNT:  # pyright: ignore[reportUnnecessaryIsInstance] - data from outside
+    if not _is_a(value, int) or _is_a(value, bool) or not 0 <= value < MAX_COUNT:
         msg = f"{field} must be a whole number from 0 to 2**53, not {value!r}"
         raise ValueError(msg)
 
@@ -83,3 +90,8 @@ def check_span(since: float | None, until: float | None) -> None:
     if since is not None and until is not None and since >= until:
         msg = f"since ({since!r}) must be before until ({until!r})"
         raise ValueError(msg)
+
+
+def _is_a(value: object, kind: type) -> bool:
+    """Return ``isinstance``: what comes from outside may not be what its annotation promises."""
+    return isinstance(value, kind)

@@ -53,15 +53,16 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ValueError: An empty name or a negative number.
             TypeError: Any other type.
         """
-        match session:
+        value: object = session  # what comes from outside may be anything
+        match value:
             case SessionQuery():
-                return session
+                return value
             case None | bool():
-                return cls(is_enabled=session is not False, is_restored=bool(session))
+                return cls(is_enabled=value is not False, is_restored=bool(value))
             case int():
-                return cls(is_restored=True, max_tokens=session)
+                return cls(is_restored=True, max_tokens=value)
             case str():
-                return cls(is_restored=True, conversation=session)
+                return cls(is_restored=True, conversation=value)
             case _:
                 msg = f"session must be None, a bool, tokens, a conversation name or a SessionQuery, not {session!r}"
                 raise TypeError(msg)

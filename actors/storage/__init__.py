@@ -1,1 +1,17 @@
-"""Queryable history and durable mailboxes."""
+"""History: what was said, kept where it can be queried. SQL needs the extra ``storage``; importing this does not."""
+
+from __future__ import annotations
+
+from actors.storage.history import HistoryWriter, WriterStatistics
+from actors.storage.location import StorageExtraError, open_store
+from actors.storage.memory import MemoryHistoryStore
+from actors.storage.session import restore
+
+__all__ = [
+    "HistoryWriter",
+    "MemoryHistoryStore",
+    "StorageExtraError",
+    "WriterStatistics",
+    "open_store",
+    "restore",
+]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from protocols.limits import is_storable
 from protocols.stores import StoreRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_DEPTH = 64
 """Levels of nesting that metadata may have."""
@@ -52,9 +55,10 @@ def _plain(value: Any, depth: int) -> Any:
         case float():
             return value if math.isfinite(value) else str(value)
         case dict():
-            return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+            pairs = cast("dict[Any, Any]", value).items()
+            return {str(key): _plain(item, depth - 1) for key, item in pairs}
         case list() | tuple() | set() | frozenset():
-            return [_plain(item, depth - 1) for item in value]
+            return [_plain(item, depth - 1) for item in cast("Iterable[Any]", value)]
         case msgspec.Struct():
             return _plain(msgspec.to_builtins(value), depth - 1)
         case _:

@@ -1,0 +1,1 @@
+"""Alembic environment: how the schema of history changes from version to version."""

@@ -1,0 +1,1 @@
+"""One script per revision; they are never edited once released."""

@@ -1,0 +1,251 @@
+"""History in a database: one code for SQLite and PostgreSQL. What differs is in the backend."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from actors.storage import statement
+from actors.storage.fault import translated
+from actors.storage.migration import is_current, upgrade
+from actors.storage.wording import metadata_from, metadata_json, storable
+from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
+from protocols.limits import check_limit
+from protocols.stores import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from types import TracebackType
+
+    from sqlalchemy import Delete, Executable, RowMapping, TextClause
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+DAY = 86_400
+EPOCH = date(1970, 1, 1)
+
+
+class SqlBackend(Protocol):
+    """What differs between databases."""
+
+    location: str
+    append_lock: TextClause | None
+    """Run first in each transaction that writes; held until it ends."""
+    migration_lock: TextClause | None
+
+    async def prepare(self) -> None:
+        """Make the database usable before anything connects."""
+        ...
+
+    def engine(self) -> AsyncEngine:
+        """Return a new engine; connections with the option ``writes`` are going to write."""
+        ...
+
+    def insert(self) -> Any:
+        """Return the insert that leaves an existing id alone."""
+        ...
+
+    async def tidy(self, connection: AsyncConnection) -> bool:
+        """Do a part of what is due after a prune; return whether there is more."""
+        ...
+
+
+class SqlHistoryStore:
+    """History in the database of a backend; `actors.storage.open_store` makes one."""
+
+    def __init__(self, backend: SqlBackend) -> None:
+        self.location = backend.location
+        self._backend = backend
+        self._insert = backend.insert()
+        self._engine: AsyncEngine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date."""
+        if self._engine is not None:
+            return
+        with translated(self.location):
+            await self._backend.prepare()
+            engine = self._backend.engine()
+            try:
+                await self._migrate(engine)
+            except (TypeError, ValueError) as error:  # a driver's way to refuse what the URL asks of it
+                await engine.dispose()
+                msg = f"cannot be opened with these options: {error}"
+                raise StorageError(msg, location=self.location) from error
+            except BaseException:
+                await engine.dispose()
+                raise
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._writing = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with translated(self.location):
+                await engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        await self.close()
+
+    async def append(self, batch: Sequence[StoredMessage]) -> None:
+        """Keep all messages of the batch in one transaction."""
+        rows = [_row(message) for message in batch]
+        async with self._write() as connection:
+            if rows:
+                await connection.execute(self._insert, rows)
+
+    async def conversation(self, conversation_id: str, *, limit: int = 200) -> list[StoredMessage]:
+        """Return the latest `limit` messages of one conversation, oldest first."""
+        return (await self.query(HistoryQuery(conversation=conversation_id, limit=limit)))[::-1]
+
+    async def query(self, query: HistoryQuery) -> list[StoredMessage]:
+        """Return one page of messages."""
+        return [_message(row) for row in await self._rows(statement.page(query))]
+
+    async def stats(self, query: HistoryQuery, *, group_by: HistoryGroup | None = None) -> list[HistoryStats]:
+        """Return sums per group, those with most messages first."""
+        return [_stats(row, group_by) for row in await self._rows(statement.sums(query, group_by))]
+
+    async def count(self, query: HistoryQuery | None = None) -> int:
+        """Return how many messages there are."""
+        (row,) = await self._rows(statement.total(query))
+        return int(row["total"])
+
+    async def conversations(self, agent: str | None = None, *, limit: int = 100) -> list[ConversationSummary]:
+        """Return the conversations, the latest first."""
+        check_limit(limit)
+        return [_summary(row) for row in await self._rows(statement.summaries(agent, limit))]
+
+    async def prune(self, retention: Retention, *, now: float | None = None) -> int:
+        """Delete what `retention` does not allow, in short transactions between which others can write."""
+        deleted = 0
+        if retention.max_age is not None:
+            oldest = (time.time() if now is None else now) - retention.max_age
+            deleted += await self._delete(statement.older_than(oldest))
+        if retention.max_per_conversation is not None:
+            deleted += await self._shorten(retention.max_per_conversation)
+        if retention.max_messages is not None:
+            deleted += await self._delete_surplus(retention.max_messages)
+        has_more = deleted > 0
+        while has_more:
+            async with self._write() as connection:
+                has_more = await self._backend.tidy(connection)
+        return deleted
+
+    async def _migrate(self, engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            if await connection.run_sync(is_current):
+                return
+        async with engine.execution_options(writes=True).begin() as connection:
+            if self._backend.migration_lock is not None:
+                await connection.execute(self._backend.migration_lock)
+            await connection.run_sync(upgrade, self.location)
+
+    async def _shorten(self, limit: int) -> int:
+        deleted, last = 0, ""
+        while found := await self._rows(statement.too_long(limit, last)):
+            for row in found:
+                last = row["conversation_id"]
+                deleted += await self._delete_surplus(limit, last)
+        return deleted
+
+    async def _delete_surplus(self, limit: int, conversation_id: str | None = None) -> int:
+        surplus = await self._rows(statement.first_surplus(limit, conversation_id))
+        return await self._delete(statement.up_to(surplus[0]["seq"], conversation_id)) if surplus else 0
+
+    async def _delete(self, batch: Delete) -> int:
+        deleted = 0
+        while True:
+            async with self._write() as connection:
+                count = (await connection.execute(batch)).rowcount
+            deleted += count
+            if count < statement.DELETE_BATCH:
+                return deleted
+
+    async def _rows(self, query: Executable) -> Sequence[RowMapping]:
+        async with self._read() as connection:
+            rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+            return rows
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncGenerator[AsyncConnection]:
+        with translated(self.location):
+            async with self._opened().connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncGenerator[AsyncConnection]:
+        engine = self._opened().execution_options(writes=True)
+        with translated(self.location):
+            async with self._writing, engine.begin() as connection:
+                if self._backend.append_lock is not None:
+                    await connection.execute(self._backend.append_lock)
+                yield connection
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            msg = "is not open; use `async with store:` or await store.open()"
+            raise StorageError(msg, location=self.location)
+        if asyncio.get_running_loop() is not self._loop:
+            msg = "was opened on another event loop; open one store for each loop"
+            raise StorageError(msg, location=self.location)
+        return self._engine
+
+
+def _row(message: StoredMessage) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "conversation_id": message.conversation_id,
+        "run_id": message.run_id,
+        "node": message.node,
+        "role": message.role,
+        "content": storable(message.content),
+        "model": message.model,
+        "tokens": message.tokens,
+        "input_tokens": message.input_tokens,
+        "output_tokens": message.output_tokens,
+        "cost": message.cost,
+        "created": message.created,
+        "day": int(message.created // DAY),
+        "payload": message.payload,
+        "metadata": metadata_json(message.id, message.metadata),
+    }
+
+
+def _message(row: RowMapping) -> StoredMessage:
+    values = dict(row)
+    del values["day"]
+    values["metadata"] = metadata_from(values["metadata"])
+    return StoredMessage(**values)
+
+
+def _stats(row: RowMapping, group_by: HistoryGroup | None) -> HistoryStats:
+    key: Any = row["key"] if group_by else ""
+    return HistoryStats(
+        key=(EPOCH + timedelta(days=key)).isoformat() if group_by == "day" else key,
+        messages=row["messages"],
+        tokens=int(row["tokens"]),
+        input_tokens=int(row["input_tokens"]),
+        output_tokens=int(row["output_tokens"]),
+        cost=float(row["cost"]),
+        cost_known=row["unpriced"] == 0,
+        first=row["first"],
+        last=row["last"],
+    )
+
+
+def _summary(row: RowMapping) -> ConversationSummary:
+    values: dict[str, Any] = {**row, "tokens": int(row["tokens"])}
+    return ConversationSummary(**values)

@@ -1,0 +1,126 @@
+"""SQLite in WAL mode as a backend of history: one writer, any number of readers, also from other processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from actors.storage.database_file import claim
+from actors.storage.fault import translated
+from actors.storage.schema import history
+from protocols.stores import StorageError, StoreCorruptError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, TextClause
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+CHECKED_SIZE = 64 * 1024 * 1024
+"""Bytes up to which the whole file is checked when opened (about 0.1 s); damage in a larger one is found on reading."""
+CONNECTIONS = 4
+BUSY_POLL = 0.02
+VACUUM_PAGES = 1_000
+
+
+class SqliteBackend:
+    """How `SqlHistoryStore` talks to one SQLite file."""
+
+    append_lock: TextClause | None = None  # BEGIN IMMEDIATE is the lock, of migrations too
+    migration_lock: TextClause | None = None
+
+    def __init__(self, path: Path, *, timeout: float) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.location = str(self.path)
+        self.timeout = timeout
+
+    async def prepare(self) -> None:
+        """Make or check the file and switch it to WAL, in a thread."""
+        await asyncio.to_thread(self._prepare)
+
+    def engine(self) -> AsyncEngine:
+        """Return a new engine."""
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=self.location),
+            hide_parameters=True,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=self.timeout * 2,
+            connect_args={"timeout": self.timeout},
+        )
+        event.listen(engine.sync_engine, "connect", _configure)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+
+    def insert(self) -> Any:
+        """Return the insert that leaves an existing id alone."""
+        return insert(history).on_conflict_do_nothing(index_elements=["id"])
+
+    async def tidy(self, connection: AsyncConnection) -> bool:
+        """Give some of the pages that pruning has freed back to the file system; return whether there are more."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        before = await _free_pages(connection)
+        # SQLAlchemy would stop this statement, which has steps but no rows, after its first page.
+        await driver.execute_fetchall(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        return 0 < await _free_pages(connection) < before
+
+    def _prepare(self) -> None:
+        claim(self.path)
+        with (
+            translated(self.location),
+            closing(sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None)) as connection,
+        ):
+            if self.path.stat().st_size == 0:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            elif self.path.stat().st_size <= CHECKED_SIZE:
+                self._check(connection)
+            self._use_wal(connection)
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if answer != "ok":
+            msg = f"is damaged; move it away, or restore a copy of it ({answer!r:.200})"
+            raise StoreCorruptError(msg, location=self.location)
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Switch to WAL, which SQLite refuses at once, without its busy timeout, while anybody else is switching."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY_POLL)
+        if mode != "wal":
+            msg = f"cannot use a write-ahead log here (journal mode {mode!r}); choose a local file system"
+            raise StorageError(msg, location=self.location)
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin, not by the driver's guess
+    connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA trusted_schema = OFF")
+    cursor.close()
+
+
+async def _free_pages(connection: AsyncConnection) -> int:
+    return int((await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one())
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,130 @@
+"""Queries as SQLAlchemy statements, built and not run. Every value is a bound parameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Delete, Executable, case, delete, func, select
+
+from actors.storage.schema import history
+from actors.storage.wording import storable
+
+if TYPE_CHECKING:
+    from protocols.history import HistoryGroup, HistoryQuery
+
+columns = history.c
+DELETE_BATCH = 1_000
+"""Rows that one transaction deletes at most, so that pruning never holds up the writer for long."""
+
+
+def page(query: HistoryQuery) -> Executable:
+    """Select one page of messages."""
+    statement = select(history).where(*conditions(query)).limit(query.limit)
+    if query.after is not None:
+        statement = statement.where(columns.seq < query.after if query.newest_first else columns.seq > query.after)
+    return statement.order_by(columns.seq.desc() if query.newest_first else columns.seq)
+
+
+def total(query: HistoryQuery | None) -> Executable:
+    """Count messages."""
+    return select(func.count().label("total")).select_from(history).where(*(conditions(query) if query else ()))
+
+
+def sums(query: HistoryQuery, group_by: HistoryGroup | None) -> Executable:
+    """Sum over each group; the first column is the key when there is one."""
+    unpriced = case((columns.cost.is_(None) & (columns.tokens > 0), 1), else_=0)
+    values = [
+        func.count().label("messages"),
+        func.coalesce(func.sum(columns.tokens), 0).label("tokens"),
+        func.coalesce(func.sum(columns.input_tokens), 0).label("input_tokens"),
+        func.coalesce(func.sum(columns.output_tokens), 0).label("output_tokens"),
+        func.coalesce(func.sum(columns.cost), 0.0).label("cost"),
+        func.coalesce(func.sum(unpriced), 0).label("unpriced"),
+        func.min(columns.created).label("first"),
+        func.max(columns.created).label("last"),
+    ]
+    if group_by is None:
+        return select(*values).where(*conditions(query))
+    key = _group(group_by).label("key")
+    ranked = select(key, *values).where(*conditions(query)).group_by(key)
+    return ranked.order_by(func.count().desc(), func.min(columns.seq)).limit(query.limit)
+
+
+def summaries(agent: str | None, limit: int) -> Executable:
+    """Select the latest conversations."""
+    latest = func.max(columns.seq)
+    statement = select(
+        columns.conversation_id,
+        func.count().label("messages"),
+        func.sum(columns.tokens).label("tokens"),
+        func.min(columns.created).label("first"),
+        func.max(columns.created).label("last"),
+        latest.label("seq"),
+    )
+    if agent is not None:
+        statement = statement.where(columns.node == agent)
+    return statement.group_by(columns.conversation_id).order_by(latest.desc()).limit(limit)
+
+
+def older_than(created: float) -> Delete:
+    """Delete one batch of the messages created before a time."""
+    return _delete(columns.created < created)
+
+
+def up_to(seq: int, conversation_id: str | None = None) -> Delete:
+    """Delete one batch of the messages up to a position, of one conversation or of all."""
+    if conversation_id is None:
+        return _delete(columns.seq <= seq)
+    return _delete((columns.conversation_id == conversation_id) & (columns.seq <= seq))
+
+
+def first_surplus(limit: int, conversation_id: str | None = None) -> Executable:
+    """Select the position of the latest message that is one too many."""
+    statement = select(columns.seq).order_by(columns.seq.desc()).offset(limit).limit(1)
+    return statement if conversation_id is None else statement.where(columns.conversation_id == conversation_id)
+
+
+def too_long(limit: int, after: str) -> Executable:
+    """Select a batch of the conversations with more than `limit` messages, in order, after one of them."""
+    name = columns.conversation_id
+    grouped = select(name).where(name > after).group_by(name).having(func.count() > limit)
+    return grouped.order_by(name).limit(DELETE_BATCH)
+
+
+def conditions(query: HistoryQuery) -> list[ColumnElement[bool]]:
+    """Return what a message must fulfil."""
+    found: list[ColumnElement[bool]] = []
+    for column, value in (
+        (columns.node, query.agent),
+        (columns.role, query.role),
+        (columns.conversation_id, query.conversation),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if query.since is not None:
+        found.append(columns.created >= query.since)
+    if query.until is not None:
+        found.append(columns.created < query.until)
+    if query.text is not None:
+        found.append(func.lower(columns.content).contains(storable(query.text).lower(), autoescape=True))
+    return found
+
+
+def _group(group_by: HistoryGroup) -> ColumnElement[Any]:
+    groups: dict[str, ColumnElement[Any]] = {
+        "agent": columns.node,
+        "role": columns.role,
+        "model": func.coalesce(columns.model, ""),
+        "conversation": columns.conversation_id,
+        "day": columns.day,
+    }
+    try:
+        return groups[group_by]
+    except KeyError:
+        msg = f"group_by must be one of {', '.join(groups)}, not {group_by!r}"
+        raise ValueError(msg) from None
+
+
+def _delete(condition: ColumnElement[bool]) -> Delete:
+    batch = select(columns.seq).where(condition).limit(DELETE_BATCH)
+    return delete(history).where(columns.seq.in_(batch))
