@@ -149,8 +149,8 @@ class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
 
         Args:
             style: simple (``name: text``), detailed (one fact per line), markdown, or custom (see *template*).
-            template: for custom: a text with ``{field}`` or, without those, ``$field``, where the fields are those listed by
-                `protocols.message_style.FIELDS` plus *variables*. Attributes and indexes of fields are refused.
+            template: for custom: a text with ``{field}`` or, without those, ``$field``. Fields are those of
+                `protocols.message_style.FIELDS` plus *variables*; their attributes and indexes are refused.
             variables: further fields for the template.
             show_metadata: whether detailed and markdown list the metadata.
             show_costs: whether detailed and markdown show tokens, money and response time.
