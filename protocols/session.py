@@ -53,7 +53,10 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ValueError: An empty name or a negative number.
             TypeError: Any other type.
         """
-        value: object = session  # what comes from outside may be anything
+        return cls._parse(session)
+
+    @classmethod
+    def _parse(cls, value: object) -> SessionQuery:
         match value:
             case SessionQuery():
                 return value
@@ -64,7 +67,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             case str():
                 return cls(is_restored=True, conversation=value)
             case _:
-                msg = f"session must be None, a bool, tokens, a conversation name or a SessionQuery, not {session!r}"
+                msg = f"session must be None, a bool, tokens, a conversation name or a SessionQuery, not {value!r}"
                 raise TypeError(msg)
 
 

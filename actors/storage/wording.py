@@ -55,10 +55,10 @@ def _plain(value: Any, depth: int) -> Any:
         case float():
             return value if math.isfinite(value) else str(value)
         case dict():
-            pairs = cast("dict[Any, Any]", value).items()
+            pairs = cast("dict[object, object]", value).items()
             return {str(key): _plain(item, depth - 1) for key, item in pairs}
         case list() | tuple() | set() | frozenset():
-            return [_plain(item, depth - 1) for item in cast("Iterable[Any]", value)]
+            return [_plain(item, depth - 1) for item in cast("Iterable[object]", value)]
         case msgspec.Struct():
             return _plain(msgspec.to_builtins(value), depth - 1)
         case _:
