@@ -1,0 +1,44 @@
+"""What does an agent add to the bare pydantic-ai run that it wraps?"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from benchmarks.question import Contestant, Question, Target, Unit
+
+
+async def ours(count: int) -> float:
+    from pydantic_ai.models.test import TestModel
+
+    from actors import Agent
+
+    async with Agent(name="stub", model=TestModel(custom_output_text="done")) as agent:
+        started = perf_counter()
+        for _ in range(count):
+            await agent.run("say something", store_history=False)
+        return perf_counter() - started
+
+
+async def bare(count: int) -> float:
+    from pydantic_ai import Agent
+    from pydantic_ai.models.test import TestModel
+
+    agent = Agent(TestModel(custom_output_text="done"), name="stub")
+    started = perf_counter()
+    for _ in range(count):
+        await agent.run("say something")
+    return perf_counter() - started
+
+
+QUESTION = Question(
+    title="One agent run over a model that answers at once",
+    unit=Unit.MICROSECONDS,
+    count=200,
+    rounds=9,
+    contestants=(
+        Contestant(name="ours", run=ours, requires="actors"),
+        Contestant(name="bare pydantic-ai", run=bare, requires="pydantic_ai"),
+    ),
+    targets=(Target(against="bare pydantic-ai", at_most=1.05),),
+    note="`TestModel` on both sides, history not kept: what is left is the mailbox, the actor and the events.",
+)

@@ -1,0 +1,71 @@
+"""What does it cost to start and stop an actor, and does it stay the same for many?"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+
+from benchmarks.question import Contestant, Question, Target, Unit
+
+
+async def ours(count: int) -> float:
+    from benchmarks.side.own import Echo, stop_all
+
+    started = perf_counter()
+    refs = [Echo.start() for _ in range(count)]
+    await stop_all(refs)
+    return perf_counter() - started
+
+
+async def tasks(count: int) -> float:
+    from benchmarks.side.bare import QueueEcho, stop_all
+
+    started = perf_counter()
+    actors = [QueueEcho() for _ in range(count)]
+    await asyncio.sleep(0)
+    await stop_all(actors)
+    return perf_counter() - started
+
+
+def threads(count: int) -> float:
+    from benchmarks.side.threads import Echo, stop_all
+
+    started = perf_counter()
+    refs = [Echo.start() for _ in range(count)]
+    stop_all(refs)
+    return perf_counter() - started
+
+
+async def autogen(count: int) -> float:
+    from benchmarks.side.autogen import Ping, addresses, running
+
+    started = perf_counter()
+    async with running() as runtime:
+        await asyncio.gather(*(runtime.send_message(Ping(0), target) for target in addresses(count)))
+    return perf_counter() - started
+
+
+QUESTION = Question(
+    title="One actor started and stopped, among as many as the name says",
+    unit=Unit.MICROSECONDS,
+    count=1_000,
+    batches=1,
+    contestants=(
+        Contestant(name="ours", run=ours, requires="actors"),
+        Contestant(name="ours, 10,000", run=ours, requires="actors", count=10_000),
+        Contestant(name="ours, 100,000", run=ours, requires="actors", count=100_000),
+        Contestant(name="bare queue + task", run=tasks),
+        Contestant(name="bare queue + task, 100,000", run=tasks, count=100_000),
+        Contestant(name="pykka threads", run=threads, requires="pykka"),
+        Contestant(name="autogen-core", run=autogen, requires="autogen_core"),
+    ),
+    targets=(
+        Target(subject="ours, 10,000", against="ours", at_most=1.5),
+        Target(subject="ours, 100,000", against="ours", at_most=1.5),
+    ),
+    note=(
+        "1,000 actors where no number is given. Linear means that one of 100,000 costs what one of 1,000 costs; "
+        "half as much again is allowed for caches and garbage collection. "
+        "An agent of autogen-core comes to life with its first message, so that message is in its number."
+    ),
+)

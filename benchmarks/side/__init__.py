@@ -1,0 +1,1 @@
+"""The same small actor in each library; imported only in the process that measures it."""

@@ -1,0 +1,87 @@
+"""The table of ratios."""
+
+from __future__ import annotations
+
+from benchmarks.outcome import Answer, Outcome
+from benchmarks.question import Contestant, Question, Target, Unit
+from benchmarks.table import as_markdown, as_text, number, rows
+
+TARGETS = (
+    Target(against="bare", at_most=2.0),
+    Target(against="threads", faster=8.0),
+    Target(against="absent", faster=20.0),
+)
+
+
+def stub(unit: Unit = Unit.MICROSECONDS) -> Answer:
+    names = ("ours", "bare", "threads", "absent", "broken")
+    question = Question(
+        title="t",
+        unit=unit,
+        count=1,
+        contestants=tuple(Contestant(name=name, run=float) for name in names),
+        targets=TARGETS,
+    )
+    scale = unit.scale
+    outcomes = {
+        "ours": Outcome(values=[5 * scale, 6 * scale, 9 * scale]),
+        "bare": Outcome(values=[4 * scale]),
+        "threads": Outcome(values=[36 * scale]),
+        "absent": Outcome(skipped="not installed"),
+        "broken": Outcome(failed="exit code 1: Boom"),
+    }
+    return Answer("ask", question, outcomes)
+
+
+def test_row_shows_median_and_range_in_the_unit() -> None:
+    assert rows([stub()])[0][:4] == ("ask", "ours", "6 us", "5 .. 9")
+
+
+def test_row_of_a_baseline_shows_how_much_longer_we_take_beside_the_target() -> None:
+    assert rows([stub()])[1][1:] == ("bare", "4 us", "4 .. 4", "1.5x the time", "<= 2x the time", "met")
+
+
+def test_row_of_a_slower_competitor_shows_the_missed_target() -> None:
+    assert rows([stub()])[2][4:] == ("6x faster", ">= 8x faster", "MISSED")
+
+
+def test_row_of_a_missing_competitor_says_so_and_judges_nothing() -> None:
+    assert rows([stub()])[3][2:] == ("not installed", "", "-", ">= 20x faster", "unknown")
+
+
+def test_failure_is_one_word_in_the_table_and_a_line_below_it() -> None:
+    assert rows([stub()])[4].median == "failed"
+    assert as_text([stub()]).endswith("\nask, broken: exit code 1: Boom")
+
+
+def test_sizes_are_smaller_not_faster() -> None:
+    assert rows([stub(Unit.KIBIBYTES)])[2].ratio == "6x smaller"
+
+
+def test_second_target_of_a_contestant_gets_a_row_without_repetition() -> None:
+    question = Question(
+        title="t",
+        unit=Unit.SECONDS,
+        count=1,
+        contestants=(Contestant(name="ours", run=float), Contestant(name="ours, many", run=float)),
+        targets=(Target(at_most=1.0), Target(subject="ours, many", against="ours", at_most=1.5)),
+    )
+    found = rows([Answer("spawn", question, {"ours": Outcome(values=[1.0]), "ours, many": Outcome(values=[2.0])})])
+    assert [row[:3] for row in found] == [("spawn", "ours", "1 s"), ("", "", ""), ("", "ours, many", "2 s")]
+    assert found[1][4:] == ("2x the time", "ours, many: <= 1.5x the time", "MISSED")
+
+
+def test_text_columns_line_up() -> None:
+    header, first, *_ = as_text([stub()]).splitlines()
+    assert header.index("contestant") == first.index("ours")
+
+
+def test_markdown_escapes_a_pipe_in_a_name() -> None:
+    question = Question(
+        title="t", unit=Unit.SECONDS, count=1, contestants=(Contestant(name="a | b", run=float),), targets=()
+    )
+    assert "a \\| b" in as_markdown([Answer("q", question, {"a | b": Outcome(values=[1.0])})])
+
+
+def test_numbers_have_three_digits_and_no_exponent() -> None:
+    assert [number(value) for value in (0.0123, 1.234, 98.76, 4_321.0)] == ["0.0123", "1.23", "98.8", "4,321"]
