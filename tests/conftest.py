@@ -1,5 +1,6 @@
 """What every test runs under: no test may reach a real model."""
 
+import os
 import sys
 
 import pytest
@@ -9,6 +10,11 @@ _MODELS = "pydantic_ai.models"
 
 @pytest.fixture(autouse=True)
 def no_model_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forbid requests to real models, without importing pydantic_ai for tests that do not use it."""
+    """Forbid requests to real models, without importing pydantic_ai for tests that do not use it.
+
+    A test that is the first to import it finds no key, which forbids the same.
+    """
+    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
     if _MODELS in sys.modules:
         monkeypatch.setattr(f"{_MODELS}.ALLOW_MODEL_REQUESTS", False)
