@@ -77,6 +77,16 @@ async def autogen(count: int) -> float:
         return perf_counter() - started
 
 
+async def everything(count: int) -> float:
+    from benchmarks.side.everything import running
+
+    async with running(1) as (ref,):
+        started = perf_counter()
+        for number in range(count):
+            await ref.ask(number)
+        return perf_counter() - started
+
+
 QUESTION = Question(
     title="One request and its reply, awaited one after the other",
     unit=Unit.MICROSECONDS,
@@ -88,6 +98,7 @@ QUESTION = Question(
         Contestant(name="pykka threads", run=threads, requires="pykka"),
         Contestant(name="pykka threads, awaited", run=threads_awaited, requires="pykka", count=1_000),
         Contestant(name="autogen-core", run=autogen, requires="autogen_core", count=1_000),
+        Contestant(name="everything-is-an-actor", run=everything, requires="actor_for_agents", python=(3, 12)),
     ),
     targets=(
         Target(against="bare future + call_soon", at_most=2.0),

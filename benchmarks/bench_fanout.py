@@ -71,6 +71,16 @@ async def autogen(count: int) -> float:
         return perf_counter() - started
 
 
+async def everything(count: int) -> float:
+    from benchmarks.side.everything import running
+
+    async with running(WIDTH) as refs:
+        started = perf_counter()
+        for number in range(count):
+            await asyncio.gather(*(ref.ask(number) for ref in refs))
+        return perf_counter() - started
+
+
 QUESTION = Question(
     title="One message asked of 100 actors at once, all replies gathered",
     unit=Unit.MICROSECONDS,
@@ -81,6 +91,7 @@ QUESTION = Question(
         Contestant(name="bare queue + task", run=queue_task),
         Contestant(name="pykka threads", run=threads, requires="pykka", count=50),
         Contestant(name="autogen-core", run=autogen, requires="autogen_core", count=20),
+        Contestant(name="everything-is-an-actor", run=everything, requires="actor_for_agents", python=(3, 12)),
     ),
     targets=(Target(against="pykka threads", faster=8.0), Target(against="autogen-core", faster=30.0)),
 )

@@ -59,6 +59,16 @@ async def autogen(count: int) -> float:
         return resident_bytes() - before
 
 
+async def everything(count: int) -> float:
+    from benchmarks.side.everything import running
+
+    async with running(1):
+        before = resident_bytes()
+        async with running(count) as refs:
+            await refs[-1].ask(0)
+            return resident_bytes() - before
+
+
 QUESTION = Question(
     title="Resident memory of one idle actor",
     unit=Unit.KIBIBYTES,
@@ -70,6 +80,9 @@ QUESTION = Question(
         Contestant(name="bare queue + task", run=tasks),
         Contestant(name="pykka threads", run=threads, requires="pykka", count=1_000),
         Contestant(name="autogen-core", run=autogen, requires="autogen_core", count=10_000),
+        Contestant(
+            name="everything-is-an-actor", run=everything, requires="actor_for_agents", python=(3, 12), count=10_000
+        ),
     ),
     targets=(Target(at_most=2.5),),
     note=(

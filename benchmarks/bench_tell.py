@@ -52,6 +52,18 @@ def threads(count: int) -> float:
     return seconds
 
 
+async def everything(count: int) -> float:
+    from benchmarks.side.everything import running
+
+    async with running(1) as (ref,):
+        started = perf_counter()
+        for sent in range(0, count, BURST):
+            for number in range(sent, min(count, sent + BURST)):
+                await ref.tell(number)
+            await ref.ask(-1)
+        return perf_counter() - started
+
+
 QUESTION = Question(
     title="One message told from the loop and handled",
     unit=Unit.MICROSECONDS,
@@ -60,6 +72,7 @@ QUESTION = Question(
         Contestant(name="ours", run=ours, requires="actors"),
         Contestant(name="bare queue + task", run=queue_task),
         Contestant(name="pykka threads", run=threads, requires="pykka"),
+        Contestant(name="everything-is-an-actor", run=everything, requires="actor_for_agents", python=(3, 12)),
     ),
     targets=(Target(against="pykka threads", faster=6.0),),
     note="Sent in bursts of 5,000, each ended by an awaited ask: sending and handling are both counted.",
