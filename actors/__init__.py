@@ -1,1 +1,94 @@
-"""Supervised multi-agent framework on the actor model."""
+"""Understudy: supervised agents on the actor model. The names below are loaded when they are first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actors.nodes.agent import Agent
+    from actors.nodes.base_team import BaseTeam
+    from actors.nodes.job import Job
+    from actors.nodes.node import MessageNode
+    from actors.nodes.stream import RunStream
+    from actors.nodes.team import Team
+    from actors.nodes.team_run import TeamRun
+    from actors.pool.pool import AgentPool
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.errors import Reject
+    from actors.runtime.ref import ActorRef
+    from actors.runtime.system import ActorSystem
+    from actors.stats.run_stats import ExtendedTeamTalk, RunStats
+    from actors.supervision.backoff import Backoff
+    from actors.supervision.child import ChildSpec
+    from actors.supervision.intensity import RestartIntensity
+    from actors.supervision.supervisor import Supervisor
+    from actors.talk.talk import Talk
+    from actors.talk.team_talk import TeamTalk
+    from protocols.messages import ChatMessage
+    from protocols.response import AgentResponse, TeamResponse
+
+_HOMES = {
+    "ActorRef": "actors.runtime.ref",
+    "ActorSystem": "actors.runtime.system",
+    "Agent": "actors.nodes.agent",
+    "AgentPool": "actors.pool.pool",
+    "AgentResponse": "protocols.response",
+    "AsyncioActor": "actors.runtime.actor",
+    "Backoff": "actors.supervision.backoff",
+    "BaseTeam": "actors.nodes.base_team",
+    "ChatMessage": "protocols.messages",
+    "ChildSpec": "actors.supervision.child",
+    "ExtendedTeamTalk": "actors.stats.run_stats",
+    "Job": "actors.nodes.job",
+    "MessageNode": "actors.nodes.node",
+    "Reject": "actors.runtime.errors",
+    "RestartIntensity": "actors.supervision.intensity",
+    "RunStats": "actors.stats.run_stats",
+    "RunStream": "actors.nodes.stream",
+    "Supervisor": "actors.supervision.supervisor",
+    "Talk": "actors.talk.talk",
+    "Team": "actors.nodes.team",
+    "TeamResponse": "protocols.response",
+    "TeamRun": "actors.nodes.team_run",
+    "TeamTalk": "actors.talk.team_talk",
+}
+
+__all__ = [
+    "ActorRef",
+    "ActorSystem",
+    "Agent",
+    "AgentPool",
+    "AgentResponse",
+    "AsyncioActor",
+    "Backoff",
+    "BaseTeam",
+    "ChatMessage",
+    "ChildSpec",
+    "ExtendedTeamTalk",
+    "Job",
+    "MessageNode",
+    "Reject",
+    "RestartIntensity",
+    "RunStats",
+    "RunStream",
+    "Supervisor",
+    "Talk",
+    "Team",
+    "TeamResponse",
+    "TeamRun",
+    "TeamTalk",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'actors' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

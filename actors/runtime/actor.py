@@ -1,0 +1,298 @@
+"""`AsyncioActor`: Pykka's actor on an event loop. An idle actor has no task and no thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+
+import pykka
+import pykka.messages
+from pykka._introspection import get_attr_directly  # pyright: ignore[reportPrivateUsage] - what Pykka's own loop uses
+
+from actors.runtime.belonging import PendingTask, PendingTimer
+from actors.runtime.bridge import start_anywhere
+from actors.runtime.clock import running_loop
+from actors.runtime.envelope import Envelope, current
+from actors.runtime.errors import DeathPactError, StashOverflowError, UnhandledMessageError
+from actors.runtime.future import AsyncioFuture
+from actors.runtime.incarnation import Cell, constructing
+from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
+from actors.runtime.ref import ActorRef
+from protocols.control import ExitReason, Terminated
+
+if TYPE_CHECKING:
+    from actors.runtime.system import ActorSystem
+
+T = TypeVar("T")
+
+
+class AsyncioActor(pykka.Actor):
+    """An actor whose handlers run on the event loop, one at a time, as `def` or `async def`.
+
+    Example:
+        ```python
+        class Counter(AsyncioActor):
+            def __init__(self, start: int = 0) -> None:
+                super().__init__()
+                self.n = start
+
+            async def on_receive(self, message: int) -> int:
+                self.n += message
+                return self.n
+
+        ref = Counter.start(5)
+        assert await ref.ask(1) == 6
+        await ref.stop()
+        ```
+
+    An exception in a handler is a crash: its asker gets the exception, the supervisor decides (without one the actor
+    ends). To refuse a message without crashing, raise `Reject`.
+    """
+
+    mailbox: ClassVar[MailboxConfig | None] = None
+    """Size and overflow policy; None takes the system's."""
+    max_concurrency: ClassVar[int] = 1
+    """Messages handled at the same time. More than 1 makes the actor reentrant: no order, and no check for ask cycles."""
+    ask_timeout: ClassVar[float | None] = None
+    """Deadline in seconds of asks that name none; None takes the system's (30)."""
+    blocking: ClassVar[bool] = False
+    """Whether `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
+    death_pact: ClassVar[bool] = False
+    """Whether the end of a watched actor crashes this one, if `on_terminated` is not overridden."""
+    stops_children_together: ClassVar[bool] = False
+    """Whether children are stopped all at once, not one after the other."""
+
+    _cell: Cell | None = None
+    _stash: list[Envelope] | None = None
+    has_start_hook: ClassVar[bool] = False
+    has_stop_hook: ClassVar[bool] = False
+    has_failure_hook: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.has_start_hook = cls.on_start is not AsyncioActor.on_start
+        cls.has_stop_hook = cls.on_stop is not AsyncioActor.on_stop
+        cls.has_failure_hook = cls.on_failure is not AsyncioActor.on_failure
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        actor = super().__new__(cls)
+        cell = constructing.get()
+        if cell is not None:
+            constructing.set(None)
+            actor._cell = cell
+        return actor
+
+    def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall] - the cell holds what Pykka's would make
+        """Override it freely; there is nothing that this one must do."""
+
+    # -- Pykka's three hooks --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return BoundedMailbox("unstarted", MailboxConfig())
+
+    @staticmethod
+    def _create_future() -> AsyncioFuture[Any]:
+        return AsyncioFuture(loop=running_loop())
+
+    def _start_actor_loop(self) -> None:
+        self.cell.begin()
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+        """Start an actor with these constructor arguments and return its ref.
+
+        Inside a running loop it lives on that loop, in the system of the handler that runs or else the loop's default
+        system, and the call returns before `on_start` has run (``await ref.ready()`` waits for it). Elsewhere it lives on
+        the one background loop, and the call returns when `on_start` has run. For a name, a mailbox or a supervisor use
+        `ActorSystem.start` or a `ChildSpec`.
+
+        Raises:
+            Exception: whatever the constructor raised.
+            ActorStartError: outside a loop, when `on_start` failed.
+        """
+        return cast("ActorRef[Self]", start_anywhere(cls, args, kwargs))
+
+    @property
+    def cell(self) -> Cell:
+        """The engine's side of this actor.
+
+        Raises:
+            RuntimeError: it was made by calling the class instead of `start`.
+        """
+        if self._cell is None:
+            raise RuntimeError(f"{type(self).__name__} was not started; use {type(self).__name__}.start(...)")
+        return self._cell
+
+    def attach(self, cell: Cell) -> None:
+        """Bind the actor object to its cell (a factory may have made it before)."""
+        self._cell = cell
+        if self.blocking and not asyncio.iscoroutinefunction(self.on_receive):
+            self.on_receive = cell.system.in_thread(self.on_receive)  # type: ignore[method-assign]
+
+    @property
+    def system(self) -> ActorSystem:
+        """The system that the actor lives in."""
+        return self.cell.system
+
+    @property
+    def actor_ref(self) -> ActorRef[Self]:
+        """The actor's own ref; valid in `__init__` already."""
+        return cast("ActorRef[Self]", self.cell.ref)
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """A URN that is unique for ever."""
+        return self.cell.ref.actor_urn
+
+    @property
+    def actor_inbox(self) -> BoundedMailbox:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """The mailbox."""
+        return self.cell.mailbox
+
+    def __str__(self) -> str:
+        return str(self._cell.ref) if self._cell is not None else f"{type(self).__name__} (not started)"
+
+    # -- hooks ----------------------------------------------------------------------------------------------------
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message; what is returned (or awaited) is the reply. May be `async def`.
+
+        Raises:
+            UnhandledMessageError: by default for every message. Not a crash: it goes to the asker, or to dead letters.
+        """
+        self.unhandled(message)
+
+    def unhandled(self, message: Any) -> None:
+        """Say that there is no handler for this message; call it at the end of your own `on_receive`."""
+        raise UnhandledMessageError(
+            f"actor {self.cell.name} ({type(self).__name__}) has no handler for {type(message).__name__}", message=message
+        )
+
+    def on_terminated(self, terminated: Terminated) -> Any:
+        """Told once of the end of each watched actor, after all messages that it had sent. By default see `death_pact`."""
+        if self.death_pact:
+            raise DeathPactError(f"actor {self.cell.name} does not outlive {terminated.ref}") from terminated.cause
+
+    def on_child_event(self, event: Any) -> Any:
+        """Told when an incarnation of a child has ended; a supervisor decides here. By default the child is given up."""
+        if not event.child.mailbox.closed:
+            event.child.terminate(event.reason, event.cause)
+
+    def holds(self, child: Cell, reason: ExitReason) -> bool:  # noqa: ARG002 - for supervisors
+        """Whether a child that ended so is kept (ref and mailbox) because it is going to be restarted."""
+        return False
+
+    def _handle_internal(self, message: Any) -> Any:
+        if isinstance(message, Terminated):
+            return self.on_terminated(message)
+        return super()._handle_receive(message)  # type: ignore[misc] # pyright: ignore
+
+    # -- what an actor can do -------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop after what is queued now; the same as ``self.actor_ref.stop(block=False)``."""
+        self.actor_ref.stop(block=False)
+
+    def take_reply(self) -> AsyncioFuture[Any] | None:
+        """Take over answering the message in hand: answer it later, or hand it on with `ActorRef.forward`.
+
+        Returns:
+            The asker's future, or None if it was a tell or the reply was taken already.
+        """
+        envelope = current.get()
+        if envelope is None or envelope.cell is not self._cell:
+            raise RuntimeError("take_reply: there is no message in hand here")
+        reply, envelope.reply = envelope.reply, None
+        return reply
+
+    def watch(self, ref: ActorRef[Any]) -> None:
+        """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has. Not on restarts."""
+        self.system.watch(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
+
+    def unwatch(self, ref: ActorRef[Any]) -> None:
+        """Not be told any more, even if that actor has ended and the news is already waiting."""
+        self.system.unwatch(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
+
+    def link(self, ref: ActorRef[Any]) -> None:
+        """Share the fate of another actor: when one of the two ends abnormally, the other is killed."""
+        self.system.link(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
+
+    def schedule(self, delay: float, message: Any, *, interval: float | None = None) -> PendingTimer:
+        """Send `message` to this actor after `delay` seconds, then every `interval` seconds if given.
+
+        A timer belongs to its incarnation: it ends with it, so the next one never gets it.
+        """
+        return PendingTimer(self.cell, delay, message, interval)
+
+    def create_task(self, coroutine: Coroutine[Any, Any, T]) -> PendingTask[T]:
+        """Run a coroutine beside the handlers. It belongs to this incarnation and is cancelled with it.
+
+        It must not touch the actor's state; let it return something and use `pipe_to_self`. What it raises is reported.
+        """
+        return PendingTask(self.cell, coroutine)
+
+    def pipe_to_self(
+        self, work: Awaitable[T], to_message: Callable[[T | None, BaseException | None], Any]
+    ) -> PendingTask[None]:
+        """Wait for something beside the handlers and send its outcome, as a message, to this incarnation.
+
+        Args:
+            work: anything that can be awaited.
+            to_message: makes the message of (result, None) or (None, error).
+        """
+        life = self.cell.incarnation
+
+        async def pipe() -> None:
+            try:
+                message = to_message(await work, None)
+            except Exception as error:  # noqa: BLE001 - the outcome is a message
+                message = to_message(None, error)
+            if self.cell.incarnation == life and self._cell is not None and self._cell.actor is self:
+                self.actor_ref.tell(message)
+
+        return PendingTask(self.cell, pipe())
+
+    def stash(self) -> None:
+        """Set the message in hand aside; its asker goes on waiting. `unstash` brings it back.
+
+        Raises:
+            StashOverflowError: the stash is full; the message in hand is not kept.
+        """
+        envelope = current.get()
+        if envelope is None or envelope.cell is not self._cell:
+            raise RuntimeError("stash: there is no message in hand here")
+        limit = self.system.config.stash
+        if self._stash is None:
+            self._stash = []
+        if len(self._stash) >= limit:
+            raise StashOverflowError(f"actor {self.cell.name}: the stash is full ({limit} messages)")
+        self._stash.append(self.cell.stashed(envelope))
+
+    def unstash(self) -> None:
+        """Put all stashed messages back in front of the mailbox, in their order."""
+        self.cell.mailbox.put_back(self.take_stash())
+
+    def take_stash(self) -> list[Envelope]:
+        """Empty the stash and return what was in it, oldest first."""
+        stash, self._stash = self._stash, None
+        return stash or []
+
+    def on_start(self) -> Any:
+        """Run before the first message; may be `async def`. If it fails there is no actor."""
+
+    def on_stop(self) -> Any:
+        """Run after the last message of an orderly end, also before an orderly restart; may be `async def`."""
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        """Run after a crash instead of `on_stop`; may be `async def`."""
+

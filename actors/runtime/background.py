@@ -1,0 +1,80 @@
+"""The one background loop: for actors started, and runs made, where no event loop runs."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+from typing import Final
+
+from actors.runtime.system import ActorSystem
+
+_EXIT_LIMIT: Final = 5.0
+"""Seconds that forgotten actors delay the end of the interpreter at most."""
+
+_lock = threading.Lock()
+_system: ActorSystem | None = None
+_pid = 0
+
+
+def background_system() -> ActorSystem:
+    """Return the system of the background loop; its thread is started on first use, and again in a forked child."""
+    global _system, _pid  # noqa: PLW0603 - one per process is the point
+    with _lock:
+        if _system is None or _system.is_closed or _system.loop.is_closed() or _pid != os.getpid():
+            if _system is None:
+                atexit.register(_stop)
+            _system = _start()
+            _pid = os.getpid()
+        return _system
+
+
+def _start() -> ActorSystem:
+    started: threading.Event = threading.Event()
+    made: list[ActorSystem] = []
+    loop = asyncio.new_event_loop()
+
+    def make() -> None:
+        made.append(ActorSystem.of(loop, name="background"))
+        started.set()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.call_soon(make)
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
+
+    threading.Thread(target=run, name="understudy-background", daemon=True).start()
+    started.wait()
+    return made[0]
+
+
+def stop_background(timeout: float = _EXIT_LIMIT) -> list[str]:
+    """Stop the background system and its thread, if there is one, and return the names of actors that did not end."""
+    global _system  # noqa: PLW0603
+    with _lock:
+        system, _system = _system, None
+    if system is None or _pid != os.getpid() or system.loop.is_closed():
+        return []
+    stuck: list[str] = system.bridge.run(system.close(timeout=timeout))
+    thread = next((t for t in threading.enumerate() if t.name == "understudy-background"), None)
+    system.loop.call_soon_threadsafe(system.loop.stop)
+    if thread is not None:
+        thread.join(timeout)
+    return stuck
+
+
+def _stop() -> None:
+    system = _system
+    if system is None or _pid != os.getpid() or system.loop.is_closed():
+        return
+    alive = [ref.name for ref in system.bridge.call(system.actors)]
+    stuck = stop_background()
+    if alive:
+        logging.getLogger("understudy").warning("actors were still alive at exit: %s", ", ".join(alive[:20]))
+    if stuck:
+        logging.getLogger("understudy").warning("actors that did not end at exit: %s", ", ".join(stuck[:20]))

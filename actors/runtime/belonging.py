@@ -1,0 +1,102 @@
+"""Timers and tasks of one incarnation: they end with it, so nothing of an old life reaches the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from actors.runtime.envelope import Envelope, current
+from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.ref import check_timeout
+
+if TYPE_CHECKING:
+    from actors.runtime.incarnation import Cell
+
+T = TypeVar("T")
+
+
+def _keep(cell: Cell, handle: Any) -> None:
+    if cell.belongings is None:
+        cell.belongings = set()
+    cell.belongings.add(handle)
+
+
+def _drop(cell: Cell, handle: Any) -> None:
+    if cell.belongings is not None:
+        cell.belongings.discard(handle)
+
+
+class PendingTimer:
+    """A message that an actor sends itself later."""
+
+    __slots__ = ("_cell", "_handle", "_interval", "_message", "is_active")
+
+    def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
+        check_timeout(delay)
+        if interval is not None and not interval > 0:
+            raise ValueError(f"interval must be > 0 seconds, not {interval!r}")
+        self._cell = cell
+        self._message = message
+        self._interval = interval
+        self.is_active = True
+        _keep(cell, self)
+        self._handle = cell.system.clock.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        if not self.is_active:
+            return
+        cell = self._cell
+        # The next shot is counted from now: after a suspended machine wakes up there is one shot, not a burst.
+        if self._interval is None:
+            self.cancel()
+        else:
+            self._handle = cell.system.clock.call_later(self._interval, self._fire)
+        try:
+            cell.accept(Envelope(self._message, cell, sender=cell, at=cell.system.clock.now()))
+        except (MailboxFullError, ActorStoppingError) as error:
+            cell.system.report("a timer message was not accepted", cell, error=error)
+
+    def cancel(self) -> None:
+        """Send nothing more; harmless when it has ended."""
+        self.is_active = False
+        self._handle.cancel()
+        _drop(self._cell, self)
+
+
+class PendingTask(Generic[T]):
+    """A task that belongs to an actor; it can be awaited."""
+
+    __slots__ = ("_cell", "_task")
+
+    def __init__(self, cell: Cell, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._cell = cell
+        envelope = current.get()
+        context = Context()
+        if envelope is not None:
+            context.run(_carry_into, cell, envelope)
+        self._task = cell.loop.create_task(coroutine, name=f"{cell.name}-task", context=context)
+        _keep(cell, self)
+        self._task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[T]) -> None:
+        _drop(self._cell, self)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._cell.system.report("a task of an actor failed", self._cell, error=error)
+
+    def cancel(self) -> None:
+        """Cancel the task; harmless when it has ended."""
+        self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._task.__await__()
+
+
+def _carry_into(cell: Cell, envelope: Envelope) -> None:
+    for variable, value in envelope.carried or ():
+        variable.set(value)
+    # The sender of what the task sends is the actor, but its message in hand is no longer the handler's.
+    scope = Envelope(None, cell, at=envelope.at, incarnation=envelope.incarnation)
+    scope.state = 2
+    current.set(scope)

@@ -1,0 +1,32 @@
+"""Handlers that block: they run in a bounded pool of threads, so they stop neither the loop nor the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+
+class BlockingPool:
+    """The threads of one system; none is started before it is needed."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._executor: ThreadPoolExecutor | None = None
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return an async function that runs `function` in a thread of the pool, in the caller's context."""
+
+        async def run(*args: Any) -> Any:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understudy-blocking")
+            return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, function, *args)
+
+        return run
+
+    def close(self) -> None:
+        """Take no more work; a thread that is stuck in a call is left behind (Python cannot end it)."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)

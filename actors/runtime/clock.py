@@ -1,0 +1,44 @@
+"""The injectable monotonic clock. Wall-clock jumps never reach timeouts, backoff or limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - the documented look-up that does not raise
+"""Return the event loop that runs in this thread, or None."""
+
+
+class TimerHandle(Protocol):
+    """A pending call that can be withdrawn."""
+
+    def cancel(self) -> None:
+        """Withdraw the call; does nothing if it has happened."""
+
+
+class Clock(Protocol):
+    """Monotonic time in seconds and calls in the future. `actors.testing.ManualClock` is the one for tests."""
+
+    def now(self) -> float:
+        """Return monotonic seconds from an arbitrary start."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> TimerHandle:
+        """Call `callback` on the event loop after `delay` seconds."""
+        ...
+
+
+class LoopClock:
+    """The real clock: the monotonic time of the system, timers of the event loop."""
+
+    __slots__ = ("_loop", "now")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.now = time.monotonic
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+        """Call `callback` on the event loop after `delay` seconds."""
+        return self._loop.call_later(delay, callback, *args)

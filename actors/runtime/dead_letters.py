@@ -1,0 +1,67 @@
+"""What could not be handled: kept in a bounded ring, counted exactly, published as events, logged at a limited rate."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from protocols.control import DeadLetterReason
+from protocols.events import DeadLetter as DeadLetterEvent
+
+if TYPE_CHECKING:
+    from actors.runtime.envelope import Envelope
+    from actors.runtime.system import ActorSystem
+
+
+class DeadLetter(msgspec.Struct, frozen=True, eq=False):
+    """One message that was not handled."""
+
+    message: Any
+    target: Any
+    """The ref it was sent to."""
+    reason: DeadLetterReason
+    sender: Any
+    """The ref of the actor that sent it, or None."""
+    age: float
+    """Seconds between its being sent and its end."""
+    cause: BaseException | None = None
+
+
+class DeadLetters:
+    """The dead letters of one system, newest last. Iterate over it, or look at `counts`."""
+
+    def __init__(self, system: ActorSystem, capacity: int) -> None:
+        self._system = system
+        self._ring: deque[DeadLetter] = deque(maxlen=capacity)
+        self.total = 0
+        """All there ever were; the ring keeps the newest."""
+        self.counts: Counter[DeadLetterReason] = Counter()
+
+    def add(self, envelope: Envelope, reason: DeadLetterReason, cause: BaseException | None = None) -> None:
+        """Record a message of this system that will not be handled."""
+        system = self._system
+        sender = envelope.sender
+        age = system.clock.now() - envelope.at
+        target = envelope.cell
+        self.total += 1
+        self.counts[reason] += 1
+        self._ring.append(
+            DeadLetter(envelope.message, target.ref, reason, sender.ref if sender is not None else None, age, cause)
+        )
+        kind = type(envelope.message)
+        system.log_limited("dead letter", actor=target.name, reason=str(reason), message_type=kind.__name__)
+        # A dead letter about the delivery of a dead letter would recurse.
+        if system.events.wants(DeadLetterEvent) and kind is not DeadLetterEvent:
+            system.events.publish(
+                DeadLetterEvent, actor=target.name, message_type=kind.__name__, reason=str(reason), age=age,
+                sender=sender.name if sender is not None else "",
+            )  # fmt: skip
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        return iter(tuple(self._ring))
+
+    def __len__(self) -> int:
+        return len(self._ring)

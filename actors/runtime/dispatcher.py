@@ -1,0 +1,177 @@
+"""Who runs the handlers: a few shared worker tasks that take ready actors from one queue.
+
+An idle actor has no task. A worker steps ready actors one message at a time; when a handler waits, its worker waits with
+it and another one carries on, so there are as many tasks as there are waiting handlers, plus one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import types
+from collections import deque
+from collections.abc import Callable, Generator
+from contextvars import Context
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime.turn import Turn
+
+if TYPE_CHECKING:
+    from actors.runtime.incarnation import Cell
+
+_BATCH: Final = 16
+"""Messages of one actor before the next ready actor has its turn."""
+_SLICE: Final = 0.004
+"""Seconds after which a worker lets the event loop run other things."""
+_MOST_PARKED: Final = 8
+"""Idle workers that are kept for reuse."""
+
+
+@types.coroutine
+def _pass() -> Generator[None, None, None]:
+    yield
+
+
+class Dispatcher:
+    """Runs the ready actors of one system on its event loop. Subclass it to choose another order (see `actors.testing`)."""
+
+    batch = _BATCH
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
+        self._loop = loop
+        self._name = name
+        self.ready: deque[Cell] = deque()
+        self.active = 0
+        """Workers that are running or about to; those that wait inside a handler are not among them."""
+        self.steps = 0
+        """Rises whenever anything was handled."""
+        self._parked: list[asyncio.Future[None]] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.is_closed = False
+        self._sentinel: asyncio.Task[None] | None = None
+
+    def schedule(self, cell: Cell) -> None:
+        """Have `cell` stepped soon. The caller owns its claim: a cell is never queued twice."""
+        self.ready.append(cell)
+        if not self.active:
+            self._wake()
+
+    def next(self) -> Cell:
+        """Take the actor that is stepped next; there is one."""
+        return self.ready.popleft()
+
+    def _wake(self) -> None:
+        if self.is_closed:
+            return
+        self.active += 1
+        if self._parked:
+            self._parked.pop().set_result(None)
+            return
+        task = self._loop.create_task(self._work(), name=f"{self._name}-worker", context=Context())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while True:
+            if self.ready and not await self._run(task):
+                return
+            self.active -= 1
+            if self.is_closed or len(self._parked) >= _MOST_PARKED:
+                return
+            parked = self._loop.create_future()
+            self._parked.append(parked)
+            try:
+                await parked
+            except asyncio.CancelledError:
+                self._unpark(parked)
+                raise
+
+    def _unpark(self, parked: asyncio.Future[None]) -> None:
+        if parked in self._parked:
+            self._parked.remove(parked)
+        elif self.ready:
+            self.active -= 1
+            self._wake()
+        else:
+            self.active -= 1
+
+    async def _run(self, task: asyncio.Task[None]) -> bool:
+        """Step ready actors until none is left. Returns False when this task must not be used any more."""
+        ready = self.ready
+        began = time.monotonic()
+        while ready:
+            cell = self.next()
+            left = self.batch
+            while left:
+                outcome = cell.step()
+                self.steps += 1
+                if outcome is True:
+                    left -= 1
+                elif outcome is False:
+                    break
+                else:
+                    keep = await self._wait_for(outcome, task)
+                    if task.cancelling():
+                        self._retire(cell, keep)
+                        return False
+                    began = time.monotonic()
+                    if not keep:
+                        break
+            else:
+                ready.append(cell)
+            if time.monotonic() - began > _SLICE:
+                await _pass()
+                began = time.monotonic()
+        return True
+
+    async def _wait_for(self, turn: Turn, task: asyncio.Task[None]) -> bool:
+        turn.task = task
+        if turn.cancelled:
+            task.cancel()
+        self.active -= 1
+        if self.ready and not self.active:
+            self._wake()
+        try:
+            await turn.drive()
+        finally:
+            self.active += 1
+            turn.task = None
+        self.steps += 1
+        return turn.cell.finish_turn(turn)
+
+    def _retire(self, cell: Cell, keep: bool) -> None:
+        # A cancellation that came late may still be pending in this task, so it must not serve another handler.
+        if keep:
+            self.ready.append(cell)
+        self.active -= 1
+        if self.ready and not self.active:
+            self._wake()
+
+    def watch_teardown(self, closed: Callable[[], object]) -> None:
+        """Call `closed` when all tasks of the loop are cancelled from outside, as `asyncio.run` does at its end."""
+
+        async def wait() -> None:
+            try:
+                await self._loop.create_future()
+            finally:
+                closed()
+
+        self._sentinel = self._loop.create_task(wait(), name=f"{self._name}-sentinel", context=Context())
+
+    @property
+    def is_torn_down(self) -> bool:
+        """Whether the loop is ending: every task was cancelled, not just one handler."""
+        return self._sentinel is not None and bool(self._sentinel.cancelling() or self._sentinel.done())
+
+    def close(self) -> None:
+        """Let the idle workers end; the others end when they have nothing left to do."""
+        self.is_closed = True
+        for parked in self._parked:
+            if not parked.done():
+                parked.set_result(None)
+                self.active += 1
+        self._parked.clear()
+        if self._sentinel is not None:
+            self._sentinel.cancel()

@@ -1,0 +1,446 @@
+"""How an actor ends: by wish, by time, by crash, by kill. Whatever happens, `terminate` is reached exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from actors.runtime.envelope import Envelope
+from actors.runtime.errors import AbandonedError, ActorCrashedError
+from actors.runtime.future import AsyncioFuture
+from actors.runtime.message_path import MessagePath
+from actors.runtime.turn import Turn
+from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode, Terminated
+from protocols.events import ActorCrashed, ActorStopped, HandlerAbandoned
+
+if TYPE_CHECKING:
+    from actors.runtime.clock import TimerHandle
+    from actors.runtime.incarnation import Cell
+    from protocols.control import ExitReason as _Reason
+
+
+class ChildEnded:
+    """Told to a supervisor when an incarnation of its child has ended by itself."""
+
+    __slots__ = ("cause", "child", "incarnation", "reason")
+
+    def __init__(self, child: Cell, reason: _Reason, cause: BaseException | None) -> None:
+        self.child = child
+        self.reason = reason
+        self.cause = cause
+        self.incarnation = child.incarnation
+
+
+class Ending(MessagePath):
+    """The half of a cell that ends incarnations and the actor."""
+
+    __slots__ = (
+        "abandoned_turns", "belongings", "cause", "children", "draining", "finishing", "keeping", "killed", "links", "name", "parent",
+        "reason", "restarts", "shutdown", "stop_timer", "stopped_waiters", "watchers", "watching",
+    )  # fmt: skip
+
+    name: str
+
+    def _start_ending(self, parent: Cell | None) -> None:
+        self.parent = parent
+        self.children: dict[Cell, None] | None = None
+        self.watchers: dict[Cell, None] | None = None
+        self.watching: dict[Cell, None] | None = None
+        self.links: dict[Cell, None] | None = None
+        self.belongings: set[Any] | None = None
+        self.stopped_waiters: list[AsyncioFuture[bool]] | None = None
+        self.stop_timer: TimerHandle | None = None
+        self.reason: ExitReason | None = None
+        self.cause: BaseException | None = None
+        self.shutdown: float | StopMode | None = None
+        """How its parent stops it: seconds, None for no limit, `StopMode.NOW` for kill."""
+        self.restarts = 0
+        self.abandoned_turns = 0
+        self.draining = False
+        self.keeping = False
+        self.killed = False
+        self.finishing = False
+
+    @property
+    def _cell(self) -> Cell:
+        return cast("Cell", self)
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether handlers are to be cancelled at once."""
+        return self.killed
+
+    def fresh_life(self) -> None:
+        """Forget how the last incarnation ended."""
+        self.restarts += 1
+        self.draining = self.keeping = self.killed = self.finishing = False
+        self.reason = None
+
+    # -- being asked to end ---------------------------------------------------------------------------------------
+
+    def request_stop(self, mode: StopMode, timeout: float | None, reason: ExitReason) -> None:
+        """Take no more messages and end, handling what is queued (drain) or not (now). Asking twice is harmless."""
+        if self.state is ActorState.STOPPED:
+            return
+        if self.state is ActorState.STOPPING:
+            self._hurry(mode, timeout)
+            return
+        before, self.state = self.state, ActorState.STOPPING
+        self.mailbox.close()
+        self.reason = reason
+        self.keeping = False
+        if self.actor is None:
+            self.terminate(reason, self.cause)
+            return
+        self.arm_stop(timeout)
+        self.draining = mode is StopMode.DRAIN
+        if self.draining and len(self.mailbox) and before is not ActorState.RESTARTING:
+            self.wake()
+            return
+        self._discard_queue()
+        if before is not ActorState.STARTING:
+            self.push_finish()
+
+    def _hurry(self, mode: StopMode, timeout: float | None) -> None:
+        if mode is StopMode.NOW and self.draining:
+            self.draining = False
+            self._discard_queue()
+            if self.actor is not None and not self.finishing:
+                self.push_finish()
+        if timeout is not None and not self.killed:
+            self.arm_stop(timeout)
+
+    def _discard_queue(self) -> None:
+        self.open = False
+        self.idle = False
+        for envelope in self.mailbox.clear():
+            self._lose_at_end(envelope)
+
+    def _lose_at_end(self, envelope: Envelope) -> None:
+        if isinstance(envelope.message, Terminated):
+            self.dead += 1
+        elif envelope.abandoned is not None:
+            self._drop_abandoned(envelope)
+        else:
+            self._lose(envelope, DeadLetterReason.STOPPED)
+
+    def kill(self, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bool]:
+        """End at once: the handler is cancelled, `on_stop` is not run. The future is done when it has ended."""
+        if self.state is ActorState.STOPPED:
+            return self.stopped_future()
+        self.state = ActorState.STOPPING
+        self.killed = True
+        self.keeping = self.draining = False
+        self.reason = reason
+        self.mailbox.close()
+        self._discard_queue()
+        self.arm_stop(0.0)
+        if not self.finishing:
+            self.push_finish()
+        for turn in tuple(self.turns or ()):
+            turn.cancel()
+        return self.stopped_future()
+
+    def push_finish(self) -> None:
+        """Have `on_stop` run and the incarnation ended as the next step of this cell."""
+        if not self.finishing:
+            self.finishing = True
+            self.push_control(self._finish, first=True)
+
+    def _empty(self) -> bool:
+        if not self.draining:
+            return super()._empty()
+        if self.turns:
+            return self._release(may_wake=False)
+        self.draining = False
+        self.open = False
+        self.push_finish()
+        return True
+
+    def stopped_future(self) -> AsyncioFuture[bool]:
+        """Return a future that is True when this actor (or, in a restart, this incarnation) has ended."""
+        future: AsyncioFuture[bool] = AsyncioFuture(loop=self.loop)
+        if self.state is ActorState.STOPPED or (self.state is ActorState.RESTARTING and self.actor is None):
+            future.answer(True)  # noqa: FBT003
+        else:
+            self.stopped_waiters = [*(self.stopped_waiters or ()), future]
+        return future
+
+    # -- time is up -----------------------------------------------------------------------------------------------
+
+    def arm_stop(self, timeout: float | None) -> None:
+        """Give the actor `timeout` seconds to end by itself (None: no limit)."""
+        self._disarm_stop()
+        if timeout == 0:
+            self._arm_grace()
+        elif timeout is not None:
+            self.stop_timer = self.system.clock.call_later(timeout, self._overdue)
+
+    def _disarm_stop(self) -> None:
+        timer, self.stop_timer = self.stop_timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _arm_grace(self) -> None:
+        self._disarm_stop()
+        self.stop_timer = self.system.clock.call_later(self.system.config.grace, self._cut_loose)
+
+    def _overdue(self) -> None:
+        """The time to stop has passed: cancel what runs, drop what waits, and grant the grace period."""
+        self.stop_timer = None
+        self.draining = False
+        if not self.keeping:
+            self._discard_queue()
+        self._arm_grace()
+        if not self.finishing and self.actor is not None and self.state is not ActorState.STARTING:
+            self.push_finish()
+        for turn in tuple(self.turns or ()):
+            turn.cancel()
+
+    def _cut_loose(self) -> None:
+        """The grace has passed as well: whatever still runs is fenced and left behind."""
+        self.stop_timer = None
+        if self.children:
+            for child in tuple(self.children):
+                child.kill(ExitReason.KILLED)
+            self._arm_grace()
+            return
+        turns, self.turns = self.turns, None
+        for turn in turns or ():
+            self._abandon_turn(turn)
+        if turns and self._was_in_hook(turns):
+            self._end_incarnation(self.reason or ExitReason.NORMAL, None)
+            return
+        self._arm_grace()
+        self.push_finish()
+        self._reclaim()
+
+    def _was_in_hook(self, turns: set[Turn]) -> bool:
+        return any(not turn.envelope.accepted for turn in turns)
+
+    def _reclaim(self) -> None:
+        """Take the claim back from a worker that is stuck in a fenced handler."""
+        self.scheduled = False
+        self.wake()
+
+    def interrupt(self, turn: Turn) -> None:
+        """Cancel a waiting handler; one that ignores it for the grace period is cancelled again, then cut loose."""
+        turn.cancel()
+        if turn.timer is None:
+            turn.timer = self.system.clock.call_later(self.system.config.grace, self._again, turn)
+
+    def _again(self, turn: Turn) -> None:
+        if turn.fenced or self.turns is None or turn not in self.turns:
+            return
+        turn.cancel()
+        turn.timer = self.system.clock.call_later(self.system.config.grace, self._give_up, turn)
+
+    def _give_up(self, turn: Turn) -> None:
+        if turn.fenced or self.turns is None or turn not in self.turns:
+            return
+        self._abandon_turn(turn)
+        self.turns.discard(turn)
+        self.turns = self.turns or None
+        if not turn.envelope.accepted:
+            self.failed_control(AbandonedError(f"a hook of actor {self.name} ignored its cancellation"))
+        else:
+            self._crash(turn.envelope, AbandonedError(f"a handler of actor {self.name} ignored its cancellation"), None)
+        self._reclaim()
+
+    def _abandon_turn(self, turn: Turn) -> None:
+        turn.fence()
+        turn.cancel()
+        self.abandoned_turns += 1
+        envelope = turn.envelope
+        kind = type(envelope.message).__name__
+        if envelope.accepted:
+            self.failed += 1
+            self._answer_error(envelope, AbandonedError(f"actor {self.name}: the handler of {kind} was abandoned"))
+        self.system.abandoned(self._cell, turn)
+        if self.system.events.wants(HandlerAbandoned):
+            self.system.events.publish(
+                HandlerAbandoned, actor=self.name, message_type=kind, incarnation=self.incarnation,
+                waited=self.system.config.grace,
+            )  # fmt: skip
+
+    # -- crash ----------------------------------------------------------------------------------------------------
+
+    def _crash(self, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
+        """The handler broke: answer its asker now, take no message until the supervisor has decided."""
+        if turn is not None and turn.cancelled and (self.state is ActorState.STOPPING or self.keeping):
+            self._answer_error(envelope, ActorCrashedError(f"actor {self.name} was stopped while it handled the message"))
+            return
+        if self.system.dispatcher.is_torn_down and self.system.torn_down():
+            return
+        if envelope.reply is not None:
+            self._answer_error(envelope, self.answerable(envelope, error))
+        else:
+            self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
+        self.system.note_base_exception(error)
+        self._broken(error, type(envelope.message).__name__)
+
+    def failed_control(self, error: BaseException) -> None:
+        """A hook of the engine's own making broke: the same as a crash in a handler."""
+        self._broken(error, "")
+
+    def _broken(self, error: BaseException, message_type: str) -> None:
+        self.open = False
+        self.idle = False
+        self.cause = error
+        self.system.crashed(self._cell, error, message_type)
+        if self.system.events.wants(ActorCrashed):
+            self.system.events.publish(
+                ActorCrashed, actor=self.name, error_type=type(error).__name__, error=str(error)[:500],
+                message_type=message_type, incarnation=self.incarnation,
+            )  # fmt: skip
+        for other in tuple(self.turns or ()):
+            self.interrupt(other)
+        if not self.finishing:
+            self.finishing = True
+            self.push_control(partial(self._after_crash, error), first=True)
+
+    async def _after_crash(self, error: BaseException) -> None:
+        actor = self.actor
+        assert actor is not None
+        if actor.has_failure_hook:
+            await self.hook(partial(actor.on_failure, type(error), error, error.__traceback__))
+        await self.stop_children()
+        self._end_incarnation(ExitReason.CRASH, error)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        await self.stop_children()
+        actor = self.actor
+        if actor is not None and actor.has_stop_hook and not self.killed:
+            await self.hook(actor.on_stop)
+        self._end_incarnation(self.reason or ExitReason.NORMAL, self.cause if self.killed else None)
+
+    async def hook(self, function: Callable[[], Any]) -> None:
+        """Run a hook of the user. What it raises is reported and goes no further."""
+        try:
+            result = function()
+            if isinstance(result, Awaitable):
+                await result
+        except BaseException as error:  # noqa: BLE001 - an end cannot fail
+            self.system.report("a hook failed", self._cell, error=error, hook=getattr(function, "__name__", "on_failure"))
+            self.system.note_base_exception(error)
+
+    async def stop_children(self) -> None:
+        """Stop the children in reverse order of their start, each within its own time, and wait for each."""
+        actor = self.actor
+        if not self.children or actor is None:
+            return
+        if actor.stops_children_together:
+            waiting = [child.stop_as_child() for child in reversed(tuple(self.children))]
+            for future in waiting:
+                await future
+            return
+        for child in reversed(tuple(self.children)):
+            await child.stop_as_child()
+
+    def stop_as_child(self) -> AsyncioFuture[bool]:
+        """Stop in the way that the child spec asks for."""
+        if self.shutdown is StopMode.NOW:
+            return self.kill(ExitReason.SHUTDOWN)
+        timeout = cast("float | None", self.shutdown)
+        self.request_stop(StopMode.NOW, timeout, ExitReason.SHUTDOWN)
+        return self.stopped_future()
+
+    def _end_incarnation(self, reason: ExitReason, cause: BaseException | None) -> None:
+        parent = self.parent
+        if self.keeping:
+            self._hold(ActorState.RESTARTING)
+        elif parent is not None and parent.can_decide and parent.holds(self._cell, reason):
+            self._hold(ActorState.RESTARTING)
+            parent.post_child_event(ChildEnded(self._cell, reason, cause))
+        else:
+            self.terminate(reason, cause)
+
+    def holds(self, child: Cell, reason: ExitReason) -> bool:
+        """Whether this actor, as a parent, is going to restart a child that ended so."""
+        return self.actor is not None and self.actor.holds(child, reason)
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether this actor, as a parent, can still restart children."""
+        return self.state in (ActorState.RUNNING, ActorState.STARTING) and self.actor is not None
+
+    def _hold(self, state: ActorState) -> None:
+        """End the incarnation, keep ref and mailbox."""
+        self._drop_life()
+        self.state = state
+        self.mailbox.closed = False
+        self.fail_ready(self.cause)
+        self._resolve_stopped()
+
+    def _drop_life(self) -> None:
+        self._disarm_stop()
+        self.open = self.idle = False
+        belongings, self.belongings = self.belongings, None
+        for handle in tuple(belongings or ()):
+            handle.cancel()
+        actor, self.actor = self.actor, None
+        if actor is not None:
+            self.mailbox.put_back(actor.take_stash())
+        watching, self.watching = self.watching, None
+        for other in watching or ():
+            if other.watchers is not None:
+                other.watchers.pop(self._cell, None)
+
+    def fail_ready(self, cause: BaseException | None) -> None:
+        """Tell whoever waits for the start that there will be none."""
+        raise NotImplementedError
+
+    def _resolve_stopped(self) -> None:
+        waiters, self.stopped_waiters = self.stopped_waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.answer(True)  # noqa: FBT003
+
+    def terminate(self, reason: ExitReason, cause: BaseException | None) -> None:
+        """End for good: dead letters for what waits, Terminated to the watchers, the name is free."""
+        if self.state is ActorState.STOPPED:
+            return
+        self.state = ActorState.STOPPING
+        self.mailbox.close()
+        self._drop_life()
+        self._discard_queue()
+        self.state = ActorState.STOPPED
+        self.reason = reason
+        self.cause = cause
+        self.control = None
+        self.fail_ready(cause)
+        self.system.forget(self._cell)
+        parent = self.parent
+        if parent is not None and parent.children is not None:
+            parent.children.pop(self._cell, None)
+        watchers, self.watchers = self.watchers, None
+        for watcher in watchers or ():
+            watcher.accept_system(Terminated(self._cell.ref, reason, self.incarnation, cause))
+            if watcher.watching is not None:
+                watcher.watching.pop(self._cell, None)
+        links, self.links = self.links, None
+        for other in links or ():
+            other.linked_ended(self._cell)
+        if parent is not None:
+            parent.post_child_event(ChildEnded(self._cell, reason, cause))
+        if self.system.events.wants(ActorStopped):
+            self.system.events.publish(ActorStopped, actor=self.name, reason=str(reason), incarnation=self.incarnation)
+        self._resolve_stopped()
+
+    # -- others' ends ---------------------------------------------------------------------------------------------
+
+    def linked_ended(self, other: Cell) -> None:
+        """A linked actor has ended: share an abnormal end."""
+        if self.links is not None:
+            self.links.pop(other, None)
+        if other.reason is not None and other.reason.is_abnormal:
+            self.kill()
+
+    def forget_terminated(self, target: Cell) -> None:
+        """Take the news of the end of `target` out of the mailbox, if it waits there."""
+        kept = [e for e in self.mailbox.clear() if not (isinstance(e.message, Terminated) and e.message.ref is target.ref)]
+        self.accepted -= 0
+        self.mailbox.put_back(kept)

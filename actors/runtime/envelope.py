@@ -1,0 +1,82 @@
+"""A message on its way: what it carries, and the scope that a handler runs in."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from actors.runtime.future import AsyncioFuture
+    from actors.runtime.incarnation import Cell
+    from actors.runtime.turn import Turn
+
+QUEUED: Final = 0
+RUNNING: Final = 1
+SETTLED: Final = 2
+
+Carried = tuple[tuple[ContextVar[Any], Any], ...]
+
+
+class Envelope(msgspec.Struct, eq=False):
+    """One message with everything that crosses the mailbox beside it."""
+
+    message: Any
+    cell: Cell
+    """The actor it is for."""
+    reply: AsyncioFuture[Any] | None = None
+    """Where the answer goes; None for a tell, or once the handler has taken the reply over."""
+    sender: Cell | None = None
+    """The actor whose handler sent it; None if it came from outside any handler."""
+    parent: Envelope | None = None
+    """For an ask out of a handler: the message which that handler is handling, so the chain of waiting actors."""
+    deadline: float | None = None
+    """Monotonic seconds after which the work is not started any more."""
+    carried: Carried | None = None
+    """Trace and log context of the sender."""
+    at: float = 0.0
+    """When it was sent, in monotonic seconds."""
+    state: int = QUEUED
+    incarnation: int = 0
+    """Which life of the actor handled it."""
+    turn: Turn | None = None
+    """The suspended handler, while there is one."""
+    abandoned: str | None = None
+    """Why nobody waits for the work any more (``cancelled``, ``expired``)."""
+    accepted: bool = True
+    """Whether a mailbox took it; False for the steps of an actor's own life."""
+    fenced: bool = False
+    """The handler was cut loose; whatever it still sends is dropped."""
+
+
+current: ContextVar[Envelope | None] = ContextVar("understudy_envelope", default=None)
+"""The message that the running handler is handling."""
+
+_carries: dict[ContextVar[Any], bool] = {}
+_MOST_VARIABLES: Final = 4096
+
+
+def _is_carried(variable: ContextVar[Any]) -> bool:
+    known = _carries.get(variable)
+    if known is None:
+        if len(_carries) >= _MOST_VARIABLES:
+            _carries.clear()
+        known = variable.name.startswith("structlog_") or variable.name == "current_context"
+        _carries[variable] = known
+    return known
+
+
+def carry(own: int) -> Carried | None:
+    """Return the trace (OpenTelemetry) and log (structlog) context of the caller, None if there is none.
+
+    Everything else stays behind on purpose: a copied context would hand the sender's deadlines and overrides of
+    pydantic-ai to the receiver.
+
+    Args:
+        own: number of variables that the engine itself has put into this context.
+    """
+    context = copy_context()
+    if len(context) <= own:
+        return None
+    return tuple((variable, value) for variable, value in context.items() if _is_carried(variable)) or None

@@ -1,0 +1,118 @@
+"""Errors of the actor engine; those about dead actors are also Pykka's `ActorDeadError`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pykka
+
+from protocols.errors import UnderstudyError
+
+
+class Reject(UnderstudyError):  # noqa: N818 - a declared answer, named as users read it: `raise Reject("no money")`
+    """Raise it in a handler to refuse one message without crashing the actor.
+
+    Only the asker sees it. With nobody waiting the message becomes a dead letter with reason ``rejected``.
+    Subclass it for the domain errors of your own protocol.
+    """
+
+
+class UnhandledMessageError(Reject):
+    """The actor has no handler for this message; the actor lives on. Not a crash, and not `ActorDeadError`."""
+
+
+class AskTimeoutError(UnderstudyError, pykka.Timeout, TimeoutError):
+    """No reply came before the deadline of an ask. The work was cancelled, or is never started if it was still queued."""
+
+
+class ActorRestartingError(AskTimeoutError):
+    """The deadline passed while the actor waited for its restart, so the message was never started."""
+
+
+class AskCycleError(UnderstudyError):
+    """This ask would wait for an actor that is itself waiting for the asker. Raised at once, naming the chain."""
+
+    def __init__(self, chain: tuple[str, ...]) -> None:
+        super().__init__(
+            f"ask cycle: {' -> '.join(chain)}; each waits for the next one, so none could ever answer. "
+            "Use tell, hand the reply on with `forward`, or declare the actor reentrant with max_concurrency"
+        )
+        self.chain = chain
+
+
+class SelfStopError(AskCycleError):
+    """A handler waits for the stop of an actor that cannot stop before this handler returns. The stop is still requested."""
+
+
+class MailboxFullError(UnderstudyError):
+    """The mailbox has no room and its policy is to refuse. The message was not accepted; it is in `.message`."""
+
+    def __init__(self, who: str, capacity: int, message: Any) -> None:
+        super().__init__(
+            f"actor {who}: mailbox is full ({capacity} messages); raise the capacity, choose another overflow policy, "
+            "or wait for room with `await ref.send(message)`",
+            node=who,
+            message=message,
+        )
+        self.capacity = capacity
+
+
+class StashOverflowError(UnderstudyError):
+    """The stash of an actor is full. The message being stashed was not kept."""
+
+
+class ActorStoppingError(UnderstudyError, pykka.ActorDeadError):
+    """The actor has been asked to stop, or has stopped, and takes no new messages."""
+
+
+class ActorCrashedError(UnderstudyError):
+    """The handler ended with a `BaseException` that must not be raised in a bystander; it is the `__cause__`."""
+
+
+class AbandonedError(UnderstudyError, pykka.ActorDeadError):
+    """The handler ignored its cancellation, so it was cut loose and its actor went on without it."""
+
+
+class ActorStartError(UnderstudyError):
+    """The constructor or `on_start` failed, so there is no actor. The original error is the `__cause__`."""
+
+
+class StartTimeoutError(ActorStartError):
+    """`on_start` took longer than the start timeout and was cancelled."""
+
+
+class AlreadyStartedError(ActorStartError):
+    """Another living actor of this system has this name; it is in `.ref`."""
+
+    def __init__(self, name: str, ref: Any) -> None:
+        super().__init__(f"name {name!r} is taken by {ref}; stop that actor first or choose another name")
+        self.name = name
+        self.ref = ref
+
+
+class IgnoreStart(Exception):  # noqa: N818 - a decision of on_start, not a failure
+    """Raise it in `on_start` to end the start without an actor and without an error (Erlang's ``ignore``)."""
+
+
+class DeathPactError(UnderstudyError):
+    """A watched actor ended and the watcher had declared that it does not want to outlive it."""
+
+
+class RestartIntensityExceededError(UnderstudyError):
+    """A supervisor gave up: its children needed more restarts than its intensity allows. The last cause is chained."""
+
+
+class BlockingCallError(UnderstudyError):
+    """A blocking wait was asked for on the event loop's own thread, where it could never end. Use ``await``."""
+
+
+class WrongLoopError(UnderstudyError):
+    """The actor lives on another event loop than the one that is running here."""
+
+
+class RuntimeClosedError(UnderstudyError, pykka.ActorDeadError):
+    """The actor system, or the event loop it lived on, is closed."""
+
+
+class ForkedRuntimeError(RuntimeClosedError):
+    """This process was forked after the system had started; its loop and threads exist only in the parent."""

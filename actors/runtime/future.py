@@ -1,0 +1,218 @@
+"""The future of an ask: awaited on the loop, waited for with `get()` in any other thread."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import pykka
+
+from actors.runtime.clock import running_loop
+from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
+
+if TYPE_CHECKING:
+    from actors.runtime.envelope import Envelope
+
+T = TypeVar("T")
+J = TypeVar("J")
+M = TypeVar("M")
+R = TypeVar("R")
+
+ExcInfo = tuple[Any, BaseException | None, Any]
+
+_CLOSED_CHECK: Final = 0.25
+"""Seconds between two looks whether the loop was closed under a waiting thread."""
+
+
+class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
+    """A reply that will come.
+
+    On the actor's loop: `await` it; to cancel it cancels the work that would have answered. In another thread: `get()`.
+    Pykka's `map`, `filter`, `join` and `reduce` work in both worlds; their functions run on the loop, once, as soon as
+    the value is there.
+    """
+
+    envelope: Envelope | None = None
+    """The message whose handling will answer, while it is open."""
+    lane: dict[AsyncioFuture[Any], float] | None = None
+    """Where its deadline is kept."""
+    _source: tuple[AsyncioFuture[Any], ...] = ()
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Give up waiting, and cancel the work: queued work is never started, running work is cancelled.
+
+        Returns:
+            Whether there was anything left to cancel.
+        """
+        if running_loop() is not self.get_loop():
+            if self.done():
+                return False
+            _on_loop(self, super().cancel)
+            return True
+        if not super().cancel(msg):
+            return False
+        self.settled()
+        for source in self._source:
+            source.cancel(msg)
+        return True
+
+    def settled(self, why: str = "cancelled") -> None:
+        """Forget the deadline and release the work, if it is still open."""
+        envelope, self.envelope = self.envelope, None
+        lane, self.lane = self.lane, None
+        if lane is not None:
+            lane.pop(self, None)
+        if envelope is not None and envelope.reply is self:
+            envelope.cell.abandon(envelope, why)
+
+    def answer(self, value: T) -> None:
+        """Set the value on the loop's thread and forget the deadline; the future must not be done."""
+        self.set_result(value)
+        self.envelope = None
+        lane = self.lane
+        if lane is not None:
+            lane.pop(self, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Set the error on the loop's thread, if nothing was set yet; it is not logged when nobody looks at it."""
+        if self.done():
+            return
+        if isinstance(error, StopIteration):
+            error = _as_runtime_error(error)
+        super().set_exception(error)
+        self.exception()
+        self.settled()
+
+    def set(self, value: T | None = None) -> None:
+        """Set the value, from any thread."""
+        _on_loop(self, self.set_result, cast("T", value))
+
+    def set_exception(self, exc_info: type[Any] | BaseException | ExcInfo | None = None, /) -> None:
+        """Set an exception, an `exc_info` tuple, or the exception being handled; from any thread."""
+        if exc_info is None:
+            exc_info = sys.exc_info()
+        error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+        if isinstance(error, type):
+            error = error()
+        if not isinstance(error, BaseException):
+            raise TypeError(f"set_exception needs an exception, not {exc_info!r}")
+        _on_loop(self, self.fail, error)
+
+    def get(self, *, timeout: float | None = None) -> T:
+        """Wait for the value in a thread that runs no event loop of this future.
+
+        Args:
+            timeout: seconds; None waits for ever (the ask itself has a deadline of its own).
+
+        Raises:
+            AskTimeoutError: nothing came in time. It is also `pykka.Timeout` and `TimeoutError`.
+            BlockingCallError: called on the loop's own thread, where the value could never come.
+            RuntimeClosedError: the loop was closed before the value came.
+        """
+        if not self.done():
+            self._wait(timeout)
+        return self.result()
+
+    def _wait(self, timeout: float | None) -> None:
+        if running_loop() is not None:
+            raise BlockingCallError("get() would block the event loop that runs in this thread; use `await` instead")
+        done = threading.Event()
+        _call(self.get_loop(), self.add_done_callback, lambda _: done.set())
+        self.wait_in_thread(done, timeout)
+
+    def wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
+        """Wait for an event that a callback of this future sets; see `get` for what is raised."""
+        loop = self.get_loop()
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _CLOSED_CHECK if end is None else min(_CLOSED_CHECK, end - time.monotonic())
+            if done.wait(max(left, 0)) or self.done():
+                return
+            if loop.is_closed():
+                raise RuntimeClosedError("the event loop was closed before the reply came")
+            if end is not None and time.monotonic() >= end:
+                raise AskTimeoutError(f"no reply within {timeout} seconds")
+
+    def set_get_hook(self, func: Callable[[float | None], T]) -> None:
+        """Not supported: a hook would run in whichever thread asks; use `map`.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()")
+
+    def map(self, func: Callable[[T], M]) -> AsyncioFuture[M]:
+        """Return a future of `func(value)`."""
+        return _derive((self,), lambda: func(self.result()))
+
+    def filter(self: AsyncioFuture[Iterable[J]], func: Callable[[J], bool]) -> AsyncioFuture[Iterable[J]]:  # type: ignore[override]
+        """Return a future of the items for which `func` is true."""
+        return _derive((self,), lambda: [item for item in self.result() if func(item)])
+
+    def join(self: AsyncioFuture[Any], *futures: pykka.Future[Any]) -> AsyncioFuture[Iterable[Any]]:  # type: ignore[override]
+        """Return a future of the list of this value and those of the other futures, which must be of the same kind."""
+        others = [future for future in futures if isinstance(future, AsyncioFuture)]
+        if len(others) != len(futures):
+            raise TypeError("join: an AsyncioFuture joins only futures of its own kind")
+        everything = (self, *others)
+        return _derive(everything, lambda: [future.result() for future in everything])
+
+    def reduce(self: AsyncioFuture[Iterable[J]], func: Callable[[R, J], R], *args: R) -> AsyncioFuture[R]:  # type: ignore[override]
+        """Return a future of the items reduced to one value by `func`, beginning with the optional start value."""
+        reduce = cast("Callable[..., R]", functools.reduce)
+        return _derive((self,), lambda: reduce(func, self.result(), *args))
+
+    def __repr__(self) -> str:
+        return asyncio.Future.__repr__(self)
+
+
+def _as_runtime_error(error: StopIteration) -> RuntimeError:
+    converted = RuntimeError(f"the handler raised StopIteration({error.value!r})")
+    converted.__cause__ = error
+    return converted
+
+
+def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError as error:
+        raise RuntimeClosedError("the event loop of this actor system is closed") from error
+
+
+def _on_loop(future: AsyncioFuture[Any], callback: Callable[..., object], *args: Any) -> None:
+    loop = future.get_loop()
+    if running_loop() is loop:
+        callback(*args)
+    else:
+        _call(loop, callback, *args)
+
+
+def _derive(sources: tuple[AsyncioFuture[Any], ...], compute: Callable[[], M]) -> AsyncioFuture[M]:
+    loop = sources[0].get_loop()
+    derived: AsyncioFuture[M] = AsyncioFuture(loop=loop)
+    derived._source = sources  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same class
+    waiting = set(sources)
+
+    def one_is_done(source: asyncio.Future[Any]) -> None:
+        waiting.discard(cast("AsyncioFuture[Any]", source))
+        if derived.done() or (waiting and not source.cancelled() and source.exception() is None):
+            return
+        if source.cancelled():
+            derived.cancel()
+            return
+        try:
+            derived.set_result(compute())
+        except BaseException as error:  # noqa: BLE001 - whatever the function raised belongs to the waiter
+            derived.fail(error)
+
+    def attach() -> None:
+        for source in sources:
+            source.add_done_callback(one_is_done)
+
+    _on_loop(derived, attach)
+    return derived

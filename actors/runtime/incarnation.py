@@ -1,0 +1,265 @@
+"""The lives of an actor: its ref and its mailbox stay while the actor object is started, restarted and ended.
+
+Every change of life is a control step of the cell itself, run by a worker like a message, so it never overlaps a handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, ContextVar
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.ending import Ending
+from actors.runtime.envelope import RUNNING, Envelope, current
+from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
+from actors.runtime.future import AsyncioFuture
+from actors.runtime.message_path import Control
+from actors.runtime.turn import Turn
+from protocols.control import ActorState, ExitReason, StopMode
+from protocols.events import ActorRestarted, ActorStarted
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.start import StartOptions
+    from actors.runtime.system import ActorSystem
+
+constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", default=None)
+"""The cell whose actor object is being made; `AsyncioActor.__new__` takes it."""
+
+
+class Cell(Ending):
+    """What stays of an actor over all its incarnations. `ActorRef` is its public face."""
+
+    __slots__ = ("args", "factory", "kwargs", "ready_waiters", "ref", "start_timeout", "start_timer")
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        factory: Callable[..., AsyncioActor],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        options: StartOptions,
+    ) -> None:
+        kind: Any = factory
+        self.system = system
+        self.loop = system.loop
+        self.factory = factory
+        self.args = args
+        self.kwargs = kwargs
+        self.name = options.name or getattr(factory, "__name__", type(factory).__name__)
+        self.mailbox = (options.mailbox or getattr(kind, "mailbox", None) or system.config.mailbox).build(self.name)
+        self.max_concurrency: int = options.max_concurrency or getattr(kind, "max_concurrency", 1)
+        timeout = getattr(kind, "ask_timeout", None)
+        self.ask_timeout: float = system.config.ask_timeout if timeout is None else timeout
+        self.start_timeout = options.start_timeout if options.start_timeout is not None else system.config.start_timeout
+        self._start_path()
+        self._start_ending(options.parent)
+        self.start_timer = None
+        self.ready_waiters: list[AsyncioFuture[Any]] | None = None
+        self.actor = None
+        self.ref = system.make_ref(self)
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Make the actor object now, then run `on_start` (if it has one) before the first message.
+
+        Raises:
+            Exception: whatever the constructor raised; nothing is left of the actor then.
+        """
+        self.construct()
+        assert self.actor is not None
+        if self.actor.has_start_hook:
+            self._start_hook()
+        else:
+            self._opened()
+
+    def construct(self) -> None:
+        """Make the actor object of the current incarnation."""
+        token = constructing.set(self)
+        try:
+            self.actor = self.factory(*self.args, **(self.kwargs or {}))
+        finally:
+            constructing.reset(token)
+        self.actor.attach(self)
+
+    def _start_hook(self) -> None:
+        self.start_timer = self.system.clock.call_later(self.start_timeout, self._start_overdue)
+        self.push_control(self._run_start)
+
+    async def _run_start(self) -> None:
+        actor = self.actor
+        assert actor is not None
+        error: BaseException | None = None
+        try:
+            result = actor.on_start()
+            if isinstance(result, Awaitable):
+                await result
+        except BaseException as caught:  # noqa: BLE001 - a failing start has one way out, whatever it raised
+            error = caught
+        timer, self.start_timer = self.start_timer, None
+        overdue = timer is None
+        if timer is not None:
+            timer.cancel()
+        if error is not None:
+            self._start_failed(error, overdue=overdue)
+        elif self.state is ActorState.STOPPING:
+            self._opened_to_stop()
+        else:
+            self._opened()
+
+    def _start_overdue(self) -> None:
+        self.start_timer = None
+        for turn in tuple(self.turns or ()):
+            self.interrupt(turn)
+
+    def _opened(self) -> None:
+        self.state = ActorState.RUNNING
+        self.open = True
+        if self.scheduled or len(self.mailbox):
+            self.wake()
+        else:
+            self.idle = True
+        kind = ActorStarted if self.incarnation == 1 else ActorRestarted
+        if self.system.events.wants(kind):
+            self._publish_start()
+        for waiter in self._take_ready_waiters():
+            waiter.answer(self.ref)
+
+    def _publish_start(self) -> None:
+        events = self.system.events
+        if self.incarnation == 1:
+            events.publish(ActorStarted, actor=self.name, actor_type=type(self.actor).__name__)
+        else:
+            events.publish(ActorRestarted, actor=self.name, incarnation=self.incarnation, queued=len(self.mailbox))
+
+    def _opened_to_stop(self) -> None:
+        """The stop was asked for while `on_start` ran: drain what came before it, then finish."""
+        for waiter in self._take_ready_waiters():
+            waiter.answer(self.ref)
+        if self.draining and len(self.mailbox):
+            self.open = True
+        else:
+            self.push_finish()
+
+    def _start_failed(self, error: BaseException, *, overdue: bool) -> None:
+        failure = self._start_error(error, overdue=overdue)
+        ignored = isinstance(error, IgnoreStart)
+        reason = ExitReason.IGNORE if ignored else ExitReason.START_FAILED
+        if not ignored:
+            self.system.report("actor could not start", self, error=error)
+        waiters = self._take_ready_waiters()
+        if self.incarnation > 1 and self.state is not ActorState.STOPPING:
+            self._hold(ActorState.RESTARTING)
+            self.cause = failure
+        else:
+            self.terminate(reason, failure)
+        for waiter in waiters:
+            waiter.fail(failure)
+
+    def _start_error(self, error: BaseException, *, overdue: bool) -> ActorStartError:
+        failure: ActorStartError
+        if overdue:
+            failure = StartTimeoutError(f"actor {self.name}: on_start took longer than {self.start_timeout} s")
+        else:
+            failure = ActorStartError(f"actor {self.name} could not start: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
+
+    def _take_ready_waiters(self) -> list[AsyncioFuture[Any]]:
+        waiters, self.ready_waiters = self.ready_waiters, None
+        return [waiter for waiter in waiters or () if not waiter.done()]
+
+    def fail_ready(self, cause: BaseException | None) -> None:
+        """Tell whoever waits for the start that there will be none."""
+        for waiter in self._take_ready_waiters():
+            if isinstance(cause, ActorStartError):
+                waiter.fail(cause)
+                continue
+            failure = ActorStartError(f"actor {self.name} ended before it had started")
+            failure.__cause__ = cause
+            waiter.fail(failure)
+
+    def ready(self) -> AsyncioFuture[Any]:
+        """Return a future of the ref, done when `on_start` is; it fails with `ActorStartError`."""
+        future: AsyncioFuture[Any] = AsyncioFuture(loop=self.loop)
+        if self.state is ActorState.STARTING or (self.state is ActorState.RESTARTING and self.actor is not None):
+            self.ready_waiters = [*(self.ready_waiters or ()), future]
+        elif self.state is ActorState.STOPPED and self.reason is not ExitReason.NORMAL:
+            future.fail(self.cause or ActorStartError(f"actor {self.name} has ended ({self.reason})"))
+        else:
+            future.answer(self.ref)
+        return future
+
+    # -- restart (called by its supervisor) -----------------------------------------------------------------------
+
+    def suspend(self, timeout: float | None) -> AsyncioFuture[bool]:
+        """End this incarnation in order but keep ref and mailbox, for a restart. Done when it has ended."""
+        if self.actor is None or self.state in (ActorState.STOPPED, ActorState.STOPPING):
+            return self.stopped_future()
+        self.state = ActorState.RESTARTING
+        self.keeping = True
+        self.open = False
+        self.idle = False
+        self.arm_stop(timeout)
+        self.push_finish()
+        return self.stopped_future()
+
+    def revive(self) -> AsyncioFuture[Any]:
+        """Start the next incarnation behind the same ref and mailbox; the future is that of `ready`."""
+        assert self.state is ActorState.RESTARTING, f"{self.name} is {self.state}, it cannot be revived"
+        self.incarnation += 1
+        self.fresh_life()
+        try:
+            self.construct()
+        except BaseException as error:  # noqa: BLE001 - it is told to the supervisor, which decides
+            failure = self._start_error(error, overdue=False)
+            self._hold(ActorState.RESTARTING)
+            future: AsyncioFuture[Any] = AsyncioFuture(loop=self.loop)
+            future.fail(failure)
+            return future
+        future = self.ready()
+        assert self.actor is not None
+        if self.actor.has_start_hook:
+            self._start_hook()
+        else:
+            self._opened()
+        return future
+
+    # -- control steps --------------------------------------------------------------------------------------------
+
+    def _run_control(self, control: Control) -> bool | Turn:
+        """Run one step of the cell's own life, in the scope of the actor."""
+        envelope = Envelope(control, self, at=self.system.clock.now(), state=RUNNING, incarnation=self.incarnation)
+        context = Context()
+        context.run(current.set, envelope)
+        try:
+            result: Any = context.run(control)
+            if type(result) is not CoroutineType:
+                return True
+            coroutine: Coroutine[Any, Any, None] = result
+            try:
+                waiting = context.run(coroutine.send, None)
+            except StopIteration:
+                return True
+        except BaseException as error:  # noqa: BLE001 - a broken control step must not take the worker with it
+            self.failed_control(error)
+            return True
+        envelope.accepted = False
+        turn = Turn(self, envelope, coroutine, context, waiting)
+        envelope.turn = turn
+        self.turns = {*(self.turns or ()), turn}
+        return turn
+
+    def post_child_event(self, event: Any) -> None:
+        """Tell this actor, a supervisor, about one of its children; it goes before all user messages."""
+        actor = self.actor
+        if actor is not None and self.state in (ActorState.RUNNING, ActorState.STARTING):
+            self.push_control(partial(actor.on_child_event, event))
+
+    def stop(self, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL) -> AsyncioFuture[bool]:
+        """Ask the actor to end, and return a future that is done when it has."""
+        self.request_stop(mode, timeout, reason)
+        return self.stopped_future()

@@ -1,0 +1,270 @@
+"""The closable, bounded mailbox, its overflow policies and its priority lanes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from protocols.mailbox import Overflow
+
+if TYPE_CHECKING:
+    from actors.runtime.envelope import Envelope
+
+DEFAULT_CAPACITY: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxConfig:
+    """How much mail an actor keeps, and what happens to the rest.
+
+    Example:
+        ``class Ticker(AsyncioActor): mailbox = MailboxConfig(capacity=1, overflow=Overflow.DROP_OLDEST)``
+    """
+
+    capacity: int = DEFAULT_CAPACITY
+    """Most messages that wait; at least 1."""
+    overflow: Overflow = Overflow.REJECT
+    """What a full mailbox does."""
+    key: Callable[[Any], Hashable] | None = None
+    """For `Overflow.COALESCE`: messages with equal keys replace each other, full or not."""
+    priority: Callable[[Any], int] | None = None
+    """Lane of a message, 0 first; None for one lane. Equal priority is first in, first out."""
+    starvation_bound: int = 16
+    """With lanes: after so many messages in a row that overtook a waiting lower lane, one from the lower lane is taken."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int) or self.capacity < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"mailbox capacity must be a whole number >= 1, not {self.capacity!r}")
+        if self.overflow not in tuple(Overflow):
+            names = ", ".join(repr(str(o)) for o in Overflow)
+            raise ValueError(f"mailbox overflow must be one of {names}, not {self.overflow!r}")
+        object.__setattr__(self, "overflow", Overflow(self.overflow))
+        if (self.overflow is Overflow.COALESCE) != (self.key is not None):
+            raise ValueError("mailbox key and overflow 'coalesce' go together: give both or neither")
+        if self.overflow is Overflow.COALESCE and self.priority is not None:
+            raise ValueError("mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place")
+        if self.starvation_bound < 1:
+            raise ValueError(f"mailbox starvation_bound must be >= 1, not {self.starvation_bound!r}")
+
+    def build(self, who: str) -> BoundedMailbox:
+        """Make the mailbox of one actor, named `who` in errors."""
+        if self.priority is not None:
+            return PriorityMailbox(who, self, self.priority)
+        if self.key is not None:
+            return CoalescingMailbox(who, self, self.key)
+        return BoundedMailbox(who, self)
+
+
+class BoundedMailbox:
+    """First in, first out. Not thread-safe: it lives on the loop of its system."""
+
+    __slots__ = ("_queue", "capacity", "closed", "config", "overflow", "who")
+
+    def __init__(self, who: str, config: MailboxConfig) -> None:
+        self.who = who
+        self.config = config
+        self.capacity = config.capacity
+        self.overflow = config.overflow
+        self.closed = False
+        self._queue: deque[Envelope] | None = None
+
+    def put(self, envelope: Envelope) -> Envelope | None:
+        """Accept a message, or apply the overflow policy.
+
+        Returns:
+            None, or the message that lost its place: an older one, or the given one itself.
+
+        Raises:
+            ActorStoppingError: the mailbox is closed.
+            MailboxFullError: no room, and the policy is `reject` or `wait` (whoever can wait does so before).
+        """
+        if self.closed:
+            raise ActorStoppingError(f"actor {self.who} has stopped or is stopping and takes no messages")
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        elif len(queue) >= self.capacity:
+            return self._overflow(envelope, queue)
+        queue.append(envelope)
+        return None
+
+    def _overflow(self, envelope: Envelope, queue: deque[Envelope]) -> Envelope:
+        if self.overflow is Overflow.DROP_NEWEST:
+            return envelope
+        if self.overflow is Overflow.DROP_OLDEST:
+            oldest = queue.popleft()
+            queue.append(envelope)
+            return oldest
+        raise MailboxFullError(self.who, self.capacity, envelope.message)
+
+    def put_system(self, envelope: Envelope) -> None:
+        """Accept a message of the engine itself in arrival order: never refused, not even when full or closed."""
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(envelope)
+
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        """Put messages that were already accepted in front of the others, keeping their order (unstash)."""
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.extendleft(reversed(envelopes))
+
+    def get(self) -> Envelope | None:
+        """Take the next message, or None."""
+        queue = self._queue
+        return queue.popleft() if queue else None
+
+    def oldest(self) -> Envelope | None:
+        """Look at the message that has waited longest, or None."""
+        return self._queue[0] if self._queue else None
+
+    def close(self) -> None:
+        """Refuse all mail from now on; what is queued stays. Closing twice is harmless."""
+        self.closed = True
+
+    def clear(self) -> list[Envelope]:
+        """Take out everything, oldest first."""
+        left = list(self._queue) if self._queue else []
+        self._queue = None
+        return left
+
+    def __len__(self) -> int:
+        return len(self._queue) if self._queue is not None else 0
+
+
+class CoalescingMailbox(BoundedMailbox):
+    """Keeps only the newest message of each key, at the place of the first; different keys overflow as `reject`."""
+
+    __slots__ = ("_key", "_waiting")
+
+    def __init__(self, who: str, config: MailboxConfig, key: Callable[[Any], Hashable]) -> None:
+        super().__init__(who, config)
+        self._key = key
+        self._waiting: dict[Hashable, Envelope] = {}
+
+    def _key_of(self, message: Any) -> Hashable:
+        key = self._key(message)
+        try:
+            hash(key)
+        except TypeError:
+            raise TypeError(f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable") from None
+        return key
+
+    def put(self, envelope: Envelope) -> Envelope | None:
+        """Accept a message; a waiting one with the same key loses its place to it."""
+        key = self._key_of(envelope.message)
+        older = self._waiting.get(key)
+        if older is None or self.closed:
+            super().put(envelope)
+            self._waiting[key] = envelope
+            return None
+        assert self._queue is not None
+        self._queue[self._queue.index(older)] = envelope
+        self._waiting[key] = envelope
+        return older
+
+    def get(self) -> Envelope | None:
+        """Take the next message, or None."""
+        envelope = super().get()
+        if envelope is not None:
+            self._forget(envelope)
+        return envelope
+
+    def _forget(self, envelope: Envelope) -> None:
+        key = self._key_of(envelope.message)
+        if self._waiting.get(key) is envelope:
+            del self._waiting[key]
+
+    def clear(self) -> list[Envelope]:
+        """Take out everything, oldest first."""
+        self._waiting.clear()
+        return super().clear()
+
+
+class PriorityMailbox(BoundedMailbox):
+    """Lanes by priority, each first in, first out; the capacity is shared, a lower lane is not starved."""
+
+    __slots__ = ("_lanes", "_overtaken", "_priority", "_size")
+
+    def __init__(self, who: str, config: MailboxConfig, priority: Callable[[Any], int]) -> None:
+        super().__init__(who, config)
+        self._priority = priority
+        self._lanes: dict[int, deque[Envelope]] = {}
+        self._size = 0
+        self._overtaken = 0
+
+    def put(self, envelope: Envelope) -> Envelope | None:
+        """Accept a message into its lane, or apply the overflow policy (the oldest of the lowest lane is dropped)."""
+        if self.closed:
+            return super().put(envelope)
+        lane = self._priority(envelope.message)
+        lost: Envelope | None = None
+        if self._size >= self.capacity:
+            lowest = max(self._lanes)
+            if self.overflow is Overflow.DROP_OLDEST and lane <= lowest:
+                lost = self._take(lowest)
+            elif self.overflow is Overflow.REJECT or self.overflow is Overflow.WAIT:
+                raise MailboxFullError(self.who, self.capacity, envelope.message)
+            else:
+                return envelope
+        self._append(lane, envelope)
+        return lost
+
+    def _append(self, lane: int, envelope: Envelope) -> None:
+        queue = self._lanes.get(lane)
+        if queue is None:
+            queue = self._lanes[lane] = deque()
+            self._lanes = dict(sorted(self._lanes.items()))
+        queue.append(envelope)
+        self._size += 1
+
+    def put_system(self, envelope: Envelope) -> None:
+        """Accept a message of the engine itself, behind everything that waits in the lowest lane."""
+        self._append(max(self._lanes, default=0), envelope)
+
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        """Put messages that were already accepted in front of their lanes, keeping their order (unstash)."""
+        for envelope in reversed(envelopes):
+            lane = self._priority(envelope.message)
+            self._append(lane, envelope)
+            self._lanes[lane].rotate(1)
+
+    def _take(self, lane: int) -> Envelope:
+        queue = self._lanes[lane]
+        envelope = queue.popleft()
+        if not queue:
+            del self._lanes[lane]
+        self._size -= 1
+        return envelope
+
+    def get(self) -> Envelope | None:
+        """Take the next message: the first lane, or by the starvation bound the one that was overtaken longest."""
+        if not self._size:
+            return None
+        first = next(iter(self._lanes))
+        if len(self._lanes) == 1:
+            self._overtaken = 0
+            return self._take(first)
+        if self._overtaken >= self.config.starvation_bound:
+            self._overtaken = 0
+            return self._take(min(list(self._lanes)[1:], key=lambda lane: self._lanes[lane][0].at))
+        self._overtaken += 1
+        return self._take(first)
+
+    def oldest(self) -> Envelope | None:
+        """Look at the message that has waited longest, or None."""
+        heads = [queue[0] for queue in self._lanes.values()]
+        return min(heads, key=lambda envelope: envelope.at, default=None)
+
+    def clear(self) -> list[Envelope]:
+        """Take out everything, lane by lane."""
+        left = [envelope for queue in self._lanes.values() for envelope in queue]
+        self._lanes.clear()
+        self._size = 0
+        return left
+
+    def __len__(self) -> int:
+        return self._size

@@ -1,0 +1,345 @@
+"""The way of a message through an actor: accepted, taken, handled, answered. The only code that runs per message.
+
+What happens to the actor itself (start, stop, crash, restart) is the matter of `incarnation.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+import pykka.messages
+
+from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
+from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError, Reject, UnhandledMessageError
+from actors.runtime.turn import Turn
+from protocols.control import ActorState, DeadLetterReason, Terminated
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.mailbox import BoundedMailbox
+    from actors.runtime.system import ActorSystem
+
+Control = Callable[[], Coroutine[Any, Any, None] | None]
+
+INTERNAL: Final = frozenset(
+    (pykka.messages.ProxyCall, pykka.messages.ProxyGetAttr, pykka.messages.ProxySetAttr, Terminated)
+)
+"""Types of messages that the engine answers for the actor."""
+
+
+class MessagePath:
+    """The per-message half of a cell. All of it runs on the loop of the system."""
+
+    __slots__ = (
+        "accepted", "actor", "ask_timeout", "control", "dead", "failed", "handled", "idle", "incarnation", "loop", "mailbox",
+        "max_concurrency", "open", "scheduled", "senders", "state", "system", "turns",
+    )  # fmt: skip
+
+    actor: AsyncioActor | None
+    system: ActorSystem
+    loop: asyncio.AbstractEventLoop
+    mailbox: BoundedMailbox
+
+    def _start_path(self) -> None:
+        self.state = ActorState.STARTING
+        self.incarnation = 1
+        self.accepted = 0
+        self.handled = 0
+        self.failed = 0
+        self.dead = 0
+        self.open = False
+        """Whether user messages are taken now."""
+        self.scheduled = False
+        """Whether a worker has this cell, or it is queued for one."""
+        self.idle = False
+        """Whether the next message must schedule it."""
+        self.control: deque[Control] | None = None
+        self.turns: set[Turn] | None = None
+        self.senders: deque[asyncio.Future[None]] | None = None
+        """Those who wait for room."""
+
+    # -- accept ---------------------------------------------------------------------------------------------------
+
+    def accept(self, envelope: Envelope) -> None:
+        """Take a message into the mailbox.
+
+        Raises:
+            ActorStoppingError: it takes no more; the message is a dead letter.
+            MailboxFullError: no room; the message was not accepted.
+        """
+        try:
+            lost = self.mailbox.put(envelope)
+        except ActorStoppingError:
+            self.system.dead_letters.add(envelope, DeadLetterReason.DEAD)
+            raise
+        except MailboxFullError:
+            self.system.overflowed(self)
+            raise
+        self.accepted += 1
+        if lost is not None:
+            self._lose(lost, DeadLetterReason.OVERFLOW)
+        if self.idle:
+            self.idle = False
+            self.scheduled = True
+            self.system.dispatcher.schedule(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - only cells exist
+
+    def accept_system(self, message: Any) -> None:
+        """Take a message of the engine in arrival order, whatever the bound; ignored once stopped."""
+        if self.state is ActorState.STOPPED:
+            return
+        self.mailbox.put_system(Envelope(message, self, at=self.system.clock.now()))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        self.accepted += 1
+        self.wake()
+
+    def push_control(self, control: Control, *, first: bool = False) -> None:
+        """Do this next, before any user message; never waits behind the mailbox."""
+        if self.control is None:
+            self.control = deque()
+        if first:
+            self.control.appendleft(control)
+        else:
+            self.control.append(control)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have this cell stepped, if nobody is at it."""
+        if not self.scheduled:
+            self.scheduled = True
+            self.idle = False
+            self.system.dispatcher.schedule(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+    # -- step -----------------------------------------------------------------------------------------------------
+
+    def step(self) -> bool | Turn:
+        """Handle one message. Returns True if one was handled, False if there is nothing to do, a Turn if it waits."""
+        turns = self.turns
+        if self.control:
+            if turns:
+                return self._release(may_wake=False)
+            return self._run_control(self.control.popleft())
+        if not self.open or (turns and len(turns) >= self.max_concurrency):
+            return self._release(may_wake=False)
+        envelope = self.mailbox.get()
+        if envelope is None:
+            return self._empty()
+        if self.senders is not None:
+            self.system.room.wake(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - only cells exist
+        if envelope.abandoned is not None:
+            self._drop_abandoned(envelope)
+            return True
+        if envelope.deadline is not None and envelope.deadline <= self.system.clock.now():
+            self._expire(envelope)
+            return True
+        envelope.state = RUNNING
+        envelope.incarnation = self.incarnation
+        context = Context()
+        try:
+            result = context.run(self._enter, envelope)
+        except BaseException as error:  # noqa: BLE001 - every end of a handler is judged in one place
+            self._fail(envelope, error)
+            return True
+        if type(result) is CoroutineType:
+            try:
+                waiting = context.run(result.send, None)
+            except StopIteration as stop:
+                result = stop.value
+            except BaseException as error:  # noqa: BLE001
+                self._fail(envelope, error)
+                return True
+            else:
+                return self._suspend(envelope, result, context, waiting)
+        self.handled += 1
+        envelope.state = SETTLED
+        reply = envelope.reply
+        if reply is not None:
+            if reply.done():
+                self.system.late_reply(envelope)
+            else:
+                reply.answer(result)
+        return True
+
+    def _enter(self, envelope: Envelope) -> Any:
+        current.set(envelope)
+        if envelope.carried is not None:
+            for variable, value in envelope.carried:
+                variable.set(value)
+        message = envelope.message
+        actor = self.actor
+        assert actor is not None
+        if type(message) in INTERNAL:
+            return actor._handle_internal(message)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one class in two files
+        return actor.on_receive(message)
+
+    def _empty(self) -> bool:
+        return self._release(may_wake=True)
+
+    def _release(self, *, may_wake: bool) -> bool:
+        self.scheduled = False
+        self.idle = may_wake
+        return False
+
+    def _suspend(self, envelope: Envelope, coroutine: Any, context: Context, waiting: Any) -> Turn:
+        turn = Turn(self, envelope, coroutine, context, waiting)
+        envelope.turn = turn
+        if self.turns is None:
+            self.turns = {turn}
+        else:
+            self.turns.add(turn)
+        if envelope.abandoned is not None or not self.open:
+            self._check_interrupted(turn)
+        if self.max_concurrency > 1:
+            turn.holds_claim = False
+            self.scheduled = False
+            self.idle = False
+            if len(self.turns) < self.max_concurrency and (len(self.mailbox) or self.control):
+                self.wake()
+            else:
+                self.idle = len(self.turns) < self.max_concurrency
+        return turn
+
+    def _check_interrupted(self, turn: Turn) -> None:
+        """Cancel a handler that was told to end while its first step was running."""
+        if turn.envelope.abandoned is not None or self.is_killed:
+            turn.cancelled = True
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether handlers are to be cancelled at once."""
+        raise NotImplementedError
+
+    def finish_turn(self, turn: Turn) -> bool:
+        """Settle a handler that has waited. Returns whether the worker still has the claim on this cell."""
+        if turn.fenced:
+            self.system.late_reply(turn.envelope)
+            return False
+        if self.turns is not None:
+            self.turns.discard(turn)
+            if not self.turns:
+                self.turns = None
+        if turn.timer is not None:
+            turn.timer.cancel()
+        envelope = turn.envelope
+        envelope.turn = None
+        if not envelope.accepted:
+            envelope.state = SETTLED
+            if turn.error is not None:
+                self.failed_control(turn.error)
+        elif turn.error is not None:
+            self._fail(envelope, turn.error, turn)
+        else:
+            self._complete(envelope, turn.value)
+        if turn.holds_claim:
+            return True
+        if not self.scheduled:
+            self.wake()
+        return False
+
+    # -- ends -----------------------------------------------------------------------------------------------------
+
+    def _complete(self, envelope: Envelope, result: Any) -> None:
+        self.handled += 1
+        envelope.state = SETTLED
+        reply = envelope.reply
+        if reply is not None:
+            if reply.done():
+                self.system.late_reply(envelope)
+            else:
+                reply.answer(result)
+
+    def _fail(self, envelope: Envelope, error: BaseException, turn: Turn | None = None) -> None:
+        self.failed += 1
+        envelope.state = SETTLED
+        if isinstance(error, Reject):
+            self._refuse(envelope, error)
+        elif envelope.abandoned is not None and turn is not None and turn.cancelled and _is_cancelled(error):
+            return
+        else:
+            self._crash(envelope, error, turn)
+
+    def _refuse(self, envelope: Envelope, error: Reject) -> None:
+        if envelope.reply is not None:
+            self._answer_error(envelope, error)
+            return
+        unhandled = isinstance(error, UnhandledMessageError)
+        reason = DeadLetterReason.UNHANDLED if unhandled else DeadLetterReason.REJECTED
+        self.system.dead_letters.add(envelope, reason, error)
+
+    def _answer_error(self, envelope: Envelope, error: BaseException) -> None:
+        reply = envelope.reply
+        if reply is None:
+            return
+        if reply.done():
+            self.system.late_reply(envelope)
+        else:
+            reply.envelope = None
+            reply.fail(error)
+
+    def answerable(self, envelope: Envelope, error: BaseException) -> BaseException:
+        """Return the error as the asker may see it: the original with a note, or, for kinds that tear tasks, a substitute."""
+        kind = type(envelope.message).__name__
+        if isinstance(error, Exception):
+            _note(error, f"raised by actor {self.mailbox.who} while handling {kind}")
+            return error
+        crash = ActorCrashedError(f"actor {self.mailbox.who} ended with {type(error).__name__} while handling {kind}")
+        crash.__cause__ = error
+        return crash
+
+    def _crash(self, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
+        raise NotImplementedError
+
+    def _run_control(self, control: Control) -> bool | Turn:
+        raise NotImplementedError
+
+    def failed_control(self, error: BaseException) -> None:
+        """A step of the actor's own life broke: that is a crash of the actor."""
+        raise NotImplementedError
+
+    # -- giving up ------------------------------------------------------------------------------------------------
+
+    def abandon(self, envelope: Envelope, why: str) -> None:
+        """Nobody waits for this message any more: do not start it, or cancel its handler."""
+        if envelope.abandoned is not None or envelope.state == SETTLED:
+            return
+        envelope.abandoned = why
+        if envelope.turn is not None:
+            self.interrupt(envelope.turn)
+
+    def interrupt(self, turn: Turn) -> None:
+        """Cancel a waiting handler; one that ignores it is cancelled again and then cut loose."""
+        raise NotImplementedError
+
+    def _drop_abandoned(self, envelope: Envelope) -> None:
+        reason = DeadLetterReason.EXPIRED if envelope.abandoned == "expired" else DeadLetterReason.CANCELLED
+        self._lose(envelope, reason)
+
+    def _expire(self, envelope: Envelope) -> None:
+        if envelope.reply is not None:
+            self.system.deadlines.expire(envelope.reply)
+        self._lose(envelope, DeadLetterReason.EXPIRED)
+
+    def _lose(self, envelope: Envelope, reason: DeadLetterReason) -> None:
+        """An accepted message will not be handled."""
+        self.dead += 1
+        envelope.state = SETTLED
+        self.system.dead_letters.add(envelope, reason)
+        if envelope.reply is not None and not envelope.reply.done():
+            self._answer_error(envelope, self._lost_error(reason, envelope))
+
+    def _lost_error(self, reason: DeadLetterReason, envelope: Envelope) -> Exception:
+        if reason is DeadLetterReason.OVERFLOW:
+            return MailboxFullError(self.mailbox.who, self.mailbox.capacity, envelope.message)
+        return ActorStoppingError(f"actor {self.mailbox.who} stopped before it handled the message")
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    return isinstance(error, (asyncio.CancelledError, TimeoutError))
+
+
+def _note(error: BaseException, note: str) -> None:
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)

@@ -1,0 +1,343 @@
+"""The address of an actor: valid in every thread, over restarts, and after the end (when sending fails at once)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
+
+import pykka
+
+from actors.runtime.clock import running_loop
+from actors.runtime.envelope import RUNNING, Envelope, carry, current
+from actors.runtime.errors import AskCycleError, BlockingCallError, SelfStopError
+from actors.runtime.future import AsyncioFuture
+from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode
+from protocols.mailbox import MailboxStatistics
+
+if TYPE_CHECKING:
+    from actors.runtime.incarnation import Cell
+
+A = TypeVar("A", bound="pykka.Actor")
+
+
+class _Default:
+    def __repr__(self) -> str:
+        return "<the actor's default>"
+
+
+DEFAULT: Final = _Default()
+
+
+class ActorRef(pykka.ActorRef[A]):
+    """Address of one actor of an `ActorSystem`; get it from `start()`.
+
+    `tell`, `ask`, `stop` and `proxy` are Pykka's. On the actor's event loop what waits is awaited; in any other thread it
+    blocks. Refs are equal when they address the same actor, and can be used as keys.
+    """
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:  # pyright: ignore[reportMissingSuperCall] - Pykka's takes an actor object
+        self._cell = cell
+
+    @property
+    def actor_class(self) -> type[A]:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """The class (or factory) of the actor."""
+        return cast("type[A]", self._cell.factory)
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """A URN that is unique for ever; made when first read."""
+        return self._cell.system.urn_of(self._cell)
+
+    @property
+    def actor_inbox(self) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """The mailbox. For reading use `statistics()`."""
+        return self._cell.mailbox
+
+    @property
+    def name(self) -> str:
+        """Name of the actor in its system, or of its class."""
+        return self._cell.name
+
+    @property
+    def state(self) -> ActorState:
+        """Where the actor is in its life."""
+        return self._cell.state
+
+    @property
+    def incarnation(self) -> int:
+        """Which life of the actor this is, from 1."""
+        return self._cell.incarnation
+
+    def _actor_weakref(self) -> A | None:
+        return cast("A | None", self._cell.actor)
+
+    def is_alive(self) -> bool:
+        """Whether the actor takes messages: also between two incarnations, not any more once it is stopping."""
+        return self._cell.state not in (ActorState.STOPPING, ActorState.STOPPED)
+
+    def statistics(self) -> MailboxStatistics:
+        """Return how full the mailbox is, so that a sender can slow down in time."""
+        cell = self._cell
+        oldest = cell.mailbox.oldest()
+        age = cell.system.clock.now() - oldest.at if oldest is not None else 0.0
+        return MailboxStatistics(len(cell.mailbox), cell.mailbox.capacity, max(0.0, age), cell.mailbox.closed)
+
+    # -- tell -----------------------------------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message and go on. Messages of one sender are handled in the order in which they were sent.
+
+        In a thread, a full mailbox with policy `wait` blocks until there is room.
+
+        Raises:
+            ActorStoppingError: the actor has stopped or is stopping; the message is a dead letter. Also `ActorDeadError`.
+            MailboxFullError: the mailbox is full and refuses.
+            RuntimeClosedError: the system or its loop is closed. Also `ActorDeadError`.
+        """
+        cell = self._cell
+        if running_loop() is not cell.loop:
+            cell.system.bridge.tell(cell, message)
+            return
+        scope = current.get()
+        if scope is None:
+            cell.accept(Envelope(message, cell, carried=carry(0), at=cell.system.clock.now()))
+            return
+        envelope = Envelope(message, cell, sender=scope.cell, carried=carry(1), at=cell.system.clock.now())
+        if scope.fenced:
+            cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
+            return
+        cell.accept(envelope)
+
+    async def send(self, message: Any) -> None:
+        """Send a message, waiting for room in the mailbox first. Cancel it freely: then nothing was sent.
+
+        Raises:
+            ActorStoppingError: the actor has stopped, or stops while this waits.
+        """
+        cell = self._cell
+        cell.system.check_loop()
+        while len(cell.mailbox) >= cell.mailbox.capacity and not cell.mailbox.closed:
+            await cell.system.room.wait(cell)
+        self.tell(message)
+
+    def forward(self, message: Any, reply: AsyncioFuture[Any]) -> None:
+        """Send a message whose handling answers an ask that somebody else made (see `AsyncioActor.take_reply`).
+
+        The asker's deadline and cancellation go along. If the message is not accepted, the asker gets the error.
+        """
+        cell = self._cell
+        scope = current.get()
+        envelope = Envelope(
+            message, cell, reply, carried=carry(0 if scope is None else 1), at=cell.system.clock.now(),
+            sender=None if scope is None else scope.cell,
+        )  # fmt: skip
+        if reply.done():
+            cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
+            return
+        before = reply.envelope
+        if before is not None:
+            envelope.parent, envelope.deadline = before.parent, before.deadline
+        reply.envelope = envelope
+        try:
+            cell.accept(envelope)
+        except Exception as error:  # noqa: BLE001 - it belongs to the asker
+            reply.envelope = None
+            reply.fail(error)
+
+    # -- ask ------------------------------------------------------------------------------------------------------
+
+    @overload
+    def ask(self, message: Any, *, block: Literal[False], timeout: float | _Default | None = DEFAULT) -> AsyncioFuture[Any]: ...
+    @overload
+    def ask(self, message: Any, *, block: Literal[True], timeout: float | _Default | None = DEFAULT) -> Any: ...
+    @overload
+    def ask(self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT) -> Any: ...
+
+    def ask(self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT) -> Any:
+        """Send a message and get the reply: an awaitable on the actor's loop, the value itself in another thread.
+
+        Args:
+            message: any object; it is passed by reference, so send immutable ones.
+            block: False gives a future in a thread, too; True on the loop is refused.
+            timeout: seconds until the ask ends with `AskTimeoutError`; None waits for ever. An ask made while handling an
+                ask never outlives it.
+
+        Raises (by the future, or here when blocking):
+            AskTimeoutError: no reply in time; the work is cancelled, or never started.
+            AskCycleError: the actor waits, directly or through others, for this very handler.
+            ActorDeadError: the actor has ended, or ended before it came to the message.
+            Exception: whatever the handler raised, with a note that names the actor and the message type.
+            BlockingCallError, WrongLoopError: asked for in a way that could only hang (raised here).
+        """
+        cell = self._cell
+        if running_loop() is not cell.loop:
+            return cell.system.bridge.ask(cell, message, block, timeout if timeout is not DEFAULT else cell.ask_timeout)
+        if block:
+            raise BlockingCallError(f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`")
+        seconds: Any = cell.ask_timeout if timeout is DEFAULT else timeout
+        if seconds is not None:
+            check_timeout(seconds)
+        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
+        now = cell.system.clock.now()
+        scope = current.get()
+        if scope is None:
+            envelope = Envelope(message, cell, reply, carried=carry(0), at=now)
+        else:
+            envelope = Envelope(message, cell, reply, sender=scope.cell, carried=carry(1), at=now)
+            if scope.state == RUNNING:
+                refusal = self._refusal(scope)
+                if refusal is not None:
+                    reply.fail(refusal)
+                    return reply
+                envelope.parent = scope
+                if scope.deadline is not None:
+                    left = scope.deadline - now
+                    seconds = left if seconds is None or left < seconds else seconds
+        if seconds is not None:
+            envelope.deadline = cell.system.deadlines.add(reply, seconds, now)
+        reply.envelope = envelope
+        try:
+            cell.accept(envelope)
+        except Exception as error:  # noqa: BLE001 - an ask fails through its future
+            reply.envelope = None
+            reply.fail(error)
+        return reply
+
+    def _refusal(self, scope: Envelope) -> Exception | None:
+        """Why an ask out of the handler of `scope` must not be made, or None."""
+        if scope.fenced:
+            return AskCycleError((scope.cell.name, "(cut loose)"))
+        if self._cell.max_concurrency > 1:
+            return None
+        chain = waiting_chain(scope, self._cell)
+        return AskCycleError(chain) if chain else None
+
+    # -- stop, kill -----------------------------------------------------------------------------------------------
+
+    @overload
+    def stop(self, *, block: Literal[True], timeout: float | None = None, mode: str = "drain") -> bool: ...
+    @overload
+    def stop(self, *, block: Literal[False], timeout: float | None = None, mode: str = "drain") -> AsyncioFuture[bool]: ...
+    @overload
+    def stop(self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain") -> Any: ...
+
+    def stop(self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain") -> Any:
+        """Ask the actor to stop; the result is True once it has, False if it had stopped before.
+
+        No message is accepted after this call. Asking again waits for the same end.
+
+        Args:
+            block: as in `ask`.
+            timeout: seconds until the running handler is cancelled and the rest of the mailbox dropped; None takes the
+                system's. A handler that ignores its cancellation is cut loose after the grace period, so this always ends.
+            mode: ``drain`` handles what was accepted before; ``now`` lets the running handler finish and turns the rest
+                into dead letters.
+        """
+        stop_mode = StopMode(mode)
+        cell = self._cell
+        if timeout is not None:
+            check_timeout(timeout)
+        seconds = cell.system.config.stop_timeout if timeout is None else timeout
+        return self._end(block, lambda: cell.stop(stop_mode, seconds))
+
+    def kill(self, *, block: bool | None = None) -> Any:
+        """End the actor without asking it: its handler is cancelled, `on_stop` does not run. Waits like `stop`."""
+        return self._end(block, lambda: self._cell.kill(ExitReason.KILLED))
+
+    def _end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:  # noqa: FBT001
+        cell = self._cell
+        if running_loop() is not cell.loop:
+            return cell.system.bridge.end(cell, block, begin)
+        if block:
+            raise BlockingCallError(f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`")
+        if cell.state is ActorState.STOPPED:
+            already: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
+            already.answer(False)  # noqa: FBT003
+            return already
+        future = begin()
+        scope = current.get()
+        if scope is not None and scope.state == RUNNING:
+            chain = waiting_chain(scope, cell)
+            if chain:
+                refused: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
+                refused.fail(SelfStopError(chain))
+                return refused
+        return future
+
+    # -- others ---------------------------------------------------------------------------------------------------
+
+    def ready(self) -> AsyncioFuture[ActorRef[A]]:
+        """Return a future of this ref, done when `on_start` has run: ``ref = await Counter.start(5).ready()``.
+
+        It fails with `ActorStartError` (the cause chained) when the actor could not start. A caller that is cancelled
+        while it waits ends the half-started actor.
+        """
+        cell = self._cell
+        future = cast("AsyncioFuture[ActorRef[A]]", cell.ready())
+        future.add_done_callback(lambda done: cell.kill() if done.cancelled() and cell.state is ActorState.STARTING else None)
+        return future
+
+    def proxy(self) -> Any:
+        """Return Pykka's proxy: attribute reads and method calls give futures that can be awaited.
+
+        On the loop, setting an attribute does not wait; the order of messages makes a later read see it.
+
+        Raises:
+            ActorDeadError: the actor has ended.
+        """
+        return Proxy(actor_ref=self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and other._cell is self._cell  # pyright: ignore[reportUnknownMemberType]
+
+    def __hash__(self) -> int:
+        return hash(self._cell)
+
+    def __repr__(self) -> str:
+        return f"<ActorRef for {self}>"
+
+    def __str__(self) -> str:
+        return f"{self._cell.name} ({self._cell.state})"
+
+
+class Proxy(pykka.ActorProxy[A]):
+    """Pykka's proxy, for which setting an attribute on the loop is a tell."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "actor_ref" or name.startswith("_"):
+            super().__setattr__(name, value)
+            return
+        message = pykka.messages.ProxySetAttr(attr_path=(*self._attr_path, name), value=value)
+        ref = cast("ActorRef[Any]", self.actor_ref)
+        if running_loop() is ref._cell.loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same module
+            ref.tell(message)
+        else:
+            ref.ask(message)
+
+
+def check_timeout(timeout: float) -> None:
+    """Refuse what is no length of time.
+
+    Raises:
+        ValueError: negative or not a number.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or math.isnan(timeout) or timeout < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}")
+
+
+def waiting_chain(scope: Envelope, target: Cell) -> tuple[str, ...]:
+    """Return the names from `target` to the asking actor and back, if `target` waits for the handler of `scope`."""
+    names = [target.name]
+    at: Envelope | None = scope
+    while at is not None and at.state == RUNNING:
+        names.append(at.cell.name)
+        if at.cell is target and at.incarnation == target.incarnation:
+            return tuple(reversed(names))
+        if at.reply is None or at.abandoned is not None:
+            break
+        at = at.parent
+    return ()
+

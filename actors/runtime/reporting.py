@@ -1,0 +1,63 @@
+"""Log lines of the engine, with a limit on repeated ones. It uses structlog as the application has configured it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import structlog
+
+_BURST: Final = 10
+"""Lines of one kind that are written before the rest of the window is only counted."""
+_WINDOW: Final = 60.0
+"""Seconds."""
+_MOST_KINDS: Final = 512
+
+
+def _logger() -> Any:
+    # Unconfigured structlog would print to standard output, which belongs to the application.
+    if structlog.is_configured():
+        return structlog.get_logger("understudy")
+    return structlog.wrap_logger(
+        logging.getLogger("understudy"),
+        processors=[structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+class Reporter:
+    """Writes the log lines of one system."""
+
+    def __init__(self, system: str) -> None:
+        self._system = system
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def line(self, level: int, event: str, **fields: Any) -> None:
+        """Write one line. A broken log sink must not break an actor, so nothing is raised."""
+        try:
+            _logger().log(level, event, system=self._system, **fields)
+        except Exception:  # noqa: BLE001
+            logging.getLogger("understudy").debug("a log sink failed", exc_info=True)
+
+    def limited(self, now: float, event: str, **fields: Any) -> None:
+        """Write a warning, at most 10 of one kind and actor in a minute; the next window says how many were left out."""
+        key = (event, str(fields.get("actor", "")))
+        began, count = self._seen.get(key, (now, 0))
+        if now - began >= _WINDOW:
+            if count > _BURST:
+                self.line(logging.WARNING, f"{event}: repeated", left_out=count - _BURST, **fields)
+            began, count = now, 0
+        if count == 0 and len(self._seen) >= _MOST_KINDS:
+            self._seen.clear()
+        self._seen[key] = (began, count + 1)
+        if count < _BURST:
+            self.line(logging.WARNING, event, **fields)
+
+
+def safe_repr(value: object, limit: int = 200) -> str:
+    """Return a short repr that cannot fail, however broken or huge the object is."""
+    try:
+        text = repr(value)
+    except BaseException as error:  # noqa: BLE001 - a repr may raise anything
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,290 @@
+"""An actor system: the actors of one event loop, their names, their end. Several live in one process, also on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from actors.runtime.blocking import BlockingPool
+from actors.runtime.bridge import Bridge
+from actors.runtime.clock import Clock, LoopClock, running_loop
+from actors.runtime.dead_letters import DeadLetters
+from actors.runtime.deadline import Deadlines
+from actors.runtime.dispatcher import Dispatcher
+from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
+from actors.runtime.event_stream import EventStream
+from actors.runtime.incarnation import Cell
+from actors.runtime.ref import ActorRef
+from actors.runtime.registry import Registry
+from actors.runtime.reporting import Reporter
+from actors.runtime.room import Room
+from actors.runtime.start import DEFAULT, StartOptions, SystemConfig
+from actors.runtime.tree import ActorNode, tree_of
+from actors.runtime.watching import Watching
+from protocols.control import ActorState, ExitReason, StopMode
+from protocols.events import LateReply, MailboxOverflow
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.envelope import Envelope
+    from actors.runtime.turn import Turn
+
+A = TypeVar("A", bound="AsyncioActor")
+
+_defaults: dict[asyncio.AbstractEventLoop, ActorSystem] = {}
+
+
+class ActorSystem(Registry, Watching):
+    """Owns actors that live on one event loop.
+
+    Most programs never make one: `AsyncioActor.start` uses the default system of the running loop. Make one, inside the
+    running loop, to have names, limits and an end of your own:
+
+    Example:
+        ```python
+        async with ActorSystem("orders") as system:
+            ref = system.start(Counter, (5,), name="counter")
+            await ref.ask(1)
+        ```
+    """
+
+    def __init__(
+        self,
+        name: str = "system",
+        *,
+        config: SystemConfig | None = None,
+        clock: Clock | None = None,
+        dispatcher: Callable[[asyncio.AbstractEventLoop, str], Dispatcher] = Dispatcher,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Make a system on the running loop (or `loop`). It listens to nothing, starts no thread, and sets no signal handler."""
+        self.name = name
+        self.config = config or SystemConfig()
+        self.loop = loop or asyncio.get_running_loop()
+        self.clock: Clock = clock or LoopClock(self.loop)
+        self.is_closing = False
+        self.is_closed = False
+        self.is_forked = False
+        self.late_replies = 0
+        self.exit_reason: BaseException | None = None
+        """The SystemExit or KeyboardInterrupt of a handler that started the end of this system."""
+        self._init_registry()
+        self.reporter = Reporter(name)
+        self.events = EventStream(name, lambda event, error: self.report(event, None, error=error))
+        self.dead_letters = DeadLetters(self, self.config.dead_letters)
+        self.deadlines = Deadlines(self.clock)
+        self.room = Room()
+        self.bridge = Bridge(self)
+        self.pool = BlockingPool(self.config.blocking_threads)
+        self.dispatcher = dispatcher(self.loop, name)
+        self.dispatcher.watch_teardown(self.torn_down)
+        self._closing: asyncio.Future[list[str]] | None = None
+        self._remember_for_fork()
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop, name: str = "default") -> ActorSystem:
+        """Return the default system of a loop, making it on first use."""
+        system = _defaults.get(loop)
+        if system is None or system.is_closed:
+            for gone in [other for other in _defaults if other.is_closed()]:
+                del _defaults[gone]
+            system = _defaults[loop] = cls(name, loop=loop)
+        return system
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        actor_class: Callable[..., A],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        options: StartOptions = DEFAULT,
+    ) -> ActorRef[A]:
+        """Start an actor. On the loop this returns at once (see `ActorRef.ready`), in a thread when `on_start` has run.
+
+        Args:
+            actor_class: the class, or a function that makes the actor; called now, and again at each restart.
+            args: positional arguments.
+            kwargs: keyword arguments.
+            name: short for ``StartOptions(name=...)``.
+            options: name, mailbox, supervisor, limits.
+
+        Raises:
+            AlreadyStartedError: the name is taken.
+            RuntimeClosedError: the system is closing or closed.
+            Exception: whatever the constructor raised.
+        """
+        if name is not None:
+            options = StartOptions(name, options.mailbox, options.start_timeout, options.max_concurrency, options.parent)
+        if running_loop() is self.loop:
+            return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
+        self.check_open()
+        ref = self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref)
+        self.bridge.call(ref.ready).get()
+        return cast("ActorRef[A]", ref)
+
+    def start_cell(
+        self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, options: StartOptions
+    ) -> Cell:
+        """Start an actor and return its cell (for supervisors)."""
+        if self.is_closing or self.is_closed:
+            raise RuntimeClosedError(f"system {self.name} is closing and starts no actors")
+        if not callable(factory):
+            raise ActorStartError(f"cannot start {factory!r}: it is no actor class and no function that makes an actor")
+        self.check_name(options.name)
+        cell = Cell(self, factory, args, kwargs, options)
+        self.add(cell, options.name)
+        try:
+            cell.begin()
+        except BaseException:
+            cell.terminate(ExitReason.START_FAILED, None)
+            raise
+        return cell
+
+    def make_ref(self, cell: Cell) -> ActorRef[Any]:
+        """Make the one ref of a cell."""
+        return ActorRef(cell)
+
+    def in_thread(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return an async function that runs `function` in the bounded pool of threads of this system."""
+        return self.pool.wrap(function)
+
+    # -- checks ---------------------------------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Raise if nothing can be sent from a thread: ForkedRuntimeError, RuntimeClosedError."""
+        if self.is_forked:
+            raise ForkedRuntimeError(f"system {self.name} was started before this process was forked; start it in the child")
+        if self.is_closed or self.loop.is_closed():
+            raise RuntimeClosedError(f"system {self.name} is closed")
+
+    def check_loop(self) -> None:
+        """Raise WrongLoopError unless the caller runs on the loop of this system."""
+        if running_loop() is not self.loop:
+            raise WrongLoopError(f"system {self.name} lives on another event loop than the one that runs here")
+
+    # -- told by cells --------------------------------------------------------------------------------------------
+
+    def late_reply(self, envelope: Envelope) -> None:
+        """A handler answered after its asker had given up: counted, and dropped."""
+        self.late_replies += 1
+        if self.events.wants(LateReply):
+            late = 0.0 if envelope.deadline is None else max(0.0, self.clock.now() - envelope.deadline)
+            kind = type(envelope.message).__name__
+            self.events.publish(LateReply, actor=envelope.cell.name, message_type=kind, late_by=late)
+
+    def overflowed(self, cell: Cell | Any) -> None:
+        """A mailbox refused a message."""
+        self.log_limited("mailbox full", actor=cell.mailbox.who, capacity=cell.mailbox.capacity)
+        if self.events.wants(MailboxOverflow):
+            config = cell.mailbox.config
+            self.events.publish(
+                MailboxOverflow, actor=cell.name, capacity=config.capacity, policy=str(config.overflow), dropped=1
+            )
+
+    def crashed(self, cell: Cell, error: BaseException, message_type: str) -> None:
+        """An actor broke."""
+        self.report("actor crashed", cell, error=error, message_type=message_type, incarnation=cell.incarnation)
+
+    def abandoned(self, cell: Cell, turn: Turn) -> None:
+        """A handler was cut loose."""
+        self.report("handler abandoned", cell, message_type=type(turn.envelope.message).__name__)
+
+    def note_base_exception(self, error: BaseException) -> None:
+        """SystemExit and KeyboardInterrupt in a handler begin an orderly end of the system; the loop lives on."""
+        if isinstance(error, (SystemExit, KeyboardInterrupt)) and not self.is_closing:
+            self.exit_reason = error
+            self._begin_close(self.config.stop_timeout)
+
+    def report(self, event: str, cell: Cell | None, *, error: BaseException | None = None, **fields: Any) -> None:
+        """Write an error line about an actor."""
+        text = None if error is None else f"{type(error).__name__}: {error}"[:500]
+        self.reporter.line(logging.ERROR, event, actor=cell.name if cell is not None else "", error=text, **fields)
+
+    def log_limited(self, event: str, **fields: Any) -> None:
+        """Write a warning that may repeat often."""
+        self.reporter.limited(self.clock.now(), event, **fields)
+
+    # -- look -----------------------------------------------------------------------------------------------------
+
+    def tree(self) -> tuple[ActorNode, ...]:
+        """Return a snapshot of the supervision tree: the actors without a supervisor, each with its children."""
+        return tree_of(self)
+
+    # -- end ------------------------------------------------------------------------------------------------------
+
+    async def stop_all(self, *, timeout: float | None = None, mode: str = "drain") -> list[str]:
+        """Stop all actors, newest first, all at once; supervisors stop their children.
+
+        Args:
+            timeout: seconds until handlers are cancelled; None takes the system's.
+            mode: as in `ActorRef.stop`.
+
+        Returns:
+            The names of the actors whose handler ignored its cancellation and was cut loose.
+        """
+        self.check_loop()
+        before = {cell: cell.abandoned_turns for cell in self.cells}
+        seconds = self.config.stop_timeout if timeout is None else timeout
+        roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
+        for future in [cell.stop(StopMode(mode), seconds, ExitReason.SHUTDOWN) for cell in roots]:
+            await future
+        return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
+
+    def _begin_close(self, timeout: float) -> asyncio.Future[list[str]]:
+        if self._closing is None:
+            self._closing = self.loop.create_task(self._close(timeout), name=f"{self.name}-close")
+        return self._closing
+
+    async def close(self, *, timeout: float | None = None) -> list[str]:
+        """Stop all actors and end the system; closing twice waits for the same end.
+
+        Returns:
+            The names of actors that had to be cut loose.
+        """
+        if self.is_closed:
+            return []
+        self.check_loop()
+        return await asyncio.shield(self._begin_close(self.config.stop_timeout if timeout is None else timeout))
+
+    async def _close(self, timeout: float) -> list[str]:
+        self.is_closing = True
+        stuck = await self.stop_all(timeout=timeout)
+        self._closed()
+        return stuck
+
+    def _closed(self) -> None:
+        self.is_closing = self.is_closed = True
+        self.bridge.fail_all()
+        self.pool.close()
+        self.dispatcher.close()
+        if _defaults.get(self.loop) is self:
+            del _defaults[self.loop]
+
+    def torn_down(self) -> bool:
+        """The loop is being torn down under the system: end everything at once, running no hooks."""
+        if self.is_closed:
+            return True
+        alive = [cell.name for cell in self.cells if cell.parent is None]
+        error = RuntimeClosedError(f"the event loop of system {self.name} is being closed")
+        for cell in reversed(tuple(self.cells)):
+            if cell.state is not ActorState.STOPPED:
+                cell.killed = True
+                cell.terminate(ExitReason.KILLED, error)
+        if alive and self.name != "default":
+            self.reporter.line(logging.WARNING, "the event loop ended before the system was closed", actors=alive[:20])
+        self._closed()
+        return True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<ActorSystem {self.name!r} with {len(self.cells)} actors>"

@@ -1,0 +1,68 @@
+"""A snapshot of the supervision tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.runtime.reporting import safe_repr
+
+if TYPE_CHECKING:
+    from actors.runtime.incarnation import Cell
+    from actors.runtime.system import ActorSystem
+
+
+class ActorNode(msgspec.Struct, frozen=True):
+    """One actor, as it was when the snapshot was taken. Encodes to JSON in one call of `msgspec.json.encode`."""
+
+    name: str
+    actor_type: str
+    state: str
+    incarnation: int
+    restarts: int
+    depth: int
+    """Messages that wait."""
+    oldest_age: float
+    """Seconds that the oldest of them has waited."""
+    in_flight: int
+    """Messages that are being handled."""
+    accepted: int
+    handled: int
+    failed: int
+    dead_lettered: int
+    abandoned: int
+    """Handlers that were cut loose."""
+    last_failure: str
+    """Text of the last failure, empty if there was none."""
+    children: tuple[ActorNode, ...] = ()
+
+
+def tree_of(system: ActorSystem) -> tuple[ActorNode, ...]:
+    """Snapshot all actors of a system. Works without recursion, so the tree may be deep."""
+    made: dict[Cell, ActorNode] = {}
+    for cell in reversed(tuple(system.cells)):
+        children = tuple(made[child] for child in cell.children or () if child in made)
+        made[cell] = _node(cell, children)
+    return tuple(made[cell] for cell in system.cells if cell.parent is None or cell.parent not in made)
+
+
+def _node(cell: Cell, children: tuple[ActorNode, ...]) -> ActorNode:
+    statistics = cell.ref.statistics()
+    return ActorNode(
+        name=cell.name,
+        actor_type=type(cell.actor).__name__ if cell.actor is not None else getattr(cell.factory, "__name__", ""),
+        state=str(cell.state),
+        incarnation=cell.incarnation,
+        restarts=cell.restarts,
+        depth=statistics.depth,
+        oldest_age=statistics.oldest_age,
+        in_flight=len(cell.turns or ()),
+        accepted=cell.accepted,
+        handled=cell.handled,
+        failed=cell.failed,
+        dead_lettered=cell.dead,
+        abandoned=cell.abandoned_turns,
+        last_failure="" if cell.cause is None else f"{type(cell.cause).__name__}: {safe_repr(str(cell.cause))}",
+        children=children,
+    )

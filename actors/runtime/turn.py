@@ -1,0 +1,80 @@
+"""A handler that waits for something: driven by a worker task, inside its own context."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Coroutine, Generator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from actors.runtime.clock import TimerHandle
+    from actors.runtime.envelope import Envelope
+    from actors.runtime.message_path import MessagePath
+
+
+class Turn:
+    """One suspended handler.
+
+    Its coroutine is stepped inside its own context, so nothing that it sets in a context variable reaches the next
+    handler of the same worker; what the task is told (results, cancellation) is passed on unchanged.
+    """
+
+    __slots__ = (
+        "cancelled", "cell", "context", "coroutine", "envelope", "error", "fenced", "holds_claim", "task", "timer", "value", "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self, cell: MessagePath, envelope: Envelope, coroutine: Coroutine[Any, Any, Any], context: Context, waiting: Any
+    ) -> None:
+        self.cell = cell
+        self.envelope = envelope
+        self.coroutine = coroutine
+        self.context = context
+        self.waiting = waiting
+        self.task: asyncio.Task[Any] | None = None
+        self.timer: TimerHandle | None = None
+        """Cancels again, then gives up."""
+        self.cancelled = False
+        self.fenced = False
+        self.holds_claim = True
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    @types.coroutine
+    def drive(self) -> Generator[Any, None, None]:
+        """Run the handler to its end. What it returns or raises is kept here, nothing of it escapes."""
+        run, send, throw = self.context.run, self.coroutine.send, self.coroutine.throw
+        waiting = self.waiting
+        thrown: BaseException | None
+        while True:
+            try:
+                yield waiting
+            except GeneratorExit:
+                self.coroutine.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - it belongs to the handler, which may catch it
+                thrown = error
+            else:
+                thrown = None
+            try:
+                waiting = run(send, None) if thrown is None else run(throw, thrown)
+            except StopIteration as stop:
+                self.value = stop.value
+                return
+            except BaseException as error:  # noqa: BLE001 - every end of a handler is judged by its actor
+                self.error = error
+                return
+
+    def cancel(self) -> None:
+        """Cancel the handler at its next wait."""
+        self.cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def fence(self) -> None:
+        """Cut the handler loose: its actor goes on without it, and what it still sends or answers is dropped."""
+        self.fenced = True
+        self.envelope.fenced = True

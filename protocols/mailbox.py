@@ -1,0 +1,35 @@
+"""What a full mailbox does, and what one can read from a mailbox."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Overflow(StrEnum):
+    """Policy of a full mailbox. Whatever loses its place becomes a dead letter with reason ``overflow``."""
+
+    REJECT = "reject"
+    """Refuse the new message: the sender gets `MailboxFullError`."""
+    WAIT = "wait"
+    """`await ref.send(...)` waits for room; a tell from a thread blocks; a tell on the loop cannot wait and is refused."""
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+    COALESCE = "coalesce"
+    """A message replaces the waiting one with the same key; without one it is as `reject`."""
+
+
+class MailboxStatistics(msgspec.Struct, frozen=True):
+    """A snapshot of one mailbox."""
+
+    depth: int
+    capacity: int
+    oldest_age: float
+    """Seconds that the oldest waiting message has waited; 0.0 when empty."""
+    is_closed: bool
+
+    @property
+    def free(self) -> int:
+        """How many messages it would still take."""
+        return max(0, self.capacity - self.depth)
