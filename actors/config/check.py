@@ -1,0 +1,110 @@
+"""Problems that concern several parts of a manifest; found on the raw tree, so that they are reported with all others."""
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from actors.config.field_type import named_types
+from actors.config.problem import Problem, render_path, render_value
+from actors.config.tree import Row, Table, row_at, table_at
+
+_GLOB = set("*?[")
+
+
+def check_references(tree: Table, root: Path | None) -> Iterator[Problem]:
+    """Yield names that are used twice, circles, and files that are missing.
+
+    Args:
+        tree: The raw manifest.
+        root: Folder that paths are relative to; None to leave out files.
+    """
+    yield from _twice(tree)
+    yield from _named_otherwise(tree)
+    yield from _circles(tree, "teams", team_links(tree), "teams contain each other")
+    yield from _circles(tree, "responses", _response_links(tree), "responses contain each other")
+    if root is not None:
+        yield from _missing_files(tree, root)
+
+
+def team_links(tree: Table) -> dict[str, list[str]]:
+    """Return for each team the teams that it needs: members, picker, validator."""
+    teams = table_at(tree, "teams")
+    links: dict[str, list[str]] = {}
+    for name in teams:
+        team = table_at(teams, name)
+        members = team.get("members", team.get("agents", team.get("nodes")))
+        needed = [*(members if isinstance(members, Row) else ()), team.get("picker"), team.get("validator")]
+        links[name] = [item for item in needed if isinstance(item, str) and item in teams]
+    return links
+
+
+def _response_links(tree: Table) -> dict[str, list[str]]:
+    responses = table_at(tree, "responses")
+    links: dict[str, list[str]] = {}
+    for name in responses:
+        response = table_at(responses, name)
+        fields = table_at(response, "response_schema", "fields") or table_at(response, "fields")
+        types = [field.get("type") if isinstance(field, Table) else field for field in fields.values()]
+        links[name] = [
+            item for text in types if isinstance(text, str) for item in sorted(named_types(text)) if item in responses
+        ]
+    return links
+
+
+def _twice(tree: Table) -> Iterator[Problem]:
+    agents, teams = table_at(tree, "agents"), table_at(tree, "teams")
+    for name in teams:
+        if name in agents:
+            mark, first = teams.key_mark(name), agents.key_mark(name)
+            where = f"{first.file}:{first.line}" if first.file != mark.file else f"line {first.line}"
+            text = f"the name {name!r} is also that of an agent ({where}); names are unique among agents and teams"
+            yield Problem(text, mark, render_path(("teams", name)))
+
+
+def _named_otherwise(tree: Table) -> Iterator[Problem]:
+    for section in ("agents", "teams", "jobs"):
+        items = table_at(tree, section)
+        for key in items:
+            item = table_at(items, key)
+            name = item.get("name")
+            if name is not None and name != key:
+                text = f"the name is the key {key!r}; leave 'name' out, or use 'display_name'"
+                yield Problem(text, item.value_mark("name"), render_path((section, key, "name")), render_value(name))
+
+
+def _circles(tree: Table, section: str, links: Mapping[str, list[str]], text: str) -> Iterator[Problem]:
+    items = table_at(tree, section)
+    left = {name: list(needed) for name, needed in links.items()}
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as error:
+            circle: list[str] = list(reversed(error.args[1]))
+            name = circle[0]
+            message = f"{text}: {' -> '.join(repr(item) for item in circle)}"
+            yield Problem(message, items.key_mark(name), render_path((section, name)))
+            left[name] = []  # go on without this one: there may be further circles
+        else:
+            return
+
+
+def _missing_files(tree: Table, root: Path) -> Iterator[Problem]:
+    for section in ("agents", "jobs"):
+        items = table_at(tree, section)
+        for key in items:
+            item = table_at(items, key)
+            knowledge = item.get("knowledge")
+            row = knowledge if isinstance(knowledge, Row) else row_at(knowledge, "paths")
+            keys = (section, key, "knowledge") if row is knowledge else (section, key, "knowledge", "paths")
+            for index, name in enumerate(row):
+                if isinstance(name, str) and not _GLOB & set(name) and not _exists(root, name):
+                    yield Problem(
+                        f"there is no file {name!r} below {str(root)!r}", row.marks[index], render_path((*keys, index))
+                    )
+
+
+def _exists(root: Path, name: str) -> bool:
+    try:
+        return (root / name).exists()
+    except (OSError, ValueError):
+        return False

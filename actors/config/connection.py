@@ -1,0 +1,112 @@
+"""Connections of a node: to another node, to a file, to a function."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from actors.config.condition import Condition
+from actors.config.duration import Seconds
+from actors.config.import_path import ImportText
+from actors.config.queue import QueueSpec
+from actors.config.reading import complaint
+from actors.config.reference import NodeName
+from actors.config.section import Section
+from actors.config.template import ContentTemplate, PathTemplate
+from actors.config.value import Flag, Name, Text
+
+
+class _Connection(Section):
+    label: Name | None = None
+    """Unique name of the connection; made from its ends by default."""
+    wait_for_completion: Flag = True
+    """Whether `wait_for_connections=None` waits for this connection's target."""
+    queued: Flag = False
+    """Keep messages until the connection is triggered."""
+    queue_strategy: Literal["latest", "concat", "buffer"] = "latest"
+    """What a trigger delivers: the latest message, all joined into one, or each in turn."""
+    queue: QueueSpec = Field(default_factory=QueueSpec)
+    """How many messages a queued connection keeps."""
+    priority: int = 0
+    """Messages of connections with a lower number are delivered first."""
+    delay: Seconds | None = None
+    """Time between a message and its delivery, in seconds."""
+    filter_condition: Condition | None = None
+    """Only messages for which it is true pass."""
+    stop_condition: Condition | None = None
+    """The connection ends with the first message for which it is true."""
+    exit_condition: Condition | None = None
+    """The whole system is asked to shut down in order with the first message for which it is true."""
+    transform: ImportText | None = None
+    """Import string of a function that changes each message."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        written = self.model_fields_set
+        if not self.queued:
+            for key in ("queue_strategy", "queue"):
+                if key in written:
+                    yield key, "has no effect without 'queued: true'"
+
+
+class NodeConnection(_Connection):
+    """Hands each message of this node to an agent or team."""
+
+    spellings = {"target": "name"}
+
+    type: Literal["node"]
+    """Kind of connection."""
+    name: NodeName
+    """The agent or team."""
+    connection_type: Literal["run", "context", "forward"] = "run"
+    """Run the target with the message, add the message to its next run, or pass it on to the target's connections."""
+    per_member: Flag = False
+    """Send one message per member of a team instead of the team's combined one."""
+
+
+def _output_path(value: str) -> str:
+    if value.startswith("~") or ".." in {*PurePosixPath(value).parts, *PureWindowsPath(value).parts}:
+        message = "expected a path without '~' and '..'"
+        raise complaint(message)
+    return value
+
+
+class FileConnection(_Connection):
+    """Appends each message of this node to a file."""
+
+    type: Literal["file"]
+    """Kind of connection."""
+    name: Name | None = None
+    """A name for logs."""
+    path: Annotated[PathTemplate, AfterValidator(_output_path)] = Field(min_length=1)
+    """File to write, with the places `{date}`, `{time}` and `{agent}`; relative to the manifest."""
+    template: ContentTemplate = "[{timestamp}] {name}: {content}\n"
+    """What is written for a message."""
+    encoding: Text = "utf-8"
+    """Text encoding of the file."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        yield from super().mismatches()
+        try:
+            "".encode(self.encoding)
+        except (LookupError, ValueError):
+            yield "encoding", f"there is no text encoding {self.encoding!r}"
+
+
+class CallableConnection(_Connection):
+    """Calls a function with each message of this node."""
+
+    type: Literal["callable"]
+    """Kind of connection."""
+    name: Name | None = None
+    """A name for logs."""
+    callable: ImportText
+    """Import string of the function."""
+    kw_args: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further keyword arguments for the function."""
+
+
+Connection = Annotated[NodeConnection | FileConnection | CallableConnection, Field(discriminator="type")]
+"""A connection, told apart by `type`."""

@@ -1,0 +1,53 @@
+"""Values for nodes that do not set their own."""
+
+from typing import TypeVar
+
+from actors.config.agent import AgentSpec
+from actors.config.duration import Timeout
+from actors.config.model import ModelSpec
+from actors.config.node import NodeSpec
+from actors.config.queue import QueueSpec
+from actors.config.section import Section
+from actors.config.session import SessionSpec
+from actors.config.supervision import NodeSupervision
+from actors.config.usage_limit import UsageLimitsSpec
+from actors.config.value import Count, Positive
+
+
+class DefaultsSpec(Section):
+    """What a node has unless its own map says otherwise; maps are not mixed."""
+
+    model: ModelSpec | None = None
+    """Model of agents."""
+    retries: Count | None = None
+    """Retries of agents."""
+    output_retries: Count | None = None
+    """Output retries of agents."""
+    session: SessionSpec | None = None
+    """Session of agents."""
+    supervision: NodeSupervision | None = None
+    """Restart and shutdown of agents."""
+    limits: UsageLimitsSpec | None = None
+    """What one run of an agent or team may use."""
+    timeout: Timeout | None = None
+    """How long one run of an agent or team may take, in seconds."""
+    mailbox: QueueSpec | None = None
+    """Mailbox of agents and teams."""
+    max_concurrency: Positive | None = None
+    """Runs at once of agents and teams."""
+
+
+_SHARED = ("limits", "timeout", "mailbox", "max_concurrency")
+_OF_AGENTS = ("model", "retries", "output_retries", "session", "supervision")
+Node = TypeVar("Node", bound=NodeSpec)
+
+
+def with_defaults(node: Node, defaults: DefaultsSpec) -> Node:
+    """Return a node with the defaults filled in where it has no value of its own; pure."""
+    keys = (*_SHARED, *_OF_AGENTS) if isinstance(node, AgentSpec) else _SHARED
+    if isinstance(node, AgentSpec) and node.function is not None:
+        keys = tuple(key for key in keys if key != "model")
+    update = {
+        key: getattr(defaults, key) for key in keys if getattr(node, key) is None and getattr(defaults, key) is not None
+    }
+    return node.model_copy(update=update) if update else node

@@ -1,0 +1,94 @@
+"""From pydantic's errors to problems that a person can act on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from actors.config.locate import locate, path_of
+from actors.config.problem import Problem, suggestion
+from actors.config.reading import Reading
+from actors.config.tree import Key, Table
+
+_EXPECTED = {
+    "missing": "is required",
+    "string_type": "expected text (put quotes around a number)",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "dict_type": "expected a map of keys",
+    "model_type": "expected a map of keys",
+    "model_attributes_type": "expected a map of keys",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "string_too_short": "must not be empty",
+    "recursion_loop": "stands inside itself",
+}
+_LIMITS = {
+    "greater_than": ("gt", "must be greater than {}"),
+    "greater_than_equal": ("ge", "must be at least {}"),
+    "less_than": ("lt", "must be less than {}"),
+    "less_than_equal": ("le", "must be at most {}"),
+    "too_short": ("min_length", "needs at least {} entry"),
+    "string_too_long": ("max_length", "must have at most {} characters"),
+}
+_REPLACED = {
+    "jinja2": "conditions of type 'jinja2' are not supported, since a template can run code; write 'type: expression', "
+    "as in {type: expression, expression: \"'urgent' in message.content\"}"
+}
+
+
+def explain(error: ValidationError, tree: Table) -> Iterator[Problem]:
+    """Yield one problem for each error of pydantic."""
+    errors = error.errors(include_url=False, include_input=False)
+    places = {details["loc"][:length] for details in errors for length in range(len(details["loc"]))}
+    for details in errors:
+        kind, keys = details["type"], cast("tuple[Key, ...]", details["loc"])
+        context: Mapping[str, Any] = details.get("ctx", {})
+        if kind == "complaints":
+            for key, text in context["items"]:
+                yield _problem(tree, (*keys, key), text)
+        elif kind in ("union_tag_invalid", "union_tag_not_found"):
+            yield _problem(tree, (*keys, "type"), _tag_text(context))
+        elif kind != "too_short" or keys not in places:  # pydantic does not count entries that are wrong themselves
+            yield _problem(tree, keys, _text(kind, context, details["msg"]))
+
+
+def explain_unknown(reading: Reading, tree: Table) -> Iterator[Problem]:
+    """Yield one problem for each key that nothing knows."""
+    for table, key, text in reading.unknown:
+        path = locate(tree, (*path_of(tree, table), key)).path
+        yield Problem(text, table.key_mark(key), path)
+
+
+def _problem(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
+    place = locate(tree, keys)
+    if place.hidden is not None:
+        text = text.replace(*place.hidden)
+    return Problem(text, place.mark, place.path, place.value)
+
+
+def _text(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    if kind in _LIMITS:
+        name, text = _LIMITS[kind]
+        limit = context[name]
+        return text.format(f"{limit:g}" if isinstance(limit, float) else limit)
+    if kind == "literal_error":
+        return f"expected {context['expected']}"
+    return message[:1].lower() + message[1:]
+
+
+def _tag_text(context: Mapping[str, Any]) -> str:
+    if "tag" not in context:
+        return "is required"
+    tag = str(context["tag"])
+    known = [item.strip().strip("'") for item in str(context["expected_tags"]).split(",")]
+    return _REPLACED.get(tag) or f"unknown type {tag!r}{suggestion(tag, known)}"

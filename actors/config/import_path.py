@@ -1,0 +1,174 @@
+"""Import strings: text in a manifest that names Python code, and the allow-list that decides which code it may name.
+
+A manifest with import strings is code. Nothing is imported while it is read; `resolve_import` does that later, and both
+refuse whatever is not below a prefix of `allow_imports`.
+"""
+
+import builtins
+import importlib
+import importlib.util
+import inspect
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+
+from actors.config.reading import complaint, reading_of
+
+_LENGTH = 300
+_PLAIN_TYPES = (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, type(None))
+PLAIN_BUILTINS = frozenset(kind.__name__ for kind in _PLAIN_TYPES if hasattr(builtins, kind.__name__))
+"""Types of `builtins` that may always be named, as in `builtins:str`: making one runs no foreign code."""
+_HARMLESS = PLAIN_BUILTINS | {
+    name for name, value in vars(builtins).items() if inspect.isclass(value) and issubclass(value, BaseException)
+}
+
+
+class ImportPathError(ValueError):
+    """Raised when an import string is malformed, not allowed, or leads nowhere.
+
+    It is not raised for an exception inside the imported module: that one comes as the cause.
+    """
+
+
+def split_import(text: str) -> tuple[str, str]:
+    """Return module and attribute of `pkg.mod:attr` or `pkg.mod.attr`.
+
+    Raises:
+        ImportPathError: The text is neither, is relative, or has a part that begins with an underscore.
+    """
+    module, colon, attribute = text.partition(":")
+    if not colon:
+        module, _, attribute = text.rpartition(".")
+    parts = [*module.split("."), attribute]
+    if len(text) > _LENGTH or not all(part.isidentifier() for part in parts):
+        message = f"{text[:_LENGTH]!r} is not an import path; expected 'package.module:name'"
+        raise ImportPathError(message)
+    if any(part.startswith("_") for part in parts):
+        message = f"{text!r} names something private; parts of an import path cannot begin with '_'"
+        raise ImportPathError(message)
+    return module, attribute
+
+
+def check_import(text: str, allow: Sequence[str]) -> tuple[str, str]:
+    """Return module and attribute of an import string that the allow-list covers, without importing anything.
+
+    Args:
+        text: The import string.
+        allow: Prefixes: a package or module covers itself and all below; `module:attr` covers one name.
+
+    Raises:
+        ImportPathError: It is malformed or not covered.
+    """
+    module, attribute = split_import(text)
+    if module == "builtins":
+        if attribute in _HARMLESS:
+            return module, attribute
+        message = f"{text!r} is not allowed; of builtins only plain types and exceptions are"
+        raise ImportPathError(message)
+    if not any(_covers(prefix, module, attribute) for prefix in allow):
+        message = f"{text!r} is not allowed; add {module.partition('.')[0]!r} or a narrower prefix to allow_imports"
+        raise ImportPathError(message)
+    return module, attribute
+
+
+def resolve_import(text: str, allow: Sequence[str]) -> object:
+    """Import what an import string names.
+
+    The name must be an attribute of the module itself, must not be a module, and a function or class must also be
+    defined below an allowed prefix: a module cannot lend out what it has imported from elsewhere.
+
+    Args:
+        text: `pkg.mod:attr` or `pkg.mod.attr`.
+        allow: As in `check_import`.
+
+    Raises:
+        ImportPathError: It is not allowed, or there is no such module or attribute.
+    """
+    name, attribute = check_import(text, allow)
+    _refuse_shadow(name)
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        message = f"{text!r} cannot be imported: {type(error).__name__}: {error}"
+        raise ImportPathError(message) from error
+    if attribute not in vars(module) and not hasattr(module, "__getattr__"):
+        message = f"module {name!r} has no attribute {attribute!r}"
+        raise ImportPathError(message)
+    try:
+        found: object = getattr(module, attribute)
+    except AttributeError as error:
+        message = f"module {name!r} has no attribute {attribute!r}"
+        raise ImportPathError(message) from error
+    _check_origin(text, found, allow)
+    return found
+
+
+def _covers(prefix: str, module: str, attribute: str) -> bool:
+    if ":" in prefix:
+        return prefix == f"{module}:{attribute}"
+    return module == prefix or module.startswith(f"{prefix}.") or f"{module}.{attribute}" == prefix
+
+
+def _check_origin(text: str, found: object, allow: Sequence[str]) -> None:
+    if inspect.ismodule(found):
+        message = f"{text!r} is a module; expected something in it"
+        raise ImportPathError(message)
+    if not (inspect.isroutine(found) or inspect.isclass(found)):
+        return
+    origin = str(getattr(found, "__module__", None) or "builtins")
+    name = str(getattr(found, "__name__", ""))
+    narrow = {prefix.partition(":")[0] for prefix in allow}
+    if origin == "builtins":
+        if inspect.isclass(found) or name in _HARMLESS:
+            return
+    elif any(_covers(prefix, origin, name) for prefix in narrow):
+        return
+    message = f"{text!r} is defined in {origin!r}, which allow_imports does not cover"
+    raise ImportPathError(message)
+
+
+def _refuse_shadow(name: str) -> None:
+    """Refuse a file that stands in for a module of the standard library, say an `email.py` in the working directory."""
+    top = name.partition(".")[0]
+    if top not in sys.stdlib_module_names:
+        return
+    module = sys.modules.get(top)
+    spec = module.__spec__ if module is not None else importlib.util.find_spec(top)
+    origin = spec.origin if spec is not None else None
+    if origin in (None, "built-in", "frozen"):
+        return
+    places = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    if not any(Path(str(origin)).resolve().is_relative_to(Path(place).resolve()) for place in places if place):
+        message = f"{name!r} would come from {origin!r}, which stands in for the standard library's module"
+        raise ImportPathError(message)
+
+
+def _import_text(value: str, info: ValidationInfo) -> str:
+    reading = reading_of(info)
+    try:
+        if reading is None:
+            split_import(value)
+        else:
+            check_import(value, reading.allow_imports)
+    except ImportPathError as error:
+        raise complaint(str(error)) from None
+    return value
+
+
+def _prefix(value: str) -> str:
+    module, colon, attribute = value.partition(":")
+    parts = [*module.split("."), *([attribute] if colon else [])]
+    if module == "builtins" or not all(part.isidentifier() and not part.startswith("_") for part in parts):
+        message = "expected a package, a module or 'module:name'; no wildcard, not builtins, nothing private"
+        raise complaint(message)
+    return value
+
+
+ImportText = Annotated[str, AfterValidator(_import_text)]
+"""An import string that `allow_imports` covers."""
+ImportPrefix = Annotated[str, AfterValidator(_prefix)]
+"""One entry of `allow_imports`."""

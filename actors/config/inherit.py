@@ -1,0 +1,149 @@
+"""`INHERIT` between files and `inherits` between agents, both resolved on the raw tree before validation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actors.config.environment import Expansion
+from actors.config.file import read_text
+from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
+from actors.config.mark import Mark
+from actors.config.merge import merge
+from actors.config.problem import InvalidManifestError, Problem, render_path, render_value, suggestion
+from actors.config.source import read_source
+from actors.config.tree import Row, Table, table_at
+
+_KEY = "INHERIT"
+_NOT_INHERITED = ("name", "display_name", "inherits")
+
+
+@dataclass
+class FileReader:
+    """Reads a manifest file together with the files that it inherits from.
+
+    `INHERIT: base.yml` or `INHERIT: [a.yml, b.yml]` names files relative to the file that holds the line. Later files
+    of the list win over earlier ones, and the file itself wins over all of them; `merge` has the rule.
+    """
+
+    env: Mapping[str, str]
+    """Variables for `${NAME}` in the file names."""
+    limits: SourceLimits = DEFAULT_LIMITS
+    """Bounds for each file, and for the number of files."""
+    problems: list[Problem] = field(default_factory=list[Problem])
+    """What was wrong and did not hinder reading on."""
+    files: list[Path] = field(default_factory=list[Path])
+    """Every file that was read, in order, resolved."""
+    _done: dict[Path, Table] = field(default_factory=dict[Path, Table])
+
+    def read(self, path: Path) -> Table:
+        """Read one file and everything that it inherits.
+
+        Raises:
+            InvalidManifestError: This file cannot be read. What is wrong with a file it inherits from is in `problems`.
+        """
+        return self._read(path, (), None)
+
+    def merge_parents(self, tree: Table, folder: Path, chain: tuple[Path, ...] = ()) -> Table:
+        """Return a tree laid over the files that its `INHERIT` names, relative to `folder`."""
+        base = Table(tree.mark)
+        for name, mark in self._parents(tree):
+            try:
+                base = merge(base, self._read(folder / Path(name).expanduser(), chain, mark))
+            except InvalidManifestError as error:
+                self.problems += error.problems
+        tree.pop(_KEY, None)
+        return merge(base, tree)
+
+    def _read(self, path: Path, chain: tuple[Path, ...], mark: Mark | None) -> Table:
+        try:
+            resolved = path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InvalidManifestError(
+                [Problem(f"the file name cannot be resolved: {error}", mark or Mark(repr(path), 0))]
+            ) from None
+        if resolved in chain:
+            names = " -> ".join(repr(item.name) for item in (*chain[chain.index(resolved) :], resolved))
+            raise InvalidManifestError(
+                [Problem(f"files inherit from each other in a circle: {names}", mark or Mark("", 0), _KEY)]
+            )
+        if resolved not in self._done:
+            if len(self.files) >= self.limits.files:
+                raise InvalidManifestError([Problem(f"more than {self.limits.files} files", mark or Mark("", 0), _KEY)])
+            text = read_text(path, limits=self.limits, mark=mark)
+            self.files.append(resolved)
+            tree, problems = read_source(text, name=str(path), limits=self.limits)
+            self.problems += problems
+            self._done[resolved] = self.merge_parents(tree, path.parent, (*chain, resolved))
+        return self._done[resolved]
+
+    def _parents(self, tree: Table) -> list[tuple[str, Mark]]:
+        value = tree.get(_KEY)
+        if value is None:
+            return []
+        marks = value.marks if isinstance(value, Row) else [tree.value_mark(_KEY)]
+        found: list[tuple[str, Mark]] = []
+        expansion = Expansion(self.env)
+        for item, mark in zip(value if isinstance(value, Row) else [value], marks, strict=True):
+            if not isinstance(item, str) or not item.strip() or "://" in item:
+                self.problems.append(Problem("expected the path of a file", mark, _KEY, render_value(item)))
+            else:
+                found.append((expansion.text(item, (_KEY,), mark), mark))
+        self.problems += expansion.problems
+        return found
+
+
+def inherit_agents(tree: Table) -> list[Problem]:
+    """Lay every agent over the agent that its `inherits` names, in place; return what is wrong.
+
+    The child's keys win (`merge`); the parent's `name`, `display_name` and `inherits` stay with the parent.
+    """
+    agents = table_at(tree, "agents")
+    problems: list[Problem] = []
+    done: dict[str, Table] = {}
+    for name in agents:
+        for link in reversed(_chain(name, agents, problems)):
+            _inherit(link, agents, done)
+    for name, table in done.items():
+        agents[name] = table
+    return problems
+
+
+def _inherit(name: str, agents: Table, done: dict[str, Table]) -> None:
+    child = table_at(agents, name)
+    if name in done:
+        return
+    parent = done.get(str(child.get("inherits")))
+    if parent is None:
+        done[name] = child
+        return
+    base = Table(parent.mark)
+    for key in parent:
+        if key not in _NOT_INHERITED:
+            base.copy_key(key, parent)
+    done[name] = merge(base, child)
+
+
+def _chain(name: str, agents: Table, problems: list[Problem]) -> list[str]:
+    """Return the agent, its parent, its parent's parent and so on; empty (and a problem) when that is not sound."""
+    chain: list[str] = []
+    current = name
+    while True:
+        table = agents.get(current)
+        if not isinstance(table, Table):
+            return chain
+        chain.append(current)
+        parent = table.get("inherits")
+        if not isinstance(parent, str):
+            return chain  # absent, or of a wrong type, which validation reports
+        mark, path = table.value_mark("inherits"), render_path(("agents", current, "inherits"))
+        if parent not in agents:
+            if current == name:
+                problems.append(Problem(f"there is no agent {parent!r}{suggestion(parent, agents)}", mark, path))
+            return chain
+        if parent in chain:
+            circle = chain[chain.index(parent) :]
+            if name == min(circle, key=list(agents).index):  # each circle is reported once
+                text = " -> ".join(repr(item) for item in (*circle, parent))
+                problems.append(Problem(f"agents inherit from each other in a circle: {text}", mark, path))
+            return []
+        current = parent

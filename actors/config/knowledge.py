@@ -1,0 +1,30 @@
+"""What an agent or job knows before it starts: files, addresses, functions, texts."""
+
+from pydantic import Field
+
+from actors.config.import_path import ImportText
+from actors.config.prompt import Prompts
+from actors.config.section import Section
+from actors.config.value import Positive, Texts
+
+
+class KnowledgeSpec(Section):
+    """Sources whose text is given to the model; a plain list of texts means `paths`."""
+
+    spellings = {"resources": "urls"}
+
+    paths: Texts = ()
+    """Text files or patterns such as `notes/**/*.md`, relative to the manifest; a plain file must exist."""
+    urls: Texts = ()
+    """Addresses whose text is fetched."""
+    callables: tuple[ImportText, ...] = ()
+    """Import strings of functions that return text."""
+    prompts: Prompts = Field(default=())
+    """Texts that are used as they are."""
+    max_bytes: Positive = 1_000_000
+    """Bound on the text of all sources together."""
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Read a list of paths, or a single one."""
+        return {"paths": data} if isinstance(data, str | list | tuple) else data

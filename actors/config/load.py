@@ -1,0 +1,133 @@
+"""Reading a manifest: from a file or a text to a checked `Manifest`, with every problem in one error."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from actors.config.check import check_references
+from actors.config.environment import Expansion
+from actors.config.explain import explain, explain_unknown
+from actors.config.inherit import FileReader, inherit_agents
+from actors.config.locate import locate
+from actors.config.manifest import Manifest
+from actors.config.mark import Mark
+from actors.config.merge import merge
+from actors.config.problem import InvalidManifestError, Problem
+from actors.config.reading import Reading
+from actors.config.source import read_source
+from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
+from actors.config.tree import Key, Table, plant
+
+Check = Callable[[Manifest], Iterable[tuple[Sequence[Key], str]]]
+"""A further check of a sound manifest: yields the key path and the text of each problem. Other rooms add theirs this
+way, for example the triggers room its check of cron lines."""
+
+
+def load_manifest(
+    path: str | PathLike[str],
+    *,
+    overrides: Mapping[str, object] | None = None,
+    env: Mapping[str, str] | None = None,
+    checks: Sequence[Check] = (),
+    limits: SourceLimits = DEFAULT_LIMITS,
+) -> Manifest:
+    """Read a manifest file and everything that it inherits.
+
+    Args:
+        path: The YAML file.
+        overrides: Maps laid over the file's, as in `{"defaults": {"model": "offline"}}`; see `merge`.
+        env: Variables for `${NAME}`; the process's own by default.
+        checks: Further checks of other rooms.
+        limits: Bounds on size and depth.
+
+    Raises:
+        InvalidManifestError: With all problems at once; a `ManifestError`.
+    """
+    reader = FileReader(os.environ if env is None else env, limits)
+    tree = reader.read(Path(path))
+    return _finish(tree, reader, overrides, checks)
+
+
+def parse_manifest(
+    text: str,
+    *,
+    name: str = "<text>",
+    overrides: Mapping[str, object] | None = None,
+    env: Mapping[str, str] | None = None,
+    checks: Sequence[Check] = (),
+) -> Manifest:
+    """Read a manifest from a text; `INHERIT` is relative to the working directory.
+
+    Args:
+        text: The YAML.
+        name: Name of the text in errors.
+        overrides: As in `load_manifest`.
+        env: As in `load_manifest`.
+        checks: As in `load_manifest`.
+
+    Raises:
+        InvalidManifestError: With all problems at once; a `ManifestError`.
+    """
+    reader = FileReader(os.environ if env is None else env)
+    tree, problems = read_source(text, name=name)
+    reader.problems += problems
+    tree = reader.merge_parents(tree, Path())
+    reader.files.clear()
+    return _finish(tree, reader, overrides, checks)
+
+
+def manifest_from(data: Mapping[str, object], *, name: str = "<data>", checks: Sequence[Check] = ()) -> Manifest:
+    """Check a manifest that is already plain Python data; `${NAME}` is not expanded.
+
+    Args:
+        data: Maps, lists and plain values as YAML would give them.
+        name: Name of the data in errors.
+        checks: As in `load_manifest`.
+
+    Raises:
+        InvalidManifestError: With all problems at once; a `ManifestError`.
+    """
+    tree = Table(Mark(name, 0))
+    reader = FileReader({})
+    return _finish(tree, reader, data, checks, name)
+
+
+def _finish(
+    tree: Table,
+    reader: FileReader,
+    overrides: Mapping[str, object] | None,
+    checks: Sequence[Check],
+    name: str = "<overrides>",
+) -> Manifest:
+    problems = reader.problems
+    expansion = Expansion(reader.env)
+    expansion.expand(tree)
+    problems += expansion.problems
+    if overrides:
+        top = plant(overrides, Mark(name, 0))
+        tree = merge(tree, top) if isinstance(top, Table) else tree
+    problems += inherit_agents(tree)
+    reading = Reading.of(tree)
+    root = reader.files[0].parent if reader.files else None
+    problems += check_references(tree, root)
+    manifest: Manifest | None = None
+    try:
+        manifest = Manifest.model_validate(tree, context=reading)
+    except ValidationError as error:
+        problems += explain(error, tree)
+    problems += explain_unknown(reading, tree)
+    if manifest is None or problems:
+        raise InvalidManifestError(_ordered(problems, reader.files))
+    found = [(locate(tree, keys), text) for check in checks for keys, text in check(manifest)]
+    if found:
+        raise InvalidManifestError([Problem(text, place.mark, place.path, place.value) for place, text in found])
+    manifest._files = tuple(reader.files)  # noqa: SLF001
+    return manifest
+
+
+def _ordered(problems: list[Problem], files: Sequence[Path]) -> list[Problem]:
+    """Return each problem once, in the order of the files and lines."""
+    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line))

@@ -1,0 +1,130 @@
+"""The manifest: everything that one YAML file says, checked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from pydantic import Field, PrivateAttr
+
+from actors.config.agent import AgentSpec
+from actors.config.defaults import DefaultsSpec, with_defaults
+from actors.config.import_path import ImportPrefix
+from actors.config.job import JobSpec
+from actors.config.mcp_server import McpServerSpec
+from actors.config.response import ResponseSpec
+from actors.config.section import Section
+from actors.config.storage import StorageSpec
+from actors.config.supervision import Supervision
+from actors.config.team import TeamSpec
+from actors.config.tree import Table
+from actors.config.trigger import WebhookTrigger
+from actors.config.value import Text
+
+_NAMED = ("agents", "teams", "jobs")
+
+
+class Manifest(Section):
+    """A pool of agents as data. Read one with `load_manifest`, which also finds wrong references."""
+
+    retired = {
+        "observability": "logs and traces are configured by the program",
+        "conversion": "give files and texts to a run directly",
+        "prompts": "use 'system_prompt' of the agents",
+        "resources": "use 'knowledge' of the agents",
+        "pool_server": "embed the pool into a web service",
+        "ui": "use the command line",
+        "commands": "use the command line",
+        "file_agents": "use 'agents'",
+        "acp_agents": "use 'agents'",
+        "agui_agents": "use 'agents'",
+    }
+
+    name: Text | None = None
+    """Name of the pool."""
+    description: Text | None = None
+    """What the pool is for."""
+    agents: dict[str, AgentSpec] = Field(default_factory=dict)
+    """Agents by name."""
+    teams: dict[str, TeamSpec] = Field(default_factory=dict)
+    """Teams by name; names are unique among agents and teams."""
+    responses: dict[str, ResponseSpec] = Field(default_factory=dict)
+    """Types of structured answers by name."""
+    jobs: dict[str, JobSpec] = Field(default_factory=dict)
+    """Jobs by name."""
+    storage: StorageSpec | None = None
+    """Where history is kept; nowhere by default."""
+    mcp_servers: tuple[McpServerSpec, ...] = ()
+    """Servers whose tools every agent may use."""
+    defaults: DefaultsSpec = Field(default_factory=DefaultsSpec)
+    """Values for nodes that do not set their own; `model` and `limits` may also be written at the top."""
+    supervision: Supervision | None = None
+    """How the nodes of the pool are restarted."""
+    allow_imports: tuple[ImportPrefix, ...] = ()
+    """Packages or modules whose code the manifest may name; nothing by default."""
+    _files: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that was read, the manifest itself first; empty for a text."""
+        return self._files
+
+    @property
+    def root(self) -> Path | None:
+        """Folder of the manifest, to which its paths are relative; None for a text."""
+        return self._files[0].parent if self._files else None
+
+    @property
+    def nodes(self) -> dict[str, AgentSpec | TeamSpec]:
+        """Agents and teams by name, agents first."""
+        return {**self.agents, **self.teams}
+
+    def node(self, name: str) -> AgentSpec | TeamSpec:
+        """Return an agent or team with the defaults filled in.
+
+        Raises:
+            KeyError: There is no such node.
+        """
+        return with_defaults(self.nodes[name], self.defaults)
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Repeat each key as `name`, and move `model` and `limits` into `defaults`."""
+        if not isinstance(data, dict):
+            return data
+        table = cast("dict[str, object]", data)
+        for section in _NAMED:
+            _repeat_names(table.get(section))
+        for key in ("model", "limits"):
+            if isinstance(table, Table) and key in table:
+                defaults = table.get("defaults")
+                if not isinstance(defaults, Table):
+                    defaults = Table(table.mark)
+                    table.setdefault("defaults", defaults)
+                if key not in defaults:
+                    defaults.copy_key(key, table)
+                    del table[key]
+        return table
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        places: dict[tuple[int, str], str] = {}
+        for node in self.nodes.values():
+            for trigger in node.triggers:
+                if isinstance(trigger, WebhookTrigger) and trigger.enabled and trigger.port:
+                    place, owner = (trigger.port, trigger.path), f"{node.name}.{trigger.name}"
+                    first = places.setdefault(place, owner)
+                    if first != owner:
+                        yield (
+                            "agents",
+                            f"webhooks {first!r} and {owner!r} have the same port {place[0]} and path {place[1]!r}",
+                        )
+
+
+def _repeat_names(section: object) -> None:
+    if not isinstance(section, dict):
+        return
+    for name, value in cast("dict[str, object]", section).items():
+        if isinstance(value, Table) and "name" not in value:
+            value.put("name", name, value.mark, value.mark)
+        elif isinstance(value, dict):
+            cast("dict[str, object]", value).setdefault("name", name)

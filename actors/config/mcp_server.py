@@ -1,0 +1,86 @@
+"""Servers of the Model Context Protocol that lend their tools to agents."""
+
+import shlex
+from collections.abc import Iterator
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from actors.config.duration import Timeout
+from actors.config.reading import complaint
+from actors.config.section import Section
+from actors.config.value import Flag, Name, Secret, Text, Texts
+
+
+class McpServerSpec(Section):
+    """One server: a command to start (`type: stdio`), or the address of one that runs (`http`, `sse`).
+
+    A plain text is a command line, or an address when it begins with `http://` or `https://`.
+    """
+
+    shorthand = "command"
+
+    type: Literal["stdio", "http", "sse"] = "stdio"
+    """How to talk to it; `http` is the default where `url` is given."""
+    name: Name | None = None
+    """Name for logs, and prefix of its tools when two servers have tools of one name."""
+    enabled: Flag = True
+    """Whether it is used."""
+    command: Text | None = None
+    """Program to start."""
+    args: Texts = ()
+    """Its arguments."""
+    env: dict[str, Secret] = Field(default_factory=dict)
+    """Its environment variables; nothing else is handed on but the search path."""
+    cwd: Text | None = None
+    """Its working directory, relative to the manifest."""
+    url: Text | None = None
+    """Address of a running server."""
+    headers: dict[str, Secret] = Field(default_factory=dict)
+    """HTTP headers for it."""
+    timeout: Timeout | None = None
+    """How long a start or an answer may take, in seconds."""
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Read a command line or an address; and take `http` for granted where there is a `url`."""
+        if isinstance(data, str):
+            return _address(data) if data.startswith(("http://", "https://")) else _command(data)
+        if isinstance(data, dict) and "url" in data and "type" not in data:
+            cast("dict[str, object]", data)["type"] = "http"
+        return cast("object", data)
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        wanted, foreign = ("command", "url") if self.type == "stdio" else ("url", "command")
+        if getattr(self, wanted) is None:
+            yield wanted, f"is required with 'type: {self.type}'"
+        if getattr(self, foreign) is not None:
+            yield foreign, f"does not go with 'type: {self.type}'"
+        if self.url is not None and not _is_address(self.url):
+            yield "url", "expected an address that begins with http:// or https://"
+
+
+def _address(text: str) -> dict[str, object]:
+    return {"type": "sse" if urlsplit(text).path.rstrip("/").endswith("/sse") else "http", "url": text}
+
+
+def _command(text: str) -> dict[str, object]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        message = f"not a command line: {error}"
+        raise complaint(message) from None
+    if not words:
+        message = "expected a command line"
+        raise complaint(message)
+    return {"type": "stdio", "command": words[0], "args": words[1:]}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,0 +1,48 @@
+"""Which language model an agent uses, and with which settings."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from actors.config.duration import PositiveSeconds
+from actors.config.section import Section
+from actors.config.value import Amount, Flag, Positive, Text, Texts
+
+
+class ModelSettingsSpec(Section):
+    """Settings that most providers know."""
+
+    temperature: Amount | None = None
+    """Randomness; 0 is as deterministic as the model can be."""
+    top_p: Annotated[Amount, Field(le=1)] | None = None
+    """Share of the likeliest tokens that may be chosen, from 0 to 1."""
+    max_tokens: Positive | None = None
+    """Tokens of one answer."""
+    timeout: PositiveSeconds | None = None
+    """How long one request may take, in seconds."""
+    parallel_tool_calls: Flag | None = None
+    """Whether the model may call several tools at once."""
+    seed: int | None = None
+    """Seed of the random choice."""
+    presence_penalty: float | None = None
+    """Penalty for tokens that have appeared."""
+    frequency_penalty: float | None = None
+    """Penalty for tokens by how often they have appeared."""
+    stop_sequences: Texts | None = None
+    """Texts at which the answer ends."""
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """Settings of one provider, handed on under their own names, as in `openai_reasoning_effort`."""
+
+
+class ModelSpec(Section):
+    """A model; a plain text is its name, as in `openai:gpt-4o`, `offline` or `test`."""
+
+    shorthand = "name"
+    spellings = {"type": "name", "model": "name"}
+
+    name: Text
+    """Provider and model."""
+    fallbacks: Texts = ()
+    """Models to try, in order, when this one fails."""
+    settings: ModelSettingsSpec | None = None
+    """Settings for each request."""

@@ -1,0 +1,53 @@
+"""The keys that agents and teams share."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from actors.config.connection import Connection
+from actors.config.duration import Timeout
+from actors.config.import_path import ImportText
+from actors.config.mcp_server import McpServerSpec
+from actors.config.queue import QueueSpec
+from actors.config.section import Section
+from actors.config.trigger import Trigger
+from actors.config.usage_limit import UsageLimitsSpec
+from actors.config.value import Flag, Name, Positive, Text
+
+
+class NodeSpec(Section):
+    """What every node of the manifest has."""
+
+    name: Name
+    """The node's key in the manifest; it need not be repeated."""
+    display_name: Text | None = None
+    """Name for people; the name by default."""
+    description: Text | None = None
+    """What the node does; pickers and models read it."""
+    avatar: Text | None = None
+    """Address of a picture for user interfaces."""
+    triggers: tuple[Trigger, ...] = ()
+    """What starts a run from outside."""
+    connections: tuple[Connection, ...] = ()
+    """Where each of its messages goes."""
+    mcp_servers: tuple[McpServerSpec, ...] = ()
+    """Servers whose tools it may use."""
+    input_provider: Text | None = None
+    """Who answers questions of tools: `console`, or an import string."""
+    mailbox: QueueSpec | None = None
+    """How many messages may wait for it."""
+    max_concurrency: Positive | None = None
+    """How many runs it works on at once."""
+    timeout: Timeout | None = None
+    """How long one run may take, in seconds; `forever` for no limit."""
+    limits: UsageLimitsSpec | None = None
+    """What one run may use."""
+    crash_on: tuple[ImportText, ...] = ()
+    """Import strings of exceptions that mean that the node itself is broken and must be restarted."""
+    debug: Flag = False
+    """Log more about its runs."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        counts = Counter(trigger.name for trigger in self.triggers)
+        for name in [name for name, count in counts.items() if count > 1]:
+            yield "triggers", f"two triggers have the name {name!r}"

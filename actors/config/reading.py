@@ -1,0 +1,69 @@
+"""What validators may know about the whole manifest while they look at one part of it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from actors.config.problem import suggestion
+from actors.config.tree import Table, table_at, row_at
+
+
+@dataclass
+class Reading:
+    """The names of a manifest that is being read; given to pydantic as the validation context."""
+
+    agents: frozenset[str] = frozenset()
+    """Names under `agents`."""
+    teams: frozenset[str] = frozenset()
+    """Names under `teams`."""
+    responses: frozenset[str] = frozenset()
+    """Names under `responses`."""
+    allow_imports: tuple[str, ...] = ()
+    """Prefixes under which import strings are accepted."""
+    unknown: list[tuple[Table, str, str]] = field(default_factory=list[tuple[Table, str, str]])
+    """Keys that no model knows: the map, the key, what to say."""
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Names of agents and teams."""
+        return self.agents | self.teams
+
+    @classmethod
+    def of(cls, tree: Table) -> "Reading":
+        """Collect the names of a raw manifest."""
+        return cls(
+            agents=frozenset(table_at(tree, "agents")),
+            teams=frozenset(table_at(tree, "teams")),
+            responses=frozenset(table_at(tree, "responses")),
+            allow_imports=tuple(item for item in row_at(tree, "allow_imports") if isinstance(item, str)),
+        )
+
+
+def reading_of(info: ValidationInfo) -> Reading | None:
+    """Return the manifest that is being read; None when a model is made directly in Python."""
+    context: object = info.context
+    return context if isinstance(context, Reading) else None
+
+
+def complaint(message: str) -> PydanticCustomError:
+    """Return an error for a validator to raise; its text is shown as it is."""
+    return PydanticCustomError("complaint", "{text}", {"text": message})
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> PydanticCustomError:
+    """Return an error that names what is missing and the nearest name that exists."""
+    return complaint(f"there is no {kind} {name!r}{suggestion(name, sorted(known))}")
+
+
+def complaints(found: Iterator[tuple[str, str]]) -> None:
+    """Raise one error for several things that do not fit together in one map.
+
+    Args:
+        found: Key and text of each.
+    """
+    items = list(found)
+    if items:
+        text = "; ".join(f"{key}: {message}" for key, message in items)
+        raise PydanticCustomError("complaints", "{text}", {"text": text, "items": items})

@@ -1,0 +1,103 @@
+"""Responses: named types of structured answers."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Literal, cast
+
+from pydantic import Field, JsonValue
+
+from actors.config.field_type import FieldType
+from actors.config.import_path import ImportText
+from actors.config.section import Section
+from actors.config.tree import Table
+from actors.config.value import Count, Flag, Text
+
+
+class FieldSpec(Section):
+    """One field of a response; a plain text is its `type`."""
+
+    shorthand = "type"
+
+    type: FieldType = "str"
+    """Type, as in `str`, `list[int]`, `date | None`, or the name of another response."""
+    description: Text | None = None
+    """What it means; the model reads it."""
+    required: Flag = True
+    """Whether it must be there; a field with a default need not."""
+    default: JsonValue = None
+    """Value when it is not there."""
+    values: tuple[JsonValue, ...] = ()
+    """The only values that are allowed."""
+    min: float | None = None
+    """Smallest number."""
+    max: float | None = None
+    """Largest number."""
+    min_length: Count | None = None
+    """Fewest characters or entries."""
+    max_length: Count | None = None
+    """Most characters or entries."""
+    pattern: Text | None = None
+    """Regular expression that a text must match, without look-around and back references."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if (self.min if self.min is not None else -math.inf) > (self.max if self.max is not None else math.inf):
+            yield "min", "is larger than max"
+        if (self.min_length or 0) > (self.max_length if self.max_length is not None else math.inf):
+            yield "min_length", "is larger than max_length"
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except (re.error, RecursionError, OverflowError) as error:
+                yield "pattern", f"is no regular expression: {error}"
+
+
+class ResponseSpec(Section):
+    """Type of an answer: fields written here (`type: inline`) or a model in Python (`type: import`)."""
+
+    spellings = {"import": "import_path"}
+
+    type: Literal["inline", "import"] = "inline"
+    """`import` is the default where `import_path` is given."""
+    description: Text | None = None
+    """What the answer is; the model reads it."""
+    fields: dict[str, FieldSpec] = Field(default_factory=dict)
+    """Fields by name."""
+    import_path: ImportText | None = None
+    """Import string of a pydantic model."""
+    result_tool_name: Text = "final_result"
+    """Name of the tool with which the model gives the answer."""
+    result_tool_description: Text | None = None
+    """Its description."""
+    output_retries: Count | None = None
+    """How often the model may try again after a faulty answer."""
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Take the keys out of `response_schema`, where older manifests keep them."""
+        if not isinstance(data, dict):
+            return data
+        table = cast("dict[str, object]", data)
+        inner = table.get("response_schema")
+        if isinstance(table, Table) and isinstance(inner, Table):
+            for key in inner:
+                table.copy_key(key, inner)
+                table.written[key] = f"response_schema.{key}"
+            del table["response_schema"]
+        elif isinstance(inner, dict):
+            table = {**table, **cast("dict[str, object]", inner)}
+            del table["response_schema"]
+        if ("import_path" in table or "import" in table) and "type" not in table:
+            table["type"] = "import"
+        return table
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if (self.type == "import") != (self.import_path is not None):
+            yield "import_path", "goes with 'type: import', and only with it"
+        if (self.type == "inline") != bool(self.fields):
+            yield "fields", "goes with 'type: inline', and only with it"
+        for name in self.fields:
+            if not name.isidentifier() or name.startswith("_"):
+                yield "fields", f"{name!r} is no name for a field: letters, digits and '_', not first"

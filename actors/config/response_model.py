@@ -1,0 +1,100 @@
+"""Making the pydantic model of a response, so that answers are really validated."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.errors import PydanticUserError
+from pydantic_core import SchemaError
+
+from actors.config.field_type import FieldTypeError, named_types, parse_field_type
+from actors.config.import_path import resolve_import
+from actors.config.response import FieldSpec, ResponseSpec
+
+
+class ResponseModelError(ValueError):
+    """Raised when no model can be made from a response; the text names the response and the field."""
+
+
+def build_model(
+    response: ResponseSpec,
+    *,
+    name: str = "Response",
+    responses: Mapping[str, ResponseSpec] | None = None,
+    allow: Sequence[str] = (),
+) -> type[BaseModel]:
+    """Return the model that validates answers of this response.
+
+    Args:
+        response: The response.
+        name: Name of the model.
+        responses: The manifest's responses, which fields may name.
+        allow: Prefixes for import strings (`resolve_import`).
+
+    Raises:
+        ResponseModelError: A field's type, default or constraint is wrong, responses contain each other, or the import
+            string names something else than a model.
+        ImportPathError: The import string is not allowed or leads nowhere.
+    """
+    return _Builder(responses or {}, allow).build(name, response, ())
+
+
+class _Builder:
+    def __init__(self, responses: Mapping[str, ResponseSpec], allow: Sequence[str]) -> None:
+        self._responses = responses
+        self._allow = allow
+
+    def build(self, name: str, response: ResponseSpec, chain: tuple[str, ...]) -> type[BaseModel]:
+        if name in chain:
+            message = f"responses contain each other: {' -> '.join((*chain[chain.index(name) :], name))}"
+            raise ResponseModelError(message)
+        if response.import_path is not None:
+            return self._imported(response.import_path)
+        fields: dict[str, Any] = {
+            key: self._field(name, key, spec, (*chain, name)) for key, spec in response.fields.items()
+        }
+        try:
+            return create_model(
+                re.sub(r"\W", "_", name),
+                __doc__=response.description,
+                __config__=ConfigDict(extra="forbid", validate_default=True, protected_namespaces=()),
+                **fields,
+            )
+        except (TypeError, ValueError, NameError, SchemaError, PydanticUserError) as error:
+            message = f"response {name!r}: {str(error).splitlines()[0]}"
+            raise ResponseModelError(message) from None
+
+    def _imported(self, path: str) -> type[BaseModel]:
+        found = resolve_import(path, self._allow)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+        message = f"{path!r} is not a pydantic model"
+        raise ResponseModelError(message)
+
+    def _field(self, name: str, key: str, spec: FieldSpec, chain: tuple[str, ...]) -> tuple[Any, Any]:
+        models = {
+            other: self.build(other, self._responses[other], chain)
+            for other in sorted(named_types(spec.type))
+            if other in self._responses
+        }
+        try:
+            kind = parse_field_type(spec.type, models)
+        except FieldTypeError as error:
+            message = f"response {name!r}, field {key!r}: {error}"
+            raise ResponseModelError(message) from None
+        if spec.values:
+            kind = Literal[spec.values]
+        has_default = "default" in spec.model_fields_set
+        if not spec.required and not has_default:
+            kind |= None
+        limits: dict[str, Any] = {
+            "ge": spec.min,
+            "le": spec.max,
+            "min_length": spec.min_length,
+            "max_length": spec.max_length,
+            "pattern": spec.pattern,
+        }
+        given = {limit: value for limit, value in limits.items() if value is not None}
+        default: Any = ... if spec.required and not has_default else spec.default
+        return Annotated[kind, Field(**given)] if given else kind, Field(default, description=spec.description)

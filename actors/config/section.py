@@ -1,0 +1,112 @@
+"""The parent of every part of the manifest: frozen, strict about keys, forgiving about spellings."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self, cast
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from actors.config.problem import suggestion
+from actors.config.reading import complaint, complaints, reading_of
+from actors.config.tree import Table
+
+_TEXT_OR_MAP = "expected text or a map of keys"
+
+
+class Section(BaseModel):
+    """A map of the manifest with fixed keys.
+
+    An unknown key is refused with the nearest known one; a key without a value counts as not written.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # inputs may hold secrets; problems show values with care
+        defer_build=True,
+        protected_namespaces=(),
+    )
+
+    spellings: ClassVar[Mapping[str, str]] = {}
+    """Other names of keys, as older manifests write them: spelling to key."""
+    retired: ClassVar[Mapping[str, str]] = {}
+    """Keys that other frameworks know and this one does not: key to advice."""
+    shorthand: ClassVar[str | None] = None
+    """The key that a plain text in place of the map stands for."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield key and text for each pair of values that do not fit together."""
+        yield from ()
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Turn a short form into the map it stands for."""
+        return {cls.shorthand: data} if cls.shorthand is not None and isinstance(data, str) else data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, data: object, info: ValidationInfo) -> object:
+        data = cls.expand_shorthand(data)
+        if not isinstance(data, dict):
+            if cls.shorthand is not None and not isinstance(data, cls):
+                raise complaint(_TEXT_OR_MAP)
+            return data
+        table = cast("dict[str, object]", data)
+        # The tree is changed in place, so that errors can still be traced to the place where a value was written.
+        table = table if isinstance(table, Table) else dict(table)
+        spell(table, cls.spellings)
+        for key in [key for key, value in table.items() if value is None]:
+            del table[key]
+        reading = reading_of(info)
+        if reading is not None and isinstance(table, Table):
+            for key in [key for key in table if key not in cls.model_fields]:
+                reading.unknown.append((table, key, cls._advice(key)))
+                del table[key]
+        return table
+
+    @model_validator(mode="after")
+    def _compare(self) -> Self:
+        complaints(self.mismatches())
+        return self
+
+    @classmethod
+    def _advice(cls, key: str) -> str:
+        if key in cls.retired:
+            return f"key {key!r} is not supported: {cls.retired[key]}"
+        return f"unknown key {key!r}{suggestion(key, cls.model_fields)}"
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the other spellings and the short form to the schema that editors use."""
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        properties: dict[str, Any] = schema.get("properties", {})
+        for spelling, key in cls.spellings.items():
+            properties[spelling] = {**properties[key], "description": f"Same as `{key}`."}
+            if key in schema.get("required", ()):
+                schema["required"].remove(key)
+        if cls.shorthand is not None:
+            full = dict(schema)
+            schema.clear()
+            schema["anyOf"] = [{"type": "string"}, full]
+        return reference
+
+
+def spell(table: dict[str, object], spellings: Mapping[str, str]) -> None:
+    """Give every key of a map its proper name, in place.
+
+    Raises:
+        PydanticCustomError: Two spellings of one key are both written.
+    """
+    for spelling, key in spellings.items():
+        if spelling not in table:
+            continue
+        if key in table:
+            raise complaint(f"{spelling!r} and {key!r} are two spellings of one key; write one of them")
+        if isinstance(table, Table):
+            table.rename(spelling, key)
+        else:
+            table[key] = table.pop(spelling)

@@ -1,0 +1,64 @@
+"""What an agent remembers: the key `session`."""
+
+from typing import cast
+
+from pydantic import AwareDatetime, Field
+
+from actors.config.section import Section
+from actors.config.value import Flag, Name, Positive
+from protocols.session import SessionQuery
+
+
+class SessionSpec(Section):
+    """Whether and how an agent goes on with an earlier conversation.
+
+    `true` goes on with its latest conversation, `false` keeps no history at all, a number is a budget of tokens, and a
+    text is the name of a conversation.
+    """
+
+    spellings = {"name": "conversation", "session_id": "conversation"}
+
+    enabled: Flag = True
+    """Keep a history."""
+    restore: Flag = True
+    """Read the stored conversation at the start."""
+    conversation: Name | None = None
+    """The conversation to go on with; the latest one by default."""
+    since: AwareDatetime | None = None
+    """Leave out what is older, as in `2024-05-31T00:00:00Z`."""
+    until: AwareDatetime | None = None
+    """Leave out what is newer."""
+    limit: Positive = Field(default=200, le=10_000)
+    """Messages to restore at most, the latest ones."""
+    max_tokens: Positive | None = None
+    """Tokens that the restored messages may have together."""
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Read true, false, a number of tokens or the name of a conversation."""
+        if isinstance(data, bool):
+            return {"enabled": data, "restore": data}
+        if isinstance(data, int):
+            return {"max_tokens": data}
+        if isinstance(data, str):
+            return cls._expand_text(data)
+        return data
+
+    @classmethod
+    def _expand_text(cls, text: str) -> dict[str, object]:
+        # Text from an environment variable may stand for the other short forms.
+        if text.lower() in ("true", "false"):
+            return cast("dict[str, object]", cls.expand_shorthand(text.lower() == "true"))
+        return {"max_tokens": text} if text.isascii() and text.isdigit() else {"conversation": text}
+
+    def query(self) -> SessionQuery:
+        """Return the same as the value that nodes take."""
+        return SessionQuery(
+            is_enabled=self.enabled,
+            is_restored=self.enabled and self.restore,
+            conversation=self.conversation,
+            since=self.since.timestamp() if self.since else None,
+            until=self.until.timestamp() if self.until else None,
+            limit=self.limit,
+            max_tokens=self.max_tokens,
+        )

@@ -1,0 +1,88 @@
+"""Texts with `{name}` places: for file names, file contents and prompts of triggers. No code, no Jinja."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from actors.config.reading import complaint
+from protocols.errors import nearest
+
+_PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|(?P<stray>[{}])")
+_JINJA = re.compile(r"\{\{\s*\w[\w. |()'\"]*\}\}|\{%")
+_FLAT = re.compile(r"[^\w.\- ]|^\.+")
+
+
+class TemplateError(ValueError):
+    """Raised when a template names an unknown place or is malformed."""
+
+
+def check_template(text: str, names: frozenset[str]) -> None:
+    """Check that a template uses only known places.
+
+    Args:
+        text: Text with `{name}` places; `{{` and `}}` are the characters themselves.
+        names: The known places.
+
+    Raises:
+        TemplateError: It does not.
+    """
+    if _JINJA.search(text):
+        message = f"Jinja templates are not supported; write one of {_listed(names)}"
+        raise TemplateError(message)
+    for match in _PLACE.finditer(text):
+        if match["stray"]:
+            message = f"a single {match['stray']!r}; write it twice for the character itself"
+            raise TemplateError(message)
+        name = match["name"]
+        if name is not None and name not in names:
+            message = f"unknown place {{{name[:60]}}}{nearest(name[:60], names)}; allowed are {_listed(names)}"
+            raise TemplateError(message)
+
+
+def render_template(text: str, values: Mapping[str, object]) -> str:
+    """Fill the places of a template; values are inserted as they are and never looked into again."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match["name"]
+        return match[0][0] if name is None else str(values.get(name, ""))
+
+    return _PLACE.sub(fill, text)
+
+
+def render_path_template(text: str, values: Mapping[str, object]) -> str:
+    """Fill the places of a file name; characters of a value that could lead elsewhere become underscores."""
+    return render_template(text, {name: _FLAT.sub("_", str(value)) for name, value in values.items()})
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names))
+
+
+def template_check(names: frozenset[str]) -> Callable[[str], str]:
+    """Return a validator for templates with these places."""
+
+    def check(value: str) -> str:
+        try:
+            check_template(value, names)
+        except TemplateError as error:
+            raise complaint(str(error)) from None
+        return value
+
+    return check
+
+
+PATH_PLACES = frozenset({"date", "time", "agent"})
+"""Places in the path of a file connection: today's date (2024-05-31), the time (14-05-09), the source's name."""
+CONTENT_PLACES = frozenset({"content", "name", "role", "date", "time", "timestamp", "agent", "cost", "tokens"})
+"""Places in what a file connection writes."""
+PROMPT_PLACES = frozenset({"prompt", "name", "source", "timestamp", "metadata", "type"})
+"""Places in the prompt of a trigger: `{prompt}` is the event's own text, `{name}` the trigger's name."""
+
+PathTemplate = Annotated[str, AfterValidator(template_check(PATH_PLACES))]
+"""A file name with `PATH_PLACES`."""
+ContentTemplate = Annotated[str, AfterValidator(template_check(CONTENT_PLACES))]
+"""A text with `CONTENT_PLACES`."""
+PromptTemplate = Annotated[str, AfterValidator(template_check(PROMPT_PLACES))]
+"""A text with `PROMPT_PLACES`."""

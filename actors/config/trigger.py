@@ -1,0 +1,241 @@
+"""What starts a run from outside: files, webhooks, the clock, e-mail, other connections."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from actors.config.condition import Condition
+from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
+from actors.config.queue import QueueSpec
+from actors.config.reading import complaint
+from actors.config.reference import NodeName
+from actors.config.section import Section
+from actors.config.template import PromptTemplate
+from actors.config.value import Flag, Name, Port, Positive, Secret, Text, Texts
+
+
+class _Trigger(Section):
+    name: Name
+    """Name of the trigger, unique within its node."""
+    enabled: Flag = True
+    """Whether it is started."""
+    template: PromptTemplate | None = None
+    """Prompt of the run; the event's own text by default."""
+    include_metadata: Flag = True
+    """Add the event's metadata to the prompt."""
+    include_timestamp: Flag = True
+    """Add the time of the event to the prompt."""
+    concurrency: Positive = 1
+    """How many of its runs may go on at once."""
+    queue: QueueSpec = Field(default_factory=QueueSpec)
+    """How many events may wait."""
+    backoff: Seconds = 0.2
+    """First delay before it is restarted after a failure, in seconds; it grows."""
+
+
+def _pattern(value: str) -> str:
+    windows = PureWindowsPath(value)
+    parts = {*PurePosixPath(value).parts, *windows.parts}
+    leaves = value.startswith(("~", "/", "\\")) or windows.drive or ".." in parts
+    if leaves or not value.strip() or "\0" in value:
+        message = "expected a pattern below the root: not absolute, without '..', '~' and drive"
+        raise complaint(message)
+    return value
+
+
+def _extension(value: str) -> str:
+    text = value.strip().lstrip("*").lower()
+    if not text.strip(".") or any(sign in text for sign in "/\\*?\0"):
+        message = "expected a file extension such as '.md'"
+        raise complaint(message)
+    return text if text.startswith(".") else f".{text}"
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A file or glob pattern that cannot leave its root."""
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+"""Several patterns."""
+Extensions = Annotated[
+    tuple[Annotated[str, AfterValidator(_extension)], ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+]
+"""File extensions, in lower case with their dot."""
+
+
+class FileTrigger(_Trigger):
+    """Starts a run when files change; changes that come together make one run."""
+
+    spellings = {"ignore": "ignore_paths"}
+
+    type: Literal["file"]
+    """Kind of trigger."""
+    paths: Patterns = Field(min_length=1)
+    """Files, folders or patterns such as `docs/**/*.md`, below `root`."""
+    root: Text | None = None
+    """Folder that nothing can leave; the manifest's own by default."""
+    extensions: Extensions = ()
+    """Only files with these extensions; all by default."""
+    ignore_paths: Patterns = ()
+    """Patterns of files that are left out."""
+    recursive: Flag = True
+    """Whether folders inside a folder count."""
+    debounce: Milliseconds = 1.6
+    """Quiet time before a run starts: written in milliseconds, kept in seconds."""
+
+
+def _url_path(value: str) -> str:
+    if not value.startswith("/") or ".." in value.split("/") or any(sign in value for sign in "?#\\ \0{}"):
+        message = "expected a URL path such as '/in', without '..', '?', '#', braces and spaces"
+        raise complaint(message)
+    return value
+
+
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+"""One or several secrets."""
+
+
+class WebhookTrigger(_Trigger):
+    """Starts a run for each signed POST."""
+
+    spellings = {"secrets": "secret"}
+
+    type: Literal["webhook"]
+    """Kind of trigger."""
+    port: Port
+    """TCP port; 0 takes any free one, and webhooks of one port share a server."""
+    path: Annotated[str, AfterValidator(_url_path)]
+    """URL path, beginning with `/`."""
+    host: Text = "127.0.0.1"
+    """Address to listen on."""
+    secret: Secrets = ()
+    """Key of the HMAC-SHA256 signature; several while keys are changed."""
+    insecure: Flag = False
+    """Accept requests without a signature: anybody who reaches the port can start runs."""
+    max_bytes: Positive = 1_000_000
+    """Bound on the body."""
+    window: PositiveSeconds = 300.0
+    """How far the timestamp of a request may be off, in seconds."""
+    timeout: PositiveSeconds = 10.0
+    """How long a request may take to arrive, in seconds."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.enabled and not self.secret and not self.insecure:
+            yield "secret", "a webhook needs a secret; 'insecure: true' lets anybody start runs"
+        if self.secret and self.insecure:
+            yield "insecure", "does not go with a secret"
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, LookupError):
+        message = "expected a time zone such as 'Europe/Berlin' or 'UTC'"
+        raise complaint(message) from None
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+"""Name of a time zone that this machine knows."""
+
+
+class ScheduleTrigger(_Trigger):
+    """Starts a run at the times of a cron line."""
+
+    spellings = {"cron": "schedule"}
+
+    type: Literal["time", "schedule"]
+    """Kind of trigger."""
+    schedule: Text
+    """Cron line of five or six fields, or a word such as `@daily`; the triggers room checks it."""
+    prompt: Text
+    """Prompt of the run."""
+    timezone: TimeZone | None = None
+    """Time zone of the cron line; the machine's by default."""
+    skip_missed: Flag = False
+    """Leave out runs that were due while the system was down or busy; otherwise one run makes up for them."""
+    jitter: Seconds = 0.0
+    """Random delay of up to so many seconds."""
+
+
+class IntervalTrigger(_Trigger):
+    """Starts a run again and again."""
+
+    spellings = {"interval": "every"}
+
+    type: Literal["interval"]
+    """Kind of trigger."""
+    every: PositiveSeconds
+    """Time between the starts of two runs, in seconds."""
+    prompt: Text
+    """Prompt of the run."""
+    immediately: Flag = False
+    """Whether the first run starts at once."""
+    skip_missed: Flag = True
+    """As in `time`."""
+    jitter: Seconds = 0.0
+    """Random delay of up to so many seconds."""
+
+
+class EmailTrigger(_Trigger):
+    """Starts a run for each new e-mail of an IMAP folder."""
+
+    spellings = {"user": "username"}
+
+    type: Literal["email"]
+    """Kind of trigger."""
+    host: Text
+    """IMAP server."""
+    username: Text
+    """Account."""
+    password: Secret
+    """Its password."""
+    port: Annotated[Port, Field(ge=1)] = 993
+    """TCP port."""
+    folder: Text = "INBOX"
+    """Folder."""
+    ssl: Flag = True
+    """Whether the connection is encrypted."""
+    check_interval: PositiveSeconds = 60.0
+    """Time between two looks, in seconds."""
+    mark_seen: Flag = True
+    """Mark e-mails as read."""
+    filters: dict[str, str] = Field(default_factory=dict)
+    """Only e-mails whose `from`, `to`, `subject` or `body` contains the text."""
+    max_size: Positive = 1_000_000
+    """Larger e-mails are left out, in bytes."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        for key in self.filters:
+            if key not in ("from", "to", "subject", "body"):
+                yield "filters", f"unknown key {key!r}; known are 'from', 'to', 'subject' and 'body'"
+
+
+class ConnectionTrigger(_Trigger):
+    """Starts a run when something happens on a connection of the pool."""
+
+    type: Literal["connection"]
+    """Kind of trigger."""
+    event: Literal["message_received", "message_processed", "message_forwarded", "queue_filled", "queue_triggered"]
+    """What happens."""
+    source: NodeName | None = None
+    """Only connections from this node."""
+    target: NodeName | None = None
+    """Only connections to this node."""
+    condition: Condition | None = None
+    """Only messages for which it is true."""
+
+
+Trigger = Annotated[
+    FileTrigger | WebhookTrigger | ScheduleTrigger | IntervalTrigger | EmailTrigger | ConnectionTrigger,
+    Field(discriminator="type"),
+]
+"""A trigger, told apart by `type`."""
