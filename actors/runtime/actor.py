@@ -20,7 +20,7 @@ from actors.runtime.future import AsyncioFuture
 from actors.runtime.incarnation import Cell, constructing
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
 from actors.runtime.ref import ActorRef
-from protocols.control import ExitReason, Terminated
+from protocols.control import DeadLetterReason, ExitReason, Terminated
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
@@ -209,6 +209,19 @@ class AsyncioActor(pykka.Actor):
             raise RuntimeError("take_reply: there is no message in hand here")
         reply, envelope.reply = envelope.reply, None
         return reply
+
+    def fail_reply(self, error: Exception) -> None:
+        """Answer the message in hand with an error without crashing; with nobody waiting it becomes a dead letter.
+
+        For actors for which a failed piece of work is a value, such as the nodes: the asker gets `error` itself.
+        """
+        envelope = current.get()
+        reply = self.take_reply()
+        if reply is not None:
+            reply.envelope = None
+            reply.fail(error)
+        elif envelope is not None:
+            self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has. Not on restarts."""
