@@ -75,8 +75,8 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproje
 	@touch $@
 
 $(VENV)/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "understudy: $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing), but Python >= 3.11 is needed;" \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "understudy: $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing), but Python >= 3.11 is needed;" \
 			"name another one with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 		echo "understudy: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; \
