@@ -130,6 +130,7 @@ class SqlHistoryStore:
 
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
         """Delete what `retention` does not allow, in short transactions between which others can write."""
+        self._opened()
         deleted = 0
         if retention.max_age is not None:
             oldest = (time.time() if now is None else now) - retention.max_age

@@ -1,0 +1,52 @@
+"""Every implementation of a protocol, for the suites that all of them must pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from actors.storage import MemoryHistoryStore, open_store
+from tests.storage.postgres_server import PostgresServer, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+    from pathlib import Path
+
+    from protocols.stores import HistoryStore
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    """One server for all tests of a session."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def closed_store(request: pytest.FixtureRequest, tmp_path: Path) -> HistoryStore:
+    """Return a new, empty store of each kind, not yet open."""
+    if request.param == "memory":
+        return MemoryHistoryStore()
+    if request.param == "sqlite":
+        return open_store(tmp_path / "history.db")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    await _empty(server.url)
+    return open_store(server.url)
+
+
+@pytest.fixture
+async def store(closed_store: HistoryStore) -> AsyncGenerator[HistoryStore]:
+    """Return a new, empty, open store of each kind."""
+    async with closed_store:
+        yield closed_store
+
+
+async def _empty(url: str) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+    await engine.dispose()
