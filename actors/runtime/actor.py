@@ -218,7 +218,7 @@ class AsyncioActor(pykka.Actor):
         envelope = current.get()
         reply = self.take_reply()
         if reply is not None:
-            reply.envelope = None
+            reply.release()
             reply.fail(error)
         elif envelope is not None:
             self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)

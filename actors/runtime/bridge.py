@@ -7,6 +7,7 @@ import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.runtime.clock import running_loop
@@ -43,7 +44,7 @@ class Bridge:
     def tell(self, cell: Cell, message: Any) -> None:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
-        envelope = Envelope(message, cell, carried=carry(0), at=self._system.clock.now())
+        envelope = Envelope(message, cell, carried=carry(copy_context()), at=self._system.clock.now())
         if cell.mailbox.closed:
             self._call(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD)
             raise ActorStoppingError(f"actor {cell.name} has stopped or is stopping and takes no messages")
@@ -65,7 +66,7 @@ class Bridge:
             )
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = self._system.clock.now()
-        envelope = Envelope(message, cell, reply, carried=carry(0), at=now)
+        envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
         envelope.deadline = None if timeout is None else now + timeout
         reply.envelope = envelope
         if block is False:
@@ -175,16 +176,16 @@ class Bridge:
             if reply.done():
                 return
             if envelope.deadline is not None:
-                cell.system.deadlines.add(reply, envelope.deadline - envelope.at, envelope.at)
+                cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
         try:
             cell.accept(envelope)
         except ActorStoppingError as error:
             if reply is not None:
-                reply.envelope = None
+                reply.release()
                 reply.fail(error)
         except Exception as error:  # noqa: BLE001 - the sender is in another thread and has gone on
             if reply is not None:
-                reply.envelope = None
+                reply.release()
                 reply.fail(error)
             else:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
@@ -195,7 +196,7 @@ class Bridge:
         while self._waiting:
             envelope = self._waiting.popleft()
             if envelope.reply is not None and not envelope.reply.done():
-                envelope.reply.envelope = None
+                envelope.reply.release()
                 if self._system.loop.is_closed():
                     continue
                 envelope.reply.fail(error)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.runtime.errors import ActorRestartingError, AskTimeoutError
 from protocols.control import ActorState
 
 if TYPE_CHECKING:
-    from actors.runtime.clock import Clock
+    from actors.runtime.clock import Clock, TimerHandle
+    from actors.runtime.envelope import Envelope
     from actors.runtime.future import AsyncioFuture
 
 _MOST_LANES: Final = 64
@@ -18,27 +18,44 @@ _MOST_LANES: Final = 64
 Lane = dict["AsyncioFuture[Any]", float]
 
 
+class SingleTimer:
+    """A deadline with a timer of its own, in the place of a lane."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: TimerHandle) -> None:
+        self._handle = handle
+
+    def pop(self, reply: AsyncioFuture[Any], default: None = None) -> None:  # noqa: ARG002 - the shape of a lane
+        """Forget the deadline."""
+        self._handle.cancel()
+
+
 class Deadlines:
     """Asks with the same timeout end in the order in which they were made, so each timeout is a queue of its own."""
 
-    __slots__ = ("_clock", "_lanes")
+    __slots__ = ("_clock", "lanes")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lanes: dict[float, Lane] = {}
+        self.lanes: dict[float, Lane] = {}
 
-    def add(self, reply: AsyncioFuture[Any], timeout: float, now: float) -> float:
-        """Let `reply` expire `timeout` seconds after `now`, and return that time."""
-        deadline = now + timeout
-        lane = self._lanes.get(timeout)
+    def add(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
+        """Let an ask expire `timeout` seconds after `now`."""
+        lane = self.lanes.get(timeout)
         if lane is None:
-            lane = {}
-            if len(self._lanes) < _MOST_LANES:
-                self._lanes[timeout] = lane
-            self._clock.call_later(timeout, partial(self._sweep, timeout, lane))
-        lane[reply] = deadline
-        reply.lane = lane
-        return deadline
+            if len(self.lanes) >= _MOST_LANES:
+                self.add_once(envelope, reply, timeout, now)
+                return
+            lane = self.lanes[timeout] = {}
+            self._clock.call_later(timeout, self._sweep, timeout, lane)
+        envelope.deadline = lane[reply] = now + timeout
+        envelope.lane = lane
+
+    def add_once(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
+        """The same for a timeout that will hardly come again, such as the rest of an outer deadline."""
+        envelope.deadline = now + timeout
+        envelope.lane = SingleTimer(self._clock.call_later(timeout, self.expire, reply))
 
     def _sweep(self, timeout: float, lane: Lane) -> None:
         now = self._clock.now()
@@ -46,20 +63,20 @@ class Deadlines:
             reply = next(iter(lane))
             left = lane[reply] - now
             if left > 0:
-                self._clock.call_later(left, partial(self._sweep, timeout, lane))
+                self._clock.call_later(left, self._sweep, timeout, lane)
                 return
+            del lane[reply]
             self.expire(reply)
-            lane.pop(reply, None)
-        if self._lanes.get(timeout) is lane:
-            del self._lanes[timeout]
+        if self.lanes.get(timeout) is lane:
+            del self.lanes[timeout]
 
     def expire(self, reply: AsyncioFuture[Any]) -> None:
         """End an ask whose time is up: its asker gets `AskTimeoutError`, its work is not started, or cancelled."""
-        envelope = reply.envelope
         if reply.done():
             return
+        envelope = reply.envelope
         if envelope is None:
-            reply.fail(AskTimeoutError("the ask was not answered in time"))
+            reply.fail(AskTimeoutError("the ask was not answered before its deadline"))
             return
         cell = envelope.cell
         kind = type(envelope.message).__name__
@@ -72,4 +89,4 @@ class Deadlines:
         reply.fail(error)
 
     def __len__(self) -> int:
-        return sum(len(lane) for lane in self._lanes.values())
+        return sum(len(lane) for lane in self.lanes.values())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
+    from actors.runtime.deadline import SingleTimer
     from actors.runtime.future import AsyncioFuture
     from actors.runtime.incarnation import Cell
     from actors.runtime.turn import Turn
@@ -31,6 +32,8 @@ class Envelope(msgspec.Struct, eq=False):
     """The actor whose handler sent it; None if it came from outside any handler."""
     parent: Envelope | None = None
     """For an ask out of a handler: the message which that handler is handling, so the chain of waiting actors."""
+    lane: dict[AsyncioFuture[Any], float] | SingleTimer | None = None
+    """Where the deadline of an ask is kept while it is open."""
     deadline: float | None = None
     """Monotonic seconds after which the work is not started any more."""
     carried: Carried | None = None
@@ -67,16 +70,10 @@ def _is_carried(variable: ContextVar[Any]) -> bool:
     return known
 
 
-def carry(own: int) -> Carried | None:
-    """Return the trace (OpenTelemetry) and log (structlog) context of the caller, None if there is none.
+def carry(context: Context) -> Carried | None:
+    """Return the trace (OpenTelemetry) and log (structlog) variables of a context, None if there are none.
 
     Everything else stays behind on purpose: a copied context would hand the sender's deadlines and overrides of
     pydantic-ai to the receiver.
-
-    Args:
-        own: number of variables that the engine itself has put into this context.
     """
-    context = copy_context()
-    if len(context) <= own:
-        return None
     return tuple((variable, value) for variable, value in context.items() if _is_carried(variable)) or None

@@ -39,8 +39,6 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     envelope: Envelope | None = None
     """The message whose handling will answer, while it is open."""
-    lane: dict[AsyncioFuture[Any], float] | None = None
-    """Where its deadline is kept."""
     _source: tuple[AsyncioFuture[Any], ...] = ()
 
     def cancel(self, msg: Any | None = None) -> bool:
@@ -63,20 +61,23 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def settled(self, why: str = "cancelled") -> None:
         """Forget the deadline and release the work, if it is still open."""
-        envelope, self.envelope = self.envelope, None
-        lane, self.lane = self.lane, None
-        if lane is not None:
-            lane.pop(self, None)
+        envelope = self.release()
         if envelope is not None and envelope.reply is self:
             envelope.cell.abandon(envelope, why)
+
+    def release(self) -> Envelope | None:
+        """Forget the deadline and the message; returns the message."""
+        envelope = self.envelope
+        if envelope is not None:
+            self.envelope = None
+            if envelope.lane is not None:
+                envelope.lane.pop(self, None)
+        return envelope
 
     def answer(self, value: T) -> None:
         """Set the value on the loop's thread and forget the deadline; the future must not be done."""
         self.set_result(value)
-        self.envelope = None
-        lane = self.lane
-        if lane is not None:
-            lane.pop(self, None)
+        self.release()
 
     def fail(self, error: BaseException) -> None:
         """Set the error on the loop's thread, if nothing was set yet; it is not logged when nobody looks at it."""

@@ -45,6 +45,8 @@ class Cell(Ending):
         kind: Any = factory
         self.system = system
         self.loop = system.loop
+        self.now = system.clock.now
+        self.schedule = system.dispatcher.schedule
         self.factory = factory
         self.args = args
         self.kwargs = kwargs
@@ -232,7 +234,7 @@ class Cell(Ending):
 
     def _run_control(self, control: Control) -> bool | Turn:
         """Run one step of the cell's own life, in the scope of the actor."""
-        envelope = Envelope(control, self, at=self.system.clock.now(), state=RUNNING, incarnation=self.incarnation)
+        envelope = Envelope(control, self, at=self.now(), state=RUNNING, incarnation=self.incarnation)
         context = Context()
         context.run(current.set, envelope)
         try:

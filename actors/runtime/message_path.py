@@ -37,13 +37,15 @@ class MessagePath:
 
     __slots__ = (
         "accepted", "actor", "ask_timeout", "control", "dead", "failed", "handled", "idle", "incarnation", "loop", "mailbox",
-        "max_concurrency", "open", "scheduled", "senders", "state", "system", "turns",
+        "max_concurrency", "now", "open", "schedule", "scheduled", "senders", "state", "system", "turns",
     )  # fmt: skip
 
     actor: AsyncioActor | None
     system: ActorSystem
     loop: asyncio.AbstractEventLoop
     mailbox: BoundedMailbox
+    now: Callable[[], float]
+    schedule: Callable[[Any], None]
 
     def _start_path(self) -> None:
         self.state = ActorState.STARTING
@@ -86,13 +88,13 @@ class MessagePath:
         if self.idle:
             self.idle = False
             self.scheduled = True
-            self.system.dispatcher.schedule(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - only cells exist
+            self.schedule(self)
 
     def accept_system(self, message: Any) -> None:
         """Take a message of the engine in arrival order, whatever the bound; ignored once stopped."""
         if self.state is ActorState.STOPPED:
             return
-        self.mailbox.put_system(Envelope(message, self, at=self.system.clock.now()))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        self.mailbox.put_system(Envelope(message, self, at=self.now()))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
         self.accepted += 1
         self.wake()
 
@@ -111,7 +113,7 @@ class MessagePath:
         if not self.scheduled:
             self.scheduled = True
             self.idle = False
-            self.system.dispatcher.schedule(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+            self.schedule(self)
 
     # -- step -----------------------------------------------------------------------------------------------------
 
@@ -132,7 +134,7 @@ class MessagePath:
         if envelope.abandoned is not None:
             self._drop_abandoned(envelope)
             return True
-        if envelope.deadline is not None and envelope.deadline <= self.system.clock.now():
+        if envelope.deadline is not None and envelope.deadline <= self.now():
             self._expire(envelope)
             return True
         envelope.state = RUNNING
@@ -160,7 +162,10 @@ class MessagePath:
             if reply.done():
                 self.system.late_reply(envelope)
             else:
-                reply.answer(result)
+                reply.set_result(result)
+                reply.envelope = None
+                if envelope.lane is not None:
+                    envelope.lane.pop(reply, None)
         return True
 
     def _enter(self, envelope: Envelope) -> Any:
@@ -276,7 +281,7 @@ class MessagePath:
         if reply.done():
             self.system.late_reply(envelope)
         else:
-            reply.envelope = None
+            reply.release()
             reply.fail(error)
 
     def answerable(self, envelope: Envelope, error: BaseException) -> BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 
 import pykka
@@ -102,13 +103,18 @@ class ActorRef(pykka.ActorRef[A]):
             cell.system.bridge.tell(cell, message)
             return
         scope = current.get()
+        envelope = Envelope(message, cell, at=cell.now())
+        context = copy_context()
         if scope is None:
-            cell.accept(Envelope(message, cell, carried=carry(0), at=cell.system.clock.now()))
-            return
-        envelope = Envelope(message, cell, sender=scope.cell, carried=carry(1), at=cell.system.clock.now())
-        if scope.fenced:
-            cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
-            return
+            if len(context):
+                envelope.carried = carry(context)
+        else:
+            envelope.sender = scope.cell
+            if len(context) > 1:
+                envelope.carried = carry(context)
+            if scope.fenced:
+                cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
+                return
         cell.accept(envelope)
 
     async def send(self, message: Any) -> None:
@@ -130,21 +136,19 @@ class ActorRef(pykka.ActorRef[A]):
         """
         cell = self._cell
         scope = current.get()
-        envelope = Envelope(
-            message, cell, reply, carried=carry(0 if scope is None else 1), at=cell.system.clock.now(),
-            sender=None if scope is None else scope.cell,
-        )  # fmt: skip
+        envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=cell.now())
+        envelope.sender = None if scope is None else scope.cell
         if reply.done():
             cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
             return
         before = reply.envelope
         if before is not None:
-            envelope.parent, envelope.deadline = before.parent, before.deadline
+            envelope.parent, envelope.deadline, envelope.lane = before.parent, before.deadline, before.lane
         reply.envelope = envelope
         try:
             cell.accept(envelope)
         except Exception as error:  # noqa: BLE001 - it belongs to the asker
-            reply.envelope = None
+            reply.release()
             reply.fail(error)
 
     # -- ask ------------------------------------------------------------------------------------------------------
@@ -177,34 +181,59 @@ class ActorRef(pykka.ActorRef[A]):
             return cell.system.bridge.ask(cell, message, block, timeout if timeout is not DEFAULT else cell.ask_timeout)
         if block:
             raise BlockingCallError(f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`")
-        seconds: Any = cell.ask_timeout if timeout is DEFAULT else timeout
-        if seconds is not None:
-            check_timeout(seconds)
+        seconds: Any = cell.ask_timeout
+        if timeout is not DEFAULT:
+            seconds = timeout
+            if timeout is not None:
+                check_timeout(cast("float", timeout))
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
-        now = cell.system.clock.now()
+        now = cell.now()
+        reply.envelope = envelope = Envelope(message, cell, reply, at=now)
         scope = current.get()
+        context = copy_context()
         if scope is None:
-            envelope = Envelope(message, cell, reply, carried=carry(0), at=now)
+            if len(context):
+                envelope.carried = carry(context)
         else:
-            envelope = Envelope(message, cell, reply, sender=scope.cell, carried=carry(1), at=now)
-            if scope.state == RUNNING:
-                refusal = self._refusal(scope)
-                if refusal is not None:
-                    reply.fail(refusal)
-                    return reply
-                envelope.parent = scope
-                if scope.deadline is not None:
-                    left = scope.deadline - now
-                    seconds = left if seconds is None or left < seconds else seconds
+            if len(context) > 1:
+                envelope.carried = carry(context)
+            seconds = self._ask_within(scope, envelope, seconds)
+            if reply.done():
+                return reply
         if seconds is not None:
-            envelope.deadline = cell.system.deadlines.add(reply, seconds, now)
-        reply.envelope = envelope
+            lane = cell.system.deadlines.lanes.get(seconds)
+            if lane is None:
+                cell.system.deadlines.add(envelope, reply, seconds, now)
+            else:
+                envelope.deadline = lane[reply] = now + seconds
+                envelope.lane = lane
         try:
             cell.accept(envelope)
         except Exception as error:  # noqa: BLE001 - an ask fails through its future
-            reply.envelope = None
+            reply.release()
             reply.fail(error)
         return reply
+
+    def _ask_within(self, scope: Envelope, envelope: Envelope, seconds: float | None) -> float | None:
+        """Note who asks, refuse a cycle (through the reply), and return the time that the asker itself has left."""
+        envelope.sender = scope.cell
+        if scope.state != RUNNING:
+            return seconds
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            assert envelope.reply is not None
+            envelope.reply.release()
+            envelope.reply.fail(refusal)
+            return None
+        envelope.parent = scope
+        if scope.deadline is None:
+            return seconds
+        left = scope.deadline - envelope.at
+        if seconds is not None and seconds <= left:
+            return seconds
+        cell = self._cell
+        cell.system.deadlines.add_once(envelope, cast("AsyncioFuture[Any]", envelope.reply), max(left, 0.0), envelope.at)
+        return None
 
     def _refusal(self, scope: Envelope) -> Exception | None:
         """Why an ask out of the handler of `scope` must not be made, or None."""
