@@ -13,7 +13,7 @@ from protocols.stores import StorageError
 
 if TYPE_CHECKING:
     from sqlalchemy import TextClause
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 CONNECTIONS = 5
 COMMAND_TIMEOUT = 60.0
@@ -69,6 +69,5 @@ class PostgresBackend:
         """Return the insert that leaves an existing id alone."""
         return insert(history).on_conflict_do_nothing(index_elements=["id"])
 
-    async def tidy(self, connection: AsyncConnection) -> bool:
+    async def tidy(self) -> None:
         """Do nothing: autovacuum is PostgreSQL's own."""
-        return False

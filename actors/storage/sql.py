@@ -47,8 +47,8 @@ class SqlBackend(Protocol):
         """Return the insert that leaves an existing id alone."""
         ...
 
-    async def tidy(self, connection: AsyncConnection) -> bool:
-        """Do a part of what is due after a prune; return whether there is more."""
+    async def tidy(self) -> None:
+        """Do what is due after messages have been deleted."""
         ...
 
 
@@ -139,10 +139,9 @@ class SqlHistoryStore:
             deleted += await self._shorten(retention.max_per_conversation)
         if retention.max_messages is not None:
             deleted += await self._delete_surplus(retention.max_messages)
-        has_more = deleted > 0
-        while has_more:
-            async with self._write() as connection:
-                has_more = await self._backend.tidy(connection)
+        if deleted:
+            with translated(self.location):
+                await self._backend.tidy()
         return deleted
 
     async def _migrate(self, engine: AsyncEngine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -14,13 +15,12 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from actors.storage.database_file import claim
-from actors.storage.fault import translated
 from actors.storage.schema import history
 from protocols.stores import StorageError, StoreCorruptError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, TextClause
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 CHECKED_SIZE = 64 * 1024 * 1024
 """Bytes up to which the whole file is checked when opened (about 0.1 s); damage in a larger one is found on reading."""
@@ -62,25 +62,26 @@ class SqliteBackend:
         """Return the insert that leaves an existing id alone."""
         return insert(history).on_conflict_do_nothing(index_elements=["id"])
 
-    async def tidy(self, connection: AsyncConnection) -> bool:
-        """Give some of the pages that pruning has freed back to the file system; return whether there are more."""
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        before = await _free_pages(connection)
-        # SQLAlchemy would stop this statement, which has steps but no rows, after its first page.
-        await driver.execute_fetchall(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-        return 0 < await _free_pages(connection) < before
+    async def tidy(self) -> None:
+        """Give the pages that pruning has freed back to the file system, in a thread."""
+        await asyncio.to_thread(self._vacuum)
 
     def _prepare(self) -> None:
         claim(self.path)
-        with (
-            translated(self.location),
-            closing(sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None)) as connection,
-        ):
+        with closing(sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None)) as connection:
             if self.path.stat().st_size == 0:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             elif self.path.stat().st_size <= CHECKED_SIZE:
                 self._check(connection)
             self._use_wal(connection)
+
+    def _vacuum(self) -> None:
+        with closing(sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None)) as connection:
+            before = sys.maxsize
+            while 0 < (pages := connection.execute("PRAGMA freelist_count").fetchone()[0]) < before:
+                before = pages
+                # Only a script runs this statement, which has steps but no rows, further than its first page.
+                connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -111,10 +112,6 @@ def _configure(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA trusted_schema = OFF")
     cursor.close()
-
-
-async def _free_pages(connection: AsyncConnection) -> int:
-    return int((await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one())
 
 
 def _lower(value: Any) -> Any:

@@ -65,7 +65,7 @@ async def test_metadata_that_is_not_json_is_kept_as_text(store: HistoryStore) ->
 async def test_metadata_without_end_is_rejected_and_nothing_of_the_batch_is_kept(store: HistoryStore) -> None:
     endless: dict[str, Any] = {}
     endless["self"] = endless
-    with pytest.raises(StoreRejectedError, match="'m2'.*nested deeper"):
+    with pytest.raises(StoreRejectedError, match=r"'m2'.*nested deeper"):
         await store.append([message(1), message(2, metadata=endless)])
     assert await store.count() == 0
 
