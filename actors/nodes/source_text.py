@@ -1,0 +1,125 @@
+"""Text taken apart for the offline model: what was asked, which sources there are, and their sentences."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+_DOCUMENT = re.compile(r'<document name="([^"\n]*)">\n(.*?)\n</document>', re.DOTALL)
+_SPEAKER = re.compile(r"^(?:\[([^\]\n]{1,80})\]:[ \t]*|##[ \t]+([^\n]{1,80})\n(?=\s*- ))", re.MULTILINE)
+_BULLET = re.compile(r"^- (.+?)(?: \[([^\]\n]{1,120})\])?$", re.MULTILINE)
+_BLANK_LINES = re.compile(r"\n[ \t]*\n+")
+_BULLETS = r"[-*•]|\([a-zA-Z0-9]{1,4}\)|[a-zA-Z0-9][.)]|#+"
+_NUMBERS = r"\d{1,3}(?:\.\d+)*[.)]"
+_ITEM = re.compile(rf"\n(?=[ \t]*(?:(?:{_BULLETS})[ \t]+\S|{_NUMBERS}[ \t]+[\"'“A-Z]))")
+_LABEL = re.compile(rf"^(?:{_BULLETS}|{_NUMBERS})[ \t]+")
+_RULE = re.compile(r"^[\W_]{3,}$", re.MULTILINE)  # underlines and boxes
+_BOX = re.compile(r"^[*|][ \t]?(.*?)[ \t]*[*|]$", re.MULTILINE)
+_END = re.compile(r"(?<=[.!?])[^\w\s]*\s+(?=[^\w\s]?[A-Z0-9])")
+_CLAUSE = re.compile(r"(?<=[;:])\s+")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs?|cf|no|sec|art|inc|ltd|co|dr|mr|mrs|ms|st|fig|al)|\b[A-Z])\.$", re.I
+)
+
+LONG_SENTENCE = 60
+"""Words from which a sentence is cut at its semicolons."""
+
+
+class Sentence(NamedTuple):
+    """One sentence and where it stands."""
+
+    text: str
+    source: str
+    speaker: str
+    position: int
+    of: int
+    """Sentences in its source."""
+
+
+class Reading(NamedTuple):
+    """A prompt taken apart."""
+
+    question: str
+    """What stands outside of all sources; the whole prompt when there are none."""
+    sentences: list[Sentence]
+    """Sentences of all sources in the order given."""
+
+
+def read(text: str) -> Reading:
+    """Take a prompt apart: named documents, answers of team members, bullets of an earlier stage, and the question.
+
+    A prompt without any of these is its own only source, without a name.
+    """
+    outside: list[str] = []
+    sentences: list[Sentence] = []
+    for speaker, part in _speakers(text):
+        rest = _DOCUMENT.sub("\n\n", part)
+        for name, body in _DOCUMENT.findall(part):
+            sentences += _numbered(_plain(body), name, speaker)
+        bullets = _BULLET.findall(rest)
+        if bullets and (speaker or any(source for _, source in bullets)):
+            sentences += _bullets(bullets, speaker)
+            rest = _BULLET.sub("", rest)
+        if speaker:
+            sentences += _numbered(_plain(rest), "", speaker)
+        else:
+            outside.append(rest)
+    question = _BLANK_LINES.sub("\n\n", "\n".join(outside)).strip()
+    return Reading(question, sentences or _numbered(_plain(question), "", ""))
+
+
+def documents(text: str) -> dict[str, str]:
+    """Return the named documents of a prompt, name to text; of two with one name, the later."""
+    return dict(_DOCUMENT.findall(text))
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split running text into sentences, joining wrapped lines and keeping list items apart."""
+    return list(_plain(text))
+
+
+def _speakers(text: str) -> Iterator[tuple[str, str]]:
+    hidden = [match.span() for match in _DOCUMENT.finditer(text)]
+    marks = [mark for mark in _SPEAKER.finditer(text) if not any(a <= mark.start() < b for a, b in hidden)]
+    yield "", text[: marks[0].start()] if marks else text
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    for mark, end in zip(marks, ends if marks else [], strict=True):
+        yield (mark[1] or mark[2]).strip(), text[mark.end() : end]
+
+
+def _bullets(bullets: Iterable[tuple[str, str]], speaker: str) -> list[Sentence]:
+    by_source: dict[str, list[str]] = {}
+    for text, source in bullets:
+        by_source.setdefault(source, []).append(text)
+    return [one for source, texts in by_source.items() for one in _numbered(texts, source, speaker)]
+
+
+def _numbered(texts: Iterable[str], source: str, speaker: str) -> list[Sentence]:
+    found = list(texts)
+    return [Sentence(text, source, speaker, place, len(found)) for place, text in enumerate(found)]
+
+
+def _plain(text: str) -> Iterator[str]:
+    unboxed = _BOX.sub(r"\1", text)
+    for paragraph in _BLANK_LINES.split(_RULE.sub("\n", unboxed)):
+        for item in _ITEM.split(paragraph):
+            line = _LABEL.sub("", " ".join(item.split()))
+            yield from _sentences(line)
+
+
+def _sentences(line: str) -> Iterator[str]:
+    held = ""
+    for piece in _END.split(line):
+        held = f"{held} {piece}" if held else piece
+        if not _ABBREVIATION.search(held):
+            yield from _clauses(held)
+            held = ""
+    if held:
+        yield from _clauses(held)
+
+
+def _clauses(sentence: str) -> Iterator[str]:
+    if len(sentence.split()) <= LONG_SENTENCE:
+        if sentence:
+            yield sentence
+        return
+    yield from (clause for clause in _CLAUSE.split(sentence) if clause)

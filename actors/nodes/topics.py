@@ -1,0 +1,124 @@
+"""Families of words that instructions can ask for, for the offline model.
+
+An instruction such as "list the obligations" names a family by one of its *cues*; sentences that contain one of the
+family's *marks* are then preferred. A mark that ends in ``*`` stands for all words that begin with it; a mark of
+several words is matched as a phrase.
+
+Marks before the ``|`` are strong: they count twice, and a sentence with one of them is preferred to any without.
+
+The lists are small and English on purpose: enough for a briefing that is useful, short enough to be read.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Topic(NamedTuple):
+    """One family: how it is asked for, and how its sentences are recognised."""
+
+    name: str
+    cues: str
+    marks: str
+
+
+TOPICS = (
+    Topic(
+        "obligations",
+        "obligation* obligat* duty duties requirement* comply complian* must-do* demand*",
+        "must, #shall, #required, obliged, has to, have to, responsible for, mandatory | "
+        "#require, oblig*, need to, needs to, provided that, comply, ensure",
+    ),
+    Topic(
+        "risks",
+        "risk* danger* threat* hazard* liabilit* wrong concern* pitfall*",
+        "liable, liability, damages, terminate*, breach*, litigation, lawsuit, indemnif*, penalt*, as is, risk*, "
+        "void | warrant*, infring*, claim*, loss*, lose, fail*, defect*, danger*, cease*, termination",
+    ),
+    Topic(
+        "rights",
+        "right* permission* allow* freedom* permit*",
+        "may, hereby grants, entitled, free to, royalty-free | grant*, permi*, allow*, right*, license to",
+    ),
+    Topic(
+        "restrictions",
+        "restrict* prohibit* forbid* forbidden limitation* constraint*",
+        "must not, may not, shall not, cannot, can not, prohibit*, forbid*, not permitted | "
+        "except, unless, no right*, restrict*, limit*",
+    ),
+    Topic(
+        "dates",
+        "deadline* date* schedule* timeline* when",
+        "deadline*, no later than, due, #date | day*, week*, month*, year*, until, january, february, march, "
+        "april, june, july, august, september, october, november, december",
+    ),
+    Topic(
+        "money",
+        "cost* price* budget* fee* money expens* payment*",
+        "#money, fee, fees, price*, budget* | cost*, pay, payment*, charge*, royalt*, dollar*, euro*",
+    ),
+    Topic("figures", "number* figure* statistic* quantit* metric*", "#number | percent, per cent, average, total"),
+    Topic(
+        "actions",
+        "action* task* todo* to-do* step* decision* decid*",
+        "will, decide*, action*, todo, assign* | agree*, should, next, plan*, start*, finish*",
+    ),
+    Topic("definitions", "defin* meaning* glossary term*", "mean, means, refers to, is called, stands for | defin*"),
+    Topic(
+        "causes",
+        "cause* reason* why because explain*",
+        "because, due to, therefore, as a consequence | since, result*, cause*, reason*, so that",
+    ),
+    Topic(
+        "problems",
+        "problem* error* bug* failure* issue* defect* weakness*",
+        "error*, fail*, bug*, crash*, broken, problem* | exception*, cannot, wrong, missing, timeout*, warning*",
+    ),
+    Topic(
+        "changes",
+        "change* differen* new update*",
+        "chang*, replac*, remov*, updat* | new, now, add, added, adds, differ*",
+    ),
+)
+"""Every family, in the order in which ties are settled."""
+
+_SPECIAL = {
+    "#shall": r"\bshall\b(?! (?:mean|be deemed|be construed|be liable|survive))",
+    "#required": r"(?<!not )\brequired to\b",
+    "#require": r"(?<!not )\brequire[sd]?\b(?! by)",
+    "#date": r"\d{4}-\d\d-\d\d|\d{1,2}\.\d{1,2}\.\d{2,4}",
+    "#money": r"[$€£]\s?\d|\d\s?(?:[$€£]|usd|eur)",
+    "#number": r"\d[\d.,]*",
+}
+_STRONG = 2
+
+
+def _pattern(marks: Iterable[str]) -> re.Pattern[str]:
+    listed = list(marks)
+    plain = [re.escape(mark.rstrip("*")) + (r"\w*" if mark.endswith("*") else "") for mark in listed if mark[0] != "#"]
+    special = [_SPECIAL[mark] for mark in listed if mark[0] == "#"]
+    return re.compile("|".join([*special, *([rf"\b(?:{'|'.join(plain)})\b"] if plain else [])]), re.IGNORECASE)
+
+
+def _mark_patterns(marks: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    strong, weak = marks.split("|")
+    return _pattern(mark.strip() for mark in strong.split(",")), _pattern(mark.strip() for mark in weak.split(","))
+
+
+_CUES = {topic.name: _pattern(topic.cues.split()) for topic in TOPICS}
+_MARKS = {topic.name: _mark_patterns(topic.marks) for topic in TOPICS}
+
+
+def topics_in(instructions: str) -> list[str]:
+    """Return the names of the families that *instructions* ask for, in the order of `TOPICS`."""
+    return [topic.name for topic in TOPICS if _CUES[topic.name].search(instructions)]
+
+
+def topic_score(sentence: str, topic: str) -> int:
+    """Return how much the sentence belongs to a topic: 2 for each different strong mark, 1 for each weak one."""
+    strong, weak = _MARKS[topic]
+    return _STRONG * _different(strong, sentence) + _different(weak, sentence)
+
+
+def _different(pattern: re.Pattern[str], sentence: str) -> int:
+    return len({match.lower() for match in pattern.findall(sentence)})
