@@ -1,7 +1,7 @@
 """Agents of the manifest."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
 
 from actors.config.import_path import ImportText
 from actors.config.knowledge import KnowledgeSpec
@@ -16,7 +16,6 @@ from actors.config.shape import BY_SHAPE, MAP, TEXT
 from actors.config.supervision import NodeSupervision
 from actors.config.tool import ToolSpec, WorkerSpec
 from actors.config.value import Count, Flag, Text
-
 
 Output = Annotated[Annotated[OutputName, TEXT] | Annotated[ResponseSpec, MAP], BY_SHAPE]
 """Type of an answer: the name of one, or a response written in place."""
@@ -41,8 +40,12 @@ class ProviderSpec(Section):
 class AgentSpec(NodeSpec):
     """One agent: a model with instructions and tools, or a function (`type: callback`)."""
 
-    spellings = {"result_type": "output_type", "system_prompts": "system_prompt", "callable": "callback"}
-    retired = {
+    spellings: ClassVar[Mapping[str, str]] = {
+        "result_type": "output_type",
+        "system_prompts": "system_prompt",
+        "callable": "callback",
+    }
+    retired: ClassVar[Mapping[str, str]] = {
         "environment": "use 'knowledge' and 'tools'",
         "capabilities": "use 'tools' and 'toolsets'",
         "library_system_prompts": "use 'system_prompt' with '{file: ...}'",

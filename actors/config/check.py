@@ -1,4 +1,4 @@
-"""Problems that concern several parts of a manifest; found on the raw tree, so that they are reported with all others."""
+"""Problems that concern several parts of a manifest, found on the raw tree: so they are reported with all others."""
 
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter

@@ -1,8 +1,8 @@
 """Connections of a node: to another node, to a file, to a function."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -53,7 +53,7 @@ class _Connection(Section):
 class NodeConnection(_Connection):
     """Hands each message of this node to an agent or team."""
 
-    spellings = {"target": "name"}
+    spellings: ClassVar[Mapping[str, str]] = {"target": "name"}
 
     type: Literal["node"]
     """Kind of connection."""

@@ -37,14 +37,14 @@ class DefaultsSpec(Section):
     """Runs at once of agents and teams."""
 
 
-_SHARED = ("limits", "timeout", "mailbox", "max_concurrency")
-_OF_AGENTS = ("model", "retries", "output_retries", "session", "supervision")
+_SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency")
+_OF_AGENTS: tuple[str, ...] = ("model", "retries", "output_retries", "session", "supervision")
 Node = TypeVar("Node", bound=NodeSpec)
 
 
 def with_defaults(node: Node, defaults: DefaultsSpec) -> Node:
     """Return a node with the defaults filled in where it has no value of its own; pure."""
-    keys = (*_SHARED, *_OF_AGENTS) if isinstance(node, AgentSpec) else _SHARED
+    keys = _SHARED + _OF_AGENTS if isinstance(node, AgentSpec) else _SHARED
     if isinstance(node, AgentSpec) and node.function is not None:
         keys = tuple(key for key in keys if key != "model")
     update = {

@@ -40,13 +40,14 @@ def parse_duration(value: object, *, unit: float = 1.0) -> float:
 
 
 def _read(value: object, unit: float) -> float | None:
-    if isinstance(value, bool):
+    if isinstance(value, str):
+        return _read_text(value.strip(), unit)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int | float):
-        return float(value) * unit if abs(value) < _LONGEST / unit + 1 else math.inf
-    if not isinstance(value, str):
-        return None
-    text = value.strip()
+    return float(value) * unit if abs(value) < _LONGEST / unit + 1 else math.inf
+
+
+def _read_text(text: str, unit: float) -> float | None:
     if _NUMBER.fullmatch(text):
         return float(text) * unit
     if _SHORT.fullmatch(text):
@@ -72,7 +73,7 @@ def _milliseconds(value: object) -> float:
 
 
 def _timeout(value: object) -> float:
-    return math.inf if value == "forever" or value == math.inf else _seconds(value)
+    return math.inf if value in ("forever", math.inf) else _seconds(value)
 
 
 _INPUT = float | str

@@ -1,12 +1,12 @@
 """From pydantic's errors to problems that a person can act on."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
 from actors.config.locate import locate, path_of
-from actors.config.problem import Problem, suggestion
+from actors.config.problem import CONTAINERS, Problem, suggestion
 from actors.config.reading import Reading
 from actors.config.tree import Key, Table
 
@@ -49,7 +49,7 @@ def explain(error: ValidationError, tree: Table) -> Iterator[Problem]:
     errors = error.errors(include_url=False, include_input=False)
     places = {details["loc"][:length] for details in errors for length in range(len(details["loc"]))}
     for details in errors:
-        kind, keys = details["type"], cast("tuple[Key, ...]", details["loc"])
+        kind, keys = details["type"], details["loc"]
         context: Mapping[str, Any] = details.get("ctx", {})
         if kind == "complaints":
             for key, text in context["items"]:
@@ -71,7 +71,8 @@ def _problem(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
     place = locate(tree, keys)
     if place.hidden is not None:
         text = text.replace(*place.hidden)
-    return Problem(text, place.mark, place.path, place.value)
+    value = None if place.value in CONTAINERS and text not in _EXPECTED.values() else place.value
+    return Problem(text, place.mark, place.path, value)
 
 
 def _text(kind: str, context: Mapping[str, Any], message: str) -> str:

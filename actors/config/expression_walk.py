@@ -3,7 +3,7 @@
 import ast
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ class Function:
 
     arguments: tuple[int, int]
     """Fewest and most arguments."""
-    call: Callable[..., object]
+    call: Callable[[Sequence[object]], object]
     """What it does; each takes time in proportion to its arguments at most."""
 
 
@@ -39,35 +39,34 @@ def _number(value: object) -> float:
     return value
 
 
-def _smallest(*values: object) -> float:
-    return min(_number(value) for value in values)
-
-
-def _largest(*values: object) -> float:
-    return max(_number(value) for value in values)
+def _length(value: object) -> int:
+    if not isinstance(value, Sized):
+        message = f"{type(value).__name__} has no length"
+        raise TypeError(message)
+    return len(value)
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "len": Function((1, 1), lambda value: len(value)),
-    "lower": Function((1, 1), lambda value: _text(value).lower()),
-    "upper": Function((1, 1), lambda value: _text(value).upper()),
-    "strip": Function((1, 1), lambda value: _text(value).strip()),
-    "startswith": Function((2, 2), lambda value, start: _text(value).startswith(_text(start))),
-    "endswith": Function((2, 2), lambda value, end: _text(value).endswith(_text(end))),
-    "words": Function((1, 1), lambda value: len(_text(value).split())),
-    "abs": Function((1, 1), lambda value: abs(_number(value))),
-    "min": Function((2, 10), _smallest),
-    "max": Function((2, 10), _largest),
+    "len": Function((1, 1), lambda given: _length(given[0])),
+    "lower": Function((1, 1), lambda given: _text(given[0]).lower()),
+    "upper": Function((1, 1), lambda given: _text(given[0]).upper()),
+    "strip": Function((1, 1), lambda given: _text(given[0]).strip()),
+    "startswith": Function((2, 2), lambda given: _text(given[0]).startswith(_text(given[1]))),
+    "endswith": Function((2, 2), lambda given: _text(given[0]).endswith(_text(given[1]))),
+    "words": Function((1, 1), lambda given: len(_text(given[0]).split())),
+    "abs": Function((1, 1), lambda given: abs(_number(given[0]))),
+    "min": Function((2, 10), lambda given: min(map(_number, given))),
+    "max": Function((2, 10), lambda given: max(map(_number, given))),
 }
 """The functions of expressions; `words` counts words."""
 
-_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], object]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
+_BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: lambda left, right: left + right,
+    ast.Sub: lambda left, right: left - right,
+    ast.Mult: lambda left, right: left * right,
+    ast.Div: lambda left, right: left / right,
+    ast.FloorDiv: lambda left, right: left // right,
+    ast.Mod: lambda left, right: left % right,
 }
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
@@ -89,6 +88,18 @@ class Walk:
     def __init__(self, text: str, context: Mapping[str, Mapping[str, object]]) -> None:
         self._text = text
         self._context = context
+        self._kinds: Mapping[type[ast.expr], Callable[[Any], object]] = {
+            ast.Constant: self._constant,
+            ast.Attribute: self._attribute,
+            ast.BoolOp: self._bool,
+            ast.Compare: self._compare,
+            ast.UnaryOp: self._unary,
+            ast.BinOp: self._binary,
+            ast.Call: self._call,
+            ast.Subscript: self._item,
+            ast.Tuple: self._list,
+            ast.List: self._list,
+        }
 
     def value(self, node: ast.expr) -> object:
         """Return the value of an expression.
@@ -103,29 +114,20 @@ class Walk:
             raise ExpressionError(message) from None
 
     def _value(self, node: ast.expr) -> object:
-        match node:
-            case ast.Constant():
-                return node.value
-            case ast.Attribute():
-                return self._context.get(cast("ast.Name", node.value).id, {}).get(node.attr)
-            case ast.BoolOp():
-                return self._bool(node)
-            case ast.Compare():
-                return self._compare(node)
-            case ast.UnaryOp():
-                return self._unary(node)
-            case ast.BinOp():
-                return self._binary(node)
-            case ast.Call():
-                function = FUNCTIONS[cast("ast.Name", node.func).id]
-                return function.call(*[self._value(argument) for argument in node.args])
-            case ast.Subscript():
-                return self._item(node)
-            case ast.Tuple() | ast.List():
-                return tuple(self._value(item) for item in node.elts)
-            case _:
-                message = f"{type(node).__name__} is not allowed"
-                raise ValueError(message)
+        return self._kinds[type(node)](node)
+
+    def _constant(self, node: ast.Constant) -> object:
+        return node.value
+
+    def _attribute(self, node: ast.Attribute) -> object:
+        return self._context.get(cast("ast.Name", node.value).id, {}).get(node.attr)
+
+    def _call(self, node: ast.Call) -> object:
+        function = FUNCTIONS[cast("ast.Name", node.func).id]
+        return function.call([self._value(argument) for argument in node.args])
+
+    def _list(self, node: ast.Tuple | ast.List) -> object:
+        return tuple(self._value(item) for item in node.elts)
 
     def _bool(self, node: ast.BoolOp) -> object:
         wanted = isinstance(node.op, ast.Or)
@@ -158,7 +160,7 @@ class Walk:
                 message = "the text grows too long"
                 raise ValueError(message)
             return left + right
-        result = cast("float", _BINARY[type(node.op)](_number(left), _number(right)))
+        result = _BINARY[type(node.op)](_number(left), _number(right))
         if not math.isfinite(result) or abs(result) > _MAX_NUMBER:
             message = "the number grows too large"
             raise ValueError(message)
@@ -169,7 +171,8 @@ class Walk:
         key = cast("ast.Constant", node.slice).value
         if isinstance(holder, Mapping):
             return cast("Mapping[object, object]", holder).get(key)
-        if isinstance(holder, list | tuple | str) and isinstance(key, int):
-            return cast("list[object]", holder)[key] if -len(holder) <= key < len(holder) else None
+        if isinstance(holder, Sequence) and isinstance(key, int):
+            items = cast("Sequence[object]", holder)
+            return items[key] if -len(items) <= key < len(items) else None
         message = "only a map, a list or a text takes brackets"
         raise TypeError(message)

@@ -1,9 +1,10 @@
-"""The types that fields of a response may have, written as text: `str`, `list[int]`, `dict[str, Person]`, `date | None`."""
+"""Types of fields in a response, written as text: `str`, `list[int]`, `dict[str, Person]`, `date | None`."""
 
 import ast
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any
+from types import GenericAlias
+from typing import Annotated, Any, Union
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -61,28 +62,32 @@ def _parse(text: str) -> ast.expr:
 
 
 def _build(node: ast.expr, text: str, models: Mapping[str, object], depth: int) -> Any:
+    if depth == 0 or len(text) > _LENGTH:
+        message = "the type is too large"
+        raise FieldTypeError(message)
     match node:
-        case _ if depth == 0 or len(text) > _LENGTH:
-            message = "the type is too large"
-            raise FieldTypeError(message)
         case ast.Constant(value=None):
             return None
-        case ast.Name(id=name) if name in _NAMES:
-            return _NAMES[name]
-        case ast.Name(id=name) if name in models:
-            return models[name]
         case ast.Name(id=name):
-            message = f"there is no type {name!r}{nearest(name, (*_NAMES, *models))}"
-            raise FieldTypeError(message)
+            return _named(name, models)
         case ast.Subscript(value=ast.Name(id="list"), slice=item):
-            return list[_build(item, text, models, depth - 1)]
+            return GenericAlias(list, _build(item, text, models, depth - 1))
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[ast.Name(id="str"), item])):
-            return dict[str, _build(item, text, models, depth - 1)]
+            return GenericAlias(dict, (str, _build(item, text, models, depth - 1)))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _build(left, text, models, depth - 1) | _build(right, text, models, depth - 1)
+            sides = (_build(left, text, models, depth - 1), _build(right, text, models, depth - 1))
+            return Union[sides]  # noqa: UP007  # `|` fails where both are None
         case _:
             message = f"{text!r} is not a type; expected one such as str, list[int], dict[str, float] or date | None"
             raise FieldTypeError(message)
+
+
+def _named(name: str, models: Mapping[str, object]) -> object:
+    known = {**models, **_NAMES}
+    if name not in known:
+        message = f"there is no type {name!r}{nearest(name[:60], known)}"
+        raise FieldTypeError(message)
+    return known[name]
 
 
 def _field_type(value: str, info: ValidationInfo) -> str:

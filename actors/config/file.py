@@ -4,9 +4,9 @@ import os
 import stat
 from pathlib import Path
 
-from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 from actors.config.mark import Mark
 from actors.config.problem import InvalidManifestError, Problem
+from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 
 
 def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark | None = None) -> str:
@@ -23,7 +23,7 @@ def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark |
     try:
         # Not blocking: opening a named pipe would otherwise wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
+        with open(descriptor, "rb") as file:  # a descriptor, not a path
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _problem(path, "is not a regular file", mark)
             data = file.read(limits.bytes + 1)

@@ -1,16 +1,22 @@
 """`INHERIT` between files and `inherits` between agents, both resolved on the raw tree before validation."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic_core import PydanticCustomError
+
+from actors.config.agent import AgentSpec
 from actors.config.environment import Expansion
 from actors.config.file import read_text
-from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 from actors.config.mark import Mark
 from actors.config.merge import merge
 from actors.config.problem import InvalidManifestError, Problem, render_path, render_value, suggestion
+from actors.config.section import spell
 from actors.config.source import read_source
+from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
+from actors.config.team import TeamSpec
 from actors.config.tree import Row, Table, table_at
 
 _KEY = "INHERIT"
@@ -73,6 +79,7 @@ class FileReader:
             self.files.append(resolved)
             tree, problems = read_source(text, name=str(path), limits=self.limits)
             self.problems += problems
+            spell_nodes(tree)
             self._done[resolved] = self.merge_parents(tree, path.parent, (*chain, resolved))
         return self._done[resolved]
 
@@ -90,6 +97,15 @@ class FileReader:
                 found.append((expansion.text(item, (_KEY,), mark), mark))
         self.problems += expansion.problems
         return found
+
+
+def spell_nodes(tree: Table) -> None:
+    """Give the keys of nodes their proper names before maps of different files or agents are mixed."""
+    for section, kind in (("agents", AgentSpec), ("teams", TeamSpec)):
+        nodes = table_at(tree, section)
+        for name in nodes:
+            with contextlib.suppress(PydanticCustomError):  # two spellings of one key: validation reports it
+                spell(table_at(nodes, name), kind.spellings)
 
 
 def inherit_agents(tree: Table) -> list[Problem]:

@@ -1,5 +1,8 @@
 """What an agent or job knows before it starts: files, addresses, functions, texts."""
 
+from collections.abc import Mapping
+from typing import ClassVar, cast
+
 from pydantic import Field
 
 from actors.config.import_path import ImportText
@@ -11,7 +14,8 @@ from actors.config.value import Positive, Texts
 class KnowledgeSpec(Section):
     """Sources whose text is given to the model; a plain list of texts means `paths`."""
 
-    spellings = {"resources": "urls"}
+    short_forms: ClassVar[tuple[str, ...]] = ("string", "array")
+    spellings: ClassVar[Mapping[str, str]] = {"resources": "urls"}
 
     paths: Texts = ()
     """Text files or patterns such as `notes/**/*.md`, relative to the manifest; a plain file must exist."""
@@ -27,4 +31,4 @@ class KnowledgeSpec(Section):
     @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Read a list of paths, or a single one."""
-        return {"paths": data} if isinstance(data, str | list | tuple) else data
+        return {"paths": cast("object", data)} if isinstance(data, str | list | tuple) else data

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from actors.config.check import check_references
 from actors.config.environment import Expansion
 from actors.config.explain import explain, explain_unknown
-from actors.config.inherit import FileReader, inherit_agents
+from actors.config.inherit import FileReader, inherit_agents, spell_nodes
 from actors.config.locate import locate
 from actors.config.manifest import Manifest
 from actors.config.mark import Mark
@@ -74,6 +74,7 @@ def parse_manifest(
     reader = FileReader(os.environ if env is None else env)
     tree, problems = read_source(text, name=name)
     reader.problems += problems
+    spell_nodes(tree)
     tree = reader.merge_parents(tree, Path())
     reader.files.clear()
     return _finish(tree, reader, overrides, checks)
@@ -108,7 +109,9 @@ def _finish(
     problems += expansion.problems
     if overrides:
         top = plant(overrides, Mark(name, 0))
-        tree = merge(tree, top) if isinstance(top, Table) else tree
+        if isinstance(top, Table):
+            spell_nodes(top)
+            tree = merge(tree, top)
     problems += inherit_agents(tree)
     reading = Reading.of(tree)
     root = reader.files[0].parent if reader.files else None
@@ -120,14 +123,13 @@ def _finish(
         problems += explain(error, tree)
     problems += explain_unknown(reading, tree)
     if manifest is None or problems:
-        raise InvalidManifestError(_ordered(problems, reader.files))
+        raise InvalidManifestError(_ordered(problems))
     found = [(locate(tree, keys), text) for check in checks for keys, text in check(manifest)]
     if found:
         raise InvalidManifestError([Problem(text, place.mark, place.path, place.value) for place, text in found])
-    manifest._files = tuple(reader.files)  # noqa: SLF001
-    return manifest
+    return manifest.read_from(reader.files)
 
 
-def _ordered(problems: list[Problem], files: Sequence[Path]) -> list[Problem]:
+def _ordered(problems: list[Problem]) -> list[Problem]:
     """Return each problem once, in the order of the files and lines."""
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line))

@@ -27,38 +27,10 @@ def locate(tree: Table, keys: Sequence[Key]) -> Place:
     Steps that are no keys of the data are passed over: pydantic also names the kind it chose in a union. A last step
     that is missing stands for a key that should have been written.
     """
-    current: object = tree
-    path: list[Key] = []
-    mark, shown, hidden = tree.mark, None, None
-    tagged = False
+    walk = _Walk(tree)
     for number, key in enumerate(keys):
-        if isinstance(current, Table) and isinstance(key, str):
-            if key == current.get("type") and not tagged and number + 1 < len(keys):
-                tagged = True
-                continue
-            if key in current:
-                path.append(current.written.get(key, key))
-                mark, shown = current.value_mark(key), _shown(current.raw.get(key, current[key]), key)
-                hidden = _hidden(current[key], current.raw.get(key))
-                current, tagged = current[key], False
-            elif number + 1 == len(keys) and not key.startswith("<"):
-                path.append(key)
-                mark, shown, hidden = current.mark, None, None
-        elif isinstance(current, Row) and isinstance(key, int) and 0 <= key < len(current):
-            path.append(key)
-            name = next((step for step in reversed(path) if isinstance(step, str)), "")
-            mark, shown = current.marks[key], _shown(current.raw.get(key, current[key]), name)
-            hidden = _hidden(current[key], current.raw.get(key))
-            current, tagged = current[key], False
-    return Place(render_path(path), mark, shown, hidden)
-
-
-def _hidden(value: object, raw: str | None) -> tuple[str, str] | None:
-    return None if raw is None or not value else (str(value), raw)
-
-
-def _shown(value: object, key: Key) -> str:
-    return render_value(value, key)
+        walk.step(key, is_last=number + 1 == len(keys))
+    return Place(render_path(walk.path), walk.mark, walk.shown, walk.hidden)
 
 
 def path_of(tree: Table, wanted: Table) -> tuple[Key, ...]:
@@ -77,3 +49,35 @@ def path_of(tree: Table, wanted: Table) -> tuple[Key, ...]:
         elif isinstance(current, Row):
             pending += [(value, (*path, index)) for index, value in enumerate(current)]
     return ()
+
+
+class _Walk:
+    def __init__(self, tree: Table) -> None:
+        self.path: list[Key] = []
+        self.mark = tree.mark
+        self.shown: str | None = None
+        self.hidden: tuple[str, str] | None = None
+        self._current: object = tree
+        self._is_tagged = False
+        self._name = ""
+
+    def step(self, key: Key, *, is_last: bool) -> None:
+        current = self._current
+        if isinstance(current, Table) and isinstance(key, str):
+            if not is_last and not self._is_tagged and key == current.get("type"):
+                self._is_tagged = True  # the kind that pydantic chose; a key of the same name may follow
+            elif key in current:
+                self._name = key
+                self._enter(current.written.get(key, key), current.value_mark(key), current[key], current.raw.get(key))
+            elif is_last and not key.startswith("<"):
+                self.path.append(key)
+                self.mark, self.shown, self.hidden = current.mark, None, None
+        elif isinstance(current, Row) and isinstance(key, int) and 0 <= key < len(current):
+            self._enter(key, current.marks[key], current[key], current.raw.get(key))
+
+    def _enter(self, key: Key, mark: Mark, value: object, raw: str | None) -> None:
+        self.path.append(key)
+        self.mark = mark
+        self.shown = render_value(value if raw is None else raw, self._name)
+        self.hidden = None if raw is None or not value else (str(value), raw)
+        self._current, self._is_tagged = value, False

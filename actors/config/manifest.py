@@ -1,8 +1,8 @@
 """The manifest: everything that one YAML file says, checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
@@ -16,7 +16,7 @@ from actors.config.section import Section
 from actors.config.storage import StorageSpec
 from actors.config.supervision import Supervision
 from actors.config.team import TeamSpec
-from actors.config.tree import Table
+from actors.config.tree import Table, as_map
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import Text
 
@@ -26,7 +26,7 @@ _NAMED = ("agents", "teams", "jobs")
 class Manifest(Section):
     """A pool of agents as data. Read one with `load_manifest`, which also finds wrong references."""
 
-    retired = {
+    retired: ClassVar[Mapping[str, str]] = {
         "observability": "logs and traces are configured by the program",
         "conversion": "give files and texts to a run directly",
         "prompts": "use 'system_prompt' of the agents",
@@ -63,6 +63,12 @@ class Manifest(Section):
     """Packages or modules whose code the manifest may name; nothing by default."""
     _files: tuple[Path, ...] = PrivateAttr(default=())
 
+    def read_from(self, files: Sequence[Path]) -> Self:
+        """Return the manifest with the files that it was read from."""
+        copy = self.model_copy()
+        copy._files = tuple(files)  # noqa: SLF001  # a copy of this very object
+        return copy
+
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that was read, the manifest itself first; empty for a text."""
@@ -89,9 +95,9 @@ class Manifest(Section):
     @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Repeat each key as `name`, and move `model` and `limits` into `defaults`."""
-        if not isinstance(data, dict):
+        table = as_map(data)
+        if table is None:
             return data
-        table = cast("dict[str, object]", data)
         for section in _NAMED:
             _repeat_names(table.get(section))
         for key in ("model", "limits"):
@@ -121,10 +127,7 @@ class Manifest(Section):
 
 
 def _repeat_names(section: object) -> None:
-    if not isinstance(section, dict):
-        return
-    for name, value in cast("dict[str, object]", section).items():
-        if isinstance(value, Table) and "name" not in value:
-            value.put("name", name, value.mark, value.mark)
-        elif isinstance(value, dict):
-            cast("dict[str, object]", value).setdefault("name", name)
+    for name, value in (as_map(section) or {}).items():
+        table = as_map(value)
+        if table is not None:
+            table.setdefault("name", name)

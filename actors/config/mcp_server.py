@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from actors.config.duration import Timeout
 from actors.config.reading import complaint
 from actors.config.section import Section
+from actors.config.tree import as_map
 from actors.config.value import Flag, Name, Secret, Text, Texts
 
 
@@ -47,9 +48,10 @@ class McpServerSpec(Section):
         """Read a command line or an address; and take `http` for granted where there is a `url`."""
         if isinstance(data, str):
             return _address(data) if data.startswith(("http://", "https://")) else _command(data)
-        if isinstance(data, dict) and "url" in data and "type" not in data:
-            cast("dict[str, object]", data)["type"] = "http"
-        return cast("object", data)
+        table = as_map(data)
+        if table is not None and "url" in table and "type" not in table:
+            table["type"] = "http"
+        return data
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""

@@ -1,6 +1,7 @@
 """Which language model an agent uses, and with which settings."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue
 
@@ -38,7 +39,7 @@ class ModelSpec(Section):
     """A model; a plain text is its name, as in `openai:gpt-4o`, `offline` or `test`."""
 
     shorthand = "name"
-    spellings = {"type": "name", "model": "name"}
+    spellings: ClassVar[Mapping[str, str]] = {"type": "name", "model": "name"}
 
     name: Text
     """Provider and model."""

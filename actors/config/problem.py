@@ -11,6 +11,9 @@ _NAME_LIMIT = 100
 _SECRET_WORDS = ("secret", "password", "passwd", "token", "api_key", "apikey", "authorization", "credential")
 _SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_tokens", "total_tokens")
 
+CONTAINERS = ("a map", "an empty map", "a list", "an empty list")
+"""How `render_value` names values that have parts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -74,9 +77,9 @@ def render_path(keys: Iterable[str | int]) -> str:
 def render_value(value: object, key: str | int = "") -> str:
     """Describe a value in one short line; maps and lists by their kind, secrets never."""
     if isinstance(value, dict):
-        return "a map" if value else "an empty map"
+        return CONTAINERS[0] if value else CONTAINERS[1]
     if isinstance(value, list | tuple):
-        return "a list" if value else "an empty list"
+        return CONTAINERS[2] if value else CONTAINERS[3]
     if isinstance(key, str) and is_secret(key):
         return "'***'"
     if value is None:

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from actors.config.problem import suggestion
-from actors.config.tree import Table, table_at, row_at
+from actors.config.tree import Table, row_at, table_at
+
+_ONE: LiteralString = "complaint"
+_SEVERAL: LiteralString = "complaints"
+_TEMPLATE: LiteralString = "{text}"
 
 
 @dataclass
@@ -49,10 +54,10 @@ def reading_of(info: ValidationInfo) -> Reading | None:
 
 def complaint(message: str) -> PydanticCustomError:
     """Return an error for a validator to raise; its text is shown as it is."""
-    return PydanticCustomError("complaint", "{text}", {"text": message})
+    return PydanticCustomError(_ONE, _TEMPLATE, {"text": message})
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> PydanticCustomError:
+def unknown_name(name: str, known: Iterable[str], kind: str) -> PydanticCustomError:
     """Return an error that names what is missing and the nearest name that exists."""
     return complaint(f"there is no {kind} {name!r}{suggestion(name, sorted(known))}")
 
@@ -66,4 +71,4 @@ def complaints(found: Iterator[tuple[str, str]]) -> None:
     items = list(found)
     if items:
         text = "; ".join(f"{key}: {message}" for key, message in items)
-        raise PydanticCustomError("complaints", "{text}", {"text": text, "items": items})
+        raise PydanticCustomError(_SEVERAL, _TEMPLATE, {"text": text, "items": items})

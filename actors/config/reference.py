@@ -7,18 +7,20 @@ from pydantic import AfterValidator, ValidationInfo
 from actors.config.import_path import PLAIN_BUILTINS, ImportPathError, check_import, split_import
 from actors.config.reading import complaint, reading_of, unknown_name
 
+_NODE, _AGENT, _RESPONSE = "agent or team", "agent", "response"
+
 
 def _node(value: str, info: ValidationInfo) -> str:
     reading = reading_of(info)
     if reading is not None and value not in reading.nodes:
-        raise unknown_name("agent or team", value, reading.nodes)
+        raise unknown_name(value, reading.nodes, _NODE)
     return value
 
 
 def _agent(value: str, info: ValidationInfo) -> str:
     reading = reading_of(info)
     if reading is not None and value not in reading.agents:
-        raise unknown_name("agent", value, reading.agents)
+        raise unknown_name(value, reading.agents, _AGENT)
     return value
 
 
@@ -28,7 +30,7 @@ def _output(value: str, info: ValidationInfo) -> str:
         return value
     if ":" not in value and "." not in value:
         if reading is not None:
-            raise unknown_name("response", value, {*reading.responses, *_OFTEN})
+            raise unknown_name(value, {*reading.responses, *_OFTEN}, _RESPONSE)
         return value
     try:
         if reading is None:

@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Iterator
-from typing import Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, GetJsonSchemaHandler, JsonValue
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from actors.config.field_type import FieldType
 from actors.config.import_path import ImportText
 from actors.config.section import Section
-from actors.config.tree import Table
+from actors.config.tree import Table, as_map
 from actors.config.value import Count, Flag, Text
 
 
@@ -56,7 +58,7 @@ class FieldSpec(Section):
 class ResponseSpec(Section):
     """Type of an answer: fields written here (`type: inline`) or a model in Python (`type: import`)."""
 
-    spellings = {"import": "import_path"}
+    spellings: ClassVar[Mapping[str, str]] = {"import": "import_path"}
 
     type: Literal["inline", "import"] = "inline"
     """`import` is the default where `import_path` is given."""
@@ -74,19 +76,29 @@ class ResponseSpec(Section):
     """How often the model may try again after a faulty answer."""
 
     @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the older form to the schema that editors use."""
+        reference = super().__get_pydantic_json_schema__(core_schema, handler)
+        properties: dict[str, JsonSchemaValue] = handler.resolve_ref_schema(reference)["properties"]
+        inner = {key: properties[key] for key in ("type", "description", "fields", "import_path")}
+        older = {"type": "object", "description": "Older place of these keys.", "properties": inner}
+        properties["response_schema"] = {**older, "additionalProperties": False}
+        return reference
+
+    @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Take the keys out of `response_schema`, where older manifests keep them."""
-        if not isinstance(data, dict):
+        table = as_map(data)
+        if table is None:
             return data
-        table = cast("dict[str, object]", data)
-        inner = table.get("response_schema")
+        inner = as_map(table.get("response_schema"))
         if isinstance(table, Table) and isinstance(inner, Table):
             for key in inner:
                 table.copy_key(key, inner)
                 table.written[key] = f"response_schema.{key}"
             del table["response_schema"]
-        elif isinstance(inner, dict):
-            table = {**table, **cast("dict[str, object]", inner)}
+        elif inner is not None:
+            table = {**table, **inner}
             del table["response_schema"]
         if ("import_path" in table or "import" in table) and "type" not in table:
             table["type"] = "import"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticUserError
@@ -79,15 +79,15 @@ class _Builder:
             if other in self._responses
         }
         try:
-            kind = parse_field_type(spec.type, models)
+            kind: Any = parse_field_type(spec.type, models)
         except FieldTypeError as error:
             message = f"response {name!r}, field {key!r}: {error}"
             raise ResponseModelError(message) from None
         if spec.values:
-            kind = Literal[spec.values]
+            kind = Literal[spec.values]  # pyright: ignore[reportUnknownVariableType] - values known only now
         has_default = "default" in spec.model_fields_set
         if not spec.required and not has_default:
-            kind |= None
+            kind = Optional[kind]  # noqa: UP045  # `|` fails for some kinds
         limits: dict[str, Any] = {
             "ge": spec.min,
             "le": spec.max,
@@ -97,4 +97,4 @@ class _Builder:
         }
         given = {limit: value for limit, value in limits.items() if value is not None}
         default: Any = ... if spec.required and not has_default else spec.default
-        return Annotated[kind, Field(**given)] if given else kind, Field(default, description=spec.description)
+        return kind, Field(default, description=spec.description, **given)

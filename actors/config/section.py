@@ -1,7 +1,7 @@
 """The parent of every part of the manifest: frozen, strict about keys, forgiving about spellings."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema
 
 from actors.config.problem import suggestion
 from actors.config.reading import complaint, complaints, reading_of
-from actors.config.tree import Table
+from actors.config.tree import Table, as_map
 
 _TEXT_OR_MAP = "expected text or a map of keys"
 
@@ -36,6 +36,8 @@ class Section(BaseModel):
     """Keys that other frameworks know and this one does not: key to advice."""
     shorthand: ClassVar[str | None] = None
     """The key that a plain text in place of the map stands for."""
+    short_forms: ClassVar[tuple[str, ...]] = ()
+    """JSON types that may stand in place of the map, besides the text of `shorthand`."""
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield key and text for each pair of values that do not fit together."""
@@ -50,11 +52,11 @@ class Section(BaseModel):
     @classmethod
     def _read(cls, data: object, info: ValidationInfo) -> object:
         data = cls.expand_shorthand(data)
-        if not isinstance(data, dict):
+        table = as_map(data)
+        if table is None:
             if cls.shorthand is not None and not isinstance(data, cls):
                 raise complaint(_TEXT_OR_MAP)
             return data
-        table = cast("dict[str, object]", data)
         # The tree is changed in place, so that errors can still be traced to the place where a value was written.
         table = table if isinstance(table, Table) else dict(table)
         spell(table, cls.spellings)
@@ -88,10 +90,11 @@ class Section(BaseModel):
             properties[spelling] = {**properties[key], "description": f"Same as `{key}`."}
             if key in schema.get("required", ()):
                 schema["required"].remove(key)
-        if cls.shorthand is not None:
+        forms = [*cls.short_forms, *(["string"] if cls.shorthand is not None else [])]
+        if forms:
             full = dict(schema)
             schema.clear()
-            schema["anyOf"] = [{"type": "string"}, full]
+            schema["anyOf"] = [*({"type": form} for form in forms), full]
         return reference
 
 
@@ -105,7 +108,8 @@ def spell(table: dict[str, object], spellings: Mapping[str, str]) -> None:
         if spelling not in table:
             continue
         if key in table:
-            raise complaint(f"{spelling!r} and {key!r} are two spellings of one key; write one of them")
+            message = f"{spelling!r} and {key!r} are two spellings of one key; write one of them"
+            raise complaint(message)
         if isinstance(table, Table):
             table.rename(spelling, key)
         else:

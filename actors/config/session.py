@@ -1,6 +1,7 @@
 """What an agent remembers: the key `session`."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
 from pydantic import AwareDatetime, Field
 
@@ -16,7 +17,8 @@ class SessionSpec(Section):
     text is the name of a conversation.
     """
 
-    spellings = {"name": "conversation", "session_id": "conversation"}
+    short_forms: ClassVar[tuple[str, ...]] = ("boolean", "integer", "string")
+    spellings: ClassVar[Mapping[str, str]] = {"name": "conversation", "session_id": "conversation"}
 
     enabled: Flag = True
     """Keep a history."""

@@ -5,10 +5,10 @@ from typing import NoReturn
 
 import yaml
 
-from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 from actors.config.mark import Mark
 from actors.config.problem import InvalidManifestError, Problem
 from actors.config.scalar import read_scalar
+from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 from actors.config.tree import Row, Table
 
 # The parser in C is some ten times faster and gives the same events; both know only the safe subset.
@@ -64,6 +64,10 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, name: str) -> Proble
     return Problem(f"not valid YAML: {error.problem}{context}{column}", Mark(name, line))
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
 class _Composer:
     """Builds the tree from parser events, so that every bound is checked before memory is spent."""
 
@@ -98,10 +102,10 @@ class _Composer:
         return next(self._events)
 
     def _mark(self, event: yaml.Event) -> Mark:
-        return Mark(self.name, event.start_mark.line + 1)
+        return Mark(self.name, _line(event))
 
     def _stop(self, message: str, event: yaml.Event) -> NoReturn:
-        _refuse(message, self.name, event.start_mark.line + 1)
+        _refuse(message, self.name, _line(event))
 
     def _count(self, number: int, event: yaml.Event) -> None:
         self._values += number
@@ -190,10 +194,10 @@ class _Composer:
         return table, highest + 1
 
     def _key(self, event: yaml.Event) -> str:
-        if isinstance(event, yaml.ScalarEvent):
-            self._count(1, event)
-            return event.value
-        self._stop("a key must be a plain word", event)
+        if not isinstance(event, yaml.ScalarEvent):
+            self._stop("a key must be a plain word", event)
+        self._count(1, event)
+        return event.value
 
     def _shared(self, value: object, event: yaml.Event) -> list[Table]:
         found = list(value) if isinstance(value, Row) else [value]

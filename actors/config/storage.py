@@ -1,12 +1,13 @@
 """Where history is kept."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
+from actors.config.tree import Row, Table, as_map
 from actors.config.value import Flag, Positive, Secret, Text
 
 
@@ -46,6 +47,8 @@ class RetentionSpec(Section):
 class StorageSpec(Section):
     """Whether and where history is kept; the keys of one store may be written directly."""
 
+    short_forms: ClassVar[tuple[str, ...]] = ("string",)
+
     providers: tuple[StoreSpec, ...] = Field(default_factory=lambda: (StoreSpec(type="sqlite"),))
     """The stores; the first one is read from."""
     log_messages: Flag = True
@@ -62,4 +65,12 @@ class StorageSpec(Section):
         """Read the type of a store, or the keys of one, in place of `providers`."""
         if isinstance(data, str):
             return {"providers": [{"type": data}]}
+        table = as_map(data)
+        direct = [key for key in table if key in StoreSpec.model_fields] if table is not None else []
+        if isinstance(table, Table) and direct and "providers" not in table:
+            store = Table(table.mark)
+            for key in direct:
+                store.copy_key(key, table)
+                del table[key]
+            table.put("providers", Row(table.mark, [store]), table.mark, table.mark)
         return data

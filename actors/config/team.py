@@ -1,8 +1,8 @@
 """Teams of the manifest."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ Policy = Annotated[Annotated[Literal["all", "any", "first"], TEXT] | Annotated[Q
 class TeamSpec(NodeSpec):
     """One team: members side by side (`parallel`) or one after the other (`sequential`)."""
 
-    spellings = {"agents": "members", "nodes": "members"}
+    spellings: ClassVar[Mapping[str, str]] = {"agents": "members", "nodes": "members"}
 
     mode: Literal["parallel", "sequential"]
     """Ask all members at once, or hand each member's answer to the next."""

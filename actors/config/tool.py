@@ -1,5 +1,8 @@
 """Tools that an agent may call: functions, and other nodes."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actors.config.duration import PositiveSeconds
 from actors.config.import_path import ImportText
 from actors.config.reference import NodeName
@@ -11,7 +14,7 @@ class ToolSpec(Section):
     """A function as a tool, or an object with several; a plain text is its import string."""
 
     shorthand = "import_path"
-    spellings = {"import": "import_path", "callable": "import_path"}
+    spellings: ClassVar[Mapping[str, str]] = {"import": "import_path", "callable": "import_path"}
 
     import_path: ImportText
     """Import string."""
@@ -31,7 +34,7 @@ class WorkerSpec(Section):
     """Another node as a tool; a plain text is its name."""
 
     shorthand = "node"
-    spellings = {"agent": "node"}
+    spellings: ClassVar[Mapping[str, str]] = {"agent": "node"}
 
     node: NodeName
     """The agent or team."""

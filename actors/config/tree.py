@@ -91,6 +91,11 @@ def plant(data: object, mark: Mark = NOWHERE) -> object:
     return data
 
 
+def as_map(data: object) -> dict[str, object] | None:
+    """Return a map as one whose keys are text; None for anything else."""
+    return cast("dict[str, object]", data) if isinstance(data, dict) else None
+
+
 def table_at(tree: object, *keys: str) -> Table:
     """Return the map at a key path; an empty one where there is none."""
     for key in keys:

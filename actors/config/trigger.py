@@ -1,8 +1,8 @@
 """What starts a run from outside: files, webhooks, the clock, e-mail, other connections."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -14,7 +14,7 @@ from actors.config.reading import complaint
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import PromptTemplate
-from actors.config.value import Flag, Name, Port, Positive, Secret, Text, Texts
+from actors.config.value import Flag, Name, Port, Positive, Secret, Text
 
 
 class _Trigger(Section):
@@ -72,7 +72,7 @@ Extensions = Annotated[
 class FileTrigger(_Trigger):
     """Starts a run when files change; changes that come together make one run."""
 
-    spellings = {"ignore": "ignore_paths"}
+    spellings: ClassVar[Mapping[str, str]] = {"ignore": "ignore_paths"}
 
     type: Literal["file"]
     """Kind of trigger."""
@@ -104,7 +104,7 @@ Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_many, json_schem
 class WebhookTrigger(_Trigger):
     """Starts a run for each signed POST."""
 
-    spellings = {"secrets": "secret"}
+    spellings: ClassVar[Mapping[str, str]] = {"secrets": "secret"}
 
     type: Literal["webhook"]
     """Kind of trigger."""
@@ -149,7 +149,7 @@ TimeZone = Annotated[str, AfterValidator(_zone)]
 class ScheduleTrigger(_Trigger):
     """Starts a run at the times of a cron line."""
 
-    spellings = {"cron": "schedule"}
+    spellings: ClassVar[Mapping[str, str]] = {"cron": "schedule"}
 
     type: Literal["time", "schedule"]
     """Kind of trigger."""
@@ -168,7 +168,7 @@ class ScheduleTrigger(_Trigger):
 class IntervalTrigger(_Trigger):
     """Starts a run again and again."""
 
-    spellings = {"interval": "every"}
+    spellings: ClassVar[Mapping[str, str]] = {"interval": "every"}
 
     type: Literal["interval"]
     """Kind of trigger."""
@@ -187,7 +187,7 @@ class IntervalTrigger(_Trigger):
 class EmailTrigger(_Trigger):
     """Starts a run for each new e-mail of an IMAP folder."""
 
-    spellings = {"user": "username"}
+    spellings: ClassVar[Mapping[str, str]] = {"user": "username"}
 
     type: Literal["email"]
     """Kind of trigger."""

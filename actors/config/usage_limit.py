@@ -1,5 +1,8 @@
 """What one run of an agent may use."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actors.config.section import Section
 from actors.config.value import Amount, Count
 
@@ -7,7 +10,7 @@ from actors.config.value import Amount, Count
 class UsageLimitsSpec(Section):
     """Limits for one run; a run that exceeds one fails."""
 
-    spellings = {"tokens": "total_tokens", "request_limit": "requests"}
+    spellings: ClassVar[Mapping[str, str]] = {"tokens": "total_tokens", "request_limit": "requests"}
 
     requests: Count | None = None
     """Requests to the model."""

@@ -1,0 +1,76 @@
+"""What has changed between two manifests, node by node: the decision behind a reload."""
+
+from dataclasses import dataclass
+
+from actors.config.agent import AgentSpec
+from actors.config.field_type import named_types
+from actors.config.manifest import Manifest
+from actors.config.response import ResponseSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestDiff:
+    """Names of agents and teams, in the order of the newer manifest (`removed`: of the older one)."""
+
+    added: tuple[str, ...]
+    """Only in the newer manifest."""
+    removed: tuple[str, ...]
+    """Only in the older manifest."""
+    changed: tuple[str, ...]
+    """In both, with a difference in the node itself or in what it is made of: defaults, responses, servers."""
+    unchanged: tuple[str, ...]
+    """In both, and the same."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no node differs."""
+        return not (self.added or self.removed or self.changed)
+
+
+def diff(old: Manifest, new: Manifest) -> ManifestDiff:
+    """Compare two manifests by node; pure.
+
+    A node counts as changed when it would be built differently. What it only names (members, connection targets,
+    workers, picker, validator) lives on its own and does not count; code behind an import string is not looked at.
+    """
+    before, after = old.nodes, new.nodes
+    kept = [name for name in after if name in before]
+    changed = {name for name in kept if _parts(old, name) != _parts(new, name)}
+    return ManifestDiff(
+        added=tuple(name for name in after if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        changed=tuple(name for name in kept if name in changed),
+        unchanged=tuple(name for name in kept if name not in changed),
+    )
+
+
+def _parts(manifest: Manifest, name: str) -> tuple[object, ...]:
+    """Return everything that a node is built from."""
+    node = manifest.node(name)
+    # Prompts and knowledge are files below the root, so the same text in another folder is another node.
+    place = manifest.root if isinstance(node, AgentSpec) and _has_files(node) else None
+    return node, _responses(manifest, node), manifest.mcp_servers, place
+
+
+def _has_files(agent: AgentSpec) -> bool:
+    prompts = (*agent.system_prompt, *agent.instructions, *agent.user_prompts)
+    return agent.knowledge is not None or any(prompt.file is not None for prompt in prompts)
+
+
+def _responses(manifest: Manifest, node: object) -> dict[str, ResponseSpec]:
+    """Return the responses that an agent's answer is made of, also those that fields of responses name."""
+    output = node.output_type if isinstance(node, AgentSpec) else None
+    pending = [output] if isinstance(output, str) else []
+    if isinstance(output, ResponseSpec):
+        pending = _names(output)
+    found: dict[str, ResponseSpec] = {}
+    while pending:
+        name = pending.pop()
+        if name in manifest.responses and name not in found:
+            found[name] = manifest.responses[name]
+            pending += _names(found[name])
+    return found
+
+
+def _names(response: ResponseSpec) -> list[str]:
+    return [name for field in response.fields.values() for name in named_types(field.type)]
