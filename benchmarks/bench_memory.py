@@ -87,6 +87,6 @@ QUESTION = Question(
     targets=(Target(at_most=2.5),),
     note=(
         "Growth of the resident memory by 100,000 idle actors (1,000 threads, 10,000 agents of autogen-core), "
-        "tracing off. The run fails if idle actors hold tasks."
+        "tracing off; an agent of autogen-core has no mailbox of its own. The run fails if idle actors hold tasks."
     ),
 )

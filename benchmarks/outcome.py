@@ -54,6 +54,11 @@ class Answer:
             return None
         return ours / theirs
 
+    def excess(self, target: Target) -> float | None:
+        """How much more the subject takes than the other one, in the question's unit; None if either is unknown."""
+        ours, theirs = self.outcomes[target.subject].median, self.outcomes[target.against].median
+        return None if ours is None or theirs is None else (ours - theirs) / self.question.unit.scale
+
     def is_met(self, target: Target) -> bool | None:
         """Whether a target is reached; None if that cannot be said."""
         if not target.against:
@@ -62,6 +67,8 @@ class Answer:
         ratio = self.ratio(target.subject, target.against)
         if ratio is None:
             return None
+        if target.more is not None:
+            return (self.excess(target) or 0.0) <= target.more
         if target.faster is not None:
             return 1 / ratio >= target.faster
         return ratio <= (target.at_most or 0.0)

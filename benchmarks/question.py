@@ -68,7 +68,7 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A figure to reach. Give exactly one of ``faster`` and ``at_most``."""
+    """A figure to reach. Give exactly one of ``faster``, ``at_most`` and ``more``."""
 
     subject: str = OURS
     """Contestant that has to reach it."""
@@ -78,14 +78,16 @@ class Target:
     """The other one takes at least this many times as much."""
     at_most: float | None = None
     """The subject takes at most this many times as much (or is at most this big)."""
+    more: float | None = None
+    """The subject takes at most so much more, in the question's unit."""
 
     def __post_init__(self) -> None:
-        """Refuse a target that says nothing, two things, or a speed-up over nobody."""
-        if (self.faster is None) == (self.at_most is None):
-            msg = f"target of {self.subject!r}: give exactly one of faster and at_most"
+        """Refuse a target that says nothing, two things, or more than nobody."""
+        if [self.faster, self.at_most, self.more].count(None) != 2:
+            msg = f"target of {self.subject!r}: give exactly one of faster, at_most and more"
             raise ValueError(msg)
-        if self.faster is not None and not self.against:
-            msg = f"target of {self.subject!r}: faster={self.faster!r} needs against="
+        if self.at_most is None and not self.against:
+            msg = f"target of {self.subject!r}: faster and more need against="
             raise ValueError(msg)
 
 

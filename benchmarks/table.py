@@ -90,6 +90,8 @@ def _ratio(answer: Answer, name: str, target: Target | None) -> str:
     ratio = answer.ratio(subject, name)
     if ratio is None:
         return "-"
+    if target and target.more is not None:
+        return f"{number(answer.excess(target) or 0.0)} {answer.question.unit} more"
     is_faster = ratio < 1 if target is None else target.faster is not None
     return _times(1 / ratio if is_faster else ratio, answer.question.unit, is_faster=is_faster)
 
@@ -99,6 +101,8 @@ def _goal(answer: Answer, target: Target) -> str:
     unit = answer.question.unit
     if target.faster is not None:
         return f"{who}>= {_times(target.faster, unit, is_faster=True)}"
+    if target.more is not None:
+        return f"{who}<= {number(target.more)} {unit} more"
     if target.against:
         return f"{who}<= {_times(target.at_most or 0.0, unit, is_faster=False)}"
     return f"<= {number(target.at_most or 0.0)} {unit}"

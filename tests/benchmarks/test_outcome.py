@@ -54,12 +54,20 @@ def test_plain_target_is_compared_in_the_unit_of_the_question(ours: float, is_me
     assert answer([ours], [], target).is_met(target) is is_met
 
 
+@pytest.mark.parametrize(("ours", "is_met"), [(129e-6, True), (131e-6, False)])
+def test_more_target_is_a_difference_in_the_unit_of_the_question(ours: float, is_met: bool) -> None:
+    target = Target(against="theirs", more=30.0)
+    assert answer([ours], [100e-6], target).is_met(target) is is_met
+
+
 def test_target_is_unknown_when_its_baseline_is_missing() -> None:
     target = Target(against="theirs", faster=8.0)
     assert answer([1.0], [], target).is_met(target) is None
 
 
-@pytest.mark.parametrize("wrong", [{}, {"against": "theirs", "faster": 2.0, "at_most": 2.0}, {"faster": 2.0}])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"against": "theirs", "faster": 2.0, "at_most": 2.0}, {"faster": 2.0}, {"more": 1.0}]
+)
 def test_target_refuses_what_says_nothing_or_too_much(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="target of 'ours'"):
         Target(**wrong)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.outcome import Answer, Outcome
 from benchmarks.question import Contestant, Question, Target, Unit
 from benchmarks.table import as_markdown, as_text, number, rows
@@ -56,6 +58,12 @@ def test_failure_is_one_word_in_the_table_and_a_line_below_it() -> None:
 
 def test_sizes_are_smaller_not_faster() -> None:
     assert rows([stub(Unit.KIBIBYTES)])[2].ratio == "6x smaller"
+
+
+def test_more_target_shows_the_difference() -> None:
+    answer = stub()
+    answer.question = replace(answer.question, targets=(Target(against="bare", more=30.0),))
+    assert rows([answer])[1][4:] == ("2 us more", "<= 30 us more", "met")
 
 
 def test_second_target_of_a_contestant_gets_a_row_without_repetition() -> None:
