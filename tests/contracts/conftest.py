@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from actors.storage import MemoryHistoryStore, open_store
 from tests.storage.postgres_server import PostgresServer, running_server
@@ -33,7 +31,7 @@ async def closed_store(request: pytest.FixtureRequest, tmp_path: Path) -> Histor
     if request.param == "sqlite":
         return open_store(tmp_path / "history.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    await _empty(server.url)
+    await server.empty()
     return open_store(server.url)
 
 
@@ -42,11 +40,3 @@ async def store(closed_store: HistoryStore) -> AsyncGenerator[HistoryStore]:
     """Return a new, empty, open store of each kind."""
     async with closed_store:
         yield closed_store
-
-
-async def _empty(url: str) -> None:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
-    async with engine.begin() as connection:
-        await connection.execute(text("DROP SCHEMA public CASCADE"))
-        await connection.execute(text("CREATE SCHEMA public"))
-    await engine.dispose()

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -51,6 +53,18 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop at once, breaking all connections as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-t", "60", "-D", str(self._data), "-m", "immediate")
+
+    async def execute(self, *statements: str) -> None:
+        """Run SQL from outside of any store."""
+        engine = create_async_engine(make_url(self.url).set(drivername="postgresql+asyncpg"))
+        async with engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+
+    async def empty(self) -> None:
+        """Remove all tables."""
+        await self.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 
     def _initialise(self, password_file: Path) -> None:
         password_file.write_text(self.password)

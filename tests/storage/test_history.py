@@ -148,7 +148,7 @@ async def test_cancelled_flush_leaves_nothing_behind(store: TroubledStore, clock
         await rest()
         flush.cancel()
         await asyncio.gather(flush, return_exceptions=True)
-        assert not writer._flushes
+        assert not writer._flushes  # pyright: ignore[reportPrivateUsage]
         store.gate.set()
         await writer.flush()
 

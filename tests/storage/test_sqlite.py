@@ -1,5 +1,7 @@
 """SQLite files: private, shared by processes, and clear about what is wrong with them."""
 
+# ruff: noqa: ASYNC240 - nothing else runs on the loop while a test prepares a file
+
 from __future__ import annotations
 
 import asyncio
@@ -125,7 +127,7 @@ def test_directory_that_may_not_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("junk", [b"x" * 5_000, b"SQLite format 3\0" + b"\xff" * 5_000])
 async def test_file_that_is_no_database_is_named_and_left_alone(path: Path, junk: bytes) -> None:
     path.write_bytes(junk)
-    with pytest.raises(StoreCorruptError, match="is no SQLite database|is damaged") as caught:
+    with pytest.raises(StoreCorruptError, match=r"is no SQLite database|is damaged") as caught:
         await fill(path)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == junk
@@ -192,7 +194,7 @@ async def test_writer_waits_for_a_locked_database(path: Path) -> None:
             writer.offer(message(1))
             flush = asyncio.create_task(writer.flush())
             async with asyncio.timeout(5):
-                while not writer.statistics().failures:
+                while not writer.statistics().failures:  # noqa: ASYNC110 - a counter tells it
                     await asyncio.sleep(0)
             assert "is locked" in (writer.statistics().last_error or "")
             other.execute("ROLLBACK")
@@ -217,7 +219,7 @@ async def test_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     await fill(path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE understudy_history_version SET version_num = '9999'")
-    with pytest.raises(StoreVersionError, match="has schema '9999'.*upgrade understudy"):
+    with pytest.raises(StoreVersionError, match=r"has schema '9999'.*upgrade understudy"):
         await fill(path)
 
 

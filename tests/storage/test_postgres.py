@@ -1,0 +1,189 @@
+"""PostgreSQL going down and coming back, refusing, being slow, and being shared."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import make_url
+
+from actors.storage import HistoryWriter, open_store
+from actors.storage.postgres import LOCK_CLASS, PostgresBackend
+from actors.storage.sql import SqlHistoryStore
+from protocols.history import HistoryQuery
+from protocols.stores import StorageError, StoreUnavailableError, StoreVersionError
+from tests.storage.messages import ids, message
+from tests.storage.postgres_server import PostgresServer, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from protocols.stores import HistoryStore
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Generator[PostgresServer]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def server(shared_server: PostgresServer) -> PostgresServer:
+    await shared_server.empty()
+    return shared_server
+
+
+@pytest.fixture
+async def store(server: PostgresServer) -> AsyncGenerator[HistoryStore]:
+    async with open_store(server.url) as store:
+        yield store
+
+
+async def until_it_fails(writer: HistoryWriter) -> None:
+    async with asyncio.timeout(20):
+        while writer.statistics().last_error is None:  # noqa: ASYNC110 - a counter tells it
+            await asyncio.sleep(0)
+
+
+async def test_nothing_is_lost_while_the_database_is_down_and_back(server: PostgresServer, store: HistoryStore) -> None:
+    async with HistoryWriter(store, batch=50) as writer:
+        for n in range(200):
+            writer.offer(message(n))
+        await writer.flush()
+        await asyncio.to_thread(server.stop)
+        try:
+            for n in range(200, 500):
+                writer.offer(message(n))
+            await until_it_fails(writer)
+            assert writer.statistics().waiting == 300
+        finally:
+            await asyncio.to_thread(server.start)
+        async with asyncio.timeout(30):
+            await writer.flush()
+        found = ids(await store.query(HistoryQuery(newest_first=False, limit=1_000)))
+        assert found == [f"m{n}" for n in range(500)]
+        assert writer.statistics().last_error is None
+
+
+async def test_crash_in_the_middle_of_writing_loses_and_doubles_nothing(
+    server: PostgresServer, store: HistoryStore
+) -> None:
+    async with HistoryWriter(store, batch=20) as writer:
+        for n in range(4_000):
+            writer.offer(message(n))
+        async with asyncio.timeout(20):
+            while writer.statistics().stored < 100:  # noqa: ASYNC110 - a counter tells it
+                await asyncio.sleep(0)
+        await asyncio.to_thread(server.stop)
+        try:
+            assert writer.statistics().stored < 4_000
+            await until_it_fails(writer)
+        finally:
+            await asyncio.to_thread(server.start)
+        async with asyncio.timeout(30):
+            await writer.flush()
+        found = ids(await store.query(HistoryQuery(newest_first=False, limit=10_000)))
+        assert found == [f"m{n}" for n in range(4_000)]
+
+
+async def test_reading_works_again_after_a_restart_without_an_error(
+    server: PostgresServer, store: HistoryStore
+) -> None:
+    await store.append([message(1)])
+    await asyncio.to_thread(server.stop)
+    try:
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await store.count()
+    finally:
+        await asyncio.to_thread(server.start)
+    assert await store.count() == 1
+
+
+async def test_open_of_a_database_that_is_down_is_unavailable_and_hides_the_password(server: PostgresServer) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = make_url(server.url).set(port=unused.getsockname()[1]).render_as_string(hide_password=False)
+        with pytest.raises(StoreUnavailableError, match="cannot be reached") as caught:
+            await open_store(url).open()
+    assert server.password not in str(caught.value)
+    assert "postgresql://tester:***@127.0.0.1:" in str(caught.value)
+
+
+async def test_server_that_never_answers_is_unavailable_after_the_timeout() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://tester@127.0.0.1:{silent.getsockname()[1]}/postgres"
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await open_store(url, timeout=0.05).open()
+
+
+async def test_wrong_password_and_unknown_database_are_named(server: PostgresServer) -> None:
+    right = make_url(server.url)
+    for wrong, meaning in (
+        (right.set(password="wrong-secret"), "refused the user or password"),
+        (right.set(database="nowhere"), "does not have this database"),
+    ):
+        with pytest.raises(StorageError, match=meaning) as caught:
+            await open_store(wrong.render_as_string(hide_password=False)).open()
+        assert "secret" not in str(caught.value)
+
+
+async def test_unknown_option_of_the_url_is_named(server: PostgresServer) -> None:
+    with pytest.raises(StorageError, match=r"cannot be opened with these options: .*colour"):
+        await open_store(f"{server.url}?colour=blue").open()
+
+
+async def test_sslmode_is_understood_as_in_other_programs(server: PostgresServer) -> None:
+    async with open_store(f"{server.url}?sslmode=disable") as store:
+        assert await store.count() == 0
+    with pytest.raises(StorageError):
+        await open_store(f"{server.url}?sslmode=require").open()
+
+
+async def test_stores_may_open_an_empty_database_at_the_same_time(server: PostgresServer) -> None:
+    stores = [open_store(server.url) for _ in range(5)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(store.append([message(1), message(n + 2)]) for n, store in enumerate(stores)))
+    assert await stores[0].count() == 6
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_newer_schema_is_refused(server: PostgresServer, store: HistoryStore) -> None:
+    await store.close()
+    await server.execute("UPDATE understudy_history_version SET version_num = '9999'")
+    with pytest.raises(StoreVersionError, match=r"has schema '9999'.*upgrade understudy"):
+        await store.open()
+
+
+async def test_database_without_our_table_any_more_is_an_error_not_a_loss(
+    server: PostgresServer, store: HistoryStore
+) -> None:
+    await server.execute("ALTER TABLE understudy_history RENAME TO away")
+    async with HistoryWriter(store) as writer:
+        writer.offer(message(1))
+        flush = asyncio.create_task(writer.flush())
+        await until_it_fails(writer)
+        await server.execute("ALTER TABLE away RENAME TO understudy_history")
+        await flush
+    assert await store.count() == 1
+
+
+async def test_lock_that_is_held_too_long_is_unavailable(server: PostgresServer) -> None:
+    holder = SqlHistoryStore(PostgresBackend(_driver_url(server), timeout=1.0))
+    async with holder, open_store(server.url, timeout=1.0) as store:
+        async with holder._write():  # pyright: ignore[reportPrivateUsage]
+            with pytest.raises(StoreUnavailableError, match="is locked"):
+                await store.append([message(1)])
+        await store.append([message(1)])
+        assert await store.count() == 1
+
+
+def test_lock_key_is_a_32_bit_number() -> None:
+    assert 0 < LOCK_CLASS < 2**31
+
+
+def _driver_url(server: PostgresServer) -> str:
+    return server.url.replace("postgresql://", "postgresql+asyncpg://")
