@@ -27,6 +27,8 @@ def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark |
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _problem(path, "is not a regular file", mark)
             data = file.read(limits.bytes + 1)
+    except InvalidManifestError:
+        raise
     except FileNotFoundError:
         raise _problem(path, "does not exist", mark) from None
     except IsADirectoryError:
