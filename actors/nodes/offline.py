@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic_ai import RunContext
@@ -115,7 +116,9 @@ class OfflineModel(Model):
         else:
             parts = self._parts(conversation, parameters)
         return parts, RequestUsage(
-            input_tokens=tokens(conversation.everything), output_tokens=sum(tokens(_written(part)) for part in parts)
+            input_tokens=tokens(conversation.everything),
+            output_tokens=sum(tokens(_written(part)) for part in parts),
+            cost=Decimal(0),
         )
 
     def _parts(self, conversation: Conversation, parameters: ModelRequestParameters) -> list[ModelResponsePart]:

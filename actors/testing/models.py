@@ -1,0 +1,174 @@
+"""Models that do what a test says: scripted, failing, slow and echoing ones.
+
+All are real pydantic-ai models: they run on the event loop without a thread, stream, and report usage. Each keeps the
+requests it got in `requests`, so a test can look at what a node really sent. Nothing sleeps: a slow model waits for an
+event that the test sets.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ModelResponsePart,
+    TextPart,
+    ToolCallPart,
+    UserPromptPart,
+)
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from pydantic_core import to_json
+
+from actors.nodes.prompts import prompt_text
+
+Answer = str | BaseModel | dict[str, object] | ModelResponse | BaseException
+"""What a scripted model does next: say a text, fill the structured output, answer exactly so, or raise."""
+
+_CHUNK = re.compile(r"\S+\s*|\s+")
+
+Respond = Callable[["ModelCall"], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One request that a model got."""
+
+    messages: Sequence[ModelMessage]
+    """The whole conversation that was sent."""
+    info: AgentInfo
+    """Tools, output types and settings of the request."""
+    streamed: bool
+    """Whether a stream was asked for."""
+
+    @property
+    def prompt(self) -> str:
+        """Text of the last user prompt."""
+        parts = (part for one in reversed(self.messages) if isinstance(one, ModelRequest) for part in one.parts)
+        return next((prompt_text(part.content) for part in parts if isinstance(part, UserPromptPart)), "")
+
+    @property
+    def instructions(self) -> str:
+        """Instructions of the request; empty when there are none."""
+        return self.info.instructions or ""
+
+
+class RecordingModel(FunctionModel):
+    """A model whose answers come from an async function of the request."""
+
+    def __init__(self, respond: Respond, *, name: str = "recording") -> None:
+        """Take the function and the name the model reports."""
+        self.requests: list[ModelCall] = []
+        """Requests got so far, oldest first, also those that failed."""
+        self._respond = respond
+        super().__init__(self._answer, stream_function=self._stream, model_name=name)
+
+    @property
+    def prompts(self) -> list[str]:
+        """Texts of the prompts got so far."""
+        return [call.prompt for call in self.requests]
+
+    async def _answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return await self._next(ModelCall(tuple(messages), info, streamed=False))
+
+    async def _stream(self, messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        response = await self._next(ModelCall(tuple(messages), info, streamed=True))
+        for index, part in enumerate(response.parts):
+            if isinstance(part, ToolCallPart):
+                yield {index: DeltaToolCall(part.tool_name, part.args_as_json_str(), tool_call_id=part.tool_call_id)}
+            elif isinstance(part, TextPart):
+                for chunk in _CHUNK.findall(part.content) or [""]:
+                    yield chunk
+
+    async def _next(self, call: ModelCall) -> ModelResponse:
+        self.requests.append(call)
+        answer = await self._respond(call)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, ModelResponse) else ModelResponse([_part(answer, call.info)])
+
+
+def scripted_model(answers: Iterable[Answer], *, name: str = "scripted") -> RecordingModel:
+    """Return a model that gives *answers* one by one; an exception among them is raised.
+
+    Asked once too often it raises AssertionError.
+    """
+    script = list(answers)
+
+    async def respond(call: ModelCall) -> Answer:
+        place = len(model.requests) - 1
+        if place >= len(script):
+            return AssertionError(f"model {name!r} has {len(script)} answer(s) and was asked again: {call.prompt!r}")
+        return script[place]
+
+    model = RecordingModel(respond, name=name)
+    return model
+
+
+def failing_model(
+    error: BaseException, *, times: int | None = None, then: Answer = "recovered", name: str = "failing"
+) -> RecordingModel:
+    """Return a model that raises *error* for the first *times* requests (None: always), and then answers *then*."""
+
+    async def respond(call: ModelCall) -> Answer:
+        return error if times is None or len(model.requests) <= times else then
+
+    model = RecordingModel(respond, name=name)
+    return model
+
+
+def slow_model(release: asyncio.Event, answer: Answer | None = None, *, name: str = "slow") -> "SlowModel":
+    """Return a model that answers when *release* is set; without an *answer* it repeats the prompt."""
+    return SlowModel(release, answer, name=name)
+
+
+def echo_model(template: str = "{prompt}", *, name: str = "echo") -> RecordingModel:
+    """Return a model that repeats its prompt, or fills *template*, which may name ``prompt`` and ``instructions``."""
+
+    async def respond(call: ModelCall) -> Answer:
+        return template.format(prompt=call.prompt, instructions=call.instructions)
+
+    return RecordingModel(respond, name=name)
+
+
+class SlowModel(RecordingModel):
+    """A model that waits for an event of the test before it answers."""
+
+    def __init__(self, release: asyncio.Event, answer: Answer | None, *, name: str) -> None:
+        """Take the event, the answer (None: the prompt) and the name."""
+        self.started = asyncio.Event()
+        """Set when the first request has arrived."""
+        self.waiting = 0
+        """Requests that wait right now."""
+        self.cancelled = 0
+        """Requests that were cancelled while they waited."""
+        self._release = release
+        self._says = answer
+        super().__init__(self._when_released, name=name)
+
+    async def _when_released(self, call: ModelCall) -> Answer:
+        self.started.set()
+        self.waiting += 1
+        try:
+            await self._release.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.waiting -= 1
+        return call.prompt if self._says is None else self._says
+
+
+def tool_call(tool: str, /, **arguments: object) -> ModelResponse:
+    """Return the answer that calls one tool, for `scripted_model`."""
+    return ModelResponse([ToolCallPart(tool, dict(arguments))])
+
+
+def _part(answer: str | BaseModel | dict[str, object], info: AgentInfo) -> ModelResponsePart:
+    if isinstance(answer, str):
+        return TextPart(answer)
+    filled = to_json(answer).decode()
+    return ToolCallPart(info.output_tools[0].name, filled) if info.output_tools else TextPart(filled)
