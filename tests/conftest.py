@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytest_plugins = ["actors.testing.fixtures"]
+
 _MODELS = "pydantic_ai.models"
 
 

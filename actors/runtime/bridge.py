@@ -6,21 +6,25 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import Envelope, carry, current
-from actors.runtime.errors import ActorStoppingError, BlockingCallError, MailboxFullError, RuntimeClosedError, WrongLoopError
+from actors.runtime.envelope import Envelope, carry
+from actors.runtime.errors import (
+    ActorStoppingError,
+    BlockingCallError,
+    MailboxFullError,
+    RuntimeClosedError,
+    WrongLoopError,
+)
 from actors.runtime.future import AsyncioFuture
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
-    from actors.runtime.actor import AsyncioActor
+    from collections.abc import Callable
     from actors.runtime.incarnation import Cell
-    from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
@@ -41,13 +45,19 @@ class Bridge:
         self._room = threading.Event()
         self._room.set()
 
+    @property
+    def waiting(self) -> int:
+        """Messages from threads that the loop has not taken yet."""
+        return len(self._waiting)
+
     def tell(self, cell: Cell, message: Any) -> None:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
         envelope = Envelope(message, cell, carried=carry(copy_context()), at=self._system.clock.now())
         if cell.mailbox.closed:
             self._call(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD)
-            raise ActorStoppingError(f"actor {cell.name} has stopped or is stopping and takes no messages")
+            msg = f"actor {cell.name} has stopped or is stopping and takes no messages"
+            raise ActorStoppingError(msg)
         if len(cell.mailbox) >= cell.mailbox.capacity:
             if cell.mailbox.overflow is Overflow.REJECT:
                 raise MailboxFullError(cell.name, cell.mailbox.capacity, message)
@@ -56,14 +66,15 @@ class Bridge:
                 return
         self._post(envelope)
 
-    def ask(self, cell: Cell, message: Any, block: bool | None, timeout: float | None) -> Any:  # noqa: FBT001
+    def ask(self, cell: Cell, message: Any, block: bool | None, timeout: float | None) -> Any:
         """Do what `ActorRef.ask` does, from a thread."""
         self._system.check_open()
         if running_loop() is not None:
-            raise WrongLoopError(
+            msg = (
                 f"actor {cell.name} lives on another event loop than the one that runs here; "
                 "ask from a thread: `await asyncio.to_thread(ref.ask, message)`"
             )
+            raise WrongLoopError(msg)
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = self._system.clock.now()
         envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
@@ -80,11 +91,11 @@ class Bridge:
         reply.wait_in_thread(done, patience)
         return reply.result()
 
-    def end(self, cell: Cell, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:  # noqa: FBT001
+    def end(self, cell: Cell, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
         """Stop or kill from a thread."""
         if cell.system.is_closed or cell.loop.is_closed():
             future: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
-            asyncio.Future.set_result(future, False)  # noqa: FBT003
+            asyncio.Future.set_result(future, False)
             return future if block is False else False
         self._system.check_open()
         was_stopped = cell.state == "stopped"
@@ -100,7 +111,7 @@ class Bridge:
         def run() -> None:
             try:
                 outcome.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+            except BaseException as error:  # it belongs to the caller
                 outcome.set_exception(error)
 
         self._refuse_loop()
@@ -124,7 +135,8 @@ class Bridge:
 
     def _refuse_loop(self) -> None:
         if running_loop() is not None:
-            raise BlockingCallError("a blocking call would block the event loop that runs in this thread; use `await`")
+            msg = "a blocking call would block the event loop that runs in this thread; use `await`"
+            raise BlockingCallError(msg)
 
     def _wait(self, outcome: concurrent.futures.Future[T]) -> T:
         while True:
@@ -134,7 +146,8 @@ class Bridge:
                 if outcome.done():
                     raise
                 if self._system.loop.is_closed():
-                    raise RuntimeClosedError("the event loop was closed before the call ended") from None
+                    msg = "the event loop was closed before the call ended"
+                    raise RuntimeClosedError(msg) from None
 
     def _post(self, envelope: Envelope) -> None:
         if len(self._waiting) >= _MOST_WAITING:
@@ -155,7 +168,8 @@ class Bridge:
         try:
             self._system.loop.call_soon_threadsafe(function, *args)
         except RuntimeError as error:
-            raise RuntimeClosedError(f"the event loop of system {self._system.name} is closed") from error
+            msg = f"the event loop of system {self._system.name} is closed"
+            raise RuntimeClosedError(msg) from error
 
     def _pass_on(self) -> None:
         self._is_woken = False
@@ -183,7 +197,7 @@ class Bridge:
             if reply is not None:
                 reply.release()
                 reply.fail(error)
-        except Exception as error:  # noqa: BLE001 - the sender is in another thread and has gone on
+        except Exception as error:  # the sender is in another thread and has gone on
             if reply is not None:
                 reply.release()
                 reply.fail(error)
@@ -201,17 +215,3 @@ class Bridge:
                     continue
                 envelope.reply.fail(error)
         self._room.set()
-
-
-def start_anywhere(actor_class: type[AsyncioActor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
-    """Start an actor in the system of the running handler, else in that of the running loop, else in the background."""
-    from actors.runtime.background import background_system  # noqa: PLC0415 - started on first use only
-    from actors.runtime.system import ActorSystem  # noqa: PLC0415
-
-    loop = running_loop()
-    if loop is None:
-        return background_system().start(actor_class, args, kwargs)
-    scope = current.get()
-    if scope is not None and scope.cell.loop is loop:
-        return scope.cell.system.start(actor_class, args, kwargs)
-    return ActorSystem.of(loop).start(actor_class, args, kwargs)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.runtime.errors import AlreadyStartedError
 
 if TYPE_CHECKING:
+    import asyncio
     from actors.runtime.incarnation import Cell
     from actors.runtime.ref import ActorRef
+    from actors.runtime.system import ActorSystem
 
 _systems: weakref.WeakSet[Registry] = weakref.WeakSet()
 
@@ -19,6 +21,12 @@ _systems: weakref.WeakSet[Registry] = weakref.WeakSet()
 def _mark_forked() -> None:
     for system in _systems:
         system.is_forked = True
+
+
+def systems_of(loop: asyncio.AbstractEventLoop) -> list[ActorSystem]:
+    """Return the systems that live on a loop and are not closed (for tools that look at all of them)."""
+    systems = cast("list[ActorSystem]", list(_systems))
+    return [system for system in systems if system.loop is loop and not system.is_closed]
 
 
 class Registry:

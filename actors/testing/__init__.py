@@ -1,1 +1,12 @@
-"""Test kit: probes, settle, manual clock and scripted models."""
+"""Test kit, for users and for our own tests: probes, settle, manual clock, seeded schedules, leak checks.
+
+The fixtures are an opt-in plugin: ``pytest_plugins = ["actors.testing.fixtures"]``. Nothing here waits for time.
+"""
+
+from actors.testing.clock import ManualClock
+from actors.testing.leak import Census
+from actors.testing.probe import TestProbe
+from actors.testing.scheduler import DeterministicDispatcher, explore
+from actors.testing.settle import settle
+
+__all__ = ["Census", "DeterministicDispatcher", "ManualClock", "TestProbe", "explore", "settle"]

@@ -1,0 +1,147 @@
+"""Time as an object that a test holds: it stands still until the test moves it."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from actors.testing.settle import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ManualTimer:
+    """A pending call of a `ManualClock`."""
+
+    __slots__ = ("_clock", "args", "callback", "due")
+
+    def __init__(self, clock: ManualClock, due: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._clock = clock
+        self.due = due
+        """Seconds on its clock."""
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+
+    def cancel(self) -> None:
+        """Withdraw the call; does nothing if it has happened."""
+        if self.callback is not None:
+            self.callback = None
+            self.args = ()
+            self._clock.forget()
+
+
+class ManualClock:
+    """A clock for an `ActorSystem` whose time moves only by `advance` (or `tick`, outside an event loop).
+
+    Example:
+        ```python
+        clock = ManualClock()
+        system = ActorSystem("test", clock=clock)
+        reply = ref.ask("slow", timeout=5)
+        await clock.advance(5)
+        assert isinstance(reply.exception(), AskTimeoutError)
+        ```
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+        self._timers: list[tuple[float, int, ManualTimer]] = []
+        self._order = count()
+        self._live = 0
+
+    def now(self) -> float:
+        """Return the seconds on this clock."""
+        return self._now
+
+    @property
+    def pending(self) -> int:
+        """How many calls are still to come."""
+        return self._live
+
+    @property
+    def size(self) -> int:
+        """How many calls it keeps, with those that were withdrawn and are not thrown away yet."""
+        return len(self._timers)
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next call comes, in seconds on this clock; None if there is none."""
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> ManualTimer:
+        """Call `callback` when the clock has been moved by `delay` seconds."""
+        timer = ManualTimer(self, self._now + max(0.0, delay), callback, args)
+        heapq.heappush(self._timers, (timer.due, next(self._order), timer))
+        self._live += 1
+        return timer
+
+    def forget(self) -> None:
+        """Take note of a timer that was withdrawn; most of them gone means that the rest is copied together."""
+        self._live -= 1
+        if len(self._timers) > 2 * self._live + 64:
+            self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+            heapq.heapify(self._timers)
+
+    def tick(self, seconds: float = 0.0) -> None:
+        """Move the clock and make the calls that come due, in their order; nothing else runs in between.
+
+        Raises:
+            ValueError: negative or not a number: monotonic time never goes back.
+        """
+        end = self._end(seconds)
+        while self._fire_next(end):
+            pass
+        self._now = end
+
+    async def advance(self, seconds: float = 0.0) -> None:
+        """Move the clock; before, between and after the calls that come due, actors work until they rest (`settle`).
+
+        Raises:
+            ValueError: negative or not a number: monotonic time never goes back.
+        """
+        end = self._end(seconds)
+        await settle()
+        while self._fire_next(end):
+            await settle()
+        self._now = end
+        await settle()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has been moved by so many seconds."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.call_later(seconds, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+
+    def _end(self, seconds: float) -> float:
+        if math.isnan(seconds) or seconds < 0:
+            msg = f"a clock moves by seconds >= 0, not {seconds!r}"
+            raise ValueError(msg)
+        return self._now + seconds
+
+    def _fire_next(self, end: float) -> bool:
+        due = self.next_due
+        if due is None or due > end:
+            return False
+        timer = heapq.heappop(self._timers)[2]
+        callback, args = timer.callback, timer.args
+        assert callback is not None
+        self._now = max(self._now, due)
+        timer.callback = None
+        timer.args = ()
+        self._live -= 1
+        callback(*args)
+        return True
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

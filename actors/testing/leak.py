@@ -1,0 +1,101 @@
+"""What a piece of code leaves behind: tasks, threads, open files and sockets, actors."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from actors.runtime.clock import running_loop
+from actors.runtime.registry import systems_of
+
+_PATIENCE: Final = 2.0
+_FOLDER: Final = "/dev/fd"
+_KEPT: Final = ("asyncio_", "understudy-background", "AnyIO worker", "ThreadPoolExecutor")
+"""Threads that belong to the loop or the process, not to the code under test."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """What was there at one moment. Take one before and one after; `leaks` compares."""
+
+    tasks: frozenset[asyncio.Task[object]]
+    threads: frozenset[threading.Thread]
+    files: frozenset[int]
+
+    @classmethod
+    def take(cls) -> Census:
+        """Count what is there now."""
+        loop = running_loop()
+        tasks = (
+            frozenset[asyncio.Task[object]]() if loop is None else frozenset(asyncio.all_tasks(loop) - _workers(loop))
+        )
+        return cls(tasks, frozenset(threading.enumerate()), _open_files())
+
+    def leaks(self, *, patience: float = _PATIENCE) -> list[str]:
+        """Return one line for everything that is there now and was not there then; empty if nothing is.
+
+        Args:
+            patience: real seconds that a thread on its way out is given.
+        """
+        found = self._compare(patience)
+        if found:
+            gc.collect()
+            found = self._compare(patience)
+        return found + living_actors()
+
+    def _compare(self, patience: float) -> list[str]:
+        now = Census.take()
+        current = asyncio.current_task() if running_loop() is not None else None
+        tasks = [
+            f"task {task.get_name()}" for task in now.tasks - self.tasks if task is not current and not task.done()
+        ]
+        threads = [f"thread {thread.name}" for thread in now.threads - self.threads if _stays(thread, patience)]
+        files = [f"file descriptor {number}: {_target(number)}" for number in sorted(now.files - self.files)]
+        return sorted(tasks) + sorted(threads) + files
+
+
+def living_actors() -> list[str]:
+    """Return one line for every living actor on the running loop."""
+    loop = running_loop()
+    systems = systems_of(loop) if loop is not None else []
+    return [f"actor {cell.name} of system {system.name}" for system in systems for cell in system.cells]
+
+
+def _workers(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[None]]:
+    """Return the tasks that an open system keeps for reuse; those of a closed one are leaks."""
+    return {task for system in systems_of(loop) for task in system.dispatcher.tasks}
+
+
+def _stays(thread: threading.Thread, patience: float) -> bool:
+    if thread.name.startswith(_KEPT):
+        return False
+    thread.join(patience)
+    return thread.is_alive()
+
+
+def _open_files() -> frozenset[int]:
+    try:
+        numbers = [int(name) for name in os.listdir(_FOLDER)]
+    except OSError:
+        return frozenset()
+    return frozenset(number for number in numbers if _is_open(number))
+
+
+def _is_open(number: int) -> bool:
+    # The listing itself opened one more, which is closed by now.
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _target(number: int) -> str:
+    try:
+        return os.readlink(f"{_FOLDER}/{number}")
+    except OSError:
+        return "unknown"

@@ -1,0 +1,137 @@
+"""A dispatcher that takes ready actors in a random order given by a seed, and a search over seeds.
+
+The same seed gives the same schedule, so a failure that needs an unlucky order is found once and replayed for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime.dispatcher import Dispatcher
+from actors.runtime.system import ActorSystem
+from actors.testing.clock import ManualClock
+
+if TYPE_CHECKING:
+    from actors.runtime.incarnation import Cell
+    from actors.runtime.start import SystemConfig
+
+Scenario = Callable[[ActorSystem, ManualClock], Awaitable[object]]
+
+_PATIENCE: Final = 20.0
+"""Real seconds after which a scenario is taken to hang."""
+_TRACE: Final = 40
+"""Last steps that a failure shows."""
+
+
+class DeterministicDispatcher(Dispatcher):
+    """Steps one message of one random ready actor at a time, and lets the loop run at random moments.
+
+    Example:
+        ``ActorSystem("test", dispatcher=DeterministicDispatcher.seeded(7), clock=ManualClock())``
+    """
+
+    batch = 1
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, seed: int = 0) -> None:
+        super().__init__(loop, name)
+        self.seed = seed
+        self.random = random.Random(seed)
+        """The source of the schedule; a scenario may draw from it, too."""
+        self.trace: deque[str] = deque(maxlen=_TRACE)
+        """Names of the actors that were stepped last."""
+
+    @classmethod
+    def seeded(cls, seed: int) -> Callable[[asyncio.AbstractEventLoop, str], DeterministicDispatcher]:
+        """Return what `ActorSystem(dispatcher=...)` takes."""
+        return lambda loop, name: cls(loop, name, seed)
+
+    def next(self) -> Cell:
+        """Take a random one of the ready actors."""
+        ready = self.ready
+        ready.rotate(-self.random.randrange(len(ready)))
+        cell = ready.popleft()
+        self.trace.append(cell.name)
+        return cell
+
+    async def _run(self, task: asyncio.Task[None]) -> bool:
+        ready = self.ready
+        while ready:
+            cell = self.next()
+            outcome = cell.step()
+            self.steps += 1
+            if outcome is True:
+                ready.append(cell)
+            elif outcome is not False:
+                keep = await self._wait_for(outcome, task)
+                if task.cancelling():
+                    self._retire(cell, keep)
+                    return False
+                if keep:
+                    ready.append(cell)
+            # The real dispatcher looks at the time here, which no seed could replay.
+            if self.random.random() < 0.5:  # noqa: PLR2004
+                await asyncio.sleep(0)
+        return True
+
+
+def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: SystemConfig | None = None) -> int:
+    """Run a scenario once for each seed, each time in a new loop and system with its own order of events.
+
+    Args:
+        scenario: async function of a system and its `ManualClock`; a failed assertion ends the search. Random choices
+            of its own must come from ``system.dispatcher.random``.
+        seeds: the schedules to try. After a failure ``explore(scenario, [seed])`` replays it.
+        config: limits of the system.
+
+    Returns:
+        The number of schedules that were tried.
+
+    Raises:
+        BaseException: whatever the scenario raised, with a note that names the seed and the last steps.
+        AssertionError: the scenario hung.
+    """
+    tried = 0
+    for seed in seeds:
+        with asyncio.Runner() as runner:
+            runner.run(_run_one(scenario, seed, config))
+        tried += 1
+    return tried
+
+
+async def _run_one(scenario: Scenario, seed: int, config: SystemConfig | None) -> None:
+    clock = ManualClock()
+    made: list[DeterministicDispatcher] = []
+
+    def dispatcher(loop: asyncio.AbstractEventLoop, name: str) -> DeterministicDispatcher:
+        made.append(DeterministicDispatcher(loop, name, seed))
+        return made[0]
+
+    system = ActorSystem(f"seed-{seed}", config=config, clock=clock, dispatcher=dispatcher)
+    try:
+        await asyncio.wait_for(_finish(scenario, system, clock), _PATIENCE)
+    except BaseException as error:
+        error.add_note(f"seed {seed}: replay it with explore(scenario, [{seed}])")
+        error.add_note(f"last steps: {' '.join(made[0].trace)}")
+        raise
+
+
+async def _finish(scenario: Scenario, system: ActorSystem, clock: ManualClock) -> None:
+    await scenario(system, clock)
+    await close(system, clock)
+
+
+async def close(system: ActorSystem, clock: ManualClock) -> list[str]:
+    """Close a system that lives on a manual clock, moving it as far as stubborn handlers need.
+
+    Returns:
+        The names of actors that had to be cut loose.
+    """
+    closing = asyncio.ensure_future(system.close())
+    await clock.advance()
+    while not closing.done() and (due := clock.next_due) is not None:
+        await clock.advance(max(0.0, due - clock.now()))
+    return await closing
