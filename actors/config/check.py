@@ -79,9 +79,10 @@ def _circles(tree: Table, section: str, links: Mapping[str, list[str]], text: st
         try:
             TopologicalSorter(left).prepare()
         except CycleError as error:
-            circle: list[str] = list(reversed(error.args[1]))
-            name = circle[0]
-            message = f"{text}: {' -> '.join(repr(item) for item in circle)}"
+            circle: list[str] = error.args[1][:0:-1]
+            name = min(circle, key=list(items).index)
+            start = circle.index(name)
+            message = f"{text}: {' -> '.join(repr(item) for item in (*circle[start:], *circle[:start], name))}"
             yield Problem(message, items.key_mark(name), render_path((section, name)))
             left[name] = []  # go on without this one: there may be further circles
         else:

@@ -12,7 +12,7 @@ from actors.config.environment import Expansion
 from actors.config.file import read_text
 from actors.config.mark import Mark
 from actors.config.merge import merge
-from actors.config.problem import InvalidManifestError, Problem, render_path, render_value, suggestion
+from actors.config.problem import InvalidManifestError, Problem, render_path, render_value
 from actors.config.section import spell
 from actors.config.source import read_source
 from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
@@ -151,11 +151,9 @@ def _chain(name: str, agents: Table, problems: list[Problem]) -> list[str]:
         parent = table.get("inherits")
         if not isinstance(parent, str):
             return chain  # absent, or of a wrong type, which validation reports
-        mark, path = table.value_mark("inherits"), render_path(("agents", current, "inherits"))
         if parent not in agents:
-            if current == name:
-                problems.append(Problem(f"there is no agent {parent!r}{suggestion(parent, agents)}", mark, path))
-            return chain
+            return chain  # validation reports that, too
+        mark, path = table.value_mark("inherits"), render_path(("agents", current, "inherits"))
         if parent in chain:
             circle = chain[chain.index(parent) :]
             if name == min(circle, key=list(agents).index):  # each circle is reported once

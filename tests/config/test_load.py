@@ -1,0 +1,196 @@
+from pathlib import Path
+
+import pytest
+
+from actors.config.load import load_manifest, manifest_from, parse_manifest
+from actors.config.problem import InvalidManifestError, Problem
+from protocols.errors import ManifestError
+from tests.config.manifest_text import CONTRACT_EXAMPLE, problem_of, problems_of, read
+
+
+def test_the_example_of_the_contract_loads() -> None:
+    manifest = read(CONTRACT_EXAMPLE)
+
+    reader = manifest.agents["reader"]
+    assert [trigger.name for trigger in reader.triggers] == ["notes", "hook"]
+    assert manifest.teams["writers"].members == ("first", "second")
+    assert manifest.jobs["digest"].prompt.text == "Sum up the notes"
+    assert list(manifest.responses["Digest"].fields) == ["text"]
+
+
+def test_a_file_gives_the_same_as_its_text(tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_text(CONTRACT_EXAMPLE)
+
+    assert load_manifest(str(tmp_path / "m.yml")).model_dump() == read(CONTRACT_EXAMPLE).model_dump()
+
+
+def test_plain_data_gives_the_same_as_yaml() -> None:
+    data = {"agents": {"a": {"model": "test", "system_prompts": ["x"]}}}
+
+    assert manifest_from(data) == read("agents: {a: {model: test, system_prompt: x}}")
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+    problems = problems_of("""
+        agents:
+          writer:
+            promt: x
+            retries: many
+            connections: [{type: node, name: nobody}]
+          writer: {}
+        teams:
+          t: {mode: sideways, members: [writer, writter]}
+          u: {mode: parallel, members: [u]}
+        unknown: 5
+    """)
+
+    assert [(problem.line, problem.path) for problem in problems] == [
+        (4, "agents.writer.promt"),
+        (5, "agents.writer.retries"),
+        (6, "agents.writer.connections[0].name"),
+        (7, ""),
+        (9, "teams.t.mode"),
+        (9, "teams.t.members[1]"),
+        (10, "teams.u"),
+        (11, "unknown"),
+    ]
+
+
+def test_the_error_is_the_shared_one_and_names_the_first_place() -> None:
+    with pytest.raises(ManifestError) as caught:
+        read("agents:\n  a: {model: 5}\n")
+
+    assert (caught.value.file, caught.value.line, caught.value.key) == ("m.yml", 2, "agents.a.model")
+    assert str(caught.value) == "m.yml:2: agents.a.model: expected text or a map of keys, got 5"
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
+    problem = problem_of("agents:\n  a:\n    modell: test\n")
+
+    assert (problem.line, problem.path) == (3, "agents.a.modell")
+    assert problem.message == "unknown key 'modell'; did you mean 'model'?"
+
+
+def test_a_key_of_another_framework_is_refused_with_advice() -> None:
+    assert "use 'knowledge' and 'tools'" in problem_of("agents: {a: {environment: {}}}").message
+    assert "not supported" in problem_of("observability: {}").message
+
+
+def test_two_spellings_of_one_key_are_refused() -> None:
+    assert "two spellings" in problem_of("agents: {a: {result_type: str, output_type: str}}").message
+
+
+def test_a_problem_shows_the_spelling_of_the_file() -> None:
+    assert problem_of("agents: {a: {system_prompts: 5}}").path == "agents.a.system_prompts"
+
+
+def test_a_missing_key_points_to_the_map_that_lacks_it() -> None:
+    problem = problem_of("teams:\n  t:\n    mode: parallel\n")
+
+    assert (problem.path, problem.message, problem.value) == ("teams.t.members", "is required", None)
+
+
+def test_a_name_used_for_an_agent_and_a_team_is_refused_with_both_lines() -> None:
+    problem = problem_of("agents:\n  x: {}\n  y: {}\nteams:\n  x: {mode: parallel, members: [y]}\n")
+
+    assert (problem.line, problem.path) == (5, "teams.x")
+    assert "also that of an agent (line 2)" in problem.message
+
+
+def test_a_name_that_differs_from_its_key_is_refused() -> None:
+    assert "the name is the key 'a'" in problem_of("agents: {a: {name: b}}").message
+    assert read("agents: {a: {name: a}}").agents["a"].name == "a"
+
+
+@pytest.mark.parametrize("key", ["password", "secret", "api_key", "my-token", "Authorization"])
+def test_the_value_of_a_secret_key_is_never_shown(key: str) -> None:
+    text = f"agents: {{a: {{mcp_servers: [{{command: x, env: {{{key}: [canary]}}}}, {{command: x, env: {{{key}: ''}}}}]}}}}"
+
+    found = "\n".join(str(problem) for problem in problems_of(text))
+
+    assert found.count(key) == 2
+    assert "canary" not in found
+
+
+def test_secrets_are_masked_in_repr_and_dump() -> None:
+    manifest = read("""
+        agents:
+          a:
+            triggers:
+              - {type: webhook, name: w, port: 1, path: /x, secret: canary1}
+              - {type: email, name: e, host: h, username: u, password: canary2}
+            mcp_servers: [{url: "http://localhost:1/x", headers: {Authorization: canary3}}]
+        storage: {type: postgres, url: "postgresql://u:canary4@h/d"}
+    """)
+
+    assert "canary" not in repr(manifest) + str(manifest) + manifest.model_dump_json()
+
+
+def test_no_cause_with_the_data_is_chained() -> None:
+    with pytest.raises(InvalidManifestError) as caught:
+        read("agents: {a: {retries: x}}")
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_section_without_content_counts_as_not_written() -> None:
+    manifest = read("agents:\nteams:\njobs: ~\nstorage:\n")
+
+    assert (manifest.agents, manifest.teams, manifest.storage) == ({}, {}, None)
+
+
+def test_overrides_win_and_their_problems_say_so(tmp_path: Path) -> None:
+    manifest = parse_manifest("agents: {a: {model: x}}", overrides={"agents": {"a": {"model": "y"}, "b": {}}}, env={})
+
+    model = manifest.agents["a"].model
+    assert model is not None
+    assert (model.name, list(manifest.agents)) == ("y", ["a", "b"])
+    with pytest.raises(InvalidManifestError, match="<overrides>: agents.a.retries"):
+        parse_manifest("agents: {a: {}}", overrides={"agents": {"a": {"retries": "x"}}}, env={})
+
+
+def test_model_and_limits_may_stand_at_the_top() -> None:
+    defaults = read("model: offline\nlimits: {requests: 5}\ndefaults: {retries: 2}").defaults
+
+    assert defaults.model is not None
+    assert defaults.limits is not None
+    assert (defaults.model.name, defaults.limits.requests, defaults.retries) == ("offline", 5, 2)
+
+
+def test_a_model_at_the_top_and_in_the_defaults_is_refused() -> None:
+    assert "model" in problem_of("model: offline\ndefaults: {model: test}").message
+
+
+def test_further_checks_are_reported_with_the_place_of_the_value() -> None:
+    with pytest.raises(InvalidManifestError) as caught:
+        parse_manifest(
+            "agents:\n  a:\n    description: bad\n",
+            env={},
+            checks=[lambda manifest: [(("agents", name, "description"), "is bad") for name in manifest.agents]],
+        )
+
+    assert caught.value.problems[0].line == 3
+    assert str(caught.value) == "<text>:3: agents.a.description: is bad, got 'bad'"
+
+
+def test_missing_knowledge_files_are_reported_and_patterns_are_not(tmp_path: Path) -> None:
+    (tmp_path / "there.md").write_text("x")
+    path = tmp_path / "m.yml"
+    path.write_text("jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md']}}\nagents: {a: {knowledge: {paths: [no.md]}}}")
+
+    with pytest.raises(InvalidManifestError) as caught:
+        load_manifest(path)
+
+    assert [problem.path for problem in caught.value.problems] == ["jobs.j.knowledge[1]", "agents.a.knowledge.paths[0]"]
+
+
+def test_a_problem_renders_without_a_place() -> None:
+    assert str(Problem("is wrong")) == "is wrong"
+
+
+def test_a_long_value_is_shortened() -> None:
+    problem = problem_of("agents: {a: {retries: " + "x" * 5000 + "}}")
+
+    assert problem.value is not None
+    assert len(problem.value) < 100
