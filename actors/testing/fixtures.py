@@ -1,4 +1,4 @@
-"""Fixtures for pytest with pytest-asyncio; ``pytest_plugins = ["actors.testing.fixtures"]`` in conftest.py brings them."""
+"""Fixtures for pytest and pytest-asyncio; ``pytest_plugins = ["actors.testing.fixtures"]`` in conftest.py has them."""
 
 from __future__ import annotations
 
