@@ -94,13 +94,24 @@ class Form:
     def _array(self, schema: Schema, hint: str, depth: int) -> list[Any]:
         fixed: Sequence[Any] = schema.get("prefixItems", ())
         items: Any = schema.get("items", {})
-        most = int(schema.get("maxItems", max(_LIST_ITEMS, schema.get("minItems", 0))))
         least = int(schema.get("minItems", 0))
-        texts = isinstance(items, Mapping) and self._resolved(cast("Schema", items)).get("type") == "string"
-        number = max(least, min(most, _LIST_ITEMS if texts else 1)) if items and depth < _MAX_DEPTH else least
+        most = int(schema.get("maxItems", max(_LIST_ITEMS, least)))
         values = [self._value(one, hint, depth + 1) for one in fixed]
-        values += [self._value(items, hint, depth + 1) for _ in range(max(0, number - len(fixed)))]
-        return _unique(values) if schema.get("uniqueItems") or (texts and least == 0) else values
+        if isinstance(items, Mapping) and self._is_free_text(cast("Schema", items)):
+            values += self._points(hint, max(least, min(most, _LIST_ITEMS)) - len(values))
+        elif items and not fixed and most and depth < _MAX_DEPTH:
+            values.append(self._value(items, hint, depth + 1))
+        unique = _unique(values) if schema.get("uniqueItems") else values
+        return unique + [self._value(items, hint, depth + 1) for _ in range(least - len(unique))]
+
+    def _is_free_text(self, items: Schema) -> bool:
+        items = self._resolved(items)
+        return items.get("type") == "string" and not items.keys() & {"enum", "const", "format", "pattern", "maxLength"}
+
+    def _points(self, hint: str, number: int) -> list[str]:
+        asked = words(f"{hint}\n{self._asked}")
+        found = choose(self._all, number, question=asked, topics=topics_in(hint)) if number > 0 else []
+        return [finished(one.text) for one in found]
 
     def _text(self, schema: Schema, hint: str) -> str:
         example = _FORMATS.get(schema.get("format", ""))

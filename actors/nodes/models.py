@@ -141,9 +141,10 @@ def _subject(name: str, node: str | None) -> str:
 
 def _unknown(name: str, node: str | None) -> UnknownModelError:
     known = [one for one in known_model_names() if "/" not in one]
-    hint = nearest(
-        name, dict.fromkeys([MODEL_NAME, "test", *known, *(one.partition(":")[2] for one in known if ":" in one)])
-    )
+    parts = [one.partition(":") for one in known if ":" in one]
+    rest = name.partition(":")[2]
+    corrected = [f"{provider}:{rest}" for provider, _, _ in parts if rest]
+    hint = nearest(name, dict.fromkeys([MODEL_NAME, *known, *(bare for _, _, bare in parts), *corrected]))
     return UnknownModelError(f"{_subject(name, node)} is unknown{hint}", node=node)
 
 

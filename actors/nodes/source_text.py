@@ -12,9 +12,9 @@ _BULLETS = r"[-*•]|\([a-zA-Z0-9]{1,4}\)|[a-zA-Z0-9][.)]|#+"
 _NUMBERS = r"\d{1,3}(?:\.\d+)*[.)]"
 _ITEM = re.compile(rf"\n(?=[ \t]*(?:(?:{_BULLETS})[ \t]+\S|{_NUMBERS}[ \t]+[\"'“A-Z]))")
 _LABEL = re.compile(rf"^(?:{_BULLETS}|{_NUMBERS})[ \t]+")
-_RULE = re.compile(r"^[\W_]{3,}$", re.MULTILINE)  # underlines and boxes
+_RULE = re.compile(r"^(?:[^\w\n]|_){3,}$", re.MULTILINE)  # underlines, and the edges of boxes
 _BOX = re.compile(r"^[*|][ \t]?(.*?)[ \t]*[*|]$", re.MULTILINE)
-_END = re.compile(r"(?<=[.!?])[^\w\s]*\s+(?=[^\w\s]?[A-Z0-9])")
+_END = re.compile(r"([.!?][^\w\s]*)\s+(?=[^\w\s]?[^\Wa-z_])")
 _CLAUSE = re.compile(r"(?<=[;:])\s+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs?|cf|no|sec|art|inc|ltd|co|dr|mr|mrs|ms|st|fig|al)|\b[A-Z])\.$", re.I
@@ -99,8 +99,7 @@ def _numbered(texts: Iterable[str], source: str, speaker: str) -> list[Sentence]
 
 
 def _plain(text: str) -> Iterator[str]:
-    unboxed = _BOX.sub(r"\1", text)
-    for paragraph in _BLANK_LINES.split(_RULE.sub("\n", unboxed)):
+    for paragraph in _BLANK_LINES.split(_BOX.sub(r"\1", _RULE.sub("", text))):
         for item in _ITEM.split(paragraph):
             line = _LABEL.sub("", " ".join(item.split()))
             yield from _sentences(line)
@@ -108,7 +107,7 @@ def _plain(text: str) -> Iterator[str]:
 
 def _sentences(line: str) -> Iterator[str]:
     held = ""
-    for piece in _END.split(line):
+    for piece in _END.sub(r"\1\n", line).split("\n"):
         held = f"{held} {piece}" if held else piece
         if not _ABBREVIATION.search(held):
             yield from _clauses(held)
