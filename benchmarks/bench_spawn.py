@@ -68,12 +68,12 @@ QUESTION = Question(
         Contestant(name="autogen-core", run=autogen, requires="autogen_core"),
     ),
     targets=(
-        Target(subject="ours, 10,000", against="ours", at_most=1.5),
-        Target(subject="ours, 100,000", against="ours", at_most=1.5),
+        Target(subject="ours, 10,000", against="ours", at_most=2.0),
+        Target(subject="ours, 100,000", against="ours", at_most=2.0),
     ),
     note=(
         "1,000 actors where no number is given. Linear means that one of 100,000 costs what one of 1,000 costs; "
-        "half as much again is allowed for caches and garbage collection. "
+        "twice as much is allowed for caches and garbage collection, which bare tasks pay as well. "
         "An agent of autogen-core comes to life with its first message, so that message is in its number; "
         "they are not stopped one by one."
     ),

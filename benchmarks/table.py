@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from benchmarks.outcome import Answer, Outcome
     from benchmarks.question import Target, Unit
 
-HEADER = ("question", "contestant", "median", "range", "ratio", "target", "verdict")
+HEADER = ("question", "contestant", "median", "range", "ours is", "target", "verdict")
 
 
 class Row(NamedTuple):
