@@ -70,13 +70,14 @@ def fault(error: Exception, location: str) -> StorageError:
     known = _known(original)
     if known is not None:
         kind, meaning = known
-        return kind(f"{meaning} ({_brief(original)})", location=location)
+        detail = _name(original) if kind is StoreRejectedError else _brief(original)
+        return kind(f"{meaning} ({detail})", location=location)
     if isinstance(original, (OSError, exc.TimeoutError)) or _is_disconnect(error):
         return StoreUnavailableError(f"cannot be reached: {_brief(original)}", location=location)
     if isinstance(error, (exc.DataError, exc.IntegrityError)) or isinstance(
         original, (exc.StatementError, OverflowError)
     ):
-        return StoreRejectedError(f"does not take this message: {_brief(original)}", location=location)
+        return StoreRejectedError(f"does not take this message ({_name(original)})", location=location)
     return StorageError(_brief(original), location=location)
 
 
@@ -95,4 +96,9 @@ def _is_disconnect(error: Exception) -> bool:
 
 def _brief(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]:.200}" if lines else type(error).__name__
+    return f"{_name(error)}: {lines[0]:.200}" if lines else _name(error)
+
+
+def _name(error: BaseException) -> str:
+    """Return all that may be said about an error whose text quotes what was to be stored."""
+    return type(error).__name__

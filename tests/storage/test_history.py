@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -343,9 +343,9 @@ async def test_offer_after_close_is_refused_and_told(store: TroubledStore) -> No
 
 
 @pytest.mark.parametrize("arguments", [{"capacity": 0}, {"batch": 0}, {"linger": -1.0}, {"linger": float("nan")}])
-def test_senseless_limits_are_refused(arguments: dict[str, float]) -> None:
+def test_senseless_limits_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="capacity and batch must be 1 or more"):
-        HistoryWriter(MemoryHistoryStore(), **arguments)  # pyright: ignore[reportArgumentType]
+        HistoryWriter(MemoryHistoryStore(), **arguments)
 
 
 steps = st.lists(st.sampled_from(["offer", "rest", "advance", "down", "up", "refuse", "forget"]), max_size=60)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from sqlalchemy import ClauseElement
+    from sqlalchemy import ClauseElement, Dialect
 
     from protocols.history import StoredMessage
     from protocols.stores import HistoryStore
@@ -109,7 +109,7 @@ def test_downgrade_is_refused() -> None:
 
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()])  # type: ignore[no-untyped-call]
-def test_no_value_becomes_part_of_the_sql(dialect: sqlite.dialect | postgresql.dialect) -> None:
+def test_no_value_becomes_part_of_the_sql(dialect: Dialect) -> None:
     value = "x'; DROP TABLE y; --"
     query = HistoryQuery(agent=value, conversation=value, text=value, role="user")
     for built in (
