@@ -111,10 +111,14 @@ class OfflineModel(Model):
         self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters
     ) -> tuple[list[ModelResponsePart], RequestUsage]:
         conversation = Conversation.of(messages)
-        if len(conversation.prompt) >= _THREAD_FROM:
-            parts = await asyncio.to_thread(self._parts, conversation, parameters)
-        else:
-            parts = self._parts(conversation, parameters)
+        if len(conversation.everything) >= _THREAD_FROM:
+            return await asyncio.to_thread(self._answer_now, conversation, parameters)
+        return self._answer_now(conversation, parameters)
+
+    def _answer_now(
+        self, conversation: Conversation, parameters: ModelRequestParameters
+    ) -> tuple[list[ModelResponsePart], RequestUsage]:
+        parts = self._parts(conversation, parameters)
         return parts, RequestUsage(
             input_tokens=tokens(conversation.everything),
             output_tokens=sum(tokens(_written(part)) for part in parts),
