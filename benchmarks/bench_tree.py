@@ -64,5 +64,8 @@ QUESTION = Question(
         Target(subject="ours: 100,000 children", against="ours: 1,000 children", at_most=2.0),
         Target(subject="ours: 10,000 deep", against="ours: 1,000 deep", at_most=2.0),
     ),
-    note="Linear means that one of many costs what one of few costs; twice as much is allowed for caches and garbage collection.",
+    note=(
+        "Linear means that one of many costs what one of few costs; "
+        "twice as much is allowed for caches and garbage collection."
+    ),
 )

@@ -153,6 +153,13 @@ def test_every_question_has_known_names_in_its_targets(module: str) -> None:
     assert len(names) == len(set(names))
 
 
+def test_script_that_asks_no_question_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bench_alone.py").write_text("print('on its own')\n")
+    (tmp_path / "bench_asked.py").write_text("\nQUESTION = Question(title='t')\n")
+    monkeypatch.setattr(harness, "__file__", str(tmp_path / "harness.py"))
+    assert questions() == ["bench_asked"]
+
+
 def test_find_takes_short_and_long_names() -> None:
     assert find(["ask", "bench_tell"]) == ["bench_ask", "bench_tell"]
     assert find([]) == questions()
