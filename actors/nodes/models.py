@@ -68,7 +68,7 @@ def resolve_model(model: Model | str | None = None, *, node: str | None = None) 
 
 async def close_models() -> None:
     """Close the clients that the models of the running event loop share; a later request opens them again."""
-    for provider in list(_shared.get(asyncio.get_running_loop(), {}).values()):
+    for provider in _shared.pop(asyncio.get_running_loop(), {}).values():
         async with provider:
             pass
 
@@ -110,6 +110,8 @@ def _shared_provider(provider: str) -> Provider[Any]:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return infer_provider(provider)
+    for closed in [one for one in _shared if one.is_closed()]:
+        del _shared[closed]  # a provider holds on to its loop, so the weak key alone would keep both
     providers = _shared.setdefault(loop, {})
     key = (_client_kind(provider), _settings())
     if key not in providers:

@@ -8,7 +8,13 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.models.test import TestModel
 
-from actors.nodes.models import MODEL_VARIABLE, close_models, default_model_name, resolve_model
+from actors.nodes.models import (
+    MODEL_VARIABLE,
+    _shared,  # pyright: ignore[reportPrivateUsage]
+    close_models,
+    default_model_name,
+    resolve_model,
+)
 from actors.nodes.offline import OfflineModel
 from protocols.errors import MissingExtraError, MissingKeyError, UnknownModelError
 
@@ -118,3 +124,18 @@ def test_no_error_shows_a_key() -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve_model("opnai:gpt-4o")
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("key")
+async def test_clients_of_closed_loops_are_forgotten() -> None:
+    async def make() -> None:
+        resolve_model("openai:gpt-4o")
+
+    def on_another_loop() -> None:
+        asyncio.run(make())
+
+    await asyncio.to_thread(on_another_loop)
+    resolve_model("openai:gpt-4o")
+    assert [loop.is_closed() for loop in _shared] == [False]
+    await close_models()
+    assert not _shared
