@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from types import TracebackType
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import pykka
-import pykka.messages
-from pykka._introspection import get_attr_directly  # pyright: ignore[reportPrivateUsage] - what Pykka's own loop uses
 
+from actors.runtime.background import start_anywhere
 from actors.runtime.belonging import PendingTask, PendingTimer
-from actors.runtime.bridge import start_anywhere
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import DeathPactError, StashOverflowError, UnhandledMessageError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.incarnation import Cell, constructing
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
-from actors.runtime.ref import ActorRef
 from protocols.control import DeadLetterReason, ExitReason, Terminated
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from types import TracebackType
+
+    from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
@@ -54,7 +53,7 @@ class AsyncioActor(pykka.Actor):
     mailbox: ClassVar[MailboxConfig | None] = None
     """Size and overflow policy; None takes the system's."""
     max_concurrency: ClassVar[int] = 1
-    """Messages handled at the same time. More than 1 makes the actor reentrant: no order, and no check for ask cycles."""
+    """Messages handled at the same time. More than 1: reentrant, without order and without the check for ask cycles."""
     ask_timeout: ClassVar[float | None] = None
     """Deadline in seconds of asks that name none; None takes the system's (30)."""
     blocking: ClassVar[bool] = False
@@ -77,6 +76,7 @@ class AsyncioActor(pykka.Actor):
         cls.has_failure_hook = cls.on_failure is not AsyncioActor.on_failure
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Take the cell that is being started, so that `__init__` can use `self.actor_ref` already."""
         actor = super().__new__(cls)
         cell = constructing.get()
         if cell is not None:
@@ -103,13 +103,13 @@ class AsyncioActor(pykka.Actor):
     # -- start ----------------------------------------------------------------------------------------------------
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
         """Start an actor with these constructor arguments and return its ref.
 
-        Inside a running loop it lives on that loop, in the system of the handler that runs or else the loop's default
-        system, and the call returns before `on_start` has run (``await ref.ready()`` waits for it). Elsewhere it lives on
-        the one background loop, and the call returns when `on_start` has run. For a name, a mailbox or a supervisor use
-        `ActorSystem.start` or a `ChildSpec`.
+        Inside a running loop it lives on that loop, in the system of the handler that runs or else the loop's
+        default system, and the call returns before `on_start` has run (``await ref.ready()`` waits for it). Elsewhere
+        it lives on the one background loop, and the call returns when `on_start` has run. For a name, a
+        mailbox or a supervisor use `ActorSystem.start` or a `ChildSpec`.
 
         Raises:
             Exception: whatever the constructor raised.
@@ -125,13 +125,14 @@ class AsyncioActor(pykka.Actor):
             RuntimeError: it was made by calling the class instead of `start`.
         """
         if self._cell is None:
-            raise RuntimeError(f"{type(self).__name__} was not started; use {type(self).__name__}.start(...)")
+            msg = f"{type(self).__name__} was not started; use {type(self).__name__}.start(...)"
+            raise RuntimeError(msg)
         return self._cell
 
     def attach(self, cell: Cell) -> None:
         """Bind the actor object to its cell (a factory may have made it before)."""
         self._cell = cell
-        if self.blocking and not asyncio.iscoroutinefunction(self.on_receive):
+        if self.blocking and not inspect.iscoroutinefunction(self.on_receive):
             self.on_receive = cell.system.in_thread(self.on_receive)  # type: ignore[method-assign]
 
     @property
@@ -140,7 +141,7 @@ class AsyncioActor(pykka.Actor):
         return self.cell.system
 
     @property
-    def actor_ref(self) -> ActorRef[Self]:
+    def actor_ref(self) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
         """The actor's own ref; valid in `__init__` already."""
         return cast("ActorRef[Self]", self.cell.ref)
 
@@ -169,28 +170,31 @@ class AsyncioActor(pykka.Actor):
 
     def unhandled(self, message: Any) -> None:
         """Say that there is no handler for this message; call it at the end of your own `on_receive`."""
+        msg = f"actor {self.cell.name} ({type(self).__name__}) has no handler for {type(message).__name__}"
         raise UnhandledMessageError(
-            f"actor {self.cell.name} ({type(self).__name__}) has no handler for {type(message).__name__}", message=message
+            msg,
+            message=message,
         )
 
     def on_terminated(self, terminated: Terminated) -> Any:
-        """Told once of the end of each watched actor, after all messages that it had sent. By default see `death_pact`."""
+        """Told once of the end of each watched actor, after all messages that it had sent; see `death_pact`."""
         if self.death_pact:
-            raise DeathPactError(f"actor {self.cell.name} does not outlive {terminated.ref}") from terminated.cause
+            msg = f"actor {self.cell.name} does not outlive {terminated.ref}"
+            raise DeathPactError(msg) from terminated.cause
 
     def on_child_event(self, event: Any) -> Any:
-        """Told when an incarnation of a child has ended; a supervisor decides here. By default the child is given up."""
+        """Told when an incarnation of a child has ended; a supervisor decides here. Others give the child up."""
         if not event.child.mailbox.closed:
             event.child.terminate(event.reason, event.cause)
 
-    def holds(self, child: Cell, reason: ExitReason) -> bool:  # noqa: ARG002 - for supervisors
+    def holds(self, child: Cell, reason: ExitReason) -> bool:
         """Whether a child that ended so is kept (ref and mailbox) because it is going to be restarted."""
         return False
 
     def _handle_internal(self, message: Any) -> Any:
         if isinstance(message, Terminated):
             return self.on_terminated(message)
-        return super()._handle_receive(message)  # type: ignore[misc] # pyright: ignore
+        return super()._handle_receive(message)  # pyright: ignore[reportUnknownVariableType] # untyped in Pykka
 
     # -- what an actor can do -------------------------------------------------------------------------------------
 
@@ -206,7 +210,8 @@ class AsyncioActor(pykka.Actor):
         """
         envelope = current.get()
         if envelope is None or envelope.cell is not self._cell:
-            raise RuntimeError("take_reply: there is no message in hand here")
+            msg = "take_reply: there is no message in hand here"
+            raise RuntimeError(msg)
         reply, envelope.reply = envelope.reply, None
         return reply
 
@@ -224,7 +229,7 @@ class AsyncioActor(pykka.Actor):
             self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
     def watch(self, ref: ActorRef[Any]) -> None:
-        """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has. Not on restarts."""
+        """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has already."""
         self.system.watch(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
@@ -263,7 +268,7 @@ class AsyncioActor(pykka.Actor):
         async def pipe() -> None:
             try:
                 message = to_message(await work, None)
-            except Exception as error:  # noqa: BLE001 - the outcome is a message
+            except Exception as error:  # the outcome is a message
                 message = to_message(None, error)
             if self.cell.incarnation == life and self._cell is not None and self._cell.actor is self:
                 self.actor_ref.tell(message)
@@ -278,12 +283,14 @@ class AsyncioActor(pykka.Actor):
         """
         envelope = current.get()
         if envelope is None or envelope.cell is not self._cell:
-            raise RuntimeError("stash: there is no message in hand here")
+            msg = "stash: there is no message in hand here"
+            raise RuntimeError(msg)
         limit = self.system.config.stash
         if self._stash is None:
             self._stash = []
         if len(self._stash) >= limit:
-            raise StashOverflowError(f"actor {self.cell.name}: the stash is full ({limit} messages)")
+            msg = f"actor {self.cell.name}: the stash is full ({limit} messages)"
+            raise StashOverflowError(msg)
         self._stash.append(self.cell.stashed(envelope))
 
     def unstash(self) -> None:
@@ -308,4 +315,3 @@ class AsyncioActor(pykka.Actor):
         traceback: TracebackType | None,
     ) -> Any:
         """Run after a crash instead of `on_stop`; may be `async def`."""
-

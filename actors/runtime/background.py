@@ -7,9 +7,16 @@ import atexit
 import logging
 import os
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+from actors.runtime.clock import running_loop
+from actors.runtime.envelope import current
 from actors.runtime.system import ActorSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.ref import ActorRef
 
 _EXIT_LIMIT: Final = 5.0
 """Seconds that forgotten actors delay the end of the interpreter at most."""
@@ -29,6 +36,22 @@ def background_system() -> ActorSystem:
             _system = _start()
             _pid = os.getpid()
         return _system
+
+
+def start_anywhere(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
+    """Start an actor in the system of the running handler, else in that of the running loop, else in the background."""
+    return current_system().start(factory, args, kwargs)
+
+
+def current_system() -> ActorSystem:
+    """Return the system of the running handler, else the default one of the running loop, else the background one."""
+    loop = running_loop()
+    if loop is None:
+        return background_system()
+    scope = current.get()
+    if scope is not None and scope.cell.loop is loop:
+        return scope.cell.system
+    return ActorSystem.of(loop)
 
 
 def _start() -> ActorSystem:
@@ -55,7 +78,7 @@ def _start() -> ActorSystem:
 
 def stop_background(timeout: float = _EXIT_LIMIT) -> list[str]:
     """Stop the background system and its thread, if there is one, and return the names of actors that did not end."""
-    global _system  # noqa: PLW0603
+    global _system
     with _lock:
         system, _system = _system, None
     if system is None or _pid != os.getpid() or system.loop.is_closed():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Generator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,6 +10,9 @@ from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.ref import check_timeout
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Generator
+
     from actors.runtime.incarnation import Cell
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ class PendingTimer:
     def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
         check_timeout(delay)
         if interval is not None and not interval > 0:
-            raise ValueError(f"interval must be > 0 seconds, not {interval!r}")
+            msg = f"interval must be > 0 seconds, not {interval!r}"
+            raise ValueError(msg)
         self._cell = cell
         self._message = message
         self._interval = interval

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class BlockingPool:
@@ -22,7 +25,9 @@ class BlockingPool:
         async def run(*args: Any) -> Any:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understudy-blocking")
-            return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, function, *args)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor, partial(copy_context().run, function, *args)
+            )
 
         return run
 

@@ -24,6 +24,7 @@ from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from actors.runtime.incarnation import Cell
     from actors.runtime.system import ActorSystem
 
@@ -95,7 +96,7 @@ class Bridge:
         """Stop or kill from a thread."""
         if cell.system.is_closed or cell.loop.is_closed():
             future: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
-            asyncio.Future.set_result(future, False)
+            future.set_result(False)
             return future if block is False else False
         self._system.check_open()
         was_stopped = cell.state == "stopped"

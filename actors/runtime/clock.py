@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - the documented look-up that does not raise
 """Return the event loop that runs in this thread, or None."""
@@ -33,11 +35,12 @@ class Clock(Protocol):
 class LoopClock:
     """The real clock: the monotonic time of the system, timers of the event loop."""
 
-    __slots__ = ("_loop", "now")
+    __slots__ = ("_loop",)
+
+    now = staticmethod(time.monotonic)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.now = time.monotonic
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         """Call `callback` on the event loop after `delay` seconds."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -12,6 +11,8 @@ from protocols.control import DeadLetterReason
 from protocols.events import DeadLetter as DeadLetterEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actors.runtime.envelope import Envelope
     from actors.runtime.system import ActorSystem
 
@@ -51,7 +52,7 @@ class DeadLetters:
         self._ring.append(
             DeadLetter(envelope.message, target.ref, reason, sender.ref if sender is not None else None, age, cause)
         )
-        kind = type(envelope.message)
+        kind = cast("type[Any]", type(envelope.message))
         system.log_limited("dead letter", actor=target.name, reason=str(reason), message_type=kind.__name__)
         # A dead letter about the delivery of a dead letter would recurse.
         if system.events.wants(DeadLetterEvent) and kind is not DeadLetterEvent:

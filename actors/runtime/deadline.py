@@ -26,7 +26,7 @@ class SingleTimer:
     def __init__(self, handle: TimerHandle) -> None:
         self._handle = handle
 
-    def pop(self, reply: AsyncioFuture[Any], default: None = None) -> None:  # noqa: ARG002 - the shape of a lane
+    def pop(self, reply: AsyncioFuture[Any], default: None = None) -> None:
         """Forget the deadline."""
         self._handle.cancel()
 

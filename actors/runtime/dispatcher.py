@@ -1,7 +1,7 @@
 """Who runs the handlers: a few shared worker tasks that take ready actors from one queue.
 
-An idle actor has no task. A worker steps ready actors one message at a time; when a handler waits, its worker waits with
-it and another one carries on, so there are as many tasks as there are waiting handlers, plus one.
+An idle actor has no task. A worker steps ready actors one message at a time; when a handler waits, its worker waits
+with it and another one carries on, so there are as many tasks as there are waiting handlers, plus one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import asyncio
 import time
 import types
 from collections import deque
-from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
-from actors.runtime.turn import Turn
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from actors.runtime.incarnation import Cell
+    from actors.runtime.turn import Turn
 
 _BATCH: Final = 16
 """Messages of one actor before the next ready actor has its turn."""
@@ -33,7 +33,7 @@ def _pass() -> Generator[None, None, None]:
 
 
 class Dispatcher:
-    """Runs the ready actors of one system on its event loop. Subclass it to choose another order (see `actors.testing`)."""
+    """Runs the ready actors of one system on its event loop. A subclass may choose another order (`actors.testing`)."""
 
     batch = _BATCH
 
@@ -71,12 +71,34 @@ class Dispatcher:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _work(self) -> None:
+    async def _work(self) -> None:  # noqa: C901, PLR0915 - one loop, because a call costs as much as the rest
         task = asyncio.current_task()
         assert task is not None
+        ready, batch = self.ready, self.batch
+        take = ready.popleft if type(self).next is Dispatcher.next else self.next
+        began = 0.0
         while True:
-            if self.ready and not await self._run(task):
-                return
+            while ready:
+                cell = take()
+                outcome = cell.step(batch)
+                self.steps += 1
+                while outcome is not True and outcome is not False:
+                    keep = await self._wait_for(outcome, task)
+                    began = 0.0
+                    if task.cancelling():
+                        self._retire(cell, keep)
+                        return
+                    outcome = cell.step(batch) if keep else False
+                if outcome:
+                    ready.append(cell)
+                if ready:
+                    now = time.monotonic()
+                    if not began:
+                        began = now
+                    elif now - began > _SLICE:
+                        await _pass()
+                        began = 0.0
+            began = 0.0
             self.active -= 1
             if self.is_closed or len(self._parked) >= _MOST_PARKED:
                 return
@@ -96,35 +118,6 @@ class Dispatcher:
             self._wake()
         else:
             self.active -= 1
-
-    async def _run(self, task: asyncio.Task[None]) -> bool:
-        """Step ready actors until none is left. Returns False when this task must not be used any more."""
-        ready = self.ready
-        began = time.monotonic()
-        while ready:
-            cell = self.next()
-            left = self.batch
-            while left:
-                outcome = cell.step()
-                self.steps += 1
-                if outcome is True:
-                    left -= 1
-                elif outcome is False:
-                    break
-                else:
-                    keep = await self._wait_for(outcome, task)
-                    if task.cancelling():
-                        self._retire(cell, keep)
-                        return False
-                    began = time.monotonic()
-                    if not keep:
-                        break
-            else:
-                ready.append(cell)
-            if time.monotonic() - began > _SLICE:
-                await _pass()
-                began = time.monotonic()
-        return True
 
     async def _wait_for(self, turn: Turn, task: asyncio.Task[None]) -> bool:
         turn.task = task

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from actors.runtime.envelope import Envelope
-from actors.runtime.errors import AbandonedError, ActorCrashedError
+from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.message_path import MessagePath
-from actors.runtime.turn import Turn
+from actors.runtime.overdue import Overdue
 from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode, Terminated
-from protocols.events import ActorCrashed, ActorStopped, HandlerAbandoned
+from protocols.events import ActorCrashed, ActorStopped
 
 if TYPE_CHECKING:
-    from actors.runtime.clock import TimerHandle
+    from actors.runtime.envelope import Envelope
     from actors.runtime.incarnation import Cell
+    from actors.runtime.turn import Turn
     from protocols.control import ExitReason as _Reason
+
+
+_DECIDING: Final = (ActorState.RUNNING, ActorState.STARTING, ActorState.RESTARTING)
 
 
 class ChildEnded:
@@ -32,15 +35,13 @@ class ChildEnded:
         self.incarnation = child.incarnation
 
 
-class Ending(MessagePath):
+class Ending(Overdue):
     """The half of a cell that ends incarnations and the actor."""
 
     __slots__ = (
-        "abandoned_turns", "belongings", "cause", "children", "draining", "finishing", "keeping", "killed", "links", "name", "parent",
-        "reason", "restarts", "shutdown", "stop_timer", "stopped_waiters", "watchers", "watching",
+        "belongings",
+        "cause", "killed", "links", "parent", "restarts", "shutdown", "stopped_waiters", "watchers", "watching",
     )  # fmt: skip
-
-    name: str
 
     def _start_ending(self, parent: Cell | None) -> None:
         self.parent = parent
@@ -50,21 +51,17 @@ class Ending(MessagePath):
         self.links: dict[Cell, None] | None = None
         self.belongings: set[Any] | None = None
         self.stopped_waiters: list[AsyncioFuture[bool]] | None = None
-        self.stop_timer: TimerHandle | None = None
+        self.stop_timer = None
         self.reason: ExitReason | None = None
         self.cause: BaseException | None = None
         self.shutdown: float | StopMode | None = None
         """How its parent stops it: seconds, None for no limit, `StopMode.NOW` for kill."""
         self.restarts = 0
         self.abandoned_turns = 0
-        self.draining = False
         self.keeping = False
         self.killed = False
         self.finishing = False
-
-    @property
-    def _cell(self) -> Cell:
-        return cast("Cell", self)
+        self.starting = False
 
     @property
     def is_killed(self) -> bool:
@@ -86,20 +83,21 @@ class Ending(MessagePath):
         if self.state is ActorState.STOPPING:
             self._hurry(mode, timeout)
             return
-        before, self.state = self.state, ActorState.STOPPING
+        if self.actor is None:
+            self._end_incarnation(reason, self.cause)
+            return
+        suspending = self.state is ActorState.RESTARTING and not self.starting
+        self.state = ActorState.STOPPING
         self.mailbox.close()
         self.reason = reason
         self.keeping = False
-        if self.actor is None:
-            self.terminate(reason, self.cause)
-            return
         self.arm_stop(timeout)
-        self.draining = mode is StopMode.DRAIN
-        if self.draining and len(self.mailbox) and before is not ActorState.RESTARTING:
+        self.draining = mode is StopMode.DRAIN and not suspending
+        if self.draining and len(self.mailbox):
             self.wake()
             return
         self._discard_queue()
-        if before is not ActorState.STARTING:
+        if not self.starting:
             self.push_finish()
 
     def _hurry(self, mode: StopMode, timeout: float | None) -> None:
@@ -127,7 +125,10 @@ class Ending(MessagePath):
 
     def kill(self, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bool]:
         """End at once: the handler is cancelled, `on_stop` is not run. The future is done when it has ended."""
-        if self.state is ActorState.STOPPED:
+        if self.state is ActorState.STOPPED or (self.killed and self.state is ActorState.STOPPING):
+            return self.stopped_future()
+        if self.actor is None:
+            self._end_incarnation(reason, self.cause)
             return self.stopped_future()
         self.state = ActorState.STOPPING
         self.killed = True
@@ -148,11 +149,10 @@ class Ending(MessagePath):
             self.finishing = True
             self.push_control(self._finish, first=True)
 
-    def _empty(self) -> bool:
-        if not self.draining:
-            return super()._empty()
+    def _drained(self) -> bool:
+        """The mailbox of a stopping actor is empty: end, unless handlers still run."""
         if self.turns:
-            return self._release(may_wake=False)
+            return False
         self.draining = False
         self.open = False
         self.push_finish()
@@ -162,114 +162,19 @@ class Ending(MessagePath):
         """Return a future that is True when this actor (or, in a restart, this incarnation) has ended."""
         future: AsyncioFuture[bool] = AsyncioFuture(loop=self.loop)
         if self.state is ActorState.STOPPED or (self.state is ActorState.RESTARTING and self.actor is None):
-            future.answer(True)  # noqa: FBT003
+            future.answer(True)
         else:
             self.stopped_waiters = [*(self.stopped_waiters or ()), future]
         return future
-
-    # -- time is up -----------------------------------------------------------------------------------------------
-
-    def arm_stop(self, timeout: float | None) -> None:
-        """Give the actor `timeout` seconds to end by itself (None: no limit)."""
-        self._disarm_stop()
-        if timeout == 0:
-            self._arm_grace()
-        elif timeout is not None:
-            self.stop_timer = self.system.clock.call_later(timeout, self._overdue)
-
-    def _disarm_stop(self) -> None:
-        timer, self.stop_timer = self.stop_timer, None
-        if timer is not None:
-            timer.cancel()
-
-    def _arm_grace(self) -> None:
-        self._disarm_stop()
-        self.stop_timer = self.system.clock.call_later(self.system.config.grace, self._cut_loose)
-
-    def _overdue(self) -> None:
-        """The time to stop has passed: cancel what runs, drop what waits, and grant the grace period."""
-        self.stop_timer = None
-        self.draining = False
-        if not self.keeping:
-            self._discard_queue()
-        self._arm_grace()
-        if not self.finishing and self.actor is not None and self.state is not ActorState.STARTING:
-            self.push_finish()
-        for turn in tuple(self.turns or ()):
-            turn.cancel()
-
-    def _cut_loose(self) -> None:
-        """The grace has passed as well: whatever still runs is fenced and left behind."""
-        self.stop_timer = None
-        if self.children:
-            for child in tuple(self.children):
-                child.kill(ExitReason.KILLED)
-            self._arm_grace()
-            return
-        turns, self.turns = self.turns, None
-        for turn in turns or ():
-            self._abandon_turn(turn)
-        if turns and self._was_in_hook(turns):
-            self._end_incarnation(self.reason or ExitReason.NORMAL, None)
-            return
-        self._arm_grace()
-        self.push_finish()
-        self._reclaim()
-
-    def _was_in_hook(self, turns: set[Turn]) -> bool:
-        return any(not turn.envelope.accepted for turn in turns)
-
-    def _reclaim(self) -> None:
-        """Take the claim back from a worker that is stuck in a fenced handler."""
-        self.scheduled = False
-        self.wake()
-
-    def interrupt(self, turn: Turn) -> None:
-        """Cancel a waiting handler; one that ignores it for the grace period is cancelled again, then cut loose."""
-        turn.cancel()
-        if turn.timer is None:
-            turn.timer = self.system.clock.call_later(self.system.config.grace, self._again, turn)
-
-    def _again(self, turn: Turn) -> None:
-        if turn.fenced or self.turns is None or turn not in self.turns:
-            return
-        turn.cancel()
-        turn.timer = self.system.clock.call_later(self.system.config.grace, self._give_up, turn)
-
-    def _give_up(self, turn: Turn) -> None:
-        if turn.fenced or self.turns is None or turn not in self.turns:
-            return
-        self._abandon_turn(turn)
-        self.turns.discard(turn)
-        self.turns = self.turns or None
-        if not turn.envelope.accepted:
-            self.failed_control(AbandonedError(f"a hook of actor {self.name} ignored its cancellation"))
-        else:
-            self._crash(turn.envelope, AbandonedError(f"a handler of actor {self.name} ignored its cancellation"), None)
-        self._reclaim()
-
-    def _abandon_turn(self, turn: Turn) -> None:
-        turn.fence()
-        turn.cancel()
-        self.abandoned_turns += 1
-        envelope = turn.envelope
-        kind = type(envelope.message).__name__
-        if envelope.accepted:
-            self.failed += 1
-            self._answer_error(envelope, AbandonedError(f"actor {self.name}: the handler of {kind} was abandoned"))
-        self.system.abandoned(self._cell, turn)
-        if self.system.events.wants(HandlerAbandoned):
-            self.system.events.publish(
-                HandlerAbandoned, actor=self.name, message_type=kind, incarnation=self.incarnation,
-                waited=self.system.config.grace,
-            )  # fmt: skip
 
     # -- crash ----------------------------------------------------------------------------------------------------
 
     def _crash(self, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
         """The handler broke: answer its asker now, take no message until the supervisor has decided."""
         if turn is not None and turn.cancelled and (self.state is ActorState.STOPPING or self.keeping):
-            self._answer_error(envelope, ActorCrashedError(f"actor {self.name} was stopped while it handled the message"))
+            self._answer_error(
+                envelope, ActorCrashedError(f"actor {self.name} was stopped while it handled the message")
+            )
             return
         if self.system.dispatcher.is_torn_down and self.system.torn_down():
             return
@@ -306,16 +211,19 @@ class Ending(MessagePath):
         if actor.has_failure_hook:
             await self.hook(partial(actor.on_failure, type(error), error, error.__traceback__))
         await self.stop_children()
-        self._end_incarnation(ExitReason.CRASH, error)
+        if self.actor is actor:
+            self._end_incarnation(ExitReason.CRASH, error)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        await self.stop_children()
         actor = self.actor
+        await self.stop_children()
         if actor is not None and actor.has_stop_hook and not self.killed:
             await self.hook(actor.on_stop)
-        self._end_incarnation(self.reason or ExitReason.NORMAL, self.cause if self.killed else None)
+            await self.stop_children()
+        if self.actor is actor:  # else it was cut loose, and this may be the next life already
+            self._end_incarnation(self.reason or ExitReason.NORMAL, self.cause if self.killed else None)
 
     async def hook(self, function: Callable[[], Any]) -> None:
         """Run a hook of the user. What it raises is reported and goes no further."""
@@ -323,30 +231,68 @@ class Ending(MessagePath):
             result = function()
             if isinstance(result, Awaitable):
                 await result
-        except BaseException as error:  # noqa: BLE001 - an end cannot fail
-            self.system.report("a hook failed", self._cell, error=error, hook=getattr(function, "__name__", "on_failure"))
+        except BaseException as error:  # an end cannot fail
+            self.system.report(
+                "a hook failed", self._cell, error=error, hook=getattr(function, "__name__", "on_failure")
+            )
             self.system.note_base_exception(error)
 
     async def stop_children(self) -> None:
-        """Stop the children in reverse order of their start, each within its own time, and wait for each."""
-        actor = self.actor
-        if not self.children or actor is None:
-            return
-        if actor.stops_children_together:
-            waiting = [child.stop_as_child() for child in reversed(tuple(self.children))]
-            for future in waiting:
+        """Stop the children in reverse order of their start, each within its own time, and wait for each.
+
+        Whoever is killed, or cancelled while it waits, kills those that are left and waits for them.
+        """
+        left: tuple[Cell, ...] = ()
+        kill = self.killed
+        while self.children and tuple(self.children) != left:
+            left = tuple(self.children)
+            try:
+                await self._stop_all_of(left[::-1], kill=kill)
+            except asyncio.CancelledError:
+                kill, left = True, ()
+
+    async def _stop_all_of(self, children: tuple[Cell, ...], *, kill: bool) -> None:
+        if kill:
+            for future in [child.kill() for child in children]:
                 await future
-            return
-        for child in reversed(tuple(self.children)):
-            await child.stop_as_child()
+        elif self.actor is not None and self.actor.stops_children_together:
+            for future in [child.stop_as_child() for child in children]:
+                await future
+        else:
+            for child in children:
+                await child.stop_as_child()
 
     def stop_as_child(self) -> AsyncioFuture[bool]:
-        """Stop in the way that the child spec asks for."""
+        """Stop in the way that the child spec asks for. An `on_start` that still runs is cancelled."""
         if self.shutdown is StopMode.NOW:
             return self.kill(ExitReason.SHUTDOWN)
-        timeout = cast("float | None", self.shutdown)
-        self.request_stop(StopMode.NOW, timeout, ExitReason.SHUTDOWN)
+        self.request_stop(StopMode.NOW, cast("float | None", self.shutdown), ExitReason.SHUTDOWN)
+        self._cancel_start()
         return self.stopped_future()
+
+    def suspend_as_child(self) -> AsyncioFuture[bool]:
+        """End this incarnation as `stop_as_child` does, but keep ref and mailbox for a restart."""
+        if self.actor is None or self.keeping or self.state is ActorState.STOPPED:
+            return self.stopped_future()
+        if self.state is ActorState.STOPPING:
+            return self.stop_as_child()
+        self.state = ActorState.RESTARTING
+        self.keeping = True
+        self.open = self.idle = False
+        if self.shutdown is StopMode.NOW:
+            self.killed = True
+            for turn in tuple(self.turns or ()):
+                turn.cancel()
+        self.arm_stop(0.0 if self.killed else cast("float | None", self.shutdown))
+        self._cancel_start()
+        if not self.starting:
+            self.push_finish()
+        return self.stopped_future()
+
+    def _cancel_start(self) -> None:
+        if self.starting and not self.finishing:
+            for turn in tuple(self.turns or ()):
+                turn.cancel()
 
     def _end_incarnation(self, reason: ExitReason, cause: BaseException | None) -> None:
         parent = self.parent
@@ -365,7 +311,7 @@ class Ending(MessagePath):
     @property
     def can_decide(self) -> bool:
         """Whether this actor, as a parent, can still restart children."""
-        return self.state in (ActorState.RUNNING, ActorState.STARTING) and self.actor is not None
+        return self.actor is not None and self.state in _DECIDING and not self.finishing and not self.keeping
 
     def _hold(self, state: ActorState) -> None:
         """End the incarnation, keep ref and mailbox."""
@@ -377,7 +323,8 @@ class Ending(MessagePath):
 
     def _drop_life(self) -> None:
         self._disarm_stop()
-        self.open = self.idle = False
+        self.open = self.idle = self.starting = False
+        self.control = None
         belongings, self.belongings = self.belongings, None
         for handle in tuple(belongings or ()):
             handle.cancel()
@@ -397,7 +344,7 @@ class Ending(MessagePath):
         waiters, self.stopped_waiters = self.stopped_waiters, None
         for waiter in waiters or ():
             if not waiter.done():
-                waiter.answer(True)  # noqa: FBT003
+                waiter.answer(True)
 
     def terminate(self, reason: ExitReason, cause: BaseException | None) -> None:
         """End for good: dead letters for what waits, Terminated to the watchers, the name is free."""
@@ -410,7 +357,6 @@ class Ending(MessagePath):
         self.state = ActorState.STOPPED
         self.reason = reason
         self.cause = cause
-        self.control = None
         self.fail_ready(cause)
         self.system.forget(self._cell)
         parent = self.parent
@@ -441,6 +387,8 @@ class Ending(MessagePath):
 
     def forget_terminated(self, target: Cell) -> None:
         """Take the news of the end of `target` out of the mailbox, if it waits there."""
-        kept = [e for e in self.mailbox.clear() if not (isinstance(e.message, Terminated) and e.message.ref is target.ref)]
+        kept = [
+            e for e in self.mailbox.clear() if not (isinstance(e.message, Terminated) and e.message.ref is target.ref)
+        ]
         self.accepted -= 0
         self.mailbox.put_back(kept)

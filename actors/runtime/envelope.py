@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from actors.runtime.deadline import SingleTimer
-    from actors.runtime.future import AsyncioFuture
-    from actors.runtime.incarnation import Cell
-    from actors.runtime.turn import Turn
+    # Envelopes are never decoded, so their annotations are not needed at run time.
+    from actors.runtime.deadline import SingleTimer  # noqa: TC004
+    from actors.runtime.future import AsyncioFuture  # noqa: TC004
+    from actors.runtime.incarnation import Cell  # noqa: TC004
+    from actors.runtime.turn import Turn  # noqa: TC004
 
 QUEUED: Final = 0
 RUNNING: Final = 1
@@ -20,7 +21,7 @@ SETTLED: Final = 2
 Carried = tuple[tuple[ContextVar[Any], Any], ...]
 
 
-class Envelope(msgspec.Struct, eq=False):
+class Envelope(msgspec.Struct, eq=False, gc=False):
     """One message with everything that crosses the mailbox beside it."""
 
     message: Any
@@ -58,6 +59,8 @@ current: ContextVar[Envelope | None] = ContextVar("understudy_envelope", default
 
 _carries: dict[ContextVar[Any], bool] = {}
 _MOST_VARIABLES: Final = 4096
+_lone: list[ContextVar[Any]] = [current]
+"""The variable that was alone in a context last, and is not carried."""
 
 
 def _is_carried(variable: ContextVar[Any]) -> bool:
@@ -76,4 +79,13 @@ def carry(context: Context) -> Carried | None:
     Everything else stays behind on purpose: a copied context would hand the sender's deadlines and overrides of
     pydantic-ai to the receiver.
     """
-    return tuple((variable, value) for variable, value in context.items() if _is_carried(variable)) or None
+    # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
+    if len(context) == 1 and _lone[0] in context:
+        return None
+    found: list[tuple[ContextVar[Any], Any]] = []
+    for variable in context:
+        if _carries.get(variable) is not False and _is_carried(variable):
+            found.append((variable, context[variable]))
+        elif len(context) == 1:
+            _lone[0] = variable
+    return tuple(found) or None

@@ -22,7 +22,7 @@ class UnhandledMessageError(Reject):
 
 
 class AskTimeoutError(UnderstudyError, pykka.Timeout, TimeoutError):
-    """No reply came before the deadline of an ask. The work was cancelled, or is never started if it was still queued."""
+    """No reply came before the deadline of an ask. The work was cancelled, or is never started if it was queued."""
 
 
 class ActorRestartingError(AskTimeoutError):
@@ -41,7 +41,7 @@ class AskCycleError(UnderstudyError):
 
 
 class SelfStopError(AskCycleError):
-    """A handler waits for the stop of an actor that cannot stop before this handler returns. The stop is still requested."""
+    """A handler waits for the stop of an actor that cannot stop before this handler returns. It is still asked to."""
 
 
 class MailboxFullError(UnderstudyError):

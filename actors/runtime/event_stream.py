@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pykka
@@ -11,7 +10,7 @@ from actors.runtime.errors import MailboxFullError
 from protocols.events import KINDS, EventsDropped, StampedEvent
 
 if TYPE_CHECKING:
-    from actors.runtime.ref import ActorRef
+    from collections.abc import Callable, Iterable
 
 E = TypeVar("E", bound=StampedEvent)
 
@@ -58,7 +57,8 @@ class EventStream:
         wanted = frozenset(kinds) if kinds is not None else frozenset(KINDS.values())
         unknown = wanted - frozenset(KINDS.values())
         if unknown:
-            raise ValueError(f"subscribe: no event classes: {sorted(map(repr, unknown))}")
+            msg = f"subscribe: no event classes: {sorted(map(repr, unknown))}"
+            raise ValueError(msg)
         subscription = Subscription(self, target, wanted)
         self._subscriptions.append(subscription)
         self._index()
@@ -105,7 +105,7 @@ class EventStream:
                 self._publish_gap(subscription)
         except pykka.ActorDeadError:
             self.remove(subscription)
-        except Exception as error:  # noqa: BLE001 - a broken subscriber must not reach whoever publishes
+        except Exception as error:  # a broken subscriber must not reach whoever publishes
             self._report("an event subscriber failed", error)
 
     def _publish_gap(self, subscription: Subscription) -> None:

@@ -7,7 +7,6 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pykka
@@ -16,6 +15,8 @@ from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from actors.runtime.envelope import Envelope
 
 T = TypeVar("T")
@@ -37,9 +38,18 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     the value is there.
     """
 
-    envelope: Envelope | None = None
+    __slots__ = ("_source", "envelope")
+
+    envelope: Envelope | None
     """The message whose handling will answer, while it is open."""
-    _source: tuple[AsyncioFuture[Any], ...] = ()
+    _source: tuple[AsyncioFuture[Any], ...] | None
+
+    def __getattr__(self, name: str) -> Any:
+        # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
+        if name in ("envelope", "_source"):
+            return None
+        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(msg)
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Give up waiting, and cancel the work: queued work is never started, running work is cancelled.
@@ -55,7 +65,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if not super().cancel(msg):
             return False
         self.settled()
-        for source in self._source:
+        for source in self._source or ():
             source.cancel(msg)
         return True
 
@@ -101,7 +111,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if isinstance(error, type):
             error = error()
         if not isinstance(error, BaseException):
-            raise TypeError(f"set_exception needs an exception, not {exc_info!r}")
+            msg = f"set_exception needs an exception, not {exc_info!r}"
+            raise TypeError(msg)
         _on_loop(self, self.fail, error)
 
     def get(self, *, timeout: float | None = None) -> T:
@@ -121,9 +132,10 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         if running_loop() is not None:
-            raise BlockingCallError("get() would block the event loop that runs in this thread; use `await` instead")
+            msg = "get() would block the event loop that runs in this thread; use `await` instead"
+            raise BlockingCallError(msg)
         done = threading.Event()
-        _call(self.get_loop(), self.add_done_callback, lambda _: done.set())
+        _call(self.get_loop(), self.add_done_callback, _setter(done))
         self.wait_in_thread(done, timeout)
 
     def wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
@@ -135,9 +147,11 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             if done.wait(max(left, 0)) or self.done():
                 return
             if loop.is_closed():
-                raise RuntimeClosedError("the event loop was closed before the reply came")
+                msg = "the event loop was closed before the reply came"
+                raise RuntimeClosedError(msg)
             if end is not None and time.monotonic() >= end:
-                raise AskTimeoutError(f"no reply within {timeout} seconds")
+                msg = f"no reply within {timeout} seconds"
+                raise AskTimeoutError(msg)
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
         """Not supported: a hook would run in whichever thread asks; use `map`.
@@ -145,31 +159,37 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         Raises:
             NotImplementedError: always.
         """
-        raise NotImplementedError(f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()")
+        msg = f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()"
+        raise NotImplementedError(msg)
 
     def map(self, func: Callable[[T], M]) -> AsyncioFuture[M]:
         """Return a future of `func(value)`."""
         return _derive((self,), lambda: func(self.result()))
 
-    def filter(self: AsyncioFuture[Iterable[J]], func: Callable[[J], bool]) -> AsyncioFuture[Iterable[J]]:  # type: ignore[override]
+    def filter(self: AsyncioFuture[Iterable[J]], func: Callable[[J], bool]) -> AsyncioFuture[Iterable[J]]:
         """Return a future of the items for which `func` is true."""
         return _derive((self,), lambda: [item for item in self.result() if func(item)])
 
-    def join(self: AsyncioFuture[Any], *futures: pykka.Future[Any]) -> AsyncioFuture[Iterable[Any]]:  # type: ignore[override]
+    def join(self: AsyncioFuture[Any], *futures: pykka.Future[Any]) -> AsyncioFuture[Iterable[Any]]:
         """Return a future of the list of this value and those of the other futures, which must be of the same kind."""
         others = [future for future in futures if isinstance(future, AsyncioFuture)]
         if len(others) != len(futures):
-            raise TypeError("join: an AsyncioFuture joins only futures of its own kind")
+            msg = "join: an AsyncioFuture joins only futures of its own kind"
+            raise TypeError(msg)
         everything = (self, *others)
         return _derive(everything, lambda: [future.result() for future in everything])
 
-    def reduce(self: AsyncioFuture[Iterable[J]], func: Callable[[R, J], R], *args: R) -> AsyncioFuture[R]:  # type: ignore[override]
+    def reduce(self: AsyncioFuture[Iterable[J]], func: Callable[[R, J], R], *args: R) -> AsyncioFuture[R]:
         """Return a future of the items reduced to one value by `func`, beginning with the optional start value."""
         reduce = cast("Callable[..., R]", functools.reduce)
         return _derive((self,), lambda: reduce(func, self.result(), *args))
 
     def __repr__(self) -> str:
-        return asyncio.Future.__repr__(self)
+        return super().__repr__()
+
+
+def _setter(done: threading.Event) -> Callable[[object], None]:
+    return lambda _: done.set()
 
 
 def _as_runtime_error(error: StopIteration) -> RuntimeError:
@@ -182,7 +202,8 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arg
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError as error:
-        raise RuntimeClosedError("the event loop of this actor system is closed") from error
+        msg = "the event loop of this actor system is closed"
+        raise RuntimeClosedError(msg) from error
 
 
 def _on_loop(future: AsyncioFuture[Any], callback: Callable[..., object], *args: Any) -> None:
@@ -208,7 +229,7 @@ def _derive(sources: tuple[AsyncioFuture[Any], ...], compute: Callable[[], M]) -
             return
         try:
             derived.set_result(compute())
-        except BaseException as error:  # noqa: BLE001 - whatever the function raised belongs to the waiter
+        except BaseException as error:  # whatever the function raised belongs to the waiter
             derived.fail(error)
 
     def attach() -> None:

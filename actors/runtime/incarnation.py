@@ -1,27 +1,29 @@
 """The lives of an actor: its ref and its mailbox stay while the actor object is started, restarted and ended.
 
-Every change of life is a control step of the cell itself, run by a worker like a message, so it never overlaps a handler.
+Every change of life is a control step of the cell itself, run by a worker like a message: it overlaps no handler.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, ContextVar
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.runtime.ending import Ending
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.message_path import Control
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ActorRestarted, ActorStarted
 
 if TYPE_CHECKING:
     from actors.runtime.actor import AsyncioActor
+    from actors.runtime.clock import TimerHandle
+    from actors.runtime.message_path import Control
     from actors.runtime.start import StartOptions
     from actors.runtime.system import ActorSystem
 
@@ -46,19 +48,20 @@ class Cell(Ending):
         self.system = system
         self.loop = system.loop
         self.now = system.clock.now
+        self.lanes = system.deadlines.lanes
         self.schedule = system.dispatcher.schedule
         self.factory = factory
         self.args = args
         self.kwargs = kwargs
-        self.name = options.name or getattr(factory, "__name__", type(factory).__name__)
+        self.name = str(options.name or getattr(factory, "__name__", type(factory).__name__))
         self.mailbox = (options.mailbox or getattr(kind, "mailbox", None) or system.config.mailbox).build(self.name)
-        self.max_concurrency: int = options.max_concurrency or getattr(kind, "max_concurrency", 1)
+        self.max_concurrency = int(options.max_concurrency or getattr(kind, "max_concurrency", 1) or 1)
         timeout = getattr(kind, "ask_timeout", None)
         self.ask_timeout: float = system.config.ask_timeout if timeout is None else timeout
         self.start_timeout = options.start_timeout if options.start_timeout is not None else system.config.start_timeout
         self._start_path()
         self._start_ending(options.parent)
-        self.start_timer = None
+        self.start_timer: TimerHandle | None = None
         self.ready_waiters: list[AsyncioFuture[Any]] | None = None
         self.actor = None
         self.ref = system.make_ref(self)
@@ -71,43 +74,53 @@ class Cell(Ending):
         Raises:
             Exception: whatever the constructor raised; nothing is left of the actor then.
         """
-        self.construct()
-        assert self.actor is not None
-        if self.actor.has_start_hook:
-            self._start_hook()
-        else:
-            self._opened()
+        actor = self.construct()
+        if self.state is not ActorState.STOPPED:  # it may stop itself in its constructor
+            self._live(actor)
 
-    def construct(self) -> None:
+    def construct(self) -> AsyncioActor:
         """Make the actor object of the current incarnation."""
         token = constructing.set(self)
         try:
-            self.actor = self.factory(*self.args, **(self.kwargs or {}))
+            actor = self.factory(*self.args, **(self.kwargs or {}))
         finally:
             constructing.reset(token)
-        self.actor.attach(self)
+        actor.attach(self)
+        return actor
 
-    def _start_hook(self) -> None:
+    def _live(self, actor: AsyncioActor) -> None:
+        self.actor = actor
+        if not actor.has_start_hook:
+            self._opened()
+            return
+        self.starting = True
         self.start_timer = self.system.clock.call_later(self.start_timeout, self._start_overdue)
         self.push_control(self._run_start)
 
-    async def _run_start(self) -> None:
+    async def _run_start(self) -> None:  # noqa: C901 - the ways in which a start can end
         actor = self.actor
         assert actor is not None
         error: BaseException | None = None
         try:
+            if self.keeping or self.state is ActorState.STOPPING:
+                raise asyncio.CancelledError  # noqa: TRY301 - told to end before it began
             result = actor.on_start()
             if isinstance(result, Awaitable):
                 await result
-        except BaseException as caught:  # noqa: BLE001 - a failing start has one way out, whatever it raised
+        except BaseException as caught:  # a failing start has one way out, whatever it raised
             error = caught
+        if self.actor is not actor:
+            return  # it was cut loose
         timer, self.start_timer = self.start_timer, None
         overdue = timer is None
         if timer is not None:
             timer.cancel()
         if error is not None:
-            self._start_failed(error, overdue=overdue)
-        elif self.state is ActorState.STOPPING:
+            self.finishing = True
+            await self.stop_children()
+            if self.actor is actor:
+                self.start_failed(error, overdue=overdue)
+        elif self.keeping or self.state is ActorState.STOPPING:
             self._opened_to_stop()
         else:
             self._opened()
@@ -119,6 +132,7 @@ class Cell(Ending):
 
     def _opened(self) -> None:
         self.state = ActorState.RUNNING
+        self.starting = False
         self.open = True
         if self.scheduled or len(self.mailbox):
             self.wake()
@@ -139,6 +153,7 @@ class Cell(Ending):
 
     def _opened_to_stop(self) -> None:
         """The stop was asked for while `on_start` ran: drain what came before it, then finish."""
+        self.starting = False
         for waiter in self._take_ready_waiters():
             waiter.answer(self.ref)
         if self.draining and len(self.mailbox):
@@ -146,20 +161,28 @@ class Cell(Ending):
         else:
             self.push_finish()
 
-    def _start_failed(self, error: BaseException, *, overdue: bool) -> None:
+    def start_failed(self, error: BaseException, *, overdue: bool) -> None:
+        """End what could not start; its children have ended."""
         failure = self._start_error(error, overdue=overdue)
-        ignored = isinstance(error, IgnoreStart)
-        reason = ExitReason.IGNORE if ignored else ExitReason.START_FAILED
-        if not ignored:
-            self.system.report("actor could not start", self, error=error)
         waiters = self._take_ready_waiters()
-        if self.incarnation > 1 and self.state is not ActorState.STOPPING:
+        if self.state is ActorState.STOPPING:
+            self._end_incarnation(self.reason or ExitReason.NORMAL, failure)
+        elif self.keeping:
             self._hold(ActorState.RESTARTING)
-            self.cause = failure
         else:
-            self.terminate(reason, failure)
+            self._not_started(error, failure)
         for waiter in waiters:
             waiter.fail(failure)
+
+    def _not_started(self, error: BaseException, failure: ActorStartError) -> None:
+        ignored = isinstance(error, IgnoreStart)
+        self.cause = failure
+        if not ignored:
+            self.system.report("actor could not start", self, error=error)
+        if self.incarnation > 1:
+            self._hold(ActorState.RESTARTING)
+        else:
+            self.terminate(ExitReason.IGNORE if ignored else ExitReason.START_FAILED, failure)
 
     def _start_error(self, error: BaseException, *, overdue: bool) -> ActorStartError:
         failure: ActorStartError
@@ -169,6 +192,12 @@ class Cell(Ending):
             failure = ActorStartError(f"actor {self.name} could not start: {type(error).__name__}: {error}")
         failure.__cause__ = error
         return failure
+
+    def _drop_life(self) -> None:
+        timer, self.start_timer = self.start_timer, None
+        if timer is not None:
+            timer.cancel()
+        super()._drop_life()
 
     def _take_ready_waiters(self) -> list[AsyncioFuture[Any]]:
         waiters, self.ready_waiters = self.ready_waiters, None
@@ -197,37 +226,22 @@ class Cell(Ending):
 
     # -- restart (called by its supervisor) -----------------------------------------------------------------------
 
-    def suspend(self, timeout: float | None) -> AsyncioFuture[bool]:
-        """End this incarnation in order but keep ref and mailbox, for a restart. Done when it has ended."""
-        if self.actor is None or self.state in (ActorState.STOPPED, ActorState.STOPPING):
-            return self.stopped_future()
-        self.state = ActorState.RESTARTING
-        self.keeping = True
-        self.open = False
-        self.idle = False
-        self.arm_stop(timeout)
-        self.push_finish()
-        return self.stopped_future()
-
     def revive(self) -> AsyncioFuture[Any]:
         """Start the next incarnation behind the same ref and mailbox; the future is that of `ready`."""
         assert self.state is ActorState.RESTARTING, f"{self.name} is {self.state}, it cannot be revived"
         self.incarnation += 1
         self.fresh_life()
+        future: AsyncioFuture[Any] = AsyncioFuture(loop=self.loop)
         try:
-            self.construct()
-        except BaseException as error:  # noqa: BLE001 - it is told to the supervisor, which decides
+            actor = self.construct()
+        except BaseException as error:  # it is told to the supervisor, which decides
             failure = self._start_error(error, overdue=False)
-            self._hold(ActorState.RESTARTING)
-            future: AsyncioFuture[Any] = AsyncioFuture(loop=self.loop)
+            self._not_started(error, failure)
+            self.system.note_base_exception(error)
             future.fail(failure)
             return future
-        future = self.ready()
-        assert self.actor is not None
-        if self.actor.has_start_hook:
-            self._start_hook()
-        else:
-            self._opened()
+        self.ready_waiters = [*(self.ready_waiters or ()), future]
+        self._live(actor)
         return future
 
     # -- control steps --------------------------------------------------------------------------------------------
@@ -241,12 +255,12 @@ class Cell(Ending):
             result: Any = context.run(control)
             if type(result) is not CoroutineType:
                 return True
-            coroutine: Coroutine[Any, Any, None] = result
+            coroutine = cast("Coroutine[Any, Any, None]", result)
             try:
                 waiting = context.run(coroutine.send, None)
             except StopIteration:
                 return True
-        except BaseException as error:  # noqa: BLE001 - a broken control step must not take the worker with it
+        except BaseException as error:  # a broken control step must not take the worker with it
             self.failed_control(error)
             return True
         envelope.accepted = False
@@ -258,10 +272,32 @@ class Cell(Ending):
     def post_child_event(self, event: Any) -> None:
         """Tell this actor, a supervisor, about one of its children; it goes before all user messages."""
         actor = self.actor
-        if actor is not None and self.state in (ActorState.RUNNING, ActorState.STARTING):
-            self.push_control(partial(actor.on_child_event, event))
+        if actor is None or not self.can_decide:
+            return
+        step = partial(self._supervise, actor, partial(actor.on_child_event, event))
+        if self.turns and self.state is ActorState.RUNNING:
+            self.loop.call_soon(self._run_control, step)
+        else:
+            self.push_control(step)
 
-    def stop(self, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL) -> AsyncioFuture[bool]:
+    def supervise(self, actor: AsyncioActor, step: Callable[[], None]) -> None:
+        """Take a plain step of supervision for an incarnation, as a callback of the loop: now while a handler waits, else next.
+
+        So a supervisor whose handler takes long does not leave its children waiting. Nothing happens if it has ended.
+        """
+        guarded = partial(self._supervise, actor, step)
+        if self.turns and self.state is ActorState.RUNNING:
+            self._run_control(guarded)
+        elif self.actor is actor and self.can_decide:
+            self.push_control(guarded)
+
+    def _supervise(self, actor: AsyncioActor, step: Callable[[], None]) -> None:
+        if self.actor is actor and self.can_decide:
+            step()
+
+    def stop(
+        self, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL
+    ) -> AsyncioFuture[bool]:
         """Ask the actor to end, and return a future that is done when it has."""
         self.request_stop(mode, timeout, reason)
         return self.stopped_future()

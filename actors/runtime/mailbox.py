@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from actors.runtime.envelope import Envelope
 
 DEFAULT_CAPACITY: Final = 10_000
@@ -33,21 +34,27 @@ class MailboxConfig:
     priority: Callable[[Any], int] | None = None
     """Lane of a message, 0 first; None for one lane. Equal priority is first in, first out."""
     starvation_bound: int = 16
-    """With lanes: after so many messages in a row that overtook a waiting lower lane, one from the lower lane is taken."""
+    """With lanes: after so many messages in a row that overtook a lower lane, one from that lane is taken."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int) or self.capacity < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"mailbox capacity must be a whole number >= 1, not {self.capacity!r}")
+        given = cast("object", self.capacity)
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            msg = f"mailbox capacity must be a whole number >= 1, not {self.capacity!r}"
+            raise ValueError(msg)
         if self.overflow not in tuple(Overflow):
             names = ", ".join(repr(str(o)) for o in Overflow)
-            raise ValueError(f"mailbox overflow must be one of {names}, not {self.overflow!r}")
+            msg = f"mailbox overflow must be one of {names}, not {self.overflow!r}"
+            raise ValueError(msg)
         object.__setattr__(self, "overflow", Overflow(self.overflow))
         if (self.overflow is Overflow.COALESCE) != (self.key is not None):
-            raise ValueError("mailbox key and overflow 'coalesce' go together: give both or neither")
+            msg = "mailbox key and overflow 'coalesce' go together: give both or neither"
+            raise ValueError(msg)
         if self.overflow is Overflow.COALESCE and self.priority is not None:
-            raise ValueError("mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place")
+            msg = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
+            raise ValueError(msg)
         if self.starvation_bound < 1:
-            raise ValueError(f"mailbox starvation_bound must be >= 1, not {self.starvation_bound!r}")
+            msg = f"mailbox starvation_bound must be >= 1, not {self.starvation_bound!r}"
+            raise ValueError(msg)
 
     def build(self, who: str) -> BoundedMailbox:
         """Make the mailbox of one actor, named `who` in errors."""
@@ -82,7 +89,8 @@ class BoundedMailbox:
             MailboxFullError: no room, and the policy is `reject` or `wait` (whoever can wait does so before).
         """
         if self.closed:
-            raise ActorStoppingError(f"actor {self.who} has stopped or is stopping and takes no messages")
+            msg = f"actor {self.who} has stopped or is stopping and takes no messages"
+            raise ActorStoppingError(msg)
         queue = self._queue
         if queue is None:
             queue = self._queue = deque()
@@ -150,7 +158,8 @@ class CoalescingMailbox(BoundedMailbox):
         try:
             hash(key)
         except TypeError:
-            raise TypeError(f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable") from None
+            msg = f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable"
+            raise TypeError(msg) from None
         return key
 
     def put(self, envelope: Envelope) -> Envelope | None:

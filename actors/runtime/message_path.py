@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
 import pykka.messages
 
-from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
+from actors.runtime.envelope import QUEUED, RUNNING, SETTLED, Envelope, current
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError, Reject, UnhandledMessageError
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, DeadLetterReason, Terminated
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from actors.runtime.mailbox import BoundedMailbox
     from actors.runtime.system import ActorSystem
 
+_Handler = Coroutine[Any, Any, Any]
 Control = Callable[[], Coroutine[Any, Any, None] | None]
 
 INTERNAL: Final = frozenset(
@@ -36,7 +38,8 @@ class MessagePath:
     """The per-message half of a cell. All of it runs on the loop of the system."""
 
     __slots__ = (
-        "accepted", "actor", "ask_timeout", "control", "dead", "failed", "handled", "idle", "incarnation", "loop", "mailbox",
+        "accepted", "actor", "ask_timeout", "control", "dead", "draining", "failed", "handled", "idle", "incarnation",
+        "lanes", "loop", "mailbox",
         "max_concurrency", "now", "open", "schedule", "scheduled", "senders", "state", "system", "turns",
     )  # fmt: skip
 
@@ -44,7 +47,14 @@ class MessagePath:
     system: ActorSystem
     loop: asyncio.AbstractEventLoop
     mailbox: BoundedMailbox
+    max_concurrency: int
+    accepted: int
+    handled: int
+    failed: int
+    dead: int
+    incarnation: int
     now: Callable[[], float]
+    lanes: dict[float, dict[Any, float]]
     schedule: Callable[[Any], None]
 
     def _start_path(self) -> None:
@@ -60,6 +70,8 @@ class MessagePath:
         """Whether a worker has this cell, or it is queued for one."""
         self.idle = False
         """Whether the next message must schedule it."""
+        self.draining = False
+        """Whether it ends as soon as the mailbox is empty."""
         self.control: deque[Control] | None = None
         self.turns: set[Turn] | None = None
         self.senders: deque[asyncio.Future[None]] | None = None
@@ -117,42 +129,62 @@ class MessagePath:
 
     # -- step -----------------------------------------------------------------------------------------------------
 
-    def step(self) -> bool | Turn:
-        """Handle one message. Returns True if one was handled, False if there is nothing to do, a Turn if it waits."""
-        turns = self.turns
-        if self.control:
-            if turns:
+    def step(self, limit: int = 1) -> bool | Turn:  # noqa: C901 - one loop, because a call costs as much as the rest
+        """Handle up to `limit` messages.
+
+        Returns:
+            True when the limit was reached, False when there is nothing left to do, a Turn when a handler waits.
+        """
+        while limit:
+            limit -= 1
+            turns = self.turns
+            if self.control:
+                if turns:
+                    return self._release(may_wake=False)
+                outcome = self._run_control(self.control.popleft())
+                if outcome is not True:
+                    return outcome
+                continue
+            if not self.open or (turns is not None and len(turns) >= self.max_concurrency):
                 return self._release(may_wake=False)
-            return self._run_control(self.control.popleft())
-        if not self.open or (turns and len(turns) >= self.max_concurrency):
-            return self._release(may_wake=False)
-        envelope = self.mailbox.get()
-        if envelope is None:
-            return self._empty()
-        if self.senders is not None:
-            self.system.room.wake(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - only cells exist
-        if envelope.abandoned is not None:
-            self._drop_abandoned(envelope)
-            return True
-        if envelope.deadline is not None and envelope.deadline <= self.now():
-            self._expire(envelope)
-            return True
+            envelope = self.mailbox.get()
+            if envelope is None:
+                if self.draining and self._drained():
+                    continue
+                self.scheduled = False
+                self.idle = not self.draining
+                return False
+            if self.senders is not None:
+                self.system.room.wake(self)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - only cells exist
+            if envelope.abandoned is not None:
+                self._drop_abandoned(envelope)
+                continue
+            if envelope.deadline is not None and envelope.deadline <= self.now():
+                self._expire(envelope)
+                continue
+            turn = self._handle(envelope)
+            if turn is not None:
+                return turn
+        return True
+
+    def _handle(self, envelope: Envelope) -> Turn | None:  # noqa: C901 - as step
+        """Run the handler up to its end, or to where it waits."""
         envelope.state = RUNNING
         envelope.incarnation = self.incarnation
         context = Context()
         try:
             result = context.run(self._enter, envelope)
-        except BaseException as error:  # noqa: BLE001 - every end of a handler is judged in one place
+        except BaseException as error:  # every end of a handler is judged in one place
             self._fail(envelope, error)
-            return True
+            return None
         if type(result) is CoroutineType:
             try:
-                waiting = context.run(result.send, None)
+                waiting = context.run(cast("_Handler", result).send, None)
             except StopIteration as stop:
                 result = stop.value
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 self._fail(envelope, error)
-                return True
+                return None
             else:
                 return self._suspend(envelope, result, context, waiting)
         self.handled += 1
@@ -166,7 +198,7 @@ class MessagePath:
                 reply.envelope = None
                 if envelope.lane is not None:
                     envelope.lane.pop(reply, None)
-        return True
+        return None
 
     def _enter(self, envelope: Envelope) -> Any:
         current.set(envelope)
@@ -180,8 +212,9 @@ class MessagePath:
             return actor._handle_internal(message)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one class in two files
         return actor.on_receive(message)
 
-    def _empty(self) -> bool:
-        return self._release(may_wake=True)
+    def _drained(self) -> bool:
+        """The mailbox of a stopping actor is empty; returns whether there is a control step to do now."""
+        raise NotImplementedError
 
     def _release(self, *, may_wake: bool) -> bool:
         self.scheduled = False
@@ -217,7 +250,7 @@ class MessagePath:
         """Whether handlers are to be cancelled at once."""
         raise NotImplementedError
 
-    def finish_turn(self, turn: Turn) -> bool:
+    def finish_turn(self, turn: Turn) -> bool:  # noqa: C901 - each branch is one way a handler can end
         """Settle a handler that has waited. Returns whether the worker still has the claim on this cell."""
         if turn.fenced:
             self.system.late_reply(turn.envelope)
@@ -285,7 +318,7 @@ class MessagePath:
             reply.fail(error)
 
     def answerable(self, envelope: Envelope, error: BaseException) -> BaseException:
-        """Return the error as the asker may see it: the original with a note, or, for kinds that tear tasks, a substitute."""
+        """Return what the asker may see: the original with a note, or a substitute for kinds that tear tasks."""
         kind = type(envelope.message).__name__
         if isinstance(error, Exception):
             _note(error, f"raised by actor {self.mailbox.who} while handling {kind}")
@@ -317,6 +350,15 @@ class MessagePath:
     def interrupt(self, turn: Turn) -> None:
         """Cancel a waiting handler; one that ignores it is cancelled again and then cut loose."""
         raise NotImplementedError
+
+    def stashed(self, envelope: Envelope) -> Envelope:
+        """Return a copy of the message in hand that will be handled later; the asker goes on waiting for the copy."""
+        copy = msgspec.structs.replace(envelope, state=QUEUED, turn=None)
+        self.accepted += 1
+        if envelope.reply is not None:
+            envelope.reply.envelope = copy
+            envelope.reply = None
+        return copy
 
     def _drop_abandoned(self, envelope: Envelope) -> None:
         reason = DeadLetterReason.EXPIRED if envelope.abandoned == "expired" else DeadLetterReason.CANCELLED

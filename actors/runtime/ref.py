@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 
 import pykka
+from pykka.messages import ProxySetAttr
 
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import RUNNING, Envelope, carry, current
@@ -17,6 +17,8 @@ from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode
 from protocols.mailbox import MailboxStatistics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.incarnation import Cell
 
 A = TypeVar("A", bound="pykka.Actor")
@@ -33,8 +35,8 @@ DEFAULT: Final = _Default()
 class ActorRef(pykka.ActorRef[A]):
     """Address of one actor of an `ActorSystem`; get it from `start()`.
 
-    `tell`, `ask`, `stop` and `proxy` are Pykka's. On the actor's event loop what waits is awaited; in any other thread it
-    blocks. Refs are equal when they address the same actor, and can be used as keys.
+    `tell`, `ask`, `stop` and `proxy` are Pykka's. On the actor's event loop what waits is awaited; in any other thread
+    it blocks. Refs are equal when they address the same actor, and can be used as keys.
     """
 
     __slots__ = ("_cell",)
@@ -72,7 +74,7 @@ class ActorRef(pykka.ActorRef[A]):
         """Which life of the actor this is, from 1."""
         return self._cell.incarnation
 
-    def _actor_weakref(self) -> A | None:
+    def _actor_weakref(self) -> A | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
         return cast("A | None", self._cell.actor)
 
     def is_alive(self) -> bool:
@@ -94,7 +96,7 @@ class ActorRef(pykka.ActorRef[A]):
         In a thread, a full mailbox with policy `wait` blocks until there is room.
 
         Raises:
-            ActorStoppingError: the actor has stopped or is stopping; the message is a dead letter. Also `ActorDeadError`.
+            ActorStoppingError: the actor has stopped or is stopping; the message is a dead letter. An `ActorDeadError`.
             MailboxFullError: the mailbox is full and refuses.
             RuntimeClosedError: the system or its loop is closed. Also `ActorDeadError`.
         """
@@ -147,27 +149,31 @@ class ActorRef(pykka.ActorRef[A]):
         reply.envelope = envelope
         try:
             cell.accept(envelope)
-        except Exception as error:  # noqa: BLE001 - it belongs to the asker
+        except Exception as error:  # it belongs to the asker
             reply.release()
             reply.fail(error)
 
     # -- ask ------------------------------------------------------------------------------------------------------
 
     @overload
-    def ask(self, message: Any, *, block: Literal[False], timeout: float | _Default | None = DEFAULT) -> AsyncioFuture[Any]: ...
+    def ask(
+        self, message: Any, *, block: Literal[False], timeout: float | _Default | None = DEFAULT
+    ) -> AsyncioFuture[Any]: ...
     @overload
     def ask(self, message: Any, *, block: Literal[True], timeout: float | _Default | None = DEFAULT) -> Any: ...
     @overload
     def ask(self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT) -> Any: ...
 
-    def ask(self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT) -> Any:
+    def ask(  # pyright: ignore[reportIncompatibleMethodOverride] - None decides by where it is called
+        self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT
+    ) -> Any:
         """Send a message and get the reply: an awaitable on the actor's loop, the value itself in another thread.
 
         Args:
             message: any object; it is passed by reference, so send immutable ones.
             block: False gives a future in a thread, too; True on the loop is refused.
-            timeout: seconds until the ask ends with `AskTimeoutError`; None waits for ever. An ask made while handling an
-                ask never outlives it.
+            timeout: seconds until the ask ends with `AskTimeoutError`; None waits for ever. An ask made while handling
+                an ask never outlives it.
 
         Raises (by the future, or here when blocking):
             AskTimeoutError: no reply in time; the work is cancelled, or never started.
@@ -177,15 +183,18 @@ class ActorRef(pykka.ActorRef[A]):
             BlockingCallError, WrongLoopError: asked for in a way that could only hang (raised here).
         """
         cell = self._cell
+        seconds: Any = cell.ask_timeout if timeout is DEFAULT else timeout
         if running_loop() is not cell.loop:
-            return cell.system.bridge.ask(cell, message, block, timeout if timeout is not DEFAULT else cell.ask_timeout)
+            return cell.system.bridge.ask(cell, message, block, seconds)
         if block:
-            raise BlockingCallError(f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`")
-        seconds: Any = cell.ask_timeout
-        if timeout is not DEFAULT:
-            seconds = timeout
-            if timeout is not None:
-                check_timeout(cast("float", timeout))
+            msg = f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`"
+            raise BlockingCallError(msg)
+        if timeout is not DEFAULT and timeout is not None:
+            check_timeout(cast("float", timeout))
+        return self._ask(cell, message, seconds)
+
+    def _ask(self, cell: Cell, message: Any, seconds: float | None) -> AsyncioFuture[Any]:
+        """Ask on the loop; whatever goes wrong reaches the future."""
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = cell.now()
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
@@ -201,7 +210,7 @@ class ActorRef(pykka.ActorRef[A]):
             if reply.done():
                 return reply
         if seconds is not None:
-            lane = cell.system.deadlines.lanes.get(seconds)
+            lane = cell.lanes.get(seconds)
             if lane is None:
                 cell.system.deadlines.add(envelope, reply, seconds, now)
             else:
@@ -209,7 +218,7 @@ class ActorRef(pykka.ActorRef[A]):
                 envelope.lane = lane
         try:
             cell.accept(envelope)
-        except Exception as error:  # noqa: BLE001 - an ask fails through its future
+        except Exception as error:  # an ask fails through its future
             reply.release()
             reply.fail(error)
         return reply
@@ -232,7 +241,9 @@ class ActorRef(pykka.ActorRef[A]):
         if seconds is not None and seconds <= left:
             return seconds
         cell = self._cell
-        cell.system.deadlines.add_once(envelope, cast("AsyncioFuture[Any]", envelope.reply), max(left, 0.0), envelope.at)
+        cell.system.deadlines.add_once(
+            envelope, cast("AsyncioFuture[Any]", envelope.reply), max(left, 0.0), envelope.at
+        )
         return None
 
     def _refusal(self, scope: Envelope) -> Exception | None:
@@ -249,11 +260,15 @@ class ActorRef(pykka.ActorRef[A]):
     @overload
     def stop(self, *, block: Literal[True], timeout: float | None = None, mode: str = "drain") -> bool: ...
     @overload
-    def stop(self, *, block: Literal[False], timeout: float | None = None, mode: str = "drain") -> AsyncioFuture[bool]: ...
+    def stop(
+        self, *, block: Literal[False], timeout: float | None = None, mode: str = "drain"
+    ) -> AsyncioFuture[bool]: ...
     @overload
     def stop(self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain") -> Any: ...
 
-    def stop(self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain") -> Any:
+    def stop(  # pyright: ignore[reportIncompatibleMethodOverride] - as ask
+        self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain"
+    ) -> Any:
         """Ask the actor to stop; the result is True once it has, False if it had stopped before.
 
         No message is accepted after this call. Asking again waits for the same end.
@@ -261,7 +276,7 @@ class ActorRef(pykka.ActorRef[A]):
         Args:
             block: as in `ask`.
             timeout: seconds until the running handler is cancelled and the rest of the mailbox dropped; None takes the
-                system's. A handler that ignores its cancellation is cut loose after the grace period, so this always ends.
+                system's. A handler that ignores its cancellation is cut loose after the grace period: this always ends.
             mode: ``drain`` handles what was accepted before; ``now`` lets the running handler finish and turns the rest
                 into dead letters.
         """
@@ -276,15 +291,16 @@ class ActorRef(pykka.ActorRef[A]):
         """End the actor without asking it: its handler is cancelled, `on_stop` does not run. Waits like `stop`."""
         return self._end(block, lambda: self._cell.kill(ExitReason.KILLED))
 
-    def _end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:  # noqa: FBT001
+    def _end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
         cell = self._cell
         if running_loop() is not cell.loop:
             return cell.system.bridge.end(cell, block, begin)
         if block:
-            raise BlockingCallError(f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`")
+            msg = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
+            raise BlockingCallError(msg)
         if cell.state is ActorState.STOPPED:
             already: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
-            already.answer(False)  # noqa: FBT003
+            already.answer(False)
             return already
         future = begin()
         scope = current.get()
@@ -306,7 +322,9 @@ class ActorRef(pykka.ActorRef[A]):
         """
         cell = self._cell
         future = cast("AsyncioFuture[ActorRef[A]]", cell.ready())
-        future.add_done_callback(lambda done: cell.kill() if done.cancelled() and cell.state is ActorState.STARTING else None)
+        future.add_done_callback(
+            lambda done: cell.kill() if done.cancelled() and cell.state is ActorState.STARTING else None
+        )
         return future
 
     def proxy(self) -> Any:
@@ -339,7 +357,7 @@ class Proxy(pykka.ActorProxy[A]):
         if name == "actor_ref" or name.startswith("_"):
             super().__setattr__(name, value)
             return
-        message = pykka.messages.ProxySetAttr(attr_path=(*self._attr_path, name), value=value)
+        message = ProxySetAttr(attr_path=(*self._attr_path, name), value=value)
         ref = cast("ActorRef[Any]", self.actor_ref)
         if running_loop() is ref._cell.loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same module
             ref.tell(message)
@@ -353,8 +371,10 @@ def check_timeout(timeout: float) -> None:
     Raises:
         ValueError: negative or not a number.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or math.isnan(timeout) or timeout < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}")
+    given = cast("object", timeout)
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given) or given < 0:
+        msg = f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}"
+        raise ValueError(msg)
 
 
 def waiting_chain(scope: Envelope, target: Cell) -> tuple[str, ...]:
@@ -369,4 +389,3 @@ def waiting_chain(scope: Envelope, target: Cell) -> tuple[str, ...]:
             break
         at = at.parent
     return ()
-

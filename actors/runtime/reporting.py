@@ -36,11 +36,11 @@ class Reporter:
         """Write one line. A broken log sink must not break an actor, so nothing is raised."""
         try:
             _logger().log(level, event, system=self._system, **fields)
-        except Exception:  # noqa: BLE001
+        except Exception:
             logging.getLogger("understudy").debug("a log sink failed", exc_info=True)
 
     def limited(self, now: float, event: str, **fields: Any) -> None:
-        """Write a warning, at most 10 of one kind and actor in a minute; the next window says how many were left out."""
+        """Write a warning, at most 10 of one kind and actor in a minute; the next one says how many were left out."""
         key = (event, str(fields.get("actor", "")))
         began, count = self._seen.get(key, (now, 0))
         if now - began >= _WINDOW:
@@ -58,6 +58,6 @@ def safe_repr(value: object, limit: int = 200) -> str:
     """Return a short repr that cannot fail, however broken or huge the object is."""
     try:
         text = repr(value)
-    except BaseException as error:  # noqa: BLE001 - a repr may raise anything
+    except BaseException as error:  # a repr may raise anything
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.mailbox import MailboxConfig
@@ -27,11 +27,14 @@ class StartOptions:
 
     def __post_init__(self) -> None:
         if self.name is not None and not self.name.strip():
-            raise ValueError(f"actor name must not be empty, got {self.name!r}")
+            msg = f"actor name must not be empty, got {self.name!r}"
+            raise ValueError(msg)
         if self.start_timeout is not None and not self.start_timeout > 0:
-            raise ValueError(f"start_timeout must be > 0 seconds, not {self.start_timeout!r}")
+            msg = f"start_timeout must be > 0 seconds, not {self.start_timeout!r}"
+            raise ValueError(msg)
         if self.max_concurrency is not None and self.max_concurrency < 1:
-            raise ValueError(f"max_concurrency must be >= 1, not {self.max_concurrency!r}")
+            msg = f"max_concurrency must be >= 1, not {self.max_concurrency!r}"
+            raise ValueError(msg)
 
 
 DEFAULT: Final = StartOptions()
@@ -48,7 +51,7 @@ class SystemConfig:
     """Time that a stop gives an actor before its handler is cancelled."""
     grace: float = 1.0
     """Time between the cancellation of a handler and its being cut loose."""
-    mailbox: MailboxConfig = MailboxConfig()
+    mailbox: MailboxConfig = field(default_factory=MailboxConfig)
     dead_letters: int = 1_000
     """Dead letters that are remembered; older ones are only counted."""
     blocking_threads: int = 8
@@ -57,9 +60,11 @@ class SystemConfig:
     """Most messages that one actor may stash."""
 
     def __post_init__(self) -> None:
-        for field in ("ask_timeout", "start_timeout", "stop_timeout", "grace"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be > 0 seconds, not {getattr(self, field)!r}")
-        for field in ("dead_letters", "blocking_threads", "stash"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be >= 1, not {getattr(self, field)!r}")
+        for name in ("ask_timeout", "start_timeout", "stop_timeout", "grace"):
+            if not getattr(self, name) > 0:
+                msg = f"{name} must be > 0 seconds, not {getattr(self, name)!r}"
+                raise ValueError(msg)
+        for name in ("dead_letters", "blocking_threads", "stash"):
+            if getattr(self, name) < 1:
+                msg = f"{name} must be >= 1, not {getattr(self, name)!r}"
+                raise ValueError(msg)

@@ -1,10 +1,9 @@
-"""An actor system: the actors of one event loop, their names, their end. Several live in one process, also on one loop."""
+"""An actor system: the actors of one event loop, their names, their end. A process, and a loop, may have several."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from actors.runtime.blocking import BlockingPool
@@ -27,6 +26,8 @@ from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import LateReply, MailboxOverflow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.actor import AsyncioActor
     from actors.runtime.envelope import Envelope
     from actors.runtime.turn import Turn
@@ -59,7 +60,7 @@ class ActorSystem(Registry, Watching):
         dispatcher: Callable[[asyncio.AbstractEventLoop, str], Dispatcher] = Dispatcher,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Make a system on the running loop (or `loop`). It listens to nothing, starts no thread, and sets no signal handler."""
+        """Make a system on the running loop (or `loop`); it starts no thread and sets no signal handler."""
         self.name = name
         self.config = config or SystemConfig()
         self.loop = loop or asyncio.get_running_loop()
@@ -119,7 +120,9 @@ class ActorSystem(Registry, Watching):
             Exception: whatever the constructor raised.
         """
         if name is not None:
-            options = StartOptions(name, options.mailbox, options.start_timeout, options.max_concurrency, options.parent)
+            options = StartOptions(
+                name, options.mailbox, options.start_timeout, options.max_concurrency, options.parent
+            )
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()
@@ -132,9 +135,11 @@ class ActorSystem(Registry, Watching):
     ) -> Cell:
         """Start an actor and return its cell (for supervisors)."""
         if self.is_closing or self.is_closed:
-            raise RuntimeClosedError(f"system {self.name} is closing and starts no actors")
-        if not callable(factory):
-            raise ActorStartError(f"cannot start {factory!r}: it is no actor class and no function that makes an actor")
+            msg = f"system {self.name} is closing and starts no actors"
+            raise RuntimeClosedError(msg)
+        if not callable(cast("object", factory)):
+            msg = f"cannot start {factory!r}: it is no actor class and no function that makes an actor"
+            raise ActorStartError(msg)
         self.check_name(options.name)
         cell = Cell(self, factory, args, kwargs, options)
         self.add(cell, options.name)
@@ -158,14 +163,17 @@ class ActorSystem(Registry, Watching):
     def check_open(self) -> None:
         """Raise if nothing can be sent from a thread: ForkedRuntimeError, RuntimeClosedError."""
         if self.is_forked:
-            raise ForkedRuntimeError(f"system {self.name} was started before this process was forked; start it in the child")
+            msg = f"system {self.name} was started before this process was forked; start it in the child"
+            raise ForkedRuntimeError(msg)
         if self.is_closed or self.loop.is_closed():
-            raise RuntimeClosedError(f"system {self.name} is closed")
+            msg = f"system {self.name} is closed"
+            raise RuntimeClosedError(msg)
 
     def check_loop(self) -> None:
         """Raise WrongLoopError unless the caller runs on the loop of this system."""
         if running_loop() is not self.loop:
-            raise WrongLoopError(f"system {self.name} lives on another event loop than the one that runs here")
+            msg = f"system {self.name} lives on another event loop than the one that runs here"
+            raise WrongLoopError(msg)
 
     # -- told by cells --------------------------------------------------------------------------------------------
 

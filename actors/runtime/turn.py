@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Coroutine, Generator
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine, Generator
+    from contextvars import Context
 
     from actors.runtime.clock import TimerHandle
     from actors.runtime.envelope import Envelope
@@ -23,7 +23,8 @@ class Turn:
     """
 
     __slots__ = (
-        "cancelled", "cell", "context", "coroutine", "envelope", "error", "fenced", "holds_claim", "task", "timer", "value", "waiting",
+        "cancelled", "cell", "context", "coroutine", "envelope", "error", "fenced", "holds_claim",
+        "task", "timer", "value", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +56,7 @@ class Turn:
             except GeneratorExit:
                 self.coroutine.close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - it belongs to the handler, which may catch it
+            except BaseException as error:  # it belongs to the handler, which may catch it
                 thrown = error
             else:
                 thrown = None
@@ -64,7 +65,7 @@ class Turn:
             except StopIteration as stop:
                 self.value = stop.value
                 return
-            except BaseException as error:  # noqa: BLE001 - every end of a handler is judged by its actor
+            except BaseException as error:  # every end of a handler is judged by its actor
                 self.error = error
                 return
 
