@@ -101,6 +101,13 @@ async def test_reading_works_again_after_a_restart_without_an_error(
     assert await store.count() == 1
 
 
+async def test_restart_between_two_reads_goes_unnoticed(server: PostgresServer, store: HistoryStore) -> None:
+    await store.append([message(1)])
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start)
+    assert await store.count() == 1
+
+
 async def test_open_of_a_database_that_is_down_is_unavailable_and_hides_the_password(server: PostgresServer) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
