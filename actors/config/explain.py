@@ -28,6 +28,7 @@ _EXPECTED = {
     "tuple_type": "expected a list",
     "list_type": "expected a list",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "recursion_loop": "stands inside itself",
 }
 _LIMITS = {
@@ -35,7 +36,6 @@ _LIMITS = {
     "greater_than_equal": ("ge", "must be at least {}"),
     "less_than": ("lt", "must be less than {}"),
     "less_than_equal": ("le", "must be at most {}"),
-    "too_short": ("min_length", "needs at least {} entry"),
     "string_too_long": ("max_length", "must have at most {} characters"),
 }
 _REPLACED = {
@@ -84,7 +84,7 @@ def _text(kind: str, context: Mapping[str, Any], message: str) -> str:
         return text.format(f"{limit:g}" if isinstance(limit, float) else limit)
     if kind == "literal_error":
         return f"expected {context['expected']}"
-    return message[:1].lower() + message[1:]
+    return message if kind == "complaint" else message[:1].lower() + message[1:]
 
 
 def _tag_text(context: Mapping[str, Any]) -> str:

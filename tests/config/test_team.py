@@ -45,7 +45,7 @@ def test_a_policy_is_a_word_or_a_quorum(policy: str, expected: object) -> None:
     [
         ("members: [a]", "mode", "is required"),
         ("mode: parallel", "members", "is required"),
-        ("mode: parallel, members: []", "members", "needs at least 1 entry"),
+        ("mode: parallel, members: []", "members", "must not be empty"),
         ("mode: parallel, members: a", "members", "expected a list"),
         ("mode: [parallel], members: [a]", "mode", "expected 'parallel' or 'sequential'"),
         ("mode: parallel, members: [a, x9]", "members[1]", "there is no agent or team 'x9'"),

@@ -1,0 +1,38 @@
+import pytest
+
+from tests.config.manifest_text import problem_of, read
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("memory", ["memory"]),
+        ("{}", ["sqlite"]),
+        ("{type: sqlite, path: h.db}", ["sqlite"]),
+        ("{providers: [sqlite, {type: memory, max_messages: 5}]}", ["sqlite", "memory"]),
+        ("{type: postgres, url: 'postgresql://u:p@h/d'}", ["postgres"]),
+    ],
+)
+def test_the_forms_of_storage_are_read(text: str, kinds: list[str]) -> None:
+    storage = read(f"storage: {text}").storage
+
+    assert storage is not None
+    assert [store.type for store in storage.providers] == kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ("tape", "", "expected 'sqlite', 'postgres', 'sql' or 'memory'"),
+        ("{type: postgres}", ".providers[0].url", "is required with 'type: postgres'"),
+        ("{type: memory, path: x}", ".providers[0].type", "takes neither"),
+        ("{type: sqlite, path: x, url: y}", ".providers[0].path", "does not go with 'url'"),
+        ("{log_message: true}", ".log_message", "did you mean 'log_messages'?"),
+        ("{retention: {max_age: 0}}", ".retention.max_age", "must be greater than 0"),
+        ("5", "", "expected a map of keys"),
+    ],
+)
+def test_wrong_storage_is_refused_with_its_place(text: str, path: str, expected: str) -> None:
+    problem = problem_of(f"storage: {text}")
+
+    assert (problem.path, expected in problem.message) == (f"storage{path}", True)
