@@ -183,7 +183,10 @@ class AsyncioActor(pykka.Actor):
             raise DeathPactError(msg) from terminated.cause
 
     def on_child_event(self, event: Any) -> Any:
-        """Told when an incarnation of a child has ended; a supervisor decides here. Others give the child up."""
+        """Told when an incarnation of a child has ended; a supervisor decides here. Others give the child up.
+
+        A plain function: it may be called between the awaits of a handler.
+        """
         if not event.child.mailbox.closed:
             event.child.terminate(event.reason, event.cause)
 
@@ -219,7 +222,12 @@ class AsyncioActor(pykka.Actor):
         """Answer the message in hand with an error without crashing; with nobody waiting it becomes a dead letter.
 
         For actors for which a failed piece of work is a value, such as the nodes: the asker gets `error` itself.
+
+        Raises:
+            Exception: `error`, if the child spec names its type in `crash_on`: that is a crash of this actor.
         """
+        if isinstance(error, self.cell.crash_on):
+            raise error
         envelope = current.get()
         reply = self.take_reply()
         if reply is not None:

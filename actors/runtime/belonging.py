@@ -11,8 +11,9 @@ from actors.runtime.ref import check_timeout
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
+    from actors.runtime.actor import AsyncioActor
     from actors.runtime.incarnation import Cell
 
 T = TypeVar("T")
@@ -65,6 +66,28 @@ class PendingTimer:
         self.is_active = False
         self._handle.cancel()
         _drop(self._cell, self)
+
+
+class PendingStep:
+    """A step of supervision that an actor takes later; it goes before its mail."""
+
+    __slots__ = ("_actor", "_handle", "_step")
+
+    def __init__(self, actor: AsyncioActor, delay: float, step: Callable[[], None]) -> None:
+        self._actor = actor
+        self._step = step
+        _keep(actor.cell, self)
+        self._handle = actor.cell.system.clock.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        cell = self._actor.cell
+        _drop(cell, self)
+        cell.supervise(self._actor, self._step)
+
+    def cancel(self) -> None:
+        """Do not take it; harmless when it was taken."""
+        self._handle.cancel()
+        _drop(self._actor.cell, self)
 
 
 class PendingTask(Generic[T]):

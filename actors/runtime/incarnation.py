@@ -34,7 +34,7 @@ constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", de
 class Cell(Ending):
     """What stays of an actor over all its incarnations. `ActorRef` is its public face."""
 
-    __slots__ = ("args", "factory", "kwargs", "ready_waiters", "ref", "start_timeout", "start_timer")
+    __slots__ = ("args", "crash_on", "factory", "kwargs", "ready_waiters", "ref", "start_timeout", "start_timer")
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class Cell(Ending):
         self._start_path()
         self._start_ending(options.parent)
         self.start_timer: TimerHandle | None = None
+        self.crash_on: tuple[type[BaseException], ...] = ()
+        """What is a crash even for an actor whose failures are values (see `AsyncioActor.fail_reply`)."""
         self.ready_waiters: list[AsyncioFuture[Any]] | None = None
         self.actor = None
         self.ref = system.make_ref(self)
@@ -102,8 +104,8 @@ class Cell(Ending):
         assert actor is not None
         error: BaseException | None = None
         try:
-            if self.keeping or self.state is ActorState.STOPPING:
-                raise asyncio.CancelledError  # noqa: TRY301 - told to end before it began
+            if self.keeping or (self.state is ActorState.STOPPING and not len(self.mailbox)):
+                raise asyncio.CancelledError  # noqa: TRY301 - told to end before it began, and nothing to drain
             result = actor.on_start()
             if isinstance(result, Awaitable):
                 await result

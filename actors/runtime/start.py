@@ -24,6 +24,8 @@ class StartOptions:
     """Messages that are handled at the same time; more than 1 makes the actor reentrant."""
     parent: Cell | None = None
     """The supervisor."""
+    is_registered: bool = True
+    """Whether the name is entered in the system; names of children are unique under their supervisor only."""
 
     def __post_init__(self) -> None:
         if self.name is not None and not self.name.strip():

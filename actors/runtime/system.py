@@ -140,9 +140,10 @@ class ActorSystem(Registry, Watching):
         if not callable(cast("object", factory)):
             msg = f"cannot start {factory!r}: it is no actor class and no function that makes an actor"
             raise ActorStartError(msg)
-        self.check_name(options.name)
+        name = options.name if options.is_registered else None
+        self.check_name(name)
         cell = Cell(self, factory, args, kwargs, options)
-        self.add(cell, options.name)
+        self.add(cell, name)
         try:
             cell.begin()
         except BaseException:
