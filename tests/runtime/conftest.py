@@ -1,0 +1,64 @@
+"""Every test of the engine is cut off if it hangs, and must leave nothing behind."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.incarnation import Cell
+from actors.runtime.ref import ActorRef
+from actors.runtime.start import StartOptions
+from actors.runtime.system import ActorSystem
+from tests.runtime.subjects import Restarter
+
+_LIMIT = 30.0
+"""Real seconds of one test; only one that hangs needs them."""
+
+StartChild = Callable[..., ActorRef[Any]]
+
+
+class HungError(BaseException):
+    """A test hung. No handler under test may take it for an error of its own, so it is no Exception."""
+
+
+@pytest.fixture(autouse=True)
+def no_hanging_test(request: pytest.FixtureRequest) -> Generator[None]:
+    if request.node.get_closest_marker("soak"):
+        yield
+        return
+
+    def hung(_number: int, _frame: FrameType | None) -> None:
+        raise HungError(f"{request.node.name} did not end within {_LIMIT} seconds")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    signal.setitimer(signal.ITIMER_REAL, _LIMIT)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest_asyncio.fixture
+async def parent(actor_system: ActorSystem) -> ActorRef[Restarter]:
+    """Return an actor that revives its children."""
+    return actor_system.start(Restarter, name="parent")
+
+
+@pytest.fixture
+def start_child(actor_system: ActorSystem, parent: ActorRef[Restarter]) -> StartChild:
+    """Return a function that starts an actor under `parent`."""
+
+    def start(actor_class: Callable[..., AsyncioActor], *args: Any, **options: Any) -> ActorRef[Any]:
+        return actor_system.start(actor_class, args, options=StartOptions(parent=parent._cell, **options))
+
+    return start
+
+
+def cell_of(ref: ActorRef[Any]) -> Cell:
+    """Return the engine's side of an actor."""
+    return ref._cell

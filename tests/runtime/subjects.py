@@ -1,0 +1,101 @@
+"""Actors that the tests of the engine look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.incarnation import Cell
+from protocols.control import ExitReason
+
+
+class Echo(AsyncioActor):
+    """Answers with what it got."""
+
+    def on_receive(self, message: Any) -> Any:
+        return message
+
+
+class Recorder(AsyncioActor):
+    """Writes down what happens to it; raises a message that is an exception."""
+
+    def __init__(self, log: list[Any]) -> None:
+        super().__init__()
+        self.log = log
+
+    def on_receive(self, message: Any) -> Any:
+        if isinstance(message, BaseException):
+            raise message
+        self.log.append(message)
+        return message
+
+    def on_stop(self) -> None:
+        self.log.append("on_stop")
+
+    def on_failure(self, *_: object) -> None:
+        self.log.append("on_failure")
+
+
+class Gated(AsyncioActor):
+    """Waits in its handler until the gate opens, and writes down how the wait ended."""
+
+    def __init__(self, log: list[Any], gate: asyncio.Event | None = None) -> None:
+        super().__init__()
+        self.log = log
+        self.gate = gate or asyncio.Event()
+
+    async def on_receive(self, message: Any) -> Any:
+        self.log.append(("begin", message))
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.log.append(("cancelled", message))
+            raise
+        self.log.append(("end", message))
+        return message
+
+    def on_stop(self) -> None:
+        self.log.append("on_stop")
+
+
+class Stubborn(AsyncioActor):
+    """Ignores its cancellation until it is released; then it still tries to send and to answer."""
+
+    def __init__(self, release: asyncio.Event, after: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self.release = release
+        self.after = after
+        self.cancellations = 0
+
+    async def on_receive(self, message: Any) -> Any:
+        while not self.release.is_set():
+            try:
+                await self.release.wait()
+            except asyncio.CancelledError:
+                self.cancellations += 1
+        self.after()
+        return message
+
+
+class Restarter(AsyncioActor):
+    """The smallest supervisor there can be: revives whatever ends abnormally, at once, as often as told."""
+
+    def __init__(self, limit: int = 1_000_000) -> None:
+        super().__init__()
+        self.left = limit
+        self.ended: list[tuple[str, ExitReason]] = []
+
+    def holds(self, child: Cell, reason: ExitReason) -> bool:
+        return reason.is_abnormal and self.left > 0
+
+    def on_child_event(self, event: Any) -> None:
+        child: Cell = event.child
+        self.ended.append((child.name, event.reason))
+        if child.state == "restarting":
+            self.left -= 1
+            child.revive()
+
+    def on_receive(self, message: Any) -> Any:
+        return message
