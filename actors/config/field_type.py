@@ -53,6 +53,23 @@ def named_types(text: str) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - _NAMES.keys()
 
 
+def outer_types(text: str) -> set[str]:
+    """Return the outermost names of a type without None: `list[int] | None` gives `list`."""
+    try:
+        pending, names = [_parse(text)], set[str]()
+    except FieldTypeError:
+        return set()
+    while pending:
+        match pending.pop():
+            case ast.BinOp(left=left, right=right):
+                pending += [left, right]
+            case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
+                names.add(name)
+            case _:
+                pass
+    return names - {"None"}
+
+
 def _parse(text: str) -> ast.expr:
     try:
         return ast.parse(text[: _LENGTH + 1].strip(), mode="eval").body

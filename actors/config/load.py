@@ -15,8 +15,9 @@ from actors.config.locate import locate
 from actors.config.manifest import Manifest
 from actors.config.mark import Mark
 from actors.config.merge import merge
-from actors.config.problem import InvalidManifestError, Problem
+from actors.config.problem import CONTAINERS, InvalidManifestError, Problem
 from actors.config.reading import Reading
+from actors.config.response_model import check_responses
 from actors.config.source import read_source
 from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 from actors.config.tree import Key, Table, plant
@@ -124,10 +125,17 @@ def _finish(
     problems += explain_unknown(reading, tree)
     if manifest is None or problems:
         raise InvalidManifestError(_ordered(problems))
-    found = [(locate(tree, keys), text) for check in checks for keys, text in check(manifest)]
+    every: list[Check] = [lambda sound: check_responses(sound.responses), *checks]
+    found = [(locate(tree, keys), text) for check in every for keys, text in check(manifest)]
     if found:
-        raise InvalidManifestError([Problem(text, place.mark, place.path, place.value) for place, text in found])
+        raise InvalidManifestError(
+            [Problem(text, place.mark, place.path, _plain(place.value)) for place, text in found]
+        )
     return manifest.read_from(reader.files)
+
+
+def _plain(value: str | None) -> str | None:
+    return None if value in CONTAINERS else value
 
 
 def _ordered(problems: list[Problem]) -> list[Problem]:

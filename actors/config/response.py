@@ -9,11 +9,21 @@ from pydantic import Field, GetJsonSchemaHandler, JsonValue
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from actors.config.field_type import FieldType
+from actors.config.field_type import FieldType, outer_types
 from actors.config.import_path import ImportText
+from actors.config.reading import complaint
 from actors.config.section import Section
 from actors.config.tree import Table, as_map
 from actors.config.value import Count, Flag, Text
+
+_NUMBERS, _SIZED = frozenset({"int", "float"}), frozenset({"str", "list", "dict"})
+_FITTING: Mapping[str, frozenset[str]] = {
+    "min": _NUMBERS,
+    "max": _NUMBERS,
+    "min_length": _SIZED,
+    "max_length": _SIZED,
+    "pattern": frozenset({"str"}),
+}
 
 
 class FieldSpec(Section):
@@ -48,6 +58,9 @@ class FieldSpec(Section):
             yield "min", "is larger than max"
         if (self.min_length or 0) > (self.max_length if self.max_length is not None else math.inf):
             yield "min_length", "is larger than max_length"
+        for key, kinds in _FITTING.items():
+            if getattr(self, key) is not None and not outer_types(self.type) <= kinds:
+                yield key, f"goes with {' and '.join(sorted(kinds))} only"
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
@@ -92,6 +105,9 @@ class ResponseSpec(Section):
         if table is None:
             return data
         inner = as_map(table.get("response_schema"))
+        if inner is None and table.get("response_schema") is not None:
+            message = "response_schema: expected a map of keys"
+            raise complaint(message)
         if isinstance(table, Table) and isinstance(inner, Table):
             for key in inner:
                 table.copy_key(key, inner)

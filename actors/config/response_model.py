@@ -1,10 +1,10 @@
 """Making the pydantic model of a response, so that answers are really validated."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Optional
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
@@ -38,6 +38,21 @@ def build_model(
         ImportPathError: The import string is not allowed or leads nowhere.
     """
     return _Builder(responses or {}, allow).build(name, response, ())
+
+
+def check_responses(responses: Mapping[str, ResponseSpec]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield key path and text for each response from whose fields no model can be made; imports nothing."""
+    for name, response in responses.items():
+        if response.import_path is None:
+            try:
+                build_model(response, name=name, responses=_without_imports(responses))
+            except ResponseModelError as error:
+                yield ("responses", name), str(error)
+
+
+def _without_imports(responses: Mapping[str, ResponseSpec]) -> dict[str, ResponseSpec]:
+    stand_in = ResponseSpec(fields={"any": FieldSpec(type="any")})
+    return {name: stand_in if response.import_path else response for name, response in responses.items()}
 
 
 class _Builder:
@@ -97,4 +112,13 @@ class _Builder:
         }
         given = {limit: value for limit, value in limits.items() if value is not None}
         default: Any = ... if spec.required and not has_default else spec.default
+        if has_default:
+            self._check_default(name, key, kind, default)
         return kind, Field(default, description=spec.description, **given)
+
+    def _check_default(self, name: str, key: str, kind: Any, default: object) -> None:
+        try:
+            TypeAdapter(kind).validate_python(default)
+        except ValidationError as error:
+            message = f"response {name!r}, field {key!r}: the default {default!r} is wrong: {error.errors()[0]['msg']}"
+            raise ResponseModelError(message) from None

@@ -101,7 +101,11 @@ def test_every_key_of_the_contract_is_read() -> None:
         ("mcp_servers: [{type: http}]", "mcp_servers[0].url", "is required with 'type: http'"),
         ("mcp_servers: [{url: 'ftp://x'}]", "mcp_servers[0].url", "expected an address"),
         ("mailbox: {overflow: burn}", "mailbox.overflow", "expected 'reject'"),
-        ("supervision: {restart: sometimes}", "supervision.restart", "expected 'permanent', 'transient' or 'temporary'"),
+        (
+            "supervision: {restart: sometimes}",
+            "supervision.restart",
+            "expected 'permanent', 'transient' or 'temporary'",
+        ),
         ("system_prompt: {text: x, file: y}", "system_prompt.file", "exactly one of"),
         ("system_prompt: {}", "system_prompt.text", "exactly one of"),
         ("type: callback", "callback", "goes with 'type: callback'"),

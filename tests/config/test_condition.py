@@ -34,7 +34,10 @@ def text(condition: str) -> str:
         ("{type: expression, expression: message.tokens > 5}", ExpressionCondition),
         ("message.tokens > 5", ExpressionCondition),
         ("{type: and, conditions: [message.cost > 1, {type: word_match, words: [x]}]}", AndCondition),
-        ("{type: or, conditions: [{type: and, conditions: [{type: not, condition: 'message.cost > 1'}]}]}", OrCondition),
+        (
+            "{type: or, conditions: [{type: and, conditions: [{type: not, condition: 'message.cost > 1'}]}]}",
+            OrCondition,
+        ),
         ("{type: not, condition: {type: cost, max_cost: 1}}", NotCondition),
     ],
 )

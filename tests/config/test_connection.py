@@ -9,24 +9,34 @@ def text(connection: str) -> str:
 
 
 def test_a_connection_to_a_node_is_read() -> None:
-    (found,) = read(
-        text(
-            "{type: node, name: b, connection_type: context, wait_for_completion: no, queued: true, queue_strategy: concat,"
-            " priority: -1, delay: PT5S, transform: 'pkg.mod:change', label: first, per_member: true, queue: {capacity: 5}}"
+    (found,) = (
+        read(
+            text(
+                "{type: node, name: b, connection_type: context, wait_for_completion: no, queued: true, "
+                "queue_strategy: concat,"
+                " priority: -1, delay: PT5S, transform: 'pkg.mod:change', label: first, per_member: true,"
+                " queue: {capacity: 5}}"
+            )
         )
-    ).agents["a"].connections
+        .agents["a"]
+        .connections
+    )
 
     assert isinstance(found, NodeConnection)
     assert (found.delay, found.wait_for_completion, found.queue.capacity, found.priority) == (5.0, False, 5, -1)
 
 
 def test_one_agent_may_have_several_connections_of_every_kind() -> None:
-    found = read(
-        text(
-            "{type: node, name: b}, {type: node, target: b}, {type: file, path: 'logs/{date}/{agent}-{time}.txt'},"
-            " {type: callable, callable: 'pkg:f', kw_args: {a: 1, b: [x]}}"
+    found = (
+        read(
+            text(
+                "{type: node, name: b}, {type: node, target: b}, {type: file, path: 'logs/{date}/{agent}-{time}.txt'},"
+                " {type: callable, callable: 'pkg:f', kw_args: {a: 1, b: [x]}}"
+            )
         )
-    ).agents["a"].connections
+        .agents["a"]
+        .connections
+    )
 
     assert [type(item) for item in found] == [NodeConnection, NodeConnection, FileConnection, CallableConnection]
     assert isinstance(found[3], CallableConnection)

@@ -1,3 +1,4 @@
+import contextlib
 import math
 
 import pytest
@@ -32,7 +33,27 @@ def test_the_forms_of_a_duration_are_read(written: object, seconds: float) -> No
 
 
 @pytest.mark.parametrize(
-    "written", ["", "s", "5x", "-5s", "5s5", "P", "PT", "P5", "five", "1e5", True, None, [5], -1, math.nan, math.inf, 1e300, "1" * 50]
+    "written",
+    [
+        "",
+        "s",
+        "5x",
+        "-5s",
+        "5s5",
+        "P",
+        "PT",
+        "P5",
+        "five",
+        "1e5",
+        True,
+        None,
+        [5],
+        -1,
+        math.nan,
+        math.inf,
+        1e300,
+        "1" * 50,
+    ],
 )
 def test_anything_else_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match="expected a time"):
@@ -46,7 +67,5 @@ def test_a_number_is_itself(seconds: float) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        assert parse_duration(text) >= 0
-    except ValueError as error:
-        assert "expected a time" in str(error)
+    with contextlib.suppress(ValueError):
+        assert 0 <= parse_duration(text) < math.inf

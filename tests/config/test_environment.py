@@ -29,7 +29,9 @@ def test_references_are_replaced_once(text: str, expected: str) -> None:
 
 
 def test_numbers_and_flags_may_come_from_the_environment() -> None:
-    agent = read("agents: {a: {retries: '${N:-3}', debug: '${D:-yes}', timeout: '${T:-5s}', session: '${S:-100}'}}").agents["a"]
+    agent = read(
+        "agents: {a: {retries: '${N:-3}', debug: '${D:-yes}', timeout: '${T:-5s}', session: '${S:-100}'}}"
+    ).agents["a"]
 
     assert (agent.retries, agent.debug, agent.timeout) == (3, True, 5.0)
     assert agent.session is not None

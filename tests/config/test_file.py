@@ -27,7 +27,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    assert refused(tmp_path).message in ("the file is a directory; name the manifest file in it", "the file is not a regular file")
+    assert refused(tmp_path).message in (
+        "the file is a directory; name the manifest file in it",
+        "the file is not a regular file",
+    )
 
 
 def test_a_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_error_points_to_the_file_that_holds_the_value(tmp_path: Path) -> None:
-    (problem,) = refused(write(tmp_path, base="agents:\n  a:\n    retries: many\n", main="INHERIT: base.yml\nagents: {a: {debug: yes}}"))
+    (problem,) = refused(
+        write(tmp_path, base="agents:\n  a:\n    retries: many\n", main="INHERIT: base.yml\nagents: {a: {debug: yes}}")
+    )
 
     assert (Path(problem.file).name, problem.line, problem.path) == ("base.yml", 3, "agents.a.retries")
 

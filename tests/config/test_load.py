@@ -104,7 +104,8 @@ def test_a_name_that_differs_from_its_key_is_refused() -> None:
 
 @pytest.mark.parametrize("key", ["password", "secret", "api_key", "my-token", "Authorization"])
 def test_the_value_of_a_secret_key_is_never_shown(key: str) -> None:
-    text = f"agents: {{a: {{mcp_servers: [{{command: x, env: {{{key}: [canary]}}}}, {{command: x, env: {{{key}: ''}}}}]}}}}"
+    servers = f"{{command: x, env: {{{key}: [canary]}}}}, {{command: x, env: {{{key}: ''}}}}"
+    text = f"agents: {{a: {{mcp_servers: [{servers}]}}}}"
 
     found = "\n".join(str(problem) for problem in problems_of(text))
 
@@ -146,7 +147,7 @@ def test_overrides_win_and_their_problems_say_so(tmp_path: Path) -> None:
     model = manifest.agents["a"].model
     assert model is not None
     assert (model.name, list(manifest.agents)) == ("y", ["a", "b"])
-    with pytest.raises(InvalidManifestError, match="<overrides>: agents.a.retries"):
+    with pytest.raises(InvalidManifestError, match=r"<overrides>: agents\.a\.retries"):
         parse_manifest("agents: {a: {}}", overrides={"agents": {"a": {"retries": "x"}}}, env={})
 
 
@@ -177,7 +178,9 @@ def test_further_checks_are_reported_with_the_place_of_the_value() -> None:
 def test_missing_knowledge_files_are_reported_and_patterns_are_not(tmp_path: Path) -> None:
     (tmp_path / "there.md").write_text("x")
     path = tmp_path / "m.yml"
-    path.write_text("jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md']}}\nagents: {a: {knowledge: {paths: [no.md]}}}")
+    path.write_text(
+        "jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md']}}\nagents: {a: {knowledge: {paths: [no.md]}}}"
+    )
 
     with pytest.raises(InvalidManifestError) as caught:
         load_manifest(path)

@@ -7,7 +7,24 @@ from actors.config.scalar import read_scalar
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "yes", "on", "off", "NO", "y", "n", "22:22", "190:20:30", "010", "0o17", "0x1F", "0b11", "1_000", ".inf", ".nan"],
+    [
+        "no",
+        "yes",
+        "on",
+        "off",
+        "NO",
+        "y",
+        "n",
+        "22:22",
+        "190:20:30",
+        "010",
+        "0o17",
+        "0x1F",
+        "0b11",
+        "1_000",
+        ".inf",
+        ".nan",
+    ],
 )
 def test_words_that_yaml_1_1_takes_for_something_else_stay_text(text: str) -> None:
     assert read_scalar(text) == text
@@ -22,7 +39,17 @@ def test_what_only_looks_like_a_number_or_date_stays_text(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("", None), ("~", None), ("null", None), ("true", True), ("False", False), ("7", 7), ("-3", -3), ("+1", 1), ("0", 0)],
+    [
+        ("", None),
+        ("~", None),
+        ("null", None),
+        ("true", True),
+        ("False", False),
+        ("7", 7),
+        ("-3", -3),
+        ("+1", 1),
+        ("0", 0),
+    ],
 )
 def test_plain_values_are_read(text: str, value: object) -> None:
     assert read_scalar(text) is value or read_scalar(text) == value

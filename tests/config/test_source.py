@@ -66,7 +66,9 @@ def test_an_empty_file_is_refused(text: str) -> None:
     assert "empty" in refused(text).message
 
 
-@pytest.mark.parametrize(("text", "found"), [("- a\n", "a list"), ("word\n", "a single value"), ("5", "a single value")])
+@pytest.mark.parametrize(
+    ("text", "found"), [("- a\n", "a list"), ("word\n", "a single value"), ("5", "a single value")]
+)
 def test_a_top_level_that_is_no_map_is_refused(text: str, found: str) -> None:
     assert refused(text).message.endswith(f"found {found}")
 
@@ -77,13 +79,23 @@ def test_a_tab_is_named() -> None:
     assert (problem.line, problem.message) == (2, "a tab cannot indent YAML; use spaces")
 
 
-@pytest.mark.parametrize("text", ["a: [1, 2", "a: {b", "a: 'x", "a: b: c", "a: *nowhere", "a: &x [*x]", "%YAML 9.9\n--- {}", "? [a]\n: b"])
+@pytest.mark.parametrize(
+    "text", ["a: [1, 2", "a: {b", "a: 'x", "a: b: c", "a: *nowhere", "a: &x [*x]", "%YAML 9.9\n--- {}", "? [a]\n: b"]
+)
 def test_broken_yaml_is_refused_with_a_line(text: str) -> None:
     assert refused(text).line >= 1
 
 
 @pytest.mark.parametrize(
-    "tag", ["!!python/object/apply:os.getpid []", "!!binary aGk=", "!mine x", "!!set {a}", "!!timestamp 2024-01-01", "!!int 5"]
+    "tag",
+    [
+        "!!python/object/apply:os.getpid []",
+        "!!binary aGk=",
+        "!mine x",
+        "!!set {a}",
+        "!!timestamp 2024-01-01",
+        "!!int 5",
+    ],
 )
 def test_tags_are_refused(tag: str) -> None:
     assert "tag" in refused(f"a: {tag}\n").message

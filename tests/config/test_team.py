@@ -33,7 +33,9 @@ teams:
     assert (team.supervision.backoff.min, team.supervision.backoff.reset_after) == (0.1, 5.0)
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("all", "all"), ("any", "any"), ("first", "first"), ("{quorum: 2}", 2)])
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("all", "all"), ("any", "any"), ("first", "first"), ("{quorum: 2}", 2)]
+)
 def test_a_policy_is_a_word_or_a_quorum(policy: str, expected: object) -> None:
     found = read(f"{AGENTS}teams: {{t: {{mode: parallel, members: [a, b], policy: {policy}}}}}").teams["t"].policy
 
@@ -59,9 +61,21 @@ def test_a_policy_is_a_word_or_a_quorum(policy: str, expected: object) -> None:
         ("mode: parallel, members: [a], policy: {quorum: 2}", "policy", "the quorum is more than"),
         ("mode: parallel, members: [a], policy: {quorum: 0}", "policy.quorum", "must be at least 1"),
         ("mode: sequential, members: [a], result_mode: all", "result_mode", "expected 'last' or 'concat'"),
-        ("mode: parallel, members: [a], supervision: {strategy: one}", "supervision.strategy", "expected 'one_for_one'"),
-        ("mode: parallel, members: [a], supervision: {backoff: {min: 9, max: 1}}", "supervision.backoff.min", "is larger"),
-        ("mode: parallel, members: [a], supervision: {intensity: {period: 0}}", "supervision.intensity.period", "greater"),
+        (
+            "mode: parallel, members: [a], supervision: {strategy: one}",
+            "supervision.strategy",
+            "expected 'one_for_one'",
+        ),
+        (
+            "mode: parallel, members: [a], supervision: {backoff: {min: 9, max: 1}}",
+            "supervision.backoff.min",
+            "is larger",
+        ),
+        (
+            "mode: parallel, members: [a], supervision: {intensity: {period: 0}}",
+            "supervision.intensity.period",
+            "greater",
+        ),
     ],
 )
 def test_a_wrong_team_is_refused_with_its_place(keys: str, path: str, expected: str) -> None:

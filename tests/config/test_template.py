@@ -16,7 +16,10 @@ def test_a_path_cannot_be_led_elsewhere_by_a_value() -> None:
     assert "/" not in render_path_template("{name}", {"name": "..\\/\0\n"})
 
 
-@pytest.mark.parametrize("text", ["{other}", "{name.x}", "{name[0]}", "{name!r}", "{0}", "{}", "{", "}", "{{name}", "{{ name }}", "{% if x %}"])
+@pytest.mark.parametrize(
+    "text",
+    ["{other}", "{name.x}", "{name[0]}", "{name!r}", "{0}", "{}", "{", "}", "{{name}", "{{ name }}", "{% if x %}"],
+)
 def test_anything_but_a_known_place_is_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         check_template(text, NAMES)

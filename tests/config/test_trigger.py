@@ -13,14 +13,18 @@ def first(trigger: str) -> Trigger:
 
 
 def test_a_file_trigger_is_read() -> None:
-    found = first("{type: file, name: f, paths: 'docs/**/*.md', extensions: [MD, '*.txt'], ignore: [x], debounce: 1s, root: docs}")
+    found = first(
+        "{type: file, name: f, paths: 'docs/**/*.md', extensions: [MD, '*.txt'], ignore: [x], debounce: 1s, root: docs}"
+    )
 
     assert isinstance(found, FileTrigger)
     assert (found.paths, found.extensions, found.ignore_paths) == (("docs/**/*.md",), (".md", ".txt"), ("x",))
     assert (found.debounce, found.recursive) == (1.0, True)
 
 
-@pytest.mark.parametrize(("written", "seconds"), [("300", 0.3), ("0", 0.0), ("1600", 1.6), ("2s", 2.0), ("150ms", 0.15)])
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("300", 0.3), ("0", 0.0), ("1600", 1.6), ("2s", 2.0), ("150ms", 0.15)]
+)
 def test_a_plain_debounce_is_milliseconds(written: str, seconds: float) -> None:
     found = first(f"{{type: file, name: f, paths: x, debounce: {written}}}")
 
@@ -44,7 +48,9 @@ def test_a_webhook_without_a_secret_must_say_so_or_be_off() -> None:
 
 @pytest.mark.parametrize("kind", ["time", "schedule"])
 def test_a_schedule_has_two_names(kind: str) -> None:
-    found = first(f"{{type: {kind}, name: t, schedule: '0 9 * * *', prompt: x, timezone: Europe/Berlin, skip_missed: true}}")
+    found = first(
+        f"{{type: {kind}, name: t, schedule: '0 9 * * *', prompt: x, timezone: Europe/Berlin, skip_missed: true}}"
+    )
 
     assert isinstance(found, ScheduleTrigger)
     assert (found.schedule, found.timezone, found.skip_missed) == ("0 9 * * *", "Europe/Berlin", True)
@@ -61,7 +67,8 @@ def test_an_interval_and_an_email_trigger_are_read() -> None:
 
 def test_the_common_keys_are_read() -> None:
     found = first(
-        "{type: connection, name: c, event: queue_filled, source: a, target: b, condition: message.tokens > 1, enabled: no,"
+        "{type: connection, name: c, event: queue_filled, source: a, target: b, condition: message.tokens > 1,"
+        " enabled: no,"
         " template: 'News: {prompt}', include_metadata: false, include_timestamp: false, concurrency: 3,"
         " queue: {capacity: 10, overflow: drop_oldest}}"
     )
@@ -107,7 +114,11 @@ def test_a_pattern_below_its_root_is_accepted(pattern: str) -> None:
         ("{type: webhook, name: w, port: 1, path: /x, secret: s, insecure: true}", ".insecure", "does not go with"),
         ("{type: time, name: t, schedule: x}", ".prompt", "is required"),
         ("{type: time, name: t, schedule: x, prompt: y, timezone: Mars/City}", ".timezone", "expected a time zone"),
-        ("{type: time, name: t, schedule: x, prompt: y, timezone: ../../etc/passwd}", ".timezone", "expected a time zone"),
+        (
+            "{type: time, name: t, schedule: x, prompt: y, timezone: ../../etc/passwd}",
+            ".timezone",
+            "expected a time zone",
+        ),
         ("{type: interval, name: i, every: 0, prompt: y}", ".every", "must be greater than 0"),
         ("{type: email, name: e, host: h, username: u}", ".password", "is required"),
         ("{type: email, name: e, host: h, username: u, password: p, port: 0}", ".port", "must be at least 1"),
@@ -135,5 +146,8 @@ def test_two_triggers_of_one_name_are_refused() -> None:
 def test_two_webhooks_in_one_place_are_refused_unless_one_is_off() -> None:
     hook = "{{type: webhook, name: {}, port: 80, path: /x, secret: s, enabled: {}}}"
 
-    assert "same port 80 and path '/x'" in problem_of(text(f"{hook.format('a', 'yes')}, {hook.format('b', 'yes')}")).message
-    assert read(text(f"{hook.format('a', 'yes')}, {hook.format('b', 'no')}"))
+    assert (
+        "same port 80 and path '/x'"
+        in problem_of(text(f"{hook.format('a', 'yes')}, {hook.format('b', 'yes')}")).message
+    )
+    assert len(read(text(f"{hook.format('a', 'yes')}, {hook.format('b', 'no')}")).agents["a"].triggers) == 2

@@ -1,0 +1,137 @@
+"""No text whatever may raise anything but the error for manifests."""
+
+import contextlib
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from actors.config.agent import AgentSpec
+from actors.config.job import JobSpec
+from actors.config.load import manifest_from, parse_manifest
+from actors.config.manifest import Manifest
+from actors.config.problem import InvalidManifestError, Problem
+from actors.config.response import ResponseSpec
+from actors.config.section import Section
+from actors.config.team import TeamSpec
+from tests.config.manifest_text import CONTRACT_EXAMPLE
+
+SLOW = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)
+WRONG: list[object] = [
+    None,
+    True,
+    5,
+    -1.5,
+    "",
+    "x",
+    "${NOPE}",
+    "${",
+    [],
+    [5],
+    ["x"],
+    [None],
+    {},
+    {"x": 5},
+    {"type": "x"},
+    [[]],
+    [{}],
+    {"type": None},
+]
+
+
+def problems_of(text: str) -> Sequence[Problem]:
+    """Read a text; any error but the one for manifests fails the test, and that one must say something."""
+    try:
+        parse_manifest(text, env={})
+    except InvalidManifestError as error:
+        return error.problems or pytest.fail("an error without problems")
+    return ()
+
+
+def read_or_refuse(text: str) -> None:
+    assert all(str(problem) for problem in problems_of(text))
+
+
+@SLOW
+@given(st.text(max_size=200))
+@example("a: &a [*a]")
+@example("{{}}")
+@example("? ? ?")
+@example("<<: *x")
+@example("agents: {<<: [1]}")
+@example("\ufeff")
+@example("a: |\n\tb")
+@example("INHERIT: [[]]")
+@example("agents: {a: &a {workers: [*a]}}")
+def test_random_text(text: str) -> None:
+    read_or_refuse(text)
+
+
+@SLOW
+@given(st.text(alphabet="agents:temsjob{}[]-,&*!|>'\"# \n\t\\%@0$~?<", max_size=200))
+def test_random_punctuation(text: str) -> None:
+    read_or_refuse(text)
+
+
+@SLOW
+@given(st.data())
+def test_a_manifest_with_random_changes(data: st.DataObject) -> None:
+    text = CONTRACT_EXAMPLE
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.integers(0, 20)))
+        text = text[:start] + data.draw(st.text(max_size=10)) + text[end:]
+    read_or_refuse(text)
+
+
+_PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20))
+_DATA = st.recursive(
+    _PLAIN,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=12), inner, max_size=4)),
+    max_leaves=15,
+)
+_KEYS = st.sampled_from(
+    sorted({*Manifest.model_fields, *AgentSpec.model_fields, *TeamSpec.model_fields, "type", "name", "model"})
+)
+_KEYED = st.recursive(
+    _PLAIN,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=5)),
+    max_leaves=20,
+)
+
+
+@SLOW
+@given(st.dictionaries(_KEYS, st.one_of(_DATA, _KEYED), max_size=5))
+def test_random_data_with_known_keys(data: dict[str, object]) -> None:
+    with contextlib.suppress(InvalidManifestError):
+        assert manifest_from(data).files == ()
+    read_or_refuse(json.dumps(data))
+
+
+def _cases() -> list[tuple[str, str]]:
+    parts: list[tuple[str, type[Section]]] = [
+        ("", Manifest),
+        ("agents", AgentSpec),
+        ("teams", TeamSpec),
+        ("jobs", JobSpec),
+        ("responses", ResponseSpec),
+    ]
+    return [(section, key) for section, model in parts for key in model.model_fields]
+
+
+@pytest.mark.parametrize(("section", "key"), _cases())
+def test_wrong_types_at_each_key(section: str, key: str) -> None:
+    for value in WRONG:
+        inner = {key: value}
+        text = json.dumps({section: {"a": inner}} if section else inner)
+        for problem in problems_of(text):
+            assert problem.line == 1, (text, problem)
+            assert problem.path, (text, problem)
+
+
+def test_a_map_with_a_strange_key_is_refused_everywhere() -> None:
+    for section, key in _cases():
+        inner = {key: {"surprise": 1}}
+        assert problems_of(json.dumps({section: {"a": inner}} if section else inner)), (section, key)

@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.config.difference import ManifestDiff, diff
+from tests.config.manifest_text import CONTRACT_EXAMPLE, read
+
+BASE = """
+allow_imports: [pkg]
+defaults: {model: test}
+mcp_servers: []
+agents:
+  a: {output_type: Answer}
+  b: {model: offline, tools: ["pkg:f"]}
+  c: {}
+teams:
+  t: {mode: parallel, members: [a, b]}
+responses:
+  Answer: {fields: {p: Person}}
+  Person: {fields: {name: str}}
+  Other: {fields: {x: str}}
+"""
+
+
+def test_a_manifest_does_not_differ_from_itself() -> None:
+    found = diff(read(CONTRACT_EXAMPLE), read(CONTRACT_EXAMPLE))
+
+    assert found.is_empty
+    assert found.unchanged == ("reader", "first", "second", "writers")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("model: offline,", "model: x,", "b"),
+        ("pkg:f", "pkg:g", "b"),
+        ("defaults: {model: test}", "defaults: {model: x}", "ac"),
+        ("defaults: {model: test}", "defaults: {model: test, timeout: 5}", "abct"),
+        ("fields: {p: Person}", "fields: {p: Person, q: str}", "a"),
+        ("fields: {name: str}", "fields: {name: int}", "a"),
+        ("fields: {x: str}", "fields: {x: int}", ""),
+        ("members: [a, b]", "members: [b, a]", "t"),
+        ("mcp_servers: []", "mcp_servers: [x]", "abct"),
+        ("allow_imports: [pkg]", "allow_imports: [pkg, other]", ""),
+        ("  c: {}", "  c: {retries: }", ""),
+    ],
+)
+def test_a_node_changes_with_what_it_is_built_from(old: str, new: str, changed: str) -> None:
+    assert "".join(diff(read(BASE), read(BASE.replace(old, new))).changed) == changed
+
+
+def test_added_and_removed_nodes_are_named() -> None:
+    newer = BASE.replace("  c: {}", "  d: {}")
+
+    assert diff(read(BASE), read(newer)) == ManifestDiff(("d",), ("c",), (), ("a", "b", "t"))
+
+
+def test_a_secret_that_changes_is_a_change() -> None:
+    text = "agents: {a: {mcp_servers: [{command: x, env: {KEY: one}}]}}"
+
+    assert diff(read(text), read(text.replace("one", "two"))).changed == ("a",)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("xyz")),
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("xyz")),
+)
+def test_every_name_is_in_exactly_one_group(old: dict[str, str], new: dict[str, str]) -> None:
+    before, after = (
+        read("agents: {" + ", ".join(f"{name}: {{description: {text}}}" for name, text in nodes.items()) + "}")
+        for nodes in (old, new)
+    )
+
+    found = diff(before, after)
+    assert sorted(found.added + found.removed + found.changed + found.unchanged) == sorted({*old, *new})
+    assert set(found.changed) == {name for name in old.keys() & new.keys() if old[name] != new[name]}
