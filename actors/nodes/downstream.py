@@ -1,0 +1,46 @@
+"""Deliveries that runs have caused through connections, and waiting until all of them are finished."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Downstream:
+    """The open deliveries caused by one run, direct and indirect. Lives on one event loop."""
+
+    __slots__ = ("_waiters", "is_required", "open")
+
+    def __init__(self) -> None:
+        self.open = 0
+        """Deliveries that are not finished."""
+        self.is_required = False
+        """Whether a connection asks the caller to wait (see `protocols.node.Tracker.require`)."""
+        self._waiters: list[Callable[[], object]] = []
+
+    def begin(self) -> None:
+        """Count one delivery more."""
+        self.open += 1
+
+    def end(self) -> None:
+        """Count one delivery less; at zero whoever waits goes on."""
+        self.open -= 1
+        if self.open == 0:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter()
+
+    def require(self) -> None:
+        """Ask the caller of the run to wait unless it said that it does not want to."""
+        self.is_required = True
+
+    def then(self, callback: Callable[[], object]) -> None:
+        """Call a function once, when the number of open deliveries next comes to zero."""
+        self._waiters.append(callback)
+
+    async def wait(self) -> None:
+        """Wait until no delivery is open."""
+        while self.open:
+            idle = asyncio.Event()
+            self.then(idle.set)
+            await idle.wait()

@@ -1,0 +1,384 @@
+"""`NodeHandle`: what every node is: a name, one way to be run, and an actor on every event loop it is used from.
+
+What users hold is `actors.nodes.node.MessageNode`, which adds operators, connections and background runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import copy_context
+from pathlib import PurePath
+from typing import Any, Generic, Self, Unpack, cast, overload
+
+import pykka
+from msgspec import UNSET
+from typing_extensions import TypeVar
+
+from actors.nodes.downstream import Downstream
+from actors.nodes.home import Home
+from actors.nodes.node_factory import NodeFactory
+from actors.nodes.prompts import load_user_content
+from actors.nodes.request import AddContext, EventSink, Route, RunKeywords, RunOptions, RunRequest, Settle
+from actors.nodes.signal import Signal
+from actors.nodes.sync_run import run_blocking
+from actors.runtime.envelope import current
+from actors.runtime.errors import ActorCrashedError, AskTimeoutError
+from actors.runtime.future import AsyncioFuture
+from actors.runtime.ref import ActorRef
+from protocols.errors import EmptyPromptError, NodeNameError, NodeStoppedError, RunCancelledError, RunTimeoutError
+from protocols.ids import new_id
+from protocols.messages import ChatMessage
+from protocols.node import Origin, Outlet
+
+Deps = TypeVar("Deps", default=object)
+Out = TypeVar("Out", default=str)
+Other = TypeVar("Other")
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that a run may take when nobody says otherwise."""
+_MOST_NOTES = 100
+
+
+class NodeHandle(Generic[Deps, Out]):
+    """A name and a way to run it. It holds configuration; what changes with a run belongs to the node's actor.
+
+    The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        display_name: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        crash_on: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """Take what all nodes have; see `Agent` for the meaning."""
+        if not name.strip():
+            raise NodeNameError(f"a node needs a name, got {name!r}")
+        self.name = name
+        self.description = description
+        self._display_name = display_name
+        self.timeout = timeout
+        """Seconds that a run may take unless it says otherwise, waiting in the mailbox included; None for no limit."""
+        self.crash_on = crash_on
+        """Exceptions of a run that break the actor, so that its supervisor restarts it."""
+        self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
+        """Called with every message the node takes, before it works on it."""
+        self.message_sent: Signal[ChatMessage[Any]] = Signal("message_sent")
+        """Called with every answer, before it goes to the connections."""
+        self.talks: tuple[Outlet, ...] = ()
+        """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
+        self.home = Home()
+        """Where the actors of the node live."""
+        self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
+        self._trackers: set[Downstream] = set()
+        self._entered = 0
+        self._is_closed = False
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    @property
+    def display_name(self) -> str:
+        """Name for people; the name when none was given."""
+        return self._display_name or self.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    # -- run ------------------------------------------------------------------------------------------------------
+
+    @overload
+    async def run(
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Other]: ...
+    @overload
+    async def run(
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Out]: ...
+
+    async def run(self, *prompts: object, **options: Any) -> ChatMessage[Any]:
+        """Run the node once and return its answer.
+
+        Args:
+            prompts: text, messages of other nodes, paths of files, structured objects; see `actors.nodes.prompts`.
+            **options: what differs for this run only, see `RunOptions`.
+
+        Raises:
+            Exception: whatever the model, a tool or a callable raised, unchanged but for a note.
+            EmptyPromptError: there is nothing in the prompts.
+            RunTimeoutError: the run was not finished within its time; it has been cancelled.
+            NodeStoppedError: the node has been closed.
+            RunCancelledError: the node was stopped while it worked.
+        """
+        return await self.ask(self.request(prompts, options))
+
+    @overload
+    def run_sync(
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Other]: ...
+    @overload
+    def run_sync(
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Out]: ...
+
+    def run_sync(self, *prompts: object, **options: Any) -> ChatMessage[Any]:
+        """Do the same as `run`, blocking the caller: in scripts, threads, and notebooks with a running loop.
+
+        The run happens on the loop on which the node lives in another thread, else on the one background loop.
+
+        Raises:
+            BlockingCallError: called by an actor, a tool or a callback on its event loop.
+        """
+        return run_blocking(self.name, self.run(*prompts, **options), self.home.elsewhere())
+
+    @overload
+    def run_iter(
+        self, *prompt_groups: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> AsyncIterator[ChatMessage[Other]]: ...
+    @overload
+    def run_iter(
+        self, *prompt_groups: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> AsyncIterator[ChatMessage[Out]]: ...
+
+    async def run_iter(self, *prompt_groups: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:
+        """Run once per group of prompts, one after the other, and yield each answer.
+
+        A list or tuple is a group; anything else, such as a text, is a group of one.
+        """
+        for group in prompt_groups:
+            prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
+            yield await self.run(*prompts, **options)
+
+    def request(
+        self,
+        prompts: Sequence[object],
+        options: RunOptions | Mapping[str, Any],
+        *,
+        parent: RunRequest | None = None,
+        origin: Origin | None = None,
+        route: Route | None = None,
+        sink: EventSink | None = None,
+    ) -> RunRequest:
+        """Make the request of a run.
+
+        Args:
+            prompts: see `run`.
+            options: see `run`.
+            parent: the run this one is a part of; None takes the run whose handler calls this, if any.
+            origin: the run whose answer a connection passes on; the new run is one hop further.
+            route: the rest of the chain.
+            sink: where the events go.
+
+        Raises:
+            EmptyPromptError: nothing, or one text of blanks, was given.
+            TypeError: an unknown option.
+        """
+        if not prompts or (len(prompts) == 1 and isinstance(prompts[0], str) and not prompts[0].strip()):
+            raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
+        if not isinstance(options, RunOptions):
+            options = RunOptions.of(self.name, options)
+        run_id = new_id()
+        if origin is not None:
+            return RunRequest(
+                self, tuple(prompts), run_id, options.conversation_id or origin.conversation_id, origin.downstream,  # type: ignore[arg-type]
+                options, origin.run_id, origin.hops + 1, route, sink,
+            )  # fmt: skip
+        if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
+            parent = scope.message
+        if parent is None:
+            conversation = options.conversation_id or _conversation_of(prompts) or run_id
+            return RunRequest(self, tuple(prompts), run_id, conversation, Downstream(), options, route=route, sink=sink)
+        downstream = Downstream() if options.wait_for_connections else parent.downstream
+        conversation = options.conversation_id or parent.conversation_id
+        return RunRequest(
+            self, tuple(prompts), run_id, conversation, downstream, options, parent.run_id, parent.hops, route, sink
+        )
+
+    async def ask(self, request: RunRequest) -> ChatMessage[Any]:
+        """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""
+        timeout = self.timeout if request.options.timeout is UNSET else request.options.timeout
+        try:
+            answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
+        except (AskTimeoutError, pykka.ActorDeadError, ActorCrashedError) as error:
+            translated = self._translated(error, timeout)
+            if translated is error:
+                raise
+            raise translated from error
+        if request.downstream.open:
+            await self._wait_for_connections(request)
+        return answer
+
+    def post(
+        self, prompts: Sequence[object], *, origin: Origin | None = None, **options: Any
+    ) -> AsyncioFuture[ChatMessage[Any]]:
+        """Have the node run without waiting; see `protocols.node.Target`. What goes wrong is in the future."""
+        try:
+            request = self.request(prompts, options, origin=origin)
+            ref = self.ref()
+        except Exception as error:  # noqa: BLE001 - whoever posts is told by the future
+            failed: AsyncioFuture[ChatMessage[Any]] = AsyncioFuture(loop=asyncio.get_running_loop())
+            failed.fail(error)
+            return failed
+        timeout = self.timeout if request.options.timeout is UNSET else request.options.timeout
+        if origin is not None:
+            origin.downstream.begin()
+        reply: AsyncioFuture[ChatMessage[Any]] = copy_context().run(_ask_outside, ref, request, timeout)
+        if origin is not None:
+            reply.add_done_callback(lambda _: origin.downstream.end())
+        return reply
+
+    def _translated(self, error: Exception, timeout: float | None) -> Exception:
+        """Return an error of the engine about this run in the words of a run; one that the run raised has a note."""
+        if getattr(error, "__notes__", None):
+            return error
+        if isinstance(error, AskTimeoutError):
+            return RunTimeoutError(
+                f"node {self.name!r}: the run was not finished within {timeout} s and has been cancelled; "
+                "give it more time with timeout=...",
+                node=self.name,
+            )
+        if isinstance(error, ActorCrashedError):
+            return (
+                error
+                if error.__cause__ is not None
+                else RunCancelledError(f"node {self.name!r} was stopped while it worked", node=self.name)
+            )
+        return NodeStoppedError(f"node {self.name!r} has been stopped and takes no runs", node=self.name)
+
+    async def _wait_for_connections(self, request: RunRequest) -> None:
+        wait = request.options.wait_for_connections
+        # A run inside another one shares its deliveries, and must not wait for the run that it is a part of.
+        if wait or (wait is None and request.downstream.is_required and not request.parent_run_id):
+            await request.downstream.wait()
+
+    # -- actor ----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many runs of this node go on at the same time."""
+        return 1
+
+    def factory(self) -> NodeFactory:
+        """Return what makes the node's actor, for a supervisor: ``ChildSpec(node.factory(), name=node.name)``."""
+        return NodeFactory(self, max_concurrency=self.max_concurrency)
+
+    def ref(self) -> ActorRef[Any]:
+        """Return the node's actor on the running loop, starting it if need be.
+
+        Raises:
+            NodeStoppedError: the node has been closed, or its supervisor has given it up.
+        """
+        ref = self.home.find()
+        if ref is None or self._is_closed:
+            if self._is_closed or self.home.is_owned:
+                raise NodeStoppedError(f"node {self.name!r} has been stopped and takes no runs", node=self.name)
+            ref = self.home.start(self.factory(), self)
+        return ref
+
+    async def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+        """Do the work of one run, inside the actor, and return the answer."""
+        raise NotImplementedError
+
+    async def receive(self, request: RunRequest) -> ChatMessage[Any]:
+        """Turn the prompts of a request into the message that the node is asked, inside the actor."""
+        prompts = request.prompts
+        first = prompts[0]
+        if len(prompts) == 1 and isinstance(first, ChatMessage):
+            asked = _forwarded(cast("ChatMessage[Any]", first), request.conversation_id)
+        elif len(prompts) == 1 and not isinstance(first, list | tuple | PurePath | bytes | None):
+            asked = ChatMessage(first, "user", conversation_id=request.conversation_id)
+        else:
+            content: object = await load_user_content(prompts)
+            asked = ChatMessage(content, "user", conversation_id=request.conversation_id)
+        if self.message_received.subscribers:
+            self.message_received.emit(asked)
+        return asked
+
+    def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
+        """Give an answer to the subscribers and to the connections, inside the actor. Waits for nobody."""
+        if self.message_sent.subscribers:
+            self.message_sent.emit(answer)
+        if self.talks:
+            self.offer(answer, request)
+
+    def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
+        """Pass a message on through the node's connections without running the node."""
+        for talk in self.talks:
+            talk.offer(message, origin)
+        tracker = cast("Downstream", origin.downstream)
+        if tracker.open and tracker not in self._trackers:
+            self._trackers.add(tracker)
+            tracker.then(lambda: self._trackers.discard(tracker))
+
+    def add_context(self, text: str) -> None:
+        """Give text that the node reads before the prompt of its next run (once)."""
+        self.ref().tell(AddContext(self, text))
+
+    def keep_context(self, text: str) -> None:
+        """Keep it, inside the actor; at most 100 texts, of which the oldest go first."""
+        self._notes.append(text)
+
+    def take_context(self) -> list[str]:
+        """Take what `add_context` gave, inside the actor."""
+        notes = list(self._notes)
+        self._notes.clear()
+        return notes
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def complete_tasks(self) -> None:
+        """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""
+        ref = self.home.find()
+        if ref is not None:
+            await ref.ask(Settle(), timeout=None)
+        for tracker in tuple(self._trackers):
+            await tracker.wait()
+
+    async def open(self) -> None:
+        """Start the actor on this loop and enter what the node needs. Opening twice needs closing twice."""
+        self._is_closed = False
+        await self.ref().ready()
+        self._entered += 1
+
+    async def close(self) -> None:
+        """Give back what `open` took, let accepted runs end, and stop the actor, unless a supervisor owns it."""
+        self._entered = max(0, self._entered - 1)
+        if self._entered:
+            return
+        self._is_closed = True
+        ref = self.home.find()
+        if ref is not None and not self.home.is_owned:
+            await ref.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+
+def _ask_outside(ref: ActorRef[Any], request: RunRequest, timeout: float | None) -> AsyncioFuture[ChatMessage[Any]]:
+    """Ask as if from outside any handler: without its deadline, and without being part of its chain of asks."""
+    current.set(None)
+    return ref.ask(request, block=False, timeout=timeout)
+
+
+def _conversation_of(prompts: Sequence[object]) -> str | None:
+    first = prompts[0]
+    return cast("ChatMessage[Any]", first).conversation_id if isinstance(first, ChatMessage) else None
+
+
+def _forwarded(message: ChatMessage[Any], conversation_id: str) -> ChatMessage[Any]:
+    """Return a message as a question to the next node: its sender joins the chain, its cost stays behind."""
+    chain = message.forwarded_from
+    if message.name is not None or message.role != "user":
+        chain = (*chain, message.name or "unknown")
+    return ChatMessage(
+        message.content, "user", message.name, conversation_id, message.message_id, metadata=message.metadata,
+        forwarded_from=chain, associated_messages=message.associated_messages,
+    )  # fmt: skip

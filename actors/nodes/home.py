@@ -1,0 +1,82 @@
+"""Where the actors of one node live: one for each event loop that the node is used from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.clock import running_loop
+from actors.runtime.envelope import current
+from actors.runtime.ref import ActorRef
+from actors.runtime.start import StartOptions
+from actors.runtime.system import ActorSystem
+
+ActorFactory = Callable[[], AsyncioActor]
+
+
+class Home:
+    """The refs of one node, by event loop.
+
+    An actor that nobody started in time is started here, in the system of the running handler or else the loop's
+    default one; it ends when its node is garbage, so a node made for one run leaves nothing behind. One that a
+    supervisor starts announces itself with `settle`.
+    """
+
+    __slots__ = ("_owned", "_refs")
+
+    def __init__(self) -> None:
+        self._refs: dict[asyncio.AbstractEventLoop, ActorRef[Any]] = {}
+        self._owned: set[asyncio.AbstractEventLoop] = set()
+
+    def settle(self, ref: ActorRef[Any], loop: asyncio.AbstractEventLoop, *, is_owned: bool) -> None:
+        """Take note of the actor of a loop, and whether a supervisor owns it."""
+        self._refs[loop] = ref
+        if is_owned:
+            self._owned.add(loop)
+        else:
+            self._owned.discard(loop)
+
+    def find(self) -> ActorRef[Any] | None:
+        """Return the living actor on the running loop, or None."""
+        loop = running_loop()
+        ref = None if loop is None else self._refs.get(loop)
+        return ref if ref is not None and ref.is_alive() else None
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the actor on the running loop is, or was, the child of a supervisor."""
+        return running_loop() in self._owned
+
+    def start(self, factory: ActorFactory, owner: object) -> ActorRef[Any]:
+        """Start the actor on the running loop; it ends at the latest when `owner` is garbage."""
+        loop = asyncio.get_running_loop()
+        self._forget_closed()
+        scope = current.get()
+        system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
+        ref = system.start(factory, options=StartOptions())
+        weakref.finalize(owner, _stop_soon, ref, loop).atexit = False
+        return ref
+
+    def _forget_closed(self) -> None:
+        for loop in [loop for loop in self._refs if loop.is_closed()]:
+            self._owned.discard(loop)
+            del self._refs[loop]
+
+    def elsewhere(self) -> asyncio.AbstractEventLoop | None:
+        """Return the loop of another thread on which the node lives, or None."""
+        here = running_loop()
+        alive = (loop for loop, ref in tuple(self._refs.items()) if loop is not here and ref.is_alive())
+        return next((loop for loop in alive if loop.is_running()), None)
+
+
+def _stop_soon(ref: ActorRef[Any], loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop, and with it the actor, has ended
+        loop.call_soon_threadsafe(_stop, ref)
+
+
+def _stop(ref: ActorRef[Any]) -> None:
+    ref.stop(block=False)

@@ -1,0 +1,76 @@
+"""The actor behind a node, and the one place where a run is orchestrated: receive, execute, publish, offer, reply."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from actors.nodes.request import AddContext, RunRequest, Settle
+from actors.nodes.run_ledger import RunLedger
+from actors.nodes.run_report import RunReport
+from actors.runtime.actor import AsyncioActor
+
+if TYPE_CHECKING:
+    from actors.nodes.handle import NodeHandle
+
+UNLIMITED = 1_000_000
+"""Concurrent runs of a node without state."""
+
+
+class NodeActor(AsyncioActor):
+    """Runs the requests of one node. It does not hold the node: the requests do."""
+
+    def __init__(self, node: NodeHandle[Any, Any]) -> None:
+        super().__init__()
+        self.ledger = RunLedger()
+        cell = self.cell
+        node.home.settle(cell.ref, cell.loop, is_owned=cell.parent is not None)
+
+    async def on_receive(self, message: Any) -> Any:
+        """Handle one request."""
+        if type(message) is RunRequest:
+            return await serve(self, message, self.ledger)
+        if type(message) is AddContext:
+            return message.node.keep_context(message.text)
+        if type(message) is Settle:
+            return await self.ledger.settled()
+        return self.unhandled(message)
+
+
+async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> Any:
+    """Run a node for the message in hand of `actor`, and say so to everybody whom it concerns.
+
+    A failed run is a value: its exception goes unchanged to whoever waits, and the actor lives on, unless its type is
+    in the node's `crash_on`. Anything that is no `Exception` is a crash.
+    """
+    started = perf_counter()
+    node = request.node
+    report = RunReport(actor.system.events, request)
+    ledger.begin()
+    try:
+        report.started()
+        asked = await node.receive(request)
+        report.received(asked)
+        answer = await node.execute(request, asked)
+    except Exception as error:
+        report.failed(error, perf_counter() - started)
+        error.add_note(f"node {node.name!r}: the run failed")
+        if isinstance(error, node.crash_on):
+            raise
+        if request.route is None:
+            actor.fail_reply(error)
+        else:
+            request.route.failed(actor, request, error)
+        return None
+    except asyncio.CancelledError:
+        report.cancelled(perf_counter() - started)
+        raise
+    finally:
+        ledger.end()
+    report.completed(answer, perf_counter() - started)
+    node.send(answer, request)
+    if request.route is None:
+        return answer
+    request.route.passed(actor, request, answer)
+    return None

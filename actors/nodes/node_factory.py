@@ -1,0 +1,44 @@
+"""What makes the actor of a node: the engine keeps it for restarts, so it holds the node weakly."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from actors.nodes.node_actor import NodeActor
+from actors.runtime.errors import IgnoreStart
+from actors.runtime.mailbox import MailboxConfig
+
+if TYPE_CHECKING:
+    from actors.nodes.handle import NodeHandle
+
+
+class NodeFactory:
+    """Makes a node's actor and carries what the engine asks an actor class for."""
+
+    def __init__(
+        self,
+        node: NodeHandle[Any, Any],
+        *,
+        actor_class: type[NodeActor] = NodeActor,
+        max_concurrency: int = 1,
+        mailbox: MailboxConfig | None = None,
+    ) -> None:
+        """Take the node, the class of its actor, how many runs go on at once, and the mailbox."""
+        self._node = weakref.ref(node)
+        self._class = actor_class
+        self.__name__ = node.name
+        self.max_concurrency = max_concurrency
+        self.mailbox = mailbox
+        self.ask_timeout: float | None = None
+
+    def __call__(self) -> NodeActor:
+        """Make the actor.
+
+        Raises:
+            IgnoreStart: when nobody holds the node any more.
+        """
+        node = self._node()
+        if node is None:
+            raise IgnoreStart
+        return self._class(node)

@@ -1,0 +1,94 @@
+"""What connections and statistics know of a node: its name, how it is given a message, and why it is given one.
+
+A connection (`actors.talk`) never imports the nodes; it is given objects that fit these protocols.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from protocols.messages import ChatMessage
+
+
+class Tracker(Protocol):
+    """Counts the deliveries that a run has caused, direct and indirect, so that somebody can wait for their end."""
+
+    def begin(self) -> None:
+        """Count one delivery more."""
+        ...
+
+    def end(self) -> None:
+        """Count one delivery less; at zero whoever waits goes on."""
+        ...
+
+    def require(self) -> None:
+        """Ask the caller of the run to wait for the deliveries unless it said that it does not want to."""
+        ...
+
+
+class Origin(Protocol):
+    """The run because of which a message is passed on."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
+
+    @property
+    def conversation_id(self) -> str:
+        """Flow of messages it belongs to."""
+        ...
+
+    @property
+    def hops(self) -> int:
+        """How many connections led to it; 0 for a run that a user started."""
+        ...
+
+    @property
+    def wait_for_connections(self) -> bool | None:
+        """Whether its caller waits for the deliveries; None when the connections decide."""
+        ...
+
+    @property
+    def downstream(self) -> Tracker:
+        """Deliveries caused by it."""
+        ...
+
+
+class Named(Protocol):
+    """Anything with a name, such as the source of a connection."""
+
+    @property
+    def name(self) -> str:
+        """Unique where names must be (in a pool, among the members of a team)."""
+        ...
+
+
+class Target(Named, Protocol):
+    """A node as connections see it. Nothing here waits for the node's work."""
+
+    def post(self, prompts: Sequence[object], *, origin: Origin | None = None) -> asyncio.Future[ChatMessage[Any]]:
+        """Have the node run; the future is its answer, or the exception of the run.
+
+        The delivery is counted in `origin.downstream` until the future is done. It is no ask: neither the deadline nor
+        the chain of waiting actors of the handler that calls this go along.
+        """
+        ...
+
+    def add_context(self, text: str) -> None:
+        """Give text that the node reads before the prompt of its next run (once)."""
+        ...
+
+    def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
+        """Pass a message on through the node's own connections without running the node."""
+        ...
+
+
+class Outlet(Protocol):
+    """A connection as nodes see it."""
+
+    def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
+        """Take a message of the source. Never waits for a target, and never lets its own failure out."""
+        ...
