@@ -41,6 +41,14 @@ def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark |
     return _decode(data, path, mark)
 
 
+def is_open_to_all(path: Path) -> bool:
+    """Tell whether every user of the machine may change the file; never so on systems without such rights."""
+    try:
+        return os.name == "posix" and bool(path.stat().st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
+
+
 def _decode(data: bytes, path: Path, mark: Mark | None) -> str:
     if b"\0" in data:
         raise _problem(path, f"is not text: byte {data.index(0)} is zero", mark)

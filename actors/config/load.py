@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from actors.config.check import check_references
 from actors.config.environment import Expansion
 from actors.config.explain import explain, explain_unknown
+from actors.config.file import is_open_to_all
 from actors.config.inherit import FileReader, inherit_agents, spell_nodes
 from actors.config.locate import locate
 from actors.config.manifest import Manifest
@@ -50,6 +51,44 @@ def load_manifest(
     reader = FileReader(os.environ if env is None else env, limits)
     tree = reader.read(Path(path))
     return _finish(tree, reader, overrides, checks)
+
+
+def load_agent(path: str | PathLike[str], *, env: Mapping[str, str] | None = None) -> Manifest:
+    """Read a file that describes one agent: a manifest with exactly one, or just the keys of the agent.
+
+    In the latter case the agent is named by its key `name`, else by the file.
+
+    Args:
+        path: The YAML file.
+        env: As in `load_manifest`.
+
+    Returns:
+        A manifest with one agent.
+
+    Raises:
+        InvalidManifestError: With all problems at once; a `ManifestError`.
+    """
+    reader = FileReader(os.environ if env is None else env)
+    tree = reader.read(Path(path))
+    if not tree.keys() & {"agents", "teams"}:
+        tree = _wrap(tree, Path(path).stem)
+    manifest = _finish(tree, reader, None, ())
+    if len(manifest.agents) != 1:
+        text = f"expected exactly one agent, found {len(manifest.agents)}: {', '.join(manifest.agents) or 'none'}"
+        raise InvalidManifestError([Problem(text, tree.key_mark("agents"), "agents")])
+    return manifest
+
+
+def _wrap(tree: Table, stem: str) -> Table:
+    name = tree.get("name")
+    agents, outer = Table(tree.mark), Table(tree.mark)
+    agents.put(name if isinstance(name, str) and name else stem, tree, tree.mark, tree.mark)
+    outer.put("agents", agents, tree.mark, tree.mark)
+    for key in ("allow_imports", "responses", "storage", "defaults"):
+        if key in tree:
+            outer.copy_key(key, tree)
+            del tree[key]
+    return outer
 
 
 def parse_manifest(
@@ -117,6 +156,7 @@ def _finish(
     reading = Reading.of(tree)
     root = reader.files[0].parent if reader.files else None
     problems += check_references(tree, root)
+    problems += _open_files(tree, reader.files)
     manifest: Manifest | None = None
     try:
         manifest = Manifest.model_validate(tree, context=reading)
@@ -132,6 +172,14 @@ def _finish(
             [Problem(text, place.mark, place.path, _plain(place.value)) for place, text in found]
         )
     return manifest.read_from(reader.files)
+
+
+def _open_files(tree: Table, files: Iterable[Path]) -> Iterable[Problem]:
+    """Yield the files that anybody may change, when the manifest may name code."""
+    if tree.get("allow_imports"):
+        for path in filter(is_open_to_all, files):
+            text = f"the file {str(path)!r} can be changed by every user, who could run code; take that right away"
+            yield Problem(text, tree.key_mark("allow_imports"), "allow_imports")
 
 
 def _plain(value: str | None) -> str | None:

@@ -61,7 +61,7 @@ class McpServerSpec(Section):
         if getattr(self, foreign) is not None:
             yield foreign, f"does not go with 'type: {self.type}'"
         if self.url is not None and not _is_address(self.url):
-            yield "url", "expected an address that begins with http:// or https://"
+            yield "url", "expected an address that begins with http:// or https://, with passwords in 'headers'"
 
 
 def _address(text: str) -> dict[str, object]:
@@ -85,4 +85,4 @@ def _is_address(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc

@@ -1,5 +1,6 @@
 """What is wrong with a manifest: one `Problem` per place, all of them in one `InvalidManifestError`."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from protocols.errors import ManifestError, nearest
 
 _VALUE_LIMIT = 60
 _NAME_LIMIT = 100
+_USER = re.compile(r"//[^/@\s]+@")  # user and password in an address
 _SECRET_WORDS = ("secret", "password", "passwd", "token", "api_key", "apikey", "authorization", "credential")
 _SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_tokens", "total_tokens")
 
@@ -84,6 +86,8 @@ def render_value(value: object, key: str | int = "") -> str:
         return "'***'"
     if value is None:
         return "nothing"
+    if isinstance(value, str):
+        value = _USER.sub("//***@", value)
     if isinstance(value, str) and len(value) > _VALUE_LIMIT:
         return repr(value[:_VALUE_LIMIT]) + "..."
     return repr(value)[: 2 * _VALUE_LIMIT]

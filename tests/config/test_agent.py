@@ -100,6 +100,7 @@ def test_every_key_of_the_contract_is_read() -> None:
         ("mcp_servers: ['\"open']", "mcp_servers[0]", "not a command line"),
         ("mcp_servers: [{type: http}]", "mcp_servers[0].url", "is required with 'type: http'"),
         ("mcp_servers: [{url: 'ftp://x'}]", "mcp_servers[0].url", "expected an address"),
+        ("mcp_servers: ['http://user:pass@x/mcp']", "mcp_servers[0]", "passwords in 'headers'"),
         ("mailbox: {overflow: burn}", "mailbox.overflow", "expected 'reject'"),
         (
             "supervision: {restart: sometimes}",

@@ -110,15 +110,17 @@ def test_random_data_with_known_keys(data: dict[str, object]) -> None:
     read_or_refuse(json.dumps(data))
 
 
+_PARTS: list[tuple[str, type[Section]]] = [
+    ("", Manifest),
+    ("agents", AgentSpec),
+    ("teams", TeamSpec),
+    ("jobs", JobSpec),
+    ("responses", ResponseSpec),
+]
+
+
 def _cases() -> list[tuple[str, str]]:
-    parts: list[tuple[str, type[Section]]] = [
-        ("", Manifest),
-        ("agents", AgentSpec),
-        ("teams", TeamSpec),
-        ("jobs", JobSpec),
-        ("responses", ResponseSpec),
-    ]
-    return [(section, key) for section, model in parts for key in model.model_fields]
+    return [(section, key) for section, model in _PARTS for key in model.model_fields]
 
 
 @pytest.mark.parametrize(("section", "key"), _cases())

@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.config.expression import CONTEXT, Expression
@@ -153,6 +153,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
         Expression("message.token > 1")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet="message.tokensncontent()[]'\"<>=+-*/% 019,:{}not and or in len_", max_size=60))
 def test_any_text_is_refused_or_evaluated_without_another_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):
@@ -179,6 +180,7 @@ _TEXTS = st.recursive(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(_TEXTS)
 def test_any_sound_expression_gives_a_truth_value_or_an_expression_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):

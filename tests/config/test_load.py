@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.config.load import load_manifest, manifest_from, parse_manifest
+from actors.config.load import load_agent, load_manifest, manifest_from, parse_manifest
 from actors.config.problem import InvalidManifestError, Problem
 from protocols.errors import ManifestError
 from tests.config.manifest_text import CONTRACT_EXAMPLE, problem_of, problems_of, read
@@ -113,6 +113,15 @@ def test_the_value_of_a_secret_key_is_never_shown(key: str) -> None:
     assert "canary" not in found
 
 
+def test_the_password_in_an_address_is_never_shown() -> None:
+    url = "'http://me:canary@x'"
+
+    found = "\n".join(map(str, problems_of(f"agents: {{a: {{retries: {url}, mcp_servers: [{url}]}}}}")))
+
+    assert "'http://***@x'" in found
+    assert "canary" not in found
+
+
 def test_secrets_are_masked_in_repr_and_dump() -> None:
     manifest = read("""
         agents:
@@ -197,3 +206,47 @@ def test_a_long_value_is_shortened() -> None:
 
     assert problem.value is not None
     assert len(problem.value) < 100
+
+
+def test_a_file_that_anybody_may_change_cannot_name_code(tmp_path: Path) -> None:
+    path = tmp_path / "m.yml"
+    path.write_text("agents: {}\nallow_imports: [pkg]\n")
+    path.chmod(0o666)
+
+    with pytest.raises(InvalidManifestError, match="can be changed by every user") as caught:
+        load_manifest(path)
+    assert caught.value.line == 2
+    path.chmod(0o664)
+    assert load_manifest(path).allow_imports == ("pkg",)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("agents: {writer: {model: test}}", "writer"),
+        ("model: test", "single"),
+        ("name: writer\nmodel: test\nallow_imports: [pkg]\ntools: ['pkg:f']", "writer"),
+    ],
+)
+def test_a_file_of_a_single_agent_may_hold_just_its_keys(text: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "single.yml").write_text(text)
+
+    (agent,) = load_agent(tmp_path / "single.yml").agents.values()
+
+    assert agent.model is not None
+    assert (agent.name, agent.model.name) == (name, "test")
+
+
+def test_a_wrong_key_in_a_file_of_a_single_agent_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / "single.yml").write_text("model: test\nretries: x\n")
+
+    with pytest.raises(InvalidManifestError) as caught:
+        load_agent(tmp_path / "single.yml")
+    assert [(item.line, item.path) for item in caught.value.problems] == [(2, "agents.single.retries")]
+
+
+def test_a_file_of_several_agents_is_not_one_of_a_single_agent(tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_text("agents: {a: {}, b: {}}")
+
+    with pytest.raises(InvalidManifestError, match="expected exactly one agent, found 2: a, b"):
+        load_agent(tmp_path / "m.yml")
