@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     from actors.runtime.actor import AsyncioActor
+    from actors.runtime.future import AsyncioFuture
     from actors.runtime.incarnation import Cell
 
 T = TypeVar("T")
@@ -66,6 +67,34 @@ class PendingTimer:
         self.is_active = False
         self._handle.cancel()
         _drop(self._cell, self)
+
+
+class PendingReply:
+    """The answer to an ask that somebody else will bring; the asker gets an error if its actor ends before."""
+
+    __slots__ = ("_cell", "_reply")
+
+    def __init__(self, cell: Cell, result: AsyncioFuture[Any], reply: AsyncioFuture[Any]) -> None:
+        self._cell = cell
+        self._reply = reply
+        _keep(cell, self)
+        result.add_done_callback(self._pass_on)
+
+    def _pass_on(self, result: asyncio.Future[Any]) -> None:
+        _drop(self._cell, self)
+        if self._reply.done():
+            return
+        if result.cancelled():
+            self._reply.cancel()
+        elif (error := result.exception()) is not None:
+            self._reply.fail(error)
+        else:
+            self._reply.answer(result.result())
+
+    def cancel(self) -> None:
+        """Fail the ask: its actor has ended."""
+        _drop(self._cell, self)
+        self._reply.fail(ActorStoppingError(f"actor {self._cell.name} ended before it had an answer"))
 
 
 class PendingStep:
