@@ -8,6 +8,7 @@ from actors.config.field_type import named_types
 from actors.config.problem import Problem, render_path, render_value
 from actors.config.tree import Row, Table, row_at, table_at
 
+_MOST_CIRCLES = 20
 _GLOB = set("*?[")
 
 
@@ -75,7 +76,7 @@ def _named_otherwise(tree: Table) -> Iterator[Problem]:
 def _circles(tree: Table, section: str, links: Mapping[str, list[str]], text: str) -> Iterator[Problem]:
     items = table_at(tree, section)
     left = {name: list(needed) for name, needed in links.items()}
-    while True:
+    for _ in range(_MOST_CIRCLES):
         try:
             TopologicalSorter(left).prepare()
         except CycleError as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.config.locate import locate, path_of
+from actors.config.locate import locate, paths_of
 from actors.config.problem import CONTAINERS, Problem, suggestion
 from actors.config.reading import Reading
 from actors.config.tree import Key, Table
@@ -62,8 +62,9 @@ def explain(error: ValidationError, tree: Table) -> Iterator[Problem]:
 
 def explain_unknown(reading: Reading, tree: Table) -> Iterator[Problem]:
     """Yield one problem for each key that nothing knows."""
+    paths = paths_of(tree) if reading.unknown else {}
     for table, key, text in reading.unknown:
-        path = locate(tree, (*path_of(tree, table), key)).path
+        path = locate(tree, (*paths.get(id(table), ()), key)).path
         yield Problem(text, table.key_mark(key), path)
 
 

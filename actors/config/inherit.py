@@ -113,51 +113,59 @@ def inherit_agents(tree: Table) -> list[Problem]:
 
     The child's keys win (`merge`); the parent's `name`, `display_name` and `inherits` stay with the parent.
     """
-    agents = table_at(tree, "agents")
-    problems: list[Problem] = []
-    done: dict[str, Table] = {}
-    for name in agents:
-        for link in reversed(_chain(name, agents, problems)):
-            _inherit(link, agents, done)
-    for name, table in done.items():
-        agents[name] = table
-    return problems
+    heritage = _Heritage(table_at(tree, "agents"))
+    heritage.resolve()
+    return heritage.problems
 
 
-def _inherit(name: str, agents: Table, done: dict[str, Table]) -> None:
-    child = table_at(agents, name)
-    if name in done:
-        return
-    parent = done.get(str(child.get("inherits")))
-    if parent is None:
-        done[name] = child
-        return
-    base = Table(parent.mark)
-    for key in parent:
-        if key not in _NOT_INHERITED:
-            base.copy_key(key, parent)
-    done[name] = merge(base, child)
+class _Heritage:
+    def __init__(self, agents: Table) -> None:
+        self.problems: list[Problem] = []
+        self._agents = agents
+        self._done: dict[str, Table] = {}
+        self._broken: set[str] = set()
 
+    def resolve(self) -> None:
+        for name in self._agents:
+            for link in reversed(self._chain(name)):
+                self._inherit(link)
+        for name, table in self._done.items():
+            self._agents[name] = table
 
-def _chain(name: str, agents: Table, problems: list[Problem]) -> list[str]:
-    """Return the agent, its parent, its parent's parent and so on; empty (and a problem) when that is not sound."""
-    chain: list[str] = []
-    current = name
-    while True:
-        table = agents.get(current)
-        if not isinstance(table, Table):
-            return chain
-        chain.append(current)
-        parent = table.get("inherits")
-        if not isinstance(parent, str):
-            return chain  # absent, or of a wrong type, which validation reports
-        if parent not in agents:
-            return chain  # validation reports that, too
-        mark, path = table.value_mark("inherits"), render_path(("agents", current, "inherits"))
-        if parent in chain:
-            circle = chain[chain.index(parent) :]
-            if name == min(circle, key=list(agents).index):  # each circle is reported once
-                text = " -> ".join(repr(item) for item in (*circle, parent))
-                problems.append(Problem(f"agents inherit from each other in a circle: {text}", mark, path))
-            return []
-        current = parent
+    def _chain(self, name: str) -> list[str]:
+        """Return the agent, its parent and so on, as far as not resolved; nothing where they go in a circle."""
+        chain: dict[str, None] = {}
+        current = name
+        while current not in self._done and isinstance(self._agents.get(current), Table):
+            if current in self._broken:
+                self._broken |= chain.keys()
+                return []
+            chain[current] = None
+            parent = table_at(self._agents, current).get("inherits")
+            if not isinstance(parent, str):
+                break  # absent, or of a wrong type, which validation reports
+            if parent in chain:
+                self._report_circle(list(chain)[list(chain).index(parent) :])
+                self._broken |= chain.keys()
+                return []
+            current = parent
+        return list(chain)
+
+    def _report_circle(self, circle: list[str]) -> None:
+        start = circle.index(min(circle, key=list(self._agents).index))
+        names = (*circle[start:], *circle[: start + 1])
+        text = f"agents inherit from each other in a circle: {' -> '.join(map(repr, names))}"
+        mark = table_at(self._agents, names[0]).value_mark("inherits")
+        self.problems.append(Problem(text, mark, render_path(("agents", names[0], "inherits"))))
+
+    def _inherit(self, name: str) -> None:
+        child = table_at(self._agents, name)
+        parent = self._done.get(str(child.get("inherits")))
+        if parent is None:
+            self._done[name] = child
+            return
+        base = Table(parent.mark)
+        for key in parent:
+            if key not in _NOT_INHERITED:
+                base.copy_key(key, parent)
+        self._done[name] = merge(base, child)

@@ -33,22 +33,22 @@ def locate(tree: Table, keys: Sequence[Key]) -> Place:
     return Place(render_path(walk.path), walk.mark, walk.shown, walk.hidden)
 
 
-def path_of(tree: Table, wanted: Table) -> tuple[Key, ...]:
-    """Return the keys that lead to a map of the tree; the first ones where there are several, none for a stranger."""
+def paths_of(tree: Table) -> dict[int, tuple[Key, ...]]:
+    """Return the keys that lead to each map, by the map's id; the first ones where there are several."""
     pending: list[tuple[object, tuple[Key, ...]]] = [(tree, ())]
-    seen: set[int] = set()
+    paths: dict[int, tuple[Key, ...]] = {}
     while pending:
         current, path = pending.pop()
-        if current is wanted:
-            return path
-        if id(current) in seen:
+        if id(current) in paths:
             continue
-        seen.add(id(current))
         if isinstance(current, Table):
             pending += [(value, (*path, key)) for key, value in reversed(current.items())]
         elif isinstance(current, Row):
             pending += [(value, (*path, index)) for index, value in enumerate(current)]
-    return ()
+        else:
+            continue
+        paths[id(current)] = path
+    return paths
 
 
 class _Walk:

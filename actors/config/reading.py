@@ -1,6 +1,6 @@
 """What validators may know about the whole manifest while they look at one part of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import LiteralString
 
@@ -13,6 +13,8 @@ from actors.config.tree import Table, row_at, table_at
 _ONE: LiteralString = "complaint"
 _SEVERAL: LiteralString = "complaints"
 _TEMPLATE: LiteralString = "{text}"
+
+_FEW = 50
 
 
 @dataclass
@@ -29,11 +31,21 @@ class Reading:
     """Prefixes under which import strings are accepted."""
     unknown: list[tuple[Table, str, str]] = field(default_factory=list[tuple[Table, str, str]])
     """Keys that no model knows: the map, the key, what to say."""
+    _guesses: int = 50_000
 
     @property
     def nodes(self) -> frozenset[str]:
         """Names of agents and teams."""
         return self.agents | self.teams
+
+    def unknown_name(self, name: str, known: frozenset[str], kind: str) -> PydanticCustomError:
+        """Return an error that says what is missing and the nearest name that exists.
+
+        Finding the nearest of many names is slow, so only the first errors of a large manifest say it.
+        """
+        self._guesses -= len(known)
+        near = suggestion(name, sorted(known)) if self._guesses >= 0 or len(known) <= _FEW else ""
+        return complaint(f"there is no {kind} {name!r}{near}")
 
     @classmethod
     def of(cls, tree: Table) -> "Reading":
@@ -55,11 +67,6 @@ def reading_of(info: ValidationInfo) -> Reading | None:
 def complaint(message: str) -> PydanticCustomError:
     """Return an error for a validator to raise; its text is shown as it is."""
     return PydanticCustomError(_ONE, _TEMPLATE, {"text": message})
-
-
-def unknown_name(name: str, known: Iterable[str], kind: str) -> PydanticCustomError:
-    """Return an error that names what is missing and the nearest name that exists."""
-    return complaint(f"there is no {kind} {name!r}{suggestion(name, sorted(known))}")
 
 
 def complaints(found: Iterator[tuple[str, str]]) -> None:

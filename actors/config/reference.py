@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from actors.config.import_path import PLAIN_BUILTINS, ImportPathError, check_import, split_import
-from actors.config.reading import complaint, reading_of, unknown_name
+from actors.config.reading import complaint, reading_of
 
 _NODE, _AGENT, _RESPONSE = "agent or team", "agent", "response"
 
@@ -13,14 +13,14 @@ _NODE, _AGENT, _RESPONSE = "agent or team", "agent", "response"
 def _node(value: str, info: ValidationInfo) -> str:
     reading = reading_of(info)
     if reading is not None and value not in reading.nodes:
-        raise unknown_name(value, reading.nodes, _NODE)
+        raise reading.unknown_name(value, reading.nodes, _NODE)
     return value
 
 
 def _agent(value: str, info: ValidationInfo) -> str:
     reading = reading_of(info)
     if reading is not None and value not in reading.agents:
-        raise unknown_name(value, reading.agents, _AGENT)
+        raise reading.unknown_name(value, reading.agents, _AGENT)
     return value
 
 
@@ -30,7 +30,7 @@ def _output(value: str, info: ValidationInfo) -> str:
         return value
     if ":" not in value and "." not in value:
         if reading is not None:
-            raise unknown_name(value, {*reading.responses, *_OFTEN}, _RESPONSE)
+            raise reading.unknown_name(value, reading.responses | _OFTEN, _RESPONSE)
         return value
     try:
         if reading is None:
@@ -42,7 +42,7 @@ def _output(value: str, info: ValidationInfo) -> str:
     return value
 
 
-_OFTEN = ("str", "int", "float", "bool")
+_OFTEN = frozenset({"str", "int", "float", "bool"})
 
 NodeName = Annotated[str, AfterValidator(_node)]
 """Name of an agent or team of this manifest."""

@@ -12,6 +12,8 @@ from actors.config.field_type import FieldTypeError, named_types, parse_field_ty
 from actors.config.import_path import resolve_import
 from actors.config.response import FieldSpec, ResponseSpec
 
+_DEEPEST = 30
+
 
 class ResponseModelError(ValueError):
     """Raised when no model can be made from a response; the text names the response and the field."""
@@ -42,10 +44,11 @@ def build_model(
 
 def check_responses(responses: Mapping[str, ResponseSpec]) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield key path and text for each response from whose fields no model can be made; imports nothing."""
+    builder = _Builder(_without_imports(responses), ())
     for name, response in responses.items():
         if response.import_path is None:
             try:
-                build_model(response, name=name, responses=_without_imports(responses))
+                builder.build(name, response, ())
             except ResponseModelError as error:
                 yield ("responses", name), str(error)
 
@@ -59,16 +62,36 @@ class _Builder:
     def __init__(self, responses: Mapping[str, ResponseSpec], allow: Sequence[str]) -> None:
         self._responses = responses
         self._allow = allow
+        self._done: dict[str, tuple[type[BaseModel], int]] = {}  # with its height in nested responses
 
     def build(self, name: str, response: ResponseSpec, chain: tuple[str, ...]) -> type[BaseModel]:
         if name in chain:
             message = f"responses contain each other: {' -> '.join((*chain[chain.index(name) :], name))}"
             raise ResponseModelError(message)
+        if len(chain) >= _DEEPEST:
+            message = f"response {name!r}: nested deeper than {_DEEPEST} responses"
+            raise ResponseModelError(message)
+        if name in self._responses and self._responses[name] is response:
+            if name not in self._done:
+                self._done[name] = self._make(name, response, chain), self._height(response)
+            return self._done[name][0]
+        return self._make(name, response, chain)
+
+    def _height(self, response: ResponseSpec) -> int:
+        return 1 + max((self._done[other][1] for other in self._needed(response)), default=0)
+
+    def _needed(self, response: ResponseSpec) -> list[str]:
+        names = {name for field in response.fields.values() for name in named_types(field.type)}
+        return sorted(name for name in names if name in self._responses)
+
+    def _make(self, name: str, response: ResponseSpec, chain: tuple[str, ...]) -> type[BaseModel]:
         if response.import_path is not None:
             return self._imported(response.import_path)
-        fields: dict[str, Any] = {
-            key: self._field(name, key, spec, (*chain, name)) for key, spec in response.fields.items()
-        }
+        models = {other: self.build(other, self._responses[other], (*chain, name)) for other in self._needed(response)}
+        if max((self._done[other][1] for other in models), default=0) >= _DEEPEST:
+            message = f"response {name!r}: nested deeper than {_DEEPEST} responses"
+            raise ResponseModelError(message)
+        fields: dict[str, Any] = {key: self._field(name, key, spec, models) for key, spec in response.fields.items()}
         try:
             return create_model(
                 re.sub(r"\W", "_", name),
@@ -87,12 +110,7 @@ class _Builder:
         message = f"{path!r} is not a pydantic model"
         raise ResponseModelError(message)
 
-    def _field(self, name: str, key: str, spec: FieldSpec, chain: tuple[str, ...]) -> tuple[Any, Any]:
-        models = {
-            other: self.build(other, self._responses[other], chain)
-            for other in sorted(named_types(spec.type))
-            if other in self._responses
-        }
+    def _field(self, name: str, key: str, spec: FieldSpec, models: Mapping[str, object]) -> tuple[Any, Any]:
         try:
             kind: Any = parse_field_type(spec.type, models)
         except FieldTypeError as error:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from actors.config.mark import NOWHERE, Mark
+from actors.config.problem import InvalidManifestError, Problem
+from actors.config.source_limit import DEFAULT_LIMITS
 
 Key = str | int
 """A step of a key path: the name in a map, or the position in a list."""
@@ -77,17 +79,23 @@ class Row(list[object]):
         self.marks.append(mark)
 
 
-def plant(data: object, mark: Mark = NOWHERE) -> object:
-    """Turn plain Python maps and sequences into a tree whose values are all marked the same."""
+def plant(data: object, mark: Mark = NOWHERE, *, depth: int = DEFAULT_LIMITS.depth) -> object:
+    """Turn plain Python maps and sequences into a tree whose values are all marked the same.
+
+    Raises:
+        InvalidManifestError: They are nested deeper than `depth`, or contain themselves.
+    """
+    if depth < 0:
+        raise InvalidManifestError([Problem("nested too deeply", mark)])
     if isinstance(data, Table | Row):
         return data
     if isinstance(data, Mapping):
         table = Table(mark)
         for key, value in cast("Mapping[object, object]", data).items():
-            table.put(str(key), plant(value, mark), mark, mark)
+            table.put(str(key), plant(value, mark, depth=depth - 1), mark, mark)
         return table
     if isinstance(data, list | tuple):
-        return Row(mark, [plant(item, mark) for item in cast("Sequence[object]", data)])
+        return Row(mark, [plant(item, mark, depth=depth - 1) for item in cast("Sequence[object]", data)])
     return data
 
 

@@ -12,8 +12,7 @@ def test_both_eras_spell_the_same_agent() -> None:
     assert [prompt.text for prompt in new.agents["a"].system_prompt] == ["x", "y"]
 
 
-def test_every_key_of_the_contract_is_read() -> None:
-    agent = read("""
+EVERY_KEY = """
         allow_imports: [pkg]
         agents:
           b: {}
@@ -51,7 +50,11 @@ def test_every_key_of_the_contract_is_read() -> None:
             parallel_init: false
             debug: true
         responses: {Answer: {fields: {text: str}}}
-    """).agents["a"]
+"""
+
+
+def test_every_key_of_the_contract_is_read() -> None:
+    agent = read(EVERY_KEY).agents["a"]
 
     assert agent.model is not None
     assert agent.model.settings is not None

@@ -137,3 +137,47 @@ def test_a_map_with_a_strange_key_is_refused_everywhere() -> None:
     for section, key in _cases():
         inner = {key: {"surprise": 1}}
         assert problems_of(json.dumps({section: {"a": inner}} if section else inner)), (section, key)
+
+
+def test_data_that_contains_itself_is_refused() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+
+    with pytest.raises(InvalidManifestError, match="nested too deeply"):
+        manifest_from({"agents": loop})
+
+
+def test_a_thousand_faulty_agents_are_all_reported() -> None:
+    text = "agents:\n" + "".join(
+        f"  agent{n}: {{unknown: 1, connections: [{{type: node, name: agnt{n}}}]}}\n" for n in range(1000)
+    )
+
+    assert len(problems_of(text)) == 2000
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_five_thousand_heirs_in_a_row_are_resolved(order: int) -> None:
+    lines = [f"  a{n}: {{inherits: a{n - 1}}}\n" if n else "  a0: {retries: 7}\n" for n in range(5000)]
+
+    manifest = parse_manifest("agents:\n" + "".join(lines[::order]), env={})
+
+    assert {agent.retries for agent in manifest.agents.values()} == {7}
+
+
+def test_five_thousand_agents_in_one_circle_are_reported_once() -> None:
+    text = "agents:\n" + "".join(f"  a{n}: {{inherits: a{(n + 1) % 5000}}}\n" for n in range(5000))
+
+    assert len(problems_of(text)) == 1
+
+
+def test_a_thousand_teams_that_contain_themselves_are_refused_with_the_first_ones() -> None:
+    text = "teams:\n" + "".join(f"  t{n}: {{mode: parallel, members: [t{n}]}}\n" for n in range(1000))
+
+    assert len(problems_of(text)) == 20
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_thousand_nested_responses_are_refused(order: int) -> None:
+    lines = [f"  R{n}: {{fields: {{f: {f'R{n + 1}' if n < 999 else 'str'}}}}}\n" for n in range(1000)]
+
+    assert any("nested deeper" in problem.message for problem in problems_of("responses:\n" + "".join(lines[::order])))
