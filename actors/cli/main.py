@@ -1,0 +1,95 @@
+"""The command `understudy`: its commands, and the one place where an error becomes a message and an exit code.
+
+Every command is a file of `actors.cli.command`. What takes long to import (pydantic_ai, rich) is imported by the
+command that needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from actors.cli.command.graph import graph
+from actors.cli.command.list import list_nodes
+from actors.cli.command.run import run
+from actors.cli.command.schema import schema
+from actors.cli.command.validate import validate
+from actors.cli.exit_code import ExitCode, code_of, text_of
+
+PROGRAM = "understudy"
+
+_CALLED_WRONGLY: type[Exception] = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or imports it
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Run supervised teams of agents.",
+    epilog="Exit codes: 0 done, 1 the run failed, 2 called wrongly (also: manifest, file, model), 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich takes longer to import than all the rest
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run)
+app.command("list")(list_nodes)
+app.command("validate")(validate)
+app.command("schema")(schema)
+app.command("graph")(graph)
+
+
+@app.callback()
+def _root() -> None:
+    """Run supervised teams of agents."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    code = call(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = ExitCode.BROKEN_PIPE
+    if code is ExitCode.BROKEN_PIPE:
+        # The interpreter flushes once more at its end, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run the command line in this process and return its exit code; errors are written to standard error."""
+    try:
+        result: object = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+    except _CALLED_WRONGLY as error:
+        _say(_usage_text(error))
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        _say(f"{PROGRAM}: interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return ExitCode.BROKEN_PIPE
+    except Exception as error:
+        if "--debug" in arguments:
+            _say("".join(traceback.format_exception(error)).rstrip())
+        _say(f"{PROGRAM}: {text_of(error)}")
+        return code_of(error)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _usage_text(error: Exception) -> str:
+    text = str(getattr(error, "format_message", error.__str__)())
+    if text.startswith("Usage:"):  # called without anything: the text is the help
+        return text
+    context = getattr(error, "ctx", None)
+    hint = f"; see '{context.command_path} --help'" if context is not None else ""
+    return f"{PROGRAM}: {text.rstrip('.')}{hint}"
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody reads it
+        pass
