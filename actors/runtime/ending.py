@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from actors.runtime.incarnation import Cell
     from actors.runtime.turn import Turn
     from protocols.control import ExitReason as _Reason
-
-
-_DECIDING: Final = (ActorState.RUNNING, ActorState.STARTING, ActorState.RESTARTING)
 
 
 class ChildEnded:
@@ -84,7 +80,7 @@ class Ending(Overdue):
             self._hurry(mode, timeout)
             return
         if self.actor is None:
-            self._end_incarnation(reason, self.cause)
+            self._end_between_lives(reason)
             return
         suspending = self.state is ActorState.RESTARTING and not self.starting
         self.state = ActorState.STOPPING
@@ -99,6 +95,11 @@ class Ending(Overdue):
         self._discard_queue()
         if not self.starting:
             self.push_finish()
+
+    def _end_between_lives(self, reason: ExitReason) -> None:
+        """There is nothing to stop; its supervisor says whether there is still going to be a next life."""
+        self.keeping = False
+        self._end_incarnation(reason, self.cause)
 
     def _hurry(self, mode: StopMode, timeout: float | None) -> None:
         if mode is StopMode.NOW and self.draining:
@@ -128,7 +129,7 @@ class Ending(Overdue):
         if self.state is ActorState.STOPPED or (self.killed and self.state is ActorState.STOPPING):
             return self.stopped_future()
         if self.actor is None:
-            self._end_incarnation(reason, self.cause)
+            self._end_between_lives(reason)
             return self.stopped_future()
         self.state = ActorState.STOPPING
         self.killed = True
@@ -238,61 +239,8 @@ class Ending(Overdue):
             self.system.note_base_exception(error)
 
     async def stop_children(self) -> None:
-        """Stop the children in reverse order of their start, each within its own time, and wait for each.
-
-        Whoever is killed, or cancelled while it waits, kills those that are left and waits for them.
-        """
-        left: tuple[Cell, ...] = ()
-        kill = self.killed
-        while self.children and tuple(self.children) != left:
-            left = tuple(self.children)
-            try:
-                await self._stop_all_of(left[::-1], kill=kill)
-            except asyncio.CancelledError:
-                kill, left = True, ()
-
-    async def _stop_all_of(self, children: tuple[Cell, ...], *, kill: bool) -> None:
-        if kill:
-            for future in [child.kill() for child in children]:
-                await future
-        elif self.actor is not None and self.actor.stops_children_together:
-            for future in [child.stop_as_child() for child in children]:
-                await future
-        else:
-            for child in children:
-                await child.stop_as_child()
-
-    def stop_as_child(self) -> AsyncioFuture[bool]:
-        """Stop in the way that the child spec asks for. An `on_start` that still runs is cancelled."""
-        if self.shutdown is StopMode.NOW:
-            return self.kill(ExitReason.SHUTDOWN)
-        self.request_stop(StopMode.NOW, cast("float | None", self.shutdown), ExitReason.SHUTDOWN)
-        self._cancel_start()
-        return self.stopped_future()
-
-    def suspend_as_child(self) -> AsyncioFuture[bool]:
-        """End this incarnation as `stop_as_child` does, but keep ref and mailbox for a restart."""
-        if self.actor is None or self.keeping or self.state is ActorState.STOPPED:
-            return self.stopped_future()
-        if self.state is ActorState.STOPPING:
-            return self.stop_as_child()
-        self.state = ActorState.RESTARTING
-        self.keeping = True
-        self.open = self.idle = False
-        if self.shutdown is StopMode.NOW:
-            self.killed = True
-            for turn in tuple(self.turns or ()):
-                turn.cancel()
-        self.arm_stop(0.0 if self.killed else cast("float | None", self.shutdown))
-        self._cancel_start()
-        if not self.starting:
-            self.push_finish()
-        return self.stopped_future()
-
-    def _cancel_start(self) -> None:
-        if self.starting and not self.finishing:
-            for turn in tuple(self.turns or ()):
-                turn.cancel()
+        """Stop the children and wait for their ends."""
+        raise NotImplementedError
 
     def _end_incarnation(self, reason: ExitReason, cause: BaseException | None) -> None:
         parent = self.parent
@@ -303,15 +251,6 @@ class Ending(Overdue):
             parent.post_child_event(ChildEnded(self._cell, reason, cause))
         else:
             self.terminate(reason, cause)
-
-    def holds(self, child: Cell, reason: ExitReason) -> bool:
-        """Whether this actor, as a parent, is going to restart a child that ended so."""
-        return self.actor is not None and self.actor.holds(child, reason)
-
-    @property
-    def can_decide(self) -> bool:
-        """Whether this actor, as a parent, can still restart children."""
-        return self.actor is not None and self.state in _DECIDING and not self.finishing and not self.keeping
 
     def _hold(self, state: ActorState) -> None:
         """End the incarnation, keep ref and mailbox."""

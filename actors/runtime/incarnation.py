@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, ContextVar
-from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.runtime.ending import Ending
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.lineage import Lineage
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ActorRestarted, ActorStarted
@@ -31,7 +30,7 @@ constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", de
 """The cell whose actor object is being made; `AsyncioActor.__new__` takes it."""
 
 
-class Cell(Ending):
+class Cell(Lineage):
     """What stays of an actor over all its incarnations. `ActorRef` is its public face."""
 
     __slots__ = ("args", "crash_on", "factory", "kwargs", "ready_waiters", "ref", "start_timeout", "start_timer")
@@ -270,32 +269,6 @@ class Cell(Ending):
         envelope.turn = turn
         self.turns = {*(self.turns or ()), turn}
         return turn
-
-    def post_child_event(self, event: Any) -> None:
-        """Tell this actor, a supervisor, about one of its children; it goes before all user messages."""
-        actor = self.actor
-        if actor is None or not self.can_decide:
-            return
-        step = partial(self._supervise, actor, partial(actor.on_child_event, event))
-        if self.turns and self.state is ActorState.RUNNING:
-            self.loop.call_soon(self._run_control, step)
-        else:
-            self.push_control(step)
-
-    def supervise(self, actor: AsyncioActor, step: Callable[[], None]) -> None:
-        """Take a plain step of supervision for an incarnation, as a callback of the loop: now while a handler waits, else next.
-
-        So a supervisor whose handler takes long does not leave its children waiting. Nothing happens if it has ended.
-        """
-        guarded = partial(self._supervise, actor, step)
-        if self.turns and self.state is ActorState.RUNNING:
-            self._run_control(guarded)
-        elif self.actor is actor and self.can_decide:
-            self.push_control(guarded)
-
-    def _supervise(self, actor: AsyncioActor, step: Callable[[], None]) -> None:
-        if self.actor is actor and self.can_decide:
-            step()
 
     def stop(
         self, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.belonging import PendingReply
@@ -200,8 +200,8 @@ class Supervisor(AsyncioActor):
     # -- answers --------------------------------------------------------------------------------------------------
 
     def _handle_internal(self, message: Any) -> Any:
-        result = super()._handle_internal(message)
-        return self._answer_later(result) if isinstance(result, AsyncioFuture) else result
+        result: Any = super()._handle_internal(message)
+        return self._answer_later(cast("AsyncioFuture[Any]", result)) if isinstance(result, AsyncioFuture) else result
 
     def _answer_later(self, result: AsyncioFuture[Any]) -> None:
         """Let the asker have what the future will bring; the supervisor does not wait for it."""
