@@ -20,7 +20,7 @@ Subscriber = "ActorRef[Any] | Callable[[StampedEvent], object]"
 class Subscription:
     """One subscriber with what it wants and what it lost."""
 
-    __slots__ = ("_stream", "dropped", "kinds", "target")
+    __slots__ = ("_stream", "dropped", "is_receiving", "kinds", "target")
 
     def __init__(self, stream: EventStream, target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
         self._stream = stream
@@ -28,6 +28,8 @@ class Subscription:
         self.kinds = kinds
         self.dropped = 0
         """Events that this subscriber lost because its mailbox was full."""
+        self.is_receiving = False
+        """Whether an event is being put into its mailbox: one about that mailbox being full must not follow it."""
 
     def cancel(self) -> None:
         """End the subscription; harmless when it has ended."""
@@ -95,7 +97,12 @@ class EventStream:
         target = subscription.target
         try:
             if isinstance(target, pykka.ActorRef):
-                target.tell(event)  # pyright: ignore[reportUnknownMemberType]
+                if not subscription.is_receiving:
+                    subscription.is_receiving = True
+                    try:
+                        target.tell(event)  # pyright: ignore[reportUnknownMemberType]
+                    finally:
+                        subscription.is_receiving = False
             else:
                 target(event)
         except MailboxFullError:

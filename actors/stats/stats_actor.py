@@ -12,6 +12,8 @@ from actors.stats.book import StatsBook, StatsSnapshot
 from protocols.events import KINDS, MessageReceived, StampedEvent
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from actors.runtime.event_stream import Subscription
 
 _CAPACITY = 10_000
@@ -52,7 +54,12 @@ class StatsActor(AsyncioActor):
         """Listen no more."""
         self._unsubscribe()
 
-    def on_failure(self, *_crash: object) -> None:
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Listen no more; the next incarnation subscribes again."""
         self._unsubscribe()
 
