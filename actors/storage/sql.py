@@ -5,33 +5,31 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from actors.storage import statement
 from actors.storage.fault import translated
 from actors.storage.migration import is_current, upgrade
-from actors.storage.schema import history
-from actors.storage.wording import metadata_from, metadata_json, storable
+from actors.storage.row import Insert, message_from, stats_from, summary_from
 from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 from protocols.limits import check_limit
 from protocols.stores import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Sequence
     from types import TracebackType
 
     from sqlalchemy import Delete, Executable, RowMapping, TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-DAY = 86_400
-EPOCH = date(1970, 1, 1)
+_T = TypeVar("_T")
 
 
 class SqlBackend(Protocol):
     """What differs between databases."""
 
     location: str
+    timeout: float
     append_lock: TextClause | None
     """Run first in each transaction that writes; held until it ends."""
     migration_lock: TextClause | None
@@ -63,30 +61,25 @@ class SqlHistoryStore:
         self._engine: AsyncEngine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writing = asyncio.Lock()
+        self._unfinished: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
         """Connect, and bring the schema up to date."""
         if self._engine is not None:
             return
-        with translated(self.location):
-            await self._backend.prepare()
-            engine = self._backend.engine()
-            try:
-                await self._migrate(engine)
-            except (TypeError, ValueError) as error:  # a driver's way to refuse what the URL asks of it
-                await engine.dispose()
-                msg = f"cannot be opened with these options: {error}"
-                raise StorageError(msg, location=self.location) from error
-            except BaseException:
-                await engine.dispose()
-                raise
-        self._insert = Insert.compiled(self._backend.insert(), engine)
-        self._engine = engine
-        self._loop = asyncio.get_running_loop()
-        self._writing = asyncio.Lock()
+        try:
+            await self._finish(self._connect())
+        except asyncio.CancelledError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Let work that has begun end, for as long as the timeout, and let go of all connections."""
+        if self._unfinished:
+            _, late = await asyncio.wait(set(self._unfinished), timeout=self._backend.timeout)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         engine, self._engine = self._engine, None
         if engine is not None:
             with translated(self.location):
@@ -103,10 +96,8 @@ class SqlHistoryStore:
 
     async def append(self, batch: Sequence[StoredMessage]) -> None:
         """Keep all messages of the batch in one transaction."""
-        async with self._write() as connection:
-            rows = [self._insert.row(message) for message in batch]
-            if rows:
-                await connection.exec_driver_sql(self._insert.sql, rows)
+        self._opened()
+        await self._finish(self._append([self._insert.row(message) for message in batch]))
 
     async def conversation(self, conversation_id: str, *, limit: int = 200) -> list[StoredMessage]:
         """Return the latest `limit` messages of one conversation, oldest first."""
@@ -114,11 +105,11 @@ class SqlHistoryStore:
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages."""
-        return [_message(row) for row in await self._rows(statement.page(query))]
+        return [message_from(row) for row in await self._rows(statement.page(query))]
 
     async def stats(self, query: HistoryQuery, *, group_by: HistoryGroup | None = None) -> list[HistoryStats]:
         """Return sums per group, those with most messages first."""
-        return [_stats(row, group_by) for row in await self._rows(statement.sums(query, group_by))]
+        return [stats_from(row, group_by) for row in await self._rows(statement.sums(query, group_by))]
 
     async def count(self, query: HistoryQuery | None = None) -> int:
         """Return how many messages there are."""
@@ -128,7 +119,7 @@ class SqlHistoryStore:
     async def conversations(self, agent: str | None = None, *, limit: int = 100) -> list[ConversationSummary]:
         """Return the conversations, the latest first."""
         check_limit(limit)
-        return [_summary(row) for row in await self._rows(statement.summaries(agent, limit))]
+        return [summary_from(row) for row in await self._rows(statement.summaries(agent, limit))]
 
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
         """Delete what `retention` does not allow, in short transactions between which others can write."""
@@ -146,6 +137,35 @@ class SqlHistoryStore:
                 await self._backend.tidy()
         return deleted
 
+    async def _finish(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Await work that goes on to its end when the caller is cancelled.
+
+        A driver that is cancelled in the middle may leave its connection, and the lock of its transaction, to the
+        garbage collector.
+        """
+        task = asyncio.ensure_future(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    async def _connect(self) -> None:
+        with translated(self.location):
+            await self._backend.prepare()
+            engine = self._backend.engine()
+            try:
+                await self._migrate(engine)
+            except (TypeError, ValueError) as error:  # a driver's way to refuse what the URL asks of it
+                await engine.dispose()
+                msg = f"cannot be opened with these options: {error}"
+                raise StorageError(msg, location=self.location) from error
+            except BaseException:
+                await engine.dispose()
+                raise
+        self._insert = Insert.compiled(self._backend.insert(), engine)
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._writing = asyncio.Lock()
+
     async def _migrate(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
             if await connection.run_sync(is_current):
@@ -154,6 +174,11 @@ class SqlHistoryStore:
             if self._backend.migration_lock is not None:
                 await connection.execute(self._backend.migration_lock)
             await connection.run_sync(upgrade, self.location)
+
+    async def _append(self, rows: list[tuple[Any, ...]]) -> None:
+        async with self._write() as connection:
+            if rows:
+                await connection.exec_driver_sql(self._insert.sql, rows)
 
     async def _shorten(self, limit: int) -> int:
         deleted, last = 0, ""
@@ -169,14 +194,19 @@ class SqlHistoryStore:
 
     async def _delete(self, batch: Delete) -> int:
         deleted = 0
-        while True:
-            async with self._write() as connection:
-                count = (await connection.execute(batch)).rowcount
+        while count := await self._finish(self._delete_batch(batch)):
             deleted += count
-            if count < statement.DELETE_BATCH:
-                return deleted
+        return deleted
+
+    async def _delete_batch(self, batch: Delete) -> int:
+        async with self._write() as connection:
+            return (await connection.execute(batch)).rowcount
 
     async def _rows(self, query: Executable) -> Sequence[RowMapping]:
+        self._opened()
+        return await self._finish(self._fetch(query))
+
+    async def _fetch(self, query: Executable) -> Sequence[RowMapping]:
         async with self._read() as connection:
             rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
             return rows
@@ -204,69 +234,3 @@ class SqlHistoryStore:
             msg = "was opened on another event loop; open one store for each loop"
             raise StorageError(msg, location=self.location)
         return self._engine
-
-
-class Insert(NamedTuple):
-    """The insert as text, made once: run as a statement it takes three times as long on the event loop."""
-
-    sql: str
-    columns: tuple[str, ...]
-
-    @classmethod
-    def compiled(cls, insert: Any, engine: AsyncEngine) -> Insert:
-        """Compile an insert that takes the values of all columns but ``seq``, in the order of their places."""
-        names = [column.name for column in history.columns if column.name != "seq"]
-        compiled = insert.inline().compile(dialect=engine.dialect, column_keys=names)
-        return cls(str(compiled), tuple(compiled.positiontup))
-
-    def row(self, message: StoredMessage) -> tuple[Any, ...]:
-        """Return the values of a message in the order of their places."""
-        values = _values(message)
-        return tuple([values[name] for name in self.columns])
-
-
-def _values(message: StoredMessage) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "conversation_id": message.conversation_id,
-        "run_id": message.run_id,
-        "node": message.node,
-        "role": message.role,
-        "content": storable(message.content),
-        "model": message.model,
-        "tokens": message.tokens,
-        "input_tokens": message.input_tokens,
-        "output_tokens": message.output_tokens,
-        "cost": message.cost,
-        "created": message.created,
-        "day": int(message.created // DAY),
-        "payload": message.payload,
-        "metadata": metadata_json(message.id, message.metadata),
-    }
-
-
-def _message(row: RowMapping) -> StoredMessage:
-    values = dict(row)
-    del values["day"]
-    values["metadata"] = metadata_from(values["metadata"])
-    return StoredMessage(**values)
-
-
-def _stats(row: RowMapping, group_by: HistoryGroup | None) -> HistoryStats:
-    key: Any = row["key"] if group_by else ""
-    return HistoryStats(
-        key=(EPOCH + timedelta(days=key)).isoformat() if group_by == "day" else key,
-        messages=row["messages"],
-        tokens=int(row["tokens"]),
-        input_tokens=int(row["input_tokens"]),
-        output_tokens=int(row["output_tokens"]),
-        cost=float(row["cost"]),
-        cost_known=row["unpriced"] == 0,
-        first=row["first"],
-        last=row["last"],
-    )
-
-
-def _summary(row: RowMapping) -> ConversationSummary:
-    values: dict[str, Any] = {**row, "tokens": int(row["tokens"])}
-    return ConversationSummary(**values)

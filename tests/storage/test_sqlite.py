@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 import stat
@@ -251,6 +252,21 @@ def test_processes_may_open_and_write_a_new_file_at_the_same_time(path: Path) ->
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
     assert len(asyncio.run(content(path))) == 100
+
+
+async def test_cancellation_at_any_point_leaks_nothing_and_keeps_batches_whole(path: Path) -> None:
+    await fill(path, 0)
+    for steps in range(25):
+        async with open_store(path) as store:
+            batch = [message(n, id=f"{steps}-{n}") for n in range(10)]
+            tasks = [asyncio.create_task(work) for work in (store.append(batch), store.count(), store.conversations())]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert await store.count() % 10 == 0
+    gc.collect()  # a connection that was left behind warns now, and warnings are errors
 
 
 async def test_prune_gives_space_back(path: Path) -> None:
