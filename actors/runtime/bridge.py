@@ -19,6 +19,7 @@ from actors.runtime.errors import (
     WrongLoopError,
 )
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.ref import check_timeout
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 
@@ -76,6 +77,8 @@ class Bridge:
                 "ask from a thread: `await asyncio.to_thread(ref.ask, message)`"
             )
             raise WrongLoopError(msg)
+        if timeout is not None:
+            check_timeout(timeout)
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = self._system.clock.now()
         envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.overdue import Overdue
+from actors.runtime.reporting import error_text
 from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode, Terminated
 from protocols.events import ActorCrashed, ActorStopped
 
@@ -197,7 +198,7 @@ class Ending(Overdue):
         self.system.crashed(self._cell, error, message_type)
         if self.system.events.wants(ActorCrashed):
             self.system.events.publish(
-                ActorCrashed, actor=self.name, error_type=type(error).__name__, error=str(error)[:500],
+                ActorCrashed, actor=self.name, error_type=type(error).__name__, error=error_text(error),
                 message_type=message_type, incarnation=self.incarnation,
             )  # fmt: skip
         for other in tuple(self.turns or ()):

@@ -15,6 +15,7 @@ from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.lineage import Lineage
+from actors.runtime.reporting import error_line
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ActorRestarted, ActorStarted
@@ -190,7 +191,7 @@ class Cell(Lineage):
         if overdue:
             failure = StartTimeoutError(f"actor {self.name}: on_start took longer than {self.start_timeout} s")
         else:
-            failure = ActorStartError(f"actor {self.name} could not start: {type(error).__name__}: {error}")
+            failure = ActorStartError(f"actor {self.name} could not start: {error_line(error)}")
         failure.__cause__ = error
         return failure
 

@@ -54,6 +54,20 @@ class Reporter:
             self.line(logging.WARNING, event, **fields)
 
 
+def error_text(error: BaseException, limit: int = 500) -> str:
+    """Return the text of an error, cut to `limit`; it cannot fail, even if the error's own `__str__` does."""
+    try:
+        text = str(error)
+    except BaseException as broken:
+        return f"<{type(error).__name__} whose str raised {type(broken).__name__}>"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def error_line(error: BaseException, limit: int = 500) -> str:
+    """Return the kind and the text of an error, as `error_text` does."""
+    return f"{type(error).__name__}: {error_text(error, limit)}"
+
+
 def safe_repr(value: object, limit: int = 200) -> str:
     """Return a short repr that cannot fail, however broken or huge the object is."""
     try:

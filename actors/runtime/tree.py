@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.runtime.reporting import safe_repr
+from actors.runtime.reporting import error_line
 
 if TYPE_CHECKING:
     from actors.runtime.incarnation import Cell
@@ -63,6 +63,6 @@ def _node(cell: Cell, children: tuple[ActorNode, ...]) -> ActorNode:
         failed=cell.failed,
         dead_lettered=cell.dead,
         abandoned=cell.abandoned_turns,
-        last_failure="" if cell.cause is None else f"{type(cell.cause).__name__}: {safe_repr(str(cell.cause))}",
+        last_failure="" if cell.cause is None else error_line(cell.cause, 200),
         children=children,
     )

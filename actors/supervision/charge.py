@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorStartError, IgnoreStart
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.reporting import error_line
 from actors.runtime.start import StartOptions
 from actors.supervision.backoff import Backoff, RestartStreak
 from actors.supervision.snapshot import ChildSnapshot
@@ -110,7 +111,7 @@ class Charge:
         return cell.ready()
 
     def _start_error(self, error: BaseException) -> ActorStartError:
-        failure = ActorStartError(f"child {self.name!r} could not start: {type(error).__name__}: {error}")
+        failure = ActorStartError(f"child {self.name!r} could not start: {error_line(error)}")
         failure.__cause__ = error
         return failure
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.reporting import error_line
 from actors.supervision.backoff import Backoff
 from actors.supervision.charge import Charge, is_ignored
 from actors.supervision.intensity import RestartWindow
@@ -265,4 +266,4 @@ def _supervise(actor: AsyncioActor, step: Callable[[], None], _future: object) -
 
 
 def _told(reason: ExitReason, cause: BaseException | None) -> str:
-    return str(reason) if cause is None else f"{reason} ({type(cause).__name__}: {str(cause)[:200]})"
+    return str(reason) if cause is None else f"{reason} ({error_line(cause, 200)})"

@@ -57,25 +57,25 @@ class DeterministicDispatcher(Dispatcher):
         self.trace.append(cell.name)
         return cell
 
-    async def _run(self, task: asyncio.Task[None]) -> bool:
-        ready = self.ready
-        while ready:
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while self.ready:
             cell = self.next()
-            outcome = cell.step()
+            outcome = cell.step(1)
             self.steps += 1
-            if outcome is True:
-                ready.append(cell)
-            elif outcome is not False:
+            while outcome is not True and outcome is not False:
                 keep = await self._wait_for(outcome, task)
                 if task.cancelling():
                     self._retire(cell, keep)
-                    return False
-                if keep:
-                    ready.append(cell)
+                    return
+                outcome = keep
+            if outcome:
+                self.ready.append(cell)
             # The real dispatcher looks at the time here, which no seed could replay.
             if self.random.random() < 0.5:  # noqa: PLR2004
                 await asyncio.sleep(0)
-        return True
+        self.active -= 1
 
 
 def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: SystemConfig | None = None) -> int:
