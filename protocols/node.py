@@ -3,8 +3,6 @@
 A connection (`actors.talk`) never imports the nodes; it is given objects that fit these protocols.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol

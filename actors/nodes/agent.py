@@ -1,50 +1,225 @@
 """`Agent`: one node that answers by a model, or by a function."""
 
-from __future__ import annotations
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path, PurePath
+from typing import Any, Self, Unpack, cast, overload
 
-from collections.abc import Callable
-from typing import Any, Self
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models import Model
+from pydantic_ai.output import OutputSpec
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
-import pydantic_ai
-
+from actors.nodes.agent_settings import AgentKeywords, AgentSettings
 from actors.nodes.callback import Callback, callback_name
 from actors.nodes.execution import Execution
-from actors.nodes.handle import Deps, Out
-from actors.nodes.history import History
+from actors.nodes.handle import Deps, NodeHandle, Other, Out
+from actors.nodes.mcp_server import mcp_toolset
+from actors.nodes.model_agent import model_agent, own_tools
 from actors.nodes.model_run import ModelRun
+from actors.nodes.models import default_model_name
 from actors.nodes.node import MessageNode
 from actors.nodes.node_actor import UNLIMITED
-from actors.nodes.request import RunRequest
+from actors.nodes.node_tool import tool_of
+from actors.nodes.request import AnyTool, RunRequest
+from protocols.errors import ConfigError
 from protocols.messages import ChatMessage
+
+_FILES = (".yml", ".yaml")
+_TEXT: Any = str
+_ANYTHING: Any = object
 
 
 class Agent(MessageNode[Deps, Out]):
-    """A node that answers by a model, or by a function."""
+    """One worker: it answers by a model, or by a function (`Agent.from_callback`).
+
+    An agent remembers what was said, unless it is made with ``session=False``; its memory changes only when a run has
+    succeeded. Runs of an agent that remembers go on one after the other.
+
+    Example:
+        >>> agent = Agent("greeter", model="offline", system_prompt="One sentence.")
+        >>> agent.run_sync("Cats sleep for many hours of every single day. Good.").content
+        'Cats sleep for many hours of every single day.'
+    """
 
     def __init__(
         self,
-        name: str = "agent",
+        name: str | PurePath = "agent",
         *,
-        model: Any = None,
-        output_type: Any = str,
-        system_prompt: str = "",
-        execution: Execution | None = None,
-        session: Any = None,
-        **options: Any,
+        model: Model | str | None = None,
+        output_type: OutputSpec[Out] = _TEXT,
+        deps_type: type[Deps] = _ANYTHING,
+        system_prompt: str | Sequence[str] = (),
+        tools: Sequence[AnyTool] = (),
+        **settings: Unpack[AgentKeywords],
     ) -> None:
-        super().__init__(name, **options)
-        if execution is None:
-            inner = pydantic_ai.Agent(output_type=output_type, instructions=system_prompt or None, name=name)
-            execution = ModelRun(inner, model=model, history=None if session is False else History())
+        """Make an agent with a model. Nothing is started and nothing is connected before the first run.
+
+        Args:
+            name: what others call it; a path that ends in ``.yml`` or ``.yaml`` is the file of one agent.
+            model: ``offline``, ``test``, ``provider:name``, or a model of pydantic_ai. None is the default of the
+                environment (``UNDERSTUDY_MODEL``), else ``offline``.
+            output_type: what an answer is: a type, several, or any output specification of pydantic_ai.
+            deps_type: type of the dependencies that tools and instructions get.
+            system_prompt: what the model is told before anything else.
+            tools: functions that the model may call.
+            **settings: see `AgentSettings`.
+
+        Raises:
+            NodeNameError: the name is empty.
+            ConfigError: a setting cannot be used.
+            TypeError: there is no such setting.
+        """
+        if str(name).endswith(_FILES):
+            msg = f"agent: {str(name)!r} is the file of an agent; load it with Agent.from_config or a pool"
+            raise ConfigError(msg)
+        name = str(name)
+        made = AgentSettings.of(name, settings)
+        own = own_tools(made, tools)
+        toolsets = [*made.toolsets, *(mcp_toolset(server, name) for server in made.mcp_servers)]
+        inner = model_agent(name, made, output_type=output_type, system_prompt=system_prompt, toolsets=[own, *toolsets])
+        self._make(name, ModelRun(inner, made, model=model, tools=own, toolsets=toolsets), made)
+
+    def _make(self, name: str, execution: Execution, settings: AgentSettings) -> None:
+        super().__init__(
+            name,
+            description=settings.description,
+            display_name=settings.display_name,
+            timeout=settings.timeout,
+            crash_on=settings.crash_on,
+        )
+        self.settings = settings
+        """What it was made with."""
         self.execution = execution
+        """How it answers."""
+
+    @overload
+    @classmethod
+    def from_callback(
+        cls,
+        function: Callable[..., Awaitable[Other]],
+        *,
+        name: str | None = None,
+        blocking: bool = False,
+        **settings: Unpack[AgentKeywords],
+    ) -> "Agent[object, Other]": ...
+    @overload
+    @classmethod
+    def from_callback(
+        cls,
+        function: Callable[..., Other],
+        *,
+        name: str | None = None,
+        blocking: bool = False,
+        **settings: Unpack[AgentKeywords],
+    ) -> "Agent[object, Other]": ...
+    @classmethod
+    def from_callback(
+        cls,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        blocking: bool = False,
+        **settings: Unpack[AgentKeywords],
+    ) -> "Agent[object, Any]":
+        """Make an agent that answers with what a function returns; see `actors.nodes.callback` for what it is given.
+
+        Any number of its runs go on at the same time. A plain function runs on the event loop, which is quick, but it
+        must not block; with `blocking` it runs in a thread.
+
+        Args:
+            function: plain or async.
+            name: by default that of the function, ``processor`` if it has none.
+            blocking: whether the function blocks.
+            **settings: see `AgentSettings`; those about models have no meaning here.
+        """
+        agent = cls.__new__(cls)
+        name = name or callback_name(function)
+        agent._make(name, Callback(function, blocking=blocking), AgentSettings.of(name, settings))
+        return cast("Agent[object, Any]", agent)
 
     @classmethod
-    def from_callback(cls, function: Callable[..., Any], *, name: str | None = None, blocking: bool = False) -> Self:
-        return cls(name or callback_name(function), execution=Callback(function, blocking=blocking))
+    def from_config(cls, path: str | Path) -> Self:
+        """Make the agent that a file describes.
+
+        Raises:
+            ConfigError: for now always; use ``AgentPool(path)``.
+        """
+        msg = f"agent: the file {str(path)!r} can only be loaded by a pool so far: AgentPool({str(path)!r})"
+        raise ConfigError(msg)
+
+    # -- model ----------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model | str | None:
+        """The model, or its name; None for an agent that answers by a function."""
+        if not isinstance(self.execution, ModelRun):
+            return None
+        return default_model_name() if self.execution.model is None else self.execution.model
+
+    def set_model(self, model: Model | str | None) -> None:
+        """Use another model from the next run on; None for the default.
+
+        Raises:
+            ConfigError: the agent answers by a function.
+        """
+        self._model_run("set_model").model = model
+
+    @property
+    def history(self) -> tuple[ModelMessage, ...]:
+        """What it remembers: messages of the model, oldest first. Empty for an agent that does not remember."""
+        history = self.execution.history if isinstance(self.execution, ModelRun) else None
+        return () if history is None else history.messages
+
+    def reset(self) -> None:
+        """Forget everything that was said; a run in progress adds what it says when it has succeeded."""
+        if isinstance(self.execution, ModelRun) and self.execution.history is not None:
+            self.execution.history.clear()
+
+    def _model_run(self, what: str) -> ModelRun:
+        if not isinstance(self.execution, ModelRun):
+            msg = f"agent {self.name!r}: {what} needs a model, but it answers by a function"
+            raise ConfigError(msg)
+        return self.execution
+
+    # -- tools ----------------------------------------------------------------------------------------------------
+
+    @property
+    def tools(self) -> FunctionToolset[Any]:
+        """The agent's own tools; add to them with ``agent.tools.add_function(fn)``.
+
+        Raises:
+            ConfigError: the agent answers by a function.
+        """
+        return self._model_run("tools").tools
+
+    def register_worker(
+        self, worker: NodeHandle[Any, Any], *, name: str | None = None, description: str | None = None
+    ) -> None:
+        """Let the model ask another node, as a tool; see `to_tool`.
+
+        Raises:
+            ConfigError: the agent answers by a function.
+        """
+        self._model_run("register_worker").tools.add_tool(tool_of(worker, name=name, description=description))
+
+    # -- inside the actor -----------------------------------------------------------------------------------------
 
     @property
     def max_concurrency(self) -> int:
-        return UNLIMITED if isinstance(self.execution, Callback) else 1
+        """How many runs go on at the same time."""
+        if self.settings.max_concurrency is not None:
+            return self.settings.max_concurrency
+        return 1 if isinstance(self.execution, ModelRun) and self.execution.history is not None else UNLIMITED
+
+    def resources(self) -> Sequence[AbstractToolset[Any]]:
+        """What is entered when the agent is opened."""
+        return self.execution.toolsets if isinstance(self.execution, ModelRun) else ()
+
+    @property
+    def is_opened_in_parallel(self) -> bool:
+        """Whether the resources are entered all at once (``parallel_init``)."""
+        return self.settings.parallel_init
 
     async def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+        """Answer one message."""
         return await self.execution.answer(request, asked)

@@ -12,16 +12,14 @@ not at all                              the content itself; the combined answer 
 A further parameter annotated ``RunRequest`` gets the request of the run (run id, options such as ``deps``).
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
-from collections.abc import Callable
-from contextvars import copy_context
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from types import CoroutineType
 from typing import Any, cast, get_origin, get_type_hints
 
+from actors.nodes.asked import is_list, is_message
 from actors.nodes.request import RunRequest
 from protocols.messages import ChatMessage
 
@@ -33,8 +31,6 @@ class Callback:
 
     def __init__(self, function: Callable[..., Any], *, blocking: bool = False) -> None:
         """Take the function; with `blocking` a plain function runs in a thread and does not hold the event loop."""
-        if not callable(function):
-            raise TypeError(f"a callback must be callable, not {function!r}")
         self.function = function
         self._blocking = blocking
         self._read, self._context_name = _parameters(function)
@@ -44,8 +40,8 @@ class Callback:
         started = perf_counter()
         try:
             result = self._call(self._read(asked), request)
-            if type(result) is CoroutineType or inspect.isawaitable(result):
-                result = await result
+            if type(result) is CoroutineType or isinstance(result, Awaitable):
+                result = await cast("Awaitable[Any]", result)
         except Exception as error:
             error.add_note(f"raised by callback {callback_name(self.function)!r}")
             raise
@@ -67,8 +63,8 @@ def callback_name(function: Callable[..., Any]) -> str:
 def _answer(result: Any, request: RunRequest, asked: ChatMessage[Any], seconds: float) -> ChatMessage[Any]:
     options = request.options
     given: dict[str, Any] = {}
-    if isinstance(result, ChatMessage):
-        message = cast("ChatMessage[Any]", result)
+    if is_message(result):
+        message = result
         given = {
             "metadata": message.metadata, "cost_info": message.cost_info, "tool_calls": message.tool_calls,
             "associated_messages": message.associated_messages,
@@ -105,7 +101,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     target = function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
     try:
         return get_type_hints(target)
-    except Exception:  # noqa: BLE001 - annotations may name anything; without them the defaults hold
+    except Exception:
         return {}
 
 
@@ -132,5 +128,4 @@ def _raw(asked: ChatMessage[Any]) -> object:
 
 
 def _content(asked: ChatMessage[Any]) -> object:
-    content = asked.content
-    return asked.text if isinstance(content, list) and asked.associated_messages else content
+    return asked.text if is_list(asked.content) and asked.associated_messages else asked.content

@@ -1,7 +1,5 @@
 """Deliveries that runs have caused through connections, and waiting until all of them are finished."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """How an agent does its work: by a model, or by a function."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 from actors.nodes.request import RunRequest

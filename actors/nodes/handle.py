@@ -3,31 +3,43 @@
 What users hold is `actors.nodes.node.MessageNode`, which adds operators, connections and background runs.
 """
 
-from __future__ import annotations
-
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextvars import copy_context
-from pathlib import PurePath
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Self, Unpack, cast, overload
 
 import pykka
 from msgspec import UNSET
 from typing_extensions import TypeVar
 
+from actors.nodes.asked import asked_message, conversation_of
+from actors.nodes.delivery import ask_outside, failed_reply
 from actors.nodes.downstream import Downstream
 from actors.nodes.home import Home
 from actors.nodes.node_factory import NodeFactory
-from actors.nodes.prompts import load_user_content
-from actors.nodes.request import AddContext, EventSink, Route, RunKeywords, RunOptions, RunRequest, Settle
+from actors.nodes.open_resources import OpenResources
+from actors.nodes.request import (
+    DEFAULT_TIMEOUT,
+    AddContext,
+    EventSink,
+    Route,
+    RunKeywords,
+    RunOptions,
+    RunRequest,
+    Settle,
+)
+from actors.nodes.run_failure import run_failure, stopped
 from actors.nodes.signal import Signal
 from actors.nodes.sync_run import run_blocking
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorCrashedError, AskTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
-from protocols.errors import EmptyPromptError, NodeNameError, NodeStoppedError, RunCancelledError, RunTimeoutError
+from protocols.errors import (
+    EmptyPromptError,
+    NodeNameError,
+    NodeStartError,
+)
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.node import Origin, Outlet
@@ -36,8 +48,6 @@ Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)
 Other = TypeVar("Other")
 
-DEFAULT_TIMEOUT = 300.0
-"""Seconds that a run may take when nobody says otherwise."""
 _MOST_NOTES = 100
 
 
@@ -58,7 +68,8 @@ class NodeHandle(Generic[Deps, Out]):
     ) -> None:
         """Take what all nodes have; see `Agent` for the meaning."""
         if not name.strip():
-            raise NodeNameError(f"a node needs a name, got {name!r}")
+            msg = f"a node needs a name, got {name!r}"
+            raise NodeNameError(msg)
         self.name = name
         self.description = description
         self._display_name = display_name
@@ -78,6 +89,7 @@ class NodeHandle(Generic[Deps, Out]):
         self._trackers: set[Downstream] = set()
         self._entered = 0
         self._is_closed = False
+        self._opened: OpenResources | None = None
 
     # -- names ----------------------------------------------------------------------------------------------------
 
@@ -178,7 +190,8 @@ class NodeHandle(Generic[Deps, Out]):
             TypeError: an unknown option.
         """
         if not prompts or (len(prompts) == 1 and isinstance(prompts[0], str) and not prompts[0].strip()):
-            raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
+            msg = f"node {self.name!r}: the prompt is empty; pass some text"
+            raise EmptyPromptError(msg, node=self.name)
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options)
         run_id = new_id()
@@ -190,7 +203,7 @@ class NodeHandle(Generic[Deps, Out]):
         if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
             parent = scope.message
         if parent is None:
-            conversation = options.conversation_id or _conversation_of(prompts) or run_id
+            conversation = options.conversation_id or conversation_of(prompts) or run_id
             return RunRequest(self, tuple(prompts), run_id, conversation, Downstream(), options, route=route, sink=sink)
         downstream = Downstream() if options.wait_for_connections else parent.downstream
         conversation = options.conversation_id or parent.conversation_id
@@ -200,11 +213,11 @@ class NodeHandle(Generic[Deps, Out]):
 
     async def ask(self, request: RunRequest) -> ChatMessage[Any]:
         """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""
-        timeout = self.timeout if request.options.timeout is UNSET else request.options.timeout
+        timeout = self._timeout_of(request)
         try:
             answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
         except (AskTimeoutError, pykka.ActorDeadError, ActorCrashedError) as error:
-            translated = self._translated(error, timeout)
+            translated = run_failure(error, self.name, timeout)
             if translated is error:
                 raise
             raise translated from error
@@ -219,35 +232,18 @@ class NodeHandle(Generic[Deps, Out]):
         try:
             request = self.request(prompts, options, origin=origin)
             ref = self.ref()
-        except Exception as error:  # noqa: BLE001 - whoever posts is told by the future
-            failed: AsyncioFuture[ChatMessage[Any]] = AsyncioFuture(loop=asyncio.get_running_loop())
-            failed.fail(error)
-            return failed
-        timeout = self.timeout if request.options.timeout is UNSET else request.options.timeout
+        except Exception as error:  # whoever posts is told by the future
+            return failed_reply(error)
         if origin is not None:
             origin.downstream.begin()
-        reply: AsyncioFuture[ChatMessage[Any]] = copy_context().run(_ask_outside, ref, request, timeout)
+        reply = ask_outside(ref, request, self._timeout_of(request))
         if origin is not None:
             reply.add_done_callback(lambda _: origin.downstream.end())
         return reply
 
-    def _translated(self, error: Exception, timeout: float | None) -> Exception:
-        """Return an error of the engine about this run in the words of a run; one that the run raised has a note."""
-        if getattr(error, "__notes__", None):
-            return error
-        if isinstance(error, AskTimeoutError):
-            return RunTimeoutError(
-                f"node {self.name!r}: the run was not finished within {timeout} s and has been cancelled; "
-                "give it more time with timeout=...",
-                node=self.name,
-            )
-        if isinstance(error, ActorCrashedError):
-            return (
-                error
-                if error.__cause__ is not None
-                else RunCancelledError(f"node {self.name!r} was stopped while it worked", node=self.name)
-            )
-        return NodeStoppedError(f"node {self.name!r} has been stopped and takes no runs", node=self.name)
+    def _timeout_of(self, request: RunRequest) -> float | None:
+        timeout = request.options.timeout
+        return self.timeout if timeout is UNSET else timeout
 
     async def _wait_for_connections(self, request: RunRequest) -> None:
         wait = request.options.wait_for_connections
@@ -275,7 +271,7 @@ class NodeHandle(Generic[Deps, Out]):
         ref = self.home.find()
         if ref is None or self._is_closed:
             if self._is_closed or self.home.is_owned:
-                raise NodeStoppedError(f"node {self.name!r} has been stopped and takes no runs", node=self.name)
+                raise stopped(self.name)
             ref = self.home.start(self.factory(), self)
         return ref
 
@@ -285,15 +281,7 @@ class NodeHandle(Generic[Deps, Out]):
 
     async def receive(self, request: RunRequest) -> ChatMessage[Any]:
         """Turn the prompts of a request into the message that the node is asked, inside the actor."""
-        prompts = request.prompts
-        first = prompts[0]
-        if len(prompts) == 1 and isinstance(first, ChatMessage):
-            asked = _forwarded(cast("ChatMessage[Any]", first), request.conversation_id)
-        elif len(prompts) == 1 and not isinstance(first, list | tuple | PurePath | bytes | None):
-            asked = ChatMessage(first, "user", conversation_id=request.conversation_id)
-        else:
-            content: object = await load_user_content(prompts)
-            asked = ChatMessage(content, "user", conversation_id=request.conversation_id)
+        asked = await asked_message(request.prompts, request.conversation_id)
         if self.message_received.subscribers:
             self.message_received.emit(asked)
         return asked
@@ -338,18 +326,58 @@ class NodeHandle(Generic[Deps, Out]):
         for tracker in tuple(self._trackers):
             await tracker.wait()
 
+    def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
+        """What is entered when the node is opened and left when it is closed."""
+        return ()
+
+    @property
+    def is_opened_in_parallel(self) -> bool:
+        """Whether the resources are entered all at once."""
+        return True
+
     async def open(self) -> None:
-        """Start the actor on this loop and enter what the node needs. Opening twice needs closing twice."""
+        """Start the actor on this loop and enter what the node needs. Opening twice needs closing twice.
+
+        Raises:
+            NodeStartError: something could not be opened; what had been opened is closed again, the cause is chained.
+        """
         self._is_closed = False
-        await self.ref().ready()
+        if not self._entered:
+            await self._enter()
         self._entered += 1
 
+    async def _enter(self) -> None:
+        stack = OpenResources()
+        try:
+            await self.ref().ready()
+            await stack.enter(self.resources(), is_parallel=self.is_opened_in_parallel)
+        except Exception as error:
+            await stack.close()
+            await self._stop()
+            msg = f"node {self.name!r} could not be opened: {error}"
+            raise NodeStartError(msg, node=self.name) from error
+        except BaseException:
+            await stack.close()
+            raise
+        self._opened = stack
+
     async def close(self) -> None:
-        """Give back what `open` took, let accepted runs end, and stop the actor, unless a supervisor owns it."""
+        """Give back what `open` took, let accepted runs end, and stop the actor, unless a supervisor owns it.
+
+        Closing once more than opened is harmless. Runs that are asked for later fail with NodeStoppedError.
+        """
         self._entered = max(0, self._entered - 1)
         if self._entered:
             return
         self._is_closed = True
+        try:
+            await self._stop()
+        finally:
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                await opened.close()
+
+    async def _stop(self) -> None:
         ref = self.home.find()
         if ref is not None and not self.home.is_owned:
             await ref.stop()
@@ -360,25 +388,3 @@ class NodeHandle(Generic[Deps, Out]):
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.close()
-
-
-def _ask_outside(ref: ActorRef[Any], request: RunRequest, timeout: float | None) -> AsyncioFuture[ChatMessage[Any]]:
-    """Ask as if from outside any handler: without its deadline, and without being part of its chain of asks."""
-    current.set(None)
-    return ref.ask(request, block=False, timeout=timeout)
-
-
-def _conversation_of(prompts: Sequence[object]) -> str | None:
-    first = prompts[0]
-    return cast("ChatMessage[Any]", first).conversation_id if isinstance(first, ChatMessage) else None
-
-
-def _forwarded(message: ChatMessage[Any], conversation_id: str) -> ChatMessage[Any]:
-    """Return a message as a question to the next node: its sender joins the chain, its cost stays behind."""
-    chain = message.forwarded_from
-    if message.name is not None or message.role != "user":
-        chain = (*chain, message.name or "unknown")
-    return ChatMessage(
-        message.content, "user", message.name, conversation_id, message.message_id, metadata=message.metadata,
-        forwarded_from=chain, associated_messages=message.associated_messages,
-    )  # fmt: skip

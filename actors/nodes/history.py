@@ -1,7 +1,5 @@
 """What an agent remembers: the messages of its model, bounded, cut only where a turn begins."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 
@@ -20,10 +18,12 @@ class History:
     def __init__(self, limit: int = DEFAULT_LIMIT, *, summary: Summary | None = None) -> None:
         """Take the most messages to remember, and optionally what makes a summary of those that are forgotten."""
         if limit < 1:
-            raise ValueError(f"a history keeps at least 1 message, not {limit!r}")
+            msg = f"a history keeps at least 1 message, not {limit!r}"
+            raise ValueError(msg)
         self.limit = limit
         self.summary = summary
         self._messages: tuple[ModelMessage, ...] = ()
+        self._primed: ModelMessage | None = None
         self._lock = threading.Lock()
 
     @property
@@ -31,9 +31,21 @@ class History:
         """The messages, oldest first."""
         return self._messages
 
-    def add(self, messages: Sequence[ModelMessage]) -> None:
-        """Remember what one run has said, and forget the oldest turns beyond the limit."""
+    @property
+    def is_primed(self) -> bool:
+        """Whether the agent's knowledge is among the messages."""
+        return any(message is self._primed for message in self._messages)
+
+    def add(self, messages: Sequence[ModelMessage], *, is_primed: bool = False) -> None:
+        """Remember what one run has said, and forget the oldest turns beyond the limit.
+
+        Args:
+            messages: requests and responses of the run.
+            is_primed: whether the agent has knowledge, which is then among these messages or older ones.
+        """
         with self._lock:
+            if is_primed and messages and not self.is_primed:
+                self._primed = messages[0]
             self._messages = self._bounded((*self._messages, *messages))
 
     def replace(self, messages: Sequence[ModelMessage]) -> None:

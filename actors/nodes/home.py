@@ -1,7 +1,5 @@
 """Where the actors of one node live: one for each event loop that the node is used from."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import weakref
@@ -14,6 +12,7 @@ from actors.runtime.envelope import current
 from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
 from actors.runtime.system import ActorSystem
+from protocols.node import Named
 
 ActorFactory = Callable[[], AsyncioActor]
 
@@ -51,13 +50,13 @@ class Home:
         """Whether the actor on the running loop is, or was, the child of a supervisor."""
         return running_loop() in self._owned
 
-    def start(self, factory: ActorFactory, owner: object) -> ActorRef[Any]:
+    def start(self, factory: ActorFactory, owner: Named) -> ActorRef[Any]:
         """Start the actor on the running loop; it ends at the latest when `owner` is garbage."""
         loop = asyncio.get_running_loop()
         self._forget_closed()
         scope = current.get()
         system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
-        ref = system.start(factory, options=StartOptions())
+        ref = system.start(factory, options=StartOptions(owner.name, is_registered=False))
         weakref.finalize(owner, _stop_soon, ref, loop).atexit = False
         return ref
 

@@ -1,9 +1,8 @@
 """Runs of a model: the only place that calls `pydantic_ai.Agent`."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,16 +11,21 @@ import pydantic_ai
 from pydantic_ai.messages import ModelMessage, UserContent
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult, AgentRunResultEvent
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 from pydantic_ai.usage import UsageLimits
 
+from actors.nodes.agent_settings import AgentSettings
 from actors.nodes.answer import message_of
 from actors.nodes.history import History
 from actors.nodes.models import default_model_name, resolve_model
 from actors.nodes.prompts import load_user_content
-from actors.nodes.request import EventSink, RunRequest
+from actors.nodes.request import AnyTool, EventSink, RunOptions, RunRequest
+from actors.nodes.tool_watch import WATCH, ToolLedger, ledger
 from protocols.messages import ChatMessage
 
-_NO_LIMITS = UsageLimits(request_limit=None)
+Prompt = str | Sequence[UserContent]
+
+_NO_LIMITS = UsageLimits(request_limit=None)  # pydantic_ai's own 50 would end long conversations
 
 
 class ModelRun:
@@ -30,47 +34,54 @@ class ModelRun:
     def __init__(
         self,
         agent: pydantic_ai.Agent[Any, Any],
+        settings: AgentSettings,
         *,
         model: Model | str | None = None,
-        deps: Any = None,
-        usage_limits: UsageLimits | None = None,
-        history: History | None = None,
+        tools: FunctionToolset[Any],
+        toolsets: Sequence[AbstractToolset[Any]] = (),
     ) -> None:
-        """Take the agent (without a model), the model, and what a run uses unless it says otherwise.
-
-        Without a history every run starts anew.
-        """
+        """Take the agent (without a model), the model, and the tools that the agent was made with."""
         self.agent = agent
+        self.settings = settings
         self.model = model
-        self.deps = deps
-        self.usage_limits = usage_limits or _NO_LIMITS
-        self.history = history
+        self.tools = tools
+        """The agent's own tools; more may be added at any time."""
+        self.toolsets = tuple(toolsets)
+        """Further collections of tools, entered while the agent is open."""
+        self.history = History(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
+        """What it remembers; None for an agent that does not."""
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Run the model once; on success the exchange joins the history, unless the run said not to."""
         started = perf_counter()
+        tools = ToolLedger(request)
+        ledger.set(tools)
         result = await self._result(request, await self._prompt(request, asked))
         if self.history is not None and request.options.store_history is not False:
-            self.history.add(result.new_messages())
-        return message_of(result, request, asked, perf_counter() - started)
+            self.history.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
+        return message_of(result, request, asked, tools, perf_counter() - started)
 
-    async def _prompt(self, request: RunRequest, asked: ChatMessage[Any]) -> str | Sequence[UserContent]:
-        notes = request.node.take_context()
+    async def _prompt(self, request: RunRequest, asked: ChatMessage[Any]) -> Prompt:
+        before: list[object] = [*self._knowledge(request.options), *request.node.take_context()]
         content: object = asked.content
-        if isinstance(content, str) and not notes and content.strip():
+        if isinstance(content, str) and not before and content.strip():
             return content
-        return await load_user_content([*notes, asked])
+        return await load_user_content([*before, asked])
 
-    async def _result(self, request: RunRequest, prompt: str | Sequence[UserContent]) -> AgentRunResult[Any]:
+    def _knowledge(self, options: RunOptions) -> Sequence[object]:
+        """What the model has to be given first, unless the history it sees holds it already."""
+        is_known = options.message_history is None and self.history is not None and self.history.is_primed
+        return () if is_known else self.settings.knowledge
+
+    async def _result(self, request: RunRequest, prompt: Prompt) -> AgentRunResult[Any]:
         keywords = self._keywords(request)
-        if request.sink is None:
-            return await self.agent.run(prompt, **keywords)
-        return await self._streamed(prompt, keywords, request.sink)
+        with self._tools_of(request.options):
+            if request.sink is None:
+                return await self.agent.run(prompt, **keywords)
+            return await self._streamed(prompt, keywords, request.sink)
 
-    async def _streamed(
-        self, prompt: str | Sequence[UserContent], keywords: dict[str, Any], sink: EventSink
-    ) -> AgentRunResult[Any]:
+    async def _streamed(self, prompt: Prompt, keywords: dict[str, Any], sink: EventSink) -> AgentRunResult[Any]:
         result: AgentRunResult[Any] | None = None
         async with self.agent.run_stream_events(prompt, **keywords) as events:
             async for event in events:
@@ -81,25 +92,31 @@ class ModelRun:
         assert result is not None, "a stream of events ends with its result"
         return result
 
+    def _tools_of(self, options: RunOptions) -> AbstractContextManager[None]:
+        return nullcontext() if options.include_agent_tools else self.agent.override(tools=(), toolsets=())
+
     def _keywords(self, request: RunRequest) -> dict[str, Any]:
-        options = request.options
+        options, settings = request.options, self.settings
+        toolsets = [*(options.toolsets or ()), *_as_toolset(options.tools)]
+        has_tools = bool(toolsets or self.toolsets or self.tools.tools or settings.capabilities)
         return {
-            "model": self.resolve(options.model if options.model is not None else self.model, request.node.name),
-            "message_history": self._history(request),
+            "model": self.resolve(self.model if options.model is None else options.model, request.node.name),
+            "message_history": self._history(options),
             "output_type": options.output_type,
-            "deps": self.deps if options.deps is None else options.deps,
-            "usage_limits": options.usage_limits or self.usage_limits,
+            "deps": settings.deps if options.deps is None else options.deps,
+            "usage_limits": options.usage_limits or settings.usage_limits or _NO_LIMITS,
             "usage": options.usage,
             "instructions": options.instructions,
-            "toolsets": options.toolsets,
+            "toolsets": toolsets or None,
+            "capabilities": WATCH if has_tools else None,
             "model_settings": options.model_settings,
             "conversation_id": request.conversation_id,
             "infer_name": False,
         }
 
-    def _history(self, request: RunRequest) -> Sequence[ModelMessage] | None:
-        if request.options.message_history is not None:
-            return request.options.message_history
+    def _history(self, options: RunOptions) -> Sequence[ModelMessage] | None:
+        if options.message_history is not None:
+            return options.message_history
         return self.history.messages if self.history is not None else None
 
     def resolve(self, model: Model | str | None, node: str) -> Model:
@@ -112,3 +129,7 @@ class ModelRun:
         if found is None:
             found = known[name] = resolve_model(name, node=node)
         return found
+
+
+def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
+    return [FunctionToolset(tools)] if tools else []

@@ -1,7 +1,5 @@
 """The actor behind a node, and the one place where a run is orchestrated: receive, execute, publish, offer, reply."""
 
-from __future__ import annotations
-
 import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ UNLIMITED = 1_000_000
 class NodeActor(AsyncioActor):
     """Runs the requests of one node. It does not hold the node: the requests do."""
 
-    def __init__(self, node: NodeHandle[Any, Any]) -> None:
+    def __init__(self, node: "NodeHandle[Any, Any]") -> None:
         super().__init__()
         self.ledger = RunLedger()
         cell = self.cell
@@ -56,7 +54,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> 
     except Exception as error:
         report.failed(error, perf_counter() - started)
         error.add_note(f"node {node.name!r}: the run failed")
-        if isinstance(error, node.crash_on):
+        if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
             raise
         if request.route is None:
             actor.fail_reply(error)

@@ -1,7 +1,5 @@
 """What makes the actor of a node: the engine keeps it for restarts, so it holds the node weakly."""
 
-from __future__ import annotations
-
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ class NodeFactory:
 
     def __init__(
         self,
-        node: NodeHandle[Any, Any],
+        node: "NodeHandle[Any, Any]",
         *,
         actor_class: type[NodeActor] = NodeActor,
         max_concurrency: int = 1,

@@ -1,8 +1,6 @@
 """`RunRequest`: the one message that asks a node to run, with the options of that run."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import msgspec
@@ -10,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
@@ -20,6 +19,13 @@ from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
     from actors.nodes.handle import NodeHandle
+
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that a run may take when nobody says otherwise."""
+
+AnyTool = Tool[Any] | Callable[..., Any]
+"""A function, or a tool of pydantic_ai."""
 
 
 class RunKeywords(TypedDict, total=False):
@@ -35,7 +41,9 @@ class RunKeywords(TypedDict, total=False):
     conversation_id: str | None
     message_id: str | None
     instructions: str | Sequence[str] | None
+    tools: Sequence[AnyTool] | None
     toolsets: Sequence[AbstractToolset[Any]] | None
+    include_agent_tools: bool
     model_settings: ModelSettings | None
     metadata: Mapping[str, Any] | None
     wait_for_connections: bool | None
@@ -57,7 +65,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Most requests, tool calls and tokens of this run."""
     usage: RunUsage | None = None
     """Counts of a run that this one is a part of; they are added to, and limits look at the sum."""
-    timeout: float | None | UnsetType = UNSET
+    timeout: float | UnsetType | None = UNSET
     """Seconds until the run ends with RunTimeoutError, waiting in the mailbox included; None never."""
     message_history: Sequence[ModelMessage] | None = None
     """Used in place of the node's own history."""
@@ -67,8 +75,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Id of the answer."""
     instructions: str | Sequence[str] | None = None
     """Added to the node's instructions."""
+    tools: Sequence[AnyTool] | None = None
+    """Added to the node's tools."""
     toolsets: Sequence[AbstractToolset[Any]] | None = None
     """Added to the node's tools."""
+    include_agent_tools: bool = True
+    """Whether the agent's own tools can be used."""
     model_settings: ModelSettings | None = None
     """Added to the node's model settings."""
     metadata: Mapping[str, Any] | None = None
@@ -79,7 +91,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Teams: whether a failing member fails the run."""
 
     @classmethod
-    def of(cls, node: str, keywords: Mapping[str, Any]) -> RunOptions:
+    def of(cls, node: str, keywords: Mapping[str, Any]) -> "RunOptions":
         """Take the keywords of a run method.
 
         Raises:
@@ -90,7 +102,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         unknown = keywords.keys() - _FIELDS
         if unknown:
             name = min(unknown)
-            raise TypeError(f"node {node!r}: run methods take no keyword {name!r}{nearest(name, _FIELDS)}")
+            msg = f"node {node!r}: run methods take no keyword {name!r}{nearest(name, _FIELDS)}"
+            raise TypeError(msg)
         return cls(**keywords)
 
 
@@ -112,11 +125,11 @@ class Route(Protocol):
     Exactly one of the two is called. It has to take the reply (`AsyncioActor.take_reply`) and hand it on.
     """
 
-    def passed(self, actor: AsyncioActor, request: RunRequest, answer: ChatMessage[Any]) -> None:
+    def passed(self, actor: AsyncioActor, request: "RunRequest", answer: ChatMessage[Any]) -> None:
         """The stage answered."""
         ...
 
-    def failed(self, actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
+    def failed(self, actor: AsyncioActor, request: "RunRequest", error: Exception) -> None:
         """The stage failed."""
         ...
 
@@ -124,7 +137,7 @@ class Route(Protocol):
 class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Ask a node to run. Every run method makes the same request; they differ in how they wait."""
 
-    node: NodeHandle[Any, Any]
+    node: "NodeHandle[Any, Any]"
     """Who is asked; held here so that a node lives at least as long as what it was asked."""
     prompts: tuple[Any, ...]
     run_id: str
@@ -150,7 +163,7 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
 class AddContext(msgspec.Struct, frozen=True, eq=False):
     """Text that a node reads before the prompt of its next run."""
 
-    node: NodeHandle[Any, Any]
+    node: "NodeHandle[Any, Any]"
     text: str
 
 

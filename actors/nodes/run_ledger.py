@@ -1,7 +1,5 @@
 """How many runs an actor has in hand, and waiting until there are none."""
 
-from __future__ import annotations
-
 import asyncio
 
 

@@ -1,9 +1,8 @@
 """Events of one run, made only when somebody listens to their kind."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import Any, cast
-
+from actors.nodes.asked import is_list
 from actors.nodes.prompts import prompt_text
 from actors.nodes.request import RunRequest
 from actors.runtime.event_stream import EventStream
@@ -90,6 +89,6 @@ def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
 
 def _byte_count(asked: ChatMessage[Any]) -> int:
     content = asked.content
-    if isinstance(content, list):  # parts for a model, of which some may be media
-        return len(prompt_text(cast("list[Any]", content)).encode("utf-8", "surrogatepass"))
+    if is_list(content):  # parts for a model, of which some may be media
+        return len(prompt_text(content).encode("utf-8", "surrogatepass"))
     return asked.byte_count

@@ -1,7 +1,5 @@
 """Synchronous subscribers of one node: called in order, and unable to harm it or each other."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar

@@ -1,17 +1,23 @@
 """Running a coroutine from code that cannot await: scripts, threads, notebooks with a running loop."""
 
-from __future__ import annotations
-
 import asyncio
+import atexit
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+from weakref import WeakSet
 
+from actors.nodes.node_factory import NodeFactory
 from actors.runtime.background import background_system
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import BlockingCallError
+from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
+
+_EXIT_LIMIT = 5.0
+"""Seconds that runs in progress delay the end of the interpreter at most."""
+_known: WeakSet[ActorSystem] = WeakSet()
 
 
 def run_blocking(who: str, work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None) -> T:
@@ -23,20 +29,42 @@ def run_blocking(who: str, work: Coroutine[Any, Any, T], loop: asyncio.AbstractE
         BlockingCallError: called on the loop's own thread, or by a handler on any loop: it could wait for itself.
         Exception: whatever the work raised, unchanged.
     """
-    here = running_loop()
-    try:
-        target = background_system().loop if loop is None else loop
-        if here is not None and (current.get() is not None or here is target):
-            raise BlockingCallError(
-                f"node {who!r}: run_sync was called inside an actor, a tool or a callback, whose loop it would block; "
-                "use `await node.run(...)` there"
-            )
-    except BaseException:
+    target = _background_loop() if loop is None else loop
+    if _would_block(target):
         work.close()
-        raise
+        msg = (
+            f"node {who!r}: run_sync was called inside an actor, a tool or a callback, whose loop it would block; "
+            "use `await node.run(...)` there"
+        )
+        raise BlockingCallError(msg)
     outcome = asyncio.run_coroutine_threadsafe(work, target)
     try:
         return outcome.result()
     except BaseException:
         outcome.cancel()
         raise
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    system = background_system()
+    if system not in _known:
+        _known.add(system)
+        atexit.register(_stop_nodes, system)
+    return system.loop
+
+
+def _stop_nodes(system: ActorSystem) -> None:
+    """End the actors that nodes have started by themselves, so that they are not reported as forgotten at exit."""
+    if system.is_closed or system.is_forked or system.loop.is_closed():
+        return
+
+    async def stop() -> None:
+        nodes = [ref for ref in system.orphans() if isinstance(ref.actor_class, NodeFactory)]
+        await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in nodes))
+
+    system.bridge.run(stop())
+
+
+def _would_block(target: asyncio.AbstractEventLoop) -> bool:
+    here = running_loop()
+    return here is not None and (here is target or current.get() is not None)

@@ -1,0 +1,47 @@
+"""From the settings of an agent to the agent of pydantic_ai that does its work."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import pydantic_ai
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+
+from actors.nodes.agent_settings import AgentSettings
+
+
+def model_agent(
+    name: str,
+    settings: AgentSettings,
+    *,
+    output_type: Any,
+    system_prompt: str | Sequence[str],
+    toolsets: Sequence[AbstractToolset[Any]],
+) -> pydantic_ai.Agent[Any, Any]:
+    """Make it, without a model.
+
+    System prompts become instructions: those hold for every request, whoever wrote the history before it.
+    """
+    output_retries = settings.retries if settings.output_retries is None else settings.output_retries
+    return pydantic_ai.Agent(
+        output_type=output_type,
+        instructions=[*_several(system_prompt), *_several(settings.instructions)],
+        name=name,
+        description=settings.description,
+        model_settings=settings.model_settings,
+        retries={"tools": settings.retries, "output": output_retries},
+        toolsets=toolsets,
+        end_strategy=settings.end_strategy,
+        tool_timeout=settings.tool_timeout,
+        capabilities=settings.capabilities or None,
+    )
+
+
+def own_tools(settings: AgentSettings, tools: Iterable[Any]) -> FunctionToolset[Any]:
+    """Return the collection of an agent's own tools."""
+    return FunctionToolset(list(tools), max_retries=settings.retries, timeout=settings.tool_timeout)
+
+
+def _several(instructions: Any) -> list[Any]:
+    if instructions is None or instructions == "":
+        return []
+    return list(cast("list[Any]", instructions)) if isinstance(instructions, list | tuple) else [instructions]
