@@ -14,10 +14,9 @@ A further parameter annotated ``RunRequest`` gets the request of the run (run id
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import perf_counter
-from types import CoroutineType
-from typing import Any, cast, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from actors.nodes.asked import is_list, is_message
 from actors.nodes.request import RunRequest
@@ -39,9 +38,8 @@ class Callback:
         """Call the function and make its result a message."""
         started = perf_counter()
         try:
-            result = self._call(self._read(asked), request)
-            if type(result) is CoroutineType or isinstance(result, Awaitable):
-                result = await cast("Awaitable[Any]", result)
+            called = self._call(self._read(asked), request)
+            result = await called if inspect.isawaitable(called) else called
         except Exception as error:
             error.add_note(f"raised by callback {callback_name(self.function)!r}")
             raise

@@ -11,6 +11,7 @@ from actors.runtime.background import background_system
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import BlockingCallError
+from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
@@ -59,10 +60,15 @@ def _stop_nodes(system: ActorSystem) -> None:
         return
 
     async def stop() -> None:
-        nodes = [ref for ref in system.orphans() if isinstance(ref.actor_class, NodeFactory)]
+        nodes = [ref for ref in system.orphans() if _is_of_node(ref)]
         await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in nodes))
 
     system.bridge.run(stop())
+
+
+def _is_of_node(ref: ActorRef[Any]) -> bool:
+    maker: object = ref.actor_class
+    return isinstance(maker, NodeFactory)
 
 
 def _would_block(target: asyncio.AbstractEventLoop) -> bool:
