@@ -45,10 +45,12 @@ class Overdue(MessagePath):
         raise NotImplementedError
 
     def arm_stop(self, timeout: float | None) -> None:
-        """Give the actor `timeout` seconds to end by itself (None: no limit)."""
+        """Give the actor `timeout` seconds to end by itself (None: no limit; 0: its handlers are cancelled now)."""
         self._disarm_stop()
         if timeout == 0:
             self._arm_grace()
+            for turn in tuple(self.turns or ()):
+                turn.cancel()
         elif timeout is not None:
             self.stop_timer = self.system.clock.call_later(timeout, self._overdue)
 
@@ -85,6 +87,7 @@ class Overdue(MessagePath):
         for turn in turns or ():
             self._abandon_turn(turn)
         if turns and self._was_in_hook(turns):
+            self.scheduled = False  # the claim of the worker that is stuck in the hook; the next life needs it
             self._end_incarnation(self.reason or ExitReason.NORMAL, None)
             return
         self._arm_grace()

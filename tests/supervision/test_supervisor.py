@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStartError, StartTimeoutError
 from actors.supervision.child import ChildSpec, ChildSpecError
 from actors.supervision.intensity import RestartIntensity
@@ -32,6 +31,7 @@ from tests.supervision.crew import (
 )
 
 if TYPE_CHECKING:
+    from actors.runtime.actor import AsyncioActor
     from actors.runtime.system import ActorSystem
     from actors.testing.clock import ManualClock
 

@@ -120,7 +120,7 @@ async def crash_last(sup: ActorRef[Supervisor]) -> None:
 
 @pytest.mark.conformance("R52")
 @pytest.mark.parametrize("in_constructor", [False, True])
-async def test_every_failed_start_counts(actor_system: ActorSystem, in_constructor: bool) -> None:  # noqa: FBT001
+async def test_every_failed_start_counts(actor_system: ActorSystem, in_constructor: bool) -> None:
     log = Log()
     broken: list[int] = []
 
