@@ -49,6 +49,8 @@ class Dispatcher:
         self.tasks: set[asyncio.Task[None]] = set()
         self.is_closed = False
         self._sentinel: asyncio.Task[None] | None = None
+        self.current: Cell | None = None
+        """The actor that was stepped last."""
 
     def schedule(self, cell: Cell) -> None:
         """Have `cell` stepped soon. The caller owns its claim: a cell is never queued twice."""
@@ -79,7 +81,7 @@ class Dispatcher:
         began = 0.0
         while True:
             while ready:
-                cell = take()
+                self.current = cell = take()
                 outcome = cell.step(batch)
                 self.steps += 1
                 while outcome is not True and outcome is not False:

@@ -139,10 +139,7 @@ class Ending(Overdue):
         self.mailbox.close()
         self._discard_queue()
         self.arm_stop(0.0)
-        if not self.finishing:
-            self.push_finish()
-        for turn in tuple(self.turns or ()):
-            turn.cancel()
+        self.push_finish()
         return self.stopped_future()
 
     def push_finish(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from actors.runtime.blocking import BlockingPool
@@ -17,8 +18,9 @@ from actors.runtime.event_stream import EventStream
 from actors.runtime.incarnation import Cell
 from actors.runtime.ref import ActorRef
 from actors.runtime.registry import Registry
-from actors.runtime.reporting import Reporter
+from actors.runtime.reporting import Reporter, error_line
 from actors.runtime.room import Room
+from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.start import DEFAULT, StartOptions, SystemConfig
 from actors.runtime.tree import ActorNode, tree_of
 from actors.runtime.watching import Watching
@@ -81,6 +83,9 @@ class ActorSystem(Registry, Watching):
         self.pool = BlockingPool(self.config.blocking_threads)
         self.dispatcher = dispatcher(self.loop, name)
         self.dispatcher.watch_teardown(self.torn_down)
+        self.shutdown = Shutdown(self.clock, self.reporter)
+        """What happens when the system ends, in phases; add phases and tasks of your own."""
+        self.shutdown.add_phase(STOP_ACTORS, timeout=None)
         self._closing: asyncio.Future[list[str]] | None = None
         self._remember_for_fork()
 
@@ -207,11 +212,11 @@ class ActorSystem(Registry, Watching):
         """SystemExit and KeyboardInterrupt in a handler begin an orderly end of the system; the loop lives on."""
         if isinstance(error, (SystemExit, KeyboardInterrupt)) and not self.is_closing:
             self.exit_reason = error
-            self._begin_close(self.config.stop_timeout)
+            self.begin_close()
 
     def report(self, event: str, cell: Cell | None, *, error: BaseException | None = None, **fields: Any) -> None:
         """Write an error line about an actor."""
-        text = None if error is None else f"{type(error).__name__}: {error}"[:500]
+        text = None if error is None else error_line(error)
         self.reporter.line(logging.ERROR, event, actor=cell.name if cell is not None else "", error=text, **fields)
 
     def log_limited(self, event: str, **fields: Any) -> None:
@@ -244,13 +249,25 @@ class ActorSystem(Registry, Watching):
             await future
         return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
 
-    def _begin_close(self, timeout: float) -> asyncio.Future[list[str]]:
+    def begin_close(self, timeout: float | None = None) -> asyncio.Future[list[str]]:
+        """Begin to end the system and return at once; what `close` waits for. Asking again changes nothing."""
         if self._closing is None:
-            self._closing = self.loop.create_task(self._close(timeout), name=f"{self.name}-close")
+            self.is_closing = True
+            seconds = self.config.stop_timeout if timeout is None else timeout
+            self._closing = self.loop.create_task(self._close(seconds), name=f"{self.name}-close", context=Context())
         return self._closing
 
+    def hurry(self) -> None:
+        """End the patience of a system that is closing: running handlers are cancelled now, queued mail is dropped."""
+        self.shutdown.hurry()
+        for cell in tuple(self.cells):
+            cell.request_stop(StopMode.NOW, 0.0, ExitReason.SHUTDOWN)
+
     async def close(self, *, timeout: float | None = None) -> list[str]:
-        """Stop all actors and end the system; closing twice waits for the same end.
+        """Run the phases of `shutdown`, in one of which all actors stop; closing twice waits for the same end.
+
+        Args:
+            timeout: seconds until the handlers of actors are cancelled; None takes the system's.
 
         Returns:
             The names of actors that had to be cut loose.
@@ -258,11 +275,16 @@ class ActorSystem(Registry, Watching):
         if self.is_closed:
             return []
         self.check_loop()
-        return await asyncio.shield(self._begin_close(self.config.stop_timeout if timeout is None else timeout))
+        return await asyncio.shield(self.begin_close(timeout))
 
     async def _close(self, timeout: float) -> list[str]:
-        self.is_closing = True
-        stuck = await self.stop_all(timeout=timeout)
+        stuck: list[str] = []
+
+        async def stop_actors() -> None:
+            stuck.extend(await self.stop_all(timeout=timeout))
+
+        self.shutdown.add_task(STOP_ACTORS, "all", stop_actors)
+        await self.shutdown.run()
         self._closed()
         return stuck
 
