@@ -25,8 +25,6 @@ from protocols.errors import ConfigError
 from protocols.messages import ChatMessage
 
 _FILES = (".yml", ".yaml")
-_TEXT: Any = str
-_ANYTHING: Any = object
 
 
 class Agent(MessageNode[Deps, Out]):
@@ -46,8 +44,8 @@ class Agent(MessageNode[Deps, Out]):
         name: str | PurePath = "agent",
         *,
         model: Model | str | None = None,
-        output_type: OutputSpec[Out] = _TEXT,
-        deps_type: type[Deps] = _ANYTHING,
+        output_type: OutputSpec[Out] = str,  # type: ignore[assignment] # the default of Out
+        deps_type: type[Deps] = object,  # type: ignore[assignment] # the default of Deps
         system_prompt: str | Sequence[str] = (),
         tools: Sequence[AnyTool] = (),
         **settings: Unpack[AgentKeywords],

@@ -76,7 +76,7 @@ class ModelRun:
 
     async def _result(self, request: RunRequest, prompt: Prompt) -> AgentRunResult[Any]:
         keywords = self._keywords(request)
-        with self._tools_of(request.options):
+        with self._tools_of(request.options, keywords):
             if request.sink is None:
                 return await self.agent.run(prompt, **keywords)
             return await self._streamed(prompt, keywords, request.sink)
@@ -92,8 +92,11 @@ class ModelRun:
         assert result is not None, "a stream of events ends with its result"
         return result
 
-    def _tools_of(self, options: RunOptions) -> AbstractContextManager[None]:
-        return nullcontext() if options.include_agent_tools else self.agent.override(tools=(), toolsets=())
+    def _tools_of(self, options: RunOptions, keywords: dict[str, Any]) -> AbstractContextManager[None]:
+        """Hide the agent's own tools for a run that does not want them; the override ends with the run's context."""
+        if options.include_agent_tools:
+            return nullcontext()
+        return self.agent.override(tools=(), toolsets=keywords.pop("toolsets") or ())
 
     def _keywords(self, request: RunRequest) -> dict[str, Any]:
         options, settings = request.options, self.settings
