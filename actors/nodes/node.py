@@ -1,6 +1,6 @@
 """`MessageNode`: what users hold of every node. It runs, connects and combines."""
 
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from pydantic_ai.tools import Tool
 
@@ -8,11 +8,38 @@ from actors.nodes.handle import Deps, NodeHandle, Out
 from actors.nodes.node_tool import tool_of
 
 
+class Operators(Protocol):
+    """What combines nodes. It knows all kinds of nodes, so it is given to this class instead of imported by it."""
+
+    def both(self, left: object, right: object) -> Any:
+        """Return ``left & right``."""
+        ...
+
+    def then(self, left: object, right: object) -> Any:
+        """Return ``left | right``."""
+        ...
+
+
 class MessageNode(NodeHandle[Deps, Out]):
     """Anything that takes messages and answers them: an agent, a team, a chain.
 
     A node is a handle: it holds configuration, and its actor does the work. It may be used from several event loops.
     """
+
+    operators: ClassVar[Operators]
+    """Set by `actors.nodes` once all kinds of nodes are there."""
+
+    def __and__(self, other: object) -> Any:
+        return self.operators.both(self, other)
+
+    def __rand__(self, other: object) -> Any:
+        return self.operators.both(other, self)
+
+    def __or__(self, other: object) -> Any:
+        return self.operators.then(self, other)
+
+    def __ror__(self, other: object) -> Any:
+        return self.operators.then(other, self)
 
     def to_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[Any]:
         """Return a tool of pydantic_ai that runs this node with a prompt and gives back the content of its answer.
