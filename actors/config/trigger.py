@@ -161,6 +161,8 @@ class ScheduleTrigger(_Trigger):
     """Time zone of the cron line; the machine's by default."""
     skip_missed: Flag = False
     """Leave out runs that were due while the system was down or busy; otherwise one run makes up for them."""
+    make_up: Literal["once", "all"] = "once"
+    """Without `skip_missed`: whether one run makes up for all that were missed, or one for each, at most 100."""
     jitter: Seconds = 0.0
     """Random delay of up to so many seconds."""
 
@@ -179,6 +181,8 @@ class IntervalTrigger(_Trigger):
     immediately: Flag = False
     """Whether the first run starts at once."""
     skip_missed: Flag = True
+    """As in `time`."""
+    make_up: Literal["once", "all"] = "once"
     """As in `time`."""
     jitter: Seconds = 0.0
     """Random delay of up to so many seconds."""

@@ -1,1 +1,26 @@
-"""Outside events that start a run: files, webhooks, schedules, mail."""
+"""Triggers: what starts a run from outside. Most kinds need the extra ``triggers``; importing this does not."""
+
+from __future__ import annotations
+
+from actors.triggers.events import FunctionEvents, PollActor, poll, track
+from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers
+from actors.triggers.prompt import format_prompt
+from actors.triggers.signature import sign
+from actors.triggers.trigger import Trigger, TriggerStatistics
+from actors.triggers.trigger_actor import Ready
+
+__all__ = [
+    "FunctionEvents",
+    "PollActor",
+    "Ready",
+    "Trigger",
+    "TriggerChild",
+    "TriggerPlan",
+    "TriggerRequest",
+    "TriggerStatistics",
+    "format_prompt",
+    "plan_triggers",
+    "poll",
+    "sign",
+    "track",
+]

@@ -1,0 +1,143 @@
+"""When a schedule is due: cron lines in a time zone, and intervals. Pure: no clock, no actor."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, tzinfo
+from itertools import islice
+from math import ceil, floor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from protocols.triggers import TriggerConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORDS: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+"""Words that stand for a cron line."""
+_LONGEST: Final = 1_000
+_LOCAL_ZONE: Final = "/etc/localtime"
+
+
+class Times(Protocol):
+    """A series of times, in seconds of some clock."""
+
+    def next_after(self, time: float) -> float | None:
+        """Return the first time later than `time`; None if there is none."""
+        ...
+
+    def latest(self, after: float, until: float, limit: int) -> list[float]:
+        """Return the last times with ``after < time <= until``, at most `limit`, oldest first."""
+        ...
+
+
+class CronTimes:
+    """The times of a cron line, in seconds since 1970 UTC.
+
+    Daylight saving time is handled as Debian's cron does: a fixed time that the change skips runs right after the gap,
+    one that comes twice runs once; lines with `*` in the hour follow the real hours.
+
+    Example:
+        >>> times = CronTimes("0 9 * * MON-FRI", ZoneInfo("Europe/Berlin"))
+        >>> datetime.fromtimestamp(times.next_after(0.0) or 0.0, UTC).isoformat()
+        '1970-01-01T08:00:00+00:00'
+    """
+
+    def __init__(self, line: str, zone: tzinfo) -> None:
+        """Take five fields (minute, hour, day, month, weekday), six with seconds first, or one of `WORDS`.
+
+        Raises:
+            TriggerConfigError: It is no cron line, or no day ever fits it.
+        """
+        self._line = WORDS.get(line.strip().lower(), line.strip())
+        self._zone = zone
+        if len(line) > _LONGEST:
+            msg = f"cron line of {len(line)} characters is too long"
+            raise TriggerConfigError(msg)
+        from cronsim import CronSimError
+
+        try:
+            found = self.next_after(0.0)
+        except CronSimError as error:
+            words = ", ".join(WORDS)
+            msg = f"cron line {line!r}: {error}; expected 'minute hour day month weekday' or one of {words}"
+            raise TriggerConfigError(msg) from error
+        if found is None:
+            msg = f"cron line {line!r} never comes due"
+            raise TriggerConfigError(msg)
+
+    def next_after(self, time: float) -> float | None:
+        """Return the first time later than `time`; None if there is none within some 50 years."""
+        found = next(self._from(time, reverse=False), None)
+        return None if found is None else found.timestamp()
+
+    def latest(self, after: float, until: float, limit: int) -> list[float]:
+        """Return the last times with ``after < time <= until``, at most `limit`, oldest first."""
+        found: list[float] = []
+        # One second more: the series going back begins before its start.
+        for moment in islice(self._from(floor(until) + 1, reverse=True), limit + 1):
+            time = moment.timestamp()
+            if time <= after or len(found) >= limit:
+                break
+            if time <= until:
+                found.append(time)
+        return found[::-1]
+
+    def _from(self, time: float, *, reverse: bool) -> Iterator[datetime]:
+        from cronsim import CronSim
+
+        return CronSim(self._line, datetime.fromtimestamp(time, UTC).astimezone(self._zone), reverse=reverse)
+
+
+class IntervalTimes:
+    """Times at equal distance from a start, in seconds of any clock.
+
+    Example:
+        >>> IntervalTimes(60.0, start=10.0).next_after(70.0)
+        130.0
+    """
+
+    def __init__(self, every: float, *, start: float) -> None:
+        if not every > 0:
+            msg = f"interval must be > 0 seconds, not {every!r}"
+            raise TriggerConfigError(msg)
+        self._every = every
+        self._start = start
+
+    def next_after(self, time: float) -> float:
+        """Return the first time later than `time`."""
+        count = max(1, floor((time - self._start) / self._every) + 1)
+        due = self._start + count * self._every
+        return due if due > time else due + self._every
+
+    def latest(self, after: float, until: float, limit: int) -> list[float]:
+        """Return the last times with ``after < time <= until``, at most `limit`, oldest first."""
+        last = floor((until - self._start) / self._every)
+        first = max(1, ceil((after - self._start) / self._every), last - limit + 1)
+        times = (self._start + count * self._every for count in range(first, last + 1))
+        return [time for time in times if after < time <= until]
+
+
+def local_zone() -> tzinfo:
+    """Return the time zone of this machine with its rules for daylight saving time; UTC when it is unknown."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    if name:
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return UTC
+    try:
+        with Path(_LOCAL_ZONE).open("rb") as file:
+            return ZoneInfo.from_file(file, key="localtime")
+    except (OSError, ValueError):
+        return UTC

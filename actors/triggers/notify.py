@@ -1,0 +1,97 @@
+"""A thread that is told by the operating system of changes in some folders. The only file that uses watchfiles."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Final
+
+from watchfiles._rust_notify import RustNotify  # the documented way to the watcher without anyio's shared threads
+
+from protocols.triggers import ChangeKind, TriggerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+RawChanges = set[tuple[ChangeKind, str]]
+"""Kinds and absolute paths."""
+
+_KINDS: Final[dict[int, ChangeKind]] = {1: "added", 2: "modified", 3: "deleted"}
+_WAKE_UP: Final = 5_000
+"""Milliseconds after which the watcher looks around without a change."""
+
+
+class FolderNotifier:
+    """Watches folders, not what is in folders inside them; tells the event loop of what changes."""
+
+    def __init__(self, folders: Sequence[str], *, step: float, on_change: Callable[[RawChanges], None]) -> None:
+        """Take the folders.
+
+        Args:
+            folders: Absolute paths.
+            step: Seconds for which changes are collected; also how long it takes to end.
+            on_change: Called on the event loop.
+        """
+        self._folders = list(folders)
+        self._step = max(1, int(step * 1000))
+        self._on_change = on_change
+        self._stop = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        """Done when changes are seen; fails when they cannot be."""
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when the thread has ended; fails when it broke."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=self._run, name="understudy-files", daemon=True).start()
+
+    async def close(self) -> None:
+        """End the thread and wait for it."""
+        self._stop.set()
+        await asyncio.wait([self.opened, self.ended])
+        for future in (self.opened, self.ended):
+            if not future.cancelled():
+                future.exception()  # whoever waits has been told
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            # Opening is slow where there are many folders, so it happens here and not on the event loop.
+            with RustNotify(self._folders, False, False, 300, False, True) as watcher:
+                self._call(_settle, self.opened, None)
+                self._watch(watcher)
+        except (OSError, RuntimeError) as broken:
+            error = TriggerError(f"folders cannot be watched: {broken}")
+            error.__cause__ = broken
+        self._call(_settle, self.opened, error)
+        self._call(_settle, self.ended, error)
+
+    def _watch(self, watcher: RustNotify) -> None:
+        while not self._stop.is_set():
+            found = watcher.watch(10 * self._step, self._step, _WAKE_UP, self._stop)
+            if isinstance(found, set):
+                self._call(self._deliver, _named(found))
+            elif found == "signal":
+                return
+
+    def _deliver(self, changes: RawChanges) -> None:
+        if not self._stop.is_set():
+            self._on_change(changes)
+
+    def _call(self, function: Callable[..., None], *args: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *args)
+
+
+def _named(changes: Iterable[tuple[int, str]]) -> RawChanges:
+    return {(_KINDS[kind], path) for kind, path in changes if kind in _KINDS}
+
+
+def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

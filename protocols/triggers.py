@@ -1,0 +1,227 @@
+"""What starts a run from outside: events as frozen structs, and the two sides that pass them on.
+
+A *source* (a watched folder, a webhook, the clock) makes an event and gives it to a `TriggerSink`, which queues it. The
+sink starts one run after the other through a `RunStarter`, which whoever owns the nodes provides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+import msgspec
+
+from protocols.errors import UnderstudyError
+
+if TYPE_CHECKING:
+    from protocols.ids import RunId
+
+Metadata = Mapping[str, str | int | float | bool | None]
+"""Small facts about an event."""
+ChangeKind = Literal["added", "modified", "deleted"]
+"""What happened to a file."""
+TalkEventName = Literal["message_received", "message_processed", "message_forwarded", "queue_filled", "queue_triggered"]
+"""What happened on a connection."""
+TALK_EVENT_NAMES: Final = (
+    "message_received",
+    "message_processed",
+    "message_forwarded",
+    "queue_filled",
+    "queue_triggered",
+)
+"""All of them."""
+
+
+class TriggerError(UnderstudyError):
+    """A trigger cannot be made, or cannot do its work now. Not about the run that it starts: that is `RunError`."""
+
+
+class TriggerConfigError(TriggerError, ValueError):
+    """The settings of a trigger can never work: a bad cron line, an empty secret, a root that is a file."""
+
+
+class TriggerExtraError(TriggerError, ImportError):
+    """A library that this kind of trigger needs is not installed; the text names the extra to install."""
+
+
+class TriggerFullError(TriggerError):
+    """The queue of a trigger is full and refuses the event. The same event may be accepted later."""
+
+
+class TriggerStoppedError(TriggerError):
+    """The trigger is not running: not started yet, stopping, or stopped."""
+
+
+def printable(text: str) -> str:
+    """Return text in which control characters, line breaks and lone surrogates are written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+class TriggerEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What all events of triggers have; sources make one of the kinds below."""
+
+    source: str
+    """Name of the trigger."""
+    time: float
+    """When it happened: seconds since 1970 UTC, by the wall clock."""
+    metadata: Metadata = msgspec.field(default_factory=dict[str, str | int | float | bool | None])
+    """Small facts beside the content."""
+
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened, as an aware datetime in UTC."""
+        return datetime.fromtimestamp(self.time, UTC)
+
+    def to_prompt(self) -> str:
+        """Return the event as the text of a prompt, without time and metadata."""
+        return f"Event of {self.source}"
+
+
+class FileChange(msgspec.Struct, frozen=True):
+    """One file of a burst."""
+
+    kind: ChangeKind
+    """What happened to it."""
+    path: str
+    """Path below the root, with `/`; `printable` shows names with odd characters on one line."""
+
+
+class FileChanged(TriggerEvent, frozen=True, kw_only=True, tag="file"):
+    """Files changed; all changes of a burst are one event."""
+
+    root: str
+    """Folder that the paths are relative to."""
+    changes: tuple[FileChange, ...]
+    """Each file once, in the order of their paths."""
+    omitted: int = 0
+    """Files that changed as well but are not listed, because the burst was too large."""
+
+    def to_prompt(self) -> str:
+        """Return one line per file, as in ``File modified: docs/a.md``."""
+        lines = [f"File {change.kind}: {printable(change.path)}" for change in self.changes]
+        if self.omitted:
+            lines.append(f"and {self.omitted} more files")
+        return "\n".join(lines)
+
+
+class WebhookReceived(TriggerEvent, frozen=True, kw_only=True, tag="webhook"):
+    """A webhook was called."""
+
+    path: str
+    """Path of the webhook."""
+    payload: Any = None
+    """Decoded JSON, or the text of the body."""
+    event_id: str = ""
+    """Identifier that the sender gave; empty when it gave none."""
+
+    def to_prompt(self) -> str:
+        """Return the payload: text as it is, everything else as JSON."""
+        if isinstance(self.payload, str):
+            return self.payload
+        return msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode()
+
+
+class TimeReached(TriggerEvent, frozen=True, kw_only=True, tag="time"):
+    """A time of a schedule came."""
+
+    schedule: str
+    """The cron line, or ``every 5.0 s``."""
+    prompt: str
+    """What is to be done."""
+    due: float = 0.0
+    """When it was due: seconds since 1970 UTC."""
+    missed: int = 0
+    """Earlier times that this run makes up for."""
+
+    def to_prompt(self) -> str:
+        """Return the prompt of the schedule."""
+        return self.prompt
+
+
+class MailReceived(TriggerEvent, frozen=True, kw_only=True, tag="email"):
+    """An e-mail came."""
+
+    sender: str
+    """Address it says it is from; anybody can write anything there."""
+    subject: str = ""
+    """Its subject."""
+    body: str = ""
+    """Its text."""
+    recipients: tuple[str, ...] = ()
+    """Addresses it is to."""
+    uid: str = ""
+    """Identifier in its folder."""
+    attachments: tuple[str, ...] = ()
+    """Names of attached files, which are not passed on."""
+
+    def to_prompt(self) -> str:
+        """Return sender, subject and text."""
+        lines = [f"E-mail from: {printable(self.sender)}", f"Subject: {printable(self.subject)}"]
+        if self.attachments:
+            lines.append(f"Attachments: {', '.join(map(printable, self.attachments))}")
+        return "\n".join([*lines, "", self.body])
+
+
+class ConnectionEvent(TriggerEvent, frozen=True, kw_only=True, tag="connection"):
+    """Something happened on a connection between nodes."""
+
+    connection: str
+    """Name of the connection."""
+    event: TalkEventName
+    """What happened."""
+    sender: str = ""
+    """Node the message came from."""
+    targets: tuple[str, ...] = ()
+    """Nodes it went to."""
+    message_id: str = ""
+    """The message."""
+
+    def to_prompt(self) -> str:
+        """Return one line that names connection, event, message and nodes."""
+        where = f"from {self.sender!r} to {', '.join(map(repr, self.targets)) or 'nobody'}"
+        return f"Connection {self.connection!r}: {self.event} {where}, message {self.message_id}"
+
+
+class FunctionReturned(TriggerEvent, frozen=True, kw_only=True, tag="function"):
+    """A tracked or polled function returned something."""
+
+    function: str
+    """Its name."""
+    text: str
+    """What it returned, as text."""
+
+    def to_prompt(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+class TriggerSink(Protocol):
+    """Takes events of sources."""
+
+    @property
+    def name(self) -> str:
+        """Name of the trigger."""
+        ...
+
+    def accept(self, event: TriggerEvent) -> RunId:
+        """Queue one run for the event and return its id at once.
+
+        Raises:
+            TriggerFullError: The queue is full and refuses.
+            TriggerStoppedError: The trigger does not run.
+        """
+        ...
+
+
+class RunStarter(Protocol):
+    """Starts runs of one node; the owner of the nodes provides it."""
+
+    def __call__(self, prompt: str, *, run_id: RunId, event: TriggerEvent) -> Awaitable[object]:
+        """Start a run with this id; awaiting the result waits for its end and raises what it raised.
+
+        An awaitable that is cancelled cancels the run.
+        """
+        ...
