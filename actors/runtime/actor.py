@@ -281,7 +281,10 @@ class AsyncioActor(pykka.Actor):
             if self.cell.incarnation == life and self._cell is not None and self._cell.actor is self:
                 self.actor_ref.tell(message)
 
-        return PendingTask(self.cell, pipe())
+        task = PendingTask(self.cell, pipe())
+        if inspect.iscoroutine(work):
+            task.when_done(work.close)  # a task that is cancelled before its first step never awaits it
+        return task
 
     def stash(self) -> None:
         """Set the message in hand aside; its asker goes on waiting. `unstash` brings it back.

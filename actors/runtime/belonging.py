@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from actors.runtime.envelope import Envelope, current
+from actors.runtime.envelope import SETTLED, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.ref import check_timeout
 
@@ -122,14 +122,12 @@ class PendingStep:
 class PendingTask(Generic[T]):
     """A task that belongs to an actor; it can be awaited."""
 
-    __slots__ = ("_cell", "_task")
+    __slots__ = ("_cell", "_scope", "_task")
 
     def __init__(self, cell: Cell, coroutine: Coroutine[Any, Any, T]) -> None:
         self._cell = cell
-        envelope = current.get()
         context = Context()
-        if envelope is not None:
-            context.run(_carry_into, cell, envelope)
+        self._scope = context.run(_carry_into, cell, current.get())
         self._task = cell.loop.create_task(coroutine, name=f"{cell.name}-task", context=context)
         _keep(cell, self)
         self._task.add_done_callback(self._done)
@@ -141,16 +139,23 @@ class PendingTask(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel the task; harmless when it has ended."""
+        if self._cell.belongings is None:
+            # Its incarnation has ended. If it ignores the cancellation, nothing that it sends reaches anybody.
+            self._scope.fenced = True
         self._task.cancel()
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Call something when the task has ended, however it did."""
+        self._task.add_done_callback(lambda _: callback())
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._task.__await__()
 
 
-def _carry_into(cell: Cell, envelope: Envelope) -> None:
-    for variable, value in envelope.carried or ():
+def _carry_into(cell: Cell, envelope: Envelope | None) -> Envelope:
+    for variable, value in (envelope.carried if envelope is not None else None) or ():
         variable.set(value)
     # The sender of what the task sends is the actor, but its message in hand is no longer the handler's.
-    scope = Envelope(None, cell, at=envelope.at, incarnation=envelope.incarnation)
-    scope.state = 2
+    scope = Envelope(None, cell, at=cell.now(), state=SETTLED, incarnation=cell.incarnation)
     current.set(scope)
+    return scope

@@ -180,9 +180,7 @@ async def test_a_nested_supervisor_is_waited_for_without_limit(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     log = Log()
-    inner = ChildSpec(
-        Supervisor, args=([slow(log, "a", manual_clock, 25.0, shutdown="infinity")],), name="inner"
-    )
+    inner = ChildSpec(Supervisor, args=([slow(log, "a", manual_clock, 25.0, shutdown="infinity")],), name="inner")
     sup = await supervise(actor_system, [inner])
     stopped = sup.stop(timeout=1_000.0)
 
@@ -260,9 +258,7 @@ async def test_a_child_that_ends_by_itself_during_the_shutdown_is_not_restarted(
 
 
 @pytest.mark.conformance("R61")
-@pytest.mark.parametrize(
-    "depth", [1_000, pytest.param(10_000, marks=pytest.mark.soak)]
-)
+@pytest.mark.parametrize("depth", [1_000, pytest.param(10_000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("how", ["stop", "kill"])
 async def test_a_deep_tree_ends_without_recursion(actor_system: ActorSystem, depth: int, how: str) -> None:
     spec = ChildSpec(Plain, name="leaf")
