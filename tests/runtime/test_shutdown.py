@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from operator import methodcaller
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,6 +11,9 @@ from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from tests.runtime.subjects import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -94,14 +99,13 @@ def test_a_cycle_of_phases_is_refused_when_it_is_registered(shutdown: Shutdown) 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda s: s.add_phase("first"), "'first' exists"),
-        (lambda s: s.add_phase("x", after=("nowhere",)), "unknown phase 'nowhere'; known are first"),
-        (lambda s: s.add_phase("x", timeout=0), "timeout must be > 0 seconds, not 0"),
-        (lambda s: s.add_task("nowhere", "t", print), "unknown phase 'nowhere'"),
+        (methodcaller("add_phase", "first"), "'first' exists"),
+        (methodcaller("add_phase", "x", after=("nowhere",)), "unknown phase 'nowhere'; known are first"),
+        (methodcaller("add_phase", "x", timeout=0), "timeout must be > 0 seconds, not 0"),
+        (methodcaller("add_task", "nowhere", "t", print), "unknown phase 'nowhere'"),
     ],
 )
-def test_a_bad_phase_is_refused_naming_it(shutdown: Shutdown, call: object, text: str) -> None:
-    assert callable(call)
+def test_a_bad_phase_is_refused_naming_it(shutdown: Shutdown, call: Callable[[Shutdown], object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         call(shutdown)
 

@@ -19,10 +19,10 @@ class Looker(AsyncioActor):
 
     def __init__(self, watch: BlockedLoopWatch) -> None:
         super().__init__()
-        self.watch = watch
+        self.guard = watch
 
     def on_receive(self, message: float) -> Any:
-        return self.watch.check(time.monotonic() + message)
+        return self.guard.check(time.monotonic() + message)
 
 
 @pytest.mark.conformance("R113")
@@ -47,7 +47,7 @@ async def test_the_end_of_a_block_is_published_with_its_actor(actor_system: Acto
     async with watch:
         ref = actor_system.start(Looker, (watch,), name="heavy")
         await ref.ask(3700.0)
-        watch._tick()
+        watch._tick()  # pyright: ignore[reportPrivateUsage]
         await settle()
     assert [event.actor for event in seen] == ["heavy"]
 
