@@ -51,7 +51,7 @@ docs: $(VENV)/.dev  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 conformance: $(VENV)/.dev  ## Run the reliability catalogue and print its table
-	$(PY) -m pytest -m conformance tests $(ARGS)
+	$(PY) -m pytest -m "conformance and not soak" --conformance-table tests $(ARGS)
 
 acceptance: $(VENV)/.dev  ## Run the behaviour contract and print its table
 	$(PY) -m pytest -m seed tests $(ARGS)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Generator
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
-from actors.runtime.actor import AsyncioActor
-from actors.runtime.incarnation import Cell
 from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
-from actors.runtime.system import ActorSystem
 from tests.runtime.subjects import Restarter
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.incarnation import Cell
+    from actors.runtime.system import ActorSystem
 
 _LIMIT = 30.0
 """Real seconds of one test; only one that hangs needs them."""
@@ -37,7 +40,7 @@ def no_hanging_test(request: pytest.FixtureRequest) -> Generator[None]:
         raise HungError(f"{request.node.name} did not end within {_LIMIT} seconds")
 
     before = signal.signal(signal.SIGALRM, hung)
-    signal.setitimer(signal.ITIMER_REAL, _LIMIT)
+    signal.setitimer(signal.ITIMER_REAL, _LIMIT, 1.0)  # again, should a handler under test swallow the first
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)

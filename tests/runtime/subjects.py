@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.incarnation import Cell
-from protocols.control import ExitReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.incarnation import Cell
+    from protocols.control import ExitReason
 
 
 class Echo(AsyncioActor):

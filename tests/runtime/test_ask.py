@@ -14,7 +14,7 @@ from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import DeadLetterReason, ExitReason
-from tests.runtime.conftest import StartChild, cell_of
+from tests.runtime.conftest import cell_of
 from tests.runtime.subjects import Echo, Gated, Recorder
 
 if TYPE_CHECKING:

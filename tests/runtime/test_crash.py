@@ -102,7 +102,7 @@ async def test_an_unknown_message_goes_to_the_asker_or_to_dead_letters_and_the_a
 ) -> None:
     ref = actor_system.start(AsyncioActor, name="deaf")
 
-    with pytest.raises(UnhandledMessageError, match="actor deaf .* has no handler for int"):
+    with pytest.raises(UnhandledMessageError, match=r"actor deaf .* has no handler for int"):
         await ref.ask(1)
     ref.tell(2)
     await settle()

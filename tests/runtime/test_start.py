@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,13 +16,15 @@ from actors.runtime.errors import (
     RuntimeClosedError,
     StartTimeoutError,
 )
-from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions, SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason
-from tests.runtime.conftest import StartChild
 from tests.runtime.subjects import Echo
+
+if TYPE_CHECKING:
+    from actors.runtime.ref import ActorRef
+    from tests.runtime.conftest import StartChild
 
 
 class Slow(AsyncioActor):
