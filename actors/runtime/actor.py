@@ -194,6 +194,10 @@ class AsyncioActor(pykka.Actor):
         """Whether a child that ended so is kept (ref and mailbox) because it is going to be restarted."""
         return False
 
+    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """Return the children so that the one that stops last comes first; by default the oldest one."""
+        return children
+
     def _handle_internal(self, message: Any) -> Any:
         if isinstance(message, Terminated):
             return self.on_terminated(message)

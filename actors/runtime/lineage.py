@@ -36,7 +36,8 @@ class Lineage(Ending):
         while self.children and tuple(self.children) != left:
             left = tuple(self.children)
             try:
-                await self._stop_all_of(left[::-1], kill=kill)
+                in_order = left if self.actor is None else self.actor.in_start_order(left)
+                await self._stop_all_of(in_order[::-1], kill=kill)
             except asyncio.CancelledError:
                 kill, left = True, ()
 

@@ -84,6 +84,12 @@ class Family:
             return False
         return decide(charge.restart, reason, charge.ended_by) is Decision.RESTART
 
+    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """Return these cells in the order of the children, those that are none at the end."""
+        known = dict.fromkeys(charge.cell for charge in self.charges.values() if charge.cell in self._by_cell)
+        given = dict.fromkeys(children)
+        return (*(cell for cell in known if cell in given and cell is not None), *(c for c in given if c not in known))
+
     # -- by request -----------------------------------------------------------------------------------------------
 
     def bring_up(self, charge: Charge, *, is_new: bool) -> AsyncioFuture[Any]:
