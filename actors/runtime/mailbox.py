@@ -68,7 +68,9 @@ class MailboxConfig:
 class BoundedMailbox:
     """First in, first out. Not thread-safe: it lives on the loop of its system."""
 
-    __slots__ = ("_queue", "capacity", "closed", "config", "overflow", "who")
+    __slots__ = ("_queue", "capacity", "closed", "config", "fifo", "overflow", "who")
+
+    is_plain = True
 
     def __init__(self, who: str, config: MailboxConfig) -> None:
         self.who = who
@@ -77,6 +79,8 @@ class BoundedMailbox:
         self.overflow = config.overflow
         self.closed = False
         self._queue: deque[Envelope] | None = None
+        self.fifo: deque[Envelope] | None = None
+        """The queue itself while it is open and plain, so that the way of a message can do without a call."""
 
     def put(self, envelope: Envelope) -> Envelope | None:
         """Accept a message, or apply the overflow policy.
@@ -96,6 +100,8 @@ class BoundedMailbox:
             queue = self._queue = deque()
         elif len(queue) >= self.capacity:
             return self._overflow(envelope, queue)
+        if self.is_plain:
+            self.fifo = queue
         queue.append(envelope)
         return None
 
@@ -132,11 +138,12 @@ class BoundedMailbox:
     def close(self) -> None:
         """Refuse all mail from now on; what is queued stays. Closing twice is harmless."""
         self.closed = True
+        self.fifo = None
 
     def clear(self) -> list[Envelope]:
         """Take out everything, oldest first."""
         left = list(self._queue) if self._queue else []
-        self._queue = None
+        self._queue = self.fifo = None
         return left
 
     def __len__(self) -> int:
@@ -147,6 +154,8 @@ class CoalescingMailbox(BoundedMailbox):
     """Keeps only the newest message of each key, at the place of the first; different keys overflow as `reject`."""
 
     __slots__ = ("_key", "_waiting")
+
+    is_plain = False
 
     def __init__(self, who: str, config: MailboxConfig, key: Callable[[Any], Hashable]) -> None:
         super().__init__(who, config)
@@ -197,6 +206,8 @@ class PriorityMailbox(BoundedMailbox):
     """Lanes by priority, each first in, first out; the capacity is shared, a lower lane is not starved."""
 
     __slots__ = ("_lanes", "_overtaken", "_priority", "_size")
+
+    is_plain = False
 
     def __init__(self, who: str, config: MailboxConfig, priority: Callable[[Any], int]) -> None:
         super().__init__(who, config)

@@ -86,6 +86,15 @@ class MessagePath:
             ActorStoppingError: it takes no more; the message is a dead letter.
             MailboxFullError: no room; the message was not accepted.
         """
+        fifo = self.mailbox.fifo
+        if fifo is not None and len(fifo) < self.mailbox.capacity:
+            fifo.append(envelope)
+            self.accepted += 1
+            if self.idle:
+                self.idle = False
+                self.scheduled = True
+                self.schedule(self)
+            return
         try:
             lost = self.mailbox.put(envelope)
         except ActorStoppingError:
@@ -147,7 +156,11 @@ class MessagePath:
                 continue
             if not self.open or (turns is not None and len(turns) >= self.max_concurrency):
                 return self._release(may_wake=False)
-            envelope = self.mailbox.get()
+            fifo = self.mailbox.fifo
+            if fifo is not None:
+                envelope = fifo.popleft() if fifo else None
+            else:
+                envelope = self.mailbox.get()
             if envelope is None:
                 if self.draining and self._drained():
                     continue
