@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -52,12 +52,12 @@ class DeadLetters:
         self._ring.append(
             DeadLetter(envelope.message, target.ref, reason, sender.ref if sender is not None else None, age, cause)
         )
-        kind = cast("type[Any]", type(envelope.message))
-        system.log_limited("dead letter", actor=target.name, reason=str(reason), message_type=kind.__name__)
+        kind = str(type(envelope.message).__name__)
+        system.log_limited("dead letter", actor=target.name, reason=str(reason), message_type=kind)
         # A dead letter about the delivery of a dead letter would recurse.
-        if system.events.wants(DeadLetterEvent) and kind is not DeadLetterEvent:
+        if system.events.wants(DeadLetterEvent) and not isinstance(envelope.message, DeadLetterEvent):
             system.events.publish(
-                DeadLetterEvent, actor=target.name, message_type=kind.__name__, reason=str(reason), age=age,
+                DeadLetterEvent, actor=target.name, message_type=kind, reason=str(reason), age=age,
                 sender=sender.name if sender is not None else "",
             )  # fmt: skip
 
