@@ -14,7 +14,7 @@ from actors.nodes.callback import Callback, callback_name
 from actors.nodes.execution import Execution
 from actors.nodes.handle import Deps, NodeHandle, Other, Out
 from actors.nodes.mcp_server import mcp_toolset
-from actors.nodes.model_agent import model_agent, own_tools
+from actors.nodes.model_agent import model_agent
 from actors.nodes.model_run import ModelRun
 from actors.nodes.models import default_model_name
 from actors.nodes.node import MessageNode
@@ -72,10 +72,11 @@ class Agent(MessageNode[Deps, Out]):
             raise ConfigError(msg)
         name = str(name)
         made = AgentSettings.of(name, settings)
-        own = own_tools(made, tools)
         toolsets = [*made.toolsets, *(mcp_toolset(server, name) for server in made.mcp_servers)]
-        inner = model_agent(name, made, output_type=output_type, system_prompt=system_prompt, toolsets=[own, *toolsets])
-        self._make(name, ModelRun(inner, made, model=model, tools=own, toolsets=toolsets), made)
+        inner = model_agent(
+            name, made, output_type=output_type, system_prompt=system_prompt, tools=tools, toolsets=toolsets
+        )
+        self._make(name, ModelRun(inner, made, model=model, toolsets=toolsets), made)
 
     def _make(self, name: str, execution: Execution, settings: AgentSettings) -> None:
         super().__init__(
@@ -218,6 +219,6 @@ class Agent(MessageNode[Deps, Out]):
         """Whether the resources are entered all at once (``parallel_init``)."""
         return self.settings.parallel_init
 
-    async def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+    def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
-        return await self.execution.answer(request, asked)
+        return self.execution.answer(request, asked)

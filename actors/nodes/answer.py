@@ -48,15 +48,18 @@ def message_of(
 
 def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
     """Add up tokens and money of some responses; a response without a known price makes the sum unknown."""
-    prices = [_price(response) for response in responses]
-    return TokenCost(
-        TokenUsage(
-            sum(response.usage.input_tokens for response in responses),
-            sum(response.usage.output_tokens for response in responses),
-        ),
-        sum((price for price in prices if price is not None), ZERO_COST),
-        None not in prices,
-    )
+    read = written = 0
+    money, is_known = ZERO_COST, True
+    for response in responses:
+        usage = response.usage
+        read += usage.input_tokens
+        written += usage.output_tokens
+        price = _price(response)
+        if price is None:
+            is_known = False
+        elif price:
+            money += price
+    return TokenCost(TokenUsage(read, written), money, is_known)
 
 
 def _price(response: ModelResponse) -> Decimal | None:

@@ -24,9 +24,8 @@ async def asked_message(prompts: Sequence[object], conversation_id: str) -> Chat
     return ChatMessage(content, "user", conversation_id=conversation_id)
 
 
-def conversation_of(prompts: Sequence[object]) -> str | None:
+def conversation_of(first: object) -> str | None:
     """Return the conversation that the first prompt, a message, belongs to."""
-    first = prompts[0]
     return first.conversation_id if is_message(first) else None
 
 

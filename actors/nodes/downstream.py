@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 
-class Downstream:
+class Downstream(msgspec.Struct, eq=False):
     """The open deliveries caused by one run, direct and indirect. Lives on one event loop."""
 
-    __slots__ = ("_waiters", "is_required", "open")
-
-    def __init__(self) -> None:
-        self.open = 0
-        """Deliveries that are not finished."""
-        self.is_required = False
-        """Whether a connection asks the caller to wait (see `protocols.node.Tracker.require`)."""
-        self._waiters: list[Callable[[], object]] = []
+    open: int = 0
+    """Deliveries that are not finished."""
+    is_required: bool = False
+    """Whether a connection asks the caller to wait (see `protocols.node.Tracker.require`)."""
+    _waiters: list[Callable[[], Any]] = []
 
     def begin(self) -> None:
         """Count one delivery more."""
@@ -32,7 +32,7 @@ class Downstream:
         """Ask the caller of the run to wait unless it said that it does not want to."""
         self.is_required = True
 
-    def then(self, callback: Callable[[], object]) -> None:
+    def then(self, callback: Callable[[], Any]) -> None:
         """Call a function once, when the number of open deliveries next comes to zero."""
         self._waiters.append(callback)
 

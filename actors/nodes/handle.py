@@ -4,7 +4,7 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Self, Unpack, cast, overload
 
@@ -20,6 +20,7 @@ from actors.nodes.node_factory import NodeFactory
 from actors.nodes.open_resources import OpenResources
 from actors.nodes.request import (
     DEFAULT_TIMEOUT,
+    NO_OPTIONS,
     AddContext,
     EventSink,
     Route,
@@ -31,6 +32,7 @@ from actors.nodes.request import (
 from actors.nodes.run_failure import run_failure, stopped
 from actors.nodes.signal import Signal
 from actors.nodes.sync_run import run_blocking
+from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorCrashedError, AskTimeoutError
 from actors.runtime.future import AsyncioFuture
@@ -189,11 +191,12 @@ class NodeHandle(Generic[Deps, Out]):
             EmptyPromptError: nothing, or one text of blanks, was given.
             TypeError: an unknown option.
         """
-        if not prompts or (len(prompts) == 1 and isinstance(prompts[0], str) and not prompts[0].strip()):
+        first = prompts[0] if prompts else ""
+        if type(first) is str and len(prompts) <= 1 and (not first or first.isspace()):
             msg = f"node {self.name!r}: the prompt is empty; pass some text"
             raise EmptyPromptError(msg, node=self.name)
         if not isinstance(options, RunOptions):
-            options = RunOptions.of(self.name, options)
+            options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()
         if origin is not None:
             return RunRequest(
@@ -203,7 +206,7 @@ class NodeHandle(Generic[Deps, Out]):
         if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
             parent = scope.message
         if parent is None:
-            conversation = options.conversation_id or conversation_of(prompts) or run_id
+            conversation = options.conversation_id or (None if type(first) is str else conversation_of(first)) or run_id
             return RunRequest(self, tuple(prompts), run_id, conversation, Downstream(), options, route=route, sink=sink)
         downstream = Downstream() if options.wait_for_connections else parent.downstream
         conversation = options.conversation_id or parent.conversation_id
@@ -268,20 +271,24 @@ class NodeHandle(Generic[Deps, Out]):
         Raises:
             NodeStoppedError: the node has been closed, or its supervisor has given it up.
         """
-        ref = self.home.find()
-        if ref is None or self._is_closed:
+        ref = self.home.refs.get(running_loop())
+        if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
                 raise stopped(self.name)
             ref = self.home.start(self.factory(), self)
         return ref
 
-    async def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+    def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run, inside the actor, and return the answer."""
         raise NotImplementedError
 
     async def receive(self, request: RunRequest) -> ChatMessage[Any]:
         """Turn the prompts of a request into the message that the node is asked, inside the actor."""
-        asked = await asked_message(request.prompts, request.conversation_id)
+        prompts = request.prompts
+        if len(prompts) == 1 and type(prompts[0]) is str:
+            asked = ChatMessage(prompts[0], "user", conversation_id=request.conversation_id)
+        else:
+            asked = await asked_message(prompts, request.conversation_id)
         if self.message_received.subscribers:
             self.message_received.emit(asked)
         return asked

@@ -25,15 +25,16 @@ class Home:
     supervisor starts announces itself with `settle`.
     """
 
-    __slots__ = ("_owned", "_refs")
+    __slots__ = ("_owned", "refs")
 
     def __init__(self) -> None:
-        self._refs: dict[asyncio.AbstractEventLoop, ActorRef[Any]] = {}
-        self._owned: set[asyncio.AbstractEventLoop] = set()
+        self.refs: dict[asyncio.AbstractEventLoop | None, ActorRef[Any]] = {}
+        """The actors, also those that have ended."""
+        self._owned: set[asyncio.AbstractEventLoop | None] = set()
 
     def settle(self, ref: ActorRef[Any], loop: asyncio.AbstractEventLoop, *, is_owned: bool) -> None:
         """Take note of the actor of a loop, and whether a supervisor owns it."""
-        self._refs[loop] = ref
+        self.refs[loop] = ref
         if is_owned:
             self._owned.add(loop)
         else:
@@ -41,8 +42,7 @@ class Home:
 
     def find(self) -> ActorRef[Any] | None:
         """Return the living actor on the running loop, or None."""
-        loop = running_loop()
-        ref = None if loop is None else self._refs.get(loop)
+        ref = self.refs.get(running_loop())
         return ref if ref is not None and ref.is_alive() else None
 
     @property
@@ -61,15 +61,15 @@ class Home:
         return ref
 
     def _forget_closed(self) -> None:
-        for loop in [loop for loop in self._refs if loop.is_closed()]:
+        for loop in [loop for loop in self.refs if loop is not None and loop.is_closed()]:
             self._owned.discard(loop)
-            del self._refs[loop]
+            del self.refs[loop]
 
     def elsewhere(self) -> asyncio.AbstractEventLoop | None:
         """Return the loop of another thread on which the node lives, or None."""
         here = running_loop()
-        alive = (loop for loop, ref in tuple(self._refs.items()) if loop is not here and ref.is_alive())
-        return next((loop for loop in alive if loop.is_running()), None)
+        alive = (loop for loop, ref in tuple(self.refs.items()) if loop is not here and ref.is_alive())
+        return next((loop for loop in alive if loop is not None and loop.is_running()), None)
 
 
 def _stop_soon(ref: ActorRef[Any], loop: asyncio.AbstractEventLoop) -> None:

@@ -1,12 +1,13 @@
 """From the settings of an agent to the agent of pydantic_ai that does its work."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pydantic_ai
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from actors.nodes.agent_settings import AgentSettings
+from actors.nodes.request import AnyTool
 
 
 def model_agent(
@@ -15,6 +16,7 @@ def model_agent(
     *,
     output_type: Any,
     system_prompt: str | Sequence[str],
+    tools: Sequence[AnyTool],
     toolsets: Sequence[AbstractToolset[Any]],
 ) -> pydantic_ai.Agent[Any, Any]:
     """Make it, without a model.
@@ -29,16 +31,17 @@ def model_agent(
         description=settings.description,
         model_settings=settings.model_settings,
         retries={"tools": settings.retries, "output": output_retries},
-        toolsets=toolsets,
+        tools=tools,
+        toolsets=toolsets or None,
         end_strategy=settings.end_strategy,
         tool_timeout=settings.tool_timeout,
         capabilities=settings.capabilities or None,
     )
 
 
-def own_tools(settings: AgentSettings, tools: Iterable[Any]) -> FunctionToolset[Any]:
-    """Return the collection of an agent's own tools."""
-    return FunctionToolset(list(tools), max_retries=settings.retries, timeout=settings.tool_timeout)
+def tools_of(agent: pydantic_ai.Agent[Any, Any]) -> FunctionToolset[Any]:
+    """Return the collection of an agent's own tools, which pydantic_ai puts first."""
+    return next(toolset for toolset in agent.toolsets if isinstance(toolset, FunctionToolset))
 
 
 def _several(instructions: Any) -> list[Any]:

@@ -17,6 +17,7 @@ from pydantic_ai.usage import UsageLimits
 from actors.nodes.agent_settings import AgentSettings
 from actors.nodes.answer import message_of
 from actors.nodes.history import History
+from actors.nodes.model_agent import tools_of
 from actors.nodes.models import default_model_name, resolve_model
 from actors.nodes.prompts import load_user_content
 from actors.nodes.request import AnyTool, EventSink, RunOptions, RunRequest
@@ -37,14 +38,13 @@ class ModelRun:
         settings: AgentSettings,
         *,
         model: Model | str | None = None,
-        tools: FunctionToolset[Any],
         toolsets: Sequence[AbstractToolset[Any]] = (),
     ) -> None:
-        """Take the agent (without a model), the model, and the tools that the agent was made with."""
+        """Take the agent (without a model), the model, and the collections of tools that the agent was made with."""
         self.agent = agent
         self.settings = settings
         self.model = model
-        self.tools = tools
+        self.tools = tools_of(agent)
         """The agent's own tools; more may be added at any time."""
         self.toolsets = tuple(toolsets)
         """Further collections of tools, entered while the agent is open."""
@@ -57,7 +57,11 @@ class ModelRun:
         started = perf_counter()
         tools = ToolLedger(request)
         ledger.set(tools)
-        result = await self._result(request, await self._prompt(request, asked))
+        prompt, keywords = await self._prompt(request, asked), self._keywords(request)
+        if request.sink is None and request.options.include_agent_tools:
+            result = await self.agent.run(prompt, **keywords)
+        else:
+            result = await self._unusual(request, prompt, keywords)
         if self.history is not None and request.options.store_history is not False:
             self.history.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
         return message_of(result, request, asked, tools, perf_counter() - started)
@@ -74,12 +78,12 @@ class ModelRun:
         is_known = options.message_history is None and self.history is not None and self.history.is_primed
         return () if is_known else self.settings.knowledge
 
-    async def _result(self, request: RunRequest, prompt: Prompt) -> AgentRunResult[Any]:
-        keywords = self._keywords(request)
+    async def _unusual(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
+        """Run the model with its events told, or without the agent's own tools."""
         with self._tools_of(request.options, keywords):
-            if request.sink is None:
-                return await self.agent.run(prompt, **keywords)
-            return await self._streamed(prompt, keywords, request.sink)
+            if request.sink is not None:
+                return await self._streamed(prompt, keywords, request.sink)
+            return await self.agent.run(prompt, **keywords)
 
     async def _streamed(self, prompt: Prompt, keywords: dict[str, Any], sink: EventSink) -> AgentRunResult[Any]:
         result: AgentRunResult[Any] | None = None

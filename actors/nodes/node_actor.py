@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.nodes.request import AddContext, RunRequest, Settle
 from actors.nodes.run_ledger import RunLedger
-from actors.nodes.run_report import RunReport
+from actors.nodes.run_report import message_received, run_cancelled, run_completed, run_failed, run_started
 from actors.runtime.actor import AsyncioActor
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ class NodeActor(AsyncioActor):
 
     def __init__(self, node: "NodeHandle[Any, Any]") -> None:
         super().__init__()
-        self.ledger = RunLedger()
         cell = self.cell
+        self.ledger = RunLedger(cell.system.events)
         node.home.settle(cell.ref, cell.loop, is_owned=cell.parent is not None)
 
-    async def on_receive(self, message: Any) -> Any:
+    def on_receive(self, message: Any) -> Any:
         """Handle one request."""
         if type(message) is RunRequest:
-            return await serve(self, message, self.ledger)
+            return serve(self, message, self.ledger)
         if type(message) is AddContext:
             return message.node.keep_context(message.text)
         if type(message) is Settle:
-            return await self.ledger.settled()
+            return self.ledger.settled()
         return self.unhandled(message)
 
 
@@ -43,32 +43,42 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> 
     in the node's `crash_on`. Anything that is no `Exception` is a crash.
     """
     started = perf_counter()
-    node = request.node
-    report = RunReport(actor.system.events, request)
-    ledger.begin()
+    node, events = request.node, ledger.events
+    ledger.open += 1
     try:
-        report.started()
+        if events.is_heard:
+            run_started(events, request)
         asked = await node.receive(request)
-        report.received(asked)
+        if events.is_heard:
+            message_received(events, request, asked)
         answer = await node.execute(request, asked)
     except Exception as error:
-        report.failed(error, perf_counter() - started)
-        error.add_note(f"node {node.name!r}: the run failed")
-        if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
-            raise
-        if request.route is None:
-            actor.fail_reply(error)
-        else:
-            request.route.failed(actor, request, error)
+        run_failed(events, request, error, perf_counter() - started)
+        _answer_failure(actor, request, error)
         return None
     except asyncio.CancelledError:
-        report.cancelled(perf_counter() - started)
+        run_cancelled(events, request, perf_counter() - started)
         raise
     finally:
-        ledger.end()
-    report.completed(answer, perf_counter() - started)
+        ledger.open -= 1
+        if ledger.is_awaited:
+            ledger.check()
+    if events.is_heard:
+        run_completed(events, request, answer, perf_counter() - started)
     node.send(answer, request)
     if request.route is None:
         return answer
     request.route.passed(actor, request, answer)
     return None
+
+
+def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
+    """Hand the exception of a run to whoever waits, or raise it if it is to be a crash."""
+    node = request.node
+    error.add_note(f"node {node.name!r}: the run failed")
+    if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
+        raise error
+    if request.route is None:
+        actor.fail_reply(error)
+    else:
+        request.route.failed(actor, request, error)

@@ -2,30 +2,32 @@
 
 import asyncio
 
+from actors.runtime.event_stream import EventStream
+
 
 class RunLedger:
-    """Counts the runs in hand of one actor. Lives on its loop."""
+    """Counts the runs in hand of one actor. Lives on its loop. `serve` counts, and calls `check` if anybody waits."""
 
-    __slots__ = ("_idle", "open")
+    __slots__ = ("_idle", "events", "is_awaited", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventStream) -> None:
+        """Take where the runs are published."""
+        self.events = events
         self.open = 0
-        self._idle: asyncio.Event | None = None
+        """Runs in hand."""
+        self.is_awaited = False
+        """Whether somebody waits for the end of all runs."""
+        self._idle = asyncio.Event()
 
-    def begin(self) -> None:
-        """Count one run more."""
-        self.open += 1
-
-    def end(self) -> None:
-        """Count one run less."""
-        self.open -= 1
-        if self._idle is not None and not self.open:
+    def check(self) -> None:
+        """Let whoever waits go on if no run is in hand."""
+        if not self.open:
+            self.is_awaited = False
             self._idle.set()
-            self._idle = None
 
     async def settled(self) -> None:
         """Wait until no run is in hand."""
         while self.open:
-            if self._idle is None:
-                self._idle = asyncio.Event()
+            self.is_awaited = True
+            self._idle.clear()
             await self._idle.wait()

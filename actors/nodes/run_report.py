@@ -18,56 +18,60 @@ from protocols.events import (
 )
 from protocols.messages import ChatMessage
 
+_MOST_TEXT = 500
+"""Characters of an error that an event carries."""
 
-class RunReport:
-    """What is told about one run."""
 
-    __slots__ = ("_events", "_request")
+def run_started(events: EventStream, request: RunRequest) -> None:
+    """Say that a run begins."""
+    if events.wants(RunStarted):
+        _publish(
+            events,
+            RunStarted,
+            request,
+            parent_run_id=request.parent_run_id,
+            conversation_id=request.conversation_id,
+        )
 
-    def __init__(self, events: EventStream, request: RunRequest) -> None:
-        """Take where to publish, and the run."""
-        self._events = events
-        self._request = request
 
-    def _publish(self, kind: type[StampedEvent], **fields: Any) -> None:
-        request = self._request
-        self._events.publish(kind, actor=request.node.name, run_id=request.run_id, **fields)
+def message_received(events: EventStream, request: RunRequest, asked: ChatMessage[Any]) -> None:
+    """Say that the node took a message."""
+    if events.wants(MessageReceived):
+        _publish(
+            events,
+            MessageReceived,
+            request,
+            message_id=asked.message_id,
+            conversation_id=request.conversation_id,
+            source=asked.name or "",
+            byte_count=_byte_count(asked),
+        )
 
-    def started(self) -> None:
-        """The run begins."""
-        if self._events.wants(RunStarted):
-            request = self._request
-            self._publish(RunStarted, parent_run_id=request.parent_run_id, conversation_id=request.conversation_id)
 
-    def received(self, asked: ChatMessage[Any]) -> None:
-        """The node took a message."""
-        if self._events.wants(MessageReceived):
-            self._publish(
-                MessageReceived,
-                message_id=asked.message_id,
-                conversation_id=self._request.conversation_id,
-                source=asked.name or "",
-                byte_count=_byte_count(asked),
-            )
+def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[Any], duration: float) -> None:
+    """Say that the node answered."""
+    if events.wants(MessageSent):
+        _publish(events, MessageSent, request, **_numbers(answer, duration))
+    if events.wants(RunCompleted):
+        _publish(events, RunCompleted, request, duration=duration, message_id=answer.message_id)
 
-    def completed(self, answer: ChatMessage[Any], duration: float) -> None:
-        """The node answered."""
-        if self._events.wants(MessageSent):
-            self._publish(MessageSent, **_numbers(answer, duration))
-        if self._events.wants(RunCompleted):
-            self._publish(RunCompleted, duration=duration, message_id=answer.message_id)
 
-    def failed(self, error: Exception, duration: float, *, step: str = "") -> None:
-        """The run ended with an exception."""
-        if self._events.wants(RunFailed):
-            self._publish(
-                RunFailed, error_type=type(error).__name__, error=str(error)[:500], duration=duration, step=step
-            )
+def run_failed(events: EventStream, request: RunRequest, error: Exception, duration: float, *, step: str = "") -> None:
+    """Say that a run ended with an exception; `step` is the member that raised it, if it was not the node itself."""
+    if events.wants(RunFailed):
+        text = str(error)[:_MOST_TEXT]
+        kind = type(error).__name__
+        _publish(events, RunFailed, request, error_type=kind, error=text, duration=duration, step=step)
 
-    def cancelled(self, duration: float, reason: str = "cancelled") -> None:
-        """Nobody waits for the run any more."""
-        if self._events.wants(RunCancelled):
-            self._publish(RunCancelled, reason=reason, duration=duration)
+
+def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> None:
+    """Say that nobody waits for a run any more."""
+    if events.wants(RunCancelled):
+        _publish(events, RunCancelled, request, reason="cancelled", duration=duration)
+
+
+def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest, **fields: Any) -> None:
+    events.publish(kind, actor=request.node.name, run_id=request.run_id, **fields)
 
 
 def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:

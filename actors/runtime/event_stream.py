@@ -44,6 +44,8 @@ class EventStream:
         self._report = report
         self._by_kind: dict[type[StampedEvent], tuple[Subscription, ...]] = {}
         self._subscriptions: list[Subscription] = []
+        self.is_heard = False
+        """Whether there is any subscriber; a quicker question than `wants` for those that make several kinds."""
         self.published = 0
         """Number of the last event."""
         self.dropped = 0
@@ -78,6 +80,7 @@ class EventStream:
             for kind in subscription.kinds:
                 by_kind[kind] = (*by_kind.get(kind, ()), subscription)
         self._by_kind = by_kind
+        self.is_heard = bool(by_kind)
 
     def wants(self, kind: type[StampedEvent]) -> bool:
         """Whether anybody listens to this kind; nobody should make an event that nobody wants."""
