@@ -52,7 +52,7 @@ class EmailActor(TriggerActor):
 
     def on_start(self) -> None:
         """Look at once."""
-        self.schedule(0.0, _LookNow())
+        self.actor_ref.tell(_LookNow())
 
     async def on_receive(self, message: Any) -> Any:
         """Look once, and arrange for the next look."""

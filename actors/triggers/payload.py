@@ -10,6 +10,7 @@ import msgspec
 MOST_NESTED: Final = 64
 """Levels of lists and maps."""
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
@@ -70,11 +71,10 @@ def _text(body: bytes) -> str:
 
 def _check_depth(body: bytes) -> None:
     """Remove the innermost pairs of brackets level by level: each pass is one sweep in C."""
-    left = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    left = _STRING.sub(b"", body).translate(_ONE_KIND, _NOT_BRACKETS)
     for _ in range(MOST_NESTED):
-        shorter = left.replace(b"[]", b"").replace(b"{}", b"")
-        if not shorter or shorter == left:
-            return  # nothing left, or brackets that do not match: the decoder says so
-        left = shorter
+        left = left.replace(b"[]", b"")
+        if not left:
+            return
     msg = f"the body is nested deeper than {MOST_NESTED} levels"
     raise PayloadError(msg)

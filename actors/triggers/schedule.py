@@ -101,7 +101,7 @@ class ScheduleActor(TriggerActor):
             schedule.times = schedule.make_times(schedule.served)
             if schedule.immediately:
                 self._target = schedule.served
-                self.schedule(0.0, _Wake())
+                self.actor_ref.tell(_Wake())
                 self.established()
                 return
         self._aim()

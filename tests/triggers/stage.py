@@ -1,0 +1,104 @@
+"""What the tests of triggers share: a node that records its runs, and triggers started under a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from actors.supervision.backoff import Backoff
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.supervisor import Supervisor
+from actors.triggers import Ready, TriggerPlan, TriggerRequest, plan_triggers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from actors.config.trigger import Trigger
+    from actors.runtime.ref import ActorRef
+    from actors.runtime.system import ActorSystem
+    from protocols.ids import RunId
+    from protocols.triggers import TriggerEvent
+
+PATIENCE = 10.0
+"""Real seconds after which an event that does not come is a failure."""
+
+
+class RecordingNode:
+    """Stands for a node: records each run, and may hold it or fail it."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self.events: list[TriggerEvent] = []
+        self.run_ids: list[RunId] = []
+        self.running = 0
+        self.most_running = 0
+        self.gate: asyncio.Event | None = None
+        """Runs wait for it, if there is one."""
+        self.error: BaseException | None = None
+        """What runs raise, if anything."""
+        self._seen = 0
+        self._arrived = asyncio.Event()
+
+    async def __call__(self, prompt: str, *, run_id: RunId, event: TriggerEvent) -> str:
+        self.prompts.append(prompt)
+        self.events.append(event)
+        self.run_ids.append(run_id)
+        self._arrived.set()
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            if self.error is not None:
+                raise self.error
+            return "done"
+        finally:
+            self.running -= 1
+
+    async def next_event(self) -> Any:
+        """Return the next event that was not looked at, waiting for it if need be."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.events) <= self._seen:
+                self._arrived.clear()
+                await self._arrived.wait()
+        self._seen += 1
+        return self.events[self._seen - 1]
+
+
+class Stage:
+    """Triggers of a plan under a supervisor."""
+
+    def __init__(self, plan: TriggerPlan, refs: dict[str, ActorRef[Any]], supervisor: ActorRef[Supervisor]) -> None:
+        self.plan = plan
+        self.refs = refs
+        self.supervisor = supervisor
+
+    async def ready(self) -> None:
+        """Wait until all sources watch."""
+        for name, ref in self.refs.items():
+            if not name.endswith(" queue"):
+                await ref.ask(Ready(), timeout=PATIENCE)
+
+
+async def raise_curtain(
+    system: ActorSystem,
+    settings: Iterable[Trigger],
+    node: RecordingNode,
+    *,
+    root: Path | None = None,
+    wall: Callable[[], float] | None = None,
+) -> Stage:
+    """Start triggers of the node `n`."""
+    requests = [TriggerRequest("n", each, node) for each in settings]
+    plan = plan_triggers(requests, root=root, **({"wall": wall} if wall is not None else {}))
+    return await perform(system, plan)
+
+
+async def perform(system: ActorSystem, plan: TriggerPlan) -> Stage:
+    """Start the actors of a plan."""
+    specs = [child.spec(backoff=Backoff(min=child.backoff, max=5.0, jitter=0.0)) for child in plan.children]
+    intensity = RestartIntensity(limit=1000, period=1.0)
+    supervisor = await system.start(Supervisor, (specs,), {"intensity": intensity}).ready()
+    refs = {child.name: child.ref for child in await supervisor.proxy().children()}
+    return Stage(plan, refs, supervisor)
