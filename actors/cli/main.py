@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -19,6 +20,7 @@ from actors.cli.command.run import run
 from actors.cli.command.schema import schema
 from actors.cli.command.validate import validate
 from actors.cli.exit_code import ExitCode, code_of, text_of
+from actors.cli.option import is_debug
 
 PROGRAM = "understudy"
 
@@ -41,7 +43,9 @@ app.command("graph")(graph)
 
 
 @app.callback()
-def _root() -> None:
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show logs and tracebacks; may stand anywhere.")] = False,
+) -> None:
     """Run supervised teams of agents."""
 
 
@@ -60,8 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def call(arguments: Sequence[str]) -> int:
     """Run the command line in this process and return its exit code; errors are written to standard error."""
+    words = _without_debug(list(arguments))
+    is_debug.set(len(words) < len(arguments))
     try:
-        result: object = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        result: object = app(words, prog_name=PROGRAM, standalone_mode=False)
     except _CALLED_WRONGLY as error:
         _say(_usage_text(error))
         return ExitCode.USAGE
@@ -71,11 +77,17 @@ def call(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return ExitCode.BROKEN_PIPE
     except Exception as error:
-        if "--debug" in arguments:
+        if is_debug.get():
             _say("".join(traceback.format_exception(error)).rstrip())
         _say(f"{PROGRAM}: {text_of(error)}")
         return code_of(error)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _without_debug(arguments: list[str]) -> list[str]:
+    """Take out the option that every command knows; what stands after ``--`` is text."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [word for word in arguments[:end] if word != "--debug"] + arguments[end:]
 
 
 def _usage_text(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,8 @@ import typer
 
 ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")]
 """The manifest."""
-Debug = Annotated[bool, typer.Option("--debug", help="Write logs and tracebacks to standard error.")]
-"""Whether to say everything."""
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 """Whether programs read the output."""
+
+is_debug: ContextVar[bool] = ContextVar("understudy_debug", default=False)
+"""Whether ``--debug`` was given: logs and tracebacks go to standard error."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from actors.cli.option import AsJson, Debug, ManifestFile
+from actors.cli.option import AsJson, ManifestFile
 from actors.cli.table import table
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
 
 
-def list_nodes(file: ManifestFile, *, as_json: AsJson = False, debug: Debug = False) -> None:
+def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
     """List agents, teams and jobs of a manifest."""
     from actors.config.load import load_manifest
 

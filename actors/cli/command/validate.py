@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from actors.cli.option import Debug, ManifestFile
+from actors.cli.option import ManifestFile
 
 
-def validate(file: ManifestFile, *, debug: Debug = False) -> None:
+def validate(file: ManifestFile) -> None:
     """Check a manifest and list every problem in it."""
     from actors.config.load import load_manifest
 

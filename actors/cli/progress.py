@@ -1,0 +1,50 @@
+"""What a run shows while it goes on: lines, or a table that moves where a terminal can show it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import IO
+
+from protocols.events import (
+    ActorCrashed,
+    ChildGaveUp,
+    ChildRestarted,
+    MessageSent,
+    RunCancelled,
+    RunFailed,
+    RunStarted,
+    StampedEvent,
+    TalkFailed,
+)
+
+TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, TalkFailed)
+"""Events that are always told in words."""
+STEPS = (RunStarted, MessageSent, RunCancelled, *TROUBLE)
+"""Events that are told in words where nothing else shows them."""
+
+Say = Callable[[str], object]
+
+
+def to_stderr(text: str, stream: IO[str] | None = None) -> None:
+    """Write one line to standard error; if nobody reads it, that is no failure."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=stream or sys.stderr, flush=True)
+
+
+_WORDS: Mapping[type[StampedEvent], str] = {
+    RunStarted: "{0.actor}: started",
+    MessageSent: "{0.actor}: answered after {0.response_time:.2f} s",
+    RunFailed: "{0.actor}: failed: {0.error_type}: {0.error}",
+    RunCancelled: "{0.actor}: cancelled",
+    ActorCrashed: "{0.actor}: crashed: {0.error_type}: {0.error}",
+    ChildRestarted: "{0.child}: restarted after {0.delay:.2f} s (it had been {0.reason})",
+    ChildGaveUp: "{0.child}: given up after {0.restarts} restarts (it had been {0.reason})",
+    TalkFailed: "{0.source}: not passed on to {0.target}: {0.error_type}: {0.error}",
+}
+
+
+def line_of(event: StampedEvent) -> str:
+    """Return an event as one line."""
+    return _WORDS[type(event)].format(event)

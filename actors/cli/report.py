@@ -1,0 +1,74 @@
+"""The numbers of a run: per agent its messages, tokens, time and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from actors.cli.table import table
+from actors.stats.book import NodeStats, StatsSnapshot
+from actors.stats.counters import CounterSnapshot
+
+HEAD = ("agent", "messages", "tokens", "time", "restarts")
+
+
+def rows(snapshot: StatsSnapshot, names: Sequence[str], *, with_idle: bool = False) -> list[NodeStats]:
+    """Return the named nodes in the order of their names.
+
+    Those that did nothing come only `with_idle`. A team, whose answers are composed of those of its members, comes only
+    when something happened to it.
+    """
+    known = {node.name: node for node in snapshot.nodes}
+    found = [known.get(name, NodeStats(name, CounterSnapshot())) for name in names]
+    return [node for node in found if with_idle or _is_notable(node.counters)]
+
+
+def _is_notable(counters: CounterSnapshot) -> bool:
+    return bool(counters.messages or counters.failures or counters.restarts or counters.crashes)
+
+
+def cells(node: NodeStats) -> tuple[str, ...]:
+    """Return one node as the cells of a row."""
+    counters = node.counters
+    return (
+        node.name,
+        f"{counters.messages:,}",
+        f"{counters.total_tokens:,}",
+        f"{counters.busy_time:.2f} s",
+        f"{counters.restarts}",
+    )
+
+
+def report(snapshot: StatsSnapshot, names: Sequence[str]) -> str:
+    """Return the table for the end of a run; with several agents the last line is their sum. Empty if nobody did much."""
+    nodes = rows(snapshot, names)
+    if not nodes:
+        return ""
+    lines = [cells(node) for node in nodes]
+    if len(nodes) > 1:
+        total = nodes[0].counters
+        for node in nodes[1:]:
+            total += node.counters
+        lines.append(cells(NodeStats("total", total)))
+    text = table(HEAD, lines)
+    if snapshot.dropped_events:
+        text += f"\n({snapshot.dropped_events} events were lost, so some numbers are too small)"
+    return text
+
+
+def as_data(snapshot: StatsSnapshot, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the same numbers for programs."""
+    return [
+        {
+            "name": node.name,
+            "messages": node.counters.messages,
+            "input_tokens": node.counters.input_tokens,
+            "output_tokens": node.counters.output_tokens,
+            "cost_usd": float(node.counters.cost) if node.counters.cost_known else None,
+            "tool_calls": node.counters.tool_calls,
+            "seconds": node.counters.busy_time,
+            "failures": node.counters.failures,
+            "restarts": node.counters.restarts,
+        }
+        for node in rows(snapshot, names)
+    ]

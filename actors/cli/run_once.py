@@ -1,0 +1,179 @@
+"""One run of one node for the command line: from the arguments to the answer on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from actors.app import (
+    App,
+    as_plain,
+    check_models,
+    configure_logging,
+    load_manifest,
+    load_prompts,
+    open_app,
+    readable,
+    with_model,
+)
+from actors.cli.chaos import Chaos
+from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.live import live_table
+from actors.cli.option import is_debug
+from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
+from actors.cli.report import as_data, report
+from actors.config.manifest import Manifest
+from protocols.errors import NodeNotFoundError
+from protocols.messages import ChatMessage
+
+Say = Callable[[str], object]
+
+
+@dataclass
+class RunOnce:
+    """What to run, and how."""
+
+    manifest_file: Path
+    node: str
+    texts: Sequence[str] = ()
+    files: Sequence[Path] = ()
+    model: str | None = None
+    timeout: float | None = None
+    chaos: str | None = None
+    _is_terminated: bool = field(default=False, init=False)
+
+    def run(self, *, as_json: bool) -> int:
+        """Run and write the answer; return the exit code.
+
+        Raises:
+            Exception: whatever went wrong; `actors.cli.main` makes a message of it.
+        """
+        configure_logging(debug=is_debug.get())
+        manifest = self._checked()
+        try:
+            answer = asyncio.run(self._answer(manifest, as_json=as_json), debug=False)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            to_stderr(f"understudy: {'terminated' if self._is_terminated else 'interrupted'}")
+            return ExitCode.TERMINATED if self._is_terminated else ExitCode.INTERRUPTED
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
+        return ExitCode.OK
+
+    def _checked(self) -> Manifest:
+        manifest = load_manifest(self.manifest_file)
+        if self.model is not None:
+            manifest = with_model(manifest, self.model)
+        if self.timeout is not None and not self.timeout > 0:
+            text = f"--timeout must be a number of seconds > 0, not {self.timeout:g}"
+            raise CommandError(text)
+        if any(not text.strip() for text in self.texts):
+            text = "the prompt is empty; say what to do"
+            raise CommandError(text)
+        for name in (self.node, *([] if self.chaos is None else [self.chaos])):
+            if name not in manifest.nodes:
+                raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
+        return manifest
+
+    async def _answer(self, manifest: Manifest, *, as_json: bool) -> str:
+        prompt = await self._prompt(manifest)
+        check_models(manifest, self.node)
+        self._end_on_sigterm()
+        began = perf_counter()
+        async with open_app(manifest) as app:
+            try:
+                async with _progress(app, list(manifest.nodes)) as say:
+                    message = await self._run(app, manifest, prompt, say)
+            except asyncio.CancelledError:
+                raise
+            except BaseException:
+                _show(report(await app.read_stats(), list(manifest.nodes)))
+                raise
+            snapshot = await app.read_stats()
+        for name, error in failed_members(message).items():
+            to_stderr(f"understudy: member {name!r} failed: {error}")
+        _show(report(snapshot, list(manifest.nodes)))
+        if not as_json:
+            return readable(message)
+        agents = as_data(snapshot, list(manifest.nodes))
+        return _as_json(message, self.node, agents=agents, seconds=perf_counter() - began)
+
+    async def _prompt(self, manifest: Manifest) -> Any:
+        texts = self.texts
+        if not texts and not self.files:
+            spec = manifest.agents.get(self.node)
+            texts = [one.text for one in spec.user_prompts if one.text] if spec is not None else []
+            if not texts:
+                example = f'understudy run {self.manifest_file} {self.node} "..."'
+                text = f"there is no prompt; say what {self.node!r} should do, as in: {example}"
+                raise CommandError(text)
+        return await load_prompts(texts, self.files)
+
+    async def _run(self, app: App, manifest: Manifest, prompt: Any, say: Say) -> ChatMessage[Any]:
+        if self.chaos is not None:
+            await Chaos(app, manifest, victim=self.chaos, target=self.node, say=say).begin()
+        options: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
+        message: ChatMessage[Any] = await app.pool[self.node].run(prompt, **options)
+        return message
+
+    def _end_on_sigterm(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def end() -> None:
+            self._is_terminated = True
+            if task is not None:
+                task.cancel()
+
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+            loop.add_signal_handler(signal.SIGTERM, end)
+
+
+@asynccontextmanager
+async def _progress(app: App, names: Sequence[str]) -> AsyncIterator[Say]:
+    """Show what happens: a table that moves on a terminal, else lines; give the function that writes a line."""
+    if sys.stderr.isatty():
+        async with live_table(app.read_stats, names) as say:
+            subscription = app.system.events.subscribe(lambda event: say(line_of(event)), TROUBLE)
+            yield say
+            subscription.cancel()
+        return
+    subscription = app.system.events.subscribe(lambda event: to_stderr(line_of(event)), STEPS)
+    try:
+        yield to_stderr
+    finally:
+        subscription.cancel()
+
+
+def _show(table: str) -> None:
+    if table:
+        to_stderr(table)
+
+
+def failed_members(message: ChatMessage[Any]) -> dict[str, str]:
+    """Return the failures of members that a team could do without, by member, those of teams inside of it included."""
+    failed = {str(name): str(error) for name, error in dict(message.metadata.get("errors") or {}).items()}
+    for inner in message.associated_messages:
+        failed |= failed_members(inner)
+    return failed
+
+
+def _as_json(message: ChatMessage[Any], node: str, *, agents: list[dict[str, Any]], seconds: float) -> str:
+    document = {
+        "node": node,
+        "content": as_plain(message.content),
+        "text": readable(message),
+        "message_id": message.message_id,
+        "conversation_id": message.conversation_id,
+        "model": message.model_name,
+        "seconds": seconds,
+        "failed_members": failed_members(message),
+        "agents": agents,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,108 @@
+"""Values of a manifest as those of pydantic_ai. The manifest is plain data; what it means to a model is said here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.output import ToolOutput
+from pydantic_ai.tools import Tool
+from pydantic_ai.usage import UsageLimits
+
+from actors.nodes.models import resolve_model
+from protocols.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_ai.models import Model
+    from pydantic_ai.settings import ModelSettings
+
+    from actors.config.agent import AgentSpec
+    from actors.config.mcp_server import McpServerSpec
+    from actors.config.model import ModelSettingsSpec, ModelSpec
+    from actors.config.tool import ToolSpec
+    from actors.config.usage_limit import UsageLimitsSpec
+
+
+def model_of(spec: ModelSpec, node: str) -> Model | str:
+    """Return the name of a model, or the model itself when it has fallbacks.
+
+    Raises:
+        ModelError: one of several models cannot be made.
+    """
+    if not spec.fallbacks:
+        return spec.name
+    first, *others = (resolve_model(name, node=node) for name in (spec.name, *spec.fallbacks))
+    return FallbackModel(first, *others)
+
+
+def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
+    """Return the settings of a model's requests; None when there are none."""
+    if spec is None:
+        return None
+    return cast("ModelSettings", {**spec.model_dump(exclude_none=True, exclude={"extra"}), **spec.extra})
+
+
+def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:
+    """Return the limits of one run; None when there are none. What is not named has no limit."""
+    if spec is None:
+        return None
+    return UsageLimits(
+        request_limit=spec.requests,
+        tool_calls_limit=spec.tool_calls,
+        input_tokens_limit=spec.input_tokens,
+        output_tokens_limit=spec.output_tokens,
+        total_tokens_limit=spec.total_tokens,
+        cost_limit=None if spec.cost is None else Decimal(str(spec.cost)),
+    )
+
+
+def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
+    """Return a function as a tool under the name and description of the manifest.
+
+    Raises:
+        ConfigError: what was imported is no function.
+    """
+    if isinstance(found, Tool):
+        return cast("Tool[Any]", found)
+    if not callable(found):
+        msg = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
+        raise ConfigError(msg)
+    return Tool(
+        found,
+        name=spec.name,
+        description=spec.description,
+        max_retries=spec.retries,
+        requires_approval=spec.requires_confirmation,
+        timeout=spec.timeout,
+    )
+
+
+def output_of(spec: AgentSpec, kind: Any) -> Any:
+    """Return the type of an agent's answers, as a tool of the name and description that the manifest gives it."""
+    if spec.result_tool_name is None and spec.result_tool_description is None:
+        return kind
+    return ToolOutput(kind, name=spec.result_tool_name, description=spec.result_tool_description)
+
+
+def mcp_servers_of(specs: Sequence[McpServerSpec], agent: str) -> list[object]:
+    """Return the enabled servers of tools as `Agent` takes them.
+
+    Raises:
+        MissingExtraError: a server has to be started, and the library for that is not installed.
+    """
+    return [_mcp_server(spec, agent) for spec in specs if spec.enabled]
+
+
+def _mcp_server(spec: McpServerSpec, agent: str) -> object:
+    if spec.url is not None:
+        return spec.url
+    try:
+        from fastmcp.client.transports import StdioTransport
+    except ImportError as error:
+        text = f'agent {agent!r}: MCP servers need a library that is not installed: pip install "understudy[mcp]"'
+        raise MissingExtraError(text, node=agent) from error
+    env = {name: secret.get_secret_value() for name, secret in spec.env.items()}
+    return StdioTransport(spec.command or "", list(spec.args), env=env, cwd=spec.cwd)

@@ -1,0 +1,128 @@
+"""From an agent of the manifest to an `Agent`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.config.agent import AgentSpec
+from actors.config.import_path import PLAIN_BUILTINS
+from actors.config.response import ResponseSpec
+from actors.config.response_model import ResponseModelError, build_model
+from actors.nodes.agent import Agent
+from actors.nodes.manifest_value import (
+    mcp_servers_of,
+    model_of,
+    model_settings_of,
+    output_of,
+    tool_of_spec,
+    usage_limits_of,
+)
+from actors.pool.import_scope import ImportScope
+from actors.pool.knowledge import knowledge_of, text_of
+from protocols.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actors.config.manifest import Manifest
+
+_PLAIN: Mapping[str, type] = {
+    kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
+}
+
+
+class AgentBuilder:
+    """Makes the agents of one manifest."""
+
+    def __init__(self, manifest: Manifest, *, model: Any = None, deps: Any = None) -> None:
+        """Take the manifest, and what agents have that name no model or dependencies of their own."""
+        self._manifest = manifest
+        self._model = model
+        self._deps = deps
+        self._root = manifest.root or Path()
+        self._scope = ImportScope(manifest.allow_imports)
+
+    @property
+    def scope(self) -> ImportScope:
+        """What the manifest may import."""
+        return self._scope
+
+    def build(self, name: str) -> Agent[Any, Any]:
+        """Make one agent.
+
+        Raises:
+            ConfigError: something that the manifest names cannot be found or used.
+            ModelError: one of several models cannot be made.
+        """
+        spec = self._manifest.node(name)
+        assert isinstance(spec, AgentSpec)
+        settings = self._shared(spec)
+        if spec.function is not None:
+            return Agent.from_callback(self._scope.function(spec.function, name), name=name, **settings)
+        texts, functions = self._prompts(spec)
+        return Agent(
+            name,
+            model=self._model if spec.model is None else model_of(spec.model, name),
+            output_type=output_of(spec, self._output(spec)),
+            system_prompt=texts,
+            tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
+            instructions=functions or None,
+            toolsets=[self._toolset(tool.import_path, name) for tool in spec.toolsets],
+            mcp_servers=mcp_servers_of((*self._manifest.mcp_servers, *spec.mcp_servers), name),
+            knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
+            model_settings=model_settings_of(spec.model.settings if spec.model else None),
+            end_strategy=spec.end_strategy,
+            parallel_init=spec.parallel_init,
+            **self._optional(spec),
+            **settings,
+        )
+
+    def _shared(self, spec: AgentSpec) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "description": spec.description,
+            "display_name": spec.display_name,
+            "crash_on": self._scope.exceptions(spec.crash_on, spec.name),
+            "max_concurrency": spec.max_concurrency,
+        }
+        if self._deps is not None:
+            settings["deps"] = self._deps
+        if spec.timeout is not None:
+            settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+        return settings
+
+    def _optional(self, spec: AgentSpec) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "retries": spec.retries,
+            "output_retries": spec.output_retries,
+            "usage_limits": usage_limits_of(spec.limits),
+            "session": spec.session.query() if spec.session is not None else None,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+    def _prompts(self, spec: AgentSpec) -> tuple[list[str], list[Callable[..., Any]]]:
+        made = [
+            text_of(prompt, self._root, self._scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
+        ]
+        return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
+
+    def _output(self, spec: AgentSpec) -> Any:
+        output = spec.output_type
+        if output is None:
+            return str
+        responses = self._manifest.responses
+        try:
+            if isinstance(output, ResponseSpec):
+                return build_model(output, name=spec.name, responses=responses, allow=self._scope.allow)
+            if output in responses:
+                return build_model(responses[output], name=output, responses=responses, allow=self._scope.allow)
+        except ResponseModelError as error:
+            msg = f"node {spec.name!r}: {error}"
+            raise ConfigError(msg, node=spec.name) from error
+        return _PLAIN[output] if output in PLAIN_BUILTINS and output in _PLAIN else self._scope.find(output, spec.name)
+
+    def _toolset(self, text: str, node: str) -> Any:
+        found = self._scope.find(text, node)
+        return found() if inspect.isclass(found) or inspect.isfunction(found) else found

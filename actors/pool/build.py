@@ -1,0 +1,112 @@
+"""From a manifest to nodes: agents first, then teams in any nesting, then connections."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors.config.build_order import build_order
+from actors.config.supervision import BackoffSpec, NodeSupervision, Supervision
+from actors.config.team import QuorumSpec, TeamSpec
+from actors.nodes.team import Team
+from actors.nodes.team_run import TeamRun
+from actors.pool.agent_build import AgentBuilder
+from actors.pool.root import AnyNode, Care, Policy
+from actors.runtime.mailbox import MailboxConfig
+from actors.supervision.backoff import Backoff
+from actors.supervision.intensity import RestartIntensity
+from protocols.mailbox import Overflow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.config.manifest import Manifest
+    from actors.config.node import NodeSpec
+    from actors.nodes.base_team import BaseTeam
+    from actors.nodes.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a manifest describes, made."""
+
+    nodes: dict[str, AnyNode]
+    """Agents in the order of the manifest, then teams, each after its members."""
+    jobs: dict[str, Job]
+    policy: Policy
+
+
+def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: bool = True) -> Built:
+    """Make everything that a manifest describes; nothing is started.
+
+    Args:
+        manifest: the manifest.
+        model: model of agents that name none.
+        deps: dependencies of all agents.
+        connect: whether the connections are made.
+
+    Raises:
+        ConfigError: something that the manifest names cannot be imported or used.
+    """
+    builder = AgentBuilder(manifest, model=model, deps=deps)
+    nodes: dict[str, AnyNode] = {name: builder.build(name) for name in manifest.agents}
+    for name in build_order(manifest):
+        nodes[name] = _team(manifest, name, nodes)
+    return Built(nodes, {}, _policy(manifest))
+
+
+def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode]) -> BaseTeam[Any, Any]:
+    spec = manifest.node(name)
+    assert isinstance(spec, TeamSpec)
+    options: dict[str, Any] = {
+        "name": name,
+        "description": spec.description,
+        "display_name": spec.display_name,
+        "shared_prompt": spec.shared_prompt,
+        "picker": nodes[spec.picker] if spec.picker is not None else None,
+        "num_picks": spec.num_picks,
+        "pick_prompt": spec.pick_prompt,
+    }
+    members = [nodes[member] for member in spec.members]
+    if spec.timeout is not None:
+        options["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+    if spec.mode == "sequential":
+        return TeamRun(
+            members,
+            validator=nodes[spec.validator] if spec.validator is not None else None,
+            result_mode=spec.result_mode,
+            **options,
+        )
+    return Team(members, policy=spec.policy.quorum if isinstance(spec.policy, QuorumSpec) else spec.policy, **options)
+
+
+def _policy(manifest: Manifest) -> Policy:
+    supervision = manifest.supervision or Supervision()
+    return Policy(
+        supervision.strategy,
+        RestartIntensity(supervision.intensity.limit, supervision.intensity.period),
+        _backoff(supervision.backoff),
+        {name: _care(manifest.node(name), supervision) for name in manifest.nodes},
+    )
+
+
+def _care(node: NodeSpec, pool: NodeSupervision) -> Care:
+    own: NodeSupervision = getattr(node, "supervision", None) or pool
+    queue = node.mailbox
+    return Care(
+        own.restart or pool.restart or "transient",
+        own.shutdown if own.shutdown is not None else pool.shutdown,
+        None if queue is None else MailboxConfig(queue.capacity, Overflow(queue.overflow)),
+    )
+
+
+def _backoff(spec: BackoffSpec) -> Backoff:
+    return Backoff(
+        min=spec.min,
+        max=spec.max,
+        factor=spec.factor,
+        jitter=spec.jitter,
+        reset_after=spec.reset_after,
+        max_consecutive=spec.max_consecutive,
+    )

@@ -1,0 +1,337 @@
+"""`AgentPool`: agents, teams and connections that live together under one supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from actors.config.load import load_manifest
+from actors.config.manifest import Manifest
+from actors.nodes.agent import Agent
+from actors.nodes.base_team import BaseTeam
+from actors.nodes.team import Team
+from actors.nodes.team_run import TeamRun
+from actors.pool.build import Built, build
+from actors.pool.import_scope import check_free
+from actors.pool.root import EXIT_TIMEOUT, AnyNode, Policy, Root
+from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from actors.nodes.job import Job
+    from actors.runtime.system import ActorSystem
+
+Deps = TypeVar("Deps")
+
+
+class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
+    """A registry of nodes by name, and their life: on entering they start under one supervisor, on leaving they end.
+
+    Example:
+        ```python
+        async with AgentPool("agents.yml") as pool:
+            message = await pool.get_agent("analyzer").run("What is this about?")
+
+        async with AgentPool[None]() as pool:
+            await pool.add_agent("planner", system_prompt="Plan.")
+            await pool.add_agent("critic", system_prompt="Find the holes.")
+            run = pool.create_team_run(["planner", "critic"])
+            stats = await run.run_in_background("A party for ten people")
+        ```
+
+    Leaving stops background runs, lets accepted runs end within their time, stops everything else, and empties the
+    pool. It may be entered more than once at a time; the last one to leave ends it.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords, all of them optional
+        self,
+        manifest: str | PathLike[str] | Manifest | None = None,
+        *,
+        model: Any = None,
+        shared_deps: Deps | None = None,
+        connect_nodes: bool = True,
+        parallel_load: bool = True,
+        system: ActorSystem | None = None,
+        exit_timeout: float = EXIT_TIMEOUT,
+    ) -> None:
+        """Make the nodes of a manifest, or start empty. Nothing runs before the pool is entered.
+
+        Args:
+            manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
+            model: model of agents that name none; None is that of the environment, else ``offline``.
+            shared_deps: dependencies of agents that have none of their own.
+            connect_nodes: whether the connections of the manifest are made.
+            parallel_load: whether agents start all at once, or one after the other in the order of the manifest.
+            system: actor system that the nodes live in; None is that of the loop on which the pool is entered.
+            exit_timeout: seconds that leaving may take before what still works is cancelled.
+
+        Raises:
+            ManifestError: the manifest cannot be read or is wrong; lists every problem.
+            ConfigError: something that the manifest names cannot be imported or used.
+        """
+        self.manifest = _manifest(manifest)
+        """What the pool was made from; an empty one for an empty pool."""
+        self.model = model
+        self.shared_deps = shared_deps
+        self._connect_nodes = connect_nodes
+        self._parallel_load = parallel_load
+        self._system = system
+        self._exit_timeout = exit_timeout
+        self._nodes: dict[str, AnyNode] = {}
+        self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
+        self._jobs: dict[str, Job] = {}
+        self._policy = Policy()
+        self._root: Root | None = None
+        self._entered = 0
+        self._lock = asyncio.Lock()
+        self._build()
+
+    # -- look -----------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the pool: that of the manifest, else ``pool``."""
+        return self.manifest.name or "pool"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the pool is entered."""
+        return self._root is not None
+
+    @property
+    def nodes(self) -> dict[str, AnyNode]:
+        """All nodes by name, in the order in which they came."""
+        return dict(self._nodes)
+
+    @property
+    def agents(self) -> dict[str, Agent[Any, Any]]:
+        """All agents by name."""
+        return {name: node for name, node in self._nodes.items() if isinstance(node, Agent)}
+
+    @property
+    def teams(self) -> dict[str, BaseTeam[Any, Any]]:
+        """All teams and chains by name."""
+        return {name: node for name, node in self._nodes.items() if isinstance(node, BaseTeam)}
+
+    def __getitem__(self, name: str) -> AnyNode:
+        """Return a node.
+
+        Raises:
+            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
+        """
+        node = self._nodes.get(name)
+        if node is None:
+            raise NodeNotFoundError.of(name, self._nodes)
+        return node
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._nodes))
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    __eq__ = object.__eq__  # two pools with the same nodes are two pools
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<AgentPool {self.name!r} with {len(self._nodes)} nodes{', running' if self.is_running else ''}>"
+
+    def get_agent(self, agent: str | Agent[Any, Any]) -> Agent[Any, Any]:
+        """Return an agent by name; one that is given is returned as it is.
+
+        Raises:
+            NodeNotFoundError: there is no such agent; a KeyError that offers the nearest names.
+        """
+        if isinstance(agent, Agent):
+            return agent
+        node = self[agent]
+        if isinstance(node, Agent):
+            return node
+        text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
+        raise NodeNotFoundError(text, node=agent)
+
+    def get_job(self, name: str) -> Job:
+        """Return a job of the manifest.
+
+        Raises:
+            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
+        """
+        job = self._jobs.get(name)
+        if job is None:
+            text = f"no job {name!r} in the pool{nearest(name, self._jobs) or '; the pool has no jobs'}"
+            raise NodeNotFoundError(text)
+        return job
+
+    # -- change ---------------------------------------------------------------------------------------------------
+
+    async def add_agent(self, name: str, **settings: Any) -> Agent[Any, Any]:
+        """Make an agent and add it; in a running pool it starts at once.
+
+        Args:
+            name: must be free.
+            **settings: as for `Agent`; `model` and `deps` default to those of the pool.
+
+        Raises:
+            NodeNameError: the name is taken or empty.
+            NodeStartError: it could not be started; it is not in the pool then.
+        """
+        check_free(name, self._nodes.get(name))
+        if self.shared_deps is not None:
+            settings.setdefault("deps", self.shared_deps)
+        if settings.get("model") is None:
+            settings["model"] = self.model
+        agent: Agent[Any, Any] = Agent(name, **settings)
+        await self.add_node(agent)
+        return agent
+
+    async def add_node(self, node: AnyNode) -> None:
+        """Add a node; in a running pool it starts at once.
+
+        Raises:
+            NodeNameError: its name is taken.
+            NodeStartError: it could not be started; it is not in the pool then.
+        """
+        check_free(node.name, self._nodes.get(node.name))
+        self._nodes[node.name] = node
+        if self._root is not None:
+            try:
+                await self._root.open(node)
+            except BaseException:
+                del self._nodes[node.name]
+                raise
+
+    async def remove_node(self, name: str) -> AnyNode:
+        """Stop a node and take it out; it takes no runs any more.
+
+        Raises:
+            NodeNotFoundError: there is none of this name.
+            NodeError: a team of the pool needs it.
+        """
+        node = self[name]
+        users = [team.name for team in self.teams.values() if team is not node and node in team.nodes]
+        if users:
+            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
+            raise NodeError(text, node=name)
+        del self._nodes[name]
+        if self._root is not None:
+            await self._root.shut(node)
+        return node
+
+    async def replace_node(self, name: str, node: AnyNode) -> AnyNode:
+        """Stop a node and put another one in its place, under the new one's own name; return the old one.
+
+        Raises:
+            NodeNotFoundError: there is none of this name.
+            NodeError: a team of the pool needs the old one.
+            NodeNameError: the new one's name is taken by a third one.
+            NodeStartError: the new one could not be started; the old one is gone all the same.
+        """
+        if node.name != name:
+            check_free(node.name, self._nodes.get(node.name))
+        old = await self.remove_node(name)
+        await self.add_node(node)
+        return old
+
+    def create_team(
+        self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
+    ) -> Team[Any]:
+        """Make a team whose members work at the same time; it is in the pool only when it is given a name.
+
+        Args:
+            agents: names and nodes, mixed; None is all agents of the pool.
+            name: unique in the pool.
+            **settings: as for `Team`.
+
+        Raises:
+            NodeNotFoundError: a name leads to no node; a KeyError.
+            NodeNameError: the name is taken.
+        """
+        team: Team[Any] = Team(self._members(agents), name=name, **self._checked(name, settings))
+        return self._adopt(team, name)
+
+    def create_team_run(
+        self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
+    ) -> TeamRun[Any]:
+        """Make a chain whose members work one after the other; otherwise as `create_team`."""
+        run: TeamRun[Any] = TeamRun(self._members(agents), name=name, **self._checked(name, settings))
+        return self._adopt(run, name)
+
+    def _members(self, agents: Sequence[str | AnyNode] | None) -> list[AnyNode]:
+        if agents is None:
+            return list(self.agents.values())
+        return [self[agent] if isinstance(agent, str) else agent for agent in agents]
+
+    def _checked(self, name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+        if name is not None:
+            check_free(name, self._nodes.get(name))
+        for key in ("picker", "validator"):
+            if isinstance(settings.get(key), str):
+                settings[key] = self[settings[key]]
+        return settings
+
+    def _adopt(self, team: Any, name: str | None) -> Any:
+        """Take note of a team, so that leaving the pool ends what it still does."""
+        self._loose.add(team)
+        if name is not None:
+            self._nodes[name] = team
+        return team
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        async with self._lock:
+            if not self._entered:
+                await self._open()
+            self._entered += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        async with self._lock:
+            self._entered -= 1
+            if not self._entered:
+                await self._close()
+
+    def _build(self) -> None:
+        built: Built = build(self.manifest, model=self.model, deps=self.shared_deps, connect=self._connect_nodes)
+        self._nodes = built.nodes
+        self._jobs = built.jobs
+        self._policy = built.policy
+        self._is_spent = False
+
+    async def _open(self) -> None:
+        if self._is_spent:  # it was left before: begin anew
+            self._build()
+        root = Root(self.name, self._policy, self._system, exit_timeout=self._exit_timeout)
+        agents, teams = list(self.agents.values()), list(self.teams.values())
+        others = [node for node in self._nodes.values() if node not in agents and node not in teams]
+        groups = [[*agents, *others], *([team] for team in teams)]
+        await root.open_all(groups, is_parallel=self._parallel_load)
+        self._root = root
+
+    async def _close(self) -> None:
+        root, self._root = self._root, None
+        loose = [node for node in self._loose if node.home.find() is not None]
+        self._nodes, self._is_spent = {}, True
+        self._loose.clear()
+        if root is not None:
+            await root.close(loose)
+
+
+def _manifest(given: object) -> Manifest:
+    if given is None:
+        return Manifest()
+    if isinstance(given, Manifest):
+        return given
+    if isinstance(given, str | PathLike):
+        return load_manifest(given)
+    text = f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}"
+    raise ManifestError(text)

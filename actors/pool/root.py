@@ -1,0 +1,174 @@
+"""The root of a running pool: one supervisor that owns the actor of every node."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.nodes.agent import Agent
+from actors.nodes.node import MessageNode
+from actors.pool.knowledge import sources_in
+from actors.runtime.background import current_system
+from actors.runtime.start import StartOptions
+from actors.supervision.backoff import Backoff
+from actors.supervision.child import ChildSpec, Shutdown
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.supervisor import Supervisor
+from protocols.errors import NodeStartError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping, Sequence
+
+    from actors.runtime.mailbox import MailboxConfig
+    from actors.runtime.system import ActorSystem
+    from actors.supervision.strategies import Restart, Strategy
+
+AnyNode = MessageNode[Any, Any]
+
+EXIT_TIMEOUT: Final = 30.0
+"""Seconds that the end of a pool may take before whatever still works is cancelled."""
+
+_log = logging.getLogger("understudy")
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How one node is restarted and stopped."""
+
+    restart: Restart = "transient"
+    shutdown: Shutdown | None = None
+    mailbox: MailboxConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the nodes of a pool are restarted."""
+
+    strategy: Strategy = "one_for_one"
+    intensity: RestartIntensity = field(default_factory=RestartIntensity)
+    backoff: Backoff = field(default_factory=Backoff)
+    care: Mapping[str, Care] = field(default_factory=dict[str, Care])
+    """By node; others are transient and get the default time to stop."""
+
+    def spec(self, node: AnyNode) -> ChildSpec:
+        """Return how the supervisor starts a node."""
+        care = self.care.get(node.name, Care())
+        options: dict[str, Any] = {} if care.shutdown is None else {"shutdown": care.shutdown}
+        return ChildSpec(node.factory(), name=node.name, restart=care.restart, mailbox=care.mailbox, **options)
+
+
+class Root:
+    """Starts nodes under one supervisor, opens them, and ends them within a limit."""
+
+    def __init__(self, name: str, policy: Policy, system: ActorSystem | None, *, exit_timeout: float) -> None:
+        """Start the supervisor, on the running loop."""
+        self.system = system or current_system()
+        self._policy = policy
+        self._exit_timeout = exit_timeout
+        self._open: list[AnyNode] = []
+        self.ref = self.system.start(
+            Supervisor,
+            kwargs={"strategy": policy.strategy, "intensity": policy.intensity, "backoff": policy.backoff},
+            options=StartOptions(name=name, is_registered=False),
+        )
+
+    async def open_all(self, groups: Sequence[Sequence[AnyNode]], *, is_parallel: bool) -> None:
+        """Open groups of nodes one group after the other, the nodes of one group together or in order.
+
+        Raises:
+            NodeStartError: one could not be opened; all others have been closed again, the cause is chained.
+        """
+        try:
+            for group in groups:
+                await (_together(self, group) if is_parallel else _in_order(self, group))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def open(self, node: AnyNode) -> None:
+        """Start the actor of one node and open the node.
+
+        Raises:
+            NodeStartError: it could not be opened; its actor has been stopped again, the cause is chained.
+        """
+        try:
+            if node.home.find() is None:  # an actor that somebody else owns stays theirs
+                await self.ref.proxy().start_child(self._policy.spec(node))
+            if isinstance(node, Agent):
+                await asyncio.gather(*(source.load() for source in sources_in(node.settings.knowledge)))
+            await node.open()
+        except Exception as error:
+            await self.forget(node)
+            if isinstance(error, NodeStartError):
+                raise
+            text = f"node {node.name!r} could not be started: {str(error) or type(error).__name__}"
+            raise NodeStartError(text, node=node.name) from error
+        self._open.append(node)
+
+    async def shut(self, node: AnyNode) -> None:
+        """Close one node and stop its actor."""
+        if node in self._open:
+            self._open.remove(node)
+        await _closed(node)
+        await self.forget(node)
+
+    async def forget(self, node: AnyNode) -> None:
+        """Stop the actor of a node, if it is the pool's."""
+        if await self.ref.proxy().get_child(node.name) is not None:
+            await self.ref.proxy().terminate_child(node.name)
+            await self.ref.proxy().delete_child(node.name)
+
+    async def close(self, loose: Sequence[AnyNode] = ()) -> None:
+        """Stop background runs, let accepted runs end, stop the actors, close the nodes. It always ends.
+
+        Args:
+            loose: nodes without an actor of this root, such as teams made for a moment; they come first.
+        """
+        nodes, self._open = [*loose, *reversed(self._open)], []
+        try:
+            await self._within_limit("stop their background runs", [_quiet(node) for node in nodes])
+            await asyncio.shield(self.ref.stop(block=False, timeout=self._exit_timeout))
+            await self._within_limit("close", [_closed(node) for node in nodes])
+        except asyncio.CancelledError:  # in a hurry
+            self.ref.kill(block=False)
+            raise
+
+    async def _within_limit(self, what: str, work: Sequence[Coroutine[Any, Any, None]]) -> None:
+        try:
+            async with asyncio.timeout(self._exit_timeout):
+                await asyncio.gather(*work)
+        except TimeoutError:
+            _log.warning("pool: nodes did not %s within %s s", what, self._exit_timeout)
+
+
+async def _together(root: Root, nodes: Sequence[AnyNode]) -> None:
+    tasks = [asyncio.ensure_future(root.open(node)) for node in nodes]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def _in_order(root: Root, nodes: Sequence[AnyNode]) -> None:
+    for node in nodes:
+        await root.open(node)
+
+
+async def _quiet(node: AnyNode) -> None:
+    """End the background run of a node, if it has one."""
+    try:
+        await node.stop()
+    except Exception:
+        _log.exception("node %r: its background run could not be stopped", node.name)
+
+
+async def _closed(node: AnyNode) -> None:
+    try:
+        await node.close()
+    except Exception:
+        _log.exception("node %r could not be closed cleanly", node.name)
