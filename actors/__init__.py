@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.job import Job
     from actors.nodes.node import MessageNode
+    from actors.nodes.run_stats import ExtendedTeamTalk, RunStats
     from actors.nodes.stream import RunStream
     from actors.nodes.team import Team
     from actors.nodes.team_run import TeamRun
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from actors.runtime.errors import Reject
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
-    from actors.stats.run_stats import ExtendedTeamTalk, RunStats
     from actors.supervision.backoff import Backoff
     from actors.supervision.child import ChildSpec
     from actors.supervision.intensity import RestartIntensity
@@ -39,12 +39,12 @@ _HOMES = {
     "BaseTeam": "actors.nodes.base_team",
     "ChatMessage": "protocols.messages",
     "ChildSpec": "actors.supervision.child",
-    "ExtendedTeamTalk": "actors.stats.run_stats",
+    "ExtendedTeamTalk": "actors.nodes.run_stats",
     "Job": "actors.nodes.job",
     "MessageNode": "actors.nodes.node",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
-    "RunStats": "actors.stats.run_stats",
+    "RunStats": "actors.nodes.run_stats",
     "RunStream": "actors.nodes.stream",
     "Supervisor": "actors.supervision.supervisor",
     "Talk": "actors.talk.talk",
@@ -84,7 +84,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'actors' has no attribute {name!r}")
+        msg = f"module 'actors' has no attribute {name!r}"
+        raise AttributeError(msg)
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

@@ -13,7 +13,7 @@ class Overflow(StrEnum):
     REJECT = "reject"
     """Refuse the new message: the sender gets `MailboxFullError`."""
     WAIT = "wait"
-    """`await ref.send(...)` waits for room; a tell from a thread blocks; a tell on the loop cannot wait and is refused."""
+    """`await ref.send(...)` waits for room; a tell from a thread blocks; one on the loop cannot wait and is refused."""
     DROP_OLDEST = "drop_oldest"
     DROP_NEWEST = "drop_newest"
     COALESCE = "coalesce"

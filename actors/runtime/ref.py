@@ -191,6 +191,10 @@ class ActorRef(pykka.ActorRef[A]):
             raise BlockingCallError(msg)
         if timeout is not DEFAULT and timeout is not None:
             check_timeout(cast("float", timeout))
+        return self._ask(cell, message, seconds)
+
+    def _ask(self, cell: Cell, message: Any, seconds: float | None) -> AsyncioFuture[Any]:
+        """Ask on the loop; whatever goes wrong reaches the future."""
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = cell.now()
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
