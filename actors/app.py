@@ -154,7 +154,7 @@ def configure_logging(*, debug: bool = False) -> None:
     The command line shows failures of runs and actors itself, once and in words.
     """
     level = logging.DEBUG if debug else logging.CRITICAL
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("asyncio", "httpcore", "httpx"):
         logging.getLogger(noisy).setLevel(max(level, logging.INFO))
     structlog.configure(

@@ -21,6 +21,7 @@ from actors.cli.command.schema import schema
 from actors.cli.command.validate import validate
 from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.option import is_debug
+from actors.cli.output import ReaderGoneError
 
 PROGRAM = "understudy"
 
@@ -51,15 +52,21 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end of the process
     code = call(sys.argv[1:] if arguments is None else arguments)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = ExitCode.BROKEN_PIPE
-    if code is ExitCode.BROKEN_PIPE:
+    if sys.stdout is not None and not _is_flushed():  # pyright: ignore[reportUnnecessaryComparison]
         # The interpreter flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _is_flushed() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def call(arguments: Sequence[str]) -> int:
@@ -74,8 +81,8 @@ def call(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _say(f"{PROGRAM}: interrupted")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return ExitCode.BROKEN_PIPE
+    except ReaderGoneError as error:
+        return error.code
     except Exception as error:
         if is_debug.get():
             _say("".join(traceback.format_exception(error)).rstrip())

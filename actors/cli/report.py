@@ -40,7 +40,7 @@ def cells(node: NodeStats) -> tuple[str, ...]:
 
 
 def report(snapshot: StatsSnapshot, names: Sequence[str]) -> str:
-    """Return the table for the end of a run; with several agents the last line is their sum. Empty if nobody did much."""
+    """Return the table for the end of a run; the last line is the sum of several. Empty when nobody did anything."""
     nodes = rows(snapshot, names)
     if not nodes:
         return ""

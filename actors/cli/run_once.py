@@ -28,6 +28,7 @@ from actors.cli.chaos import Chaos
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.live import live_table
 from actors.cli.option import is_debug
+from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.report import as_data, report
 from actors.config.manifest import Manifest
@@ -63,8 +64,7 @@ class RunOnce:
         except (asyncio.CancelledError, KeyboardInterrupt):
             to_stderr(f"understudy: {'terminated' if self._is_terminated else 'interrupted'}")
             return ExitCode.TERMINATED if self._is_terminated else ExitCode.INTERRUPTED
-        sys.stdout.write(f"{answer}\n")
-        sys.stdout.flush()
+        write(answer)
         return ExitCode.OK
 
     def _checked(self) -> Manifest:

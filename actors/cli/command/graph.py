@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from actors.cli.option import ManifestFile
+from actors.cli.output import write
 
 
 def graph(file: ManifestFile) -> None:
@@ -12,4 +11,4 @@ def graph(file: ManifestFile) -> None:
     from actors.config.graph import graph as draw
     from actors.config.load import load_manifest
 
-    typer.echo(draw(load_manifest(file)), nl=False)
+    write(draw(load_manifest(file)).rstrip())

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
-
 from actors.cli.option import AsJson, ManifestFile
+from actors.cli.output import write
 from actors.cli.table import table
 
 if TYPE_CHECKING:
@@ -21,10 +20,10 @@ def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
 
     rows = list(_rows(load_manifest(file)))
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        write(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     lines = [(row["name"], row["kind"], row["details"], row["description"]) for row in rows]
-    typer.echo(table(("name", "kind", "details", "description"), lines))
+    write(table(("name", "kind", "details", "description"), lines))
 
 
 def _rows(manifest: Manifest) -> Iterator[dict[str, str]]:

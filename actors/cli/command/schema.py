@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import typer
+from actors.cli.output import write
 
 
 def schema() -> None:
     """Write the JSON Schema of manifests, for editors."""
     from actors.config.schema import manifest_schema
 
-    typer.echo(json.dumps(manifest_schema(), indent=2, ensure_ascii=False))
+    write(json.dumps(manifest_schema(), indent=2, ensure_ascii=False))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from actors.cli.option import ManifestFile
+from actors.cli.output import write
 
 
 def validate(file: ManifestFile) -> None:
@@ -13,4 +12,4 @@ def validate(file: ManifestFile) -> None:
 
     manifest = load_manifest(file)
     agents, teams = len(manifest.agents), len(manifest.teams)
-    typer.echo(f"{file}: sound ({agents} agents, {teams} teams, {len(manifest.jobs)} jobs)")
+    write(f"{file}: sound ({agents} agents, {teams} teams, {len(manifest.jobs)} jobs)")
