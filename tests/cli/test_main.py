@@ -1,0 +1,159 @@
+"""The command line as a whole: help, wrong calls, and commands that only read a manifest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.cli.exit_code import ExitCode
+from tests.cli.conftest import ROOT, Call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = ("run", "list", "validate", "schema", "graph")
+
+
+def test_help_names_every_command_and_the_exit_codes(cli: Call) -> None:
+    done = cli("--help")
+
+    assert done.code == ExitCode.OK
+    assert [command for command in COMMANDS if command not in done.out] == []
+    assert "Exit codes: 0" in done.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(cli: Call, command: str) -> None:
+    done = cli(command, "--help")
+
+    assert (done.code, done.err) == (ExitCode.OK, "")
+    assert f"understudy {command}" in done.out
+
+
+def test_help_loads_neither_models_nor_the_terminal_library_nor_the_manifest_models() -> None:
+    code = (
+        "import sys\nfrom actors.cli.main import call\ncall(['--help'])\n"
+        "sys.exit(','.join({'pydantic_ai', 'rich', 'pydantic', 'yaml', 'structlog', 'actors.app'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT, capture_output=True, encoding="utf-8")
+
+    assert done.stderr.strip() == ""
+
+
+def test_without_arguments_it_shows_the_help_as_an_error(cli: Call) -> None:
+    done = cli()
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert done.err.startswith("Usage: understudy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["list"], "Missing argument 'FILE'"),
+        (["list", "a.yml", "b.yml"], "unexpected extra argument"),
+        (["run", "a.yml"], "Missing argument 'NODE'"),
+        (["run", "a.yml", "node", "--timeout", "soon"], "Invalid value for '--timeout'"),
+        (["validate", "a.yml", "--nope"], "No such option: --nope"),
+    ],
+)
+def test_a_wrong_call_is_one_message_that_leads_to_the_help(cli: Call, arguments: list[str], text: str) -> None:
+    done = cli(*arguments)
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert text in done.err
+    assert done.err.endswith("--help'\n")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_list_shows_agents_functions_and_teams(cli: Call, manifest: Path) -> None:
+    done = cli("list", manifest)
+    lines = {line.split()[0]: line for line in done.out.splitlines()}
+
+    assert done.code == ExitCode.OK
+    assert "offline" in lines["writer"]
+    assert ":boom" in lines["boom"]
+    assert "fine -> boom -> writer" in lines["broken"]
+    assert "fine & boom" in lines["partial"]
+
+
+def test_list_as_json_is_data(cli: Call, manifest: Path) -> None:
+    rows = json.loads(cli("list", manifest, "--json").out)
+
+    assert {row["name"]: row["kind"] for row in rows}["chain"] == "sequential team"
+
+
+def test_validate_says_that_a_manifest_is_sound(cli: Call, manifest: Path) -> None:
+    done = cli("validate", manifest)
+
+    assert (done.code, done.out) == (ExitCode.OK, f"{manifest}: sound (5 agents, 5 teams, 0 jobs)\n")
+
+
+def test_graph_draws_a_manifest(cli: Call, manifest: Path) -> None:
+    done = cli("graph", manifest)
+
+    assert done.out.startswith("flowchart LR\n")
+    assert done.out.count("\n\n") == 0
+
+
+def test_schema_is_a_json_schema(cli: Call) -> None:
+    assert "agents" in json.loads(cli("schema").out)["properties"]
+
+
+FAULTY = "agents:\n  a: {modle: offline}\n  b: {retries: many}\nteams:\n  t: {mode: parallel, members: [c]}\n"
+
+
+@pytest.mark.parametrize("command", ["list", "validate", "graph"])
+def test_every_problem_of_a_manifest_is_listed_with_its_place(cli: Call, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "faulty.yml"
+    file.write_text(FAULTY, encoding="utf-8")
+    done = cli(command, file)
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    problems = ((2, "agents.a.modle", "'model'"), (3, "agents.b.retries", "'many'"), (5, "teams.t.members", "'c'"))
+    for line, key, text in problems:
+        found = [one for one in done.err.splitlines() if f"{file}:{line}" in one and key in one]
+        assert len(found) == 1, done.err
+        assert text in found[0]
+
+
+@pytest.mark.parametrize("command", ["list", "validate", "graph"])
+@pytest.mark.parametrize("content", [None, b"", b"\x00\x01\x02", b"agents: [", b"- just\n- a list\n"])
+def test_what_is_no_manifest_is_one_message(cli: Call, tmp_path: Path, command: str, content: bytes | None) -> None:
+    file = tmp_path / "agents.yml"
+    if content is not None:
+        file.write_bytes(content)
+    done = cli(command, file)
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert "Traceback" not in done.err
+    assert str(file) in done.err
+
+
+def test_a_directory_is_no_manifest(cli: Call, tmp_path: Path) -> None:
+    done = cli("validate", tmp_path)
+
+    assert done.code == ExitCode.USAGE
+    assert "is a directory" in done.err
+
+
+def test_debug_shows_where_it_went_wrong_and_may_stand_anywhere(cli: Call, tmp_path: Path) -> None:
+    words: list[object] = ["validate", tmp_path]
+    for place in range(3):
+        arguments = [*words[:place], "--debug", *words[place:]]
+        done = cli(*arguments)
+        assert done.code == ExitCode.USAGE
+        assert "Traceback" in done.err
+    assert "Traceback" not in cli("validate", tmp_path).err
+
+
+def test_the_module_is_the_same_program(program: Call) -> None:
+    done = program("validate", "no-such-file.yml")
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert done.err == "understudy: no-such-file.yml: the file does not exist\n"

@@ -1,0 +1,83 @@
+"""The command as a program: streams, signals, pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.cli.exit_code import ExitCode
+from tests.cli.conftest import ROOT, Call, environment, start_program
+
+
+async def until(stream: asyncio.StreamReader | None, text: str) -> None:
+    """Read lines until one holds the text."""
+    assert stream is not None
+    async with asyncio.timeout(30):
+        while text not in (line := (await stream.readline()).decode()):
+            assert line, f"the program ended before it said {text!r}"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated")],
+)
+@pytest.mark.parametrize("node", ["waiter", "stuck"])
+async def test_a_signal_in_mid_run_ends_it_in_order(
+    manifest: Path, node: str, number: signal.Signals, code: ExitCode, words: str
+) -> None:
+    process = await start_program("run", manifest, node, "hi")
+    await until(process.stderr, "waiter: started")
+    process.send_signal(number)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+
+    assert (process.returncode, out) == (code, b"")
+    assert err.decode().splitlines() == [f"understudy: {words}"]
+
+
+def test_streams_are_apart_and_nothing_is_logged(program: Call, manifest: Path) -> None:
+    done = program("run", manifest, "boom", "hi")
+
+    assert (done.code, done.out) == (ExitCode.FAILED, "")
+    assert [line for line in done.err.splitlines() if "Traceback" in line or "ERROR" in line] == []
+
+
+def test_the_default_model_comes_from_the_environment(program: Call, manifest: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plain.yml"
+    file.write_text("agents: {a: {}}", encoding="utf-8")
+
+    assert program("run", file, "a", "hi", UNDERSTUDY_MODEL="test").out == "success (no tool calls)\n"
+    assert program("run", file, "a", "hi").out == "hi\n"
+    assert program("run", file, "a", "hi", UNDERSTUDY_MODEL="nope").code == ExitCode.USAGE
+
+
+def test_a_reader_that_has_gone_is_quiet(manifest: Path) -> None:
+    command = [sys.executable, "-m", "actors.cli", "run", str(manifest), "fine", "hi"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment(), text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    err = process.stderr.read() if process.stderr is not None else ""
+
+    assert process.wait(30) == ExitCode.BROKEN_PIPE
+    assert "BrokenPipe" not in err
+    assert "understudy:" not in err
+    if process.stderr is not None:
+        process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_message(manifest: Path) -> None:
+    command = [sys.executable, "-m", "actors.cli", "run", str(manifest), "fine", "hi"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment(), text=True, check=False
+        )
+
+    assert done.returncode == ExitCode.FAILED
+    assert done.stderr.splitlines()[-1] == "understudy: the output cannot be written: No space left on device"
