@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actors.config.build_order import build_order
-from actors.config.supervision import BackoffSpec, NodeSupervision, Supervision
+from actors.config.supervision import BackoffSpec, IntensitySpec, NodeSupervision, Supervision
 from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.agent_build import AgentBuilder
-from actors.pool.root import AnyNode, Care, Policy
+from actors.pool.root import AnyNode, Care, RootPolicy
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.config.node import NodeSpec
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.job import Job
+    from actors.pool.import_scope import ImportScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Built:
     nodes: dict[str, AnyNode]
     """Agents in the order of the manifest, then teams, each after its members."""
     jobs: dict[str, Job]
-    policy: Policy
+    policy: RootPolicy
 
 
 def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: bool = True) -> Built:
@@ -52,43 +53,68 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
     builder = AgentBuilder(manifest, model=model, deps=deps)
     nodes: dict[str, AnyNode] = {name: builder.build(name) for name in manifest.agents}
     for name in build_order(manifest):
-        nodes[name] = _team(manifest, name, nodes)
+        nodes[name] = _team(manifest, name, nodes, builder.scope)
     return Built(nodes, {}, _policy(manifest))
 
 
-def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode]) -> BaseTeam[Any, Any]:
+def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:
     spec = manifest.node(name)
     assert isinstance(spec, TeamSpec)
-    options: dict[str, Any] = {
-        "name": name,
+    members = [nodes[member] for member in spec.members]
+    if spec.mode == "sequential":
+        validator = nodes[spec.validator] if spec.validator is not None else None
+        return TeamRun(
+            members,
+            name=name,
+            shared_prompt=spec.shared_prompt,
+            validator=validator,
+            result_mode=spec.result_mode,
+            **_team_settings(spec, nodes, scope),
+        )
+    policy = spec.policy.quorum if isinstance(spec.policy, QuorumSpec) else spec.policy or "any"
+    return Team(
+        members, name=name, shared_prompt=spec.shared_prompt, policy=policy, **_team_settings(spec, nodes, scope)
+    )
+
+
+def _team_settings(spec: TeamSpec, nodes: Mapping[str, AnyNode], scope: ImportScope) -> dict[str, Any]:
+    settings: dict[str, Any] = {
         "description": spec.description,
         "display_name": spec.display_name,
-        "shared_prompt": spec.shared_prompt,
         "picker": nodes[spec.picker] if spec.picker is not None else None,
         "num_picks": spec.num_picks,
         "pick_prompt": spec.pick_prompt,
+        "crash_on": scope.exceptions(spec.crash_on, spec.name),
     }
-    members = [nodes[member] for member in spec.members]
     if spec.timeout is not None:
-        options["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
-    if spec.mode == "sequential":
-        return TeamRun(
-            members,
-            validator=nodes[spec.validator] if spec.validator is not None else None,
-            result_mode=spec.result_mode,
-            **options,
-        )
-    return Team(members, policy=spec.policy.quorum if isinstance(spec.policy, QuorumSpec) else spec.policy, **options)
+        settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+    if spec.supervision is not None:
+        settings["strategy"] = spec.supervision.strategy
+        settings["intensity"] = _intensity(spec.supervision.intensity)
+        settings["backoff"] = _backoff(spec.supervision.backoff)
+    return settings
 
 
-def _policy(manifest: Manifest) -> Policy:
+def _policy(manifest: Manifest) -> RootPolicy:
     supervision = manifest.supervision or Supervision()
-    return Policy(
+    return RootPolicy(
         supervision.strategy,
-        RestartIntensity(supervision.intensity.limit, supervision.intensity.period),
+        _intensity(supervision.intensity),
         _backoff(supervision.backoff),
         {name: _care(manifest.node(name), supervision) for name in manifest.nodes},
+        _lent(manifest),
     )
+
+
+def _lent(manifest: Manifest) -> frozenset[str]:
+    """Return the members of teams that say how their members are supervised: those teams own them, not the pool."""
+    teams = [team for team in manifest.teams.values() if team.supervision is not None]
+    helpers = (name for team in teams for name in (team.picker, team.validator) if name is not None)
+    return frozenset({member for team in teams for member in team.members}.union(helpers))
+
+
+def _intensity(spec: IntensitySpec) -> RestartIntensity:
+    return RestartIntensity(spec.limit, spec.period)
 
 
 def _care(node: NodeSpec, pool: NodeSupervision) -> Care:

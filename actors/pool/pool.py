@@ -16,7 +16,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
 from actors.pool.import_scope import check_free
-from actors.pool.root import EXIT_TIMEOUT, AnyNode, Policy, Root
+from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
 from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         self._nodes: dict[str, AnyNode] = {}
         self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
         self._jobs: dict[str, Job] = {}
-        self._policy = Policy()
+        self._policy = RootPolicy()
         self._root: Root | None = None
         self._entered = 0
         self._lock = asyncio.Lock()
@@ -311,11 +311,15 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         if self._is_spent:  # it was left before: begin anew
             self._build()
         root = Root(self.name, self._policy, self._system, exit_timeout=self._exit_timeout)
-        agents, teams = list(self.agents.values()), list(self.teams.values())
-        others = [node for node in self._nodes.values() if node not in agents and node not in teams]
-        groups = [[*agents, *others], *([team] for team in teams)]
-        await root.open_all(groups, is_parallel=self._parallel_load)
+        await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root
+
+    def _groups(self) -> list[list[AnyNode]]:
+        """Return what is opened together: what stands alone, each team after its members, what teams have started."""
+        lent = [node for node in self._nodes.values() if node.name in self._policy.lent]
+        own = [node for node in self._nodes.values() if node not in lent]
+        teams = [[node] for node in own if isinstance(node, BaseTeam)]
+        return [[node for node in own if not isinstance(node, BaseTeam)], *teams, lent]
 
     async def _close(self) -> None:
         root, self._root = self._root, None

@@ -43,7 +43,7 @@ class Care:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RootPolicy:
     """How the nodes of a pool are restarted."""
 
     strategy: Strategy = "one_for_one"
@@ -51,6 +51,8 @@ class Policy:
     backoff: Backoff = field(default_factory=Backoff)
     care: Mapping[str, Care] = field(default_factory=dict[str, Care])
     """By node; others are transient and get the default time to stop."""
+    lent: frozenset[str] = frozenset()
+    """Nodes that belong to a team of the pool, which supervises them in its own way."""
 
     def spec(self, node: AnyNode) -> ChildSpec:
         """Return how the supervisor starts a node."""
@@ -62,7 +64,7 @@ class Policy:
 class Root:
     """Starts nodes under one supervisor, opens them, and ends them within a limit."""
 
-    def __init__(self, name: str, policy: Policy, system: ActorSystem | None, *, exit_timeout: float) -> None:
+    def __init__(self, name: str, policy: RootPolicy, system: ActorSystem | None, *, exit_timeout: float) -> None:
         """Start the supervisor, on the running loop."""
         self.system = system or current_system()
         self._policy = policy
@@ -94,7 +96,7 @@ class Root:
             NodeStartError: it could not be opened; its actor has been stopped again, the cause is chained.
         """
         try:
-            if node.home.find() is None:  # an actor that somebody else owns stays theirs
+            if node.home.find() is None and node.name not in self._policy.lent:  # theirs stays theirs
                 await self.ref.proxy().start_child(self._policy.spec(node))
             if isinstance(node, Agent):
                 await asyncio.gather(*(source.load() for source in sources_in(node.settings.knowledge)))
