@@ -1,10 +1,10 @@
-"""Killing a node on purpose, to see that it comes back and that nothing is lost."""
+"""Breaking a node on purpose, to see that it comes back and that nothing is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from actors.nodes.request import AddContext
 from protocols.errors import NodeNotFoundError
 from protocols.events import RunStarted, StampedEvent
 
@@ -14,28 +14,40 @@ if TYPE_CHECKING:
     from actors.runtime.event_stream import Subscription
 
 
-class Chaos:
-    """Kills the actor of one node while a run is on its way to it.
+class ChaosError(Exception):
+    """What an actor breaks on that was broken on purpose."""
 
-    A node that is the first to work is killed before the run, any other one as soon as the first node works. Either way
-    the message for it waits in its mailbox, which outlives the actor, and its next incarnation takes it.
+
+class _Poison:
+    """Stands in the place of a node, and breaks the actor that wants something from it."""
+
+    def keep_context(self, _text: str) -> None:
+        reason = "broken on purpose (--chaos)"
+        raise ChaosError(reason)
+
+
+class Chaos:
+    """Breaks the actor of one node while a run is on its way to it.
+
+    A node that is the first to work breaks before the run begins, any other one as soon as the first node works. It
+    finds a message on which it breaks before the one for its run, which waits in its mailbox; the mailbox outlives the
+    actor, and its next incarnation goes on.
     """
 
-    def __init__(self, app: App, manifest: Manifest, *, victim: str, target: str, say: Callable[[str], object]) -> None:
-        """Take whom to kill in a run of which node; NodeNotFoundError when there is no such node."""
+    def __init__(self, app: App, manifest: Manifest, *, victim: str, target: str) -> None:
+        """Take whom to break in a run of which node; NodeNotFoundError when there is no such node."""
         if victim not in manifest.nodes:
             raise NodeNotFoundError.of(victim, manifest.nodes, where="manifest")
         self._app = app
         self._victim = victim
         self._is_first = victim in _first(manifest, target)
         self._teams = frozenset(manifest.teams)
-        self._say = say
         self._subscription: Subscription | None = None
 
-    async def begin(self) -> None:
-        """Kill it now, or wait for the right moment."""
+    def begin(self) -> None:
+        """Break it now, or wait for the right moment."""
         if self._is_first:
-            await self._kill()
+            self._break()
         else:
             self._subscription = self._app.system.events.subscribe(self._on_event, [RunStarted])
 
@@ -43,11 +55,11 @@ class Chaos:
         if event.actor not in self._teams and event.actor != self._victim and self._subscription is not None:
             self._subscription.cancel()
             self._subscription = None
-            self._kill()
+            self._break()
 
-    def _kill(self) -> Any:
-        self._say(f"{self._victim}: killed (--chaos)")
-        return self._app.pool[self._victim].ref().kill(block=False)
+    def _break(self) -> None:
+        poison: Any = _Poison()
+        self._app.pool[self._victim].ref().tell(AddContext(poison, ""))
 
 
 def _first(manifest: Manifest, node: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import IO
 
 from protocols.events import (
@@ -24,8 +24,6 @@ TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, TalkFailed)
 STEPS = (RunStarted, MessageSent, RunCancelled, *TROUBLE)
 """Events that are told in words where nothing else shows them."""
 
-Say = Callable[[str], object]
-
 
 def to_stderr(text: str, stream: IO[str] | None = None) -> None:
     """Write one line to standard error; if nobody reads it, that is no failure."""
@@ -39,8 +37,8 @@ _WORDS: Mapping[type[StampedEvent], str] = {
     RunFailed: "{0.actor}: failed: {0.error_type}: {0.error}",
     RunCancelled: "{0.actor}: cancelled",
     ActorCrashed: "{0.actor}: crashed: {0.error_type}: {0.error}",
-    ChildRestarted: "{0.child}: restarted after {0.delay:.2f} s (it had been {0.reason})",
-    ChildGaveUp: "{0.child}: given up after {0.restarts} restarts (it had been {0.reason})",
+    ChildRestarted: "{0.child}: restarted after {0.delay:.2f} s",
+    ChildGaveUp: "{0.child}: given up after {0.restarts} restarts: {0.reason}",
     TalkFailed: "{0.source}: not passed on to {0.target}: {0.error_type}: {0.error}",
 }
 

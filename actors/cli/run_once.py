@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +34,6 @@ from actors.cli.report import as_data, report
 from actors.config.manifest import Manifest
 from protocols.errors import NodeNotFoundError
 from protocols.messages import ChatMessage
-
-Say = Callable[[str], object]
 
 
 @dataclass
@@ -89,8 +87,8 @@ class RunOnce:
         began = perf_counter()
         async with open_app(manifest) as app:
             try:
-                async with _progress(app, list(manifest.nodes)) as say:
-                    message = await self._run(app, manifest, prompt, say)
+                async with _progress(app, list(manifest.nodes)):
+                    message = await self._run(app, manifest, prompt)
             except asyncio.CancelledError:
                 raise
             except BaseException:
@@ -116,9 +114,9 @@ class RunOnce:
                 raise CommandError(text)
         return await load_prompts(texts, self.files)
 
-    async def _run(self, app: App, manifest: Manifest, prompt: Any, say: Say) -> ChatMessage[Any]:
+    async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
         if self.chaos is not None:
-            await Chaos(app, manifest, victim=self.chaos, target=self.node, say=say).begin()
+            Chaos(app, manifest, victim=self.chaos, target=self.node).begin()
         options: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
         message: ChatMessage[Any] = await app.pool[self.node].run(prompt, **options)
         return message
@@ -136,17 +134,20 @@ class RunOnce:
 
 
 @asynccontextmanager
-async def _progress(app: App, names: Sequence[str]) -> AsyncIterator[Say]:
-    """Show what happens: a table that moves on a terminal, else lines; give the function that writes a line."""
+async def _progress(app: App, names: Sequence[str]) -> AsyncIterator[None]:
+    """Show what happens: a table that moves on a terminal, else lines."""
+    events = app.system.events
     if sys.stderr.isatty():
         async with live_table(app.read_stats, names) as say:
-            subscription = app.system.events.subscribe(lambda event: say(line_of(event)), TROUBLE)
-            yield say
-            subscription.cancel()
+            subscription = events.subscribe(lambda event: say(line_of(event)), TROUBLE)
+            try:
+                yield
+            finally:
+                subscription.cancel()
         return
-    subscription = app.system.events.subscribe(lambda event: to_stderr(line_of(event)), STEPS)
+    subscription = events.subscribe(lambda event: to_stderr(line_of(event)), STEPS)
     try:
-        yield to_stderr
+        yield
     finally:
         subscription.cancel()
 

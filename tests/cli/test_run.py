@@ -164,11 +164,11 @@ def test_a_model_that_no_member_uses_is_not_looked_at(cli: Call, manifest: Path)
 
 
 @pytest.mark.parametrize("victim", ["fine", "writer", "chain"])
-def test_a_killed_member_is_restarted_and_the_answer_is_complete(cli: Call, manifest: Path, victim: str) -> None:
+def test_a_broken_member_is_restarted_and_the_answer_is_complete(cli: Call, manifest: Path, victim: str) -> None:
     done = cli("run", manifest, "chain", "hello there", "--chaos", victim)
 
     assert (done.code, done.out) == (ExitCode.OK, "fine: hello there\n")
-    assert f"{victim}: killed (--chaos)\n" in done.err
+    assert f"{victim}: crashed: ChaosError: broken on purpose (--chaos)\n" in done.err
     assert f"{victim}: restarted after " in done.err
     row = next(line for line in done.err.splitlines() if line.startswith(f"{victim} "))
     assert row.split()[-1] == "1"

@@ -19,7 +19,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes
     model: Annotated[str | None, typer.Option("--model", help="Model of every agent, such as openai:gpt-4.1.")] = None,
     as_json: AsJson = False,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="Seconds the run may take.")] = None,
-    chaos: Annotated[str | None, typer.Option("--chaos", metavar="NAME", help="Kill this node in mid-run.")] = None,
+    chaos: Annotated[str | None, typer.Option("--chaos", metavar="NAME", help="Break this node in mid-run.")] = None,
 ) -> int:
     """Run an agent or a team once.
 
