@@ -219,6 +219,6 @@ class Agent(MessageNode[Deps, Out]):
         """Whether the resources are entered all at once (``parallel_init``)."""
         return self.settings.parallel_init
 
-    def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
+    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
         return self.execution.answer(request, asked)

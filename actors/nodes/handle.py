@@ -3,6 +3,7 @@
 What users hold is `actors.nodes.node.MessageNode`, which adds operators, connections and background runs.
 """
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -51,6 +52,7 @@ Out = TypeVar("Out", default=str)
 Other = TypeVar("Other")
 
 _MOST_NOTES = 100
+_log = logging.getLogger("understudy")
 
 
 class NodeHandle(Generic[Deps, Out]):
@@ -278,7 +280,7 @@ class NodeHandle(Generic[Deps, Out]):
             ref = self.home.start(self.factory(), self)
         return ref
 
-    def execute(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
+    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run, inside the actor, and return the answer."""
         raise NotImplementedError
 
@@ -303,7 +305,10 @@ class NodeHandle(Generic[Deps, Out]):
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
         """Pass a message on through the node's connections without running the node."""
         for talk in self.talks:
-            talk.offer(message, origin)
+            try:
+                talk.offer(message, origin)
+            except Exception:
+                _log.exception("a connection of node %s failed", self.name)
         tracker = cast("Downstream", origin.downstream)
         if tracker.open and tracker not in self._trackers:
             self._trackers.add(tracker)
@@ -336,6 +341,11 @@ class NodeHandle(Generic[Deps, Out]):
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
         """What is entered when the node is opened and left when it is closed."""
         return ()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no runs any more, because it has been closed."""
+        return self._is_closed
 
     @property
     def is_opened_in_parallel(self) -> bool:

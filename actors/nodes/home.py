@@ -25,11 +25,14 @@ class Home:
     supervisor starts announces itself with `settle`.
     """
 
-    __slots__ = ("_owned", "refs")
+    __slots__ = ("_finalizers", "_owned", "lease", "refs")
 
     def __init__(self) -> None:
+        self.lease: object = None
+        """Held as long as the node lives, so that a team which has its actor as a child lives as long."""
         self.refs: dict[asyncio.AbstractEventLoop | None, ActorRef[Any]] = {}
         """The actors, also those that have ended."""
+        self._finalizers: dict[asyncio.AbstractEventLoop, weakref.finalize[..., Any]] = {}
         self._owned: set[asyncio.AbstractEventLoop | None] = set()
 
     def settle(self, ref: ActorRef[Any], loop: asyncio.AbstractEventLoop, *, is_owned: bool) -> None:
@@ -57,13 +60,22 @@ class Home:
         scope = current.get()
         system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
         ref = system.start(factory, options=StartOptions(owner.name, is_registered=False))
-        weakref.finalize(owner, _stop_soon, ref, loop).atexit = False
+        finalizer = weakref.finalize(owner, _stop_soon, ref, loop)
+        finalizer.atexit = False
+        self._forget(loop)
+        self._finalizers[loop] = finalizer
         return ref
 
     def _forget_closed(self) -> None:
         for loop in [loop for loop in self.refs if loop is not None and loop.is_closed()]:
             self._owned.discard(loop)
+            self._forget(loop)
             del self.refs[loop]
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        finalizer = self._finalizers.pop(loop, None)
+        if finalizer is not None:
+            finalizer.detach()
 
     def elsewhere(self) -> asyncio.AbstractEventLoop | None:
         """Return the loop of another thread on which the node lives, or None."""

@@ -11,6 +11,7 @@ from actors.runtime.actor import AsyncioActor
 
 if TYPE_CHECKING:
     from actors.nodes.handle import NodeHandle
+    from actors.runtime.incarnation import Cell
 
 UNLIMITED = 1_000_000
 """Concurrent runs of a node without state."""
@@ -23,7 +24,7 @@ class NodeActor(AsyncioActor):
         super().__init__()
         cell = self.cell
         self.ledger = RunLedger(cell.system.events)
-        node.home.settle(cell.ref, cell.loop, is_owned=cell.parent is not None)
+        node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
@@ -34,6 +35,12 @@ class NodeActor(AsyncioActor):
         if type(message) is Settle:
             return self.ledger.settled()
         return self.unhandled(message)
+
+
+def is_owned(cell: "Cell") -> bool:
+    """Whether the actor has a supervisor that alone may start it again; a team leaves that to whoever needs the node."""
+    parent = cell.parent
+    return parent is not None and not getattr(parent.actor, "lends_children", False)
 
 
 async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> Any:
@@ -51,7 +58,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> 
         asked = await node.receive(request)
         if events.is_heard:
             message_received(events, request, asked)
-        answer = await node.execute(request, asked)
+        answer = await node.perform(request, asked)
     except Exception as error:
         run_failed(events, request, error, perf_counter() - started)
         _answer_failure(actor, request, error)

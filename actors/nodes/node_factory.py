@@ -1,11 +1,14 @@
 """What makes the actor of a node: the engine keeps it for restarts, so it holds the node weakly."""
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.nodes.node_actor import NodeActor
+from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import IgnoreStart
 from actors.runtime.mailbox import MailboxConfig
+from actors.supervision.child import ChildKind
 
 if TYPE_CHECKING:
     from actors.nodes.handle import NodeHandle
@@ -18,7 +21,7 @@ class NodeFactory:
         self,
         node: "NodeHandle[Any, Any]",
         *,
-        actor_class: type[NodeActor] = NodeActor,
+        actor_class: Callable[[Any], AsyncioActor] = NodeActor,
         max_concurrency: int = 1,
         mailbox: MailboxConfig | None = None,
     ) -> None:
@@ -29,8 +32,9 @@ class NodeFactory:
         self.max_concurrency = max_concurrency
         self.mailbox = mailbox
         self.ask_timeout: float | None = None
+        self.child_kind: ChildKind = getattr(actor_class, "child_kind", "worker")
 
-    def __call__(self) -> NodeActor:
+    def __call__(self) -> AsyncioActor:
         """Make the actor.
 
         Raises:

@@ -13,12 +13,14 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.nodes.downstream import Downstream
+from actors.nodes.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
 from protocols.errors import nearest
 from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
     from actors.nodes.handle import NodeHandle
+    from actors.nodes.transcript import Transcript
 
 
 DEFAULT_TIMEOUT = 300.0
@@ -153,6 +155,10 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """The rest of the chain that this run is a step of."""
     sink: EventSink | None = None
     """Where the events of the run go while it goes on; None when nobody listens."""
+    transcript: "Transcript | None" = None
+    """Where a team notes the answers of its members, for a caller who wants to see them."""
+    stats: RunStats | None = None
+    """Where the answers and failures of a team's members are counted; None for a run of its own (see `RunStats`)."""
 
     @property
     def wait_for_connections(self) -> bool | None:

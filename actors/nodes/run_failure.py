@@ -1,6 +1,6 @@
 """Errors of the engine about a run, in the words of a run."""
 
-from actors.runtime.errors import ActorCrashedError, AskTimeoutError
+from actors.runtime.errors import ActorCrashedError, ActorStoppingError, AskTimeoutError
 from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError
 
 
@@ -26,3 +26,10 @@ def run_failure(error: Exception, node: str, timeout: float | None) -> Exception
 def stopped(node: str) -> NodeStoppedError:
     """Return the error of a node that takes no runs any more."""
     return NodeStoppedError(f"node {node!r} has been stopped and takes no runs", node=node)
+
+
+def member_failure(error: Exception, node: str, timeout: float | None) -> Exception:
+    """Return what a team notes for what a member's ask raised; what the member itself raised stays as it is."""
+    if isinstance(error, AskTimeoutError | ActorStoppingError | ActorCrashedError):
+        return run_failure(error, node, timeout)
+    return error

@@ -1,0 +1,276 @@
+"""`BaseTeam`: what parallel teams and chains have in common: members, a shared prompt, a picker, supervision."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from time import perf_counter
+from typing import Any, Generic, cast, overload
+
+import msgspec
+
+from actors.nodes.agent import Agent
+from actors.nodes.handle import Deps, Out
+from actors.nodes.lease import Lease
+from actors.nodes.node import MessageNode
+from actors.nodes.node_actor import UNLIMITED
+from actors.nodes.node_factory import NodeFactory
+from actors.nodes.picker import pick
+from actors.nodes.prompts import load_user_content, prompt_text
+from actors.nodes.request import RunRequest, Settle
+from actors.nodes.run_failure import stopped
+from actors.nodes.team_actor import TeamActor
+from actors.nodes.team_settings import TeamSettings
+from actors.nodes.transcript import Transcript
+from actors.runtime.ref import ActorRef
+from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
+from protocols.ids import new_id
+from protocols.messages import ChatMessage
+from protocols.response import TeamResponse
+
+AnyNode = MessageNode[Any, Any]
+
+_HISTORY = 100
+"""Exchanges that a team remembers at most."""
+
+
+class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
+    """Members that answer together. See `Team` and `TeamRun`.
+
+    A team supervises the members that nobody else owns: one that crashes is restarted. It has no state of its own over
+    runs, so any number of runs may go on at the same time.
+    """
+
+    kind = "Team"
+    """What it calls itself."""
+
+    def __init__(
+        self, nodes: Sequence[AnyNode], name: str | None, shared_prompt: str | None, settings: TeamSettings
+    ) -> None:
+        """Take what all teams have.
+
+        Raises:
+            NodeNameError: two members have the same name.
+        """
+        members = tuple(nodes)
+        for member in members:
+            _check_node(member, "member")
+        super().__init__(
+            name if name is not None else " & ".join(member.name for member in members) or type(self).__name__,
+            description=settings.description,
+            display_name=settings.display_name,
+            timeout=settings.timeout,
+            crash_on=settings.crash_on,
+        )
+        self._names: dict[str, AnyNode] = {}
+        for member in members:
+            self.check_member(member, "member")
+        if settings.picker is not None:
+            self.check_member(settings.picker, "picker")
+        self.nodes = members
+        """The members, in order."""
+        self.shared_prompt = shared_prompt
+        """What comes before every task, for all members of a parallel team and for the first of a chain."""
+        self.settings = settings
+        """What it was made with."""
+        self.is_named = name is not None
+        """Whether its name was given, not made of those of its members."""
+        self.lease = Lease(self.name)
+        """Keeps the team's actor as long as the team, or a member that is its child."""
+        self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
+
+    @property
+    def history(self) -> Sequence[tuple[ChatMessage[Any], ChatMessage[Any]]]:
+        """Task and answer of the runs with ``store_history=True``, oldest first; the last 100."""
+        return tuple(self._history)
+
+    # -- members --------------------------------------------------------------------------------------------------
+
+    @property
+    def agents(self) -> Sequence[AnyNode]:
+        """Same as `nodes`."""
+        return self.nodes
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is but its members and a shared prompt, without picker, validator, policy or name of its own."""
+        return not self.is_named and self.settings.picker is None
+
+    def check_member(self, node: AnyNode, role: str) -> None:
+        """Refuse what is no node, and a second node of one name.
+
+        Raises:
+            ConfigError: it is no node.
+            NodeNameError: another one of the team has its name.
+        """
+        _check_node(node, f"team {self.name!r}: {role}")
+        if self._names.setdefault(node.name, node) is not node:
+            msg = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
+            raise NodeNameError(msg, node=node.name)
+
+    def members(self) -> Sequence[AnyNode]:
+        """Return all nodes that the team supervises: members, picker, validator; each once."""
+        picker: tuple[AnyNode, ...] = () if self.settings.picker is None else (self.settings.picker,)
+        return tuple(dict.fromkeys((*self.nodes, *picker)))
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[AnyNode]:
+        return iter(self.nodes)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.nodes or any(member.name == node for member in self.nodes)
+
+    @overload
+    def __getitem__(self, key: int | str) -> AnyNode: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[AnyNode]: ...
+
+    def __getitem__(self, key: int | str | slice) -> AnyNode | Sequence[AnyNode]:
+        """Return a member by place or by name.
+
+        Raises:
+            NodeNotFoundError: no member has this name. Also a KeyError.
+            IndexError: there are fewer members.
+        """
+        if isinstance(key, str):
+            found = next((member for member in self.nodes if member.name == key), None)
+            if found is None:
+                raise NodeNotFoundError.of(key, [member.name for member in self.nodes], f"team {self.name!r}")
+            return found
+        return self.nodes[key]
+
+    def iter_agents(self) -> Iterator[Agent[Any, Any]]:
+        """Yield the agents of the team and of the teams inside of it, depth first.
+
+        Raises:
+            ValueError: a member is neither an agent nor a team.
+        """
+        for member in self.nodes:
+            if isinstance(member, BaseTeam):
+                yield from cast("BaseTeam[Any, Any]", member).iter_agents()
+            elif isinstance(member, Agent):
+                yield cast("Agent[Any, Any]", member)
+            else:
+                msg = f"team {self.name!r}: member {member!r} is neither an agent nor a team"
+                raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
+
+    async def pick_agents(self, task: str) -> Sequence[AnyNode]:
+        """Return the members that work on a task: all, or those that the picker names, in the order of its answer.
+
+        Raises:
+            PickError: the picker answered something that is no valid pick.
+            EmptyChainError: there are no members.
+        """
+        if not self.nodes:
+            msg = f"team {self.name!r} has no members; pass at least one"
+            raise EmptyChainError(msg, node=self.name)
+        if self.settings.picker is None:
+            return self.nodes
+        return await pick(self.settings, self.name, self.nodes, task)
+
+    # -- run ------------------------------------------------------------------------------------------------------
+
+    async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
+        """Run the members and return their answers one by one, with the failures beside them.
+
+        The answer of the team as a whole is sent and passed on through its connections as by `run`. Prompts and options
+        are those of `run`.
+        """
+        raise NotImplementedError
+
+    def observed(self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript) -> RunRequest:
+        """Make the request of a run whose steps are noted in a transcript."""
+        return msgspec.structs.replace(self.request(prompts, options), transcript=transcript)
+
+    async def task_text(self, asked: ChatMessage[Any]) -> str:
+        """Return what the picker reads: the shared prompt and the task."""
+        return prompt_text(await load_user_content([self.shared_prompt, asked]))
+
+    @asynccontextmanager
+    async def steps(
+        self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """Run, and give what the run puts into the transcript's handoff; leaving early cancels the run."""
+        assert transcript.handoff is not None
+        run = asyncio.ensure_future(self.ask(self.observed(prompts, options, transcript)))
+        async with aclosing(transcript.handoff.steps_of(run)) as steps:
+            yield steps
+
+    def composed(
+        self,
+        content: Any,
+        answers: Sequence[ChatMessage[Any]],
+        names: Mapping[str, Any],
+        request: RunRequest,
+        asked: ChatMessage[Any],
+        transcript: Transcript,
+    ) -> ChatMessage[Any]:
+        """Return the answer of the team, made of those of its members."""
+        options = request.options
+        answer = ChatMessage(
+            content,
+            "assistant",
+            self.name,
+            request.conversation_id,
+            options.message_id or new_id(),
+            metadata={
+                **names,
+                "start_time": transcript.start_time.isoformat(),
+                "errors": transcript.error_texts,
+                **(options.metadata or {}),
+            },
+            response_time=perf_counter() - transcript.started,
+            forwarded_from=asked.forwarded_from,
+            associated_messages=tuple(answers),
+            tool_calls=tuple(call for one in answers for call in one.tool_calls),
+            messages=tuple(message for one in answers for message in one.messages),
+        )
+        if options.store_history:
+            self._history.append((asked, answer))
+        return answer
+
+    # -- actor ----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many runs go on at the same time: any number."""
+        return UNLIMITED
+
+    def factory(self) -> NodeFactory:
+        """Return what makes the team's actor, which is a supervisor."""
+        return NodeFactory(self, actor_class=TeamActor, max_concurrency=self.max_concurrency)
+
+    def ref(self) -> ActorRef[Any]:
+        """Return the team's actor on the running loop, starting it if need be.
+
+        Raises:
+            NodeStoppedError: the team has been closed, or its supervisor has given it up.
+        """
+        ref = self.home.find()
+        if ref is None or self.is_closed:
+            if self.is_closed or self.home.is_owned:
+                raise stopped(self.name)
+            ref = self.home.start(self.factory(), self.lease)
+        return ref
+
+    async def _stop(self) -> None:
+        ref = self.home.find()
+        if ref is not None and not self.home.is_owned:
+            await ref.ask(Settle(), timeout=None)  # the members have to be there for the runs in hand
+            await ref.stop()
+
+    def add_context(self, text: str) -> None:
+        """Give text that every agent of the team reads before the prompt of its next run (once)."""
+        for agent in self.iter_agents():
+            agent.add_context(text)
+
+
+def _check_node(node: object, what: str) -> None:
+    if not isinstance(node, MessageNode):
+        msg = f"{what} {node!r} is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
+        raise ConfigError(msg)

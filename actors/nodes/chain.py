@@ -1,0 +1,132 @@
+"""`Chain`: one run through the stages of a team, each of which hands on to the next."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from actors.nodes.member_request import MemberRequest
+from actors.nodes.node import MessageNode
+from actors.nodes.request import Route, RunRequest
+from actors.nodes.run_failure import member_failure
+from actors.nodes.transcript import Transcript
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.future import AsyncioFuture
+from protocols.messages import ChatMessage
+from protocols.response import AgentResponse
+
+AnyNode = MessageNode[Any, Any]
+
+
+class Chain:
+    """The route of one run (see `actors.nodes.request.Route`).
+
+    The team's actor asks the first stage. Each stage, when it is done, forwards the next request together with the reply;
+    the last one answers it. At any moment one stage has it in hand, so nothing here is touched from two sides.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[AnyNode],
+        make: MemberRequest,
+        transcript: Transcript,
+        *,
+        is_tolerant: bool = False,
+    ) -> None:
+        """Take the stages, what makes their requests, where answers are noted, and whether a failing one is skipped."""
+        self.stages = stages
+        self.transcript = transcript
+        self.last: ChatMessage[Any] | None = None
+        """The last answer; None before the first."""
+        self._make = make
+        self._is_tolerant = is_tolerant
+        self._at = 0
+        self._since = perf_counter()
+
+    async def run(self) -> None:
+        """Go through all stages; called in the handler of the team's actor.
+
+        Raises:
+            Exception: what a stage raised, unless failing stages are skipped.
+        """
+        while self._at < len(self.stages):
+            try:
+                await self._go_on()
+            except Exception as error:
+                self._broke(error)
+
+    async def _go_on(self) -> None:
+        """Go as far as it goes without a failure."""
+        ask = self._ask(self, None)
+        try:
+            await ask
+        finally:
+            ask.cancel()
+
+    def _ask(self, route: Route | None, timeout: float | None) -> AsyncioFuture[Any]:
+        stage = self.stages[self._at]
+        request = self._request(route)
+        return stage.ref().ask(request, block=False, timeout=timeout)
+
+    def _request(self, route: Route | None) -> RunRequest:
+        stage = self.stages[self._at]
+        self.transcript.step = stage.name
+        self._since = perf_counter()
+        return self._make.request(stage, self.last, route)
+
+    def _note(self, answer: ChatMessage[Any]) -> AgentResponse[Any]:
+        response = self.transcript.passed(self.stages[self._at].name, answer, perf_counter() - self._since)
+        self.last = answer
+        self._at += 1
+        return response
+
+    def _broke(self, error: Exception) -> None:
+        """Judge a failure of a stage, of its actor, or of its mailbox."""
+        stage = self.stages[self._at]
+        failure = member_failure(error, stage.name, self._make.timeout(stage))
+        self.transcript.failed(stage.name, failure)
+        if not self._is_tolerant:
+            if failure is error:
+                raise error
+            raise failure from error
+        self._at += 1
+
+    # -- called in the handlers of the stages ---------------------------------------------------------------------
+
+    def passed(self, actor: AsyncioActor, request: RunRequest, answer: ChatMessage[Any]) -> None:
+        """Note the answer of a stage and hand on to the next one."""
+        self._note(answer)
+        reply = actor.take_reply()
+        if reply is None:
+            return
+        if self._at == len(self.stages):
+            reply.release()
+            reply.answer(None)
+            return
+        try:
+            following, ref = self._request(self), self.stages[self._at].ref()
+        except Exception as error:  # it belongs to the run, not to the stage before
+            reply.release()
+            reply.fail(error)
+            return
+        ref.forward(following, reply)
+
+    def failed(self, actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
+        """Give the failure of a stage to the team."""
+        reply = actor.take_reply()
+        if reply is not None:
+            reply.release()
+            reply.fail(error)
+
+
+class SteppedChain(Chain):
+    """A chain whose stages are asked one by one: each within its own time, and at the pace of a reader."""
+
+    async def _go_on(self) -> None:
+        ask = self._ask(None, self._make.timeout(self.stages[self._at]))
+        try:
+            answer = await ask
+        finally:
+            ask.cancel()
+        response = self._note(answer)
+        if self.transcript.handoff is not None:
+            await self.transcript.handoff.give(response)

@@ -1,0 +1,72 @@
+"""From the request of a team to those of its members."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from actors.nodes.asked import is_message
+from actors.nodes.member_sink import MemberSink
+from actors.nodes.node import MessageNode
+from actors.nodes.prompts import load_user_content
+from actors.nodes.request import NO_OPTIONS, Route, RunOptions, RunRequest
+from protocols.messages import ChatMessage
+
+AnyNode = MessageNode[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRequest:
+    """Makes the requests of one run of a team."""
+
+    parent: RunRequest
+    """The run of the team."""
+    task: ChatMessage[Any]
+    """What the first members are asked."""
+    options: RunOptions
+    """How the members run."""
+
+    @classmethod
+    async def of(cls, request: RunRequest, asked: ChatMessage[Any], shared_prompt: str | None) -> "MemberRequest":
+        """Take the request of a team, what it is asked, and what comes before that for the members."""
+        options = member_options(request.options)
+        first = request.prompts[0]
+        if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
+            return cls(request, first, options)
+        content: object = asked.content
+        if shared_prompt is not None:
+            content = await load_user_content([shared_prompt, asked])
+        task = ChatMessage(
+            content,
+            "user",
+            None,
+            request.conversation_id,
+            metadata=asked.metadata,
+            forwarded_from=asked.forwarded_from,
+            associated_messages=asked.associated_messages,
+        )
+        return cls(request, task, options)
+
+    def request(
+        self, member: AnyNode, given: ChatMessage[Any] | None = None, route: Route | None = None
+    ) -> RunRequest:
+        """Return the request of a member: by default it gets the task."""
+        sink = None if self.parent.sink is None else MemberSink(self.parent.sink, member)
+        prompt = self.task if given is None else given
+        return member.request((prompt,), self.options, parent=self.parent, route=route, sink=sink)
+
+    def timeout(self, member: AnyNode) -> float | None:
+        """Return how long a member may take; the time of the whole run holds as well."""
+        timeout = self.options.timeout
+        return member.timeout if timeout is UNSET else timeout
+
+
+def member_options(options: RunOptions) -> RunOptions:
+    """Return the options of a team's run for its members.
+
+    All but two are the same: the id is that of the team's answer, and whoever called the team waits for connections.
+    """
+    if options is NO_OPTIONS or (options.message_id is None and options.wait_for_connections is None):
+        return options
+    return msgspec.structs.replace(options, message_id=None, wait_for_connections=None)

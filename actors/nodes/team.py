@@ -1,0 +1,114 @@
+"""`Team`: members that work on the same task at the same time."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any, Generic, Unpack, cast
+
+from actors.nodes.base_team import BaseTeam
+from actors.nodes.fan_out import AnyNode, FanOut
+from actors.nodes.handle import Deps, Out
+from actors.nodes.handoff import Handoff
+from actors.nodes.member_request import MemberRequest
+from actors.nodes.policy import ALL, ANY, Policy
+from actors.nodes.request import RunRequest
+from actors.nodes.team_settings import TeamKeywords, TeamSettings
+from actors.nodes.transcript import Transcript
+from protocols.errors import ConfigError, MemberError
+from protocols.messages import ChatMessage
+from protocols.response import TeamResponse
+
+
+class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
+    """Members that work on the same task at the same time; the answer is the list of theirs, in the order of members.
+
+    Example:
+        >>> team = Team([Agent.from_callback(str.upper), Agent.from_callback(str.title)])
+        >>> team.run_sync("so it is").content
+        ['SO IT IS', 'So It Is']
+    """
+
+    kind = "Parallel Team"
+
+    def __init__(
+        self,
+        nodes: Sequence[AnyNode] = (),
+        *,
+        name: str | None = None,
+        shared_prompt: str | None = None,
+        policy: str | int | Policy = "any",
+        **settings: Unpack[TeamKeywords],
+    ) -> None:
+        """Make a team; nothing is started before the first run.
+
+        Args:
+            nodes: agents, teams, chains. Their names differ.
+            name: by default the names of the members, joined by ``&``.
+            shared_prompt: comes before the task, for every member.
+            policy: how many must succeed: ``any`` (default), ``all``, ``first`` or a number; see `Policy`.
+            **settings: see `TeamSettings`.
+
+        Raises:
+            NodeNameError: two members have the same name.
+            ConfigError: a member is no node, or a setting cannot be used.
+        """
+        super().__init__(nodes, name, shared_prompt, TeamSettings.of(name or "team", cast("Any", settings)))
+        self.policy = Policy.of(policy)
+        """How many members must succeed."""
+        if self.policy.quorum is not None and self.policy.quorum > len(self.nodes):
+            msg = f"team {self.name!r}: a quorum of {self.policy.quorum} is more than its {len(self.nodes)} members"
+            raise ConfigError(msg, node=self.name)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is but its members and a shared prompt, without picker, policy or name of its own."""
+        return super().is_plain and self.policy == ANY
+
+    async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
+        """Run all members and return their answers in the order in which they came; failures are in `errors`.
+
+        Waits for all members and raises because of none, whatever the policy, except that ``first`` ends at the first
+        success.
+        """
+        transcript = Transcript()
+        with suppress(MemberError):
+            await self.ask(self.observed(prompts, options, transcript))
+        return transcript.response()
+
+    async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        """Run the members on one task and yield each answer as soon as it is there.
+
+        Leaving the loop cancels what still works.
+
+        Raises:
+            MemberError: a member failed; raised after the last answer. Also a RuntimeError.
+        """
+        transcript = Transcript(Handoff())
+        async with self.steps(prompts, options, transcript) as steps:
+            async for response in steps:
+                yield response.message
+        if transcript.errors:
+            raise MemberError.of(self.name, transcript.errors)
+
+    async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+        """Ask all members at once, inside the actor."""
+        members = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
+        transcript = request.transcript or Transcript()
+        policy = self._policy_of(request)
+        fan_out = FanOut(members, policy, transcript, is_patient=request.transcript is not None)
+        await fan_out.run(await MemberRequest.of(request, asked, self.shared_prompt))
+        if not policy.is_met(len(transcript.responses), len(members)):
+            raise MemberError.of(self.name, transcript.errors) from next(iter(transcript.errors.values()), None)
+        return self._composed(request, asked, transcript, fan_out)
+
+    def _policy_of(self, request: RunRequest) -> Policy:
+        require_all = request.options.require_all
+        if require_all is None:
+            return self.policy
+        return ALL if require_all else ANY
+
+    def _composed(
+        self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript, fan_out: FanOut
+    ) -> ChatMessage[Any]:
+        answers = [answer for answer in fan_out.answers if answer is not None]
+        names = {"agent_names": [answer.name for answer in answers]}
+        return self.composed([answer.content for answer in answers], answers, names, request, asked, transcript)

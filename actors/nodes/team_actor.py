@@ -1,0 +1,81 @@
+"""`TeamActor`: the supervisor behind a team. It keeps the members running that nobody else owns."""
+
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from actors.nodes.node_actor import is_owned, serve
+from actors.nodes.request import AddContext, RunRequest, Settle
+from actors.nodes.run_ledger import RunLedger
+from actors.runtime.ref import ActorRef
+from actors.supervision.child import ChildSpec
+from actors.supervision.supervisor import Supervisor
+from protocols.control import Terminated
+
+if TYPE_CHECKING:
+    from actors.nodes.base_team import BaseTeam
+    from actors.nodes.handle import NodeHandle
+
+
+class TeamActor(Supervisor):
+    """Runs the requests of a team, and supervises its members.
+
+    A member that nobody owns becomes a child; one that belongs to somebody else, or runs already, is watched, and taken
+    in when it has ended together with its owner. The actor holds the team and its members weakly: the requests hold
+    them.
+    """
+
+    lends_children: ClassVar[bool] = True
+    """Children do not end with this supervisor for good: the next one that needs them starts them again."""
+
+    def __init__(self, node: "BaseTeam[Any, Any]") -> None:
+        options = node.settings
+        super().__init__(strategy=options.strategy, intensity=options.intensity, backoff=options.backoff)
+        self._team = weakref.ref(node)
+        self._watched: dict[ActorRef[Any], weakref.ref[NodeHandle[Any, Any]]] = {}
+        cell = self.cell
+        self.ledger = RunLedger(cell.system.events)
+        node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
+
+    async def on_start(self) -> None:
+        """Start the members that nobody owns, in their order."""
+        # A generator, because whether somebody owns a member is only known when its turn comes.
+        self._specs = cast("tuple[ChildSpec, ...]", self._unowned())
+        await super().on_start()
+
+    def _unowned(self) -> Iterator[ChildSpec]:
+        team = self._team()
+        for member in () if team is None else team.members():
+            if self._is_free(member):
+                assert team is not None
+                member.home.lease = team.lease
+                yield self._spec(member)
+
+    def _is_free(self, member: "NodeHandle[Any, Any]") -> bool:
+        """Whether a member can become a child; one that runs already is watched instead."""
+        ref = member.home.find()
+        if ref is not None:
+            self._watched[ref] = weakref.ref(member)
+            self.watch(ref)
+        return ref is None and not member.home.is_owned
+
+    def _spec(self, member: "NodeHandle[Any, Any]") -> ChildSpec:
+        return ChildSpec(member.factory(), name=member.name, restart="transient")
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one request."""
+        if type(message) is RunRequest:
+            return serve(self, message, self.ledger)
+        if type(message) is AddContext:
+            return message.node.keep_context(message.text)
+        if type(message) is Settle:
+            return self.ledger.settled()
+        return self.unhandled(message)
+
+    def on_terminated(self, terminated: Terminated) -> None:
+        """Take a member in whose owner has ended; one that its owner has given up stays as it is."""
+        found = self._watched.pop(terminated.ref, None)
+        member = None if found is None else found()
+        if member is None or member.is_closed or terminated.reason.is_abnormal or not self._is_free(member):
+            return
+        self.start_child(self._spec(member))

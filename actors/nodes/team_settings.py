@@ -1,0 +1,74 @@
+"""What a team is made of, beside its members and its kind."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import msgspec
+
+from actors.nodes.request import DEFAULT_TIMEOUT
+from actors.supervision.backoff import Backoff
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.strategies import Strategy
+from protocols.errors import ConfigError, nearest
+
+
+class TeamKeywords(TypedDict, total=False):
+    """Keywords of teams; see `TeamSettings` for what they mean."""
+
+    description: str | None
+    display_name: str | None
+    picker: Any
+    num_picks: int | None
+    pick_prompt: str | None
+    strategy: Strategy
+    intensity: RestartIntensity
+    backoff: Backoff | None
+    timeout: float | None
+    crash_on: tuple[type[Exception], ...]
+
+
+class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """How a team works."""
+
+    description: str | None = None
+    """What it is good for, for those who pick a team or use it as a tool."""
+    display_name: str | None = None
+    """Name for people."""
+    picker: Any = None
+    """Node that chooses the members for each run; None for all."""
+    num_picks: int | None = None
+    """How many members it chooses; None for at least one."""
+    pick_prompt: str | None = None
+    """Question to the picker in place of the usual one."""
+    strategy: Strategy = "one_for_one"
+    """Which members restart together."""
+    intensity: RestartIntensity = msgspec.field(default_factory=RestartIntensity)
+    """How many restarts are borne in which time."""
+    backoff: Backoff | None = msgspec.field(default_factory=Backoff)
+    """Delays of restarts; None restarts at once."""
+    timeout: float | None = DEFAULT_TIMEOUT
+    """Seconds that a run of the team may take unless it says otherwise; None for no limit."""
+    crash_on: tuple[type[Exception], ...] = ()
+    """Exceptions of a run that break the team's own actor."""
+
+    @classmethod
+    def of(cls, name: str, keywords: Mapping[str, Any]) -> "TeamSettings":
+        """Take and check the keywords of a team.
+
+        Raises:
+            TypeError: there is no such keyword; offers the nearest.
+            ConfigError: a value is impossible.
+        """
+        unknown = keywords.keys() - set(cls.__struct_fields__)
+        if unknown:
+            first = min(unknown)
+            msg = f"team {name!r}: there is no setting {first!r}{nearest(first, cls.__struct_fields__)}"
+            raise TypeError(msg)
+        made = cls(**keywords)
+        if made.picker is None and (made.num_picks is not None or made.pick_prompt is not None):
+            msg = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
+            raise ConfigError(msg, node=name)
+        if made.num_picks is not None and made.num_picks < 1:
+            msg = f"team {name!r}: num_picks={made.num_picks!r} must be at least 1, or None"
+            raise ConfigError(msg, node=name)
+        return made
