@@ -27,7 +27,7 @@ from actors.stats.stats_actor import ReadStats, StatsActor
 from protocols.errors import NodeNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
     from pathlib import Path
 
     from actors.config.manifest import Manifest
@@ -53,7 +53,7 @@ class App:
 
 
 @asynccontextmanager
-async def open_app(manifest: Manifest) -> AsyncIterator[App]:
+async def open_app(manifest: Manifest) -> AsyncGenerator[App]:
     """Open the pool of a manifest with statistics; on leaving everything ends.
 
     Raises:

@@ -14,7 +14,7 @@ from rich.table import Table
 from actors.cli.report import HEAD, cells, rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from actors.stats.book import StatsSnapshot
 
@@ -26,7 +26,7 @@ _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "restarting": "
 @asynccontextmanager
 async def live_table(
     read: Callable[[], Awaitable[StatsSnapshot]], names: Sequence[str]
-) -> AsyncIterator[Callable[[str], object]]:
+) -> AsyncGenerator[Callable[[str], object]]:
     """Show a table of the nodes until the end of the block; gives a function that writes lines above it."""
     console = Console(stderr=True)
     with Live(console=console, transient=True, auto_refresh=False) as live:

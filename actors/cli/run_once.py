@@ -6,9 +6,10 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,13 +27,13 @@ from actors.app import (
 )
 from actors.cli.chaos import Chaos
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.live import live_table
 from actors.cli.option import is_debug
 from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.report import as_data, report
 from actors.config.manifest import Manifest
 from protocols.errors import NodeNotFoundError
+from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
 
 
@@ -134,22 +135,28 @@ class RunOnce:
 
 
 @asynccontextmanager
-async def _progress(app: App, names: Sequence[str]) -> AsyncIterator[None]:
+async def _progress(app: App, names: Sequence[str]) -> AsyncGenerator[None]:
     """Show what happens: a table that moves on a terminal, else lines."""
     events = app.system.events
     if sys.stderr.isatty():
+        from actors.cli.live import live_table
+
         async with live_table(app.read_stats, names) as say:
-            subscription = events.subscribe(lambda event: say(line_of(event)), TROUBLE)
+            subscription = events.subscribe(partial(_tell, say), TROUBLE)
             try:
                 yield
             finally:
                 subscription.cancel()
         return
-    subscription = events.subscribe(lambda event: to_stderr(line_of(event)), STEPS)
+    subscription = events.subscribe(partial(_tell, to_stderr), STEPS)
     try:
         yield
     finally:
         subscription.cancel()
+
+
+def _tell(say: Callable[[str], object], event: StampedEvent) -> None:
+    say(line_of(event))
 
 
 def _show(table: str) -> None:

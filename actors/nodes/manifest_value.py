@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai.models.fallback import FallbackModel
@@ -100,9 +101,9 @@ def _mcp_server(spec: McpServerSpec, agent: str) -> object:
     if spec.url is not None:
         return spec.url
     try:
-        from fastmcp.client.transports import StdioTransport
+        transports: Any = import_module("fastmcp.client.transports")  # an optional library
     except ImportError as error:
         text = f'agent {agent!r}: MCP servers need a library that is not installed: pip install "understudy[mcp]"'
         raise MissingExtraError(text, node=agent) from error
     env = {name: secret.get_secret_value() for name, secret in spec.env.items()}
-    return StdioTransport(spec.command or "", list(spec.args), env=env, cwd=spec.cwd)
+    return transports.StdioTransport(spec.command or "", list(spec.args), env=env, cwd=spec.cwd)

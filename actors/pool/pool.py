@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
@@ -137,8 +137,11 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     def __len__(self) -> int:
         return len(self._nodes)
 
-    __eq__ = object.__eq__  # two pools with the same nodes are two pools
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other  # two pools with the same nodes are two pools
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         return f"<AgentPool {self.name!r} with {len(self._nodes)} nodes{', running' if self.is_running else ''}>"
@@ -318,7 +321,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         """Return what is opened together: what stands alone, each team after its members, what teams have started."""
         lent = [node for node in self._nodes.values() if node.name in self._policy.lent]
         own = [node for node in self._nodes.values() if node not in lent]
-        teams = [[node] for node in own if isinstance(node, BaseTeam)]
+        teams: list[list[AnyNode]] = [[node] for node in own if isinstance(node, BaseTeam)]
         return [[node for node in own if not isinstance(node, BaseTeam)], *teams, lent]
 
     async def _close(self) -> None:
@@ -336,6 +339,6 @@ def _manifest(given: object) -> Manifest:
     if isinstance(given, Manifest):
         return given
     if isinstance(given, str | PathLike):
-        return load_manifest(given)
+        return load_manifest(cast("str | PathLike[str]", given))
     text = f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}"
     raise ManifestError(text)

@@ -77,10 +77,16 @@ def manifest(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return file
 
 
+def _nothing(**_options: object) -> None:
+    """Configure nothing."""
+
+
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Call the command line in this process, without changing its search path."""
+    """Call the command line in this process, whose logging and search path stay as they are."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("structlog.configure", _nothing)
+    monkeypatch.setattr("logging.basicConfig", _nothing)
     monkeypatch.delenv("UNDERSTUDY_MODEL", raising=False)
 
     def invoke(*arguments: object) -> Outcome:

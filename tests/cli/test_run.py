@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Call
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the logging of the test run alone."""
-    monkeypatch.setattr("actors.cli.run_once.configure_logging", lambda **_: None)
-
-
 def test_the_answer_alone_is_on_standard_output(cli: Call, manifest: Path) -> None:
     done = cli("run", manifest, "fine", "hello", "world")
 
