@@ -200,7 +200,7 @@ class AsyncioActor(pykka.Actor):
 
     def _handle_internal(self, message: Any) -> Any:
         if isinstance(message, Terminated):
-            return self.on_terminated(message)
+            return self.on_terminated(message) if self.system.is_news(self.cell, message) else None
         return super()._handle_receive(message)  # pyright: ignore[reportUnknownVariableType] # untyped in Pykka
 
     # -- what an actor can do -------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class Ending(Overdue):
             return
         suspending = self.state is ActorState.RESTARTING and not self.starting
         self.state = ActorState.STOPPING
-        self.mailbox.close()
+        self._close_mailbox()
         self.reason = reason
         self.keeping = False
         self.arm_stop(timeout)
@@ -101,6 +101,11 @@ class Ending(Overdue):
         """There is nothing to stop; its supervisor says whether there is still going to be a next life."""
         self.keeping = False
         self._end_incarnation(reason, self.cause)
+
+    def _close_mailbox(self) -> None:
+        self.mailbox.close()
+        if self.senders is not None:
+            self.system.room.wake_all(self._cell)
 
     def _hurry(self, mode: StopMode, timeout: float | None) -> None:
         if mode is StopMode.NOW and self.draining:
@@ -136,7 +141,7 @@ class Ending(Overdue):
         self.killed = True
         self.keeping = self.draining = False
         self.reason = reason
-        self.mailbox.close()
+        self._close_mailbox()
         self._discard_queue()
         self.arm_stop(0.0)
         self.push_finish()
@@ -288,7 +293,7 @@ class Ending(Overdue):
         if self.state is ActorState.STOPPED:
             return
         self.state = ActorState.STOPPING
-        self.mailbox.close()
+        self._close_mailbox()
         self._drop_life()
         self._discard_queue()
         self.state = ActorState.STOPPED
@@ -302,8 +307,6 @@ class Ending(Overdue):
         watchers, self.watchers = self.watchers, None
         for watcher in watchers or ():
             watcher.accept_system(Terminated(self._cell.ref, reason, self.incarnation, cause))
-            if watcher.watching is not None:
-                watcher.watching.pop(self._cell, None)
         links, self.links = self.links, None
         for other in links or ():
             other.linked_ended(self._cell)
@@ -321,11 +324,3 @@ class Ending(Overdue):
             self.links.pop(other, None)
         if other.reason is not None and other.reason.is_abnormal:
             self.kill()
-
-    def forget_terminated(self, target: Cell) -> None:
-        """Take the news of the end of `target` out of the mailbox, if it waits there."""
-        kept = [
-            e for e in self.mailbox.clear() if not (isinstance(e.message, Terminated) and e.message.ref is target.ref)
-        ]
-        self.accepted -= 0
-        self.mailbox.put_back(kept)

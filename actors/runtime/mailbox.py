@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, insort
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from protocols.control import Terminated
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
@@ -109,7 +111,9 @@ class BoundedMailbox:
         if self.overflow is Overflow.DROP_NEWEST:
             return envelope
         if self.overflow is Overflow.DROP_OLDEST:
-            oldest = queue.popleft()
+            oldest = _drop_first(queue)
+            if oldest is None:
+                return envelope
             queue.append(envelope)
             return oldest
         raise MailboxFullError(self.who, self.capacity, envelope.message)
@@ -160,7 +164,7 @@ class CoalescingMailbox(BoundedMailbox):
     def __init__(self, who: str, config: MailboxConfig, key: Callable[[Any], Hashable]) -> None:
         super().__init__(who, config)
         self._key = key
-        self._waiting: dict[Hashable, Envelope] = {}
+        self._waiting: OrderedDict[Hashable, Envelope] = OrderedDict()
 
     def _key_of(self, message: Any) -> Hashable:
         key = self._key(message)
@@ -173,39 +177,48 @@ class CoalescingMailbox(BoundedMailbox):
 
     def put(self, envelope: Envelope) -> Envelope | None:
         """Accept a message; a waiting one with the same key loses its place to it."""
+        if self.closed:
+            return super().put(envelope)
         key = self._key_of(envelope.message)
         older = self._waiting.get(key)
-        if older is None or self.closed:
-            super().put(envelope)
-            self._waiting[key] = envelope
-            return None
-        assert self._queue is not None
-        self._queue[self._queue.index(older)] = envelope
+        if older is None and len(self._waiting) >= self.capacity:
+            raise MailboxFullError(self.who, self.capacity, envelope.message)
         self._waiting[key] = envelope
         return older
 
+    def put_system(self, envelope: Envelope) -> None:
+        """Accept a message of the engine itself; nothing takes its place."""
+        self._waiting[object()] = envelope
+
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        """Put messages that were already accepted in front of the others; nothing takes their place any more."""
+        for envelope in reversed(envelopes):
+            key = object()
+            self._waiting[key] = envelope
+            self._waiting.move_to_end(key, last=False)
+
     def get(self) -> Envelope | None:
         """Take the next message, or None."""
-        envelope = super().get()
-        if envelope is not None:
-            self._forget(envelope)
-        return envelope
+        return self._waiting.popitem(last=False)[1] if self._waiting else None
 
-    def _forget(self, envelope: Envelope) -> None:
-        key = self._key_of(envelope.message)
-        if self._waiting.get(key) is envelope:
-            del self._waiting[key]
+    def oldest(self) -> Envelope | None:
+        """Look at the message that has waited longest, or None."""
+        return next(iter(self._waiting.values()), None)
 
     def clear(self) -> list[Envelope]:
         """Take out everything, oldest first."""
+        left = list(self._waiting.values())
         self._waiting.clear()
-        return super().clear()
+        return left
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
 
 class PriorityMailbox(BoundedMailbox):
     """Lanes by priority, each first in, first out; the capacity is shared, a lower lane is not starved."""
 
-    __slots__ = ("_lanes", "_overtaken", "_priority", "_size")
+    __slots__ = ("_lanes", "_order", "_overtaken", "_priority", "_size")
 
     is_plain = False
 
@@ -213,6 +226,7 @@ class PriorityMailbox(BoundedMailbox):
         super().__init__(who, config)
         self._priority = priority
         self._lanes: dict[int, deque[Envelope]] = {}
+        self._order: list[int] = []
         self._size = 0
         self._overtaken = 0
 
@@ -220,43 +234,60 @@ class PriorityMailbox(BoundedMailbox):
         """Accept a message into its lane, or apply the overflow policy (the oldest of the lowest lane is dropped)."""
         if self.closed:
             return super().put(envelope)
-        lane = self._priority(envelope.message)
+        lane = self._lane_of(envelope.message)
         lost: Envelope | None = None
         if self._size >= self.capacity:
-            lowest = max(self._lanes)
-            if self.overflow is Overflow.DROP_OLDEST and lane <= lowest:
-                lost = self._take(lowest)
-            elif self.overflow is Overflow.REJECT or self.overflow is Overflow.WAIT:
+            if self.overflow is Overflow.REJECT or self.overflow is Overflow.WAIT:
                 raise MailboxFullError(self.who, self.capacity, envelope.message)
-            else:
+            lost = self._make_room(lane) if self.overflow is Overflow.DROP_OLDEST else None
+            if lost is None:
                 return envelope
         self._append(lane, envelope)
         return lost
+
+    def _lane_of(self, message: Any) -> int:
+        lane = self._priority(message)
+        if not isinstance(lane, int):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the user's function
+            msg = f"actor {self.who}: mailbox priority {lane!r} of {type(message).__name__} is not a whole number"
+            raise TypeError(msg)
+        return lane
+
+    def _make_room(self, lane: int) -> Envelope | None:
+        """Drop the oldest message of the lowest lane, which must not be above `lane`."""
+        lowest = self._order[-1]
+        lost = _drop_first(self._lanes[lowest]) if lane <= lowest else None
+        if lost is not None:
+            self._size -= 1
+            self._close_lane(lowest)
+        return lost
+
+    def _close_lane(self, lane: int) -> None:
+        if not self._lanes[lane]:
+            del self._lanes[lane]
+            del self._order[bisect_left(self._order, lane)]
 
     def _append(self, lane: int, envelope: Envelope) -> None:
         queue = self._lanes.get(lane)
         if queue is None:
             queue = self._lanes[lane] = deque()
-            self._lanes = dict(sorted(self._lanes.items()))
+            insort(self._order, lane)
         queue.append(envelope)
         self._size += 1
 
     def put_system(self, envelope: Envelope) -> None:
         """Accept a message of the engine itself, behind everything that waits in the lowest lane."""
-        self._append(max(self._lanes, default=0), envelope)
+        self._append(self._order[-1] if self._order else 0, envelope)
 
     def put_back(self, envelopes: list[Envelope]) -> None:
         """Put messages that were already accepted in front of their lanes, keeping their order (unstash)."""
         for envelope in reversed(envelopes):
-            lane = self._priority(envelope.message)
+            lane = 0 if is_news(envelope) else self._lane_of(envelope.message)
             self._append(lane, envelope)
             self._lanes[lane].rotate(1)
 
     def _take(self, lane: int) -> Envelope:
-        queue = self._lanes[lane]
-        envelope = queue.popleft()
-        if not queue:
-            del self._lanes[lane]
+        envelope = self._lanes[lane].popleft()
+        self._close_lane(lane)
         self._size -= 1
         return envelope
 
@@ -264,13 +295,13 @@ class PriorityMailbox(BoundedMailbox):
         """Take the next message: the first lane, or by the starvation bound the one that was overtaken longest."""
         if not self._size:
             return None
-        first = next(iter(self._lanes))
-        if len(self._lanes) == 1:
+        first = self._order[0]
+        if len(self._order) == 1:
             self._overtaken = 0
             return self._take(first)
         if self._overtaken >= self.config.starvation_bound:
             self._overtaken = 0
-            return self._take(min(list(self._lanes)[1:], key=lambda lane: self._lanes[lane][0].at))
+            return self._take(min(self._order[1:], key=lambda lane: self._lanes[lane][0].at))
         self._overtaken += 1
         return self._take(first)
 
@@ -281,10 +312,24 @@ class PriorityMailbox(BoundedMailbox):
 
     def clear(self) -> list[Envelope]:
         """Take out everything, lane by lane."""
-        left = [envelope for queue in self._lanes.values() for envelope in queue]
+        left = [envelope for lane in self._order for envelope in self._lanes[lane]]
         self._lanes.clear()
+        self._order.clear()
         self._size = 0
         return left
 
     def __len__(self) -> int:
         return self._size
+
+
+def is_news(envelope: Envelope) -> bool:
+    """Whether the engine sent it: no overflow policy may drop it."""
+    return type(envelope.message) is Terminated
+
+
+def _drop_first(queue: deque[Envelope]) -> Envelope | None:
+    for index, envelope in enumerate(queue):
+        if not is_news(envelope):
+            del queue[index]
+            return envelope
+    return None

@@ -36,11 +36,14 @@ def no_hanging_test(request: pytest.FixtureRequest) -> Generator[None]:
         yield
         return
 
+    test: Any = request.node
+    limit = float(getattr(test.module, "LIMIT", _LIMIT))
+
     def hung(_number: int, _frame: FrameType | None) -> None:
-        raise HungError(f"{request.node.name} did not end within {_LIMIT} seconds")
+        raise HungError(f"{request.node.name} did not end within {limit} seconds")
 
     before = signal.signal(signal.SIGALRM, hung)
-    signal.setitimer(signal.ITIMER_REAL, _LIMIT, 1.0)  # again, should a handler under test swallow the first
+    signal.setitimer(signal.ITIMER_REAL, limit, 1.0)  # again, should a handler under test swallow the first
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
@@ -57,11 +60,16 @@ def start_child(actor_system: ActorSystem, parent: ActorRef[Restarter]) -> Start
     """Return a function that starts an actor under `parent`."""
 
     def start(actor_class: Callable[..., AsyncioActor], *args: Any, **options: Any) -> ActorRef[Any]:
-        return actor_system.start(actor_class, args, options=StartOptions(parent=parent._cell, **options))
+        return actor_system.start(actor_class, args, options=StartOptions(parent=cell_of(parent), **options))
 
     return start
 
 
 def cell_of(ref: ActorRef[Any]) -> Cell:
     """Return the engine's side of an actor."""
-    return ref._cell
+    return ref._cell  # pyright: ignore[reportPrivateUsage]
+
+
+def stash_of(cell: Cell) -> int:
+    """Return how many messages the actor has stashed."""
+    return 0 if cell.actor is None else len(cell.actor._stash or ())  # pyright: ignore[reportPrivateUsage]
