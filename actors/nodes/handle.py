@@ -7,16 +7,16 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, Unpack, cast, overload
 
 import pykka
 from msgspec import UNSET
 from typing_extensions import TypeVar
 
-from actors.nodes.asked import asked_message, conversation_of
+from actors.nodes.asked import asked_message
 from actors.nodes.delivery import ask_outside, failed_reply
-from actors.nodes.downstream import Downstream
 from actors.nodes.home import Home
+from actors.nodes.lineage import lineage_of
 from actors.nodes.node_factory import NodeFactory
 from actors.nodes.open_resources import OpenResources
 from actors.nodes.request import (
@@ -34,7 +34,6 @@ from actors.nodes.run_failure import run_failure, stopped
 from actors.nodes.signal import Signal
 from actors.nodes.sync_run import run_blocking
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import current
 from actors.runtime.errors import ActorCrashedError, AskTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
@@ -46,6 +45,9 @@ from protocols.errors import (
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.node import Origin, Outlet
+
+if TYPE_CHECKING:
+    from actors.nodes.downstream import Downstream
 
 Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)
@@ -200,21 +202,9 @@ class NodeHandle(Generic[Deps, Out]):
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()
-        if origin is not None:
-            return RunRequest(
-                self, tuple(prompts), run_id, options.conversation_id or origin.conversation_id, origin.downstream,  # type: ignore[arg-type]
-                options, origin.run_id, origin.hops + 1, route, sink,
-            )  # fmt: skip
-        if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
-            parent = scope.message
-        if parent is None:
-            conversation = options.conversation_id or (None if type(first) is str else conversation_of(first)) or run_id
-            return RunRequest(self, tuple(prompts), run_id, conversation, Downstream(), options, route=route, sink=sink)
-        downstream = Downstream() if options.wait_for_connections else parent.downstream
-        conversation = options.conversation_id or parent.conversation_id
-        return RunRequest(
-            self, tuple(prompts), run_id, conversation, downstream, options, parent.run_id, parent.hops, route, sink
-        )
+        conversation, downstream, parent_run_id, hops = lineage_of(options, first, parent, origin)
+        lineage = (conversation or run_id, downstream, options, parent_run_id, hops)
+        return RunRequest(self, tuple(prompts), run_id, *lineage, route, sink)
 
     async def ask(self, request: RunRequest) -> ChatMessage[Any]:
         """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""
@@ -309,7 +299,7 @@ class NodeHandle(Generic[Deps, Out]):
                 talk.offer(message, origin)
             except Exception:
                 _log.exception("a connection of node %s failed", self.name)
-        tracker = cast("Downstream", origin.downstream)
+        tracker: Any = origin.downstream
         if tracker.open and tracker not in self._trackers:
             self._trackers.add(tracker)
             tracker.then(lambda: self._trackers.discard(tracker))

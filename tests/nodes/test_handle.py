@@ -9,6 +9,7 @@ from actors.nodes.request import RunRequest
 from actors.runtime.system import ActorSystem
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
+from actors.testing.clock import ManualClock
 from actors.testing.models import echo_model, failing_model, scripted_model, slow_model
 from actors.testing.settle import settle
 from protocols.errors import EmptyPromptError, NodeNameError, NodeStoppedError, RunCancelledError, RunTimeoutError
@@ -209,27 +210,55 @@ async def test_an_agent_without_supervisor_that_crashed_comes_back_with_the_next
 # -- time and cancellation ----------------------------------------------------------------------------------------
 
 
-async def test_a_run_that_takes_too_long_is_cancelled() -> None:
+async def test_a_run_that_takes_too_long_is_cancelled(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     slow = slow_model(asyncio.Event())
     agent = Agent("a", model=slow)
+    actor_system.start(agent.factory())
+    run = asyncio.create_task(agent.run("x", timeout=5))
+    await slow.started.wait()
 
-    with pytest.raises(RunTimeoutError, match=r"'a'.*0.01 s"):
-        await agent.run("x", timeout=0.01)
-    await settle()
+    await manual_clock.advance(5)
 
+    with pytest.raises(RunTimeoutError, match=r"'a'.*5 s"):
+        await run
+    await settle(actor_system)
     assert slow.cancelled == 1
     assert (await agent.run("y", model=echo_model())).content == "y"
 
 
-async def test_the_timeout_of_an_agent_holds_for_each_run_unless_the_run_has_its_own() -> None:
+async def test_a_run_that_waits_too_long_for_its_turn_is_never_started(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
     release = asyncio.Event()
-    agent = Agent("a", model=slow_model(release), timeout=0.01)
+    slow = slow_model(release)
+    agent = Agent("a", model=slow)
+    actor_system.start(agent.factory())
+    first, second = (asyncio.create_task(agent.run(text, timeout=time)) for text, time in (("x", 9), ("y", 5)))
+    await slow.started.wait()
 
+    await manual_clock.advance(5)
     with pytest.raises(RunTimeoutError):
-        await agent.run("x")
+        await second
     release.set()
 
-    assert (await agent.run("y", timeout=None)).content == "y"
+    assert ((await first).content, slow.prompts) == ("x", ["x"])
+
+
+async def test_the_timeout_of_an_agent_holds_for_each_run_unless_the_run_has_its_own(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    release = asyncio.Event()
+    agent = Agent("a", model=slow_model(release), timeout=5, session=False)
+    actor_system.start(agent.factory())
+    short, endless = asyncio.create_task(agent.run("x")), asyncio.create_task(agent.run("y", timeout=None))
+    await settle(actor_system)
+
+    await manual_clock.advance(1000)
+    with pytest.raises(RunTimeoutError):
+        await short
+    release.set()
+
+    assert (await endless).content == "y"
 
 
 def test_the_default_timeout_is_five_minutes() -> None:
@@ -257,17 +286,25 @@ async def test_a_cancelled_caller_cancels_the_call_of_the_model() -> None:
     assert (slow.cancelled, slow.waiting) == (1, 0)
 
 
-async def test_a_run_inside_another_one_ends_with_its_time() -> None:
+async def test_a_run_inside_another_one_ends_with_its_time(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
     slow = slow_model(asyncio.Event())
     inner = Agent("inner", model=slow)
 
     async def ask_inner(text: str) -> str:
         return (await inner.run(text)).content
 
-    with pytest.raises(RunTimeoutError):
-        await Agent.from_callback(ask_inner).run("x", timeout=0.01)
-    await settle()
+    outer = Agent.from_callback(ask_inner)
+    actor_system.start(outer.factory())
+    run = asyncio.create_task(outer.run("x", timeout=5))
+    await slow.started.wait()
 
+    await manual_clock.advance(5)
+
+    with pytest.raises(RunTimeoutError):
+        await run
+    await settle(actor_system)
     assert slow.cancelled == 1
 
 

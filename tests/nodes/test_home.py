@@ -106,6 +106,15 @@ def test_one_node_is_used_by_one_loop_after_the_other() -> None:
     assert [asyncio.run(agent.run(text)).content for text in ("a", "b", "c")] == ["A", "B", "C"]
 
 
+def test_a_node_forgets_the_loops_that_were_closed() -> None:
+    agent = upper()
+
+    for number in range(20):
+        asyncio.run(agent.run(str(number)))
+
+    assert len(agent.home.refs) == 1
+
+
 def test_one_node_is_used_by_several_loops_at_once() -> None:
     agent, results = upper(), dict[int, list[str]]()
 
