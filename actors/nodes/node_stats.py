@@ -1,0 +1,56 @@
+"""What a node knows about its runs: the current or last one, and all of them together."""
+
+from typing import Any, ClassVar
+
+from actors.nodes.handle import Deps, NodeHandle, Out
+from actors.nodes.request import RunRequest
+from actors.nodes.run_stats import RunStats
+from actors.stats.tally import Tally, TallySnapshot
+from protocols.messages import ChatMessage
+
+
+class NodeStats(NodeHandle[Deps, Out]):
+    """The statistics of a node."""
+
+    is_group: ClassVar[bool] = False
+    """Whether it is a team or a chain: it counts the answers of its members in `RunRequest.stats` itself."""
+
+    _stats: RunStats | None = None
+    _last: ChatMessage[Any] | None = None
+
+    @property
+    def stats(self) -> RunStats:
+        """The live numbers of the current or last run; those of a background run hold all its repetitions."""
+        last, self._last = self._last, None
+        if last is not None:
+            self._stats = RunStats(name=self.name)
+            self._stats.add(last)
+            self._stats.finish(last)
+        if self._stats is None:
+            self._stats = RunStats(name=self.name)
+        return self._stats
+
+    async def get_stats(self) -> RunStats:
+        """Return the same as `stats`."""
+        return self.stats
+
+    @property
+    def total_stats(self) -> TallySnapshot:
+        """The numbers of all answers that the node has ever given."""
+        return self._tally.snapshot()
+
+    @property
+    def _tally(self) -> Tally:
+        tally: Tally = self.__dict__.get("_answers") or self.__dict__.setdefault("_answers", Tally())
+        return tally
+
+    def keep_stats(self, stats: RunStats) -> None:
+        """Show these as the current run's."""
+        self._stats, self._last = stats, None
+
+    def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
+        """Count an answer, then give it to the subscribers and to the connections."""
+        self._tally.add(answer)
+        if not self.is_group and request.stats is None and (self._stats is None or self._stats.done):
+            self._last = answer
+        super().send(answer, request)

@@ -1,0 +1,89 @@
+"""One run at one moment, as a value, and as a table for terminals, notebooks and logs."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from html import escape
+
+import msgspec
+
+from actors.stats.tally import TallySnapshot
+
+RunError = tuple[str, str, datetime]
+"""Name of the node, what went wrong, when (UTC)."""
+
+_HEAD = ("node", "messages", "tokens", "cost", "tools", "bytes", "errors")
+
+
+class RunSnapshot(msgspec.Struct, frozen=True):
+    """Everything about a run at one moment; `msgspec.json.encode` makes it JSON."""
+
+    name: str
+    """Node that was run."""
+    total: TallySnapshot
+    nodes: dict[str, TallySnapshot] = {}
+    """By the node that answered or failed, in the order of their first answers."""
+    target_names: tuple[str, ...] = ()
+    """Nodes that were given a message of another one."""
+    num_connections: int = 0
+    """Connections of the execution."""
+    errors: tuple[RunError, ...] = ()
+    """The latest failures."""
+    dropped_messages: int = 0
+    """Answers that are counted but no longer kept."""
+    start_time: datetime | None = None
+    """When the run began (UTC)."""
+    done: bool = False
+    """Whether it has ended."""
+
+
+def text_table(run: RunSnapshot) -> str:
+    """Return the snapshot as a table of plain text."""
+    rows = [_HEAD, *_rows(run)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
+    lines = [_line(row, widths) for row in rows]
+    rule = "-" * len(lines[0])
+    failures = [f"{name}: {text}" for name, text, _ in run.errors]
+    return "\n".join([_title(run), lines[0], rule, *lines[1:], *failures])
+
+
+def html_table(run: RunSnapshot) -> str:
+    """Return the snapshot as a table of HTML; everything in it is escaped."""
+    head = "".join(f"<th>{name}</th>" for name in _HEAD)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(run))
+    failures = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text, _ in run.errors)
+    listed = f"<ul>{failures}</ul>" if failures else ""
+    return f"<table><caption>{escape(_title(run))}</caption><tr>{head}</tr>{body}</table>{listed}"
+
+
+def table_rows(run: RunSnapshot) -> list[Sequence[str]]:
+    """Return the cells of the table, the names of the columns first."""
+    return [_HEAD, *_rows(run)]
+
+
+def _title(run: RunSnapshot) -> str:
+    return f"{run.name or 'run'}: {'done' if run.done else 'running'}"
+
+
+def _rows(run: RunSnapshot) -> Iterator[Sequence[str]]:
+    for name, numbers in run.nodes.items():
+        yield _cells(name, numbers)
+    yield _cells("total", run.total)
+
+
+def _cells(name: str, numbers: TallySnapshot) -> Sequence[str]:
+    cost = f"{numbers.total_cost:.4f}" + ("" if numbers.cost_known else "+?")
+    return (
+        name,
+        str(numbers.message_count),
+        str(numbers.token_count),
+        cost,
+        str(numbers.tool_call_count),
+        str(numbers.byte_count),
+        str(numbers.error_count),
+    )
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    name, *numbers = row
+    aligned = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
+    return "  ".join([name.ljust(widths[0]), *aligned])
