@@ -47,6 +47,9 @@ class Registry:
             _register_fork_hook()
         _systems.add(self)
 
+    def _forget_for_fork(self) -> None:
+        _systems.discard(self)
+
     def check_name(self, name: str | None) -> None:
         """Raise AlreadyStartedError if a living actor has this name."""
         if name is not None and name in self._names:

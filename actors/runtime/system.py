@@ -293,6 +293,7 @@ class ActorSystem(Registry, Watching):
         self.bridge.fail_all()
         self.pool.close()
         self.dispatcher.close()
+        self._forget_for_fork()
         if _defaults.get(self.loop) is self:
             del _defaults[self.loop]
 

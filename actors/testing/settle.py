@@ -33,10 +33,10 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
         AssertionError: some actors kept on working, for example because two of them send each other messages for ever.
     """
     loop = asyncio.get_running_loop()
+    systems = systems_of(loop) if system is None else [system]
     quiet = 0
     steps = -1
     for _ in range(passes):
-        systems = systems_of(loop) if system is None else [system]
         seen = sum(each.dispatcher.steps for each in systems)
         if seen != steps or any(_is_busy(each) for each in systems):
             quiet = 0
@@ -46,7 +46,7 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
         quiet += 1 if getattr(loop, "_ready", True) else _IDLE
         if quiet >= _QUIET:
             return
-    msg = f"settle: still busy after {passes} passes of the loop: {_working(systems_of(loop))}"
+    msg = f"settle: still busy after {passes} passes of the loop: {_working(systems)}"
     raise AssertionError(msg)
 
 
