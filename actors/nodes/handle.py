@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, Self, Unpack, cast, overload
 
-import pykka
 from msgspec import UNSET
 from typing_extensions import TypeVar
 
@@ -30,11 +29,10 @@ from actors.nodes.request import (
     RunRequest,
     Settle,
 )
-from actors.nodes.run_failure import run_failure, stopped
+from actors.nodes.run_failure import ENGINE_ERRORS, run_failure, stopped
 from actors.nodes.signal import Signal
 from actors.nodes.sync_run import run_blocking
 from actors.runtime.clock import running_loop
-from actors.runtime.errors import ActorCrashedError, AskTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
 from protocols.errors import (
@@ -211,7 +209,7 @@ class NodeHandle(Generic[Deps, Out]):
         timeout = self._timeout_of(request)
         try:
             answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
-        except (AskTimeoutError, pykka.ActorDeadError, ActorCrashedError) as error:
+        except ENGINE_ERRORS as error:
             translated = run_failure(error, self.name, timeout)
             if translated is error:
                 raise

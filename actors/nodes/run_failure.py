@@ -1,7 +1,16 @@
 """Errors of the engine about a run, in the words of a run."""
 
-from actors.runtime.errors import ActorCrashedError, ActorStoppingError, AskTimeoutError
+from actors.runtime.errors import (
+    AbandonedError,
+    ActorCrashedError,
+    ActorStoppingError,
+    AskTimeoutError,
+    RuntimeClosedError,
+)
 from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError
+
+ENGINE_ERRORS = (AskTimeoutError, ActorStoppingError, ActorCrashedError, AbandonedError, RuntimeClosedError)
+"""What an ask may raise that the run itself did not."""
 
 
 def run_failure(error: Exception, node: str, timeout: float | None) -> Exception:
@@ -16,9 +25,9 @@ def run_failure(error: Exception, node: str, timeout: float | None) -> Exception
         within = "its caller's time" if timeout is None else f"{timeout} s"
         text = f"node {node!r}: the run was not finished within {within} and has been cancelled; raise timeout="
         return RunTimeoutError(text, node=node)
-    if isinstance(error, ActorCrashedError):
-        if error.__cause__ is not None:
-            return error
+    if isinstance(error, ActorCrashedError) and error.__cause__ is not None:
+        return error
+    if isinstance(error, ActorCrashedError | AbandonedError):
         return RunCancelledError(f"node {node!r} was stopped while it worked", node=node)
     return stopped(node)
 
@@ -33,3 +42,8 @@ def member_failure(error: Exception, node: str, timeout: float | None) -> Except
     if isinstance(error, AskTimeoutError | ActorStoppingError | ActorCrashedError):
         return run_failure(error, node, timeout)
     return error
+
+
+def failed_step(error: Exception) -> str:
+    """Return which member of a chain raised an exception; empty when it was none."""
+    return str(getattr(error, "failed_step", ""))
