@@ -99,6 +99,14 @@ class ManualClock:
             pass
         self._now = end
 
+    def suspend(self, seconds: float) -> None:
+        """Let time pass while no call is made, as on a machine that sleeps; `advance` makes those that are overdue.
+
+        Raises:
+            ValueError: negative or not a number.
+        """
+        self._now = self._end(seconds)
+
     async def advance(self, seconds: float = 0.0) -> None:
         """Move the clock; before, between and after the calls that come due, actors work until they rest (`settle`).
 

@@ -1,0 +1,65 @@
+"""What a restart keeps: the ref, the mailbox, its order; not the message in hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.start import StartOptions
+from actors.testing import settle
+from protocols.control import ActorState
+from tests.runtime.conftest import StartChild, cell_of
+from tests.runtime.subjects import Recorder, Restarter
+
+if TYPE_CHECKING:
+    from actors.runtime.system import ActorSystem
+
+
+@pytest.mark.conformance("R65", "R70")
+async def test_what_waits_behind_a_crash_is_handled_once_each_in_order_fifty_times(start_child: StartChild) -> None:
+    log: list[Any] = []
+    ref = start_child(Recorder, log)
+    for number in range(50):
+        ref.tell(ValueError("crash"))
+        ref.tell(number)
+    asked = ref.ask("last")
+
+    assert await asked == "last"
+    assert [entry for entry in log if entry != "on_failure"] == [*range(50), "last"]
+    assert ref.incarnation == 51
+
+
+@pytest.mark.conformance("R69")
+async def test_the_message_in_hand_at_a_crash_is_not_run_again(
+    actor_system: ActorSystem, start_child: StartChild
+) -> None:
+    runs: list[int] = []
+
+    class Breaks(AsyncioActor):
+        def on_receive(self, message: int) -> None:
+            runs.append(message)
+            raise ValueError(message)
+
+    start_child(Breaks).tell(7)
+    await settle()
+
+    assert runs == [7]
+    letter = next(iter(actor_system.dead_letters))
+    assert (letter.message, letter.reason, str(letter.cause)) == (7, "failed", "7")
+
+
+@pytest.mark.conformance("R66")
+async def test_a_crash_loop_that_ends_for_good_leaves_nothing_unsettled(actor_system: ActorSystem) -> None:
+    parent = actor_system.start(Restarter, (3,))
+    ref = actor_system.start(Recorder, ([],), options=StartOptions(parent=cell_of(parent)))
+    for _ in range(5):
+        ref.tell(ValueError("crash"))
+    asked = ref.ask("asked", timeout=None)
+    await settle()
+
+    cell = cell_of(ref)
+    assert ref.state is ActorState.STOPPED
+    assert asked.done()
+    assert (cell.accepted, cell.handled, cell.failed, cell.dead) == (6, 0, 4, 2)
