@@ -39,19 +39,19 @@ class Reporter:
         except Exception:
             logging.getLogger("understudy").debug("a log sink failed", exc_info=True)
 
-    def limited(self, now: float, event: str, **fields: Any) -> None:
-        """Write a warning, at most 10 of one kind and actor in a minute; the next one says how many were left out."""
+    def limited(self, now: float, event: str, level: int = logging.WARNING, **fields: Any) -> None:
+        """Write a line, at most 10 of one kind and actor in a minute; the next one says how many were left out."""
         key = (event, str(fields.get("actor", "")))
         began, count = self._seen.get(key, (now, 0))
         if now - began >= _WINDOW:
             if count > _BURST:
-                self.line(logging.WARNING, f"{event}: repeated", left_out=count - _BURST, **fields)
+                self.line(level, f"{event}: repeated", left_out=count - _BURST, **fields)
             began, count = now, 0
         if count == 0 and len(self._seen) >= _MOST_KINDS:
             self._seen.clear()
         self._seen[key] = (began, count + 1)
         if count < _BURST:
-            self.line(logging.WARNING, event, **fields)
+            self.line(level, event, **fields)
 
 
 def error_text(error: BaseException, limit: int = 500) -> str:

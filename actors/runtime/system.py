@@ -215,9 +215,10 @@ class ActorSystem(Registry, Watching):
             self.begin_close()
 
     def report(self, event: str, cell: Cell | None, *, error: BaseException | None = None, **fields: Any) -> None:
-        """Write an error line about an actor."""
+        """Write an error line about an actor, at a limited rate."""
         text = None if error is None else error_line(error)
-        self.reporter.line(logging.ERROR, event, actor=cell.name if cell is not None else "", error=text, **fields)
+        name = cell.name if cell is not None else ""
+        self.reporter.limited(self.clock.now(), event, logging.ERROR, actor=name, error=text, **fields)
 
     def log_limited(self, event: str, **fields: Any) -> None:
         """Write a warning that may repeat often."""
