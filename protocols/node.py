@@ -67,8 +67,12 @@ class Named(Protocol):
 class Target(Named, Protocol):
     """A node as connections see it. Nothing here waits for the node's work."""
 
-    def post(self, prompts: Sequence[object], *, origin: Origin | None = None) -> asyncio.Future[ChatMessage[Any]]:
+    def post(
+        self, prompts: Sequence[object], *, origin: Origin | None = None, **options: Any
+    ) -> asyncio.Future[ChatMessage[Any]]:
         """Have the node run; the future is its answer, or the exception of the run.
+
+        The options are those of the node's run methods.
 
         The delivery is counted in `origin.downstream` until the future is done. It is no ask: neither the deadline nor
         the chain of waiting actors of the handler that calls this go along.

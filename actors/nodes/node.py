@@ -1,10 +1,14 @@
 """`MessageNode`: what users hold of every node. It runs, connects and combines."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol
 
 from pydantic_ai.tools import Tool
 
-from actors.nodes.handle import Deps, NodeHandle, Out
+from actors.nodes.background import BackgroundRuns
+from actors.nodes.connecting import Connecting
+from actors.nodes.handle import Deps, Out
+from actors.nodes.job_run import JobRuns
 from actors.nodes.node_tool import tool_of
 
 
@@ -19,8 +23,12 @@ class Operators(Protocol):
         """Return ``left | right``."""
         ...
 
+    def node(self, operand: object, operator: str, taken: Iterable[str]) -> Any:
+        """Return a node as it is and a function as an agent with a name that is not taken."""
+        ...
 
-class MessageNode(NodeHandle[Deps, Out]):
+
+class MessageNode(Connecting, JobRuns[Deps, Out], BackgroundRuns[Deps, Out]):
     """Anything that takes messages and answers them: an agent, a team, a chain.
 
     A node is a handle: it holds configuration, and its actor does the work. It may be used from several event loops.

@@ -74,6 +74,10 @@ class NodeOperators:
         first, shared = self._taken_apart(left, self._chain)
         return self._make_chain(_members("|", [(first, shared), ([right], None)]), shared)
 
+    def node(self, operand: object, operator: str, taken: Iterable[str]) -> AnyNode:
+        """Return an operand as a node; see `as_node`."""
+        return as_node(operand, operator, taken)
+
     def _taken_apart(self, side: object, kind: type[AnyNode]) -> tuple[Sequence[object], str | None]:
         operands: list[object] = [side]
         if isinstance(side, kind) and (group := _as_group(side)).is_plain:

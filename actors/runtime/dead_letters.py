@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.envelope import Envelope
     from actors.runtime.system import ActorSystem
+    from protocols.node import Named
 
 
 class DeadLetter(msgspec.Struct, frozen=True, eq=False):
@@ -22,7 +23,7 @@ class DeadLetter(msgspec.Struct, frozen=True, eq=False):
 
     message: Any
     target: Any
-    """The ref it was sent to."""
+    """The ref it was sent to; for a message that a connection could not deliver, the node."""
     reason: DeadLetterReason
     sender: Any
     """The ref of the actor that sent it, or None."""
@@ -43,22 +44,33 @@ class DeadLetters:
 
     def add(self, envelope: Envelope, reason: DeadLetterReason, cause: BaseException | None = None) -> None:
         """Record a message of this system that will not be handled."""
-        system = self._system
         sender = envelope.sender
-        age = system.clock.now() - envelope.at
-        target = envelope.cell
-        self.total += 1
-        self.counts[reason] += 1
-        self._ring.append(
-            DeadLetter(envelope.message, target.ref, reason, sender.ref if sender is not None else None, age, cause)
+        age = self._system.clock.now() - envelope.at
+        cell = envelope.cell
+        self._keep(
+            DeadLetter(envelope.message, cell.ref, reason, sender.ref if sender is not None else None, age, cause),
+            cell.name,
+            sender.name if sender is not None else "",
         )
-        kind = str(type(envelope.message).__name__)
-        system.log_limited("dead letter", actor=target.name, reason=str(reason), message_type=kind)
+
+    def record(
+        self, message: Any, target: Named, reason: DeadLetterReason, *, sender: str, cause: BaseException | None = None
+    ) -> None:
+        """Record a message that did not get as far as a mailbox, such as one that a connection could not deliver."""
+        self._keep(DeadLetter(message, target, reason, None, 0.0, cause), target.name, sender)
+
+    def _keep(self, letter: DeadLetter, target: str, sender: str) -> None:
+        system = self._system
+        self.total += 1
+        self.counts[letter.reason] += 1
+        self._ring.append(letter)
+        kind = str(type(letter.message).__name__)
+        system.log_limited("dead letter", actor=target, reason=str(letter.reason), message_type=kind)
         # A dead letter about the delivery of a dead letter would recurse.
-        if system.events.wants(DeadLetterEvent) and not isinstance(envelope.message, DeadLetterEvent):
+        if system.events.wants(DeadLetterEvent) and not isinstance(letter.message, DeadLetterEvent):
             system.events.publish(
-                DeadLetterEvent, actor=target.name, message_type=kind, reason=str(reason), age=age,
-                sender=sender.name if sender is not None else "",
+                DeadLetterEvent, actor=target, message_type=kind, reason=str(letter.reason), age=letter.age,
+                sender=sender,
             )  # fmt: skip
 
     def __iter__(self) -> Iterator[DeadLetter]:

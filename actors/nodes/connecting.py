@@ -1,0 +1,128 @@
+"""Connecting nodes: ``a >> b`` and ``a.connect_to(b, ...)``."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, Unpack, cast, overload
+
+from actors.talk.connections import Connections
+from actors.talk.option import TalkKeywords
+from actors.talk.talk import Talk
+from actors.talk.talk_stats import AggregatedTalkStats
+from actors.talk.team_talk import TeamTalk
+from protocols.errors import NodeNotFoundError
+from protocols.node import Outlet, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class MakesNodes(Protocol):
+    """Makes functions nodes."""
+
+    def node(self, operand: object, operator: str, taken: Iterable[str]) -> Any:
+        """Return a node as it is and a function as an agent with a name that is not taken."""
+        ...
+
+
+class Connecting:
+    """What a node has to pass its answers on."""
+
+    name: str
+    talks: tuple[Outlet, ...]
+    operators: ClassVar[Any]
+    _connections: Connections | None = None
+
+    @property
+    def connections(self) -> Connections:
+        """The connections that begin here."""
+        if self._connections is None:
+            self._connections = Connections(self)
+        return self._connections
+
+    @property
+    def connection_stats(self) -> AggregatedTalkStats:
+        """The numbers of all connections that begin here, live."""
+        return self.connections.stats
+
+    @overload
+    def connect_to(
+        self, target: "list[Any] | tuple[Any, ...]", *, name: None = None, **options: Unpack[TalkKeywords]
+    ) -> TeamTalk: ...
+    @overload
+    def connect_to(
+        self,
+        target: "str | Target | Callable[..., Any]",
+        *,
+        name: str | None = None,
+        **options: Unpack[TalkKeywords],
+    ) -> Talk: ...
+
+    def connect_to(
+        self, target: object, *, name: str | None = None, **options: Unpack[TalkKeywords]
+    ) -> Talk | TeamTalk:
+        """Pass every answer of this node on to another one, from now on.
+
+        Args:
+            target: a node, a function (which becomes an agent), the name of a node of the pool, or a list of these,
+                which makes one connection for each.
+            name: unique; made from both ends by default.
+            **options: kind, queue, conditions, transform and more; see `actors.talk.option.TalkOptions`.
+
+        Raises:
+            NodeNotFoundError: there is no node of this name, or this node is in no pool.
+            ValueError: the target is neither a node nor a function nor a name.
+            TalkError: the options cannot be used.
+            TalkNameError: the name is taken.
+        """
+        return self.connections.create_connection(self._resolve_all(target), name=name, **options)
+
+    def _resolve_all(self, target: object) -> Target | Sequence[Target]:
+        taken = {self.name, *(each.name for each in self.connections.get_targets())}
+        if not _is_sequence(target):
+            return self._resolve(target, taken)
+        found: list[Target] = []
+        for each in target:
+            found.append(self._resolve(each, taken))
+            taken.add(found[-1].name)
+        return found
+
+    def _resolve(self, target: object, taken: Iterable[str]) -> Target:
+        if isinstance(target, str):
+            return self._find(target)
+        if callable(getattr(target, "post", None)):
+            return cast("Target", target)
+        return cast("Target", self.operators.node(target, ">>", taken))
+
+    def _find(self, name: str) -> Target:
+        directory: Mapping[str, Target] | None = self.connections.directory
+        if directory is None:
+            msg = f"no node {name!r}: {self.name!r} is in no pool, so it can be connected to nodes but not to names"
+            raise NodeNotFoundError(msg, node=name)
+        found = directory.get(name)
+        if found is None:
+            raise NodeNotFoundError.of(name, directory)
+        return found
+
+    def stop_passing_results_to(self, node: object) -> None:
+        """End the connections to a node (or a name); harmless when there are none."""
+        self.connections.disconnect(node)
+
+    def disconnect_all(self) -> None:
+        """End all connections that begin here."""
+        self.connections.disconnect_all()
+
+    def __rshift__(self, other: Any) -> Any:
+        return self.connect_to(other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        if _is_sequence(other):
+            return TeamTalk([self.__rrshift__(source) for source in other])
+        return connect(self.operators.node(other, ">>", (self.name,)), self)
+
+
+def connect(source: Connecting, target: Any, **options: Any) -> Any:
+    """Return ``source >> target``, with options."""
+    return source.connect_to(target, **options)
+
+
+def _is_sequence(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, list | tuple)

@@ -1,0 +1,231 @@
+"""The outgoing connections of one node."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol, Self, Unpack, runtime_checkable
+
+from actors.talk.diagram import mermaid
+from actors.talk.flow import FlowTracker
+from actors.talk.option import TalkKeywords
+from actors.talk.registry import TalkRegistry, unique_name
+from actors.talk.signal import Signal
+from actors.talk.talk import Talk
+from actors.talk.talk_stats import AggregatedTalkStats
+from actors.talk.team_talk import TeamTalk
+from actors.talk.transform import Message
+from protocols.errors import TalkNameError
+from protocols.node import Named, Outlet, Target
+
+
+class Source(Named, Protocol):
+    """A node whose messages are passed on."""
+
+    talks: tuple[Outlet, ...]
+    """Who gets them; replaced, never changed."""
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A node with connections of its own."""
+
+    @property
+    def connections(self) -> "Connections":
+        """Its connections."""
+        ...
+
+
+class Connections:
+    """The connections that begin at one node, in order of priority and then of making.
+
+    They may be made and ended while messages flow: a message that is being passed on keeps to those that were there.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Take the node."""
+        self._source = source
+        self.registry: TalkRegistry | None = None
+        """The connections of the pool that the node belongs to."""
+        self.directory: Mapping[str, Target] | None = None
+        """The nodes of that pool by name, for ``a >> "name"``."""
+        self.node_connected: Signal[Target] = Signal("node_connected")
+        """Called with each new target."""
+        self.connection_added: Signal[Talk] = Signal("connection_added")
+        """Called with each new connection."""
+        self._chosen: set[Talk] = set()
+        self._waits: dict[str, bool] = {}
+
+    # -- make -----------------------------------------------------------------------------------------------------
+
+    def create_connection(
+        self, target: Target | Sequence[Target], *, name: str | None = None, **options: Unpack[TalkKeywords]
+    ) -> Talk | TeamTalk:
+        """Connect the node to another one, or to several, each by a connection of its own.
+
+        Args:
+            target: the node, or a sequence of nodes, which makes a `TeamTalk`.
+            name: unique; only for a single node. By default made from both ends, with a number if need be.
+            **options: see `TalkOptions`.
+
+        Raises:
+            TalkNameError: the name is taken.
+            TalkError: a target is no node, or the options cannot be used.
+        """
+        if not isinstance(target, list | tuple):
+            return self.attach(Talk(self._source, target, name=name, **options), is_named=name is not None)
+        if name is not None:
+            msg = f"the name {name!r} cannot be that of {len(target)} connections; connect one by one to name them"
+            raise TalkNameError(msg, node=self._source.name)
+        made = [Talk(self._source, each, **options) for each in target]
+        return TeamTalk([self.attach(talk) for talk in made])
+
+    def attach(self, talk: Talk, *, is_named: bool = False) -> Talk:
+        """Have a connection get the node's messages.
+
+        Raises:
+            TalkNameError: its name was chosen and is taken.
+        """
+        taken = {each.name: each for each in self}
+        if is_named and talk.name in taken:
+            msg = f"node {self._source.name!r} has a connection named {talk.name!r} already; choose another name"
+            raise TalkNameError(msg, node=self._source.name)
+        if not is_named:
+            talk.name = unique_name(talk.name, taken)
+        if self.registry is not None:
+            self.registry.add(talk, is_named=is_named)
+        if is_named:
+            self._chosen.add(talk)
+        for target in talk.targets:
+            talk.wait_for_completion = self._waits.get(target.name, talk.wait_for_completion)
+        talk.on_disconnect = self._detach
+        self._source.talks = tuple(sorted((*self._source.talks, talk), key=_priority))
+        for target in talk.targets:
+            self.node_connected.emit(target)
+        self.connection_added.emit(talk)
+        return talk
+
+    def _detach(self, talk: Talk) -> None:
+        self._source.talks = tuple(each for each in self._source.talks if each is not talk)
+        self._chosen.discard(talk)
+        if talk.registry is not None:
+            talk.registry.remove(talk)
+
+    def join(self, registry: TalkRegistry, directory: Mapping[str, Target]) -> Self:
+        """Take note of the pool that the node belongs to.
+
+        Raises:
+            TalkNameError: a connection's chosen name is taken in the pool.
+        """
+        self.registry, self.directory = registry, directory
+        for talk in self:
+            registry.add(talk, is_named=talk in self._chosen)
+        return self
+
+    def leave(self) -> None:
+        """Forget the pool; the connections go on."""
+        for talk in self:
+            if talk.registry is not None:
+                talk.registry.remove(talk)
+                talk.registry = None
+        self.registry = self.directory = None
+
+    # -- look -----------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Talk]:
+        return (talk for talk in self._source.talks if isinstance(talk, Talk))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, talk: object) -> bool:
+        return any(each is talk for each in self)
+
+    def get_connections(self, *, recursive: bool = False) -> list[Talk]:
+        """Return the connections; with `recursive` also those of the targets, each once."""
+        found = list(self)
+        if recursive:
+            for node in self.get_targets(recursive=True):
+                if node.name != self._source.name and isinstance(node, Connected):
+                    found += node.connections
+        return list(dict.fromkeys(found))
+
+    def get_targets(self, *, recursive: bool = False) -> list[Target]:
+        """Return the nodes that messages go to; with `recursive` also those that they go to from there."""
+        found = dict.fromkeys(target for talk in self for target in talk.targets)
+        if recursive:
+            left = list(found)
+            while left:
+                node = left.pop(0)
+                further = node.connections.get_targets() if isinstance(node, Connected) else []
+                fresh = [target for target in further if target not in found]
+                found |= dict.fromkeys(fresh)
+                left += fresh
+        return list(found)
+
+    def has_connection_to(self, node: object) -> bool:
+        """Whether messages go directly to a node."""
+        return any(target is node for target in self.get_targets())
+
+    @property
+    def stats(self) -> AggregatedTalkStats:
+        """The numbers of all connections together, live."""
+        return AggregatedTalkStats(lambda: [talk.stats for talk in self])
+
+    def get_mermaid_diagram(self, *, include_details: bool = True, recursive: bool = True) -> str:
+        """Return the connections as the text of a mermaid flowchart.
+
+        Args:
+            include_details: whether kind, queue and conditions are written on the lines.
+            recursive: whether the connections of the targets are in it.
+        """
+        return mermaid(self.get_connections(recursive=recursive), has_details=include_details)
+
+    def track_message_flow(self) -> FlowTracker:
+        """Return what records the messages that these connections, and those behind them, handle: ``async with``."""
+        return FlowTracker(self.get_connections(recursive=True))
+
+    # -- change ---------------------------------------------------------------------------------------------------
+
+    def set_wait_state(self, target: Target | str, wait: bool = True) -> None:
+        """Say whether runs that do not say it themselves wait for the connections to a node."""
+        name = target if isinstance(target, str) else target.name
+        self._waits[name] = wait
+        for talk in self:
+            if any(each.name == name for each in talk.targets):
+                talk.wait_for_completion = wait
+
+    async def trigger_all(self, prompt: str | None = None) -> dict[str, list[Message]]:
+        """Trigger the queued connections and return their answers by name of connection."""
+        return {talk.name: await talk.trigger(prompt) for talk in tuple(self) if talk.queued}
+
+    async def trigger_for(self, target: Target | str, prompt: str | None = None) -> list[Message]:
+        """Trigger the queued connections to one node and return its answers."""
+        found = [talk for talk in self if talk.queued and any(target in (each, each.name) for each in talk.targets)]
+        return [answer for talk in found for answer in await talk.trigger(prompt)]
+
+    def disconnect(self, node: object) -> None:
+        """End all connections to a node (or a name); harmless when there are none."""
+        self._end(lambda talk: any(node is target or node == target.name for target in talk.targets))
+
+    def disconnect_all(self) -> None:
+        """End all connections."""
+        self._end(lambda _: True)
+
+    def _end(self, is_meant: Callable[[Talk], bool]) -> None:
+        for talk in tuple(self):
+            if is_meant(talk):
+                talk.disconnect()
+
+    @asynccontextmanager
+    async def paused_routing(self) -> AsyncGenerator[Self]:
+        """Let messages pass by all connections while the block runs."""
+        async with AsyncExitStack() as stack:
+            for talk in tuple(self):
+                await stack.enter_async_context(talk.paused())
+            yield self
+
+    def __repr__(self) -> str:
+        return f"<Connections of {self._source.name!r}: {[talk.name for talk in self]}>"
+
+
+def _priority(talk: Any) -> int:
+    return getattr(talk, "priority", 0)

@@ -1,0 +1,186 @@
+"""The actor of a connection whose messages have to wait: for an asynchronous function, or for a delay.
+
+It is started for the first such message and ends with the last, so a connection that never waits has none. It handles
+one message at a time: they keep their order. A delay is a message that it sends itself by the clock of its system.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.envelope import current
+from actors.runtime.mailbox import MailboxConfig
+from actors.runtime.ref import ActorRef
+from actors.runtime.start import StartOptions
+from actors.runtime.system import ActorSystem
+from actors.talk.passage import Steps, walk
+from actors.talk.queue import Parcel
+from actors.talk.transform import Message
+from protocols.errors import TalkError
+from protocols.node import Target
+
+if TYPE_CHECKING:
+    from actors.talk.talk import Talk
+
+
+class Errand(msgspec.Struct, eq=False):
+    """A parcel whose way is not finished."""
+
+    parcel: Parcel
+    steps: Steps | None = None
+    """The rest of the way; None when it has not begun."""
+    awaited: Awaitable[Any] | None = None
+    """What the rest of the way waits for."""
+
+
+class Shipment(msgspec.Struct, eq=False):
+    """A message that is delivered later."""
+
+    parcel: Parcel
+    message: Message
+    targets: tuple[Target, ...]
+    due: float
+    """Seconds on the clock of the system."""
+    is_over: bool = False
+
+
+class Courier(AsyncioActor):
+    """Carries the messages of one connection."""
+
+    def __init__(self, line: "Line") -> None:
+        super().__init__()
+        self._line = line
+        self._waiting: dict[Shipment, None] = {}
+
+    async def on_receive(self, message: Any) -> None:
+        """Go a message's way, wait for its time, or deliver it."""
+        if type(message) is Errand:
+            steps = message.steps if message.steps is not None else self._line.talk.way(message.parcel)
+            await walk(steps, message.awaited)
+        elif type(message) is Shipment:
+            self._ship(message)
+        if not self._waiting and not len(self.cell.mailbox):
+            self._line.forget(self.system)
+            self.stop()
+
+    def _ship(self, shipment: Shipment) -> None:
+        if shipment in self._waiting:
+            del self._waiting[shipment]
+            self._line.deliver(shipment)
+        else:
+            self._waiting[shipment] = None
+            self.schedule(max(0.0, shipment.due - self.system.clock.now()), shipment)
+
+    def on_stop(self) -> None:
+        """What still waits is not delivered."""
+        self._give_up()
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """What still waits is not delivered."""
+        self._give_up()
+
+    def _give_up(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        self._line.forget(self.system)
+        for shipment in waiting:
+            self._line.give_up(shipment)
+
+
+class Line:
+    """What one connection has under way, bounded by its capacity, and its couriers: one for each system."""
+
+    def __init__(self, talk: "Talk") -> None:
+        self.talk = talk
+        self.couriers: dict[ActorSystem, ActorRef[Any]] = {}
+        self._open = 0
+
+    def forget(self, system: ActorSystem) -> None:
+        """The courier of a system ends."""
+        self.couriers.pop(system, None)
+
+    def carry(self, errand: Errand) -> None:
+        """Have a courier go a message's way."""
+        parcel = errand.parcel
+        if not self._has_room(parcel, self.talk.targets):
+            if errand.steps is not None:
+                errand.steps.close()
+            if asyncio.iscoroutine(errand.awaited):
+                errand.awaited.close()
+            return
+        self._begin(parcel)
+        # An ask, because it ends in any case: also when the courier is stopped before it comes to the message.
+        reply = copy_context().run(_ask_outside, self._courier(parcel.system), errand)
+        reply.add_done_callback(lambda done: self._carried(errand, done))
+
+    def _carried(self, errand: Errand, done: "asyncio.Future[Any]") -> None:
+        error = done.exception() if not done.cancelled() else asyncio.CancelledError()
+        if error is not None:
+            if asyncio.iscoroutine(errand.awaited):
+                errand.awaited.close()
+            self.talk.undelivered(errand.parcel, self.talk.targets, error)
+        self._end(errand.parcel)
+
+    def ship_later(self, parcel: Parcel, message: Message, targets: tuple[Target, ...], delay: float) -> None:
+        """Deliver a message after a delay."""
+        if not self._has_room(parcel, targets):
+            return
+        self._begin(parcel)
+        shipment = Shipment(parcel, message, targets, parcel.system.clock.now() + delay)
+        self._courier(parcel.system).tell(shipment)
+
+    def deliver(self, shipment: Shipment) -> None:
+        """The time of a shipment has come."""
+        if not shipment.is_over:
+            shipment.is_over = True
+            self.talk.hand_over_all(shipment.parcel, shipment.message, shipment.targets)
+            self._end(shipment.parcel)
+
+    def give_up(self, shipment: Shipment) -> None:
+        """A shipment will not be delivered."""
+        if not shipment.is_over:
+            shipment.is_over = True
+            self.talk.undelivered(shipment.parcel, shipment.targets, None)
+            self._end(shipment.parcel)
+
+    def close(self) -> None:
+        """Deliver nothing any more; what is under way becomes dead letters."""
+        for ref in tuple(self.couriers.values()):
+            if ref.is_alive():
+                ref.stop(block=False, mode="now")
+
+    def _has_room(self, parcel: Parcel, targets: tuple[Target, ...]) -> bool:
+        talk = self.talk
+        if self._open < talk.capacity:
+            return True
+        msg = f"talk {talk.name!r}: {self._open} messages are under way, which is its capacity"
+        for target in targets:
+            talk.crowded_out(parcel, target, TalkError(msg, node=talk.source.name, message=parcel.message))
+        return False
+
+    def _begin(self, parcel: Parcel) -> None:
+        self._open += 1
+        parcel.origin.downstream.begin()
+
+    def _end(self, parcel: Parcel) -> None:
+        self._open -= 1
+        parcel.origin.downstream.end()
+
+    def _courier(self, system: ActorSystem) -> ActorRef[Any]:
+        ref = self.couriers.get(system)
+        if ref is None or not ref.is_alive():
+            for gone in [other for other, each in self.couriers.items() if not each.is_alive()]:
+                del self.couriers[gone]
+            options = StartOptions(
+                f"talk {self.talk.name}", MailboxConfig(2 * self.talk.capacity + 1), is_registered=False
+            )
+            ref = self.couriers[system] = system.start(Courier, (self,), options=options)
+        return ref
+
+
+def _ask_outside(ref: ActorRef[Any], message: object) -> "asyncio.Future[Any]":
+    current.set(None)
+    return ref.ask(message, block=False, timeout=None)

@@ -1,0 +1,51 @@
+"""Connections as the text of a mermaid flowchart."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.talk.talk import Talk
+
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
+_RESERVED = frozenset({"end", "graph", "subgraph", "flowchart", "class", "click", "style", "default"})
+
+
+def mermaid(talks: "Iterable[Talk]", *, has_details: bool) -> str:
+    """Return a flowchart with one line per connection and target."""
+    lines = ["flowchart LR"]
+    for talk in talks:
+        note = _details(talk) if has_details else ""
+        arrow = f"-->|{_text(note)}|" if note else "-->"
+        lines += [f"    {label(talk.source.name)}{arrow}{label(target.name)}" for target in talk.targets]
+    return "\n".join(lines)
+
+
+def label(name: str) -> str:
+    """Return a node of the chart: its name, or an id with the name as text where mermaid would misread the name."""
+    if _PLAIN.fullmatch(name) and name.lower() not in _RESERVED and name.isascii():
+        return name
+    number = "_".join(f"{ord(letter):x}" if not letter.isascii() or not letter.isalnum() else letter for letter in name)
+    return f"n_{number}[{_text(name)}]"
+
+
+def _text(text: str) -> str:
+    return '"' + text.replace("&", "#amp;").replace('"', "#quot;").replace("\n", " ") + '"'
+
+
+def _details(talk: "Talk") -> str:
+    facts = [talk.connection_type]
+    if talk.queued:
+        facts.append(f"queued: {talk.queue_strategy}")
+    if talk.delay:
+        facts.append(f"delay: {talk.delay:g} s")
+    if talk.priority:
+        facts.append(f"priority: {talk.priority}")
+    for name, part in (
+        ("filter", talk.filter_condition), ("transform", talk.transform_fn),
+        ("stop", talk.stop_condition), ("exit", talk.exit_condition),
+    ):  # fmt: skip
+        if part is not None:
+            facts.append(name)
+    return ", ".join(facts)

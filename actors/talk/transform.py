@@ -1,0 +1,65 @@
+"""What becomes of a message on its way: changed by a transform, merged with others, told as context."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+
+from protocols.errors import TransformError
+from protocols.messages import ChatMessage
+
+Message = ChatMessage[Any]
+
+_replace = msgspec.structs.replace
+
+
+def as_message(result: object, original: Message, talk: str) -> Message:
+    """Return the message that a transform made.
+
+    Anything but a message becomes the content of the original one, so who sent it and the names that led to it stay.
+    A message without a sender gets that of the original.
+
+    Raises:
+        TransformError: it is None.
+    """
+    if result is original:
+        return original
+    if isinstance(result, ChatMessage):
+        made = cast("Message", result)
+        if made.name is None:
+            made = _replace(made, name=original.name, forwarded_from=original.forwarded_from)
+        return made
+    if result is None:
+        msg = f"talk {talk!r}: the transform returned None; return the message, or a new content for it"
+        raise TransformError(msg, message=original)
+    return _replace(original, content=result)
+
+
+def merged(messages: Sequence[Message]) -> Message:
+    """Return the newest message with the texts of all, separated by empty lines."""
+    newest = messages[-1]
+    return _replace(
+        newest,
+        content="\n\n".join(message.text for message in messages),
+        metadata={**newest.metadata, "merged_count": len(messages), "queue_strategy": "concat"},
+        associated_messages=(),
+    )
+
+
+def prompted(message: Message, prompt: str | None) -> Message:
+    """Return the message with a further instruction below its text."""
+    if not prompt:
+        return message
+    return _replace(message, content=f"{message.text}\n\n{prompt}", associated_messages=())
+
+
+def context_text(message: Message, source: str) -> str:
+    """Return what a target reads of a message that it is given as context."""
+    facts = {
+        "role": message.role,
+        "model": message.model_name,
+        "cost": f"${message.cost_info.total_cost:.6f}" if message.cost_info is not None else None,
+        "time": message.timestamp.isoformat(timespec="seconds"),
+    }
+    line = ", ".join(f"{name}: {value}" for name, value in facts.items() if value)
+    return f"[Context from {message.name or source} ({line})]\n{message.text}"
