@@ -12,6 +12,7 @@ from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.agent_build import AgentBuilder
+from actors.pool.connection_build import ConnectionBuilder
 from actors.pool.root import AnyNode, Care, RootPolicy
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
@@ -34,6 +35,8 @@ class Built:
 
     nodes: dict[str, AnyNode]
     """Agents in the order of the manifest, then teams, each after its members."""
+    helpers: list[AnyNode]
+    """Nodes behind connections to files and functions; nobody asks for them by name."""
     jobs: dict[str, Job]
     policy: RootPolicy
 
@@ -54,7 +57,8 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
     nodes: dict[str, AnyNode] = {name: builder.build(name) for name in manifest.agents}
     for name in build_order(manifest):
         nodes[name] = _team(manifest, name, nodes, builder.scope)
-    return Built(nodes, {}, _policy(manifest))
+    helpers = ConnectionBuilder(manifest, nodes, builder.scope).build() if connect else []
+    return Built(nodes, helpers, {}, _policy(manifest))
 
 
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:

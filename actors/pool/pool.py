@@ -17,6 +17,7 @@ from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
 from actors.pool.import_scope import check_free
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
+from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         self._exit_timeout = exit_timeout
         self._nodes: dict[str, AnyNode] = {}
         self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
+        self._helpers: list[AnyNode] = []
+        self.connection_registry = TalkRegistry()
+        """The connections of all nodes by name."""
         self._jobs: dict[str, Job] = {}
         self._policy = RootPolicy()
         self._root: Root | None = None
@@ -202,12 +206,14 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
             NodeStartError: it could not be started; it is not in the pool then.
         """
         check_free(node.name, self._nodes.get(node.name))
+        node.connections.join(self.connection_registry, self)
         self._nodes[node.name] = node
         if self._root is not None:
             try:
                 await self._root.open(node)
             except BaseException:
                 del self._nodes[node.name]
+                node.connections.leave()
                 raise
 
     async def remove_node(self, name: str) -> AnyNode:
@@ -223,6 +229,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
             text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
             raise NodeError(text, node=name)
         del self._nodes[name]
+        node.connections.leave()
         if self._root is not None:
             await self._root.shut(node)
         return node
@@ -282,6 +289,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     def _adopt(self, team: Any, name: str | None) -> Any:
         """Take note of a team, so that leaving the pool ends what it still does."""
         self._loose.add(team)
+        team.connections.join(self.connection_registry, self)
         if name is not None:
             self._nodes[name] = team
         return team
@@ -306,6 +314,9 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     def _build(self) -> None:
         built: Built = build(self.manifest, model=self.model, deps=self.shared_deps, connect=self._connect_nodes)
         self._nodes = built.nodes
+        self._helpers = built.helpers
+        for node in self._nodes.values():
+            node.connections.join(self.connection_registry, self)
         self._jobs = built.jobs
         self._policy = built.policy
         self._is_spent = False
@@ -322,11 +333,13 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         lent = [node for node in self._nodes.values() if node.name in self._policy.lent]
         own = [node for node in self._nodes.values() if node not in lent]
         teams: list[list[AnyNode]] = [[node] for node in own if isinstance(node, BaseTeam)]
-        return [[node for node in own if not isinstance(node, BaseTeam)], *teams, lent]
+        return [[*self._helpers, *(node for node in own if not isinstance(node, BaseTeam))], *teams, lent]
 
     async def _close(self) -> None:
         root, self._root = self._root, None
         loose = [node for node in self._loose if node.home.find() is not None]
+        for node in (*self._nodes.values(), *self._loose):
+            node.connections.leave()
         self._nodes, self._is_spent = {}, True
         self._loose.clear()
         if root is not None:
