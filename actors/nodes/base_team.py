@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
-from typing import Any, Generic, cast, overload
+from typing import Any, ClassVar, Generic, cast, overload
 
 import msgspec
+from pydantic_ai.tools import Tool
 
 from actors.nodes.agent import Agent
 from actors.nodes.handle import Deps, Out
@@ -17,8 +18,10 @@ from actors.nodes.node_actor import UNLIMITED
 from actors.nodes.node_factory import NodeFactory
 from actors.nodes.picker import pick
 from actors.nodes.prompts import load_user_content, prompt_text
-from actors.nodes.request import RunRequest, Settle
+from actors.nodes.request import AnyTool, RunRequest, Settle
 from actors.nodes.run_failure import stopped
+from actors.nodes.run_stats import RunStats
+from actors.nodes.structure import structure_diagram
 from actors.nodes.team_actor import TeamActor
 from actors.nodes.team_settings import TeamSettings
 from actors.nodes.transcript import Transcript
@@ -41,8 +44,12 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
     runs, so any number of runs may go on at the same time.
     """
 
-    kind = "Team"
+    kind: ClassVar[str] = "Team"
     """What it calls itself."""
+    is_chain: ClassVar[bool] = False
+    """Whether its members work one after the other."""
+    is_group: ClassVar[bool] = True
+    _current: Transcript | None = None
 
     def __init__(
         self, nodes: Sequence[AnyNode], name: str | None, shared_prompt: str | None, settings: TeamSettings
@@ -108,6 +115,11 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
             msg = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
             raise NodeNameError(msg, node=node.name)
 
+    @property
+    def stages(self) -> Sequence[AnyNode]:
+        """The nodes that work when nobody picks."""
+        return self.nodes
+
     def members(self) -> Sequence[AnyNode]:
         """Return all nodes that the team supervises: members, picker, validator; each once."""
         picker: tuple[AnyNode, ...] = () if self.settings.picker is None else (self.settings.picker,)
@@ -159,6 +171,10 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
                 msg = f"team {self.name!r}: member {member!r} is neither an agent nor a team"
                 raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
 
+    def job_agents(self) -> Sequence[AnyNode]:
+        """Return whom a job has to fit: all agents, those of the teams inside included."""
+        return tuple(self.iter_agents())
+
     async def pick_agents(self, task: str) -> Sequence[AnyNode]:
         """Return the members that work on a task: all, or those that the picker names, in the order of its answer.
 
@@ -172,6 +188,41 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         if self.settings.picker is None:
             return self.nodes
         return await pick(self.settings, self.name, self.nodes, task)
+
+    # -- look -----------------------------------------------------------------------------------------------------
+
+    def __prompt__(self) -> str:
+        """Return two lines that tell a model what the team is."""
+        names = [node.name for node in self.nodes]
+        members = f"Pipeline: {' -> '.join(names)}" if self.is_chain else f"Members: {', '.join(names)}"
+        return f"{self.kind} '{self.name}'{f' - {self.description}' if self.description else ''}\n{members}"
+
+    def get_structure_diagram(self) -> str:
+        """Return the team and the teams inside of it as mermaid text."""
+        return structure_diagram(self)
+
+    @property
+    def stats(self) -> RunStats:
+        """The live numbers of the current or last run: each answer of a member once."""
+        current = self._current
+        if current is None:
+            return super().stats
+        return current.stats or current.observe(RunStats(name=self.name))
+
+    @property
+    def talk(self) -> RunStats:
+        """Same as `stats`: the connections of the current or last run."""
+        return self.stats
+
+    @property
+    def execution_stats(self) -> RunStats:
+        """Same as `stats`."""
+        return self.stats
+
+    def keep_stats(self, stats: RunStats) -> None:
+        """Show these as the current run's."""
+        self._current = None
+        super().keep_stats(stats)
 
     # -- run ------------------------------------------------------------------------------------------------------
 
@@ -194,12 +245,38 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
     @asynccontextmanager
     async def steps(
         self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript
-    ) -> AsyncIterator[AsyncIterator[Any]]:
+    ) -> AsyncGenerator[AsyncGenerator[Any, None], None]:
         """Run, and give what the run puts into the transcript's handoff; leaving early cancels the run."""
         assert transcript.handoff is not None
         run = asyncio.ensure_future(self.ask(self.observed(prompts, options, transcript)))
         async with aclosing(transcript.handoff.steps_of(run)) as steps:
             yield steps
+
+    async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+        """Have the members work, inside the actor."""
+        transcript = request.transcript or Transcript()
+        picked = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
+        transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
+        if request.stats is None and (self._stats is None or self._stats.done):
+            self._current = transcript
+        try:
+            answer = await self.answer(request, asked, transcript)
+        except Exception as error:
+            transcript.finish(None, error)
+            raise
+        except asyncio.CancelledError:
+            transcript.finish(None, None)
+            raise
+        transcript.finish(answer, None)
+        return answer
+
+    def working(self, picked: Sequence[AnyNode]) -> Sequence[AnyNode]:
+        """Return who works when these were picked."""
+        return picked
+
+    async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
+        """Have those that take part work, and compose the answer."""
+        raise NotImplementedError
 
     def composed(
         self,
@@ -268,6 +345,39 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         """Give text that every agent of the team reads before the prompt of its next run (once)."""
         for agent in self.iter_agents():
             agent.add_context(text)
+
+    async def distribute(
+        self,
+        content: str = "",
+        *,
+        tools: Sequence[AnyTool] = (),
+        resources: Sequence[object] = (),
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        """Give every agent of the team something for its next run.
+
+        Args:
+            content: text that it reads before the prompt.
+            tools: functions, or tools, that its model may call from now on; agents without a model do not get them.
+            resources: paths and other prompts (see `actors.nodes.prompts`) that it reads as well.
+            metadata: facts about the content, as ``name: value`` lines below it.
+        """
+        facts = "\n".join(f"{name}: {value}" for name, value in (metadata or {}).items())
+        prompts = [part for part in (content, facts, *resources) if part]
+        text = prompt_text(await load_user_content(prompts)) if prompts else ""
+        for agent in dict.fromkeys(self.iter_agents()):
+            if agent.model is not None:
+                for tool in tools:
+                    _register(agent, tool)
+            if text:
+                agent.add_context(text)
+
+
+def _register(agent: Agent[Any, Any], tool: AnyTool) -> None:
+    if isinstance(tool, Tool):
+        agent.tools.add_tool(tool)
+    else:
+        agent.tools.add_function(tool)
 
 
 def _check_node(node: object, what: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
+from actors.nodes.handoff import Handoff
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
 from actors.nodes.request import Route, RunRequest
@@ -11,6 +12,8 @@ from actors.nodes.run_failure import member_failure
 from actors.nodes.transcript import Transcript
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.future import AsyncioFuture
+from actors.talk.talk import Talk
+from protocols.errors import TalkError
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse
 
@@ -37,6 +40,8 @@ class Chain:
         self.transcript = transcript
         self.last: ChatMessage[Any] | None = None
         """The last answer; None before the first."""
+        self._given: ChatMessage[Any] | None = None
+        """What the next stage gets; None for the task."""
         self._make = make
         self._is_tolerant = is_tolerant
         self._at = 0
@@ -71,11 +76,12 @@ class Chain:
         stage = self.stages[self._at]
         self.transcript.step = stage.name
         self._since = perf_counter()
-        return self._make.request(stage, self.last, route)
+        is_last = self._at == len(self.stages) - 1
+        return self._make.request(stage, self._given, route, is_last=is_last)
 
     def _note(self, answer: ChatMessage[Any]) -> AgentResponse[Any]:
         response = self.transcript.passed(self.stages[self._at].name, answer, perf_counter() - self._since)
-        self.last = answer
+        self.last = self._given = answer
         self._at += 1
         return response
 
@@ -119,7 +125,7 @@ class Chain:
 
 
 class SteppedChain(Chain):
-    """A chain whose stages are asked one by one: each within its own time, and at the pace of a reader."""
+    """A chain whose stages are asked one by one by the team's actor, each within its own time."""
 
     async def _go_on(self) -> None:
         ask = self._ask(None, self._make.timeout(self.stages[self._at]))
@@ -127,6 +133,39 @@ class SteppedChain(Chain):
             answer = await ask
         finally:
             ask.cancel()
-        response = self._note(answer)
-        if self.transcript.handoff is not None:
-            await self.transcript.handoff.give(response)
+        self._note(answer)
+
+
+class WatchedChain(SteppedChain):
+    """A chain that goes on at the pace of a reader, who may change each connection before it is used."""
+
+    async def run(self) -> None:
+        """Go through all stages, handing each answer and each connection to the reader."""
+        try:
+            await super().run()
+        finally:
+            for talk in self._talks:
+                talk.disconnect()
+
+    @property
+    def _talks(self) -> Sequence[Talk]:
+        return [talk for talk in self.transcript.links() if isinstance(talk, Talk)]
+
+    async def _go_on(self) -> None:
+        handoff = self.transcript.handoff
+        assert handoff is not None, "somebody reads the run"
+        if self.last is not None:
+            self.transcript.step = self.stages[self._at].name
+            self._given = await self._through(self._talks[self._at - 1], self.last, handoff)
+        await super()._go_on()
+        await handoff.give(self.transcript.responses[-1])
+
+    async def _through(self, talk: Talk, message: ChatMessage[Any], handoff: Handoff) -> ChatMessage[Any]:
+        """Pass a message through a connection that the reader may change first."""
+        talk.offer(message, self._make.parent)
+        await handoff.give(talk)
+        released = await talk.release()
+        if not released:
+            msg = f"talk {talk.name!r} let nothing through to {talk.target.name!r}, so the chain ends there"
+            raise TalkError(msg, node=talk.source.name, message=message)
+        return released[0][1]

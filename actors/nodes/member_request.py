@@ -49,12 +49,20 @@ class MemberRequest:
         return cls(request, task, options)
 
     def request(
-        self, member: AnyNode, given: ChatMessage[Any] | None = None, route: Route | None = None
+        self,
+        member: AnyNode,
+        given: ChatMessage[Any] | None = None,
+        route: Route | None = None,
+        *,
+        is_last: bool = True,
     ) -> RunRequest:
-        """Return the request of a member: by default it gets the task."""
+        """Return the request of a member: by default it gets the task. What is asked for as output is the last's."""
         sink = None if self.parent.sink is None else MemberSink(self.parent.sink, member)
         prompt = self.task if given is None else given
-        return member.request((prompt,), self.options, parent=self.parent, route=route, sink=sink)
+        options = self.options
+        if not is_last and options.output_type is not None:
+            options = msgspec.structs.replace(options, output_type=None)
+        return member.request((prompt,), options, parent=self.parent, route=route, sink=sink)
 
     def timeout(self, member: AnyNode) -> float | None:
         """Return how long a member may take; the time of the whole run holds as well."""

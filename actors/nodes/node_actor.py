@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from actors.nodes.request import AddContext, RunRequest, Settle
+from actors.nodes.run_failure import failed_step
 from actors.nodes.run_ledger import RunLedger
 from actors.nodes.run_report import message_received, run_cancelled, run_completed, run_failed, run_started
 from actors.runtime.actor import AsyncioActor
@@ -60,7 +61,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> 
             message_received(events, request, asked)
         answer = await node.perform(request, asked)
     except Exception as error:
-        run_failed(events, request, error, perf_counter() - started)
+        run_failed(events, request, error, perf_counter() - started, step=failed_step(error))
         _answer_failure(actor, request, error)
         return None
     except asyncio.CancelledError:

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import Any, Generic, Unpack, cast
+from typing import Any, ClassVar, Generic, Unpack, cast
 
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.fan_out import AnyNode, FanOut
 from actors.nodes.handle import Deps, Out
 from actors.nodes.handoff import Handoff
+from actors.nodes.job import Job
+from actors.nodes.job_run import job_prompts
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.policy import ALL, ANY, Policy
-from actors.nodes.request import RunRequest
+from actors.nodes.request import RunKeywords, RunRequest
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from protocols.errors import ConfigError, MemberError
@@ -27,7 +29,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         ['SO IT IS', 'So It Is']
     """
 
-    kind = "Parallel Team"
+    kind: ClassVar[str] = "Parallel Team"
 
     def __init__(
         self,
@@ -89,11 +91,19 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         if transcript.errors:
             raise MemberError.of(self.name, transcript.errors)
 
-    async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+    async def run_job(self, job: Job[Any], **options: Unpack[RunKeywords]) -> TeamResponse[Any]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # the contract's: one answer per member
+        """Have all members do a job at the same time; a failing one is in `errors`.
+
+        Raises:
+            JobError: an agent of the team does not fit; nothing was run.
+        """
+        given: dict[str, Any] = {"store_history": True, **options}
+        return await self.execute(*await job_prompts(self.name, job, self.job_agents(), given), **given)
+
+    async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Ask all members at once, inside the actor."""
-        members = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
-        transcript = request.transcript or Transcript()
         policy = self._policy_of(request)
+        members = cast("Sequence[AnyNode]", transcript.members)
         fan_out = FanOut(members, policy, transcript, is_patient=request.transcript is not None)
         await fan_out.run(await MemberRequest.of(request, asked, self.shared_prompt))
         if not policy.is_met(len(transcript.responses), len(members)):

@@ -1,12 +1,12 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Generic, Literal, Unpack, cast
+from typing import Any, ClassVar, Generic, Literal, Unpack, cast
 
 from msgspec import UNSET
 
 from actors.nodes.base_team import AnyNode, BaseTeam
-from actors.nodes.chain import Chain, SteppedChain
+from actors.nodes.chain import Chain, SteppedChain, WatchedChain
 from actors.nodes.handle import Deps, Out
 from actors.nodes.handoff import Handoff
 from actors.nodes.member_request import MemberRequest
@@ -14,6 +14,7 @@ from actors.nodes.node import MessageNode
 from actors.nodes.request import RunRequest
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
+from actors.talk.talk import Talk
 from protocols.errors import ChainBrokenError, RunError
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
@@ -31,7 +32,8 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
         'SO IT IS'
     """
 
-    kind = "Sequential Team"
+    kind: ClassVar[str] = "Sequential Team"
+    is_chain: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,10 +77,6 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
         extra = () if self.validator is None else (self.validator,)
         return tuple(dict.fromkeys((*super().members(), *extra)))
 
-    async def pick_agents(self, task: str) -> Sequence[AnyNode]:
-        """Return the members that work on a task, in order, the validator not among them; see `BaseTeam`."""
-        return await super().pick_agents(task)
-
     # -- run ------------------------------------------------------------------------------------------------------
 
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
@@ -93,56 +91,71 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
 
     async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the chain step by step and yield the answer of each member; leaving the loop cancels the rest."""
-        transcript = Transcript(Handoff())
-        async with self.steps(prompts, options, transcript) as steps:
+        async with self.steps(prompts, options, Transcript(Handoff())) as steps:
             async for step in steps:
                 if isinstance(step, AgentResponse):
                     yield cast("ChatMessage[Any]", step.message)
 
+    async def execute_iter(self, *prompts: object, **options: Any) -> AsyncIterator[Talk | AgentResponse[Any]]:
+        """Run the chain step by step: yield each answer, and between two of them the connection that leads on.
+
+        The connection is this run's own. What is set on it (`transform`, `when`) before the next item is asked for
+        holds for the message that it is about to pass on; a filter that lets nothing through ends the chain with an
+        error. Leaving the loop cancels the rest.
+        """
+        async with self.steps(prompts, options, Transcript(Handoff())) as steps:
+            async for step in steps:
+                yield step
+
     # -- inside the actor -----------------------------------------------------------------------------------------
 
-    async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+    @property
+    def stages(self) -> Sequence[AnyNode]:
+        """The nodes that work when nobody picks, the validator last."""
+        return self.working(self.nodes)
+
+    def working(self, picked: Sequence[AnyNode]) -> Sequence[AnyNode]:
+        """Return who works when these were picked: the validator comes last."""
+        return picked if self.validator is None else (*picked, self.validator)
+
+    async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Send the task through the stages, inside the actor."""
         self._check_mode()
-        stages = await self._stages(asked)
-        transcript = request.transcript or Transcript()
         make = await MemberRequest.of(request, asked, self.shared_prompt)
-        chain = self._chain(stages, make, transcript)
+        chain = self._chain(make, transcript)
         try:
             await chain.run()
         except Exception as error:
-            _explain(error, self.name, chain)
+            _explain(error, self.name, transcript)
             if request.sink is not None:
                 msg = f"Chain broken at {transcript.step}: {error}"
                 raise ChainBrokenError(msg, node=transcript.step) from error
             raise
-        return self._result(request, asked, chain)
+        return self._result(request, asked, transcript)
 
     def _check_mode(self) -> None:
         if self.result_mode not in ("last", "concat"):
             msg = f"team {self.name!r}: result_mode={self.result_mode!r} is unknown; use 'last' or 'concat'"
             raise ValueError(msg)
 
-    async def _stages(self, asked: ChatMessage[Any]) -> Sequence[AnyNode]:
-        picked = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
-        return picked if self.validator is None else (*picked, self.validator)
-
-    def _chain(self, stages: Sequence[AnyNode], make: MemberRequest, transcript: Transcript) -> Chain:
+    def _chain(self, make: MemberRequest, transcript: Transcript) -> Chain:
+        stages = cast("Sequence[AnyNode]", transcript.members)
         is_tolerant = make.options.require_all is False
-        is_stepped = transcript.handoff is not None or any(_is_hurried(stage, make) for stage in stages)
-        kind = SteppedChain if is_stepped else Chain
+        if transcript.handoff is not None:
+            return WatchedChain(stages, make, transcript, is_tolerant=is_tolerant)
+        kind = SteppedChain if any(_is_hurried(stage, make) for stage in stages) else Chain
         return kind(stages, make, transcript, is_tolerant=is_tolerant)
 
-    def _result(self, request: RunRequest, asked: ChatMessage[Any], chain: Chain) -> ChatMessage[Any]:
-        answers = chain.transcript.answers
+    def _result(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
+        answers = transcript.answers
         if not answers:
             msg = f"team {self.name!r}: no member has answered"
-            raise RunError(msg, node=self.name) from next(iter(chain.transcript.errors.values()), None)
+            raise RunError(msg, node=self.name) from next(iter(transcript.errors.values()), None)
         content: object = answers[-1].content
         if self.result_mode == "concat":
             content = "\n\n".join(answer.text for answer in answers)
-        names = {"execution_order": [response.agent_name for response in chain.transcript.responses]}
-        return self.composed(content, answers, names, request, asked, chain.transcript)
+        names = {"execution_order": [response.agent_name for response in transcript.responses]}
+        return self.composed(content, answers, names, request, asked, transcript)
 
 
 def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
@@ -153,8 +166,8 @@ def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
     return whole is None or stage.timeout < whole
 
 
-def _explain(error: Exception, team: str, chain: Chain) -> None:
-    step, answers = chain.transcript.step, chain.transcript.responses
-    done = ", ".join(response.agent_name for response in answers) or "none"
-    error.add_note(f"chain {team!r}: step {step!r} failed; finished before it: {done}")
-    error.__dict__.setdefault("transcript", chain.transcript.response())
+def _explain(error: Exception, team: str, transcript: Transcript) -> None:
+    """Keep with an exception where the chain broke, and what it had produced."""
+    done = ", ".join(response.agent_name for response in transcript.responses) or "none"
+    error.add_note(f"chain {team!r}: step {transcript.step!r} failed; finished before it: {done}")
+    error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())

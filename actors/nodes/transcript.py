@@ -1,18 +1,28 @@
 """`Transcript`: what one run of a team has produced so far."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
 from actors.nodes.handoff import Handoff
+from actors.nodes.run_link import RunLink, links_between
+from actors.nodes.run_stats import RunStats
 from protocols.messages import ChatMessage
+from protocols.node import Target
 from protocols.response import AgentResponse, TeamResponse
+
+_lock = Lock()  # held for a moment, when statistics are asked for while answers come
 
 
 class Transcript:
-    """Answers and failures of the members in one run. Only that run's handlers write it."""
+    """Answers and failures of the members in one run. Only that run's handlers write it; anybody may watch."""
 
-    __slots__ = ("errors", "handoff", "responses", "start_time", "started", "step")
+    __slots__ = (
+        "_error", "_is_own", "_result", "errors", "handoff", "is_chain", "is_over", "members", "responses", "start_time", "started", "stats", "step",
+        "talks",
+    )  # fmt: skip
 
     def __init__(self, handoff: Handoff | None = None) -> None:
         self.start_time = datetime.now(UTC)
@@ -25,16 +35,73 @@ class Transcript:
         """Member that works now, or was the last to; only for chains."""
         self.handoff = handoff
         """Who is given every answer while the run goes on."""
+        self.stats: RunStats | None = None
+        """Who counts the answers, if anybody does."""
+        self.members: Sequence[Target] = ()
+        """Who takes part."""
+        self.is_chain = False
+        self.is_over = False
+        self._is_own = True
+        self._result: ChatMessage[Any] | None = None
+        self._error: Exception | None = None
+        self.talks: Sequence[Any] | None = None
+        """The connections of the run; None until somebody wants to see them."""
+
+    def begin(self, members: Sequence[Target], stats: RunStats | None, *, is_chain: bool = False) -> None:
+        """Note who takes part, and who counts."""
+        self.members, self.is_chain = members, is_chain
+        if stats is not None:
+            self._is_own = False  # several runs are counted there; whoever made it ends it
+            self.observe(stats)
 
     def passed(self, name: str, answer: ChatMessage[Any], seconds: float) -> AgentResponse[Any]:
         """Note an answer."""
         response = AgentResponse(name, answer, seconds)
-        self.responses.append(response)
+        with _lock:
+            self.responses.append(response)
+            if self.stats is not None:
+                self.stats.add(answer)
         return response
 
     def failed(self, name: str, error: Exception) -> None:
         """Note a failure."""
-        self.errors[name] = error
+        with _lock:
+            self.errors[name] = error
+            if self.stats is not None:
+                self.stats.add_error(name, _text(error))
+
+    def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
+        """Note the end."""
+        with _lock:
+            self.is_over, self._result, self._error = True, answer, error
+            if self.stats is not None:
+                self._end(self.stats)
+
+    def observe(self, stats: RunStats) -> RunStats:
+        """Have everything counted, what has happened already included."""
+        with _lock:
+            stats.begin(self.links())
+            for response in self.responses:
+                if response.message is not None:
+                    stats.add(response.message)
+            for name, error in self.errors.items():
+                stats.add_error(name, _text(error))
+            self.stats = stats
+            if self.is_over:
+                self._end(stats)
+        return stats
+
+    def links(self) -> Sequence[Any]:
+        """Return the connections of the run: one per member of a team, one between neighbours of a chain."""
+        if self.talks is None:
+            self.talks = links_between(self.members) if self.is_chain else [RunLink(one) for one in self.members]
+        return self.talks
+
+    def _end(self, stats: RunStats) -> None:
+        if self.is_chain and len(self.responses) == len(self.members):
+            stats.append(RunLink(self.members[-1]))
+        if self._is_own:
+            stats.finish(self._result, self._error)
 
     @property
     def answers(self) -> list[ChatMessage[Any]]:
@@ -44,8 +111,12 @@ class Transcript:
     @property
     def error_texts(self) -> dict[str, str]:
         """Text of every failure, by member."""
-        return {name: str(error) or type(error).__name__ for name, error in self.errors.items()}
+        return {name: _text(error) for name, error in self.errors.items()}
 
     def response(self) -> TeamResponse[Any]:
         """Return what there is as the answer of `execute`."""
         return TeamResponse(self.responses, self.start_time, self.errors)
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

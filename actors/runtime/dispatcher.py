@@ -66,9 +66,11 @@ class Dispatcher:
         if self.is_closed:
             return
         self.active += 1
-        if self._parked:
-            self._parked.pop().set_result(None)
-            return
+        while self._parked:
+            parked = self._parked.pop()
+            if not parked.done():  # the loop is being torn down: its worker is cancelled, but has not run since
+                parked.set_result(None)
+                return
         task = self._loop.create_task(self._work(), name=f"{self._name}-worker", context=Context())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -115,6 +117,8 @@ class Dispatcher:
     def _unpark(self, parked: asyncio.Future[None]) -> None:
         if parked in self._parked:
             self._parked.remove(parked)
+        elif parked.cancelled():
+            return
         elif self.ready:
             self.active -= 1
             self._wake()
