@@ -64,7 +64,7 @@ class BackgroundActor(AsyncioActor):
         self._answer: ChatMessage[Any] | None = None
         self._error: Exception | None = None
         self._known_errors = 0
-        self._round: "PendingTask[None] | None" = None
+        self._round: PendingTask[None] | None = None
         self._is_stopping = False
 
     def on_start(self) -> None:

@@ -19,3 +19,7 @@ class MemberSink:
     async def put(self, event: Any) -> None:
         """Pass an event on as ``(member, event)``."""
         await self._outer.put(event if isinstance(event, tuple) else (self._member, event))
+
+    def put_now(self, event: Any) -> None:
+        """Pass the last event of a member on."""
+        self._outer.put_now(event if isinstance(event, tuple) else (self._member, event))

@@ -7,6 +7,7 @@ from actors.nodes.request import RunRequest
 from actors.nodes.run_stats import RunStats
 from actors.stats.tally import Tally, TallySnapshot
 from protocols.messages import ChatMessage
+from protocols.streaming import StreamCompleteEvent
 
 
 class NodeStats(NodeHandle[Deps, Out]):
@@ -49,8 +50,10 @@ class NodeStats(NodeHandle[Deps, Out]):
         self._stats, self._last = stats, None
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
-        """Count an answer, then give it to the subscribers and to the connections."""
+        """Count an answer, give it to the subscribers and to the connections, then to whoever streams the run."""
         self._tally.add(answer)
         if not self.is_group and request.stats is None and (self._stats is None or self._stats.done):
             self._last = answer
         super().send(answer, request)
+        if request.sink is not None and not self.is_group:
+            request.sink.put_now(StreamCompleteEvent(answer))

@@ -120,6 +120,10 @@ class EventSink(Protocol):
         """Take an event, waiting until there is room for it."""
         ...
 
+    def put_now(self, event: Any) -> None:
+        """Take the last event of a node: when it comes, the node has stored and passed on its answer."""
+        ...
+
 
 class Route(Protocol):
     """What becomes of a stage's outcome when the run is one step of a chain. Called inside the stage's handler.

@@ -11,6 +11,7 @@ from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
 from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_table
 from actors.stats.run_watch import Screen, TextScreen
 from actors.stats.tally import Tally
+from actors.talk.team_talk import TeamTalk
 from protocols.errors import NotRunningError
 from protocols.message_style import MessageStyle
 from protocols.messages import ChatMessage
@@ -20,7 +21,7 @@ _FRAME = 0.25
 """Seconds between two looks of `watch`."""
 
 
-class RunStats(list[Any]):
+class RunStats(TeamTalk):
     """The live numbers of one run: readable from any task or thread, and only ever growing while it goes on.
 
     It is the list of the run's connections, holds the answers (the latest 1,000) and the failures, and can be awaited:

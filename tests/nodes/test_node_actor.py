@@ -142,6 +142,9 @@ class Sink:
     async def put(self, event: Any) -> None:
         await self.events.put(event)
 
+    def put_now(self, event: Any) -> None:
+        assert event.event_kind == "stream_complete"
+
 
 async def test_the_events_of_a_run_go_to_its_sink_as_fast_as_they_are_read() -> None:
     agent = Agent("a", model=scripted_model(["one two three"]))
