@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Unpack, cast
 
-import pykka
 from msgspec import UNSET, UnsetType
 
 from actors.nodes.background_actor import BackgroundActor, Plan, Step
@@ -14,6 +13,7 @@ from actors.nodes.request import NO_OPTIONS, RunKeywords, RunOptions, RunRequest
 from actors.nodes.run_stats import RunStats
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
+from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
 from protocols.errors import AlreadyRunningError, EmptyPromptError, NotRunningError
@@ -31,7 +31,7 @@ class _Session:
 
     async def end(self, step: Step) -> None:
         if self._ref.is_alive():
-            with suppress(pykka.ActorDeadError):  # it ended in another thread just now
+            with suppress(ActorStoppingError, RuntimeClosedError):  # it ended in another thread just now
                 self._ref.tell(step)
         if _is_inside(self.plan.node):
             return  # the round in hand would wait for itself
