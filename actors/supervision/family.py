@@ -86,9 +86,9 @@ class Family:
 
     def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
         """Return these cells in the order of the children, those that are none at the end."""
-        known = dict.fromkeys(charge.cell for charge in self.charges.values() if charge.cell in self._by_cell)
         given = dict.fromkeys(children)
-        return (*(cell for cell in known if cell in given and cell is not None), *(c for c in given if c not in known))
+        known = {charge.cell: None for charge in self.charges.values() if charge.cell is not None}
+        return (*(cell for cell in known if cell in given), *(cell for cell in given if cell not in known))
 
     # -- by request -----------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.belonging import PendingReply
@@ -171,7 +171,7 @@ class Supervisor(AsyncioActor):
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    async def on_start(self) -> None:
+    async def on_start(self) -> None:  # type: ignore[override] # Pykka has a plain def
         """Start the children in order. Whoever overrides it awaits this one."""
         specs, self._specs = self._specs, ()
         for number, spec in enumerate(specs, 1):
@@ -205,7 +205,7 @@ class Supervisor(AsyncioActor):
 
     def _handle_internal(self, message: Any) -> Any:
         result: Any = super()._handle_internal(message)
-        return self._answer_later(cast("AsyncioFuture[Any]", result)) if isinstance(result, AsyncioFuture) else result
+        return self._answer_later(result) if _is_future(result) else result
 
     def _answer_later(self, result: AsyncioFuture[Any]) -> None:
         """Let the asker have what the future will bring; the supervisor does not wait for it."""
@@ -231,6 +231,10 @@ class Supervisor(AsyncioActor):
         future: AsyncioFuture[Any] = AsyncioFuture(loop=self.cell.loop)
         future.answer(value)
         return future
+
+
+def _is_future(result: Any) -> TypeGuard[AsyncioFuture[Any]]:
+    return isinstance(result, AsyncioFuture)
 
 
 def _check_kind(field: str, value: object, kind: type) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from actors.supervision.snapshot import ChildSnapshot
+    from actors.testing.clock import ManualClock
 
 
 class Boom(Exception):  # noqa: N818 - a crash on purpose
@@ -53,7 +54,7 @@ class Member(AsyncioActor):
         self.got: list[Any] = []
         log.lives[name] = log.lives.get(name, 0) + 1
 
-    async def on_start(self) -> None:
+    async def on_start(self) -> None:  # type: ignore[override] # Pykka has a plain def
         """Write it down, fail, hang, or decide not to run."""
         self.log.lines.append(f"+{self.name}")
         if self.name in self.log.hanging:
@@ -84,6 +85,21 @@ class Member(AsyncioActor):
         return message
 
 
+class Slow(Member):
+    """Takes its time to clean up."""
+
+    def __init__(self, log: Log, name: str, clock: ManualClock, seconds: float) -> None:
+        super().__init__(log, name)
+        self.clock = clock
+        self.seconds = seconds
+
+    async def on_stop(self) -> None:  # type: ignore[override]
+        """Write down when it begins and when it is done."""
+        self.log.lines.append(f"-{self.name}")
+        await self.clock.sleep(self.seconds)
+        self.log.lines.append(f".{self.name}")
+
+
 class Plain(AsyncioActor):
     """A child without hooks."""
 
@@ -102,6 +118,11 @@ def members(log: Log, names: str, **options: Any) -> list[ChildSpec]:
 def member(log: Log, name: str, **options: Any) -> ChildSpec:
     """Return the spec of one member."""
     return ChildSpec(Member, args=(log, name), name=name, **options)
+
+
+def slow(log: Log, name: str, clock: ManualClock, seconds: float, **options: Any) -> ChildSpec:
+    """Return the spec of a slow member."""
+    return ChildSpec(Slow, args=(log, name, clock, seconds), name=name, **options)
 
 
 async def supervise(system: ActorSystem, specs: Iterable[Any], **options: Any) -> ActorRef[Supervisor]:

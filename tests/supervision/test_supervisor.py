@@ -50,7 +50,7 @@ async def test_a_child_starts_when_the_one_before_runs(actor_system: ActorSystem
     log = Log()
 
     class Slow(Member):
-        async def on_start(self) -> None:
+        async def on_start(self) -> None:  # type: ignore[override] # Pykka has a plain def
             await gate.wait()
             await super().on_start()
 
@@ -107,6 +107,7 @@ async def test_the_restart_policy_and_the_reason_decide_what_becomes_of_a_child(
     assert ref.is_alive() is (expected == "running")
     assert other.incarnation == 1
     if expected == "running":
+        assert found is not None
         assert found.ref == ref
         assert found.incarnation == 2
         assert await ref.ask("hello") == "hello"
@@ -326,7 +327,7 @@ async def test_a_child_that_crashes_while_its_siblings_start_is_restarted_when_a
     gate = asyncio.Event()
 
     class Late(Member):
-        async def on_start(self) -> None:
+        async def on_start(self) -> None:  # type: ignore[override] # Pykka has a plain def
             await gate.wait()
 
     sup = actor_system.start(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import weakref
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,11 +15,9 @@ from actors.supervision.snapshot import ChildCounts
 from actors.supervision.strategies import Answer
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
-from protocols.control import ExitReason
 from tests.supervision.crew import (
     Boom,
     Log,
-    Member,
     Plain,
     child,
     crash,
@@ -278,141 +272,6 @@ async def test_children_are_counted(actor_system: ActorSystem) -> None:
     assert await sup.proxy().count_children() == ChildCounts(specs=3, active=2, supervisors=1, workers=2)
 
 
-@pytest.mark.conformance("R55")
-@pytest.mark.parametrize(
-    ("mode", "ends", "alive"),
-    [
-        ("any_significant", ["a"], False),
-        ("any_significant", ["x"], True),
-        ("all_significant", ["a"], True),
-        ("all_significant", ["a", "b"], False),
-    ],
-)
-@pytest.mark.parametrize("restart", ["transient", "temporary"])
-async def test_significant_children_that_end_by_themselves_end_their_supervisor(
-    actor_system: ActorSystem, mode: Any, ends: list[str], alive: bool, restart: Any
-) -> None:
-    log = Log()
-    specs = [*members(log, "ab", restart=restart, significant=True), member(log, "x", restart="transient")]
-    sup = await supervise(actor_system, specs, auto_shutdown=mode)
-
-    for name in ends:
-        (await ref_of(sup, name)).tell("stop")
-        await settle()
-
-    assert sup.is_alive() is alive
-    assert len(actor_system.actors()) == (4 - len(ends) if alive else 0)
-
-
-@pytest.mark.conformance("R55")
-async def test_a_crash_of_a_transient_significant_child_restarts_it(actor_system: ActorSystem) -> None:
-    specs = members(Log(), "ab", restart="transient", significant=True)
-    sup = await supervise(actor_system, specs, auto_shutdown="any_significant")
-
-    await crash(sup, "a")
-
-    assert await lives(sup) == {"a": 2, "b": 1}
-
-
-@pytest.mark.conformance("R55")
-async def test_a_crash_of_a_temporary_significant_child_ends_the_supervisor(actor_system: ActorSystem) -> None:
-    specs = members(Log(), "ab", restart="temporary", significant=True)
-    sup = await supervise(actor_system, specs, auto_shutdown="any_significant")
-
-    (await ref_of(sup, "a")).tell("crash")
-    await settle()
-
-    assert not sup.is_alive()
-
-
-@pytest.mark.conformance("R55")
-async def test_the_end_of_a_significant_child_by_request_does_not_count(actor_system: ActorSystem) -> None:
-    specs = members(Log(), "ab", restart="temporary", significant=True)
-    sup = await supervise(actor_system, specs, auto_shutdown="any_significant")
-
-    assert await sup.proxy().terminate_child("a")
-    await settle()
-
-    assert await states(sup) == {"b": "running"}
-
-
-@pytest.mark.conformance("R55")
-async def test_the_end_of_a_significant_child_for_a_sibling_does_not_count(actor_system: ActorSystem) -> None:
-    log = Log()
-    specs = [member(log, "a"), member(log, "b", restart="temporary", significant=True)]
-    sup = await supervise(actor_system, specs, strategy="one_for_all", auto_shutdown="any_significant")
-
-    await crash(sup, "a")
-
-    assert await states(sup) == {"a": "running"}
-
-
-@pytest.mark.conformance("R56")
-@pytest.mark.parametrize("inner_is_significant", [True, False])
-async def test_an_automatic_shutdown_climbs_up_if_the_inner_supervisor_is_significant(
-    actor_system: ActorSystem, inner_is_significant: bool
-) -> None:
-    log = Log()
-    inner = ChildSpec(
-        Supervisor, args=([member(log, "a", restart="transient", significant=True)],),
-        kwargs={"auto_shutdown": "any_significant"}, name="inner", restart="transient",
-        significant=inner_is_significant,
-    )  # fmt: skip
-    sup = await supervise(actor_system, [inner, member(log, "z")], auto_shutdown="any_significant")
-    nested = await ref_of(sup, "inner")
-
-    (await ref_of(nested, "a")).tell("stop")
-    await settle()
-
-    assert not nested.is_alive()
-    assert nested._cell.reason is ExitReason.SHUTDOWN  # pyright: ignore[reportPrivateUsage]
-    assert sup.is_alive() is not inner_is_significant
-
-
-@pytest.mark.conformance("R60")
-@pytest.mark.parametrize("bound", [False, True])
-@pytest.mark.parametrize("crashed", [False, True])
-async def test_arguments_of_temporary_children_are_not_kept(
-    actor_system: ActorSystem, bound: bool, crashed: bool
-) -> None:
-    class Big(Plain):
-        def __init__(self, load: Load) -> None:
-            super().__init__()
-            assert load is not None
-
-    sup = await supervise(actor_system, [])
-    load = Load()
-    trace = weakref.ref(load)
-    start: dict[str, Any] = (
-        {"actor_class": partial(Big, load)} if bound else {"actor_class": Big, "args": (load,), "kwargs": {}}
-    )
-    spec = ChildSpec(name="a", restart="temporary", **start)
-    ref = await sup.proxy().start_child(spec)
-    if crashed:
-        ref.tell("crash")
-        await settle()
-
-    del load, spec, start, ref
-    gc.collect()
-
-    assert trace() is None
-
-
-class Load:
-    """Something large."""
-
-
-@pytest.mark.conformance("R60")
-async def test_arguments_of_others_are_kept_for_their_restart(actor_system: ActorSystem) -> None:
-    log = Log()
-    sup = await supervise(actor_system, [])
-    await sup.proxy().start_child(member(log, "a", restart="transient"))
-
-    await crash(sup, "a")
-
-    assert log.lives == {"a": 2}
-
-
 async def test_a_stop_of_a_child_that_waits_for_its_restart_follows_its_policy(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
@@ -448,34 +307,3 @@ async def test_a_kill_of_a_child_that_waits_for_its_restart_changes_nothing(
     assert await states(sup) == {"a": "running"}
     assert (await child(sup, "a")).incarnation == 2
     assert await ref.ask("hello") == "hello"
-
-
-@pytest.mark.conformance("R59")
-@pytest.mark.soak
-async def test_a_hundred_thousand_children_come_and_go(actor_system: ActorSystem) -> None:
-    sup = await supervise(actor_system, [])
-    proxy = sup.proxy()
-    for number in range(100_000):
-        await proxy.start_child(ChildSpec(Plain, name=str(number), restart="temporary"))
-    assert (await proxy.count_children()).active == 100_000
-    for number in range(100_000):
-        await proxy.terminate_child(str(number))
-
-    assert len(actor_system.actors()) == 1
-
-
-@pytest.mark.conformance("R59")
-async def test_the_work_for_each_child_does_not_grow_with_their_number(actor_system: ActorSystem) -> None:
-    few, many = await _steps(actor_system, 100), await _steps(actor_system, 1_000)
-
-    assert many <= 10 * few + 100
-
-
-async def _steps(system: ActorSystem, number: int) -> int:
-    """Return how many steps the engine takes to start and stop so many children."""
-    before = system.dispatcher.steps
-    specs = [ChildSpec(Member, args=(Log(), str(each)), name=str(each)) for each in range(number)]
-    sup = await supervise(system, specs)
-    await sup.stop()
-    await asyncio.sleep(0)
-    return system.dispatcher.steps - before
