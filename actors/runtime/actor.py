@@ -209,6 +209,17 @@ class AsyncioActor(pykka.Actor):
         """Stop after what is queued now; the same as ``self.actor_ref.stop(block=False)``."""
         self.actor_ref.stop(block=False)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the message in hand need not be finished: nobody waits for it any more, or the actor is told to end.
+
+        For handlers that block, which no `CancelledError` reaches: look at it between two pieces of work.
+        """
+        envelope = current.get()
+        if envelope is None:
+            return False
+        return envelope.abandoned is not None or (envelope.turn is not None and envelope.turn.cancelled)
+
     def take_reply(self) -> AsyncioFuture[Any] | None:
         """Take over answering the message in hand: answer it later, or hand it on with `ActorRef.forward`.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ class BlockingPool:
         async def run(*args: Any) -> Any:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understudy-blocking")
-            return await asyncio.get_running_loop().run_in_executor(
-                self._executor, partial(copy_context().run, function, *args)
-            )
+            return await _outcome(self._executor.submit(copy_context().run, function, *args))
 
         return run
 
@@ -35,3 +32,24 @@ class BlockingPool:
         """Take no more work; a thread that is stuck in a call is left behind (Python cannot end it)."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+async def _outcome(work: Future[Any]) -> Any:
+    """Wait for a thread. A cancellation takes work back that has not begun; else it waits for the thread all the same.
+
+    To go on while the thread still runs would have two handlers of one actor at once. An actor that cannot wait any
+    longer is cut loose from its handler after the grace period, like from one that ignores its cancellation.
+    """
+    waiter = asyncio.wrap_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not waiter.done():
+        try:
+            await asyncio.wait([waiter])
+        except asyncio.CancelledError as error:
+            if work.cancel():
+                raise
+            cancelled = error
+    result = waiter.result()
+    if cancelled is not None:
+        raise cancelled
+    return result

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import Envelope, carry
+from actors.runtime.envelope import Envelope, carry, current
 from actors.runtime.errors import (
     ActorStoppingError,
     BlockingCallError,
@@ -43,6 +43,9 @@ class Bridge:
     def __init__(self, system: ActorSystem) -> None:
         self._system = system
         self._waiting: deque[Envelope] = deque()
+        self._gates: dict[Envelope, concurrent.futures.Future[None]] = {}
+        """Senders that wait until their message is in the mailbox."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_woken = False
         self._room = threading.Event()
         self._room.set()
@@ -55,17 +58,22 @@ class Bridge:
     def tell(self, cell: Cell, message: Any) -> None:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
+        scope = current.get()
         envelope = Envelope(message, cell, carried=carry(copy_context()), at=self._system.clock.now())
+        if scope is not None:
+            envelope.sender = scope.cell
+            if scope.fenced:
+                self._call(self._system.dead_letters.add, envelope, DeadLetterReason.FENCED)
+                return
         if cell.mailbox.closed:
             self._call(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD)
             msg = f"actor {cell.name} has stopped or is stopping and takes no messages"
             raise ActorStoppingError(msg)
-        if len(cell.mailbox) >= cell.mailbox.capacity:
-            if cell.mailbox.overflow is Overflow.REJECT:
-                raise MailboxFullError(cell.name, cell.mailbox.capacity, message)
-            if cell.mailbox.overflow is Overflow.WAIT and running_loop() is None:
-                self.run(cell.ref.send(message))
-                return
+        if cell.mailbox.overflow is Overflow.WAIT and running_loop() is None:
+            self._post_and_wait(envelope)
+            return
+        if cell.mailbox.overflow is Overflow.REJECT and len(cell.mailbox) >= cell.mailbox.capacity:
+            raise MailboxFullError(cell.name, cell.mailbox.capacity, message)
         self._post(envelope)
 
     def ask(self, cell: Cell, message: Any, block: bool | None, timeout: float | None) -> Any:
@@ -82,8 +90,13 @@ class Bridge:
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = self._system.clock.now()
         envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
-        envelope.deadline = None if timeout is None else now + timeout
         reply.envelope = envelope
+        scope = current.get()
+        if scope is not None:
+            timeout = cell.ref.ask_within(scope, envelope, timeout)
+        envelope.deadline = None if timeout is None else now + timeout
+        if reply.done():
+            return reply if block is False else reply.result()
         if block is False:
             self._post(envelope)
             return reply
@@ -168,6 +181,13 @@ class Bridge:
                 self.fail_all()
                 raise
 
+    def _post_and_wait(self, envelope: Envelope) -> None:
+        """Post a message and wait until the mailbox has room for it; meanwhile this thread can send nothing else."""
+        gate: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._gates[envelope] = gate
+        self._post(envelope)
+        self._wait(gate)
+
     def _call(self, function: Callable[..., object], *args: Any) -> None:
         try:
             self._system.loop.call_soon_threadsafe(function, *args)
@@ -190,11 +210,14 @@ class Bridge:
 
     def _accept(self, envelope: Envelope) -> None:
         cell, reply = envelope.cell, envelope.reply
-        if reply is not None:
-            if reply.done():
-                return
-            if envelope.deadline is not None:
-                cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
+        gate = self._gates.pop(envelope, None) if self._gates else None
+        if gate is not None:
+            self._start_sending(envelope, gate)
+            return
+        if reply is not None and reply.done():
+            return
+        if reply is not None and envelope.deadline is not None:
+            cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
         try:
             cell.accept(envelope)
         except ActorStoppingError as error:
@@ -208,14 +231,38 @@ class Bridge:
             else:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
 
+    def _start_sending(self, envelope: Envelope, gate: concurrent.futures.Future[None]) -> None:
+        task = self._system.loop.create_task(_send(envelope, gate), name=f"{self._system.name}-send")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def fail_all(self) -> None:
         """End everything that waits for a loop that is gone."""
         error = RuntimeClosedError(f"system {self._system.name} is closed")
         while self._waiting:
             envelope = self._waiting.popleft()
+            gate = self._gates.pop(envelope, None)
+            if gate is not None:
+                gate.set_exception(error)
             if envelope.reply is not None and not envelope.reply.done():
                 envelope.reply.release()
                 if self._system.loop.is_closed():
                     continue
                 envelope.reply.fail(error)
         self._room.set()
+
+
+async def _send(envelope: Envelope, gate: concurrent.futures.Future[None]) -> None:
+    """Put a message into its mailbox as soon as there is room, and tell the thread that waits for it."""
+    cell = envelope.cell
+    try:
+        while len(cell.mailbox) >= cell.mailbox.capacity and not cell.mailbox.closed:
+            await cell.system.room.wait(cell)
+        cell.accept(envelope)
+    except asyncio.CancelledError:
+        gate.set_exception(RuntimeClosedError(f"the event loop of system {cell.system.name} is being closed"))
+        raise
+    except Exception as error:
+        gate.set_exception(error)
+    else:
+        gate.set_result(None)

@@ -79,7 +79,8 @@ class ActorRef(pykka.ActorRef[A]):
 
     def is_alive(self) -> bool:
         """Whether the actor takes messages: also between two incarnations, not any more once it is stopping."""
-        return self._cell.state not in (ActorState.STOPPING, ActorState.STOPPED)
+        cell = self._cell
+        return cell.state not in (ActorState.STOPPING, ActorState.STOPPED) and not cell.system.is_forked
 
     def statistics(self) -> MailboxStatistics:
         """Return how full the mailbox is, so that a sender can slow down in time."""
@@ -206,7 +207,7 @@ class ActorRef(pykka.ActorRef[A]):
         else:
             if len(context) > 1:
                 envelope.carried = carry(context)
-            seconds = self._ask_within(scope, envelope, seconds)
+            seconds = self.ask_within(scope, envelope, seconds)
             if reply.done():
                 return reply
         if seconds is not None:
@@ -223,7 +224,7 @@ class ActorRef(pykka.ActorRef[A]):
             reply.fail(error)
         return reply
 
-    def _ask_within(self, scope: Envelope, envelope: Envelope, seconds: float | None) -> float | None:
+    def ask_within(self, scope: Envelope, envelope: Envelope, seconds: float | None) -> float | None:
         """Note who asks, refuse a cycle (through the reply), and return the time that the asker itself has left."""
         envelope.sender = scope.cell
         if scope.state != RUNNING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from actors.runtime.background import stop_background
 from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
 from tests.runtime.subjects import Restarter
@@ -49,6 +51,13 @@ def no_hanging_test(request: pytest.FixtureRequest) -> Generator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture
+def background() -> Generator[None]:
+    """End the background loop after a test that starts actors where no loop runs."""
+    yield
+    assert stop_background() == []
+
+
 @pytest_asyncio.fixture
 async def parent(actor_system: ActorSystem) -> ActorRef[Restarter]:
     """Return an actor that revives its children."""
@@ -73,3 +82,9 @@ def cell_of(ref: ActorRef[Any]) -> Cell:
 def stash_of(cell: Cell) -> int:
     """Return how many messages the actor has stashed."""
     return 0 if cell.actor is None else len(cell.actor._stash or ())  # pyright: ignore[reportPrivateUsage]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until a thread has brought something about; the guard of this folder is the safety net."""
+    while not condition():  # noqa: ASYNC110 - a thread cannot set an event of the loop without what is tested here
+        await asyncio.sleep(0)
