@@ -166,8 +166,15 @@ class FileWatchActor(TriggerActor):
             judged = self._judged(relative, kinds)
             found += judged
             has_folders |= not judged and "added" in kinds and self._folder.entry(relative) == "folder"
-            has_folders |= "deleted" in kinds and relative in self._folders
+            if "deleted" in kinds and relative in self._folders:
+                has_folders = True
+                self._forget(relative)
         return found, has_folders
+
+    def _forget(self, gone: str) -> None:
+        """A folder that comes again is another one, even if it happens to get the same number."""
+        for folder in [path for path in self._folders if path == gone or path.startswith(f"{gone}/")]:
+            del self._folders[folder]
 
     def _judged(self, relative: str, kinds: set[ChangeKind]) -> list[tuple[int, ChangeKind, str]]:
         """Return what the triggers are told about one path, after a look at what it is now."""

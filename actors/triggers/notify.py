@@ -17,6 +17,7 @@ RawChanges = set[tuple[ChangeKind, str]]
 """Kinds and absolute paths."""
 
 _KINDS: Final[dict[int, ChangeKind]] = {1: "added", 2: "modified", 3: "deleted"}
+_LAST_BREATH: Final = 1.0
 _WAKE_UP: Final = 5_000
 """Milliseconds after which the watcher looks around without a change."""
 
@@ -36,6 +37,7 @@ class FolderNotifier:
         self._step = max(1, int(step * 1000))
         self._on_change = on_change
         self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="understudy-files", daemon=True)
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when changes are seen; fails when they cannot be."""
@@ -44,12 +46,13 @@ class FolderNotifier:
 
     def start(self) -> None:
         """Start the thread."""
-        threading.Thread(target=self._run, name="understudy-files", daemon=True).start()
+        self._thread.start()
 
     async def close(self) -> None:
         """End the thread and wait for it."""
         self._stop.set()
         await asyncio.wait([self.opened, self.ended])
+        self._thread.join(_LAST_BREATH)  # it has said that it ends: this takes microseconds
         for future in (self.opened, self.ended):
             if not future.cancelled():
                 future.exception()  # whoever waits has been told
