@@ -67,7 +67,7 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
         ConfigError: what was imported is no function.
     """
     if isinstance(found, Tool):
-        return cast("Tool[Any]", found)
+        return cast("Tool[Any]", found)  # type: ignore[redundant-cast] # pyright wants it
     if not callable(found):
         msg = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
         raise ConfigError(msg)

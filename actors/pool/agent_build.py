@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.agent import AgentSpec
-from actors.config.import_path import PLAIN_BUILTINS
-from actors.config.response import ResponseSpec
-from actors.config.response_model import ResponseModelError, build_model
 from actors.nodes.agent import Agent
 from actors.nodes.manifest_value import (
     mcp_servers_of,
@@ -22,16 +19,12 @@ from actors.nodes.manifest_value import (
 )
 from actors.pool.import_scope import ImportScope
 from actors.pool.knowledge import knowledge_of, text_of
-from protocols.errors import ConfigError
+from actors.pool.output_build import output_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from actors.config.manifest import Manifest
-
-_PLAIN: Mapping[str, type] = {
-    kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
-}
 
 
 class AgentBuilder:
@@ -66,7 +59,7 @@ class AgentBuilder:
         return Agent(
             name,
             model=self._model if spec.model is None else model_of(spec.model, name),
-            output_type=output_of(spec, self._output(spec)),
+            output_type=output_of(spec, output_type(spec.output_type, name, self._manifest.responses, self._scope)),
             system_prompt=texts,
             tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
             instructions=functions or None,
@@ -107,21 +100,6 @@ class AgentBuilder:
             text_of(prompt, self._root, self._scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
         ]
         return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
-
-    def _output(self, spec: AgentSpec) -> Any:
-        output = spec.output_type
-        if output is None:
-            return str
-        responses = self._manifest.responses
-        try:
-            if isinstance(output, ResponseSpec):
-                return build_model(output, name=spec.name, responses=responses, allow=self._scope.allow)
-            if output in responses:
-                return build_model(responses[output], name=output, responses=responses, allow=self._scope.allow)
-        except ResponseModelError as error:
-            msg = f"node {spec.name!r}: {error}"
-            raise ConfigError(msg, node=spec.name) from error
-        return _PLAIN[output] if output in PLAIN_BUILTINS and output in _PLAIN else self._scope.find(output, spec.name)
 
     def _toolset(self, text: str, node: str) -> Any:
         found = self._scope.find(text, node)

@@ -13,6 +13,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.agent_build import AgentBuilder
 from actors.pool.connection_build import ConnectionBuilder
+from actors.pool.job_build import job_of
 from actors.pool.root import AnyNode, Care, RootPolicy
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
@@ -37,7 +38,7 @@ class Built:
     """Agents in the order of the manifest, then teams, each after its members."""
     helpers: list[AnyNode]
     """Nodes behind connections to files and functions; nobody asks for them by name."""
-    jobs: dict[str, Job]
+    jobs: dict[str, Job[Any]]
     policy: RootPolicy
 
 
@@ -54,11 +55,16 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
         ConfigError: something that the manifest names cannot be imported or used.
     """
     builder = AgentBuilder(manifest, model=model, deps=deps)
-    nodes: dict[str, AnyNode] = {name: builder.build(name) for name in manifest.agents}
+    agents = {name: builder.build(name) for name in manifest.agents}
+    nodes: dict[str, AnyNode] = dict(agents)
     for name in build_order(manifest):
         nodes[name] = _team(manifest, name, nodes, builder.scope)
+    for name, spec in manifest.agents.items():
+        for worker in spec.workers:
+            agents[name].register_worker(nodes[worker.node], name=worker.name, description=worker.description)
     helpers = ConnectionBuilder(manifest, nodes, builder.scope).build() if connect else []
-    return Built(nodes, helpers, {}, _policy(manifest))
+    jobs = {name: job_of(manifest, name, builder.scope) for name in manifest.jobs}
+    return Built(nodes, helpers, jobs, _policy(manifest))
 
 
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:

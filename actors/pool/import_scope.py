@@ -36,7 +36,7 @@ class ImportScope:
         Raises:
             ConfigError: it is not allowed, leads nowhere, or is no function.
         """
-        found = self.find(text, node)
+        found: object = self.find(text, node)
         if not callable(found):
             msg = f"node {node!r}: {text!r} is no function but {type(found).__name__}"
             raise ConfigError(msg, node=node)

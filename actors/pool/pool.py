@@ -16,6 +16,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
 from actors.pool.import_scope import check_free
+from actors.pool.knowledge import sources_in
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
 from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest
@@ -87,7 +88,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         self._helpers: list[AnyNode] = []
         self.connection_registry = TalkRegistry()
         """The connections of all nodes by name."""
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Job[Any]] = {}
         self._policy = RootPolicy()
         self._root: Root | None = None
         self._entered = 0
@@ -164,7 +165,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
         raise NodeNotFoundError(text, node=agent)
 
-    def get_job(self, name: str) -> Job:
+    def get_job(self, name: str) -> Job[Any]:
         """Return a job of the manifest.
 
         Raises:
@@ -264,14 +265,16 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
             NodeNameError: the name is taken.
         """
         team: Team[Any] = Team(self._members(agents), name=name, **self._checked(name, settings))
-        return self._adopt(team, name)
+        self._adopt(team, name)
+        return team
 
     def create_team_run(
         self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
     ) -> TeamRun[Any]:
         """Make a chain whose members work one after the other; otherwise as `create_team`."""
         run: TeamRun[Any] = TeamRun(self._members(agents), name=name, **self._checked(name, settings))
-        return self._adopt(run, name)
+        self._adopt(run, name)
+        return run
 
     def _members(self, agents: Sequence[str | AnyNode] | None) -> list[AnyNode]:
         if agents is None:
@@ -286,13 +289,12 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
                 settings[key] = self[settings[key]]
         return settings
 
-    def _adopt(self, team: Any, name: str | None) -> Any:
+    def _adopt(self, team: AnyNode, name: str | None) -> None:
         """Take note of a team, so that leaving the pool ends what it still does."""
         self._loose.add(team)
         team.connections.join(self.connection_registry, self)
         if name is not None:
             self._nodes[name] = team
-        return team
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -324,6 +326,8 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     async def _open(self) -> None:
         if self._is_spent:  # it was left before: begin anew
             self._build()
+        sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
+        await asyncio.gather(*(source.load() for source in sources))
         root = Root(self.name, self._policy, self._system, exit_timeout=self._exit_timeout)
         await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root
