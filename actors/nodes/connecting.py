@@ -111,17 +111,14 @@ class Connecting:
         self.connections.disconnect_all()
 
     def __rshift__(self, other: Any) -> Any:
-        return self.connect_to(other)
+        return self.connections.create_connection(self._resolve_all(other))
 
     def __rrshift__(self, other: Any) -> Any:
         if _is_sequence(other):
-            return TeamTalk([self.__rrshift__(source) for source in other])
-        return connect(self.operators.node(other, ">>", (self.name,)), self)
-
-
-def connect(source: Connecting, target: Any, **options: Any) -> Any:
-    """Return ``source >> target``, with options."""
-    return source.connect_to(target, **options)
+            talks: list[Any] = [self.__rrshift__(source) for source in other]
+            return TeamTalk(talks)
+        source: Connecting = self.operators.node(other, ">>", (self.name,))
+        return source.connections.create_connection(cast("Target", self))
 
 
 def _is_sequence(value: object) -> TypeGuard[Sequence[object]]:

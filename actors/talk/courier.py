@@ -35,6 +35,8 @@ class Errand(msgspec.Struct, eq=False):
     """The rest of the way; None when it has not begun."""
     awaited: Awaitable[Any] | None = None
     """What the rest of the way waits for."""
+    is_begun: bool = False
+    """Whether the courier has come to it."""
 
 
 class Shipment(msgspec.Struct, eq=False):
@@ -59,8 +61,8 @@ class Courier(AsyncioActor):
     async def on_receive(self, message: Any) -> None:
         """Go a message's way, wait for its time, or deliver it."""
         if type(message) is Errand:
-            steps = message.steps if message.steps is not None else self._line.talk.way(message.parcel)
-            await walk(steps, message.awaited)
+            message.is_begun = True
+            await self._line.go(message)
         elif type(message) is Shipment:
             self._ship(message)
         if not self._waiting and not len(self.cell.mailbox):
@@ -96,20 +98,26 @@ class Line:
     def __init__(self, talk: "Talk") -> None:
         self.talk = talk
         self.couriers: dict[ActorSystem, ActorRef[Any]] = {}
-        self._open = 0
+        self._open: dict[Parcel, int] = {}
 
     def forget(self, system: ActorSystem) -> None:
         """The courier of a system ends."""
         self.couriers.pop(system, None)
 
+    async def go(self, errand: Errand) -> None:
+        """Go the way of a message, inside a courier."""
+        if self.talk.active:
+            steps = errand.steps if errand.steps is not None else self.talk.way(errand.parcel)
+            await walk(steps, errand.awaited)
+        else:
+            _forget_work(errand)
+            self.talk.undelivered(errand.parcel, self.talk.targets, None)
+
     def carry(self, errand: Errand) -> None:
         """Have a courier go a message's way."""
         parcel = errand.parcel
         if not self._has_room(parcel, self.talk.targets):
-            if errand.steps is not None:
-                errand.steps.close()
-            if asyncio.iscoroutine(errand.awaited):
-                errand.awaited.close()
+            _forget_work(errand)
             return
         self._begin(parcel)
         # An ask, because it ends in any case: also when the courier is stopped before it comes to the message.
@@ -119,9 +127,9 @@ class Line:
     def _carried(self, errand: Errand, done: "asyncio.Future[Any]") -> None:
         error = done.exception() if not done.cancelled() else asyncio.CancelledError()
         if error is not None:
-            if asyncio.iscoroutine(errand.awaited):
-                errand.awaited.close()
-            self.talk.undelivered(errand.parcel, self.talk.targets, error)
+            _forget_work(errand)
+            if errand.is_begun:  # else the engine has put it into the dead letters
+                self.talk.undelivered(errand.parcel, self.talk.targets, error)
         self._end(errand.parcel)
 
     def ship_later(self, parcel: Parcel, message: Message, targets: tuple[Target, ...], delay: float) -> None:
@@ -150,23 +158,25 @@ class Line:
         """Deliver nothing any more; what is under way becomes dead letters."""
         for ref in tuple(self.couriers.values()):
             if ref.is_alive():
-                ref.stop(block=False, mode="now")
+                ref.stop(block=False)
 
     def _has_room(self, parcel: Parcel, targets: tuple[Target, ...]) -> bool:
         talk = self.talk
-        if self._open < talk.capacity:
+        if len(self._open) < talk.capacity or parcel in self._open:
             return True
-        msg = f"talk {talk.name!r}: {self._open} messages are under way, which is its capacity"
+        msg = f"talk {talk.name!r}: {len(self._open)} messages are under way, which is its capacity"
         for target in targets:
             talk.crowded_out(parcel, target, TalkError(msg, node=talk.source.name, message=parcel.message))
         return False
 
     def _begin(self, parcel: Parcel) -> None:
-        self._open += 1
+        self._open[parcel] = self._open.get(parcel, 0) + 1
         parcel.origin.downstream.begin()
 
     def _end(self, parcel: Parcel) -> None:
-        self._open -= 1
+        self._open[parcel] -= 1
+        if not self._open[parcel]:
+            del self._open[parcel]
         parcel.origin.downstream.end()
 
     def _courier(self, system: ActorSystem) -> ActorRef[Any]:
@@ -179,6 +189,12 @@ class Line:
             )
             ref = self.couriers[system] = system.start(Courier, (self,), options=options)
         return ref
+
+
+def _forget_work(errand: Errand) -> None:
+    """Close what will not be awaited, so that Python does not warn of it."""
+    if asyncio.iscoroutine(errand.awaited):
+        errand.awaited.close()
 
 
 def _ask_outside(ref: ActorRef[Any], message: object) -> "asyncio.Future[Any]":

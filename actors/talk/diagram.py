@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from actors.talk.talk import Talk
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*")
+_ODD = re.compile(r"[^A-Za-z0-9]")
 _RESERVED = frozenset({"end", "graph", "subgraph", "flowchart", "class", "click", "style", "default"})
 
 
@@ -26,8 +27,8 @@ def label(name: str) -> str:
     """Return a node of the chart: its name, or an id with the name as text where mermaid would misread the name."""
     if _PLAIN.fullmatch(name) and name.lower() not in _RESERVED and name.isascii():
         return name
-    number = "_".join(f"{ord(letter):x}" if not letter.isascii() or not letter.isalnum() else letter for letter in name)
-    return f"n_{number}[{_text(name)}]"
+    plain = _ODD.sub(lambda found: f"_{ord(found[0]):x}_", name)
+    return f"n_{plain}[{_text(name)}]"
 
 
 def _text(text: str) -> str:
@@ -35,7 +36,7 @@ def _text(text: str) -> str:
 
 
 def _details(talk: "Talk") -> str:
-    facts = [talk.connection_type]
+    facts: list[str] = [talk.connection_type]
     if talk.queued:
         facts.append(f"queued: {talk.queue_strategy}")
     if talk.delay:

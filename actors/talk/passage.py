@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.talk.context import Condition, TalkContext
 from actors.talk.queue import Parcel
 from actors.talk.report import failed
-from actors.talk.transform import Message, as_message
+from actors.talk.transform import Message, as_message, is_message
 from protocols.errors import ConditionError, TransformError
-from protocols.messages import ChatMessage
 from protocols.node import Target
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def reshape(
         return message
     try:
         result: object = talk.transform_fn(message)
-        if type(result) is not ChatMessage and isawaitable(result):
+        if not is_message(result) and isawaitable(result):
             result = yield result
         return as_message(result, message, talk.name)
     except Exception as error:

@@ -1,7 +1,7 @@
 """What becomes of a message on its way: changed by a transform, merged with others, told as context."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -11,6 +11,11 @@ from protocols.messages import ChatMessage
 Message = ChatMessage[Any]
 
 _replace = msgspec.structs.replace
+
+
+def is_message(value: object) -> TypeGuard[Message]:
+    """Whether something is a message, of whatever content."""
+    return isinstance(value, ChatMessage)
 
 
 def as_message(result: object, original: Message, talk: str) -> Message:
@@ -24,11 +29,10 @@ def as_message(result: object, original: Message, talk: str) -> Message:
     """
     if result is original:
         return original
-    if isinstance(result, ChatMessage):
-        made = cast("Message", result)
-        if made.name is None:
-            made = _replace(made, name=original.name, forwarded_from=original.forwarded_from)
-        return made
+    if is_message(result):
+        if result.name is not None:
+            return result
+        return _replace(result, name=original.name, forwarded_from=original.forwarded_from)
     if result is None:
         msg = f"talk {talk!r}: the transform returned None; return the message, or a new content for it"
         raise TransformError(msg, message=original)
