@@ -256,6 +256,9 @@ class RunStats(TeamTalk):
     def __eq__(self, other: object) -> bool:
         return self is other
 
+    def __ne__(self, other: object) -> bool:  # a list has its own
+        return self is not other
+
     def __hash__(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride] # runs are told apart by identity
         return id(self)
 
