@@ -50,6 +50,7 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
     """Whether its members work one after the other."""
     is_group: ClassVar[bool] = True
     _current: Transcript | None = None
+    _session_stats: RunStats | None = None
 
     def __init__(
         self, nodes: Sequence[AnyNode], name: str | None, shared_prompt: str | None, settings: TeamSettings
@@ -221,7 +222,7 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
 
     def keep_stats(self, stats: RunStats) -> None:
         """Show these as the current run's."""
-        self._current = None
+        self._current, self._session_stats = None, stats
         super().keep_stats(stats)
 
     # -- run ------------------------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         transcript = request.transcript or Transcript()
         picked = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
         transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
-        if request.stats is None and (self._stats is None or self._stats.done):
+        if request.stats is None and (self._session_stats is None or self._session_stats.done):
             self._current = transcript
         try:
             answer = await self.answer(request, asked, transcript)

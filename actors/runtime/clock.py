@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -43,5 +44,8 @@ class LoopClock:
         self._loop = loop
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
-        """Call `callback` on the event loop after `delay` seconds."""
-        return self._loop.call_later(delay, callback, *args)
+        """Call `callback` on the event loop after `delay` seconds, in an empty context.
+
+        The loop keeps cancelled timers until their time, and with them the context: that of a handler holds its message.
+        """
+        return self._loop.call_later(delay, callback, *args, context=Context())
