@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncioActor(pykka.Actor):
+if TYPE_CHECKING:
+    # Pykka declares its hooks as plain functions that return None. Type checkers are not told of that base, so that
+    # users may write them as `async def`.
+    class _PykkaActor:
+        def _handle_receive(self, message: Any) -> Any: ...
+
+else:
+    _PykkaActor = pykka.Actor
+
+
+class AsyncioActor(_PykkaActor):
     """An actor whose handlers run on the event loop, one at a time, as `def` or `async def`.
 
     Example:
@@ -146,12 +156,12 @@ class AsyncioActor(pykka.Actor):
         return cast("ActorRef[Self]", self.cell.ref)
 
     @property
-    def actor_urn(self) -> str:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+    def actor_urn(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """A URN that is unique for ever."""
         return self.cell.ref.actor_urn
 
     @property
-    def actor_inbox(self) -> BoundedMailbox:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+    def actor_inbox(self) -> BoundedMailbox:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The mailbox."""
         return self.cell.mailbox
 

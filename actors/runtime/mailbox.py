@@ -246,8 +246,8 @@ class PriorityMailbox(BoundedMailbox):
         return lost
 
     def _lane_of(self, message: Any) -> int:
-        lane = self._priority(message)
-        if not isinstance(lane, int):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the user's function
+        lane: object = self._priority(message)
+        if not isinstance(lane, int):
             msg = f"actor {self.who}: mailbox priority {lane!r} of {type(message).__name__} is not a whole number"
             raise TypeError(msg)
         return lane

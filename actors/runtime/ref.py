@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 from pykka.messages import ProxySetAttr
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.incarnation import Cell
 
-A = TypeVar("A", bound="pykka.Actor")
+A = TypeVar("A")
 
 
 class _Default:
@@ -32,7 +32,7 @@ class _Default:
 DEFAULT: Final = _Default()
 
 
-class ActorRef(pykka.ActorRef[A]):
+class ActorRef(pykka.ActorRef[Any], Generic[A]):
     """Address of one actor of an `ActorSystem`; get it from `start()`.
 
     `tell`, `ask`, `stop` and `proxy` are Pykka's. On the actor's event loop what waits is awaited; in any other thread
@@ -351,7 +351,7 @@ class ActorRef(pykka.ActorRef[A]):
         return f"{self._cell.name} ({self._cell.state})"
 
 
-class Proxy(pykka.ActorProxy[A]):
+class Proxy(pykka.ActorProxy[Any]):
     """Pykka's proxy, for which setting an attribute on the loop is a tell."""
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -35,7 +35,7 @@ class Slow(AsyncioActor):
         self.gate = gate
         self.log = [] if log is None else log
 
-    async def on_start(self) -> None:
+    async def on_start(self) -> None:  # Pykka has a plain def
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
@@ -57,7 +57,7 @@ class Failing(AsyncioActor):
         self.error = error
         self.late = late
 
-    async def on_start(self) -> None:
+    async def on_start(self) -> None:  # Pykka has a plain def
         if self.late:
             await asyncio.sleep(0)
         raise self.error
@@ -157,7 +157,7 @@ async def test_an_on_start_that_ignores_its_cancellation_is_cut_loose(
     release = asyncio.Event()
 
     class Deaf(AsyncioActor):
-        async def on_start(self) -> None:
+        async def on_start(self) -> None:  # Pykka has a plain def
             while not release.is_set():
                 try:
                     await release.wait()
@@ -291,7 +291,7 @@ async def test_what_was_sent_to_a_start_that_fails_is_dead_and_its_asks_fail(act
     gate = asyncio.Event()
 
     class FailsLater(AsyncioActor):
-        async def on_start(self) -> None:
+        async def on_start(self) -> None:  # Pykka has a plain def
             await gate.wait()
             raise ValueError("no")
 

@@ -31,7 +31,7 @@ async def test_stop_runs_on_stop_once_and_returns_when_it_has_finished(actor_sys
     log: list[str] = []
 
     class SlowEnd(AsyncioActor):
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # Pykka has a plain def
             await gate.wait()
             log.append("on_stop")
 
@@ -182,7 +182,7 @@ async def test_an_on_stop_that_hangs_is_cut_loose(actor_system: ActorSystem, man
     release = asyncio.Event()
 
     class HangsInOnStop(AsyncioActor):
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # Pykka has a plain def
             while not release.is_set():
                 try:
                     await release.wait()
@@ -281,7 +281,7 @@ async def test_a_failing_on_stop_runs_once_and_the_stop_completes(
     bystander = actor_system.start(Echo)
 
     class FailsAtTheEnd(AsyncioActor):
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # Pykka has a plain def
             runs.append(1)
             if late:
                 await asyncio.sleep(0)
@@ -323,7 +323,7 @@ async def test_an_actor_that_starts_another_in_on_stop_leaves_none_behind() -> N
     tried: list[BaseException] = []
 
     class Breeds(AsyncioActor):
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # Pykka has a plain def
             try:
                 self.system.start(Echo)
             except Exception as error:
@@ -428,7 +428,7 @@ async def test_children_stop_one_after_the_other_in_reverse_order_before_on_stop
             super().__init__()
             self.name = name
 
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # Pykka has a plain def
             log.append(f"{self.name} begins")
             await asyncio.sleep(0)
             log.append(f"{self.name} ends")
@@ -472,7 +472,7 @@ async def test_a_child_that_asks_its_stopping_parent_is_refused_and_blocks_nothi
     answers: list[BaseException] = []
 
     class AsksItsParent(AsyncioActor):
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # Pykka has a plain def
             try:
                 await parent.ask("may I?")
             except ActorStoppingError as error:
