@@ -76,7 +76,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
             await self.ask(self.observed(prompts, options, transcript))
         return transcript.response()
 
-    async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the members on one task and yield each answer as soon as it is there.
 
         Leaving the loop cancels what still works.

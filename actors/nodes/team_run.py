@@ -89,7 +89,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
         await self.ask(self.observed(prompts, options, transcript))
         return transcript.response()
 
-    async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the chain step by step and yield the answer of each member; leaving the loop cancels the rest."""
         async with self.steps(prompts, options, Transcript(Handoff())) as steps:
             async for step in steps:
