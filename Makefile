@@ -54,7 +54,7 @@ conformance: $(VENV)/.dev  ## Run the reliability catalogue and print its table
 	$(PY) -m pytest -m "conformance and not soak" --conformance-table tests $(ARGS)
 
 acceptance: $(VENV)/.dev  ## Run the behaviour contract and print its table
-	$(PY) -m pytest -m seed tests $(ARGS)
+	$(PY) -m pytest -m "seed and not soak" --acceptance-table tests $(ARGS)
 
 soak: $(VENV)/.dev  ## Run the tests that take minutes
 	$(PY) -m pytest -m soak tests $(ARGS)

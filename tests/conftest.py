@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-pytest_plugins = ["actors.testing.fixtures", "tests.conformance_table"]
+pytest_plugins = ["actors.testing.fixtures", "tests.acceptance_table", "tests.conformance_table"]
 
 _MODELS = "pydantic_ai.models"
 
