@@ -165,9 +165,9 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         """
         for member in self.nodes:
             if isinstance(member, BaseTeam):
-                yield from cast("BaseTeam[Any, Any]", member).iter_agents()
+                yield from member.iter_agents()
             elif isinstance(member, Agent):
-                yield cast("Agent[Any, Any]", member)
+                yield member
             else:
                 msg = f"team {self.name!r}: member {member!r} is neither an agent nor a team"
                 raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
@@ -376,7 +376,7 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
 
 def _register(agent: Agent[Any, Any], tool: AnyTool) -> None:
     if isinstance(tool, Tool):
-        agent.tools.add_tool(tool)
+        agent.tools.add_tool(cast("Tool[Any]", tool))
     else:
         agent.tools.add_function(tool)
 

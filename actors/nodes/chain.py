@@ -23,8 +23,8 @@ AnyNode = MessageNode[Any, Any]
 class Chain:
     """The route of one run (see `actors.nodes.request.Route`).
 
-    The team's actor asks the first stage. Each stage, when it is done, forwards the next request together with the reply;
-    the last one answers it. At any moment one stage has it in hand, so nothing here is touched from two sides.
+    The team's actor asks the first stage. Each stage, when it is done, forwards the next request together with the
+    reply; the last one answers it. At any moment one stage has it in hand, so nothing here is touched from two sides.
     """
 
     def __init__(

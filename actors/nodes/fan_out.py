@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
 from actors.nodes.policy import Policy
 from actors.nodes.run_failure import member_failure
 from actors.nodes.transcript import Transcript
-from actors.runtime.future import AsyncioFuture
 from protocols.errors import RunCancelledError
 from protocols.messages import ChatMessage
+
+if TYPE_CHECKING:
+    from actors.runtime.future import AsyncioFuture
 
 AnyNode = MessageNode[Any, Any]
 
@@ -84,5 +86,7 @@ class FanOut:
     def _look(self) -> None:
         transcript = self._transcript
         done, failed = len(transcript.responses), len(transcript.errors)
-        if not self._over.done() and self._policy.is_settled(done, failed, len(self._members), is_patient=self._is_patient):
+        if not self._over.done() and self._policy.is_settled(
+            done, failed, len(self._members), is_patient=self._is_patient
+        ):
             self._over.set_result(None)

@@ -8,10 +8,10 @@ from actors.nodes.node_actor import NodeActor
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import IgnoreStart
 from actors.runtime.mailbox import MailboxConfig
-from actors.supervision.child import ChildKind
 
 if TYPE_CHECKING:
     from actors.nodes.handle import NodeHandle
+    from actors.supervision.child import ChildKind
 
 
 class NodeFactory:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from actors.nodes.node_actor import is_owned, serve
 from actors.nodes.request import AddContext, RunRequest, Settle
 from actors.nodes.run_ledger import RunLedger
-from actors.runtime.ref import ActorRef
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.control import Terminated
@@ -15,6 +14,7 @@ from protocols.control import Terminated
 if TYPE_CHECKING:
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.handle import NodeHandle
+    from actors.runtime.ref import ActorRef
 
 
 class TeamActor(Supervisor):

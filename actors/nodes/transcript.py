@@ -20,8 +20,8 @@ class Transcript:
     """Answers and failures of the members in one run. Only that run's handlers write it; anybody may watch."""
 
     __slots__ = (
-        "_error", "_is_own", "_result", "errors", "handoff", "is_chain", "is_over", "members", "responses", "start_time", "started", "stats", "step",
-        "talks",
+        "_error", "_is_own", "_result", "errors", "handoff", "is_chain", "is_over", "members", "responses",
+        "start_time", "started", "stats", "step", "talks",
     )  # fmt: skip
 
     def __init__(self, handoff: Handoff | None = None) -> None:

@@ -46,6 +46,7 @@ class LoopClock:
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         """Call `callback` on the event loop after `delay` seconds, in an empty context.
 
-        The loop keeps cancelled timers until their time, and with them the context: that of a handler holds its message.
+        The loop keeps cancelled timers until their time, and their context with them: that of a handler holds its
+        message.
         """
         return self._loop.call_later(delay, callback, *args, context=Context())

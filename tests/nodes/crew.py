@@ -1,9 +1,17 @@
 """Members for tests of teams."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from actors.nodes.agent import Agent
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let other things run until a condition is true."""
+    while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+        await asyncio.sleep(0)
+
 
 Member = Agent[object, Any]
 

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -8,8 +8,10 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.testing.models import echo_model, scripted_model
 from protocols.errors import JobError
-from protocols.response import TeamResponse
 from tests.nodes.crew import failing, rec
+
+if TYPE_CHECKING:
+    from protocols.response import TeamResponse
 
 
 @pytest.mark.seed("S29")
@@ -57,7 +59,7 @@ async def test_tools_of_a_job_are_there_for_that_run_only() -> None:
         await agent.run_job(job, include_agent_tools=False)
     await agent.run("p")
 
-    tools = [{tool.name for tool in call.parameters.function_tools} for call in model.calls]
+    tools = [{tool.name for tool in call.info.function_tools} for call in model.requests]
     assert tools == [{"own", "extra"}, {"extra"}, {"extra"}, {"own"}]
 
 
