@@ -162,6 +162,7 @@ class Line:
 
     def _has_room(self, parcel: Parcel, targets: tuple[Target, ...]) -> bool:
         talk = self.talk
+        self._forget_closed()
         if len(self._open) < talk.capacity or parcel in self._open:
             return True
         msg = f"talk {talk.name!r}: {len(self._open)} messages are under way, which is its capacity"
@@ -174,16 +175,20 @@ class Line:
         parcel.origin.downstream.begin()
 
     def _end(self, parcel: Parcel) -> None:
-        self._open[parcel] -= 1
-        if not self._open[parcel]:
-            del self._open[parcel]
+        left = self._open.pop(parcel, 1) - 1
+        if left:
+            self._open[parcel] = left
         parcel.origin.downstream.end()
+
+    def _forget_closed(self) -> None:
+        """Let go what was under way on event loops that have ended without running any hook."""
+        for system in [system for system in self.couriers if system.is_closed]:
+            del self.couriers[system]
+            self._open = {parcel: count for parcel, count in self._open.items() if parcel.system is not system}
 
     def _courier(self, system: ActorSystem) -> ActorRef[Any]:
         ref = self.couriers.get(system)
         if ref is None or not ref.is_alive():
-            for gone in [other for other, each in self.couriers.items() if not each.is_alive()]:
-                del self.couriers[gone]
             options = StartOptions(
                 f"talk {self.talk.name}", MailboxConfig(2 * self.talk.capacity + 1), is_registered=False
             )

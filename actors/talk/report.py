@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.runtime.errors import ActorStoppingError
 from actors.talk.queue import Parcel
 from protocols.control import DeadLetterReason
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
@@ -78,6 +79,8 @@ def failed(
     parcel.failure = error if isinstance(error, Exception) else None
     talk.stats.add_error(talk.source.name if targets is None else targets[0].name, f"{type(error).__name__}: {error}")
     _publish_failure(talk, parcel, step, error, "" if targets is None else targets[0].name)
+    if isinstance(error, ActorStoppingError):
+        return  # the actor had ended: the engine has put the request into the dead letters
     for target in talk.targets if targets is None else targets:
         parcel.system.dead_letters.record(parcel.message, target, reason, sender=talk.source.name, cause=error)
 

@@ -134,6 +134,37 @@ async def test_as_many_messages_are_under_way_as_the_capacity_says(
     assert (seen, talk.stats.dropped, [event.step for event in events]) == (["a(0)", "a(1)"], 1, ["queue"])
 
 
+def test_messages_left_behind_by_an_event_loop_take_no_room_from_the_next_one() -> None:
+    seen: list[str] = []
+    a, b = rec("a"), rec("b", seen)
+    talk = a.connect_to(b, delay=3600, capacity=1)
+
+    async def leave_one_behind() -> None:
+        await a.run("1")
+
+    async def deliver_one() -> None:
+        talk.delay = None
+        await a.run("2", wait_for_connections=True)
+
+    asyncio.run(leave_one_behind())
+    asyncio.run(deliver_one())
+
+    assert (seen, talk.stats.dropped) == (["a(2)"], 0)
+
+
+async def test_a_target_that_has_been_closed_is_a_failure_of_the_delivery_only() -> None:
+    a, b = rec("a"), rec("b")
+    talk = a.connect_to(b)
+    async with b:
+        pass
+    events = heard(here(), TalkFailed)
+    answer = await a.run("x", wait_for_connections=True)
+
+    assert (answer.content, talk.stats.error_count) == ("a(x)", 1)
+    assert [(event.target, event.error_type) for event in events] == [("b", "NodeStoppedError")]
+    assert len(here().dead_letters) == 1
+
+
 async def test_of_the_messages_that_wait_for_a_busy_target_the_lowest_priority_number_goes_first() -> None:
     release, seen = asyncio.Event(), list[str]()
     target = held("t", release, seen)
