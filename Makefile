@@ -23,7 +23,7 @@ help:  ## Show this list
 install: $(VENV)/.dev  ## Make .venv with the locked versions of everything a developer needs
 
 demo: $(VENV)/.run  ## Brief real files: make demo [FILES="a.md b.txt"] [QUESTION="..."] [CHAOS=member]
-	$(BIN)/understudy run examples/briefing/agents.yml briefing "$(QUESTION)" \
+	@$(BIN)/understudy run examples/briefing/agents.yml briefing "$(QUESTION)" \
 		$(foreach file,$(FILES),--file $(file)) $(if $(CHAOS),--chaos $(CHAOS)) $(ARGS)
 
 test: $(VENV)/.dev  ## Run the tests: make test [ARGS="tests/runtime -x"]

@@ -1,0 +1,97 @@
+"""What the README and the guides show works as shown."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import ROOT, SECONDS, Call, environment, program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["program"]
+
+PAGES = ("README.md", "docs/index.md", "docs/quickstart.md", "docs/cli.md")
+QUESTION = "What must we do, and what can go wrong?"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of one language on a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+PROGRAMS = [(page, code) for page in PAGES for code in blocks(page, "python")]
+COMMANDS = sorted(
+    {
+        line.partition(" #")[0].strip()
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("understudy ") and line.split()[1] in {"run", "list", "validate", "graph", "schema"}
+    }
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with what the pages take for granted: a licence, notes, and the manifest of the quickstart."""
+    shutil.copy(ROOT / "LICENSE", tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "agents.yml").write_text(blocks("docs/quickstart.md", "yaml")[0], encoding="utf-8")
+    for name in ("notes.md", "contract.md", "minutes.txt"):
+        (tmp_path / name).write_text("We must deliver by Friday.", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("page", "code"), PROGRAMS, ids=[page for page, _ in PROGRAMS])
+def test_every_program_on_a_page_runs(page: str, code: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
+        env=environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=SECONDS,
+    )
+
+    assert (done.returncode, done.stderr) == (0, ""), page
+    assert done.stdout.strip() != ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_on_a_page_works(command: str, folder: Path) -> None:
+    words = [word if word != "NODE" else "review" for word in shlex.split(command)[1:]]
+    done = subprocess.run(
+        [sys.executable, "-m", "actors.cli", *words],
+        cwd=folder,
+        env=environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=SECONDS,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() != ""
+
+
+def test_the_output_in_the_readme_is_what_the_demo_prints(program: Call) -> None:
+    documents = sorted((ROOT / "examples" / "briefing" / "documents").iterdir())
+    files = [word for path in documents for word in ("--file", str(path))]
+    done = program("run", ROOT / "examples" / "briefing" / "agents.yml", "briefing", QUESTION, *files)
+
+    assert done.out in blocks("README.md", "text")
+
+
+def test_there_is_something_to_run() -> None:
+    assert len(PROGRAMS) >= 4
+    assert len(COMMANDS) >= 3
