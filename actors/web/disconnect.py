@@ -1,0 +1,107 @@
+"""Requests whose clients have gone are cancelled, and with them the runs that they wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_GONE = "http.disconnect"
+
+
+class CancelOnDisconnect:
+    """Middleware that cancels the handling of a request when its client closes the connection before the answer.
+
+    Without it a web framework finishes what nobody waits for any more: tokens are paid for an answer that is thrown
+    away. Work that goes on after the answer (background tasks of Starlette) is left alone, and so are runs that the
+    handler did not wait for.
+
+    Example:
+        ```python
+        app.add_middleware(CancelOnDisconnect)
+        ```
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Take the application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange, limit = _Exchange(receive, send), asyncio.timeout(None)
+        try:
+            async with limit:
+                watch = asyncio.create_task(exchange.watch(limit), name="client of a request")
+                try:
+                    await self._app(scope, exchange.receive, exchange.send)
+                finally:
+                    await _ended(watch)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+
+
+class _Exchange:
+    """The messages of one request, read a little ahead: so it is seen at once that the client has gone.
+
+    At most one piece of the body waits to be asked for, and the end of the connection behind it.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._waiting: deque[Message] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._is_answered = False
+        self._error: Exception | None = None
+
+    async def watch(self, limit: asyncio.Timeout) -> None:
+        """Read until the client has gone; then let the limit expire, unless the answer is complete."""
+        try:
+            while (message := await self._receive())["type"] != _GONE:
+                self._put(message)
+                if message.get("more_body", False):
+                    self._room.clear()
+                    await self._room.wait()
+        except Exception as error:  # whoever reads the body is told
+            self._error = error
+            self._news.set()
+            return
+        self._put(message)
+        if not self._is_answered:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    def _put(self, message: Message) -> None:
+        self._waiting.append(message)
+        self._news.set()
+
+    async def receive(self) -> Message:
+        """Return the next message, for the application."""
+        while not self._waiting:
+            if self._error is not None:
+                raise self._error
+            self._news.clear()
+            await self._news.wait()
+        if self._waiting[0]["type"] == _GONE:
+            return self._waiting[0]  # however often it is asked for
+        message = self._waiting.popleft()
+        self._room.set()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application."""
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._is_answered = True
+        await self._send(message)
+
+
+async def _ended(watch: asyncio.Task[None]) -> None:
+    watch.cancel()
+    await asyncio.wait([watch])

@@ -1,0 +1,96 @@
+"""Health of a pool over HTTP: is the process alive, and can it do its work?
+
+The answers hold names, states and counts; never prompts, answers, settings or the text of an error.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from protocols.control import ActorState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.requests import Request
+
+    from actors.pool.pool import AgentPool
+
+    Answer = Callable[[Request], Awaitable[Response]]
+
+_NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_GONE: Final = "gone"
+
+
+def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Sequence[str] = ()) -> list[Route]:
+    """Return two routes for whoever watches over the process.
+
+    ``{prefix}/live`` answers 200 as long as the event loop answers. ``{prefix}/ready`` answers 200 when the pool runs
+    and the actor of every node is there, with status ``ready``, or ``degraded`` while some are being restarted; else
+    503 with status ``unavailable`` and the names of the nodes that are gone.
+
+    Args:
+        pool: whose health it is.
+        prefix: where the routes are.
+        hosts: names in the Host header that are answered besides ``localhost`` and addresses of any kind. Others get
+            403, so that no web page can read the answers by pointing a name of its own at this machine.
+
+    Example:
+        ```python
+        app.routes.extend(health_routes(pool, hosts=["agents.example.org"]))
+        ```
+    """
+
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"}, headers=_NO_STORE)
+
+    async def ready(_request: Request) -> Response:
+        state = readiness(pool)
+        return JSONResponse(state, 503 if state["status"] == "unavailable" else 200, _NO_STORE)
+
+    known = frozenset({"localhost", *(host.lower() for host in hosts)})
+    return [Route(f"{prefix}/{at.__name__}", _guarded(at, known), methods=["GET"]) for at in (live, ready)]
+
+
+def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
+    """Return the state of a pool and of the actors of its nodes, on its event loop."""
+    nodes = {name: _node(node) for name, node in pool.nodes.items()}
+    gone = [name for name, node in nodes.items() if node["state"] == _GONE]
+    moving = [name for name, node in nodes.items() if node["state"] not in {_GONE, ActorState.RUNNING}]
+    status = "degraded" if moving else "ready"
+    if gone or not pool.is_running:
+        status = "unavailable"
+    return {"status": status, "pool": pool.name, "is_running": pool.is_running, "gone": gone, "nodes": nodes}
+
+
+def _node(node: Any) -> dict[str, Any]:
+    ref = node.home.find()
+    if ref is None:
+        return {"state": _GONE, "restarts": 0, "waiting": 0}
+    return {"state": str(ref.state), "restarts": ref.incarnation - 1, "waiting": ref.statistics().depth}
+
+
+def _guarded(answer: Answer, known: frozenset[str]) -> Answer:
+    async def guarded(request: Request) -> Response:
+        if not _is_known(request.headers.get("host", ""), known):
+            text = "this host name is not answered; pass it to health_routes(hosts=[...])"
+            return JSONResponse({"error": text}, 403, _NO_STORE)
+        return await answer(request)
+
+    return guarded
+
+
+def _is_known(header: str, known: frozenset[str]) -> bool:
+    """Whether a Host header is a known name, or an address, which nobody can have pointed here."""
+    host = header[1:].partition("]")[0] if header.startswith("[") else header.partition(":")[0]
+    if host.lower() in known:
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

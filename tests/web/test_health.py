@@ -1,0 +1,100 @@
+"""Health: what is told, to whom, and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from actors.testing.models import failing_model
+from actors.testing.settle import settle
+from tests.web.stage import make_app, make_pool, raise_curtain, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+CANARY = "sk-canary-0123456789"
+
+
+async def get(path: str, folder: Path, *, host: str = "localhost", **health: Any) -> tuple[int, dict[str, Any]]:
+    async with raise_curtain(make_app(make_pool(folder), **health)) as stage, stage.client() as http:
+        answer = await http.get(path, headers={"host": host})
+        return answer.status_code, answer.json()
+
+
+async def test_a_process_that_answers_is_alive(tmp_path: Path) -> None:
+    assert await get("/health/live", tmp_path) == (200, {"status": "alive"})
+
+
+async def test_a_running_pool_is_ready_and_tells_the_state_of_every_node(tmp_path: Path) -> None:
+    status, state = await get("/health/ready", tmp_path)
+
+    running = {"state": "running", "restarts": 0, "waiting": 0}
+    assert status == 200
+    assert state == {
+        "status": "ready",
+        "pool": "web",
+        "is_running": True,
+        "gone": [],
+        "nodes": dict.fromkeys(("helper", "other", "both"), running),
+    }
+
+
+async def test_a_pool_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
+    app = make_app(make_pool(tmp_path))
+    client = TestClient(app, base_url="http://localhost")  # without its context no lifespan runs
+    answer = await asyncio.to_thread(client.get, "/health/ready")
+
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+
+async def test_a_node_that_is_gone_makes_the_pool_unavailable(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path)
+    async with raise_curtain(make_app(pool)) as stage, stage.client() as http:
+        await pool["other"].ref().stop()
+        answer = await http.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert (answer.json()["status"], answer.json()["gone"]) == ("unavailable", ["other"])
+
+
+async def test_restarts_are_counted_and_no_secret_is_told(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, failing_model(ValueError(f"wrong key {CANARY}")))
+    pool["helper"].crash_on = (ValueError,)
+    async with raise_curtain(make_app(pool)) as stage, stage.client() as http:
+        failed = await http.post("/ask/helper", content=f"my key is {CANARY}")
+        ref = pool["helper"].ref()
+        await until(lambda: ref.incarnation == 2 and ref.state == "running")
+        await settle()
+        answer = await http.get("/health/ready")
+
+    assert failed.status_code == 500
+    assert answer.json()["nodes"]["helper"]["restarts"] == 1
+    assert CANARY not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil", ""])
+async def test_a_name_that_somebody_else_points_here_is_refused(tmp_path: Path, path: str, host: str) -> None:
+    status, answer = await get(path, tmp_path, host=host)
+
+    assert status == 403
+    assert "health_routes(hosts=" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:1", "127.0.0.1:8000", "10.2.3.4", "[::1]:8000", "LOCALHOST", "mine.example"]
+)
+async def test_addresses_and_named_hosts_are_answered(tmp_path: Path, host: str) -> None:
+    assert (await get("/health/live", tmp_path, host=host, hosts=["mine.example"]))[0] == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_nothing_can_be_changed(tmp_path: Path, method: str) -> None:
+    async with raise_curtain(make_app(make_pool(tmp_path))) as stage, stage.client() as http:
+        assert (await http.request(method, "/health/ready")).status_code == 405

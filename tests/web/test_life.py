@@ -1,0 +1,56 @@
+"""The pool lives as long as the application."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi import FastAPI
+
+from actors.testing.models import slow_model
+from actors.web import lifespan
+from protocols.errors import NodeStartError
+from tests.web.stage import make_app, make_pool, raise_curtain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+
+async def test_the_pool_runs_while_the_application_does(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path)
+    app = FastAPI(lifespan=lifespan(pool))
+    async with raise_curtain(app):
+        assert pool.is_running
+        assert app.state.pool is pool
+
+    assert not pool.is_running
+
+
+async def test_requests_in_hand_are_answered_before_the_pool_ends(tmp_path: Path) -> None:
+    release = asyncio.Event()
+    model = slow_model(release)
+    async with raise_curtain(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
+        answer = asyncio.create_task(http.post("/ask/helper", content="hello"))
+        await model.started.wait()
+        stage.server.should_exit = True
+        release.set()
+        assert (await answer).text == "hello"
+
+    assert model.cancelled == 0
+
+
+async def test_an_application_whose_pool_cannot_start_does_not_start(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path)
+
+    async def broken() -> None:
+        raise OSError("no such server")
+
+    pool["helper"].open = broken
+    with pytest.raises(NodeStartError, match="no such server"):
+        async with lifespan(pool)(FastAPI()):
+            pass
+
+    assert not pool.is_running
