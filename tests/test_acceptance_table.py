@@ -10,7 +10,10 @@ from tests.contract import SECTIONS, STATEMENTS
 
 
 def item(nodeid: str, *statements: str) -> Any:
-    return SimpleNamespace(nodeid=nodeid, iter_markers=lambda _: [SimpleNamespace(args=statements)])
+    def iter_markers(_name: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(args=statements)]
+
+    return SimpleNamespace(nodeid=nodeid, iter_markers=iter_markers)
 
 
 def report(nodeid: str, outcome: str, when: str = "call") -> Any:
