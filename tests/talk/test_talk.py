@@ -5,18 +5,16 @@ import pytest
 
 from actors.nodes.agent import Agent
 from actors.nodes.team import Team
-from actors.talk.context import TalkContext
-from actors.talk.registry import TalkRegistry
 from actors.talk.talk import Talk
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
-from protocols.errors import ConditionError, NodeNotFoundError, TalkError, TransformError
+from protocols.errors import TalkError
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
-from protocols.messages import ChatMessage
 from tests.talk.stage import contents, failing, heard, held, here, rec
 
 if TYPE_CHECKING:
     from actors.talk.team_talk import TeamTalk
+    from protocols.messages import ChatMessage
 
 
 @pytest.mark.seed("S76")
@@ -119,160 +117,6 @@ async def test_the_target_knows_the_names_that_led_to_it_and_the_source_has_none
 
     assert (own.name, own.forwarded_from) == ("a", ())
     assert (answers[0].forwarded_from, answers[0].conversation_id) == (("a",), own.conversation_id)
-
-
-async def test_a_filter_decides_for_each_target_on_the_transformed_message() -> None:
-    to_b, to_c = list[str](), list[str]()
-    a, b, c = rec("a"), rec("b", to_b), rec("c", to_c)
-    talk = Talk(a, [b, c], transform=lambda message: message.text.upper())
-    a.connections.attach(talk)
-    talk.when(lambda context: context.target is c and context.message.content == "A(X)")
-    await a.run("x", wait_for_connections=True)
-
-    assert (to_b, to_c, talk.stats.message_count) == ([], ["A(X)"], 1)
-
-
-async def test_a_condition_gets_one_object_with_everything() -> None:
-    given: list[TalkContext] = []
-    a, b = rec("a"), rec("b")
-
-    def keep(context: TalkContext) -> bool:
-        given.append(context)
-        return True
-
-    talk = a.connect_to(b, filter_condition=keep)
-    await a.run("x", wait_for_connections=True)
-    context = given[0]
-
-    assert (context.message.content, context.target, context.source) == ("a(x)", b, a)
-    assert (context.stats, context.registry, context.talk) == (talk.stats, None, talk)
-
-
-async def test_asynchronous_functions_are_awaited_and_keep_the_order_of_messages() -> None:
-    gate, seen = asyncio.Event(), list[str]()
-    a, b = rec("a"), rec("b", seen)
-
-    async def slow(message: ChatMessage[str]) -> str:
-        if message.content == "a(0)":
-            await gate.wait()
-        return message.content + "!"
-
-    async def keep(context: TalkContext) -> bool:
-        await asyncio.sleep(0)
-        return context.message.text != "a(1)!"
-
-    a.connect_to(b, transform=slow, filter_condition=keep)
-    for number in range(3):
-        await a.run(str(number))
-    await settle()
-    assert seen == []
-    gate.set()
-    await a.complete_tasks()
-
-    assert seen == ["a(0)!", "a(2)!"]
-
-
-async def test_a_run_that_waits_waits_for_asynchronous_conditions_too() -> None:
-    seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
-
-    async def yes(_context: TalkContext) -> bool:
-        await asyncio.sleep(0)
-        return True
-
-    a.connect_to(b, stop_condition=lambda context: False, filter_condition=yes)
-    await a.run("x", wait_for_connections=True)
-
-    assert seen == ["a(x)"]
-
-
-def raising(_given: object) -> bool:
-    raise KeyError("lost")
-
-
-async def raising_later(_given: object) -> bool:
-    await asyncio.sleep(0)
-    raise KeyError("lost")
-
-
-def nothing(_given: object) -> None:
-    return None
-
-
-@pytest.mark.parametrize("transform", [raising, raising_later, nothing])
-async def test_a_transform_that_fails_is_an_event_and_the_source_goes_on(transform: Any) -> None:
-    seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
-    talk = a.connect_to(b, transform=transform)
-    events = heard(here(), TalkFailed)
-    answer = await a.run("x", wait_for_connections=True)
-
-    assert (answer.content, seen, talk.stats.message_count, talk.active) == ("a(x)", [], 0, True)
-    assert [(event.step, event.error_type) for event in events] == [("transform", "TransformError")]
-    assert isinstance(next(iter(here().dead_letters)).cause, TransformError)
-
-
-@pytest.mark.parametrize("condition", [raising, raising_later])
-@pytest.mark.parametrize("step", ["filter", "stop", "exit"])
-async def test_a_condition_that_raises_keeps_only_its_message_back(step: str, condition: Any) -> None:
-    seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
-    options: dict[str, Any] = {f"{step}_condition": condition}
-    talk = a.connect_to(b, **options)
-    events = heard(here(), TalkFailed)
-    await a.run("x", wait_for_connections=True)
-
-    assert (seen, talk.active, talk.stats.error_count) == ([], True, 1)
-    assert [(event.step, event.error_type, event.target) for event in events] == [(step, "ConditionError", "b")]
-    assert isinstance(next(iter(here().dead_letters)).cause, ConditionError)
-
-
-async def test_a_stop_condition_lets_so_many_messages_through_and_then_ends_the_connection() -> None:
-    seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
-    talk = a.connect_to(b, stop_condition=lambda context: context.stats.message_count >= 2)
-    for number in range(4):
-        await a.run(str(number), wait_for_connections=True)
-
-    assert (seen, talk.active, list(a.connections)) == (["a(0)", "a(1)"], False, [])
-
-
-async def test_an_exit_condition_asks_the_system_for_an_orderly_end() -> None:
-    seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
-    talk = a.connect_to(b, exit_condition=lambda context: "quit" in context.message.text)
-    system = here()
-    answer = await a.run("quit")
-    await system.close()
-
-    assert (answer.content, seen, talk.active, system.is_closed) == ("a(quit)", [], False, True)
-    assert str(system.exit_reason) == "the exit condition of talk \"a->['b']\" was true"
-
-
-async def test_a_transform_may_return_a_new_content_and_the_chain_of_names_stays() -> None:
-    answers: list[ChatMessage[Any]] = []
-    a, b = rec("a"), rec("b")
-    b.message_sent.connect(answers.append)
-    a.connect_to(b, transform=lambda message: ChatMessage("new", "user"))
-    await a.run("x", wait_for_connections=True)
-
-    assert (answers[0].content, answers[0].forwarded_from) == ("b(new)", ("a",))
-
-
-async def test_transforms_are_added_in_order_and_keep_everything_else() -> None:
-    seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
-
-    async def louder(message: ChatMessage[str]) -> str:
-        await asyncio.sleep(0)
-        return message.content + "!"
-
-    talk = a.connect_to(b, priority=3, filter_condition=lambda context: "x" in context.message.text)
-    same = talk.transform(louder).transform(lambda message: f"<{message.content}>")
-    await a.run("x", wait_for_connections=True)
-    await a.run("y", wait_for_connections=True)
-
-    assert (same, seen, talk.priority) == (talk, ["<a(x)!>"], 3)
 
 
 async def test_a_paused_connection_lets_messages_pass_by() -> None:
@@ -422,53 +266,3 @@ async def test_functions_become_nodes_on_either_side() -> None:
 
     assert seen == ["X"]
     assert [target.name for target in both.targets] == ["upper", "upper_2"]
-
-
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ({"connection_type": "walk"}, "connection_type must be one of 'run', 'context', 'forward', not 'walk'"),
-        ({"queue_strategy": "all"}, "queue_strategy must be one of"),
-        ({"queued": True, "overflow": "wait"}, "overflow must be one of 'reject', 'drop_oldest', 'drop_newest'"),
-        ({"capacity": 0}, "capacity must be a whole number >= 1, not 0"),
-        ({"hop_limit": True}, "hop_limit must be a whole number >= 1, not True"),
-        ({"transform": "upper"}, "transform must be a function, not 'upper'"),
-        ({"priority": 1.5}, "priority must be a whole number, not 1.5"),
-        ({"delay": -1}, "delay must be seconds >= 0, not -1"),
-        ({"delay": float("nan")}, "delay must be seconds >= 0, not nan"),
-        ({"delay": 1, "queued": True}, "delay does not go with queued"),
-    ],
-)
-async def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], problem: str) -> None:
-    a, b = rec("a"), rec("b")
-
-    with pytest.raises(TalkError, match=problem):
-        a.connect_to(b, **options)
-    assert list(a.connections) == []
-
-
-async def test_an_unknown_option_is_refused_with_the_nearest_one() -> None:
-    options: dict[str, Any] = {"filter": None, "queue": True}
-    with pytest.raises(TypeError, match="take no keyword 'filter'; did you mean 'filter_condition'"):
-        rec("a").connect_to(rec("b"), **options)
-
-
-async def test_what_is_no_node_is_refused() -> None:
-    a = rec("a")
-
-    with pytest.raises(ValueError, match="cannot apply >> to 5"):
-        _ = a >> 5
-    with pytest.raises(NodeNotFoundError, match="'a' is in no pool"):
-        _ = a >> "unknown"
-    with pytest.raises(TalkError, match="name at least one target"):
-        Talk(a, [])
-
-
-async def test_a_name_leads_to_a_node_of_the_pool() -> None:
-    a, b = rec("a"), rec("b")
-    a.connections.join(TalkRegistry(), {"a": a, "beta": b})
-    talk = a.connect_to("beta")
-
-    assert talk.target is b
-    with pytest.raises(NodeNotFoundError, match="did you mean 'beta'"):
-        _ = a >> "bet"
