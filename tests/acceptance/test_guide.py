@@ -5,7 +5,6 @@ import asyncio
 import inspect
 import re
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ def examples() -> list[str]:
 async def run_page() -> dict[str, Any]:
     names: dict[str, Any] = {"asyncio": asyncio}
     for example in examples():
-        code: CodeType = compile(example, PAGE.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(example, PAGE.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         work: object = eval(code, names)  # our own page
         if inspect.isawaitable(work):
             await work
