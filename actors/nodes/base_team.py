@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
-from typing import Any, ClassVar, Generic, cast, overload
+from typing import Any, ClassVar, Generic, overload
 
 import msgspec
 from pydantic_ai.tools import Tool
@@ -376,7 +376,7 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
 
 def _register(agent: Agent[Any, Any], tool: AnyTool) -> None:
     if isinstance(tool, Tool):
-        agent.tools.add_tool(cast("Tool[Any]", tool))
+        agent.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
     else:
         agent.tools.add_function(tool)
 

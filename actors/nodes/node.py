@@ -1,16 +1,20 @@
 """`MessageNode`: what users hold of every node. It runs, connects and combines."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, overload
 
 from pydantic_ai.tools import Tool
 
 from actors.nodes.background import BackgroundRuns
 from actors.nodes.connecting import Connecting
-from actors.nodes.handle import Deps, Out
+from actors.nodes.handle import Deps, Other, Out
 from actors.nodes.job_run import JobRuns
 from actors.nodes.node_tool import tool_of
 from actors.nodes.streaming import Streaming
+
+if TYPE_CHECKING:
+    from actors.nodes.team import Team
+    from actors.nodes.team_run import TeamRun
 
 
 class Operators(Protocol):
@@ -38,17 +42,39 @@ class MessageNode(Connecting, JobRuns[Deps, Out], BackgroundRuns[Deps, Out], Str
     operators: ClassVar[Operators]
     """Set by `actors.nodes` once all kinds of nodes are there."""
 
+    @overload
+    def __and__(self, other: "Team[Any, Other]") -> "Team[Deps, Out | Other]": ...
+    @overload
+    def __and__(self, other: "MessageNode[Any, Other]") -> "Team[Deps, Out | Other]": ...
+    @overload
+    def __and__(self, other: Callable[..., Awaitable[Other]]) -> "Team[Deps, Out | Other]": ...
+    @overload
+    def __and__(self, other: Callable[..., Other]) -> "Team[Deps, Out | Other]": ...
+
     def __and__(self, other: object) -> Any:
         return self.operators.both(self, other)
+
+    @overload
+    def __rand__(self, other: Callable[..., Awaitable[Other]]) -> "Team[Deps, Other | Out]": ...
+    @overload
+    def __rand__(self, other: Callable[..., Other]) -> "Team[Deps, Other | Out]": ...
 
     def __rand__(self, other: object) -> Any:
         return self.operators.both(other, self)
 
+    @overload
+    def __or__(self, other: "MessageNode[Any, Other]") -> "TeamRun[Deps, Other]": ...
+    @overload
+    def __or__(self, other: Callable[..., Awaitable[Other]]) -> "TeamRun[Deps, Other]": ...
+    @overload
+    def __or__(self, other: Callable[..., Other]) -> "TeamRun[Deps, Other]": ...
+
     def __or__(self, other: object) -> Any:
         return self.operators.then(self, other)
 
-    def __ror__(self, other: object) -> Any:
-        return self.operators.then(other, self)
+    def __ror__(self, other: Callable[..., object]) -> "TeamRun[Deps, Out]":
+        chain: TeamRun[Deps, Out] = self.operators.then(other, self)
+        return chain
 
     def to_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[Any]:
         """Return a tool of pydantic_ai that runs this node with a prompt and gives back the content of its answer.

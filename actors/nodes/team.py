@@ -1,16 +1,17 @@
 """`Team`: members that work on the same task at the same time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Generic, Unpack, cast
+from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.fan_out import AnyNode, FanOut
-from actors.nodes.handle import Deps, Out
+from actors.nodes.handle import Deps, Other, Out
 from actors.nodes.handoff import Handoff
 from actors.nodes.job import Job
 from actors.nodes.job_run import job_prompts
 from actors.nodes.member_request import MemberRequest
+from actors.nodes.node import MessageNode
 from actors.nodes.policy import ALL, ANY, Policy
 from actors.nodes.request import RunKeywords, RunRequest
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
@@ -30,6 +31,27 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
     """
 
     kind: ClassVar[str] = "Parallel Team"
+
+    @overload
+    def __init__(
+        self,
+        nodes: Sequence[MessageNode[Deps, Out]] = (),
+        *,
+        name: str | None = None,
+        shared_prompt: str | None = None,
+        policy: str | int | Policy = "any",
+        **settings: Unpack[TeamKeywords],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Team[Any, Any]",
+        nodes: Sequence[AnyNode],
+        *,
+        name: str | None = None,
+        shared_prompt: str | None = None,
+        policy: str | int | Policy = "any",
+        **settings: Unpack[TeamKeywords],
+    ) -> None: ...
 
     def __init__(
         self,
@@ -64,6 +86,18 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
     def is_plain(self) -> bool:
         """Whether it is but its members and a shared prompt, without picker, policy or name of its own."""
         return super().is_plain and self.policy == ANY
+
+    @overload  # type: ignore[override]
+    def __and__(self, other: "Team[Any, Other]") -> "Team[Deps, Out | Other]": ...
+    @overload
+    def __and__(self, other: MessageNode[Any, Other]) -> "Team[Deps, Out | Other]": ...
+    @overload
+    def __and__(self, other: Callable[..., Awaitable[Other]]) -> "Team[Deps, Out | Other]": ...
+    @overload
+    def __and__(self, other: Callable[..., Other]) -> "Team[Deps, Out | Other]": ...
+
+    def __and__(self, other: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] # members join, not lists of them
+        return super().__and__(other)
 
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run all members and return their answers in the order in which they came; failures are in `errors`.

@@ -1,7 +1,7 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar, Generic, Literal, Unpack, cast
+from typing import Any, ClassVar, Generic, Literal, Unpack, cast, overload
 
 from msgspec import UNSET
 
@@ -34,6 +34,40 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
 
     kind: ClassVar[str] = "Sequential Team"
     is_chain: ClassVar[bool] = True
+
+    @overload
+    def __init__(
+        self,
+        nodes: Sequence[MessageNode[Deps, Any]],
+        *,
+        name: str | None = None,
+        shared_prompt: str | None = None,
+        validator: MessageNode[Any, Out],
+        result_mode: ResultMode = "last",
+        **settings: Unpack[TeamKeywords],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        nodes: Sequence[MessageNode[Deps, Out]] = (),
+        *,
+        name: str | None = None,
+        shared_prompt: str | None = None,
+        validator: None = None,
+        result_mode: ResultMode = "last",
+        **settings: Unpack[TeamKeywords],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "TeamRun[Any, Any]",
+        nodes: Sequence[AnyNode],
+        *,
+        name: str | None = None,
+        shared_prompt: str | None = None,
+        validator: AnyNode | None = None,
+        result_mode: ResultMode = "last",
+        **settings: Unpack[TeamKeywords],
+    ) -> None: ...
 
     def __init__(
         self,

@@ -82,8 +82,9 @@ def test_an_operator_never_changes_its_operands() -> None:
 
 def test_shared_prompts_of_joined_teams_are_combined_once() -> None:
     def both(first: str | None, second: str | None) -> str | None:
-        team: FakeTeam = FakeTeam([a], first) & FakeTeam([b], second)
-        return team.shared_prompt
+        team: Any = FakeTeam([a], first) & FakeTeam([b], second)
+        prompt: str | None = team.shared_prompt
+        return prompt
 
     assert both("one", "two") == "one\n\ntwo"
     assert both("one", "one") == "one"
@@ -96,7 +97,7 @@ def test_a_longer_chain_keeps_the_shared_prompt() -> None:
 
 
 @pytest.mark.parametrize("operand", [5, "b", None, object()])
-def test_what_is_neither_node_nor_function_is_refused(operand: object) -> None:
+def test_what_is_neither_node_nor_function_is_refused(operand: Any) -> None:
     with pytest.raises(ValueError, match="cannot apply &"):
         _ = a & operand
     with pytest.raises(ValueError, match=r"cannot apply \|"):

@@ -206,8 +206,9 @@ def test_bad_members_are_refused() -> None:
         Team([rec("a")], picker="x")
     with pytest.raises(ConfigError, match="need a picker"):
         Team([rec("a")], num_picks=1)
+    misspelt: Any = {"pikcer": rec("b")}
     with pytest.raises(TypeError, match="no setting 'pikcer'; did you mean 'picker'"):
-        Team([rec("a")], pikcer=rec("b"))  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+        Team([rec("a")], **misspelt)
 
 
 @pytest.mark.parametrize("kind", [Team, TeamRun])
