@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from actors.cli.report import HEAD, cells, rows
 
@@ -48,6 +49,6 @@ def picture(snapshot: StatsSnapshot, names: Sequence[str]) -> Table:
     """Return the table of one moment."""
     table = Table("state", *HEAD, box=None, pad_edge=False)
     for node in rows(snapshot, names, with_idle=True):
-        colour = _COLOURS.get(node.state, "")
-        table.add_row(f"[{colour}]{node.state}[/]" if colour else str(node.state), *cells(node))
+        state = Text(str(node.state), _COLOURS.get(node.state, ""))
+        table.add_row(state, *(Text(cell) for cell in cells(node)))  # as text: a name may look like markup
     return table

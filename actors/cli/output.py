@@ -15,8 +15,8 @@ class ReaderGoneError(CommandError):
         super().__init__("nobody reads the output any more", ExitCode.BROKEN_PIPE)
 
 
-def write(text: str) -> None:
-    """Write text and a line break to standard output, now.
+def write(text: str, end: str = "\n") -> None:
+    """Write text and a line break (or another `end`) to standard output, now.
 
     Raises:
         ReaderGoneError: the reader has gone.
@@ -26,7 +26,7 @@ def write(text: str) -> None:
         problem = "standard output is closed"
         raise CommandError(problem, ExitCode.FAILED)
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(text + end)
         sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None

@@ -1,0 +1,26 @@
+"""`understudy job FILE NODE JOB`: have a node do a job of the manifest once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from actors.cli.option import AsJson, ManifestFile
+
+
+def job(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
+    file: ManifestFile,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Agent or team that does it.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job of the manifest.")],
+    model: Annotated[str | None, typer.Option("--model", help="Model of every agent, such as openai:gpt-4.1.")] = None,
+    as_json: AsJson = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="Seconds the job may take.")] = None,
+) -> int:
+    """Have an agent or a team do a job of the manifest once.
+
+    The answer goes to standard output, everything else to standard error.
+    """
+    from actors.cli.job_once import JobOnce
+
+    return JobOnce(file, node, model=model, timeout=timeout, job=job).run(as_json=as_json)

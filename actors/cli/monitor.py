@@ -1,0 +1,191 @@
+"""The local socket on which a running pool shows its supervision tree and its counters.
+
+A client gets one line of JSON when it connects and one more for each line that it sends, so that nobody is sent what
+nobody reads, and a pool that nobody looks at does nothing. The socket belongs to the user alone (mode 0600).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.report import rows
+from actors.runtime.tree import ActorNode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from actors.app import App
+    from actors.stats.book import NodeStats
+
+MOST_CLIENTS: Final = 16
+"""Clients at the same time; further ones are closed at once."""
+_LINE: Final = 1024
+"""Most bytes of a line that a client sends."""
+
+
+class NodeNumbers(msgspec.Struct, frozen=True):
+    """What one node has done."""
+
+    name: str
+    state: str
+    running: int
+    messages: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    """None when it is not known."""
+    seconds: float
+    failures: int
+    restarts: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A running pool at one moment."""
+
+    pool: str
+    pid: int
+    uptime: float
+    """Seconds since the monitor began."""
+    tree: tuple[ActorNode, ...]
+    nodes: tuple[NodeNumbers, ...]
+    dropped_events: int
+    """Events that were lost, so that some numbers are too small."""
+
+
+@asynccontextmanager
+async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
+    """Let `understudy top` look at a running pool until the end of the block.
+
+    Args:
+        app: the running pool.
+        path: of the socket; one that a process left behind when it was killed is replaced.
+
+    Raises:
+        CommandError: the socket cannot be made there, or another process uses it.
+    """
+    opened = _bind(path)
+    inode = path.stat().st_ino
+    monitor = _Monitor(app)
+    server = await asyncio.start_unix_server(monitor.serve, sock=opened, limit=_LINE)
+    try:
+        yield
+    finally:
+        server.close()
+        await monitor.close()
+        with suppress(OSError):
+            if path.stat().st_ino == inode:
+                path.unlink()
+
+
+class _Monitor:
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._began = app.system.clock.now()
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._clients) >= MOST_CLIENTS:
+            writer.close()
+            return
+        self._clients.add(task)
+        try:
+            await self._answer(reader, writer)
+        except (OSError, ValueError, asyncio.CancelledError):  # gone; a line that is too long; the pool ends
+            pass
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(msgspec.json.encode(await take_snapshot(self._app, self._began)) + b"\n")
+            await writer.drain()
+            if not (await reader.readline()).endswith(b"\n"):
+                return
+
+    async def close(self) -> None:
+        clients = tuple(self._clients)
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+
+async def take_snapshot(app: App, began: float) -> Snapshot:
+    """Return what there is to see at this moment; `began` is the time of the system's clock from which it counts."""
+    stats = await app.read_stats()
+    return Snapshot(
+        pool=app.pool.name,
+        pid=os.getpid(),
+        uptime=app.system.clock.now() - began,
+        tree=app.system.tree(),
+        nodes=tuple(_numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
+        dropped_events=stats.dropped_events,
+    )
+
+
+def _numbers(node: NodeStats) -> NodeNumbers:
+    counters = node.counters
+    return NodeNumbers(
+        name=node.name,
+        state=str(node.state),
+        running=node.running,
+        messages=counters.messages,
+        input_tokens=counters.input_tokens,
+        output_tokens=counters.output_tokens,
+        cost_usd=float(counters.cost) if counters.cost_known else None,
+        seconds=counters.busy_time,
+        failures=counters.failures,
+        restarts=counters.restarts,
+    )
+
+
+def _bind(path: Path) -> socket.socket:
+    if not hasattr(socket, "AF_UNIX"):
+        text = "this system has no local sockets, so a running pool cannot be looked at"
+        raise CommandError(text, ExitCode.FAILED)
+    _make_room(path)
+    opened = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)  # the file is private from its first moment
+    try:
+        opened.bind(str(path))
+        opened.listen(MOST_CLIENTS)
+    except OSError as error:
+        opened.close()
+        text = f"the socket {str(path)!r} cannot be made: {error.strerror or error}; choose another path"
+        raise CommandError(text, ExitCode.FAILED) from error
+    finally:
+        os.umask(before)
+    return opened
+
+
+def _make_room(path: Path) -> None:
+    """Remove a socket that nobody listens on any more; whatever else is there stays, and is an error."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # nothing is there, or binding says why it cannot be
+        return
+    if not stat.S_ISSOCK(mode):
+        text = f"{str(path)!r} exists and is no socket; choose another path for the socket"
+        raise CommandError(text, ExitCode.FAILED)
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            text = f"the socket {str(path)!r} cannot be used: {error.strerror or error}"
+            raise CommandError(text, ExitCode.FAILED) from error
+    text = f"another process shows its pool on {str(path)!r}; end it, or choose another path"
+    raise CommandError(text, ExitCode.FAILED)
