@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.triggers.trigger_actor import TriggerActor
+from actors.triggers.trigger_actor import Ready, TriggerActor
 from protocols.triggers import MailReceived, TriggerFullError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class MailWatch:
         """E-mails without a run, because they are too large or cannot be read."""
 
 
-class _LookNow(msgspec.Struct, frozen=True):
-    pass
+class LookNow(msgspec.Struct, frozen=True):
+    """Ask it of an e-mail trigger not to wait for its next look; the answer comes after a look that begins then."""
 
 
 class EmailActor(TriggerActor):
@@ -49,25 +50,47 @@ class EmailActor(TriggerActor):
         super().__init__((watch.trigger,))
         self._watch = watch
         self._wall = wall
-
-    def on_start(self) -> None:
-        """Look at once."""
-        self.actor_ref.tell(_LookNow())
+        self._hurry = asyncio.Event()
 
     async def on_receive(self, message: Any) -> Any:
-        """Look once, and arrange for the next look."""
-        if not isinstance(message, _LookNow):
+        """Look soon if asked to."""
+        if not isinstance(message, LookNow):
             return await super().on_receive(message)
+        self.is_established = False
+        self._hurry.set()
+        return await super().on_receive(Ready())
+
+    async def observe(self) -> None:
+        """Look, accept, mark, wait."""
+        while True:
+            self._hurry.clear()
+            has_more = await self._look()
+            if not self._hurry.is_set():
+                self.established()
+            if not has_more:
+                await self._wait()
+
+    async def _look(self) -> bool:
+        """Look once; returns whether there is more that can be accepted."""
         watch = self._watch
         await self._mark()
-        look: Look = await self.system.in_thread(watch.folder.look)(watch.validity, watch.highest)
+        try:
+            look: Look = await self.system.in_thread(watch.folder.look)(watch.validity, watch.highest)
+        except asyncio.CancelledError:
+            watch.folder.abort()  # or the thread would wait for a server that does not answer
+            raise
         if look.validity != watch.validity:
             watch.validity, watch.highest, watch.unmarked = look.validity, 0, []
         is_all = self._accept_all(look)
         await self._mark()
-        self.established()
-        self.schedule(0.0 if look.has_more and is_all else watch.interval, _LookNow())
-        return None
+        return look.has_more and is_all
+
+    async def _wait(self) -> None:
+        timer = self.system.clock.call_later(self._watch.interval, self._hurry.set)
+        try:
+            await self._hurry.wait()
+        finally:
+            timer.cancel()
 
     def _accept_all(self, look: Look) -> bool:
         watch = self._watch

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import imaplib
+import socket
 import ssl
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE: Final = 50
 """E-mails that one look brings; the next look follows at once when there are more."""
-TIMEOUT: Final = 30.0
+TIMEOUT: Final = 15.0
 """Seconds that the server may take for one answer."""
 _FAILURES: Final = (OSError, imaplib.IMAP4.error, ImapToolsError)
 
@@ -111,6 +112,7 @@ class MailFolder:
         self._settings = settings
         self._password = password
         self._context = context
+        self._box: Any = None
         self._where = f"{settings.username!r} at {settings.host}:{settings.port}, folder {settings.folder!r}"
 
     def look(self, validity: str, highest: int) -> Look:
@@ -130,6 +132,13 @@ class MailFolder:
             mails = tuple(self._fetched(box, chosen))
             return Look(now, mails, has_more=len(uids) > len(chosen))
 
+    def abort(self) -> None:
+        """Break off a look that goes on in another thread; harmless when there is none."""
+        box = self._box
+        if box is not None:
+            with suppress(OSError):
+                box.client.sock.shutdown(socket.SHUT_RDWR)
+
     def mark_seen(self, uids: Sequence[int]) -> None:
         """Mark e-mails as read.
 
@@ -148,6 +157,7 @@ class MailFolder:
                 box: Any = MailBox(settings.host, settings.port, timeout=TIMEOUT, ssl_context=context)
             else:
                 box = MailBoxUnencrypted(settings.host, settings.port, timeout=TIMEOUT)
+            self._box = box
             with _closing(box):
                 is_plain = self._password.isascii() and settings.username.isascii()
                 login = box.login if is_plain else box.login_utf8
@@ -157,6 +167,8 @@ class MailFolder:
         except _FAILURES as error:
             msg = f"e-mail of {self._where}: {type(error).__name__}: {str(error)[:300]}"
             raise TriggerError(msg) from error
+        finally:
+            self._box = None
 
     def _criteria(self, first: int) -> Any:
         names = {"from": "from_", "to": "to", "subject": "subject", "body": "body"}
@@ -201,7 +213,7 @@ def _read(uid: int, message: MailMessage) -> Mail:
             uid,
             sender=message.from_,
             subject=message.subject,
-            body=message.text or html_text(message.html),
+            body=(message.text or html_text(message.html)).replace("\r\n", "\n").strip(),
             recipients=tuple(message.to),
             attachments=tuple(attachment.filename for attachment in message.attachments),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from actors.supervision.backoff import Backoff
@@ -91,7 +92,7 @@ async def raise_curtain(
 ) -> Stage:
     """Start triggers of the node `n`."""
     requests = [TriggerRequest("n", each, node) for each in settings]
-    plan = plan_triggers(requests, root=root, **({"wall": wall} if wall is not None else {}))
+    plan = plan_triggers(requests, root=root, wall=wall or time.time)
     return await perform(system, plan)
 
 

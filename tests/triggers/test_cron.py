@@ -64,7 +64,8 @@ def test_six_fields_begin_with_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "x", "* * * *", "61 * * * *", "* * * * * * *", "@reboot", "0 0 * * \u0661", "0 0 30 2 *", "*/0 * * * *"]
+    "line",
+    ["", "x", "* * * *", "61 * * * *", "* * * * * * *", "@reboot", "0 0 * * \u0661", "0 0 30 2 *", "*/0 * * * *"],
 )
 def test_a_line_that_is_none_is_refused_with_the_line_and_what_is_expected(line: str) -> None:
     with pytest.raises(TriggerConfigError) as caught:
@@ -95,9 +96,7 @@ def test_looking_back_finds_what_looking_ahead_finds(start: int, length: int, li
     assert times.latest(start, start + length, 3) == ahead[-3:]
 
 
-@given(
-    every=st.floats(0.1, 1e5), start=st.floats(0, 1e9), after=st.floats(0, 1e5), length=st.floats(0, 1e5)
-)
+@given(every=st.floats(0.1, 1e5), start=st.floats(0, 1e9), after=st.floats(0, 1e5), length=st.floats(0, 1e5))
 def test_intervals_come_at_equal_distance_and_none_is_left_out(
     every: float, start: float, after: float, length: float
 ) -> None:

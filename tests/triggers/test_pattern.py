@@ -105,7 +105,13 @@ def selection(**keys: object) -> FileSelection:
 def test_extensions_narrow_the_patterns_whatever_their_case() -> None:
     found = selection(extensions=["md", ".TXT"])
 
-    assert [found.matches(path) for path in ("a.md", "a.MD", "b/c.txt", "a.py", "md")] == [True, True, True, False, False]
+    assert [found.matches(path) for path in ("a.md", "a.MD", "b/c.txt", "a.py", "md")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_what_is_ignored_needs_no_extensions() -> None:

@@ -36,7 +36,9 @@ def test_remembering_twice_counts_once() -> None:
 
 
 @given(
-    seen=st.lists(st.tuples(st.text(max_size=5), st.floats(0, 1_000))), now=st.floats(0, 2_000), other=st.text(max_size=5)
+    seen=st.lists(st.tuples(st.text(max_size=5), st.floats(0, 1_000))),
+    now=st.floats(0, 2_000),
+    other=st.text(max_size=5),
 )
 def test_nothing_is_forgotten_before_it_expires(seen: list[tuple[str, float]], now: float, other: str) -> None:
     guard = ReplayGuard()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from actors.config.trigger import IntervalTrigger, ScheduleTrigger
-from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from tests.triggers.stage import RecordingNode, raise_curtain
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
+    from actors.testing.clock import ManualClock
     from protocols.triggers import TimeReached
 
 NOON = datetime(2024, 6, 3, 12, tzinfo=UTC).timestamp()

@@ -115,7 +115,7 @@ def test_one_of_several_signatures_will_do() -> None:
 
 @pytest.mark.parametrize("secret", ["", "   ", "whsec_", "whsec_!!!"])
 def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
-    with pytest.raises(TriggerConfigError, match="hook: .*secret"):
+    with pytest.raises(TriggerConfigError, match=r"hook: .*secret"):
         read_key(secret, "hook")
 
 
@@ -126,7 +126,8 @@ def test_decoys_differ() -> None:
 @given(
     headers=st.lists(
         st.tuples(
-            st.sampled_from([b"webhook-id", b"webhook-timestamp", b"webhook-signature", b"other"]), st.binary(max_size=60)
+            st.sampled_from([b"webhook-id", b"webhook-timestamp", b"webhook-signature", b"other"]),
+            st.binary(max_size=60),
         ),
         max_size=6,
     ),

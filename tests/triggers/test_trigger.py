@@ -189,7 +189,7 @@ async def test_a_run_that_fails_is_counted_and_the_next_one_runs(actor_system: A
     await settle()
 
     assert (trigger.statistics().failed, trigger.statistics().completed) == (1, 1)
-    assert [letter.cause for letter in actor_system.dead_letters][0].args == ("the model says no",)  # type: ignore[union-attr]
+    assert next(letter.cause for letter in actor_system.dead_letters).args == ("the model says no",)  # type: ignore[union-attr]
     assert ref.incarnation == 1
 
 
@@ -284,9 +284,7 @@ async def test_a_message_that_is_no_event_is_not_a_crash(actor_system: ActorSyst
     concurrency=st.integers(1, 3),
     end=st.sampled_from(["stop", "kill", "run"]),
 )
-def test_the_numbers_always_balance(
-    steps: list[str], overflow: OverflowName, concurrency: int, end: str
-) -> None:
+def test_the_numbers_always_balance(steps: list[str], overflow: OverflowName, concurrency: int, end: str) -> None:
     async def scene() -> None:
         async with ActorSystem("law") as system:
             node = RecordingNode()

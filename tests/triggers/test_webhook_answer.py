@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config.queue import QueueSpec
 from actors.config.trigger import WebhookTrigger
 from actors.runtime.start import StartOptions
 from actors.testing.settle import settle
@@ -24,13 +25,13 @@ NOW = 1_700_000_000
 class Desk:
     """A desk with one signed webhook, one without a secret if wanted, and a wall clock that the test sets."""
 
-    def __init__(self, system: ActorSystem, *, capacity: int = 10, insecure: bool = False, max_bytes: int = 1_000) -> None:
+    def __init__(self, system: ActorSystem, *, capacity: int = 10, insecure: bool = False) -> None:
         self.now = float(NOW)
         self.node = RecordingNode()
         keys: dict[str, Any] = {"insecure": True} if insecure else {"secret": ("secret",)}
         config = WebhookTrigger(
-            type="webhook", name="w", port=0, path="/in", max_bytes=max_bytes,
-            queue={"capacity": capacity}, **keys,
+            type="webhook", name="w", port=0, path="/in", max_bytes=1_000,
+            queue=QueueSpec(capacity=capacity), **keys,
         )  # fmt: skip
         self.trigger = Trigger(config, self.node, node="n")
         secrets = () if insecure else ("secret",)
