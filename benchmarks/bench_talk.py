@@ -25,7 +25,7 @@ async def ours(count: int) -> float:
         started = perf_counter()
         for number in range(count):
             await source.run(str(number))
-        await end.wait()
+        await end.complete_tasks()
         return perf_counter() - started
 
 

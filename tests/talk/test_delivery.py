@@ -195,6 +195,34 @@ async def test_a_run_that_waits_waits_for_messages_of_low_priority() -> None:
     assert seen == ["a(0)", "a(1)", "a(2)"]
 
 
+async def test_what_waits_for_a_busy_target_is_not_delivered_once_its_connection_has_ended() -> None:
+    release, seen = asyncio.Event(), list[str]()
+    a, target = rec("a"), held("t", release, seen)
+    talk = a.connect_to(target, priority=1)
+    for number in range(2):
+        await a.run(str(number))
+    talk.disconnect()
+    release.set()
+    await a.complete_tasks()
+
+    assert (seen, here().dead_letters.counts[DeadLetterReason.STOPPED]) == (["a(0)"], 1)
+
+
+async def test_a_message_that_a_stopped_target_had_not_come_to_is_one_dead_letter() -> None:
+    release, seen = asyncio.Event(), list[str]()
+    a, target = rec("a"), held("t", release, seen)
+    talk = a.connect_to(target)
+    for number in range(2):
+        await a.run(str(number))
+    await settle()
+    stopping = target.ref().stop(block=False, mode="now")
+    release.set()
+    await stopping
+    await a.complete_tasks()
+
+    assert (seen, talk.stats.error_count, here().dead_letters.total) == (["a(0)"], 1, 1)
+
+
 async def test_too_many_messages_that_wait_for_one_target_become_dead_letters(monkeypatch: Any) -> None:
     monkeypatch.setattr(delivery, "DOCK_CAPACITY", 1)
     release, seen = asyncio.Event(), list[str]()
