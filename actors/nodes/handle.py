@@ -290,6 +290,9 @@ class NodeHandle(Generic[Deps, Out]):
         if self.talks:
             self.offer(answer, request)
 
+    def fail(self, error: Exception, request: RunRequest) -> None:
+        """Take note of a failed run, inside the actor."""
+
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
         """Pass a message on through the node's connections without running the node."""
         for talk in self.talks:

@@ -84,6 +84,7 @@ def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) 
     """Hand the exception of a run to whoever waits, or raise it if it is to be a crash."""
     node = request.node
     error.add_note(f"node {node.name!r}: the run failed")
+    node.fail(error, request)
     if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
         raise error
     if request.route is None:

@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from actors.nodes.handle import Deps, NodeHandle, Out
 from actors.nodes.request import RunRequest
-from actors.nodes.run_stats import RunStats
+from actors.nodes.run_stats import FRAME, RunStats
+from actors.stats.run_watch import Screen
 from actors.stats.tally import Tally, TallySnapshot
 from protocols.messages import ChatMessage
 from protocols.streaming import StreamCompleteEvent
@@ -29,11 +30,16 @@ class NodeStats(NodeHandle[Deps, Out]):
             self._stats.finish(last)
         if self._stats is None:
             self._stats = RunStats(name=self.name)
+            self._stats.finish()  # there is no run to wait for
         return self._stats
 
     async def get_stats(self) -> RunStats:
         """Return the same as `stats`."""
         return self.stats
+
+    async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> RunStats:
+        """Show the numbers of the current run until it has ended; see `RunStats.watch`."""
+        return await self.stats.watch(screen, interval=interval)
 
     @property
     def total_stats(self) -> TallySnapshot:
@@ -52,8 +58,22 @@ class NodeStats(NodeHandle[Deps, Out]):
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Count an answer, give it to the subscribers and to the connections, then to whoever streams the run."""
         self._tally.add(answer)
-        if not self.is_group and request.stats is None and (self._stats is None or self._stats.done):
+        if self._is_own(request):
             self._last = answer
         super().send(answer, request)
         if request.sink is not None and not self.is_group:
             request.sink.put_now(StreamCompleteEvent(answer))
+
+    def fail(self, error: Exception, request: RunRequest) -> None:
+        """Count a failure."""
+        self._tally.add_failure()
+        if self._is_own(request):
+            stats = RunStats(name=self.name)
+            stats.add_error(self.name, str(error) or type(error).__name__)
+            stats.finish(error=error)
+            self.keep_stats(stats)
+        super().fail(error, request)
+
+    def _is_own(self, request: RunRequest) -> bool:
+        """Whether a run is one of an agent by itself, whose numbers nobody else keeps."""
+        return not self.is_group and request.stats is None and (self._stats is None or self._stats.done)

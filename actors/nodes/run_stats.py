@@ -17,7 +17,7 @@ from protocols.message_style import MessageStyle
 from protocols.messages import ChatMessage
 from protocols.tool_call import ToolCallInfo
 
-_FRAME = 0.25
+FRAME = 0.25
 """Seconds between two looks of `watch`."""
 
 
@@ -217,7 +217,7 @@ class RunStats(TeamTalk):
 
     # -- view -----------------------------------------------------------------------------------------------------
 
-    async def watch(self, screen: Screen | None = None, *, interval: float = _FRAME) -> "RunStats":
+    async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> "RunStats":
         """Show the numbers until the run has ended.
 
         Args:

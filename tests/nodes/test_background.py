@@ -46,18 +46,14 @@ def contents(stats: RunStats) -> list[str]:
 
 @pytest.mark.seed("S11", "S12", "S17")
 async def test_a_background_run_starts_at_once_and_its_count_grows(agent: AnyAgent, manual_clock: ManualClock) -> None:
-    assert not agent.is_running
+    seen = [(0, agent.is_running)]
     stats = await agent.run_in_background("q", max_count=2, interval=5.0, block=False)
+    for seconds in (None, 0.0, 5.0):
+        if seconds is not None:
+            await manual_clock.advance(seconds)
+        seen.append((stats.message_count, agent.is_running))
 
-    seen = [stats.message_count]
-    assert agent.is_running
-    await manual_clock.advance()
-    seen.append(stats.message_count)
-    await manual_clock.advance(5.0)
-    seen.append(stats.message_count)
-
-    assert seen == [0, 1, 2]
-    assert not agent.is_running
+    assert seen == [(0, False), (0, True), (1, True), (2, False)]
 
 
 @pytest.mark.seed("S13")

@@ -10,6 +10,7 @@ import pytest
 from actors import ExtendedTeamTalk, RunStats, TeamTalk
 from actors.nodes.agent import Agent
 from actors.nodes.run_link import RunLink
+from actors.nodes.team_run import TeamRun
 from actors.stats.run_snapshot import html_table
 from actors.stats.run_watch import TextScreen
 from actors.testing.models import scripted_model, tool_call
@@ -243,6 +244,40 @@ async def test_watch_writes_once_where_there_is_no_terminal() -> None:
 
     assert page.getvalue().count("a: done") == 1
     assert "running" not in page.getvalue()
+
+
+@pytest.mark.seed("S63")
+async def test_a_failed_run_is_in_the_stats_of_its_node_until_the_next_one() -> None:
+    agent = Agent("a", model=scripted_model([ValueError("no"), "yes"]))
+    with pytest.raises(ValueError, match="no"):
+        await agent.run("q")
+    failed = agent.stats
+    await agent.run("q")
+
+    assert [(name, text) for name, text, _ in failed.errors] == [("a", "no")]
+    assert (failed.done, agent.stats.error_count, agent.stats.message_count) == (True, 0, 1)
+    assert (agent.total_stats.error_count, agent.total_stats.message_count) == (1, 1)
+
+
+async def test_the_total_of_a_team_counts_its_own_answers_and_failures() -> None:
+    agent = Agent("a", model=scripted_model(["1", ValueError("no")]))
+    chain = TeamRun([agent])
+    await chain.run("q")
+    with pytest.raises(ValueError, match="no"):
+        await chain.run("q")
+
+    assert (chain.total_stats.message_count, chain.total_stats.error_count) == (1, 1)
+    assert (agent.total_stats.message_count, agent.total_stats.error_count) == (1, 1)
+
+
+async def test_a_node_can_be_watched_while_it_runs_and_when_it_never_did() -> None:
+    agent, page = Agent("a", model=scripted_model(["1"])), io.StringIO()
+    await agent.watch(TextScreen(page))
+    await agent.run_in_background("q", max_count=1)
+    stats = await agent.watch(TextScreen(page))
+
+    assert stats.message_count == 1
+    assert page.getvalue().count("a: done") == 2
 
 
 async def _awaited(stats: RunStats) -> ChatMessage[object] | None:
