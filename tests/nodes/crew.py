@@ -1,10 +1,11 @@
 """Members for tests of teams."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from actors.nodes.agent import Agent
+from actors.talk.talk import Talk
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -71,3 +72,13 @@ class Gate:
         while len(self.started) < number:
             self._news.clear()
             await self._news.wait()
+
+
+async def steps_of(
+    steps: AsyncIterator[Any], seen: list[Any], change: Callable[[Talk], object] = lambda _: None
+) -> None:
+    """Collect the steps of a run, changing each connection before it is used."""
+    async for step in steps:
+        if isinstance(step, Talk):
+            change(step)
+        seen.append(step)
