@@ -1,18 +1,22 @@
 """`Agent`: one node that answers by a model, or by a function."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any, Self, Unpack, cast, overload
 
+import msgspec
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+from pydantic_ai.toolsets import FunctionToolset
 
 from actors.nodes.agent_settings import AgentKeywords, AgentSettings
 from actors.nodes.callback import Callback, callback_name
 from actors.nodes.execution import Execution
 from actors.nodes.handle import Deps, NodeHandle, Other, Out
+from actors.nodes.knowledge_source import sources_in
 from actors.nodes.mcp_server import mcp_toolset
 from actors.nodes.model_agent import model_agent
 from actors.nodes.model_run import ModelRun
@@ -68,8 +72,8 @@ class Agent(MessageNode[Deps, Out]):
             TypeError: there is no such setting.
         """
         if str(name).endswith(_FILES):
-            msg = f"agent: {str(name)!r} is the file of an agent; load it with Agent.from_config or a pool"
-            raise ConfigError(msg)
+            self._take(name, model, _named(output_type=output_type, system_prompt=system_prompt, tools=tools), settings)
+            return
         name = str(name)
         made = AgentSettings.of(name, settings)
         toolsets = [*made.toolsets, *(mcp_toolset(server, name) for server in made.mcp_servers)]
@@ -77,6 +81,21 @@ class Agent(MessageNode[Deps, Out]):
             name, made, output_type=output_type, system_prompt=system_prompt, tools=tools, toolsets=toolsets
         )
         self._make(name, ModelRun(inner, made, model=model, toolsets=toolsets), made)
+
+    def _take(
+        self, path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
+    ) -> None:
+        """Become the agent of a file."""
+        refused = [*given, *(key for key in settings if key != "parallel_init")]
+        if refused:
+            text = f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file"
+            raise ConfigError(text)
+        build: Any = import_module("actors.nodes.agent_build")  # reads YAML, which few agents need
+        made: Agent[Any, Any] = build.agent_from_file(path)
+        changed = {} if "parallel_init" not in settings else {"parallel_init": settings["parallel_init"]}
+        self._make(made.name, made.execution, msgspec.structs.replace(made.settings, **changed))
+        if model is not None:
+            self.set_model(model)
 
     def _make(self, name: str, execution: Execution, settings: AgentSettings) -> None:
         super().__init__(
@@ -138,13 +157,15 @@ class Agent(MessageNode[Deps, Out]):
 
     @classmethod
     def from_config(cls, path: str | Path) -> Self:
-        """Make the agent that a file describes.
+        """Make the agent that a file describes, whatever the file is called; see `actors.config.load.load_agent`.
 
         Raises:
-            ConfigError: for now always; use ``AgentPool(path)``.
+            ManifestError: the file cannot be read or is wrong; lists every problem.
+            ConfigError: something that it names cannot be imported or used.
         """
-        msg = f"agent: the file {str(path)!r} can only be loaded by a pool so far: AgentPool({str(path)!r})"
-        raise ConfigError(msg)
+        agent = cls.__new__(cls)
+        agent._take(path, None, {}, {})  # noqa: SLF001 - this very class
+        return agent
 
     # -- model ----------------------------------------------------------------------------------------------------
 
@@ -210,9 +231,10 @@ class Agent(MessageNode[Deps, Out]):
             return self.settings.max_concurrency
         return 1 if isinstance(self.execution, ModelRun) and self.execution.history is not None else UNLIMITED
 
-    def resources(self) -> Sequence[AbstractToolset[Any]]:
+    def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
         """What is entered when the agent is opened."""
-        return self.execution.toolsets if isinstance(self.execution, ModelRun) else ()
+        toolsets = self.execution.toolsets if isinstance(self.execution, ModelRun) else ()
+        return (*toolsets, *sources_in(self.settings.knowledge))
 
     @property
     def is_opened_in_parallel(self) -> bool:
@@ -222,3 +244,9 @@ class Agent(MessageNode[Deps, Out]):
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
         return self.execution.answer(request, asked)
+
+
+def _named(*, output_type: object, system_prompt: object, tools: object) -> dict[str, object]:
+    """Return what was given that is not the default."""
+    given = {"output_type": None if output_type is str else output_type, "system_prompt": system_prompt, "tools": tools}
+    return {name: value for name, value in given.items() if value}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from actors.config.build_order import build_order
 from actors.config.supervision import BackoffSpec, IntensitySpec, NodeSupervision, Supervision
 from actors.config.team import QuorumSpec, TeamSpec
+from actors.nodes.agent_build import AgentBuilder
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.pool.agent_build import AgentBuilder
 from actors.pool.connection_build import ConnectionBuilder
 from actors.pool.job_build import job_of
 from actors.pool.root import AnyNode, Care, RootPolicy
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from actors.config.manifest import Manifest
     from actors.config.node import NodeSpec
     from actors.nodes.base_team import BaseTeam
+    from actors.nodes.import_scope import ImportScope
     from actors.nodes.job import Job
-    from actors.pool.import_scope import ImportScope
 
 
 @dataclass(frozen=True, slots=True)

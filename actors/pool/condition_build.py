@@ -20,7 +20,7 @@ from actors.config.condition import (
     WordMatch,
 )
 from actors.config.expression import Expression
-from actors.pool.import_scope import ImportScope
+from actors.nodes.import_scope import ImportScope
 from actors.talk.context import Condition
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from actors.config.connection import Connection
     from actors.config.manifest import Manifest
-    from actors.pool.import_scope import ImportScope
+    from actors.nodes.import_scope import ImportScope
     from actors.pool.root import AnyNode
 
 

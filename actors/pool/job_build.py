@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.nodes.job import Job
+from actors.nodes.knowledge import knowledge_of, text_of
 from actors.nodes.manifest_value import tool_of_spec
-from actors.pool.knowledge import knowledge_of, text_of
-from actors.pool.output_build import output_type
+from actors.nodes.output_build import output_type
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
-    from actors.pool.import_scope import ImportScope
+    from actors.nodes.import_scope import ImportScope
 
 
 def job_of(manifest: Manifest, name: str, scope: ImportScope) -> Job[Any]:

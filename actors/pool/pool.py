@@ -12,11 +12,11 @@ from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
 from actors.nodes.agent import Agent
 from actors.nodes.base_team import BaseTeam
+from actors.nodes.import_scope import check_free
+from actors.nodes.knowledge_source import sources_in
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
-from actors.pool.import_scope import check_free
-from actors.pool.knowledge import sources_in
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
 from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest

@@ -7,9 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.nodes.agent import Agent
 from actors.nodes.node import MessageNode
-from actors.pool.knowledge import sources_in
 from actors.runtime.background import current_system
 from actors.runtime.start import StartOptions
 from actors.supervision.backoff import Backoff
@@ -98,8 +96,6 @@ class Root:
         try:
             if node.home.find() is None and node.name not in self._policy.lent:  # theirs stays theirs
                 await self.ref.proxy().start_child(self._policy.spec(node))
-            if isinstance(node, Agent):
-                await asyncio.gather(*(source.load() for source in sources_in(node.settings.knowledge)))
             await node.open()
         except Exception as error:
             await self.forget(node)

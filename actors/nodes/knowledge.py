@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from actors.nodes.knowledge_source import KnowledgeSource
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from actors.config.knowledge import KnowledgeSpec
     from actors.config.prompt import PromptSpec
-    from actors.pool.import_scope import ImportScope
+    from actors.nodes.import_scope import ImportScope
 
 _SECONDS = 30.0
 _GLOB = frozenset("*?[")
-
-
-class KnowledgeSource:
-    """Text that is made when the pool is entered. A model reads it as soon as it has been loaded."""
-
-    def __init__(self, label: str, load: Callable[[], Any], *, most_bytes: int) -> None:
-        """Take what it is called, a function that blocks or is async, and the bound on the text."""
-        self.label = label
-        self._load = load
-        self._most_bytes = most_bytes
-        self._text = ""
-
-    async def load(self) -> None:
-        """Make the text.
-
-        Raises:
-            ConfigError: it cannot be made, is empty, or is too long; the cause is chained.
-        """
-        try:
-            if inspect.iscoroutinefunction(self._load):
-                result = await self._load()
-            else:
-                result = await asyncio.to_thread(self._load)
-        except Exception as error:
-            msg = f"knowledge {self.label!r} cannot be loaded: {type(error).__name__}: {error}"
-            raise ConfigError(msg) from error
-        text = str(result)
-        if not text.strip():
-            msg = f"knowledge {self.label!r} is empty"
-            raise ConfigError(msg)
-        if len(text.encode("utf-8", "surrogatepass")) > self._most_bytes:
-            msg = f"knowledge {self.label!r} has more than {self._most_bytes} bytes; raise max_bytes"
-            raise ConfigError(msg)
-        self._text = text
-
-    def __prompt__(self) -> str:
-        name = self.label.replace('"', "'")
-        return f'<document name="{name}">\n{self._text.strip()}\n</document>' if self._text else ""
-
-    def __repr__(self) -> str:
-        return f"<KnowledgeSource {self.label!r}>"
 
 
 def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, node: str) -> list[object]:
@@ -97,11 +55,6 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
     except (OSError, UnicodeDecodeError) as error:
         msg = f"node {node!r}: the prompt file {str(path)!r} cannot be read: {error}"
         raise ConfigError(msg, node=node) from error
-
-
-def sources_in(knowledge: Sequence[object]) -> Iterator[KnowledgeSource]:
-    """Yield what has to be loaded."""
-    return (item for item in knowledge if isinstance(item, KnowledgeSource))
 
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:

@@ -11,7 +11,7 @@ from protocols.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.pool.import_scope import ImportScope
+    from actors.nodes.import_scope import ImportScope
 
 _PLAIN: Mapping[str, type] = {
     kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.agent import AgentSpec
+from actors.config.load import load_agent
 from actors.nodes.agent import Agent
+from actors.nodes.import_scope import ImportScope
+from actors.nodes.knowledge import knowledge_of, text_of
 from actors.nodes.manifest_value import (
     mcp_servers_of,
     model_of,
@@ -17,12 +20,11 @@ from actors.nodes.manifest_value import (
     tool_of_spec,
     usage_limits_of,
 )
-from actors.pool.import_scope import ImportScope
-from actors.pool.knowledge import knowledge_of, text_of
-from actors.pool.output_build import output_type
+from actors.nodes.output_build import output_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from os import PathLike
 
     from actors.config.manifest import Manifest
 
@@ -104,3 +106,14 @@ class AgentBuilder:
     def _toolset(self, text: str, node: str) -> Any:
         found = self._scope.find(text, node)
         return found() if inspect.isclass(found) or inspect.isfunction(found) else found
+
+
+def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:
+    """Make the agent that a file describes: a manifest with exactly one agent, or just the keys of an agent.
+
+    Raises:
+        ManifestError: the file cannot be read or is wrong; lists every problem.
+        ConfigError: something that it names cannot be imported or used.
+    """
+    manifest = load_agent(path)
+    return AgentBuilder(manifest).build(next(iter(manifest.agents)))
