@@ -149,7 +149,6 @@ RULES: Final[dict[int, tuple[int, str]]] = {
 """Number to level (0 first release, 1 production, 2 later) and text."""
 
 NOT_APPLICABLE: Final[dict[int, str]] = {
-    41: "an exception type maps to one decision: crash, or Reject; supervisors decide by the reason of the end",
     42: "messages are objects; nothing is decoded between a sender and an actor of the same process",
 }
 """Number to reason."""

@@ -204,6 +204,10 @@ class AsyncioActor(_PykkaActor):
         """Whether a child that ended so is kept (ref and mailbox) because it is going to be restarted."""
         return False
 
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        """Whether a child whose handler raised this goes on with the state it has."""
+        return False
+
     def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
         """Return the children so that the one that stops last comes first; by default the oldest one."""
         return children

@@ -187,7 +187,16 @@ class Ending(Overdue):
         else:
             self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
         self.system.note_base_exception(error)
-        self._broken(error, type(envelope.message).__name__)
+        kind = type(envelope.message).__name__
+        if self.actor is not None and self.parent is not None and self._is_resumed(self.parent, error):
+            self.cause = error
+            self.system.report("actor goes on after an error", self._cell, error=error, message_type=kind)
+        else:
+            self._broken(error, kind)
+
+    def _is_resumed(self, parent: Cell, error: BaseException) -> bool:
+        """Whether the supervisor wants this incarnation to go on. It is asked before anything of it has ended."""
+        return not self.finishing and parent.can_decide and parent.resumes(self._cell, error)
 
     def failed_control(self, error: BaseException) -> None:
         """A hook of the engine's own making broke: the same as a crash in a handler."""

@@ -56,6 +56,10 @@ class Lineage(Ending):
         """Whether this actor, as a parent, is going to restart a child that ended so."""
         return self.actor is not None and self.actor.holds(child, reason)
 
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        """Whether this actor, as a parent, lets a child go on whose handler raised this."""
+        return self.actor is not None and self.actor.resumes(child, error)
+
     @property
     def can_decide(self) -> bool:
         """Whether this actor, as a parent, can still restart children."""

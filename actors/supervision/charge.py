@@ -10,14 +10,16 @@ from actors.runtime.future import AsyncioFuture
 from actors.runtime.reporting import error_line
 from actors.runtime.start import StartOptions
 from actors.supervision.backoff import Backoff, RestartStreak
+from actors.supervision.directive import directive_for
 from actors.supervision.snapshot import ChildSnapshot
 from actors.supervision.strategies import LIVE
-from protocols.control import ActorState, StopMode
+from protocols.control import ActorState, ExitReason, StopMode
 
 if TYPE_CHECKING:
     from actors.runtime.ending import ChildEnded
     from actors.runtime.incarnation import Cell
     from actors.supervision.child import ChildSpec
+    from actors.supervision.directive import Directive
     from actors.supervision.strategies import EndedBy, Restart
 
 
@@ -68,6 +70,12 @@ class Charge:
     def is_live(self) -> bool:
         """Whether there is an incarnation that has to be stopped or waited for."""
         return self.state in LIVE
+
+    def directive(self, reason: ExitReason, cause: BaseException | None) -> Directive:
+        """Return what its spec says about an end; only a crash that was its own doing can be anything but restart."""
+        if reason is not ExitReason.CRASH or cause is None or self.ended_by != "itself":
+            return "restart"
+        return directive_for(cause, self.spec.on_exception)
 
     def snapshot(self) -> ChildSnapshot:
         """Return what the supervisor tells about it."""

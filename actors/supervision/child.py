@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, get_args
 
 from actors.supervision.backoff import Backoff
+from actors.supervision.directive import Directive
 from actors.supervision.option import OptionCheck, SupervisionOptionError, shown, unknown
 from actors.supervision.strategies import AutoShutdown, Restart, Strategy
 
@@ -76,6 +78,8 @@ class ChildSpec:
     """Delays of its restarts; `None` leaves it to the supervisor."""
     crash_on: tuple[type[BaseException], ...] = ()
     """Exceptions that are a crash for a child whose failed runs otherwise are values."""
+    on_exception: Mapping[type[BaseException], Directive] = field(default=_DERIVED, hash=False)
+    """Exception types to restart (the default), resume, stop or escalate; see `actors.supervision.directive`."""
 
     def __post_init__(self) -> None:
         """Fill in the derived fields and refuse impossible ones."""
@@ -90,6 +94,7 @@ class ChildSpec:
         _set(self, shutdown=_checked_shutdown(check, self.shutdown, self.kind))
         _set(self, args=check.arguments("args", self.args), kwargs=check.keywords("kwargs", self.kwargs))
         _check_options(check, self.start_timeout, self.backoff, self.crash_on)
+        _set(self, on_exception=_checked_directives(check, self.on_exception))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
@@ -252,3 +257,19 @@ def _check_options(check: OptionCheck, start_timeout: object, backoff: object, c
 
 def _is_exception_type(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def _checked_directives(check: OptionCheck, directives: object) -> Mapping[Any, Directive]:
+    """Return the mapping as one of its own that cannot change; none for `None`."""
+    if directives is None:
+        return MappingProxyType({})
+    if not isinstance(directives, Mapping):
+        check.refuse("on_exception", f"on_exception={shown(directives)} must map exception types to directives")
+    given = dict(cast("Mapping[object, Directive]", directives))
+    for kind, directive in given.items():
+        if not _is_exception_type(kind):
+            check.refuse("on_exception", f"on_exception has the key {shown(kind)}, which is no exception type")
+        if directive not in get_args(Directive):
+            problem = unknown("directive", directive, get_args(Directive))
+            check.refuse("on_exception", f"{problem} for {shown(kind)}; known are {', '.join(get_args(Directive))}")
+    return MappingProxyType(given)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.runtime.future import AsyncioFuture
@@ -82,7 +82,14 @@ class Family:
         charge = self._by_cell.get(child)
         if charge is None or (child.starting and child.incarnation == 1):
             return False
+        if charge.directive(reason, child.cause) in ("stop", "escalate"):
+            return False
         return decide(charge.restart, reason, charge.ended_by) is Decision.RESTART
+
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        """Whether a child whose handler raised this goes on as it is."""
+        charge = self._by_cell.get(child)
+        return charge is not None and charge.directive(ExitReason.CRASH, error) == "resume"
 
     def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
         """Return these cells in the order of the children, those that are none at the end."""
@@ -176,12 +183,16 @@ class Family:
         charge.judged = event.incarnation
         if cell.state is ActorState.STOPPED:
             self._by_cell.pop(cell, None)
-        if decide(charge.restart, event.reason, charge.ended_by) is Decision.RESTART:
+        directive = charge.directive(event.reason, event.cause)
+        if directive == "escalate" and event.cause is not None:
+            self._escalate(charge, event.cause)
+        ends = directive == "stop"
+        if not ends and decide(charge.restart, event.reason, charge.ended_by) is Decision.RESTART:
             if charge.ended_by == "itself" and not again and not self._is_due(charge):
                 self.has_failed(charge, event.reason, event.cause)
             return
         self._leave_out(charge)
-        self._rest(charge, event.reason)
+        self._rest(charge, ExitReason.NORMAL if ends else event.reason)  # an end that the spec wants is an orderly one
 
     def _is_due(self, charge: Charge) -> bool:
         """Whether a restart that is under way is going to start this child anyway."""
@@ -253,18 +264,26 @@ class Family:
         if news is not None:
             self._judge(charge, news)
 
+    def _escalate(self, charge: Charge, cause: BaseException) -> NoReturn:
+        self._tell_give_up(charge, _told(ExitReason.CRASH, cause))
+        raise cause
+
     def _give_up(self, charge: Charge, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
         cell, intensity, told = self.actor.cell, self._intensity, _told(reason, cause)
-        if cell.system.events.wants(ChildGaveUp):
-            cell.system.events.publish(
-                ChildGaveUp, actor=cell.name, child=charge.name, restarts=self._window.count(cell.now()),
-                limit=intensity.limit, period=intensity.period, reason=told,
-            )  # fmt: skip
+        self._tell_give_up(charge, told)
         if charge.cell is not None and charge.cell.actor is None:
             charge.cell.terminate(reason, cause)
         limit = f"more than {intensity.limit} restarts in {intensity.period:g} s" if too_many else "too many in a row"
         text = f"supervisor {cell.name!r} gives up on child {charge.name!r}: {limit}; the last time it was {told}"
         raise RestartIntensityExceededError(text, node=charge.name) from cause
+
+    def _tell_give_up(self, charge: Charge, told: str) -> None:
+        cell, intensity = self.actor.cell, self._intensity
+        if cell.system.events.wants(ChildGaveUp):
+            cell.system.events.publish(
+                ChildGaveUp, actor=cell.name, child=charge.name, restarts=self._window.count(cell.now()),
+                limit=intensity.limit, period=intensity.period, reason=told,
+            )  # fmt: skip
 
 
 def _supervise(actor: AsyncioActor, step: Callable[[], None], _future: object) -> None:

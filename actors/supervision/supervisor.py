@@ -197,6 +197,10 @@ class Supervisor(AsyncioActor):
         """Whether a child that ended so is going to live again."""
         return self._family.holds(child, reason)
 
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        """Whether a child whose handler raised this goes on as it is."""
+        return self._family.resumes(child, error)
+
     def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
         """Return the children in their order: one that was brought back by request has kept its place."""
         return self._family.in_start_order(children)
