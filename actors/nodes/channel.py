@@ -20,7 +20,7 @@ class Channel:
         """Take how many events may wait."""
         self._capacity = capacity
         self._items: deque[Any] = deque()
-        self._producers: deque[asyncio.Future[None]] = deque()
+        self._producers: list[asyncio.Future[None]] = []
         self._news: asyncio.Future[None] | None = None
         self.is_closed = False
         """Whether nothing more will be read, or nothing more will come."""
@@ -46,8 +46,7 @@ class Channel:
         """End the channel: what is in it can still be read; whoever waits goes on."""
         self.is_closed = True
         self._wake()
-        while self._producers:
-            _release(self._producers.popleft())
+        self._release_producers()
 
     async def get(self) -> Any:
         """Return the next event, waiting for it; None once the channel is closed and empty."""
@@ -57,10 +56,15 @@ class Channel:
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         event = self._items.popleft()
-        while self._producers:  # one that was cancelled while it waited does not use the room up
-            if _release(self._producers.popleft()):
-                break
+        # Producers go on when there is room for several events: a switch of tasks for each one would be dear.
+        if self._producers and len(self._items) <= self._capacity // 2:
+            self._release_producers()
         return event
+
+    def _release_producers(self) -> None:
+        producers, self._producers = self._producers, []
+        for producer in producers:
+            _release(producer)
 
     def _wake(self) -> None:
         news, self._news = self._news, None
@@ -68,8 +72,6 @@ class Channel:
             _release(news)
 
 
-def _release(waiting: asyncio.Future[None]) -> bool:
-    if waiting.done():
-        return False
-    waiting.set_result(None)
-    return True
+def _release(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():  # cancelled while it waited
+        waiting.set_result(None)
