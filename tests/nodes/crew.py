@@ -9,9 +9,10 @@ from actors.talk.talk import Talk
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let other things run until a condition is true."""
-    while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-        await asyncio.sleep(0)
+    """Let other things run until a condition is true; fails instead of hanging when it never is."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0)
 
 
 Member = Agent[object, Any]

@@ -100,7 +100,7 @@ async def test_a_chain_ends_with_its_time_and_cancels_the_step_in_hand() -> None
 
     with pytest.raises(RunTimeoutError, match=r"not finished within 0\.01 s"):
         await chain.run("q", timeout=0.01)
-    await until(lambda: gate.cancelled)
+    await until(lambda: gate.cancelled == gate.started)
     gate.open("b")
     assert (await chain.run("q")).content == "c(b(a(q)))"
 
@@ -112,7 +112,7 @@ async def test_a_member_with_less_time_than_the_chain_ends_with_its_own() -> Non
 
     with pytest.raises(RunTimeoutError, match="node 'b'"):
         await (rec("a") | slow).run("q")
-    assert gate.cancelled == ["b"]
+    assert gate.cancelled == gate.started
 
 
 async def test_cancelling_a_run_cancels_the_step_in_hand() -> None:
