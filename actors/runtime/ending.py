@@ -222,7 +222,9 @@ class Ending(Overdue):
         actor = self.actor
         assert actor is not None
         if actor.has_failure_hook:
+            timer = self.arm_hook()
             await self.hook(partial(actor.on_failure, type(error), error, error.__traceback__))
+            self.disarm_hook(timer)
         await self.stop_children()
         if self.actor is actor:
             self._end_incarnation(ExitReason.CRASH, error)

@@ -24,6 +24,7 @@ class Overdue(MessagePath):
     children: dict[Cell, None] | None
     stop_timer: TimerHandle | None
     reason: ExitReason | None
+    cause: BaseException | None
     abandoned_turns: int
     keeping: bool
     finishing: bool
@@ -53,6 +54,23 @@ class Overdue(MessagePath):
                 turn.cancel()
         elif timeout is not None:
             self.stop_timer = self.system.clock.call_later(timeout, self._overdue)
+
+    def arm_hook(self) -> TimerHandle | None:
+        """Give `on_failure` the time of a stop; a time that runs already stays."""
+        if self.stop_timer is not None:
+            return None
+        self.stop_timer = self.system.clock.call_later(self.system.config.stop_timeout, self._hook_overdue)
+        return self.stop_timer
+
+    def disarm_hook(self, timer: TimerHandle | None) -> None:
+        """`on_failure` has ended in time."""
+        if timer is not None and self.stop_timer is timer:
+            self._disarm_stop()
+
+    def _hook_overdue(self) -> None:
+        self.stop_timer = None
+        for turn in tuple(self.turns or ()):
+            self.interrupt(turn)
 
     def _disarm_stop(self) -> None:
         timer, self.stop_timer = self.stop_timer, None
@@ -135,7 +153,7 @@ class Overdue(MessagePath):
         if self.starting:
             self.start_failed(error, overdue=self.state is not ActorState.STOPPING)
         elif self.finishing:
-            self._end_incarnation(ExitReason.CRASH, error)
+            self._end_incarnation(ExitReason.CRASH, self.cause or error)
         else:
             self.failed_control(error)
 
