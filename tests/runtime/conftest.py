@@ -32,23 +32,23 @@ class HungError(BaseException):
     """A test hung. No handler under test may take it for an error of its own, so it is no Exception."""
 
 
-@pytest.fixture(autouse=True)
-def no_hanging_test(request: pytest.FixtureRequest) -> Generator[None]:
-    if request.node.get_closest_marker("soak"):
-        yield
-        return
-
-    test: Any = request.node
-    limit = float(getattr(test.module, "LIMIT", _LIMIT))
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Interrupt a test that hangs, again and again, should a handler under test swallow the first interruption."""
+    if pyfuncitem.get_closest_marker("soak"):
+        return (yield)
+    limit = float(getattr(pyfuncitem.module, "LIMIT", _LIMIT))
 
     def hung(_number: int, _frame: FrameType | None) -> None:
-        raise HungError(f"{request.node.name} did not end within {limit} seconds")
+        raise HungError(f"{pyfuncitem.name} did not end within {limit} seconds")
 
     before = signal.signal(signal.SIGALRM, hung)
-    signal.setitimer(signal.ITIMER_REAL, limit, 1.0)  # again, should a handler under test swallow the first
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    signal.setitimer(signal.ITIMER_REAL, limit, 1.0)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_two_systems_on_two_loops_do_not_affect_each_other(background: None) -> 
 
     async def main() -> int:
         there = ActorSystem("there")
-        total = await there.start(Echo).ask(1) + await asyncio.to_thread(here.ask, 1)
+        total: int = await there.start(Echo).ask(1) + await asyncio.to_thread(here.ask, 1)
         await there.close()
         return total
 
