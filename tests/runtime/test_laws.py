@@ -179,9 +179,9 @@ def test_the_laws_hold_for_long() -> None:
     laws(examples=5_000, steps=100)
 
 
-def act(world: World, draw: random.Random) -> None:
+def act(world: World, draw: random.Random, refs: list[ActorRef[Any]]) -> None:
     """Do one thing that only the seed knows."""
-    ref, other = draw.choice(world.refs), draw.choice(world.refs)
+    ref, other = draw.choice(refs), draw.choice(refs)
     match draw.choices(("tell", "ask", "stop", "kill", "watch"), (50, 25, 5, 2, 8))[0]:
         case "tell":
             world.tell(ref, world.order(ref, draw.randrange(3), draw.choice(KINDS), other))
@@ -202,7 +202,7 @@ async def storm(system: ActorSystem, clock: ManualClock) -> None:
     for number in range(4):
         world.start(supervised=number % 2 == 0)
     for _ in range(draw.randrange(10, 60)):
-        act(world, draw)
+        act(world, draw, world.refs)
         if draw.random() < 0.1:
             await clock.advance(draw.choice([0, 0.5, 1]))
     await settle()
@@ -214,6 +214,31 @@ async def storm(system: ActorSystem, clock: ManualClock) -> None:
 @pytest.mark.conformance("R66", "R80", "R93", "R94")
 def test_the_laws_hold_on_a_thousand_schedules() -> None:
     assert explore(storm, range(1_000), config=CONFIG) == 1_000
+
+
+async def long_storm(system: ActorSystem, clock: ManualClock) -> None:
+    """A storm of 10,000 actions, in which new actors take the place of those that have ended."""
+    draw = system.dispatcher.random if isinstance(system.dispatcher, DeterministicDispatcher) else random.Random()
+    world = World(system, clock)
+    for number in range(10_000):
+        alive = [ref for ref in world.refs[-8:] if ref.is_alive()]
+        if len(alive) < 4:  # noqa: PLR2004
+            world.start(supervised=number % 2 == 0)
+            continue
+        act(world, draw, alive)
+        if draw.random() < 0.1:
+            await clock.advance(draw.choice([0, 0.5, 1]))
+        if number % 1_000 == 0:
+            await settle()
+            world.check()
+    await settle()
+    await world.end()
+
+
+@pytest.mark.soak
+@pytest.mark.conformance("R66", "R80", "R94")
+def test_the_laws_hold_for_a_hundred_seeds_of_ten_thousand_steps() -> None:
+    assert explore(long_storm, range(100), config=CONFIG) == 100
 
 
 @pytest.mark.soak
