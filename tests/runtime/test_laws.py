@@ -222,7 +222,7 @@ async def long_storm(system: ActorSystem, clock: ManualClock) -> None:
     world = World(system, clock)
     for number in range(10_000):
         alive = [ref for ref in world.refs[-8:] if ref.is_alive()]
-        if len(alive) < 4:  # noqa: PLR2004
+        if len(alive) < 4:
             world.start(supervised=number % 2 == 0)
             continue
         act(world, draw, alive)
