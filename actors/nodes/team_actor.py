@@ -73,9 +73,14 @@ class TeamActor(Supervisor):
         return self.unhandled(message)
 
     def on_terminated(self, terminated: Terminated) -> None:
-        """Take a member in whose owner has ended; one that its owner has given up stays as it is."""
+        """Take a member in whose owner has ended; one that its owner has given up stays as it is.
+
+        A team that nobody owns ends with its last member, such as at the end of their pool; its next run starts it.
+        """
         found = self._watched.pop(terminated.ref, None)
         member = None if found is None else found()
-        if member is None or member.is_closed or terminated.reason.is_abnormal or not self._is_free(member):
-            return
-        self.start_child(self._spec(member))
+        is_lost = member is None or member.is_closed or terminated.reason.is_abnormal
+        if member is not None and not is_lost and self._is_free(member):
+            self.start_child(self._spec(member))
+        elif not self._watched and not self.children() and self.cell.parent is None:
+            self.stop()

@@ -11,6 +11,7 @@ from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
+from protocols.errors import MemberError
 from tests.nodes.crew import Gate, rec, until
 
 
@@ -145,3 +146,15 @@ async def test_a_supervisor_may_own_a_team() -> None:
     child = (await root.proxy().children())[0]
     assert (child.name, child.kind) == ("both", "supervisor")
     await root.stop()
+
+
+async def test_a_team_that_nobody_owns_ends_with_its_last_member() -> None:
+    a = rec("a")
+    owner = await Supervisor.start([ChildSpec(a.factory(), name="a", restart="transient")]).ready()
+    team = Team([a])
+    await team.run("q")
+
+    await owner.stop()
+    await until(lambda: team.home.find() is None)
+    with pytest.raises(MemberError, match="has been stopped"):
+        await team.run("q")
