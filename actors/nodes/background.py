@@ -1,5 +1,6 @@
 """Background runs of a node: started, watched through `RunStats`, waited for, stopped."""
 
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Unpack, cast
@@ -21,24 +22,25 @@ from protocols.messages import ChatMessage
 
 
 class _Session:
-    """One background run."""
+    """One background run. It holds its actor weakly: the actor holds the node, and the node holds this."""
 
     def __init__(self, plan: Plan, stats: RunStats, ref: ActorRef[Any]) -> None:
-        self.plan = plan
+        self.is_unlimited = plan.max_count is None
         self.stats = stats
-        self._ref = ref
+        self._ref = weakref.ref(ref)
         self._loop = running_loop()
 
-    async def end(self, step: Step) -> None:
-        if self._ref.is_alive():
+    async def end(self, step: Step, node: object) -> None:
+        ref = self._ref()
+        if ref is not None and ref.is_alive():
             with suppress(ActorStoppingError, RuntimeClosedError):  # it ended in another thread just now
-                self._ref.tell(step)
-        if _is_inside(self.plan.node):
+                ref.tell(step)
+        if _is_inside(node):
             return  # the round in hand would wait for itself
         with suppress(Exception):  # told by `wait` and by the stats
             await self.stats
-        if running_loop() is self._loop:
-            await self._ref.stop()
+        if ref is not None and running_loop() is self._loop:
+            await ref.stop()
 
 
 class BackgroundRuns(NodeStats[Deps, Out]):
@@ -105,7 +107,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         system = self.ref()._cell.system  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its clock and its end are the node's
         stats = RunStats(name=self.name)
         start = StartOptions(f"{self.name}-background", is_registered=False)
-        session = self._session = _Session(plan, stats, system.start(BackgroundActor, (plan, stats), options=start))
+        session = self._session = _Session(plan, stats, system.start(BackgroundActor, ([plan], stats), options=start))
         self.keep_stats(stats)
         return session
 
@@ -133,7 +135,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         if session is None:
             msg = f"node {self.name!r}: there is no background run to wait for; start one with run_in_background"
             raise NotRunningError(msg, node=self.name)
-        if session.plan.max_count is None and not session.stats.done:
+        if session.is_unlimited and not session.stats.done:
             msg = f"node {self.name!r}: its background run has no limit and would never end; stop it, or pass max_count"
             raise NotRunningError(msg, node=self.name)
         return cast("ChatMessage[Out] | None", await session.stats)
@@ -141,12 +143,12 @@ class BackgroundRuns(NodeStats[Deps, Out]):
     async def stop(self) -> None:
         """End the background run: the run in hand has 5 seconds to end, no other begins. Harmless without one."""
         if self._session is not None:
-            await self._session.end(Step.STOP)
+            await self._session.end(Step.STOP, self)
 
     async def cancel(self) -> None:
         """End the background run at once, cancelling the run in hand. Harmless without one."""
         if self._session is not None:
-            await self._session.end(Step.ABORT)
+            await self._session.end(Step.ABORT, self)
 
     async def close(self) -> None:
         """End the background run, then do what every node does."""

@@ -56,9 +56,9 @@ class _Ended(msgspec.Struct, frozen=True, eq=False):
 class BackgroundActor(AsyncioActor):
     """Repeats the runs of one node until they are enough, one of a team fails, it is stopped, or the node ends."""
 
-    def __init__(self, plan: Plan, stats: RunStats) -> None:
+    def __init__(self, plans: list[Plan], stats: RunStats) -> None:
         super().__init__()
-        self._plan = plan
+        self._plan = plans.pop()  # the engine keeps the arguments, and must not keep the node
         self._stats = stats
         self._rounds = 0
         self._answer: ChatMessage[Any] | None = None

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -161,3 +163,18 @@ async def test_the_stats_stay_readable_after_the_team_is_closed() -> None:
 
     assert (stats.message_count, stats.byte_count, stats.done) == (2, 8, True)
     assert f"{stats.total_cost:.4f}" == "0.0000"
+
+
+async def test_a_team_whose_background_run_has_ended_is_no_garbage_in_a_cycle(no_leaked_actors: None) -> None:
+    gc.disable()
+    try:
+        chain = TeamRun([rec("a"), rec("b")])
+        await chain.run_in_background("q", block=True)
+        await settle()
+        gone = weakref.ref(chain)
+        del chain
+
+        assert gone() is None
+        await settle()  # its actors end with it
+    finally:
+        gc.enable()
