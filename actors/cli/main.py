@@ -14,10 +14,13 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.command.chat import chat
 from actors.cli.command.graph import graph
+from actors.cli.command.job import job
 from actors.cli.command.list import list_nodes
 from actors.cli.command.run import run
 from actors.cli.command.schema import schema
+from actors.cli.command.top import top
 from actors.cli.command.validate import validate
 from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.option import is_debug
@@ -30,17 +33,23 @@ _CALLED_WRONGLY: type[Exception] = typer.BadParameter.__bases__[0]  # typer brin
 app = typer.Typer(
     name=PROGRAM,
     help="Run supervised teams of agents.",
-    epilog="Exit codes: 0 done, 1 the run failed, 2 called wrongly (also: manifest, file, model), 130 interrupted.",
+    epilog=(
+        "Exit codes: 0 done, 1 the run failed, 2 called wrongly (also: manifest, file, model), 130 interrupted, "
+        "143 terminated."
+    ),
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,  # rich takes longer to import than all the rest
     pretty_exceptions_enable=False,
 )
 app.command("run")(run)
+app.command("chat")(chat)
+app.command("job")(job)
 app.command("list")(list_nodes)
 app.command("validate")(validate)
 app.command("schema")(schema)
 app.command("graph")(graph)
+app.command("top")(top)
 
 
 @app.callback()

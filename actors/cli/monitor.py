@@ -72,8 +72,7 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
     Raises:
         CommandError: the socket cannot be made there, or another process uses it.
     """
-    opened = _bind(path)
-    inode = path.stat().st_ino
+    opened, inode = _bind(path)
     monitor = _Monitor(app)
     server = await asyncio.start_unix_server(monitor.serve, sock=opened, limit=_LINE)
     try:
@@ -81,9 +80,7 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
     finally:
         server.close()
         await monitor.close()
-        with suppress(OSError):
-            if path.stat().st_ino == inode:
-                path.unlink()
+        _remove(path, inode)
 
 
 class _Monitor:
@@ -150,7 +147,8 @@ def _numbers(node: NodeStats) -> NodeNumbers:
     )
 
 
-def _bind(path: Path) -> socket.socket:
+def _bind(path: Path) -> tuple[socket.socket, int]:
+    """Open the socket; return it, and which file it is."""
     if not hasattr(socket, "AF_UNIX"):
         text = "this system has no local sockets, so a running pool cannot be looked at"
         raise CommandError(text, ExitCode.FAILED)
@@ -160,13 +158,21 @@ def _bind(path: Path) -> socket.socket:
     try:
         opened.bind(str(path))
         opened.listen(MOST_CLIENTS)
+        inode = path.stat().st_ino
     except OSError as error:
         opened.close()
         text = f"the socket {str(path)!r} cannot be made: {error.strerror or error}; choose another path"
         raise CommandError(text, ExitCode.FAILED) from error
     finally:
         os.umask(before)
-    return opened
+    return opened, inode
+
+
+def _remove(path: Path, inode: int) -> None:
+    """Remove the socket, unless another process has put its own in the place."""
+    with suppress(OSError):
+        if path.stat().st_ino == inode:
+            path.unlink()
 
 
 def _make_room(path: Path) -> None:

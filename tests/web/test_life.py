@@ -42,13 +42,15 @@ async def test_requests_in_hand_are_answered_before_the_pool_ends(tmp_path: Path
     assert model.cancelled == 0
 
 
-async def test_an_application_whose_pool_cannot_start_does_not_start(tmp_path: Path) -> None:
+async def test_an_application_whose_pool_cannot_start_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = make_pool(tmp_path)
 
     async def broken() -> None:
         raise OSError("no such server")
 
-    pool["helper"].open = broken
+    monkeypatch.setattr(pool["helper"], "open", broken)
     with pytest.raises(NodeStartError, match="no such server"):
         async with lifespan(pool)(FastAPI()):
             pass

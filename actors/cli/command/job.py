@@ -9,7 +9,7 @@ import typer
 from actors.cli.option import AsJson, ManifestFile
 
 
-def job(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
+def job(
     file: ManifestFile,
     node: Annotated[str, typer.Argument(metavar="NODE", help="Agent or team that does it.")],
     job: Annotated[str, typer.Argument(metavar="JOB", help="A job of the manifest.")],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.option import AsJson
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
@@ -58,11 +58,16 @@ def _socket(path: Path | None, config: Path | None) -> Path:
 
 
 def _moments(client: MonitorClient, interval: float, *, once: bool) -> Iterator[bytes]:
-    while (line := client.read()) is not None:
+    line = client.read()
+    if line is None:
+        text = "the pool has closed the connection at once; it has as many viewers as it takes, or it is ending"
+        raise CommandError(text, ExitCode.FAILED)
+    while line is not None:
         yield line
         if once:
             return
         time.sleep(interval)
+        line = client.read()
     to_stderr("understudy: the pool has ended")
 
 

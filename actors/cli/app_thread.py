@@ -1,0 +1,109 @@
+"""A running pool on an event loop in a thread of its own, while the main thread waits for somebody to type."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from actors.app import App, open_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from actors.config.manifest import Manifest
+
+T = TypeVar("T")
+
+
+class AppThread:
+    """The pool of a manifest; connections, restarts and triggers go on while the main thread is blocked."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Take what to open on entering."""
+        self._manifest = manifest
+        self._opened: Future[App] = Future()
+        self._ended: Future[None] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._leave = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="chat", daemon=True)
+
+    @property
+    def app(self) -> App:
+        """The running pool."""
+        return self._opened.result()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there and wait for its end.
+
+        An exception that a signal raises here (KeyboardInterrupt) cancels it, and is raised when it has ended.
+        """
+        outcome: Future[T] = Future()
+        tasks: list[asyncio.Task[T]] = []
+
+        def begin() -> None:
+            task = self._loop.create_task(work)
+            tasks.append(task)
+            task.add_done_callback(lambda _: _settle(outcome, task))
+
+        self._loop.call_soon_threadsafe(begin)
+        try:
+            return outcome.result()
+        except Exception:
+            raise
+        except BaseException:
+            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel() if tasks else None)
+            outcome.exception()  # waits for its end
+            raise
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._live())
+            self._ended.set_result(None)
+        except BaseException as error:
+            if not self._opened.done():
+                self._opened.set_exception(error)
+            self._ended.set_exception(error)
+
+    async def _live(self) -> None:
+        async with open_app(self._manifest) as app:
+            self._opened.set_result(app)
+            await self._leave.wait()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self._opened.result()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._end()
+        self._ended.result()
+
+    def _end(self) -> None:
+        """Leave the pool and wait until it has ended."""
+        self._tell(self._leave.set)
+        try:
+            self._ended.exception()
+        except BaseException:  # a signal: whoever is in a hurry does not want the rest of the answers
+            self._tell(self.app.system.hurry)
+            self._ended.exception()
+            raise
+
+    def _tell(self, what: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(what)
+
+
+def _settle(outcome: Future[T], task: asyncio.Task[T]) -> None:
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    if error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())

@@ -1,0 +1,147 @@
+"""A chat with one node: prompts from standard input, answers on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.app import check_models, configure_logging, load_manifest, with_model
+from actors.cli.app_thread import AppThread
+from actors.cli.chat_reader import ChatReader
+from actors.cli.chat_turn import ChatTurn
+from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.option import is_debug
+from actors.cli.progress import to_stderr
+from actors.cli.terminal import Terminal
+from protocols.errors import NodeNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from actors.config.manifest import Manifest
+
+HELP = '/quit ends, /reset forgets, /stats shows numbers, // begins a prompt with /; \\ or """ for several lines'
+"""What can be typed besides prompts."""
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came."""
+
+
+@dataclass
+class Chat:
+    """With whom, and how."""
+
+    manifest_file: Path
+    node: str
+    model: str | None = None
+    timeout: float | None = None
+    as_json: bool = False
+
+    def run(self) -> int:
+        """Chat until the end of standard input, or ``/quit``; return the exit code.
+
+        Raises:
+            Exception: it could not begin, or the output cannot be written.
+        """
+        configure_logging(debug=is_debug.get())
+        manifest = self._checked()
+        terminal = Terminal()
+        try:
+            with _sigterm_raises(), AppThread(manifest) as thread:
+                turn = ChatTurn(thread.app, self.node, as_json=self.as_json, timeout=self.timeout)
+                failures = _Talk(thread, turn, terminal).go_on()
+        except _TerminatedError:
+            to_stderr("understudy: terminated")
+            return ExitCode.TERMINATED
+        return ExitCode.FAILED if failures and not terminal.is_interactive else ExitCode.OK
+
+    def _checked(self) -> Manifest:
+        manifest = load_manifest(self.manifest_file)
+        if self.model is not None:
+            manifest = with_model(manifest, self.model)
+        if self.timeout is not None and not self.timeout > 0:
+            text = f"--timeout must be a number of seconds > 0, not {self.timeout:g}"
+            raise CommandError(text)
+        if self.node not in manifest.nodes:
+            raise NodeNotFoundError.of(self.node, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
+        check_models(manifest, self.node)
+        return manifest
+
+
+class _Talk:
+    """The turns, one after the other."""
+
+    def __init__(self, thread: AppThread, turn: ChatTurn, terminal: Terminal) -> None:
+        self._thread = thread
+        self._turn = turn
+        self._terminal = terminal
+        self._reader = ChatReader(terminal.read_line)
+        self._is_over = False
+
+    def go_on(self) -> int:
+        """Read and answer until the end; return how many prompts were not answered."""
+        if self._terminal.is_interactive:
+            to_stderr(HELP)
+        failures = 0
+        while not self._is_over and (prompt := self._read()) is not None:
+            failures += not self._take(prompt)
+        return failures
+
+    def _read(self) -> str | None:
+        """Return the next prompt; a person who presses Ctrl+C by mistake is asked once more."""
+        try:
+            return self._reader.next()
+        except KeyboardInterrupt:
+            if not self._terminal.is_interactive:
+                raise
+        to_stderr("\n(once more to end the chat)")
+        return self._reader.next()
+
+    def _take(self, prompt: str) -> bool:
+        """Do what was typed; return False for a prompt that was not answered."""
+        words = prompt.strip()
+        if not words:
+            return True
+        if words.startswith("/") and not words.startswith("//"):
+            self._command(words)
+            return True
+        if words.startswith("//"):
+            prompt = prompt.replace("//", "/", 1)
+        try:
+            return self._thread.call(self._turn.ask(prompt))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            to_stderr("understudy: cancelled")
+            return False
+
+    def _command(self, words: str) -> None:
+        match words:
+            case "/quit":
+                self._is_over = True
+            case "/reset":
+                self._thread.call(self._turn.reset())
+            case "/stats":
+                to_stderr(self._thread.call(self._turn.stats()))
+            case _:
+                to_stderr(f"understudy: unknown command {words.split()[0]!r}: {HELP}")
+
+
+@contextmanager
+def _sigterm_raises() -> Generator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,96 @@
+"""One turn of a chat, on the event loop of the pool: a prompt, and its answer on standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actors.app import as_plain, readable
+from actors.cli.exit_code import CommandError, text_of
+from actors.cli.output import write
+from actors.cli.progress import to_stderr
+from actors.cli.report import report
+from actors.cli.visible import for_stdout
+from protocols.ids import new_id
+
+if TYPE_CHECKING:
+    from actors.app import App
+    from protocols.messages import ChatMessage
+
+
+class ChatTurn:
+    """Asks a node, in one conversation."""
+
+    def __init__(self, app: App, node: str, *, as_json: bool = False, timeout: float | None = None) -> None:
+        """Take whom to ask, and how answers are written."""
+        self._app = app
+        self._node = node
+        self._as_json = as_json
+        self._options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        self._conversation = new_id()
+
+    async def ask(self, prompt: str) -> bool:
+        """Write the answer to a prompt as it comes; return whether there was one. Failures are told, not raised.
+
+        Raises:
+            CommandError: the answer cannot be written.
+        """
+        try:
+            await (self._answer_json(prompt) if self._as_json else self._answer_text(prompt))
+        except CommandError:
+            raise
+        except Exception as error:
+            self._fail(prompt, text_of(error))
+            return False
+        return True
+
+    async def _answer_text(self, prompt: str) -> None:
+        has_spoken = False
+        try:
+            async with self._app.pool[self._node].run_stream(prompt, **self._run_options()) as stream:
+                async for piece in stream.stream():
+                    write(for_stdout(piece), end="")
+                    has_spoken = True
+        except CommandError:
+            raise
+        except BaseException:
+            if has_spoken:
+                write("")
+            raise
+        write("")
+
+    async def _answer_json(self, prompt: str) -> None:
+        message: ChatMessage[Any] = await self._app.pool[self._node].run(prompt, **self._run_options())
+        self._write_json(
+            prompt=prompt,
+            text=readable(message),
+            content=as_plain(message.content),
+            message_id=message.message_id,
+            model=message.model_name,
+            input_tokens=message.usage.input_tokens,
+            output_tokens=message.usage.output_tokens,
+            seconds=message.response_time,
+            error=None,
+        )
+
+    def _fail(self, prompt: str, text: str) -> None:
+        to_stderr(f"understudy: {text}")
+        if self._as_json:
+            self._write_json(prompt=prompt, error=text)
+
+    def _write_json(self, **fields: Any) -> None:
+        document = {"node": self._node, "conversation_id": self._conversation, **fields}
+        write(json.dumps(document, ensure_ascii=False, default=str))
+
+    def _run_options(self) -> dict[str, Any]:
+        return {"conversation_id": self._conversation, **self._options}
+
+    async def reset(self) -> None:
+        """Let everybody forget what was said, and begin a new conversation."""
+        for agent in self._app.pool.agents.values():
+            agent.reset()
+        self._conversation = new_id()
+
+    async def stats(self) -> str:
+        """Return the numbers of the chat so far as a table."""
+        return report(await self._app.read_stats(), list(self._app.pool)) or "nothing was said yet"
