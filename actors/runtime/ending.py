@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.log_context import run_of
 from actors.runtime.overdue import Overdue
 from actors.runtime.reporting import error_text
 from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode, Terminated
@@ -187,12 +188,11 @@ class Ending(Overdue):
         else:
             self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
         self.system.note_base_exception(error)
-        kind = type(envelope.message).__name__
         if self.actor is not None and self.parent is not None and self._is_resumed(self.parent, error):
             self.cause = error
-            self.system.report("actor goes on after an error", self._cell, error=error, message_type=kind)
+            self.system.goes_on(self._cell, error, envelope)
         else:
-            self._broken(error, kind)
+            self._broken(error, envelope)
 
     def _is_resumed(self, parent: Cell, error: BaseException) -> bool:
         """Whether the supervisor wants this incarnation to go on. It is asked before anything of it has ended."""
@@ -200,17 +200,18 @@ class Ending(Overdue):
 
     def failed_control(self, error: BaseException) -> None:
         """A hook of the engine's own making broke: the same as a crash in a handler."""
-        self._broken(error, "")
+        self._broken(error, None)
 
-    def _broken(self, error: BaseException, message_type: str) -> None:
+    def _broken(self, error: BaseException, envelope: Envelope | None) -> None:
         self.open = False
         self.idle = False
         self.cause = error
-        self.system.crashed(self._cell, error, message_type)
+        self.system.crashed(self._cell, error, envelope)
         if self.system.events.wants(ActorCrashed):
             self.system.events.publish(
                 ActorCrashed, actor=self.name, error_type=type(error).__name__, error=error_text(error),
-                message_type=message_type, incarnation=self.incarnation,
+                message_type="" if envelope is None else type(envelope.message).__name__,
+                run_id="" if envelope is None else run_of(envelope.message), incarnation=self.incarnation,
             )  # fmt: skip
         for other in tuple(self.turns or ()):
             self.interrupt(other)

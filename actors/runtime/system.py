@@ -16,6 +16,7 @@ from actors.runtime.dispatcher import Dispatcher
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
 from actors.runtime.incarnation import Cell
+from actors.runtime.log_context import log_context
 from actors.runtime.ref import ActorRef
 from actors.runtime.registry import Registry
 from actors.runtime.reporting import Reporter, error_line
@@ -200,13 +201,22 @@ class ActorSystem(Registry, Watching):
                 MailboxOverflow, actor=cell.name, capacity=config.capacity, policy=str(config.overflow), dropped=1
             )
 
-    def crashed(self, cell: Cell, error: BaseException, message_type: str) -> None:
-        """An actor broke."""
-        self.report("actor crashed", cell, error=error, message_type=message_type, incarnation=cell.incarnation)
+    def crashed(self, cell: Cell, error: BaseException, envelope: Envelope | None) -> None:
+        """An actor broke, handling this message or in a step of its own life."""
+        self._report_about("actor crashed", cell, envelope, error)
+
+    def goes_on(self, cell: Cell, error: BaseException, envelope: Envelope) -> None:
+        """A handler broke, and its supervisor lets the actor go on."""
+        self._report_about("actor goes on after an error", cell, envelope, error)
 
     def abandoned(self, cell: Cell, turn: Turn) -> None:
         """A handler was cut loose."""
-        self.report("handler abandoned", cell, message_type=type(turn.envelope.message).__name__)
+        self._report_about("handler abandoned", cell, turn.envelope, None)
+
+    def _report_about(self, event: str, cell: Cell, envelope: Envelope | None, error: BaseException | None) -> None:
+        context = {} if envelope is None else log_context(envelope)
+        kind = "" if envelope is None else type(envelope.message).__name__
+        self.report(event, cell, error=error, message_type=kind, incarnation=cell.incarnation, **context)
 
     def note_base_exception(self, error: BaseException) -> None:
         """SystemExit and KeyboardInterrupt in a handler begin an orderly end of the system; the loop lives on."""
