@@ -107,7 +107,9 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         system = self.ref()._cell.system  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its clock and its end are the node's
         stats = RunStats(name=self.name)
         start = StartOptions(f"{self.name}-background", is_registered=False)
-        session = self._session = _Session(plan, stats, system.start(BackgroundActor, ([plan], stats), options=start))
+        session = self._session = _Session(
+            plan, stats, system.start(BackgroundActor, ([(plan, stats)],), options=start)
+        )
         self.keep_stats(stats)
         return session
 

@@ -56,10 +56,9 @@ class _Ended(msgspec.Struct, frozen=True, eq=False):
 class BackgroundActor(AsyncioActor):
     """Repeats the runs of one node until they are enough, one of a team fails, it is stopped, or the node ends."""
 
-    def __init__(self, plans: list[Plan], stats: RunStats) -> None:
+    def __init__(self, work: list[tuple[Plan, RunStats]]) -> None:
         super().__init__()
-        self._plan = plans.pop()  # the engine keeps the arguments, and must not keep the node
-        self._stats = stats
+        self._plan, self._stats = work.pop()  # the engine keeps the arguments, and must not keep the nodes in them
         self._rounds = 0
         self._answer: ChatMessage[Any] | None = None
         self._error: Exception | None = None
