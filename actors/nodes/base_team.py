@@ -86,6 +86,8 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         self.lease = Lease(self.name)
         """Keeps the team's actor as long as the team, or a member that is its child."""
         self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
+        for member in members:
+            member.join_group(self)
 
     @property
     def history(self) -> Sequence[tuple[ChatMessage[Any], ChatMessage[Any]]]:

@@ -9,6 +9,7 @@ from actors.nodes.background import BackgroundRuns
 from actors.nodes.connecting import Connecting
 from actors.nodes.handle import Deps, Other, Out
 from actors.nodes.job_run import JobRuns
+from actors.nodes.membership import Membership
 from actors.nodes.node_tool import tool_of
 from actors.nodes.streaming import Streaming
 
@@ -33,7 +34,7 @@ class Operators(Protocol):
         ...
 
 
-class MessageNode(Connecting, JobRuns[Deps, Out], BackgroundRuns[Deps, Out], Streaming[Deps, Out]):
+class MessageNode(Connecting, Membership, JobRuns[Deps, Out], BackgroundRuns[Deps, Out], Streaming[Deps, Out]):
     """Anything that takes messages and answers them: an agent, a team, a chain.
 
     A node is a handle: it holds configuration, and its actor does the work. It may be used from several event loops.

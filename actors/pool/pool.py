@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
@@ -17,6 +17,7 @@ from actors.nodes.knowledge_source import sources_in
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
+from actors.pool.companion import Companion, Companions
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
 from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
 
 Deps = TypeVar("Deps")
+Beside = TypeVar("Beside")
 
 
 class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
@@ -48,6 +50,11 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     Leaving stops background runs, lets accepted runs end within their time, stops everything else, and empties the
     pool. It may be entered more than once at a time; the last one to leave ends it.
     """
+
+    surroundings: ClassVar[tuple[Companion, ...]] = ()
+    """What every pool enters before its nodes start and leaves when they have ended; the composition root sets it."""
+    companions: ClassVar[tuple[Companion, ...]] = ()
+    """What every pool enters when its nodes have started and leaves before they end; the composition root sets it."""
 
     def __init__(  # noqa: PLR0913 - keywords, all of them optional
         self,
@@ -91,6 +98,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         self._jobs: dict[str, Job[Any]] = {}
         self._policy = RootPolicy()
         self._root: Root | None = None
+        self._beside = Companions()
         self._entered = 0
         self._lock = asyncio.Lock()
         self._build()
@@ -164,6 +172,10 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
             return node
         text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
         raise NodeNotFoundError(text, node=agent)
+
+    def beside(self, kind: type[Beside]) -> Beside | None:
+        """Return what lives beside the nodes and is of this class, such as the triggers; None if there is none."""
+        return self._beside.find(kind)
 
     def get_job(self, name: str) -> Job[Any]:
         """Return a job of the manifest.
@@ -311,7 +323,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         async with self._lock:
             self._entered -= 1
             if not self._entered:
-                await self._close()
+                await self._beside.leave()
 
     def _build(self) -> None:
         built: Built = build(self.manifest, model=self.model, deps=self.shared_deps, connect=self._connect_nodes)
@@ -326,6 +338,17 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     async def _open(self) -> None:
         if self._is_spent:  # it was left before: begin anew
             self._build()
+        self._beside = Companions()
+        try:
+            await self._beside.enter(self.surroundings, self)
+            await self._open_nodes()
+            self._beside.on_leaving(self._close)
+            await self._beside.enter(self.companions, self)
+        except BaseException:
+            await self._beside.leave()
+            raise
+
+    async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
         root = Root(self.name, self._policy, self._system, exit_timeout=self._exit_timeout)
@@ -339,9 +362,21 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         teams: list[list[AnyNode]] = [[node] for node in own if isinstance(node, BaseTeam)]
         return [[*self._helpers, *(node for node in own if not isinstance(node, BaseTeam))], *teams, lent]
 
+    def _all_loose(self) -> list[AnyNode]:
+        """Return the teams made with nodes of this pool that are not in it, by its methods or by operators."""
+        found: dict[AnyNode, None] = dict.fromkeys(self._loose)
+        waiting: list[AnyNode] = [*self._nodes.values(), *found]
+        while waiting:
+            fresh = [
+                group for group in waiting.pop().groups if group not in found and group not in self._nodes.values()
+            ]
+            found.update(dict.fromkeys(fresh))
+            waiting += fresh
+        return list(reversed(found))
+
     async def _close(self) -> None:
         root, self._root = self._root, None
-        loose = [node for node in self._loose if node.home.find() is not None]
+        loose = [node for node in self._all_loose() if node.home.find() is not None]
         for node in (*self._nodes.values(), *self._loose):
             node.connections.leave()
         self._nodes, self._is_spent = {}, True

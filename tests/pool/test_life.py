@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,29 @@ async def test_an_unlimited_background_run_of_a_team_ends_with_the_pool(make: st
 
     assert not team.is_running
     assert stats.done
+
+
+@pytest.mark.seed("S67")
+async def test_what_operators_made_of_its_nodes_ends_with_the_pool() -> None:
+    upper, lower = Agent.from_callback(str.upper, name="a"), Agent.from_callback(str.lower, name="b")
+    async with await pool_with(upper, lower) as pool:
+        chain = pool["a"] | pool["b"]
+        nested = (chain & pool["a"]) | str.title
+        await chain.run_in_background("hi", max_count=None, interval=3600.0)
+        await nested.run_in_background("hi", max_count=None, interval=3600.0)
+        await settle()
+
+    assert not chain.is_running
+    assert not nested.is_running
+
+
+async def test_teams_that_are_no_longer_in_use_are_forgotten() -> None:
+    async with await pool_with(Agent.from_callback(str.upper, name="a")) as pool:
+        for _ in range(10):
+            await (pool["a"] | str.lower).run("hi")
+        gc.collect()
+
+        assert len(pool["a"].groups) < 3
 
 
 async def test_an_unlimited_background_run_of_an_agent_ends_with_the_pool() -> None:
