@@ -171,7 +171,7 @@ class Supervisor(AsyncioActor):
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    async def on_start(self) -> None:  # Pykka has a plain def
+    async def on_start(self) -> None:
         """Start the children in order. Whoever overrides it awaits this one."""
         specs, self._specs = self._specs, ()
         for number, spec in enumerate(specs, 1):

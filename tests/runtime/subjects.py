@@ -102,3 +102,27 @@ class Restarter(AsyncioActor):
 
     def on_receive(self, message: Any) -> Any:
         return message
+
+
+class SlowStart(AsyncioActor):
+    """Starts when the gate opens."""
+
+    def __init__(self, gate: asyncio.Event, log: list[Any] | None = None) -> None:
+        super().__init__()
+        self.gate = gate
+        self.log = [] if log is None else log
+
+    async def on_start(self) -> None:
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.log.append("cancelled")
+            raise
+        self.log.append("started")
+
+    def on_receive(self, message: Any) -> Any:
+        self.log.append(message)
+        return message
+
+    def on_stop(self) -> None:
+        self.log.append("on_stop")

@@ -66,13 +66,16 @@ async def test_a_task_of_one_incarnation_is_cancelled_and_its_outcome_never_reac
 async def test_pipe_to_self_brings_results_and_errors_as_messages(actor_system: ActorSystem) -> None:
     log: list[Any] = []
 
+    async def works() -> str:
+        return "done"
+
     async def fails() -> None:
         raise LookupError("no")
 
     class Pipes(Recorder):
         def on_receive(self, message: Any) -> Any:
             if message == "go":
-                self.pipe_to_self(asyncio.sleep(0, "done"), lambda result, error: (result, error))
+                self.pipe_to_self(works(), lambda result, error: (result, error))
                 self.pipe_to_self(fails(), lambda result, error: (result, type(error)))
                 return None
             return super().on_receive(message)

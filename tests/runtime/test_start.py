@@ -20,35 +20,11 @@ from actors.runtime.start import StartOptions, SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason
-from tests.runtime.subjects import Echo
+from tests.runtime.subjects import Echo, SlowStart
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
     from tests.runtime.conftest import StartChild
-
-
-class Slow(AsyncioActor):
-    """Starts when the gate opens."""
-
-    def __init__(self, gate: asyncio.Event, log: list[Any] | None = None) -> None:
-        super().__init__()
-        self.gate = gate
-        self.log = [] if log is None else log
-
-    async def on_start(self) -> None:  # Pykka has a plain def
-        try:
-            await self.gate.wait()
-        except asyncio.CancelledError:
-            self.log.append("cancelled")
-            raise
-        self.log.append("started")
-
-    def on_receive(self, message: Any) -> Any:
-        self.log.append(message)
-        return message
-
-    def on_stop(self) -> None:
-        self.log.append("on_stop")
 
 
 class Failing(AsyncioActor):
@@ -57,7 +33,7 @@ class Failing(AsyncioActor):
         self.error = error
         self.late = late
 
-    async def on_start(self) -> None:  # Pykka has a plain def
+    async def on_start(self) -> None:
         if self.late:
             await asyncio.sleep(0)
         raise self.error
@@ -66,7 +42,7 @@ class Failing(AsyncioActor):
 @pytest.mark.conformance("R1")
 async def test_ready_returns_a_ref_that_answers_when_on_start_has_run(actor_system: ActorSystem) -> None:
     gate = asyncio.Event()
-    ref = actor_system.start(Slow, (gate,))
+    ref = actor_system.start(SlowStart, (gate,))
     ready = ref.ready()
     await settle()
     assert not ready.done()
@@ -136,7 +112,7 @@ async def test_on_start_is_cancelled_when_it_takes_longer_than_its_timeout(
 ) -> None:
     log: list[Any] = []
     options = StartOptions(name="slow", start_timeout=5)
-    ref = actor_system.start(Slow, (asyncio.Event(), log), options=options)
+    ref = actor_system.start(SlowStart, (asyncio.Event(), log), options=options)
     ready = ref.ready()
 
     await manual_clock.advance(4.9)
@@ -157,7 +133,7 @@ async def test_an_on_start_that_ignores_its_cancellation_is_cut_loose(
     release = asyncio.Event()
 
     class Deaf(AsyncioActor):
-        async def on_start(self) -> None:  # Pykka has a plain def
+        async def on_start(self) -> None:
             while not release.is_set():
                 try:
                     await release.wait()
@@ -205,7 +181,7 @@ async def test_a_name_is_free_after_each_of_100_failing_starts(actor_system: Act
 @pytest.mark.conformance("R8")
 async def test_a_starter_that_is_cancelled_ends_the_half_started_actor(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Slow, (asyncio.Event(), log), name="slow")
+    ref = actor_system.start(SlowStart, (asyncio.Event(), log), name="slow")
 
     async def starter() -> None:
         await ref.ready()
@@ -252,7 +228,7 @@ async def test_a_factory_runs_at_the_start_not_at_the_first_message(actor_system
 async def test_what_is_sent_while_on_start_runs_is_handled_after_it_in_order(actor_system: ActorSystem) -> None:
     log: list[Any] = []
     gate = asyncio.Event()
-    ref = actor_system.start(Slow, (gate, log))
+    ref = actor_system.start(SlowStart, (gate, log))
     for number in range(5):
         ref.tell(number)
     last = ref.ask("last")
@@ -291,7 +267,7 @@ async def test_what_was_sent_to_a_start_that_fails_is_dead_and_its_asks_fail(act
     gate = asyncio.Event()
 
     class FailsLater(AsyncioActor):
-        async def on_start(self) -> None:  # Pykka has a plain def
+        async def on_start(self) -> None:
             await gate.wait()
             raise ValueError("no")
 
@@ -321,67 +297,6 @@ async def test_a_start_that_is_ignored_leaves_no_actor_and_is_no_crash(actor_sys
 
     assert actor_system.get("nothing") is None
     assert not ref.is_alive()
-
-
-async def test_a_stop_during_on_start_drains_what_was_sent_before_it(actor_system: ActorSystem) -> None:
-    log: list[Any] = []
-    gate = asyncio.Event()
-    ref = actor_system.start(Slow, (gate, log))
-    ref.tell(1)
-    stopped = ref.stop()
-    with pytest.raises(ActorStoppingError):
-        ref.tell(2)
-    gate.set()
-
-    assert await stopped is True
-    assert log == ["started", 1, "on_stop"]
-
-
-async def test_a_stop_now_during_on_start_lets_on_start_finish(actor_system: ActorSystem) -> None:
-    log: list[Any] = []
-    gate = asyncio.Event()
-    ref = actor_system.start(Slow, (gate, log))
-    ref.tell(1)
-    await settle()
-    stopped = ref.stop(mode="now")
-    gate.set()
-
-    assert await stopped is True
-    assert log == ["started", "on_stop"]
-
-
-async def test_a_stop_now_before_on_start_has_begun_runs_no_hook(actor_system: ActorSystem) -> None:
-    log: list[Any] = []
-    ref = actor_system.start(Slow, (asyncio.Event(), log))
-    ref.tell(1)
-
-    assert await ref.stop(mode="now") is True
-    assert log == []
-    assert actor_system.dead_letters.total == 1
-
-
-async def test_a_kill_during_on_start_cancels_it(actor_system: ActorSystem) -> None:
-    log: list[Any] = []
-    ref = actor_system.start(Slow, (asyncio.Event(), log))
-    ready = ref.ready()
-    await settle()
-
-    assert await ref.kill() is True
-
-    assert log == ["cancelled"]
-    with pytest.raises(ActorStartError):
-        await ready
-
-
-async def test_a_stop_timeout_during_on_start_cancels_it(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
-    log: list[Any] = []
-    ref = actor_system.start(Slow, (asyncio.Event(), log))
-    await settle()
-    stopped = ref.stop(timeout=2)
-    await manual_clock.advance(2)
-
-    assert stopped.done()
-    assert log == ["cancelled"]
 
 
 async def test_a_child_whose_start_failed_is_told_to_its_parent(start_child: StartChild, parent: ActorRef[Any]) -> None:

@@ -54,7 +54,7 @@ class Member(AsyncioActor):
         self.got: list[Any] = []
         log.lives[name] = log.lives.get(name, 0) + 1
 
-    async def on_start(self) -> None:  # Pykka has a plain def
+    async def on_start(self) -> None:
         """Write it down, fail, hang, or decide not to run."""
         self.log.lines.append(f"+{self.name}")
         if self.name in self.log.hanging:

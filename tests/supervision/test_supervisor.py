@@ -50,7 +50,7 @@ async def test_a_child_starts_when_the_one_before_runs(actor_system: ActorSystem
     log = Log()
 
     class Slow(Member):
-        async def on_start(self) -> None:  # Pykka has a plain def
+        async def on_start(self) -> None:
             await gate.wait()
             await super().on_start()
 
@@ -327,7 +327,7 @@ async def test_a_child_that_crashes_while_its_siblings_start_is_restarted_when_a
     gate = asyncio.Event()
 
     class Late(Member):
-        async def on_start(self) -> None:  # Pykka has a plain def
+        async def on_start(self) -> None:
             await gate.wait()
 
     sup = actor_system.start(

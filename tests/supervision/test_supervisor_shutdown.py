@@ -105,12 +105,12 @@ class Deaf(Plain):
         self.hook = hook
         self.gate = gate
 
-    async def on_start(self) -> None:  # Pykka has a plain def
+    async def on_start(self) -> None:
         """Ignore it in the second life."""
         if (self.hook, self.life) == ("on_start", 2):
             await self.ignore_the_end()
 
-    async def on_stop(self) -> None:  # Pykka has a plain def
+    async def on_stop(self) -> None:
         """Ignore it in the first life."""
         if (self.hook, self.life) == ("on_stop", 1):
             await self.ignore_the_end()
