@@ -259,7 +259,8 @@ class MessagePath(Settlement):
     def finish_turn(self, turn: Turn) -> bool:  # noqa: C901 - each branch is one way a handler can end
         """Settle a handler that has waited. Returns whether the worker still has the claim on this cell."""
         if turn.fenced:
-            self.system.late_reply(turn.envelope)
+            if turn.envelope.reply is not None:
+                self.system.late_reply(turn.envelope)
             return False
         if self.turns is not None:
             self.turns.discard(turn)

@@ -177,6 +177,7 @@ async def test_a_waiting_handler_that_ignores_its_cancellation_is_cut_loose_and_
     await probe.expect("from the grave")  # that of the second life; the first one's was fenced
     await probe.expect_none()
     assert actor_system.dead_letters.counts[DeadLetterReason.FENCED] == 1
+    assert actor_system.late_replies == 1
 
 
 @pytest.mark.conformance("R104")
