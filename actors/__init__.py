@@ -32,7 +32,7 @@ _HOMES = {
     "ActorRef": "actors.runtime.ref",
     "ActorSystem": "actors.runtime.system",
     "Agent": "actors.nodes.agent",
-    "AgentPool": "actors.pool.pool",
+    "AgentPool": "actors.app",
     "AgentResponse": "protocols.response",
     "AsyncioActor": "actors.runtime.actor",
     "Backoff": "actors.supervision.backoff",

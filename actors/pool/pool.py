@@ -88,7 +88,8 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         self.shared_deps = shared_deps
         self._connect_nodes = connect_nodes
         self._parallel_load = parallel_load
-        self._system = system
+        self.system = system
+        """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
         self._nodes: dict[str, AnyNode] = {}
         self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
@@ -351,7 +352,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
-        root = Root(self.name, self._policy, self._system, exit_timeout=self._exit_timeout)
+        root = Root(self.name, self._policy, self.system, exit_timeout=self._exit_timeout)
         await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root
 

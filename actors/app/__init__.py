@@ -1,6 +1,6 @@
 """The composition root: the one place that knows every room and puts them together.
 
-Only the command line and the web room import it.
+The command line and the web room import it, and the facade takes `AgentPool` from it, so that a pool has triggers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from actors.app.trigger_life import PoolTriggers, TriggerAnswer
 from actors.config.agent import AgentSpec
 from actors.config.load import load_manifest
 from actors.config.model import ModelSpec
@@ -35,7 +36,20 @@ if TYPE_CHECKING:
     from actors.stats.book import StatsSnapshot
     from protocols.messages import ChatMessage
 
-__all__ = ["App", "check_models", "configure_logging", "load_manifest", "load_prompts", "open_app", "readable"]
+__all__ = [
+    "AgentPool",
+    "App",
+    "PoolTriggers",
+    "TriggerAnswer",
+    "check_models",
+    "configure_logging",
+    "load_manifest",
+    "load_prompts",
+    "open_app",
+    "readable",
+]
+
+AgentPool.companions = (PoolTriggers,)  # from here on every pool starts the triggers of its manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,13 @@ class App:
     system: ActorSystem
     pool: AgentPool[Any]
     stats: ActorRef[StatsActor]
+
+    @property
+    def triggers(self) -> PoolTriggers:
+        """The triggers of the pool."""
+        found = self.pool.beside(PoolTriggers)
+        assert found is not None
+        return found
 
     async def read_stats(self) -> StatsSnapshot:
         """Return the numbers of everything that has happened so far."""

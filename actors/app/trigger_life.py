@@ -1,0 +1,147 @@
+"""The triggers of a running pool: supervised actors that come with the pool's nodes and go before them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from msgspec.structs import replace
+
+from actors.runtime.background import current_system
+from actors.runtime.start import StartOptions
+from actors.supervision.backoff import Backoff
+from actors.supervision.child import ChildSpec
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.supervisor import Supervisor
+from actors.talk.signal import Signal
+from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers
+from actors.triggers.trigger_actor import Ready
+from protocols.errors import NodeStoppedError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from actors.config.manifest import Manifest
+    from actors.pool.pool import AgentPool
+    from actors.runtime.ref import ActorRef
+    from actors.triggers.trigger import TriggerStatistics
+    from protocols.ids import RunId
+    from protocols.messages import ChatMessage
+    from protocols.triggers import TriggerEvent
+
+LONGEST_DELAY: Final = 30.0
+"""Most seconds between two attempts to start a trigger again."""
+_INTENSITY: Final = RestartIntensity(limit=1_000, period=1.0)
+"""A source may fail for as long as its server is down; its backoff grows, and nobody gives it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAnswer:
+    """What a node answered to an event."""
+
+    node: str
+    """Name of the node."""
+    trigger: str
+    """Name of the trigger within its node."""
+    run_id: RunId
+    event: TriggerEvent
+    answer: ChatMessage[Any]
+
+
+class PoolTriggers:
+    """The triggers of a pool. Entering it starts their actors, leaving it stops them.
+
+    It is entered with every pool; ``pool.beside(PoolTriggers)`` is that of a running one.
+    """
+
+    def __init__(self, pool: AgentPool[Any]) -> None:
+        """Take the pool; nothing is started yet."""
+        self.answered: Signal[TriggerAnswer] = Signal("answered")
+        """Called with what a node has answered to an event."""
+        self.plan = TriggerPlan()
+        """The triggers that run, and their actors."""
+        self._pool = pool
+        self._supervisor: ActorRef[Supervisor] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.apply(self._pool.manifest)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            await asyncio.shield(supervisor.stop(block=False))
+
+    def prepare(self, manifest: Manifest) -> TriggerPlan:
+        """Return the actors for the triggers of a manifest, those that have not changed taken over; starts nothing.
+
+        Raises:
+            TriggerExtraError: a library is missing.
+            TriggerConfigError: a trigger can never work.
+        """
+        requests = [
+            TriggerRequest(name, settings, partial(self._run, name, settings.name))
+            for name, node in manifest.nodes.items()
+            for settings in node.triggers
+        ]
+        return plan_triggers(requests, root=manifest.root, previous=self.plan)
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Start what the triggers of a manifest need, stop what they need no more, and leave alone what is the same.
+
+        Raises:
+            TriggerExtraError: a library is missing; nothing has changed.
+            TriggerConfigError: a trigger can never work; nothing has changed.
+        """
+        old, new = self.plan, self.prepare(manifest)
+        for child in reversed([one for one in old.children if one not in new.children]):
+            await self._end(child)
+        self.plan = new
+        for child in new.children:
+            if child not in old.children:
+                await self._begin(child)
+
+    async def ready(self, timeout: float | None = 30.0) -> None:
+        """Wait until every source watches or listens.
+
+        Raises:
+            AskTimeoutError: one does not within `timeout` seconds.
+            TriggerError: one fails at this moment; it will be started again.
+        """
+        if self._supervisor is None:
+            return
+        queues = {f"{trigger.full_name} queue" for trigger in self.plan.triggers}
+        for child in await self._supervisor.proxy().children():
+            if child.name not in queues:
+                await child.ref.ask(Ready(), timeout=timeout)
+
+    def statistics(self) -> tuple[TriggerStatistics, ...]:
+        """Return the numbers of each trigger."""
+        return tuple(trigger.statistics() for trigger in self.plan.triggers)
+
+    async def _begin(self, child: TriggerChild) -> None:
+        if self._supervisor is None:
+            self._supervisor = (self._pool.system or current_system()).start(
+                Supervisor, kwargs={"intensity": _INTENSITY}, options=StartOptions("triggers", is_registered=False)
+            )
+        longest = max(LONGEST_DELAY, child.backoff)
+        backoff = Backoff(min=child.backoff or 0.01, max=longest)
+        await self._supervisor.proxy().start_child(ChildSpec(**child.spec(backoff=backoff)))
+
+    async def _end(self, child: TriggerChild) -> None:
+        assert self._supervisor is not None
+        await self._supervisor.proxy().terminate_child(child.name)
+        await self._supervisor.proxy().delete_child(child.name)
+
+    async def _run(self, name: str, trigger: str, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
+        node = self._pool.nodes.get(name)
+        if node is None:
+            text = f"node {name!r} is not in the pool any more"
+            raise NodeStoppedError(text, node=name)
+        request = replace(node.request((prompt,), {"conversation_id": run_id}), run_id=run_id)
+        answer = await node.ask(request)
+        self.answered.emit(TriggerAnswer(name, trigger, run_id, event, answer))
