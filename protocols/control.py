@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Never
 
 import msgspec
 
@@ -48,6 +48,11 @@ class StopMode(StrEnum):
     """They are handled first."""
     NOW = "now"
     """They become dead letters; only the handler that runs may finish."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        msg = f"stop mode must be 'drain' or 'now', not {value!r}"
+        raise ValueError(msg)
 
 
 class DeadLetterReason(StrEnum):

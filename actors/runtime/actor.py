@@ -15,6 +15,7 @@ from actors.runtime.errors import DeathPactError, StashOverflowError, UnhandledM
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.incarnation import Cell, constructing
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
+from actors.runtime.reporting import safe_repr
 from protocols.control import DeadLetterReason, ExitReason, Terminated
 
 if TYPE_CHECKING:
@@ -267,15 +268,15 @@ class AsyncioActor(_PykkaActor):
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has already."""
-        self.system.watch(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
+        self.system.watch(self.cell, _cell_of(ref))
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Not be told any more, even if that actor has ended and the news is already waiting."""
-        self.system.unwatch(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
+        self.system.unwatch(self.cell, _cell_of(ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
         """Share the fate of another actor: when one of the two ends abnormally, the other is killed."""
-        self.system.link(self.cell, ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
+        self.system.link(self.cell, _cell_of(ref))
 
     def schedule(self, delay: float, message: Any, *, interval: float | None = None) -> PendingTimer:
         """Send `message` to this actor after `delay` seconds, then every `interval` seconds if given.
@@ -355,3 +356,11 @@ class AsyncioActor(_PykkaActor):
         traceback: TracebackType | None,
     ) -> Any:
         """Run after a crash instead of `on_stop`; may be `async def`."""
+
+
+def _cell_of(ref: object) -> Cell:
+    cell = getattr(ref, "_cell", None)
+    if not isinstance(cell, Cell):
+        msg = f"{safe_repr(ref)} is no actor ref; give what `start` returned"
+        raise TypeError(msg)
+    return cell

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pykka
 
 from actors.runtime.errors import MailboxFullError
+from actors.runtime.reporting import safe_repr
 from protocols.events import KINDS, EventsDropped, StampedEvent
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class EventStream:
             target: an `ActorRef`, or a function of one event.
             kinds: event classes; None for all.
         """
+        if not callable(target) and not hasattr(target, "tell"):
+            msg = f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event"
+            raise TypeError(msg)
         wanted = frozenset(kinds) if kinds is not None else frozenset(KINDS.values())
         unknown = wanted - frozenset(KINDS.values())
         if unknown:

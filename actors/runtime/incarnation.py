@@ -16,6 +16,7 @@ from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutErro
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.lineage import Lineage
 from actors.runtime.reporting import error_line
+from actors.runtime.start import check_count, check_mailbox, check_seconds
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ActorRestarted, ActorStarted
@@ -54,9 +55,13 @@ class Cell(Lineage):
         self.args = args
         self.kwargs = kwargs
         self.name = str(options.name or getattr(factory, "__name__", type(factory).__name__))
-        self.mailbox = (options.mailbox or getattr(kind, "mailbox", None) or system.config.mailbox).build(self.name)
-        self.max_concurrency = int(options.max_concurrency or getattr(kind, "max_concurrency", 1) or 1)
+        mailbox = getattr(kind, "mailbox", None)
+        concurrency = getattr(kind, "max_concurrency", 1)
         timeout = getattr(kind, "ask_timeout", None)
+        if mailbox is not None or timeout is not None or concurrency != 1:
+            _check_class(kind)
+        self.max_concurrency = int(options.max_concurrency or concurrency or 1)
+        self.mailbox = (options.mailbox or mailbox or system.config.mailbox).build(self.name)
         self.ask_timeout: float = system.config.ask_timeout if timeout is None else timeout
         self.start_timeout = options.start_timeout if options.start_timeout is not None else system.config.start_timeout
         self._start_path()
@@ -277,3 +282,14 @@ class Cell(Lineage):
         """Ask the actor to end, and return a future that is done when it has."""
         self.request_stop(mode, timeout, reason)
         return self.stopped_future()
+
+
+def _check_class(kind: Any) -> None:
+    """Refuse what an actor class says about itself if it is impossible, before anything has started."""
+    name = getattr(kind, "__name__", "actor")
+    for field, check in (
+        ("mailbox", check_mailbox), ("ask_timeout", check_seconds), ("max_concurrency", check_count),
+    ):  # fmt: skip
+        value = getattr(kind, field, None)
+        if value is not None:
+            check(f"{name}.{field}", value)

@@ -54,9 +54,14 @@ class MailboxConfig:
         if self.overflow is Overflow.COALESCE and self.priority is not None:
             msg = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
             raise ValueError(msg)
-        if self.starvation_bound < 1:
-            msg = f"mailbox starvation_bound must be >= 1, not {self.starvation_bound!r}"
+        bound = cast("object", self.starvation_bound)
+        if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
+            msg = f"mailbox starvation_bound must be a whole number >= 1, not {bound!r}"
             raise ValueError(msg)
+        for name, function in (("key", self.key), ("priority", self.priority)):
+            if function is not None and not callable(function):
+                msg = f"mailbox {name} must be a function of the message, not {function!r}"
+                raise ValueError(msg)
 
     def build(self, who: str) -> BoundedMailbox:
         """Make the mailbox of one actor, named `who` in errors."""

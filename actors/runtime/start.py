@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from actors.runtime.mailbox import MailboxConfig
 
@@ -28,15 +28,16 @@ class StartOptions:
     """Whether the name is entered in the system; names of children are unique under their supervisor only."""
 
     def __post_init__(self) -> None:
-        if self.name is not None and not self.name.strip():
-            msg = f"actor name must not be empty, got {self.name!r}"
+        name = cast("object", self.name)
+        if name is not None and not (isinstance(name, str) and name.strip()):
+            msg = f"actor name must be a text that is not empty, got {name!r}"
             raise ValueError(msg)
-        if self.start_timeout is not None and not self.start_timeout > 0:
-            msg = f"start_timeout must be > 0 seconds, not {self.start_timeout!r}"
-            raise ValueError(msg)
-        if self.max_concurrency is not None and self.max_concurrency < 1:
-            msg = f"max_concurrency must be >= 1, not {self.max_concurrency!r}"
-            raise ValueError(msg)
+        if self.start_timeout is not None:
+            check_seconds("start_timeout", self.start_timeout)
+        if self.max_concurrency is not None:
+            check_count("max_concurrency", self.max_concurrency)
+        if self.mailbox is not None:
+            check_mailbox("mailbox", self.mailbox)
 
 
 DEFAULT: Final = StartOptions()
@@ -63,10 +64,40 @@ class SystemConfig:
 
     def __post_init__(self) -> None:
         for name in ("ask_timeout", "start_timeout", "stop_timeout", "grace"):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be > 0 seconds, not {getattr(self, name)!r}"
-                raise ValueError(msg)
+            check_seconds(name, getattr(self, name))
         for name in ("dead_letters", "blocking_threads", "stash"):
-            if getattr(self, name) < 1:
-                msg = f"{name} must be >= 1, not {getattr(self, name)!r}"
-                raise ValueError(msg)
+            check_count(name, getattr(self, name))
+        check_mailbox("mailbox", self.mailbox)
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no time that can pass.
+
+    Raises:
+        ValueError: not a number, NaN, zero or negative.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        msg = f"{name} must be > 0 seconds, not {value!r}"
+        raise ValueError(msg)
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse what is no whole number of at least 1.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        msg = f"{name} must be a whole number >= 1, not {value!r}"
+        raise ValueError(msg)
+
+
+def check_mailbox(name: str, value: object) -> None:
+    """Refuse what is no `MailboxConfig`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(value, MailboxConfig):
+        msg = f"{name} must be a MailboxConfig, not {value!r}"
+        raise ValueError(msg)  # noqa: TRY004 - every refused option is a ValueError

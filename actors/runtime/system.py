@@ -17,7 +17,7 @@ from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeCl
 from actors.runtime.event_stream import EventStream
 from actors.runtime.incarnation import Cell
 from actors.runtime.log_context import log_context
-from actors.runtime.ref import ActorRef
+from actors.runtime.ref import ActorRef, check_timeout
 from actors.runtime.registry import Registry
 from actors.runtime.reporting import Reporter, error_line
 from actors.runtime.room import Room
@@ -253,15 +253,20 @@ class ActorSystem(Registry, Watching):
             The names of the actors whose handler ignored its cancellation and was cut loose.
         """
         self.check_loop()
+        if timeout is not None:
+            check_timeout(timeout)
+        stop_mode = StopMode(mode)
         before = {cell: cell.abandoned_turns for cell in self.cells}
         seconds = self.config.stop_timeout if timeout is None else timeout
         roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
-        for future in [cell.stop(StopMode(mode), seconds, ExitReason.SHUTDOWN) for cell in roots]:
+        for future in [cell.stop(stop_mode, seconds, ExitReason.SHUTDOWN) for cell in roots]:
             await future
         return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
 
     def begin_close(self, timeout: float | None = None) -> asyncio.Future[list[str]]:
         """Begin to end the system and return at once; what `close` waits for. Asking again changes nothing."""
+        if timeout is not None:
+            check_timeout(timeout)
         if self._closing is None:
             self.is_closing = True
             seconds = self.config.stop_timeout if timeout is None else timeout

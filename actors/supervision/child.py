@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, get_args
 
+from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.directive import Directive
 from actors.supervision.option import OptionCheck, SupervisionOptionError, shown, unknown
@@ -93,6 +94,10 @@ class ChildSpec:
             check.refuse("significant", "a permanent child always restarts; make it transient or not significant")
         _set(self, shutdown=_checked_shutdown(check, self.shutdown, self.kind))
         _set(self, args=check.arguments("args", self.args), kwargs=check.keywords("kwargs", self.kwargs))
+        if self.mailbox is not None and not isinstance(self.mailbox, MailboxConfig):
+            check.refuse(
+                "mailbox", f"mailbox={shown(self.mailbox)} must be a MailboxConfig, or None for the class's own"
+            )
         _check_options(check, self.start_timeout, self.backoff, self.crash_on)
         _set(self, on_exception=_checked_directives(check, self.on_exception))
 

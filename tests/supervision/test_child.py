@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildKind, ChildSpec, ChildSpecError, check_spec, check_specs
 from actors.supervision.option import SupervisionOptionError
@@ -105,6 +106,7 @@ def test_repr_does_not_tell_the_arguments() -> None:
         ({"backoff": 3.0}, "backoff", "must be a Backoff"),
         ({"crash_on": ValueError}, "crash_on", "tuple of exception types"),
         ({"crash_on": (int,)}, "crash_on", "no exception type"),
+        ({"mailbox": 100}, "mailbox", "must be a MailboxConfig"),
         ({"restart": Unspeakable()}, "restart", "<Unspeakable"),
     ],
 )
@@ -218,7 +220,9 @@ def test_significant_child_of_a_supervisor_that_never_shuts_down_by_itself_is_re
 @pytest.mark.conformance("R60")
 def test_spec_can_forget_what_the_child_was_started_with() -> None:
     big: Any = [0] * 1000
-    spec = ChildSpec(partial(HTTPCounter, big), args=(big,), kwargs={"start": big}, restart="temporary", mailbox=big)
+    spec = ChildSpec(
+        partial(HTTPCounter, big), args=(big,), kwargs={"start": big}, restart="temporary", mailbox=MailboxConfig()
+    )
     bare = spec.without_arguments()
     assert (bare.args, dict(bare.kwargs), bare.mailbox, bare.actor_class) == ((), {}, None, HTTPCounter)
     assert (bare.name, bare.restart, bare.shutdown) == (spec.name, spec.restart, spec.shutdown)
