@@ -59,6 +59,9 @@ class Chat:
         except _TerminatedError:
             to_stderr("understudy: terminated")
             return ExitCode.TERMINATED
+        except KeyboardInterrupt:
+            to_stderr("understudy: interrupted")
+            return ExitCode.INTERRUPTED
         return ExitCode.FAILED if failures and not terminal.is_interactive else ExitCode.OK
 
     def _checked(self) -> Manifest:

@@ -15,7 +15,7 @@ from tests.cli.conftest import ROOT, Call
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ("run", "list", "validate", "schema", "graph")
+COMMANDS = ("run", "chat", "job", "list", "validate", "schema", "graph", "top")
 
 
 def test_help_names_every_command_and_the_exit_codes(cli: Call) -> None:
