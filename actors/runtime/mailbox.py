@@ -58,7 +58,8 @@ class MailboxConfig:
         if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
             msg = f"mailbox starvation_bound must be a whole number >= 1, not {bound!r}"
             raise ValueError(msg)
-        for name, function in (("key", self.key), ("priority", self.priority)):
+        functions = cast("tuple[tuple[str, object], ...]", (("key", self.key), ("priority", self.priority)))
+        for name, function in functions:
             if function is not None and not callable(function):
                 msg = f"mailbox {name} must be a function of the message, not {function!r}"
                 raise ValueError(msg)
@@ -251,7 +252,7 @@ class PriorityMailbox(BoundedMailbox):
         return lost
 
     def _lane_of(self, message: Any) -> int:
-        lane: object = self._priority(message)
+        lane = cast("object", self._priority(message))
         if not isinstance(lane, int):
             msg = f"actor {self.who}: mailbox priority {lane!r} of {type(message).__name__} is not a whole number"
             raise TypeError(msg)
