@@ -10,6 +10,7 @@ import logging
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,12 +29,13 @@ from actors.stats.stats_actor import ReadStats, StatsActor
 from protocols.errors import NodeNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from actors.config.manifest import Manifest
     from actors.runtime.ref import ActorRef
     from actors.stats.book import StatsSnapshot
+    from actors.talk.signal import Signal
     from protocols.messages import ChatMessage
 
 __all__ = [
@@ -74,8 +76,18 @@ class App:
 
 
 @asynccontextmanager
-async def open_app(manifest: Manifest) -> AsyncGenerator[App]:
+async def open_app(
+    manifest: Manifest,
+    *,
+    prepare: Callable[[ActorSystem], object] | None = None,
+    answered: Signal[TriggerAnswer] | None = None,
+) -> AsyncGenerator[App]:
     """Open the pool of a manifest with statistics; on leaving everything ends.
+
+    Args:
+        manifest: what to open.
+        prepare: called with the system before anything starts in it, to subscribe to its events.
+        answered: called with every answer to a trigger, from the first one on.
 
     Raises:
         ConfigError: something that the manifest names cannot be used.
@@ -84,8 +96,12 @@ async def open_app(manifest: Manifest) -> AsyncGenerator[App]:
     system = ActorSystem.of(asyncio.get_running_loop())
     _make_importable(manifest)
     try:
+        if prepare is not None:
+            prepare(system)
         stats = await system.start(StatsActor, name="stats").ready()
-        async with AgentPool[Any](manifest, system=system) as pool:
+        pool = AgentPool[Any](manifest, system=system)
+        pool.companions = (partial(PoolTriggers, answered=answered),)
+        async with pool:
             yield App(system, pool, stats)
     finally:
         await system.close()

@@ -56,9 +56,9 @@ class PoolTriggers:
     It is entered with every pool; ``pool.beside(PoolTriggers)`` is that of a running one.
     """
 
-    def __init__(self, pool: AgentPool[Any]) -> None:
-        """Take the pool; nothing is started yet."""
-        self.answered: Signal[TriggerAnswer] = Signal("answered")
+    def __init__(self, pool: AgentPool[Any], answered: Signal[TriggerAnswer] | None = None) -> None:
+        """Take the pool, and the signal of whoever wants to hear of the first answer; nothing is started yet."""
+        self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
         """Called with what a node has answered to an event."""
         self.plan = TriggerPlan()
         """The triggers that run, and their actors."""

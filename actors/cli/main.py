@@ -22,6 +22,7 @@ from actors.cli.command.run import run
 from actors.cli.command.schema import schema
 from actors.cli.command.top import top
 from actors.cli.command.validate import validate
+from actors.cli.command.watch import watch
 from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError
@@ -43,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run)
+app.command("watch")(watch)
 app.command("chat")(chat)
 app.command("job")(job)
 app.command("list")(list_nodes)

@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
@@ -51,9 +51,9 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     pool. It may be entered more than once at a time; the last one to leave ends it.
     """
 
-    surroundings: ClassVar[tuple[Companion, ...]] = ()
+    surroundings: tuple[Companion, ...] = ()
     """What every pool enters before its nodes start and leaves when they have ended; the composition root sets it."""
-    companions: ClassVar[tuple[Companion, ...]] = ()
+    companions: tuple[Companion, ...] = ()
     """What every pool enters when its nodes have started and leaves before they end; the composition root sets it."""
 
     def __init__(  # noqa: PLR0913 - keywords, all of them optional

@@ -1,0 +1,33 @@
+"""`understudy watch FILE`: run the triggers of a manifest until Ctrl+C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actors.cli.exit_code import CommandError
+from actors.cli.option import AsJson
+
+
+def watch(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The manifest, as an option.")] = None,
+    show_messages: Annotated[
+        bool, typer.Option("--show-messages/--no-show-messages", help="Show answers and progress.")
+    ] = True,
+    as_json: AsJson = False,
+    grace: Annotated[float, typer.Option("--grace", metavar="S", help="Seconds that an orderly end may take.")] = 30.0,
+) -> int:
+    """Start all agents, teams and triggers, and stay until Ctrl+C or SIGTERM.
+
+    The answer to each event goes to standard output, everything else to standard error.
+    """
+    if (file is None) == (config is None):
+        text = "say which manifest: either FILE, or --config FILE"
+        raise CommandError(text)
+    from actors.cli.watch import Watch
+
+    manifest = file if file is not None else config or Path()
+    return Watch(manifest, shows_messages=show_messages, as_json=as_json, grace=grace).run()

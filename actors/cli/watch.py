@@ -1,0 +1,121 @@
+"""A pool that runs until it is told to end: triggers start runs, answers go to standard output."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.app import App, check_models, configure_logging, load_manifest, open_app
+from actors.cli.ending import Ending
+from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.monitor import serve_monitor
+from actors.cli.monitor_path import monitor_path
+from actors.cli.option import is_debug
+from actors.cli.progress import to_stderr
+from actors.cli.watch_output import WatchOutput
+from actors.config.manifest import Manifest
+from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
+
+_WORDS = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Which manifest, and what is shown."""
+
+    manifest_file: Path
+    shows_messages: bool = True
+    as_json: bool = False
+    grace: float = 30.0
+    """Seconds that the end may take before what still works is cancelled."""
+
+    def run(self) -> int:
+        """Run until a signal comes; return the exit code that belongs to it.
+
+        Raises:
+            Exception: what kept it from starting; `actors.cli.main` makes a message of it.
+        """
+        configure_logging(debug=is_debug.get())
+        if not self.grace >= 0:
+            text = f"--grace must be a number of seconds >= 0, not {self.grace:g}"
+            raise CommandError(text)
+        manifest = load_manifest(self.manifest_file)
+        for name in _watched(manifest):
+            check_models(manifest, name)
+        code = asyncio.run(self._watch(manifest), debug=False)
+        to_stderr(f"understudy: {_WORDS.get(code, 'ended')}")
+        return code
+
+    async def _watch(self, manifest: Manifest) -> ExitCode:
+        ending = Ending(self.grace)
+        output = WatchOutput(shows_messages=self.shows_messages, as_json=self.as_json, on_failure=ending.begin)
+        with ending.listening():
+            try:
+                async with (
+                    open_app(manifest, prepare=output.listen, answered=output.answered) as app,
+                    _monitored(app, self.manifest_file),
+                    _announced(app),
+                ):
+                    await ending.wait()
+            except asyncio.CancelledError:
+                if not ending.code:
+                    raise
+        if output.error is not None:
+            raise output.error
+        return ending.code
+
+
+def _watched(manifest: Manifest) -> Iterator[str]:
+    for name, node in manifest.nodes.items():
+        if any(trigger.enabled for trigger in node.triggers):
+            yield name
+
+
+@asynccontextmanager
+async def _monitored(app: App, file: Path) -> AsyncGenerator[None]:
+    """Let `understudy top` look at the pool, if that is possible."""
+    monitor = None
+    try:
+        monitor = serve_monitor(app, monitor_path(file))
+        await monitor.__aenter__()
+    except CommandError as error:
+        monitor = None
+        to_stderr(f"understudy: 'top' cannot look at this pool: {error}")
+    try:
+        yield
+    finally:
+        if monitor is not None:
+            await monitor.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def _announced(app: App) -> AsyncGenerator[None]:
+    """Say what is watched, as soon as it is."""
+    task = asyncio.create_task(_announce(app), name="announcement")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _announce(app: App) -> None:
+    plan = app.triggers.plan
+    if not plan.triggers:
+        to_stderr("understudy: no trigger of the manifest is switched on, so nothing will happen; Ctrl+C ends it")
+        return
+    while True:
+        try:
+            await app.triggers.ready(None)
+            break
+        except (ActorStoppingError, RuntimeClosedError):
+            return
+        except Exception:  # it failed, which is shown, and will be started again
+            continue
+    for site in plan.sites:
+        to_stderr(f"understudy: webhooks on {site.url}")
+    names = ", ".join(trigger.full_name for trigger in plan.triggers)
+    to_stderr(f"understudy: watching {names}; Ctrl+C ends it")

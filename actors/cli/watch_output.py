@@ -1,0 +1,73 @@
+"""What a watched pool shows: answers to events on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actors.app import as_plain, readable
+from actors.cli.exit_code import CommandError
+from actors.cli.output import write
+from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
+from actors.cli.visible import for_stdout
+from actors.talk.signal import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.app import TriggerAnswer
+    from actors.runtime.system import ActorSystem
+    from protocols.events import StampedEvent
+
+
+class WatchOutput:
+    """Shows what happens in a pool until it is closed.
+
+    When nobody reads the output any more, that is the end: `on_failure` is called once, and `error` says why.
+    """
+
+    def __init__(self, *, shows_messages: bool, as_json: bool, on_failure: Callable[[], object]) -> None:
+        """Take what is shown: without messages only what goes wrong."""
+        self.error: CommandError | None = None
+        """Why the output could not be written; None as long as it can."""
+        self._shows_messages = shows_messages
+        self._as_json = as_json
+        self._on_failure = on_failure
+
+        self.answered: Signal[TriggerAnswer] = Signal("answered")
+        """To be called with what is written to standard output."""
+        if shows_messages:
+            self.answered.connect(self._answer)
+
+    def listen(self, system: ActorSystem) -> None:
+        """Show the events of a system from now on."""
+        system.events.subscribe(_tell, STEPS if self._shows_messages else TROUBLE)
+
+    def _answer(self, answer: TriggerAnswer) -> None:
+        if self.error is not None:
+            return
+        try:
+            write(_as_json(answer) if self._as_json else for_stdout(f"{answer.node}: {readable(answer.answer)}"))
+        except CommandError as error:
+            self.error = error
+            self._on_failure()
+
+
+def _tell(event: StampedEvent) -> None:
+    to_stderr(line_of(event))
+
+
+def _as_json(given: TriggerAnswer) -> str:
+    answer = given.answer
+    document: dict[str, Any] = {
+        "node": given.node,
+        "trigger": given.trigger,
+        "run_id": given.run_id,
+        "event": given.event.__struct_config__.tag,
+        "content": as_plain(answer.content),
+        "text": readable(answer),
+        "message_id": answer.message_id,
+        "conversation_id": answer.conversation_id,
+        "model": answer.model_name,
+    }
+    return json.dumps(document, ensure_ascii=False, default=str)

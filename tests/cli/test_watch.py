@@ -1,0 +1,156 @@
+"""`understudy watch`: triggers start runs until a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.cli.exit_code import ExitCode
+from tests.cli.conftest import Call, start_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = """
+allow_imports: [{module}]
+agents:
+  reviewer:
+    type: callback
+    callback: "{module}:fine"
+    triggers:
+      - {{type: file, name: docs, paths: ["docs/**/*.md"], extensions: [.md], debounce: 20, include_timestamp: false}}
+"""
+BUSY = """
+allow_imports: [{module}]
+agents:
+  waiter:
+    type: callback
+    callback: "{module}:forever"
+    triggers: [{{type: interval, name: tick, every: 3600, prompt: go, immediately: true}}]
+"""
+NOTHING = """
+agents:
+  a: {{model: offline, triggers: [{{type: interval, name: t, every: 1, prompt: go, enabled: false}}]}}
+"""
+
+
+async def until(stream: asyncio.StreamReader | None, text: str) -> list[str]:
+    """Read lines until one holds the text."""
+    assert stream is not None
+    lines: list[str] = []
+    async with asyncio.timeout(30):
+        while text not in (line := (await stream.readline()).decode()):
+            assert line, f"the program ended before it said {text!r}, after {lines}"
+            lines.append(line)
+    return [*lines, line]
+
+
+def written(manifest: Path, text: str) -> Path:
+    module = next(manifest.parent.glob("functions_*.py")).stem
+    manifest.write_text(text.format(module=module), encoding="utf-8")
+    (manifest.parent / "docs" / "deep").mkdir(parents=True)
+    return manifest
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated")],
+)
+async def test_a_changed_file_is_answered_and_a_signal_ends_in_order(
+    manifest: Path, number: signal.Signals, code: ExitCode, word: str
+) -> None:
+    process = await start_program("watch", written(manifest, FILES))
+    await until(process.stderr, "watching reviewer/docs")
+    (manifest.parent / "docs" / "deep" / "note.md").write_text("Text.", encoding="utf-8")
+    answer = await until(process.stdout, "note.md")
+    process.send_signal(number)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+
+    assert answer[0].startswith("reviewer: fine: ")
+    assert (process.returncode, out) == (code, b"")
+    lines = err.decode().splitlines()
+    assert lines[-1] == f"understudy: {word}"
+    assert [line for line in lines if "Traceback" in line or "rror" in line] == []
+
+
+async def test_answers_are_one_document_per_event_with_json_and_top_sees_the_pool(
+    manifest: Path, program: Call
+) -> None:
+    process = await start_program("watch", "--config", written(manifest, FILES), "--json")
+    await until(process.stderr, "watching reviewer/docs")
+    seen = await asyncio.to_thread(program, "top", "--config", manifest, "--once", "--json")
+    (manifest.parent / "docs" / "a.md").write_text("Text.", encoding="utf-8")
+    assert process.stdout is not None
+    document = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), 30)
+
+    assert (document["node"], document["trigger"]) == ("reviewer", "docs")
+    assert "docs/a.md" in document["text"]
+    assert "reviewer" in seen.out
+
+
+async def test_without_messages_only_trouble_is_shown(manifest: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        hook = f"triggers:\n      - {{{{type: webhook, name: w, port: {port}, path: /w, insecure: true}}}}"
+        process = await start_program(
+            "watch", written(manifest, FILES.replace("triggers:", hook)), "--no-show-messages"
+        )
+        await until(process.stderr, "stop what uses it")
+    await until(process.stderr, "watching")
+    process.send_signal(signal.SIGINT)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
+
+    assert (process.returncode, out) == (ExitCode.INTERRUPTED, b"")
+
+
+@pytest.mark.parametrize("arguments", [["--grace", "0"], []])
+async def test_what_hangs_is_cancelled_after_the_grace_period_or_at_the_second_signal(
+    manifest: Path, arguments: list[str]
+) -> None:
+    process = await start_program("watch", written(manifest, BUSY), *arguments)
+    await until(process.stderr, "waiter: started")
+    process.send_signal(signal.SIGTERM)
+    if not arguments:
+        process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode in {ExitCode.TERMINATED, ExitCode.INTERRUPTED}
+    assert "Traceback" not in err.decode()
+
+
+async def test_a_manifest_whose_triggers_are_switched_off_stays_alive_and_says_so(manifest: Path) -> None:
+    process = await start_program("watch", written(manifest, NOTHING))
+    await until(process.stderr, "no trigger")
+    assert process.returncode is None
+    os.kill(process.pid, signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_one_manifest_has_to_be_named(cli: Call, manifest: Path, both: bool) -> None:
+    done = cli("watch", *([manifest, "--config", manifest] if both else []))
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert "say which manifest" in done.err
+
+
+def test_a_wrong_grace_period_is_refused(cli: Call, manifest: Path) -> None:
+    assert "--grace must be" in cli("watch", manifest, "--grace", "-1").err
+
+
+def test_an_unknown_model_of_a_watched_agent_is_found_before_anything_starts(cli: Call, manifest: Path) -> None:
+    manifest.write_text(NOTHING.format().replace("offline", "nope").replace("false", "true"), encoding="utf-8")
+    done = cli("watch", manifest)
+
+    assert done.code == ExitCode.USAGE
+    assert "'nope' is unknown" in done.err
