@@ -177,22 +177,25 @@ class Ending(Overdue):
     def _crash(self, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
         """The handler broke: answer its asker now, take no message until the supervisor has decided."""
         if turn is not None and turn.cancelled and (self.state is ActorState.STOPPING or self.keeping):
-            self._answer_error(
-                envelope, ActorCrashedError(f"actor {self.name} was stopped while it handled the message")
-            )
+            stopped = ActorCrashedError(f"actor {self.name} was stopped while it handled the message")
+            self._tell_failure(envelope, stopped)
             return
         if self.system.dispatcher.is_torn_down and self.system.torn_down():
             return
-        if envelope.reply is not None:
-            self._answer_error(envelope, self.answerable(envelope, error))
-        else:
-            self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
+        if not envelope.fenced:
+            self._tell_failure(envelope, error)
         self.system.note_base_exception(error)
         if self.actor is not None and self.parent is not None and self._is_resumed(self.parent, error):
             self.cause = error
             self.system.goes_on(self._cell, error, envelope)
         else:
             self._broken(error, envelope)
+
+    def _tell_failure(self, envelope: Envelope, error: BaseException) -> None:
+        if envelope.reply is not None:
+            self._answer_error(envelope, self.answerable(envelope, error))
+        else:
+            self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
     def _is_resumed(self, parent: Cell, error: BaseException) -> bool:
         """Whether the supervisor wants this incarnation to go on. It is asked before anything of it has ended."""

@@ -21,8 +21,12 @@ SETTLED: Final = 2
 Carried = tuple[tuple[ContextVar[Any], Any], ...]
 
 
-class Envelope(msgspec.Struct, eq=False, gc=False):
-    """One message with everything that crosses the mailbox beside it."""
+class Envelope(msgspec.Struct, eq=False):
+    """One message with everything that crosses the mailbox beside it.
+
+    The garbage collector has to see it: the traceback of an error leads over the frame of the engine to the envelope,
+    and the envelope over its message or its reply back to the error.
+    """
 
     message: Any
     cell: Cell

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from actors.runtime.errors import AbandonedError
 from actors.runtime.message_path import MessagePath
-from protocols.control import ActorState, ExitReason
+from protocols.control import ActorState, DeadLetterReason, ExitReason
 from protocols.events import HandlerAbandoned
 
 if TYPE_CHECKING:
     from actors.runtime.clock import TimerHandle
+    from actors.runtime.envelope import Envelope
     from actors.runtime.incarnation import Cell
     from actors.runtime.turn import Turn
 
@@ -169,10 +170,16 @@ class Overdue(MessagePath):
         kind = type(envelope.message).__name__
         if envelope.accepted:
             self.failed += 1
-            self._answer_error(envelope, AbandonedError(f"actor {self.name}: the handler of {kind} was abandoned"))
+            self._lose_abandoned(envelope, AbandonedError(f"actor {self.name}: the handler of {kind} was abandoned"))
         self.system.abandoned(self._cell, turn)
         if self.system.events.wants(HandlerAbandoned):
             self.system.events.publish(
                 HandlerAbandoned, actor=self.name, message_type=kind, incarnation=self.incarnation,
                 waited=self.system.config.grace,
             )  # fmt: skip
+
+    def _lose_abandoned(self, envelope: Envelope, error: AbandonedError) -> None:
+        if envelope.reply is None:
+            self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
+        elif not envelope.reply.done():
+            self._answer_error(envelope, error)

@@ -56,7 +56,7 @@ async def test_stop_and_kill_do_not_wait_behind_the_mail(actor_system: ActorSyst
     await ref.kill()
 
     assert log == []
-    assert actor_system.dead_letters.counts == {DeadLetterReason.STOPPED: 10_000}
+    assert actor_system.dead_letters.counts == {DeadLetterReason.STOPPED: 10_000, DeadLetterReason.FAILED: 1}
 
 
 @every_mailbox

@@ -71,7 +71,7 @@ async def test_the_age_of_a_dead_letter_is_how_long_it_waited(
     assert ref.statistics().oldest_age == 7
     await ref.kill()
 
-    assert [letter.age for letter in actor_system.dead_letters] == [7]
+    assert [(letter.message, letter.age) for letter in actor_system.dead_letters] == [("waits", 7), ("in hand", 7)]
 
 
 @pytest.mark.conformance("R78")

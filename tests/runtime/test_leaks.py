@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.errors import ActorStartError, AskTimeoutError, MailboxFullError
+from actors.runtime.errors import ActorStartError, AskTimeoutError, MailboxFullError, Reject
 from actors.runtime.system import ActorSystem
 from actors.testing import Census, ManualClock, settle
 from tests.runtime.conftest import StartChild, cell_of
@@ -149,7 +149,7 @@ async def test_starts_stops_and_failing_starts_leave_nothing_behind(
     actor_system: ActorSystem, manual_clock: ManualClock, times: int
 ) -> None:
     class Fails(AsyncioActor):
-        async def on_start(self) -> None:  # Pykka has a plain def
+        async def on_start(self) -> None:
             await asyncio.sleep(0)
             raise ValueError("no")
 
@@ -194,6 +194,36 @@ async def test_handlers_that_were_cut_loose_leave_nothing_behind_once_they_end(
         await settle()
 
     await repeat(times // 10, cut_loose, actor_system, manual_clock)
+
+
+class MarkedError(Exception):
+    """An error that can be found again in memory."""
+
+
+class MarkedRefusal(MarkedError, Reject):  # noqa: N818 - as Reject
+    """The same for an error that is no crash."""
+
+
+@pytest.mark.conformance("R116")
+@pytest.mark.parametrize("kind", [MarkedError, MarkedRefusal])
+@pytest.mark.parametrize("sends", ["the error", "a word"])
+async def test_errors_and_what_their_frames_hold_are_collected(
+    start_child: StartChild, kind: type[MarkedError], sends: str
+) -> None:
+    class Fails(AsyncioActor):
+        async def on_receive(self, message: Any) -> None:
+            await asyncio.sleep(0)
+            raise message if isinstance(message, Exception) else kind(message)
+
+    ref = start_child(Fails)
+    for _ in range(50):
+        with pytest.raises(MarkedError):
+            await ref.ask(kind("no") if sends == "the error" else sends)
+    await settle()
+    gc.collect()
+
+    left = sum(isinstance(each, MarkedError) for each in gc.get_objects())
+    assert left <= 2  # the last one, as the cause of the last end
 
 
 @pytest.mark.conformance("R116")

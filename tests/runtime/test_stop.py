@@ -153,6 +153,25 @@ async def test_a_handler_is_cancelled_when_the_stop_timeout_passes(
     assert manual_clock.pending == 0
 
 
+@pytest.mark.conformance("R16", "R69")
+async def test_a_told_message_whose_handler_was_cancelled_by_a_stop_is_a_dead_letter(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    release = asyncio.Event()
+    gated, stubborn = actor_system.start(Gated, ([],)), actor_system.start(Stubborn, (release,))
+    gated.tell("cancelled")
+    stubborn.tell("cut loose")
+    await settle()
+    stopped = [ref.stop(timeout=1) for ref in (gated, stubborn)]
+    await manual_clock.advance(1 + actor_system.config.grace)
+    assert all(each.done() for each in stopped)
+
+    letters = [(letter.message, letter.reason, type(letter.cause)) for letter in actor_system.dead_letters]
+    assert letters == [("cancelled", "failed", ActorCrashedError), ("cut loose", "failed", AbandonedError)]
+    release.set()
+    await settle()
+
+
 @pytest.mark.conformance("R16", "R104")
 async def test_a_handler_that_ignores_its_cancellation_is_cut_loose_after_the_grace(
     actor_system: ActorSystem, manual_clock: ManualClock
