@@ -52,6 +52,11 @@ class EmailActor(TriggerActor):
         self._wall = wall
         self._hurry = asyncio.Event()
 
+    def on_stop(self) -> Any:
+        """Break off the look in hand, so that the stop does not wait for a server that does not answer."""
+        self._watch.folder.abort()
+        return super().on_stop()
+
     async def on_receive(self, message: Any) -> Any:
         """Look soon if asked to."""
         if not isinstance(message, LookNow):
@@ -74,11 +79,7 @@ class EmailActor(TriggerActor):
         """Look once; returns whether there is more that can be accepted."""
         watch = self._watch
         await self._mark()
-        try:
-            look: Look = await self.system.in_thread(watch.folder.look)(watch.validity, watch.highest)
-        except asyncio.CancelledError:
-            watch.folder.abort()  # or the thread would wait for a server that does not answer
-            raise
+        look: Look = await self.system.in_thread(watch.folder.look)(watch.validity, watch.highest)
         if look.validity != watch.validity:
             watch.validity, watch.highest, watch.unmarked = look.validity, 0, []
         is_all = self._accept_all(look)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CHECK: Final = 2.0
 """Seconds between two looks whether the root is still there."""
 _SHORTEST_STEP: Final = 0.005
-_LONGEST_STEP: Final = 0.05
+_LONGEST_STEP: Final = 0.015
 _MOST_WAITING: Final = 100_000
 """Paths that may wait to be looked at; further ones are lost, with a warning."""
 

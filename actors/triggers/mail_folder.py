@@ -1,4 +1,4 @@
-"""A folder of an IMAP server. Everything here blocks, so it runs in threads. The only file that uses imap-tools."""
+"""A folder of an IMAP server. Everything here blocks, so it runs in threads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
-from imap_tools import AND, ImapToolsError, MailBox, MailBoxUnencrypted, U
+from imap_tools import AND, ImapToolsError, U
 
+from actors.triggers.mail_client import MailClient
 from actors.triggers.mail_text import html_text
 from protocols.triggers import TriggerConfigError, TriggerError
 
@@ -112,7 +113,8 @@ class MailFolder:
         self._settings = settings
         self._password = password
         self._context = context
-        self._box: Any = None
+        self._socket: socket.socket | None = None
+        self._is_aborted = False
         self._where = f"{settings.username!r} at {settings.host}:{settings.port}, folder {settings.folder!r}"
 
     def look(self, validity: str, highest: int) -> Look:
@@ -121,6 +123,7 @@ class MailFolder:
         Raises:
             TriggerError: The server does not answer, or refuses.
         """
+        self._is_aborted = False
         with self._opened(readonly=True) as box:
             now = _validity(box)
             first = highest + 1 if now == validity else 1
@@ -134,10 +137,11 @@ class MailFolder:
 
     def abort(self) -> None:
         """Break off a look that goes on in another thread; harmless when there is none."""
-        box = self._box
-        if box is not None:
+        self._is_aborted = True
+        opened = self._socket
+        if opened is not None:
             with suppress(OSError):
-                box.client.sock.shutdown(socket.SHUT_RDWR)
+                opened.shutdown(socket.SHUT_RDWR)
 
     def mark_seen(self, uids: Sequence[int]) -> None:
         """Mark e-mails as read.
@@ -152,12 +156,10 @@ class MailFolder:
     def _opened(self, *, readonly: bool) -> Generator[Any]:
         settings = self._settings
         try:
-            if settings.ssl:
-                context = self._context or ssl.create_default_context()
-                box: Any = MailBox(settings.host, settings.port, timeout=TIMEOUT, ssl_context=context)
-            else:
-                box = MailBoxUnencrypted(settings.host, settings.port, timeout=TIMEOUT)
-            self._box = box
+            context = (self._context or ssl.create_default_context()) if settings.ssl else None
+            # A look may be broken off, marking may not.
+            on_open = self._begin if readonly else _ignore
+            box: Any = MailClient(settings.host, settings.port, timeout=TIMEOUT, on_open=on_open, context=context)
             with _closing(box):
                 is_plain = self._password.isascii() and settings.username.isascii()
                 login = box.login if is_plain else box.login_utf8
@@ -168,7 +170,12 @@ class MailFolder:
             msg = f"e-mail of {self._where}: {type(error).__name__}: {str(error)[:300]}"
             raise TriggerError(msg) from error
         finally:
-            self._box = None
+            self._socket = None
+
+    def _begin(self, opened: socket.socket) -> None:
+        self._socket = opened
+        if self._is_aborted:
+            self.abort()
 
     def _criteria(self, first: int) -> Any:
         names = {"from": "from_", "to": "to", "subject": "subject", "body": "body"}
@@ -189,6 +196,10 @@ class MailFolder:
                 continue
             for message in box.fetch(uid_list=[str(uid)], mark_seen=False):
                 yield _read(uid, message)
+
+
+def _ignore(opened: socket.socket) -> None:
+    """Keep no hold of a connection."""
 
 
 @contextmanager

@@ -324,3 +324,28 @@ def test_line_breaks_in_settings_are_refused(key: str) -> None:
 
     with pytest.raises(TriggerConfigError, match="line breaks"):
         MailFolder(config, config.password.get_secret_value(), who="trigger 'm'")
+
+
+async def test_a_stop_does_not_wait_for_a_server_that_does_not_answer(
+    actor_system: ActorSystem, server: ImapServer
+) -> None:
+    connected = asyncio.Event()
+    left: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK ready\r\n")
+        left.append(writer)
+        connected.set()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        config = email(server, port=silent.sockets[0].getsockname()[1])
+        stage = await raise_curtain(actor_system, [config], RecordingNode())
+        await connected.wait()
+        await actor_system.in_thread(lambda: None)()
+
+        async with asyncio.timeout(PATIENCE):
+            await stage.supervisor.stop(block=False)
+
+        assert stage.refs["n/mail"].state == "stopped"
+        for writer in left:
+            writer.close()

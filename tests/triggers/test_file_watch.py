@@ -47,6 +47,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.seed("S95")
 async def test_a_new_file_in_any_subfolder_starts_a_run_with_its_path_in_the_prompt(
     actor_system: ActorSystem, root: Path
 ) -> None:
@@ -75,6 +76,7 @@ async def test_changed_and_deleted_files_are_told_as_such(actor_system: ActorSys
     assert deleted.changes == (FileChange("deleted", "docs/old.md"),)
 
 
+@pytest.mark.seed("S96")
 async def test_other_extensions_other_folders_and_ignored_files_start_nothing(
     actor_system: ActorSystem, root: Path
 ) -> None:

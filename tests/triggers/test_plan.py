@@ -69,6 +69,7 @@ def test_what_can_be_shared_is_shared() -> None:
     assert len(found.sites) == 2
 
 
+@pytest.mark.seed("S98")
 def test_a_trigger_that_is_switched_off_is_left_out() -> None:
     off = ScheduleTrigger(type="time", name="t", schedule="no cron at all", prompt="x", enabled=False)
 
@@ -144,6 +145,7 @@ def test_importing_the_room_imports_none_of_its_libraries() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.seed("S99")
 async def test_triggers_of_different_kinds_work_side_by_side(actor_system: ActorSystem, manual_clock: Any) -> None:
     node = RecordingNode()
     stage = await raise_curtain(actor_system, [every("a"), every("b"), hook(port=0)], node)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.testing.clock import ManualClock
 
 
+@pytest.mark.seed("S97")
 async def test_a_post_starts_a_run_with_the_payload_in_its_prompt(actor_system: ActorSystem) -> None:
     node = RecordingNode()
     stage = await open_stage(actor_system, node)

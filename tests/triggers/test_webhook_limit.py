@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from actors.testing.settle import settle
@@ -121,3 +122,12 @@ async def test_garbage_does_not_disturb_the_next_request(actor_system: ActorSyst
     async with client(stage) as http:
         assert (await http.post("/in", content=BODY, headers=signed())).status_code == 202
     await settle()
+
+
+async def test_small_packets_are_not_delayed(actor_system: ActorSystem) -> None:
+    stage = await open_stage(actor_system, RecordingNode())
+    stage.plan.sites[0].port = 0
+
+    with stage.plan.sites[0].bind() as opened:
+        # asyncio sets TCP_NODELAY only on sockets that name their protocol.
+        assert opened.proto == socket.IPPROTO_TCP
