@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from actors.app.history_life import PoolHistory, history_store, retention_of
 from actors.app.trigger_life import PoolTriggers, TriggerAnswer
 from actors.config.agent import AgentSpec
 from actors.config.load import load_manifest
@@ -41,17 +42,22 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentPool",
     "App",
+    "PoolHistory",
     "PoolTriggers",
     "TriggerAnswer",
     "check_models",
     "configure_logging",
+    "history_store",
     "load_manifest",
     "load_prompts",
     "open_app",
     "readable",
+    "retention_of",
 ]
 
-AgentPool.companions = (PoolTriggers,)  # from here on every pool starts the triggers of its manifest
+# From here on every pool keeps the history and starts the triggers of its manifest.
+AgentPool.surroundings = (PoolHistory,)
+AgentPool.companions = (PoolTriggers,)
 
 
 @dataclass(frozen=True, slots=True)
