@@ -16,6 +16,7 @@ import typer
 
 from actors.cli.command.chat import chat
 from actors.cli.command.graph import graph
+from actors.cli.command.history import history
 from actors.cli.command.job import job
 from actors.cli.command.list import list_nodes
 from actors.cli.command.run import run
@@ -52,6 +53,7 @@ app.command("validate")(validate)
 app.command("schema")(schema)
 app.command("graph")(graph)
 app.command("top")(top)
+app.add_typer(history)
 
 
 @app.callback()

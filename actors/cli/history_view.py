@@ -1,0 +1,148 @@
+"""The history of a manifest for the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from actors.app import configure_logging, history_store, load_manifest, retention_of
+from actors.cli.exit_code import CommandError
+from actors.cli.option import is_debug
+from actors.cli.output import write
+from actors.cli.table import table
+from actors.cli.visible import for_stdout
+from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
+from protocols.stores import HistoryStore
+
+T = TypeVar("T")
+
+_DAY: Final = 86_400.0
+_HOUR: Final = 3_600.0
+_PAGE: Final = 1_000
+
+
+class HistoryView:
+    """Opens the store of a manifest, asks it one thing, and writes that to standard output."""
+
+    def __init__(
+        self, manifest_file: Path, *, agent: str | None = None, text: str | None = None, since: float | None = None
+    ) -> None:
+        """Take the manifest, and which messages are meant; `since` is in hours before now.
+
+        Raises:
+            ManifestError: the manifest cannot be read or is wrong.
+            CommandError: it keeps no history, or a condition cannot be meant.
+        """
+        configure_logging(debug=is_debug.get())
+        self._manifest = load_manifest(manifest_file)
+        begin = None if since is None else time.time() - since * _HOUR
+        self._query = checked(lambda: HistoryQuery(agent=agent, text=text, since=begin))
+        if self._manifest.storage is None:
+            problem = f"manifest {str(manifest_file)!r} keeps no history; add 'storage: sqlite' to it"
+            raise CommandError(problem)
+
+    def show(self, limit: int, *, as_json: bool) -> None:
+        """Write the latest messages."""
+        query = checked(lambda: msgspec.structs.replace(self._query, limit=limit))
+        messages = self._ask(lambda store: store.query(query))[::-1]
+        for message in messages:
+            write(_document(message) if as_json else for_stdout(_line(message)))
+
+    def stats(self, by: str, *, as_json: bool) -> None:
+        """Write sums."""
+        if by not in GROUPS:
+            problem = f"--by must be one of {', '.join(GROUPS)}, not {by!r}"
+            raise CommandError(problem)
+        group = cast("HistoryGroup", by)
+        found = self._ask(lambda store: store.stats(self._query, group_by=group))
+        if as_json:
+            write(json.dumps([msgspec.to_builtins(one) for one in found], ensure_ascii=False, indent=2))
+        else:
+            write(for_stdout(table((by, "messages", "tokens", "cost", "last"), map(_row, found))))
+
+    def export(self) -> None:
+        """Write all messages, one JSON document a line."""
+        self._ask(self._export)
+
+    def prune(self, days: float | None, most: int | None, *, as_json: bool) -> None:
+        """Remove what is not to be kept, and write how many messages that were."""
+        retention = self._retention(days, most)
+        removed = self._ask(lambda store: store.prune(retention))
+        write(json.dumps({"removed": removed}) if as_json else f"{removed:,} messages removed")
+
+    def _retention(self, days: float | None, most: int | None) -> Retention:
+        if days is not None or most is not None:
+            age = None if days is None else days * _DAY
+            return checked(lambda: Retention(max_age=age, max_messages=most))
+        found = retention_of(self._manifest.storage) if self._manifest.storage is not None else None
+        if found is None:
+            problem = "the manifest says nothing under 'retention'; say what to keep with --days or --most"
+            raise CommandError(problem)
+        return found
+
+    async def _export(self, store: HistoryStore) -> None:
+        async for message in self._all(store):
+            write(_document(message))
+
+    async def _all(self, store: HistoryStore) -> AsyncIterator[StoredMessage]:
+        after: int | None = None
+        while True:
+            ask = partial(msgspec.structs.replace, self._query, limit=_PAGE, newest_first=False)
+            page = await store.query(ask(after=after))
+            for message in page:
+                yield message
+            if len(page) < _PAGE:
+                return
+            after = page[-1].seq
+
+    def _ask(self, question: Callable[[HistoryStore], Awaitable[T]]) -> T:
+        async def answer() -> T:
+            store = history_store(self._manifest)
+            if store is None:
+                problem = "the manifest keeps no messages: 'log_messages' is false"
+                raise CommandError(problem)
+            async with store:
+                return await question(store)
+
+        return asyncio.run(answer())
+
+
+def checked(make: Callable[[], T]) -> T:
+    """Return what is made.
+
+    Raises:
+        CommandError: its values cannot be meant.
+    """
+    try:
+        return make()
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+
+
+def _line(message: StoredMessage) -> str:
+    arrow = "->" if message.role == "assistant" else "<-"
+    return f"{_time(message.created)} {message.node} {arrow} {message.content}"
+
+
+def _row(stats: HistoryStats) -> tuple[str, ...]:
+    cost = f"{stats.cost:.4f}{'' if stats.cost_known else '+'}"
+    return (stats.key, f"{stats.messages:,}", f"{stats.tokens:,}", cost, _time(stats.last))
+
+
+def _document(message: StoredMessage) -> str:
+    fields: dict[str, Any] = msgspec.structs.asdict(message)
+    payload = fields.pop("payload")
+    fields["payload"] = None if payload is None else json.loads(payload)
+    return json.dumps(fields, ensure_ascii=False, default=str)
