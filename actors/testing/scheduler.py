@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Scenario = Callable[[ActorSystem, ManualClock], Awaitable[object]]
 
+_CANCELLATIONS: Final = 10
 _PATIENCE: Final = 20.0
 """Real seconds after which a scenario is taken to hang."""
 _TRACE: Final = 40
@@ -116,7 +117,16 @@ async def _run_one(scenario: Scenario, seed: int, config: SystemConfig | None) -
     except BaseException as error:
         error.add_note(f"seed {seed}: replay it with explore(scenario, [{seed}])")
         error.add_note(f"last steps: {' '.join(made[0].trace)}")
+        await _cancel_the_rest()
         raise
+
+
+async def _cancel_the_rest() -> None:
+    """Cancel what a failed scenario left, again and again: a handler that ignores it once would hang the loop's end."""
+    for _ in range(_CANCELLATIONS):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
 
 
 async def _finish(scenario: Scenario, system: ActorSystem, clock: ManualClock) -> None:

@@ -1,5 +1,7 @@
 """Seeded schedules: different seeds differ, the same seed repeats, a failure names its seed."""
 
+import asyncio
+
 import pytest
 
 from actors.runtime.actor import AsyncioActor
@@ -58,3 +60,21 @@ def test_a_failure_names_the_seed_and_the_last_steps() -> None:
     assert "till" in caught.value.__notes__[1]
     with pytest.raises(AssertionError):
         explore(scenario, [seed])
+
+
+def test_a_failure_is_told_although_a_handler_ignores_its_cancellation() -> None:
+    class Deaf(AsyncioActor):
+        async def on_receive(self, message: int) -> None:
+            for _ in range(message):
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    continue
+
+    async def scenario(system: ActorSystem, clock: ManualClock) -> None:
+        system.start(Deaf).tell(3)
+        await settle()
+        raise LookupError("found")
+
+    with pytest.raises(LookupError, match="found"):
+        explore(scenario, [1])
