@@ -39,7 +39,7 @@ class NodeActor(AsyncioActor):
 
 
 def is_owned(cell: "Cell") -> bool:
-    """Whether the actor has a supervisor that alone may start it again; a team leaves that to whoever needs the node."""
+    """Whether the actor has a supervisor that alone may start it again; a team leaves that to whoever needs it."""
     parent = cell.parent
     return parent is not None and not getattr(parent.actor, "lends_children", False)
 
