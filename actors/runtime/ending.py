@@ -183,7 +183,7 @@ class Ending(Overdue):
         if self.system.dispatcher.is_torn_down and self.system.torn_down():
             return
         if not envelope.fenced:
-            self._tell_failure(envelope, error)
+            self._tell_failure(envelope, error if envelope.reply is None else self.answerable(envelope, error))
         self.system.note_base_exception(error)
         if self.actor is not None and self.parent is not None and self._is_resumed(self.parent, error):
             self.cause = error
@@ -193,7 +193,7 @@ class Ending(Overdue):
 
     def _tell_failure(self, envelope: Envelope, error: BaseException) -> None:
         if envelope.reply is not None:
-            self._answer_error(envelope, self.answerable(envelope, error))
+            self._answer_error(envelope, error)
         else:
             self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
