@@ -9,7 +9,7 @@ the reader are ignored, so a newer writer can add some.
 """
 
 from decimal import Decimal
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 
@@ -258,7 +258,7 @@ def encode(event: Event) -> bytes:
 def _writable_text(event: Event) -> dict[str, object]:
     fields = msgspec.structs.asdict(event)
     return {
-        name: _writable(value) if isinstance(value, str) else tuple(map(_writable, value))
+        name: _writable(value) if isinstance(value, str) else tuple(map(_writable, cast("tuple[str, ...]", value)))
         for name, value in fields.items()
         if isinstance(value, str | tuple)
     }

@@ -143,15 +143,18 @@ class Form:
         return values[0]
 
     def _variant(self, variants: Sequence[Any], parent: Schema, depth: int) -> Any:
-        resolved = [self._resolved(one) if isinstance(one, Mapping) else one for one in variants]
-        filled = [one for one in resolved if not (isinstance(one, Mapping) and one.get("type") == "null")]
+        resolved: list[Any] = [
+            self._resolved(cast("Schema", one)) if isinstance(one, Mapping) else one for one in variants
+        ]
+        filled: list[Any] = [one for one in resolved if not _is_null(one)]
         if depth >= _MAX_DEPTH and len(filled) < len(resolved):
             return {"type": "null"}
         first: Any = filled[0] if filled else {"type": "null"}
         tag: Any = parent.get("discriminator", {}).get("propertyName")
         if tag and isinstance(first, Mapping):
-            return {**cast("Schema", first), "required": [*first.get("required", ()), tag]}
-        return cast("Any", first)
+            schema = cast("dict[str, Any]", first)
+            return {**schema, "required": [*schema.get("required", ()), tag]}
+        return first
 
     def _resolved(self, schema: Schema) -> Schema:
         seen = 0
@@ -198,3 +201,7 @@ def _unique(values: Iterable[Any]) -> list[Any]:
 
 def _spaced(key: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", key)
+
+
+def _is_null(schema: object) -> bool:
+    return isinstance(schema, Mapping) and cast("Schema", schema).get("type") == "null"

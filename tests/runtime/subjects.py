@@ -37,7 +37,7 @@ class Recorder(AsyncioActor):
     def on_stop(self) -> None:
         self.log.append("on_stop")
 
-    def on_failure(self, *_: object) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self.log.append("on_failure")
 
 

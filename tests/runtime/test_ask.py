@@ -32,7 +32,8 @@ class Asks(AsyncioActor):
 
     async def on_receive(self, message: Any) -> Any:
         if isinstance(message, ActorRef):
-            self.other = message
+            other: Any = message
+            self.other = other
             return None
         assert self.other is not None
         return await self.other.ask(message, **self.options)

@@ -192,7 +192,7 @@ async def test_any_kind_of_exception_is_a_crash_of_that_actor_alone(
     bystander, ref = actor_system.start(Echo), actor_system.start(factory)
     beside = asyncio.create_task(asyncio.Event().wait())
 
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is looked at below
+    with pytest.raises(Exception) as caught:
         await ref.ask(error(), timeout=None)
     await settle()
 
@@ -282,7 +282,7 @@ async def test_an_on_failure_that_fails_itself_stops_nothing(
     actor_system: ActorSystem, start_child: StartChild
 ) -> None:
     class FailsTwice(Raises):
-        def on_failure(self, *_: object) -> None:
+        def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
             raise SystemError("again")
 
     ref = start_child(FailsTwice)
