@@ -106,6 +106,7 @@ async def test_a_full_pool_does_not_stop_the_engine(no_leaked_actors: None) -> N
         assert stuck == ["b0"]
         assert not any(ref.is_alive() for ref in refs)
         go.set()
+    await until(lambda: not system.dispatcher.tasks)  # the thread that was left behind ends as well
 
 
 async def test_a_blocking_handler_that_raises_crashes_its_actor_with_that_error(actor_system: ActorSystem) -> None:
