@@ -102,7 +102,7 @@ def _flat(items: Iterable[object], depth: int) -> Iterator[object]:
         raise PromptError(msg)
     for item in items:
         if isinstance(item, ChatMessage):
-            message: Any = item
+            message: Any = item  # pyright: ignore[reportUnknownVariableType] # isinstance loses the parameter
             yield from _flat(_message_parts(message), depth + 1)
         elif isinstance(item, list | tuple):
             yield from _flat(cast("Sequence[object]", item), depth + 1)

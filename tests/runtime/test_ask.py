@@ -32,7 +32,7 @@ class Asks(AsyncioActor):
 
     async def on_receive(self, message: Any) -> Any:
         if isinstance(message, ActorRef):
-            other: Any = message
+            other: Any = message  # pyright: ignore[reportUnknownVariableType]
             self.other = other
             return None
         assert self.other is not None
