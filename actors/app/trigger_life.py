@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
 
+from actors.pool.root import EXIT_TIMEOUT
 from actors.runtime.background import current_system
 from actors.runtime.start import StartOptions
 from actors.supervision.backoff import Backoff
@@ -74,7 +75,7 @@ class PoolTriggers:
     ) -> None:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
-            await asyncio.shield(supervisor.stop(block=False))
+            await asyncio.shield(supervisor.stop(block=False, timeout=EXIT_TIMEOUT))
 
     def prepare(self, manifest: Manifest) -> TriggerPlan:
         """Return the actors for the triggers of a manifest, those that have not changed taken over; starts nothing.
@@ -130,7 +131,7 @@ class PoolTriggers:
             )
         longest = max(LONGEST_DELAY, child.backoff)
         backoff = Backoff(min=child.backoff or 0.01, max=longest)
-        await self._supervisor.proxy().start_child(ChildSpec(**child.spec(backoff=backoff)))
+        await self._supervisor.proxy().start_child(ChildSpec(**child.spec(backoff=backoff, shutdown=EXIT_TIMEOUT)))
 
     async def _end(self, child: TriggerChild) -> None:
         assert self._supervisor is not None

@@ -18,7 +18,7 @@ from actors.config.load import parse_manifest
 from actors.runtime.system import ActorSystem
 from actors.triggers import sign
 from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
-from tests.app.material import GATE
+from tests.app import material
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,14 @@ agents:
     triggers: [{type: interval, name: tock, every: 3600, prompt: quick}]
 """
 EVENT = FunctionReturned(source="test", time=0.0, function="f", text="Something happened.")
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """What the agent `slow` waits for; an event belongs to the loop of one test."""
+    made = asyncio.Event()
+    monkeypatch.setattr(material, "GATE", made)
+    return made
 
 
 class Answers:
@@ -142,15 +150,16 @@ async def test_a_post_is_a_run_with_the_payload_in_the_prompt_and_its_id_in_the_
     assert '"order": 7' in answer.answer.text or '"order":7' in answer.answer.text
 
 
-async def test_events_of_different_triggers_and_calls_of_the_user_run_side_by_side(no_leaked_actors: None) -> None:
-    GATE.clear()
+async def test_events_of_different_triggers_and_calls_of_the_user_run_side_by_side(
+    gate: asyncio.Event, no_leaked_actors: None
+) -> None:
     async with AgentPool[None](parse_manifest(TIMERS)) as pool:
         answers = Answers(pool)
         held = trigger_of(pool, "slow/tick").accept(EVENT)
         trigger_of(pool, "quick/tock").accept(EVENT)
         first = await answers.next()
         by_hand = await pool["quick"].run("By hand.")
-        GATE.set()
+        gate.set()
         second = await answers.next()
 
     assert (first.node, by_hand.text) == ("quick", "By hand.")
@@ -169,6 +178,19 @@ async def test_leaving_the_pool_stops_its_triggers_and_entering_it_again_starts_
         answers = Answers(pool)
         trigger_of(pool, "quick/tock").accept(EVENT)
         assert (await answers.next()).node == "quick"
+
+
+async def test_events_that_were_accepted_are_still_answered_when_the_pool_is_left(
+    gate: asyncio.Event, no_leaked_actors: None
+) -> None:
+    async with AgentPool[None](parse_manifest(TIMERS)) as pool:
+        trigger = trigger_of(pool, "slow/tick")
+        trigger.accept(EVENT)
+        trigger.accept(EVENT)
+        await until(lambda: trigger.running == 1)
+        asyncio.get_running_loop().call_soon(gate.set)
+
+    assert (trigger.completed, trigger.failed, trigger.statistics().dead_lettered) == (2, 0, 0)
 
 
 async def test_a_trigger_that_is_switched_off_is_not_started() -> None:
