@@ -192,7 +192,7 @@ async def test_any_kind_of_exception_is_a_crash_of_that_actor_alone(
     bystander, ref = actor_system.start(Echo), actor_system.start(factory)
     beside = asyncio.create_task(asyncio.Event().wait())
 
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is looked at below
         await ref.ask(error(), timeout=None)
     await settle()
 
