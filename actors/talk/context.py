@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actors.talk.talk_stats import TalkStats
 
 
-class TalkContext(msgspec.Struct, frozen=True, eq=False, gc=False):
+class TalkContext(msgspec.Struct, frozen=True, eq=False):
     """A message on its way to a target.
 
     Example:
