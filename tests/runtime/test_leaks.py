@@ -104,7 +104,7 @@ async def test_restarts_leave_nothing_behind(
             if isinstance(message, BaseException):
                 raise message
 
-        def on_failure(self, *_: object) -> None: ...
+        def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None: ...
 
     watched = actor_system.start(Echo)
     ref = start_child(Busy, [])
