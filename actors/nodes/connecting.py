@@ -1,7 +1,7 @@
 """Connecting nodes: ``a >> b`` and ``a.connect_to(b, ...)``."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, Unpack, cast, overload
 
 from actors.talk.connections import Connections
 from actors.talk.option import TalkKeywords
@@ -13,14 +13,6 @@ from protocols.node import Outlet, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class MakesNodes(Protocol):
-    """Makes functions nodes."""
-
-    def node(self, operand: object, operator: str, taken: Iterable[str]) -> Any:
-        """Return a node as it is and a function as an agent with a name that is not taken."""
-        ...
 
 
 class Connecting:

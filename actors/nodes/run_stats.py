@@ -154,10 +154,6 @@ class RunStats(TeamTalk):
             self._tool_calls.extend(message.tool_calls)
             self._total.add(message)
 
-    def add_target(self, name: str) -> None:
-        """Note that a node was given a message of another one."""
-        self._targets.setdefault(name)
-
     def add_error(self, agent: str, error: str) -> None:
         """Note that a node failed."""
         with self._lock:
