@@ -6,18 +6,16 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Generic, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
 from typing_extensions import TypeVar
 
 from actors.nodes.asked import asked_message
 from actors.nodes.delivery import ask_outside, failed_reply
-from actors.nodes.home import Home
 from actors.nodes.lineage import lineage_of
 from actors.nodes.node_factory import NodeFactory
-from actors.nodes.open_resources import OpenResources
+from actors.nodes.node_life import NodeLife
 from actors.nodes.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
@@ -35,11 +33,7 @@ from actors.nodes.sync_run import run_blocking
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
-from protocols.errors import (
-    EmptyPromptError,
-    NodeNameError,
-    NodeStartError,
-)
+from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.node import Origin, Outlet
@@ -55,7 +49,7 @@ _MOST_NOTES = 100
 _log = logging.getLogger("understudy")
 
 
-class NodeHandle(Generic[Deps, Out]):
+class NodeHandle(NodeLife, Generic[Deps, Out]):
     """A name and a way to run it. It holds configuration; what changes with a run belongs to the node's actor.
 
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
@@ -74,6 +68,7 @@ class NodeHandle(Generic[Deps, Out]):
         if not name.strip():
             msg = f"a node needs a name, got {name!r}"
             raise NodeNameError(msg)
+        super().__init__()
         self.name = name
         self.description = description
         self._display_name = display_name
@@ -87,13 +82,8 @@ class NodeHandle(Generic[Deps, Out]):
         """Called with every answer, before it goes to the connections."""
         self.talks: tuple[Outlet, ...] = ()
         """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
-        self.home = Home()
-        """Where the actors of the node live."""
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self._trackers: set[Downstream] = set()
-        self._entered = 0
-        self._is_closed = False
-        self._opened: OpenResources | None = None
 
     # -- names ----------------------------------------------------------------------------------------------------
 
@@ -328,71 +318,3 @@ class NodeHandle(Generic[Deps, Out]):
             await ref.ask(Settle(), timeout=None)
         for tracker in tuple(self._trackers):
             await tracker.wait()
-
-    def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
-        """What is entered when the node is opened and left when it is closed."""
-        return ()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it takes no runs any more, because it has been closed."""
-        return self._is_closed
-
-    @property
-    def is_opened_in_parallel(self) -> bool:
-        """Whether the resources are entered all at once."""
-        return True
-
-    async def open(self) -> None:
-        """Start the actor on this loop and enter what the node needs. Opening twice needs closing twice.
-
-        Raises:
-            NodeStartError: something could not be opened; what had been opened is closed again, the cause is chained.
-        """
-        self._is_closed = False
-        if not self._entered:
-            await self._enter()
-        self._entered += 1
-
-    async def _enter(self) -> None:
-        stack = OpenResources()
-        try:
-            await self.ref().ready()
-            await stack.enter(self.resources(), is_parallel=self.is_opened_in_parallel)
-        except Exception as error:
-            await stack.close()
-            await self._stop()
-            msg = f"node {self.name!r} could not be opened: {error}"
-            raise NodeStartError(msg, node=self.name) from error
-        except BaseException:
-            await stack.close()
-            raise
-        self._opened = stack
-
-    async def close(self) -> None:
-        """Give back what `open` took, let accepted runs end, and stop the actor, unless a supervisor owns it.
-
-        Closing once more than opened is harmless. Runs that are asked for later fail with NodeStoppedError.
-        """
-        self._entered = max(0, self._entered - 1)
-        if self._entered:
-            return
-        self._is_closed = True
-        try:
-            await self._stop()
-        finally:
-            opened, self._opened = self._opened, None
-            if opened is not None:
-                await opened.close()
-
-    async def _stop(self) -> None:
-        ref = self.home.find()
-        if ref is not None and not self.home.is_owned:
-            await ref.stop()
-
-    async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self.close()
