@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -19,20 +18,21 @@ from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
 from actors.pool.companion import Companion, Companions
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
+from actors.pool.roster import Roster
 from actors.talk.registry import TalkRegistry
-from protocols.errors import ManifestError, NodeError, NodeNotFoundError, nearest
+from protocols.errors import ManifestError, NodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
-    from actors.nodes.job import Job
     from actors.runtime.system import ActorSystem
 
 Deps = TypeVar("Deps")
 Beside = TypeVar("Beside")
 
 
-class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
+class AgentPool(Roster, Generic[Deps]):
     """A registry of nodes by name, and their life: on entering they start under one supervisor, on leaving they end.
 
     Example:
@@ -82,6 +82,7 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
             ManifestError: the manifest cannot be read or is wrong; lists every problem.
             ConfigError: something that the manifest names cannot be imported or used.
         """
+        super().__init__()
         self.manifest = _manifest(manifest)
         """What the pool was made from; an empty one for an empty pool."""
         self.model = model
@@ -91,12 +92,10 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         self.system = system
         """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
-        self._nodes: dict[str, AnyNode] = {}
         self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
         self._helpers: list[AnyNode] = []
         self.connection_registry = TalkRegistry()
         """The connections of all nodes by name."""
-        self._jobs: dict[str, Job[Any]] = {}
         self._policy = RootPolicy()
         self._root: Root | None = None
         self._beside = Companions()
@@ -116,41 +115,6 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
         """Whether the pool is entered."""
         return self._root is not None
 
-    @property
-    def nodes(self) -> dict[str, AnyNode]:
-        """All nodes by name, in the order in which they came."""
-        return dict(self._nodes)
-
-    @property
-    def agents(self) -> dict[str, Agent[Any, Any]]:
-        """All agents by name."""
-        return {name: node for name, node in self._nodes.items() if isinstance(node, Agent)}
-
-    @property
-    def teams(self) -> dict[str, BaseTeam[Any, Any]]:
-        """All teams and chains by name."""
-        return {name: node for name, node in self._nodes.items() if isinstance(node, BaseTeam)}
-
-    def __getitem__(self, name: str) -> AnyNode:
-        """Return a node.
-
-        Raises:
-            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
-        """
-        node = self._nodes.get(name)
-        if node is None:
-            raise NodeNotFoundError.of(name, self._nodes)
-        return node
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._nodes
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._nodes))
-
-    def __len__(self) -> int:
-        return len(self._nodes)
-
     def __eq__(self, other: object) -> bool:
         return self is other  # two pools with the same nodes are two pools
 
@@ -160,35 +124,9 @@ class AgentPool(Mapping[str, AnyNode], Generic[Deps]):
     def __repr__(self) -> str:
         return f"<AgentPool {self.name!r} with {len(self._nodes)} nodes{', running' if self.is_running else ''}>"
 
-    def get_agent(self, agent: str | Agent[Any, Any]) -> Agent[Any, Any]:
-        """Return an agent by name; one that is given is returned as it is.
-
-        Raises:
-            NodeNotFoundError: there is no such agent; a KeyError that offers the nearest names.
-        """
-        if isinstance(agent, Agent):
-            return agent
-        node = self[agent]
-        if isinstance(node, Agent):
-            return node
-        text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
-        raise NodeNotFoundError(text, node=agent)
-
     def beside(self, kind: type[Beside]) -> Beside | None:
         """Return what lives beside the nodes and is of this class, such as the triggers; None if there is none."""
         return self._beside.find(kind)
-
-    def get_job(self, name: str) -> Job[Any]:
-        """Return a job of the manifest.
-
-        Raises:
-            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
-        """
-        job = self._jobs.get(name)
-        if job is None:
-            text = f"no job {name!r} in the pool{nearest(name, self._jobs) or '; the pool has no jobs'}"
-            raise NodeNotFoundError(text)
-        return job
 
     # -- change ---------------------------------------------------------------------------------------------------
 
