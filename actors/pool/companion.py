@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from actors.nodes.node import MessageNode
     from actors.pool.pool import AgentPool
 
 Companion = Callable[["AgentPool[Any]"], AbstractAsyncContextManager[Any]]
 """Makes what is entered together with a pool, once for each life of the pool."""
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class NodeWatcher(Protocol):
+    """One beside the nodes that is told of those which come and go while it is entered."""
+
+    def joined(self, node: MessageNode[Any, Any]) -> None:
+        """Take note of a node that is in the pool now; told once or more."""
+        ...
+
+    async def opening(self, node: MessageNode[Any, Any]) -> None:
+        """Do what is due before a node starts; what it raises keeps the node from starting."""
+        ...
+
+    def left(self, node: MessageNode[Any, Any]) -> None:
+        """Take note of a node that has ended and is in the pool no more."""
+        ...
 
 
 class Companions:
@@ -24,11 +42,31 @@ class Companions:
         """Begin with nothing."""
         self._stack = AsyncExitStack()
         self._entered: list[Any] = []
+        self._watchers: list[NodeWatcher] = []
 
     async def enter(self, companions: Sequence[Companion], pool: AgentPool[Any]) -> None:
         """Enter each in order; what one of them raises goes to the caller, who then has to leave the others."""
         for companion in companions:
-            self._entered.append(await self._stack.enter_async_context(companion(pool)))
+            entered = await self._stack.enter_async_context(companion(pool))
+            self._entered.append(entered)
+            if isinstance(entered, NodeWatcher):
+                self._watchers.append(entered)
+
+    def joined(self, node: MessageNode[Any, Any]) -> None:
+        """Tell all watchers of a node that is in the pool now."""
+        for watcher in self._watchers:
+            watcher.joined(node)
+
+    async def opening(self, node: MessageNode[Any, Any]) -> None:
+        """Tell all watchers of a node that is about to start, and wait for them."""
+        for watcher in self._watchers:
+            watcher.joined(node)
+            await watcher.opening(node)
+
+    def left(self, node: MessageNode[Any, Any]) -> None:
+        """Tell all watchers of a node that has ended."""
+        for watcher in self._watchers:
+            watcher.left(node)
 
     def on_leaving(self, function: Callable[[], Awaitable[None]]) -> None:
         """Call this when everything that is entered later has been left."""
@@ -36,7 +74,7 @@ class Companions:
 
     async def leave(self) -> None:
         """Leave everything."""
-        self._entered = []
+        self._entered, self._watchers = [], []
         await self._stack.aclose()
 
     def find(self, kind: type[T]) -> T | None:

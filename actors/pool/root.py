@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.nodes.node import MessageNode
+from actors.pool.companion import Companions
 from actors.runtime.background import current_system
 from actors.runtime.start import StartOptions
 from actors.supervision.backoff import Backoff
@@ -62,8 +63,17 @@ class RootPolicy:
 class Root:
     """Starts nodes under one supervisor, opens them, and ends them within a limit."""
 
-    def __init__(self, name: str, policy: RootPolicy, system: ActorSystem | None, *, exit_timeout: float) -> None:
-        """Start the supervisor, on the running loop."""
+    def __init__(
+        self,
+        name: str,
+        policy: RootPolicy,
+        system: ActorSystem | None,
+        *,
+        exit_timeout: float,
+        beside: Companions | None = None,
+    ) -> None:
+        """Start the supervisor, on the running loop; `beside` is told of every node that comes and goes."""
+        self._beside = beside or Companions()
         self.system = system or current_system()
         self._policy = policy
         self._exit_timeout = exit_timeout
@@ -94,11 +104,13 @@ class Root:
             NodeStartError: it could not be opened; its actor has been stopped again, the cause is chained.
         """
         try:
+            await self._beside.opening(node)
             if node.home.find() is None and node.name not in self._policy.lent:  # theirs stays theirs
                 await self.ref.proxy().start_child(self._policy.spec(node))
             await node.open()
         except Exception as error:
             await self.forget(node)
+            self._beside.left(node)
             if isinstance(error, NodeStartError):
                 raise
             text = f"node {node.name!r} could not be started: {str(error) or type(error).__name__}"
@@ -111,6 +123,7 @@ class Root:
             self._open.remove(node)
         await _closed(node)
         await self.forget(node)
+        self._beside.left(node)
 
     async def forget(self, node: AnyNode) -> None:
         """Stop the actor of a node, if it is the pool's."""
