@@ -246,6 +246,7 @@ class AgentPool(Roster, Generic[Deps]):
         team.connections.join(self.connection_registry, self)
         if name is not None:
             self._nodes[name] = team
+            self._beside.joined(team)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -290,7 +291,7 @@ class AgentPool(Roster, Generic[Deps]):
     async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
-        root = Root(self.name, self._policy, self.system, exit_timeout=self._exit_timeout)
+        root = Root(self.name, self._policy, self.system, exit_timeout=self._exit_timeout, beside=self._beside)
         await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root
 
