@@ -73,6 +73,18 @@ class Cell(Lineage):
         self.actor = None
         self.ref = system.make_ref(self)
 
+    def refit(
+        self, factory: Callable[..., AsyncioActor], args: tuple[Any, ...], kwargs: dict[str, Any], mailbox: Any
+    ) -> None:
+        """Make the next incarnation from something else; limits of concurrency and mailbox hold at once.
+
+        Raises:
+            ValueError: the mailbox would have to be of another kind; nothing has changed.
+        """
+        self.mailbox.limit(mailbox or getattr(factory, "mailbox", None) or self.system.config.mailbox)
+        self.factory, self.args, self.kwargs = factory, args, kwargs
+        self.max_concurrency = int(getattr(factory, "max_concurrency", 1) or 1)
+
     # -- start ----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:

@@ -145,6 +145,17 @@ class BoundedMailbox:
         """Look at the message that has waited longest, or None."""
         return self._queue[0] if self._queue else None
 
+    def limit(self, config: MailboxConfig) -> None:
+        """Follow other limits from the next message on; what waits stays, even if there is more than fits.
+
+        Raises:
+            ValueError: the mailbox would have to be of another kind.
+        """
+        if (config.key, config.priority) != (self.config.key, self.config.priority):
+            msg = f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives"
+            raise ValueError(msg)
+        self.config, self.capacity, self.overflow = config, config.capacity, config.overflow
+
     def close(self) -> None:
         """Refuse all mail from now on; what is queued stays. Closing twice is harmless."""
         self.closed = True

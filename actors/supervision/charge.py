@@ -159,6 +159,21 @@ class Charge:
             self.streak = RestartStreak(self.spec.backoff or backoff)
         return self.streak.failed(now, draw)
 
+    def update(self, spec: ChildSpec) -> None:
+        """Follow another spec: the life it has keeps its actor, the next one is made from the new spec.
+
+        Raises:
+            ValueError: its mailbox would have to be of another kind.
+        """
+        cell = self.cell
+        if cell is not None and cell.state is not ActorState.STOPPED:
+            cell.refit(spec.actor_class, spec.args, dict(spec.kwargs), spec.mailbox)
+            cell.shutdown = _shutdown_of(spec)
+            cell.crash_on = spec.crash_on
+        if spec.backoff != self.spec.backoff:
+            self.streak = None
+        self.spec = spec
+
     def suspend(self) -> AsyncioFuture[bool]:
         """End its life for the sake of a sibling; ref and mailbox stay, except for a temporary child."""
         cell = self.cell

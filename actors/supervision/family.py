@@ -97,15 +97,25 @@ class Family:
         known = {charge.cell: None for charge in self.charges.values() if charge.cell is not None}
         return (*(cell for cell in known if cell in given), *(cell for cell in given if cell not in known))
 
+    def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> None:
+        """Follow another intensity and other delays from the next failure on."""
+        self._window.follow(intensity)
+        self._intensity = intensity
+        if (backoff or Backoff.none()) != self._backoff:
+            self._backoff = backoff or Backoff.none()
+            for charge in self.charges.values():
+                charge.streak = None
+
     # -- by request -----------------------------------------------------------------------------------------------
 
-    def bring_up(self, charge: Charge, *, is_new: bool) -> AsyncioFuture[Any]:
+    def bring_up(self, charge: Charge, *, is_new: bool, waiter: AsyncioFuture[Any] | None = None) -> AsyncioFuture[Any]:
         """Start a child because somebody asked for it; one that is new and fails is forgotten again.
 
         Returns:
-            A future of the ref, or of None if the child decided not to run.
+            A future of the ref, or of None if the child decided not to run; `waiter` if it was given.
         """
-        waiter: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
+        if waiter is None:
+            waiter = AsyncioFuture(loop=self.actor.cell.loop)
         charge.waiters = [*(charge.waiters or ()), waiter]
         ready = self.launch(charge)
         step = partial(self._brought_up, charge, ready, is_new=is_new)
@@ -129,6 +139,36 @@ class Family:
             charge.not_started(error)
             if is_new or charge.restart == "temporary":
                 self.remove(charge)
+
+    def update(self, charge: Charge, spec: ChildSpec) -> AsyncioFuture[bool]:
+        """Give a child another spec and leave its life alone."""
+        charge.update(spec)
+        done: AsyncioFuture[bool] = AsyncioFuture(loop=self.actor.cell.loop)
+        done.answer(True)
+        return done
+
+    def replace(self, charge: Charge, spec: ChildSpec) -> AsyncioFuture[Any]:
+        """End the life of a child and begin the next one from another spec, behind the same ref and mailbox."""
+        charge.update(spec)
+        self._leave_out(charge)
+        done: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
+        charge.ended_by = "sibling"
+        if not charge.is_live:
+            self._begin_anew(charge, done)
+            return done
+        ended = charge.suspend()
+        if ended.done():
+            self._begin_anew(charge, done)
+        else:
+            self.after(ended, partial(self._begin_anew, charge, done))
+        return done
+
+    def _begin_anew(self, charge: Charge, done: AsyncioFuture[Any]) -> None:
+        if charge.ended_by == "request" or not self.actor.cell.can_decide:  # it was to end in the meantime
+            done.answer(None)
+            return
+        self.charges.setdefault(charge.name, charge)  # a temporary child was forgotten with its end
+        self.bring_up(charge, is_new=False, waiter=done)
 
     def take_down(self, charge: Charge) -> AsyncioFuture[bool]:
         """End a child because somebody asked for it. It is not restarted; a temporary one is forgotten."""

@@ -46,6 +46,12 @@ class RestartWindow:
         self._intensity = intensity
         self._times: deque[float] = deque()
 
+    def follow(self, intensity: RestartIntensity) -> None:
+        """Go on with another limit and period; the attempts so far still count."""
+        self._intensity = intensity
+        while len(self._times) > intensity.limit + 1:
+            self._times.popleft()
+
     def record(self, now: float) -> bool:
         """Count one attempt at `now` (seconds of a monotonic clock) and return whether that is one too many.
 

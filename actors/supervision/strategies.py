@@ -31,7 +31,7 @@ Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 """Which children restart together."""
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 """Whether the end of significant children ends their supervisor."""
-Operation = Literal["start", "terminate", "restart", "delete"]
+Operation = Literal["start", "terminate", "restart", "delete", "update", "replace"]
 """What can be asked of a supervisor about one child."""
 
 
@@ -179,7 +179,7 @@ def answer(operation: Operation, state: ActorState | None) -> Answer:
     match operation:
         case "start":
             return Answer.ALREADY_STARTED if state in LIVE else Answer.ALREADY_PRESENT
-        case "terminate":
+        case "terminate" | "update" | "replace":
             return Answer.OK
         case "restart" | "delete":
             return _answer_for_present(state)

@@ -11,7 +11,7 @@ from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.supervision.backoff import Backoff
 from actors.supervision.charge import is_ignored
-from actors.supervision.child import check_spec, check_specs
+from actors.supervision.child import ChildSpecError, check_spec, check_specs
 from actors.supervision.family import Family
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
@@ -20,7 +20,7 @@ from actors.supervision.snapshot import ChildCounts, ChildSnapshot
 from actors.supervision.strategies import LIVE, Answer, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.runtime.ending import ChildEnded
     from actors.runtime.incarnation import Cell
@@ -167,6 +167,67 @@ class Supervisor(AsyncioActor):
         if charge is None or answer("delete", self._public_state(charge)) is not Answer.OK:
             return self._refused("delete", name, charge)
         self._family.remove(charge)
+        return self._done(True)
+
+    def update_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[bool]:
+        """Give the child of this name another spec and leave its life alone.
+
+        Restart policy, shutdown time, backoff and the limits of mailbox and concurrency hold from now on; what the
+        actor is made from holds from its next life on.
+
+        Returns:
+            A future that is True. It fails with:
+            ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
+            ChildOperationError: there is no such child.
+        """
+        return self._respecify("update", spec, self._family.update)
+
+    def replace_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[ActorRef[Any] | None]:
+        """End the life of the child of this name and begin the next one from another spec, behind the same ref.
+
+        It is stopped as in a restart: the message in hand gets its shutdown time, what waits in the mailbox stays for
+        the next life. It does not count as a restart. A child that does not run is started.
+
+        Returns:
+            A future of its ref once it runs again, or of None if it decided not to run. It fails with:
+            ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
+            ChildOperationError: there is no such child.
+            ActorStartError: it could not start; its spec stays.
+        """
+        return self._respecify("replace", spec, self._family.replace)
+
+    def _respecify(
+        self,
+        operation: Operation,
+        spec: ChildSpec | Mapping[str, Any],
+        act: Callable[[Charge, ChildSpec], AsyncioFuture[Any]],
+    ) -> AsyncioFuture[Any]:
+        try:
+            checked = check_spec(spec, auto_shutdown=self._auto_shutdown)
+        except SupervisionOptionError as error:
+            return self._failed(error)
+        charge = self._family.charges.get(checked.name)
+        if charge is None:
+            return self._refused(operation, checked.name, None)
+        try:
+            return act(charge, checked)
+        except ValueError as error:
+            return self._failed(ChildSpecError(checked.name, "mailbox", str(error)))
+
+    def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> AsyncioFuture[bool]:
+        """Follow another restart intensity and other delays from the next failure on; past restarts still count.
+
+        Returns:
+            A future that is True. It fails with:
+            SupervisionOptionError: one is impossible; nothing has changed.
+        """
+        try:
+            _check_kind("intensity", intensity, RestartIntensity)
+            if backoff is not None:
+                _check_kind("backoff", backoff, Backoff)
+        except SupervisionOptionError as error:
+            return self._failed(error)
+        self._family.set_limits(intensity, backoff)
         return self._done(True)
 
     # -- life -----------------------------------------------------------------------------------------------------
