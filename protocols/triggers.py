@@ -6,13 +6,14 @@ sink starts one run after the other through a `RunStarter`, which whoever owns t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
 
 from protocols.errors import UnderstudyError
+from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
     from protocols.ids import RunId
@@ -175,14 +176,17 @@ class ConnectionEvent(TriggerEvent, frozen=True, kw_only=True, tag="connection")
     sender: str = ""
     """Node the message came from."""
     targets: tuple[str, ...] = ()
-    """Nodes it went to."""
+    """Nodes it went to, or is to go to while it waits."""
     message_id: str = ""
     """The message."""
+    text: str = ""
+    """Its content as text."""
 
     def to_prompt(self) -> str:
-        """Return one line that names connection, event, message and nodes."""
+        """Return one line that names connection, event, message and nodes, and below it the text of the message."""
         where = f"from {self.sender!r} to {', '.join(map(repr, self.targets)) or 'nobody'}"
-        return f"Connection {self.connection!r}: {self.event} {where}, message {self.message_id}"
+        line = f"Connection {self.connection!r}: {self.event} {where}, message {self.message_id}"
+        return f"{line}\n\n{self.text}" if self.text else line
 
 
 class FunctionReturned(TriggerEvent, frozen=True, kw_only=True, tag="function"):
@@ -196,6 +200,37 @@ class FunctionReturned(TriggerEvent, frozen=True, kw_only=True, tag="function"):
     def to_prompt(self) -> str:
         """Return the text."""
         return self.text
+
+
+class ConnectionFact(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What happened to one message on one connection."""
+
+    connection: str
+    """Name of the connection."""
+    sender: str
+    """Node that it begins at."""
+    ends: tuple[str, ...]
+    """Nodes that it leads to."""
+    message: ChatMessage[Any]
+    """The message as it is passed on."""
+    targets: tuple[str, ...] = ()
+    """Nodes that the message goes to; empty when it waits or was filtered away."""
+    conversation_id: str = ""
+    """Flow of messages it belongs to."""
+    queued: bool = False
+    """Whether it waits from now on."""
+    was_queued: bool = False
+    """Whether it had waited."""
+    freeze: Callable[[], Any]
+    """Returns what conditions look at, as it is when the fact is told; for use at that moment."""
+
+
+class ConnectionFlow(Protocol):
+    """Tells of what happens on some connections; whoever owns them provides it."""
+
+    def connect(self, told: Callable[[ConnectionFact], object], /) -> Callable[[], None]:
+        """Call a function with each fact from now on, on the event loop; what is returned ends that."""
+        ...
 
 
 class TriggerSink(Protocol):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
 
+from actors.app.connection_flow import PoolFlow, condition_for
+from actors.config.trigger import ConnectionTrigger
+from actors.nodes.import_scope import ImportScope
 from actors.pool.root import EXIT_TIMEOUT
 from actors.runtime.background import current_system
 from actors.runtime.start import StartOptions
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from actors.config.manifest import Manifest
+    from actors.config.trigger import Trigger as TriggerConfig
     from actors.pool.pool import AgentPool
     from actors.runtime.ref import ActorRef
     from actors.triggers.trigger import TriggerStatistics
@@ -83,11 +87,11 @@ class PoolTriggers:
         Raises:
             TriggerExtraError: a library is missing.
             TriggerConfigError: a trigger can never work.
+            ConfigError: the function of a condition cannot be imported.
         """
+        scope = ImportScope(manifest.allow_imports)
         requests = [
-            TriggerRequest(name, settings, partial(self._run, name, settings.name))
-            for name, node in manifest.nodes.items()
-            for settings in node.triggers
+            self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
         ]
         return plan_triggers(requests, root=manifest.root, previous=self.plan)
 
@@ -97,6 +101,7 @@ class PoolTriggers:
         Raises:
             TriggerExtraError: a library is missing; nothing has changed.
             TriggerConfigError: a trigger can never work; nothing has changed.
+            ConfigError: the function of a condition cannot be imported; nothing has changed.
         """
         old, new = self.plan, self.prepare(manifest)
         for child in reversed([one for one in old.children if one not in new.children]):
@@ -123,6 +128,13 @@ class PoolTriggers:
     def statistics(self) -> tuple[TriggerStatistics, ...]:
         """Return the numbers of each trigger."""
         return tuple(trigger.statistics() for trigger in self.plan.triggers)
+
+    def _request(self, node: str, settings: TriggerConfig, scope: ImportScope) -> TriggerRequest:
+        starter = partial(self._run, node, settings.name)
+        if not isinstance(settings, ConnectionTrigger) or not settings.enabled:
+            return TriggerRequest(node, settings, starter)
+        flow = PoolFlow(self._pool.connection_registry)
+        return TriggerRequest(node, settings, starter, flow, condition_for(settings, scope, node))
 
     async def _begin(self, child: TriggerChild) -> None:
         if self._supervisor is None:

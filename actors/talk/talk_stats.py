@@ -2,9 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from copy import copy
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -111,6 +112,14 @@ class TalkStats:
         return TalkSnapshot(
             self.message_count, self.token_count, self.cost, self.byte_count, self.error_count, self.dropped
         )
+
+    def frozen(self) -> Self:
+        """Return a copy that stays as it is now, for whoever looks at it later."""
+        twin = copy(self)
+        vars(twin).update(
+            _messages=self._messages.copy(), _tool_calls=self._tool_calls.copy(), _errors=self._errors.copy()
+        )
+        return twin
 
     def format(self, style: MessageStyle = "simple", **options: Any) -> str:
         """Return the kept messages as text, one after the other; see `ChatMessage.format`."""

@@ -1,98 +1,112 @@
-"""The connection trigger: listens to the events of the system about connections between nodes."""
+"""The connection trigger: is told what happens on connections between nodes, and offers what counts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from actors.runtime.errors import MailboxFullError
 from actors.triggers.trigger_actor import TriggerActor
-from protocols.events import TalkProcessed
+from protocols.control import DeadLetterReason
+from protocols.errors import ConditionError
 from protocols.triggers import ConnectionEvent, TalkEventName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from actors.runtime.event_stream import Subscription
     from actors.triggers.trigger import Trigger
-
-MOST_QUEUED: Final = 10_000
-"""Queued messages that are remembered, to tell when their queue has been triggered."""
+    from protocols.triggers import ConnectionFact, ConnectionFlow
 
 
 class TalkFilter:
     """Which events of which connections count.
 
     Example:
-        >>> wanted = TalkFilter("queue_filled", source="a")
-        >>> wanted.fits(TalkProcessed(talk="t", source="a", queued=True), was_queued=False)
+        >>> from protocols.messages import ChatMessage
+        >>> from protocols.triggers import ConnectionFact
+        >>> said = ChatMessage("x", "assistant")
+        >>> fact = ConnectionFact(
+        ...     connection="t", sender="a", ends=("b",), message=said, queued=True, freeze=lambda: None
+        ... )
+        >>> TalkFilter("queue_filled", source="a").fits(fact)
         True
     """
 
-    def __init__(
-        self,
-        event: TalkEventName,
-        *,
-        source: str | None = None,
-        target: str | None = None,
-        predicate: Callable[[TalkProcessed], bool] | None = None,
-    ) -> None:
+    def __init__(self, event: TalkEventName, *, source: str | None = None, target: str | None = None) -> None:
         """Take what is wanted.
 
         Args:
             event: What must have happened.
             source: Only connections from this node.
             target: Only connections to this node.
-            predicate: A further condition; an exception counts as False.
         """
         self.event: TalkEventName = event
         self._source = source
         self._target = target
-        self._predicate = predicate
 
-    def fits(self, event: TalkProcessed, *, was_queued: bool) -> bool:
-        """Whether the event counts; `was_queued` says that its message had waited in a queue."""
-        if self._source not in (None, event.source) or (self._target is not None and self._target not in event.targets):
+    def fits(self, fact: ConnectionFact) -> bool:
+        """Whether it counts."""
+        if self._source not in (None, fact.sender) or (self._target is not None and self._target not in ends_of(fact)):
             return False
-        return self._happened(event, was_queued=was_queued) and self._holds(event)
+        match self.event:
+            case "message_received":
+                return not fact.was_queued
+            case "message_processed":
+                return not fact.queued
+            case "message_forwarded":
+                return bool(fact.targets)
+            case "queue_filled":
+                return fact.queued
+            case "queue_triggered":
+                return fact.was_queued and bool(fact.targets)
 
-    def _happened(self, event: TalkProcessed, *, was_queued: bool) -> bool:
-        if self.event == "message_received":
-            return not was_queued
-        if self.event == "queue_filled":
-            return event.queued
-        is_passed_on = bool(event.targets) and not event.queued
-        if self.event == "queue_triggered":
-            return is_passed_on and was_queued
-        return is_passed_on and (self.event == "message_processed" or event.connection_type == "forward")
 
-    def _holds(self, event: TalkProcessed) -> bool:
-        if self._predicate is None:
-            return True
-        try:
-            return bool(self._predicate(event))
-        except Exception:
-            return False
+def ends_of(fact: ConnectionFact) -> tuple[str, ...]:
+    """Return the nodes that a message goes to; for one that waits or was filtered away, those it might have gone to."""
+    return fact.targets or fact.ends
+
+
+class _Happened(msgspec.Struct, frozen=True):
+    event: ConnectionEvent
+    context: Any = None
+    """What the condition looks at, as it was when it happened."""
 
 
 class ConnectionActor(TriggerActor):
-    """Offers an event for each thing that happens on the connections it is interested in."""
+    """Offers an event for each thing that happens on the connections it is interested in.
 
-    def __init__(self, trigger: Trigger, wanted: TalkFilter, *, wall: Callable[[], float]) -> None:
+    The condition is asked here and not where the message is passed on, so that neither the connection nor its nodes
+    notice one that is slow or broken. An event whose condition fails is a dead letter, and the trigger lives on.
+    """
+
+    def __init__(
+        self,
+        trigger: Trigger,
+        wanted: TalkFilter,
+        flow: ConnectionFlow,
+        condition: Callable[[Any], object] | None,
+        *,
+        wall: Callable[[], float],
+    ) -> None:
         super().__init__((trigger,))
         self._trigger = trigger
         self._wanted = wanted
+        self._flow = flow
+        self._condition = condition
         self._wall = wall
-        self._queued: dict[str, None] = {}
-        self._subscription: Subscription | None = None
+        self._listen_no_more: Callable[[], None] | None = None
 
     def on_start(self) -> None:
         """Listen."""
-        self._subscription = self.system.events.subscribe(self.actor_ref, [TalkProcessed])
+        self._listen_no_more = self._flow.connect(self._note)
         self.established()
 
     def on_stop(self) -> Any:
         """Listen no more."""
-        self._unsubscribe()
+        self._leave()
         return super().on_stop()
 
     def on_failure(
@@ -102,38 +116,54 @@ class ConnectionActor(TriggerActor):
         traceback: TracebackType | None,
     ) -> Any:
         """Listen no more; the next life does."""
-        self._unsubscribe()
+        self._leave()
         return super().on_failure(exception_type, exception_value, traceback)
 
     async def on_receive(self, message: Any) -> Any:
-        """Offer an event if the message is one that counts."""
-        if not isinstance(message, TalkProcessed):
+        """Offer an event if its condition holds."""
+        if not isinstance(message, _Happened):
             return await super().on_receive(message)
-        key = f"{message.talk}\0{message.message_id}"
-        was_queued = key in self._queued
-        if message.queued:
-            self._queued[key] = None
-            if len(self._queued) > MOST_QUEUED:
-                del self._queued[next(iter(self._queued))]
-        elif was_queued:
-            del self._queued[key]
-        if self._wanted.fits(message, was_queued=was_queued):
-            await self._trigger.offer(self._event(message))
+        try:
+            holds = self._condition is None or await _truth(self._condition, message.context)
+        except Exception as error:
+            text = f"trigger {self._trigger.full_name!r}: the condition raised {type(error).__name__}: {error}"
+            wrapped = ConditionError(text, node=self._trigger.node)
+            wrapped.__cause__ = error
+            self._trigger.discard(message.event, DeadLetterReason.FAILED, wrapped)
+            return None
+        if holds:
+            await self._trigger.offer(message.event)
         return None
 
-    def _event(self, event: TalkProcessed) -> ConnectionEvent:
+    def _note(self, fact: ConnectionFact) -> None:
+        """Take what counts into the mailbox; called where the message is passed on, so it must not wait."""
+        if not self._wanted.fits(fact):
+            return
+        happened = _Happened(self._event(fact), fact.freeze() if self._condition is not None else None)
+        try:
+            self.actor_ref.tell(happened)
+        except MailboxFullError:
+            self._trigger.discard(happened.event)
+
+    def _event(self, fact: ConnectionFact) -> ConnectionEvent:
         return ConnectionEvent(
             source=self._trigger.name,
             time=self._wall(),
-            connection=event.talk,
+            connection=fact.connection,
             event=self._wanted.event,
-            sender=event.source,
-            targets=event.targets,
-            message_id=event.message_id,
-            metadata={"connection": event.talk, "conversation_id": event.conversation_id},
+            sender=fact.sender,
+            targets=fact.targets if self._wanted.event == "message_processed" else ends_of(fact),
+            message_id=fact.message.message_id,
+            text=fact.message.text,
+            metadata={"connection": fact.connection, "conversation_id": fact.conversation_id},
         )
 
-    def _unsubscribe(self) -> None:
-        if self._subscription is not None:
-            self._subscription.cancel()
-            self._subscription = None
+    def _leave(self) -> None:
+        if self._listen_no_more is not None:
+            self._listen_no_more()
+            self._listen_no_more = None
+
+
+async def _truth(condition: Callable[[Any], object], context: Any) -> bool:
+    result = condition(context)
+    return bool(await result if isawaitable(result) else result)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import time as wall_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from actors.config.trigger import (
@@ -24,6 +24,7 @@ from actors.triggers.email import EmailActor, MailWatch
 from actors.triggers.extra import require_extra
 from actors.triggers.schedule import MissedPolicy, Schedule, ScheduleActor
 from actors.triggers.trigger import Trigger, queue_class
+from actors.triggers.trigger_actor import TriggerActor
 from actors.triggers.webhook_answer import Webhook, WebhookDesk
 from protocols.triggers import RunStarter, TriggerConfigError
 
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
     from actors.runtime.mailbox import MailboxConfig
     from actors.triggers.cron import Times
     from actors.triggers.webhook import WebhookSite
-    from protocols.events import TalkProcessed
+    from protocols.triggers import ConnectionFlow
+
+_MAIL: Final = TriggerActor.mailbox
+"""Named for each source: a class that is given as a partial function has no attributes."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,11 @@ class TriggerRequest:
     """The trigger of the manifest."""
     starter: RunStarter
     """Starts runs of the node."""
-    predicate: Callable[[TalkProcessed], bool] | None = None
-    """For a connection trigger with a condition: the condition."""
+    flow: ConnectionFlow | None = None
+    """For a connection trigger: what tells of connections."""
+    condition: Callable[[Any], object] | None = None
+    """For a connection trigger with a condition: the condition. It is asked with what `ConnectionFact.freeze` returned,
+    and answers with any truth value or an awaitable of one."""
 
 
 @dataclass(frozen=True)
@@ -177,10 +184,10 @@ class _Planner:
                     args = (_mail_watch(trigger, settings),)
                 case ConnectionTrigger():
                     make = partial(ConnectionActor, wall=self._wall)
-                    args = (trigger, _talk_filter(trigger, request, settings))
+                    args = _connection(trigger, request, settings)
                 case FileTrigger() | WebhookTrigger():
                     continue
-            found.append(TriggerChild(trigger.full_name, (settings,), (trigger,), make, args, None, settings.backoff))
+            found.append(TriggerChild(trigger.full_name, (settings,), (trigger,), make, args, _MAIL, settings.backoff))
         return found
 
     # -- one source for many triggers -----------------------------------------------------------------------------
@@ -216,7 +223,7 @@ class _Planner:
         self._sites.append(site)
         self._webhooks += webhooks
         backoff = min(each.backoff for each in settings)
-        return TriggerChild(name, settings, triggers, WebhookServer, (site, webhooks), None, backoff)
+        return TriggerChild(name, settings, triggers, WebhookServer, (site, webhooks), _MAIL, backoff)
 
     def _watchers(self, triggers: Sequence[tuple[Trigger, TriggerRequest]]) -> list[TriggerChild]:
         groups: dict[Path, list[tuple[Trigger, FileTrigger]]] = {}
@@ -234,7 +241,7 @@ class _Planner:
         backoff = min(each.backoff for each in settings)
         make = partial(FileWatchActor, wall=self._wall)
         return TriggerChild(
-            f"files of {root}", settings, tuple(trigger for trigger, _ in group), make, (root, watches), None, backoff
+            f"files of {root}", settings, tuple(trigger for trigger, _ in group), make, (root, watches), _MAIL, backoff
         )
 
 
@@ -262,8 +269,12 @@ def _mail_watch(trigger: Trigger, settings: EmailTrigger) -> MailWatch:
     return MailWatch(trigger, folder, interval=settings.check_interval, mark_seen=settings.mark_seen)
 
 
-def _talk_filter(trigger: Trigger, request: TriggerRequest, settings: ConnectionTrigger) -> TalkFilter:
-    if settings.condition is not None and request.predicate is None:
+def _connection(trigger: Trigger, request: TriggerRequest, settings: ConnectionTrigger) -> tuple[Any, ...]:
+    if request.flow is None:
+        msg = f"trigger {trigger.full_name!r}: nothing that tells of connections was given; pass flow="
+        raise TriggerConfigError(msg)
+    if settings.condition is not None and request.condition is None:
         msg = f"trigger {trigger.full_name!r} has a condition, but nothing that evaluates it was given"
         raise TriggerConfigError(msg)
-    return TalkFilter(settings.event, source=settings.source, target=settings.target, predicate=request.predicate)
+    wanted = TalkFilter(settings.event, source=settings.source, target=settings.target)
+    return trigger, wanted, request.flow, request.condition

@@ -172,12 +172,21 @@ class Trigger:
         self._accepted += 1
         return queued.run_id
 
-    def discard(self, event: TriggerEvent, reason: DeadLetterReason = DeadLetterReason.OVERFLOW) -> None:
-        """Make an event a dead letter and count it as accepted and dead-lettered."""
+    def discard(
+        self,
+        event: TriggerEvent,
+        reason: DeadLetterReason = DeadLetterReason.OVERFLOW,
+        cause: BaseException | None = None,
+    ) -> None:
+        """Make an event a dead letter and count it as accepted and dead-lettered.
+
+        Raises:
+            TriggerStoppedError: The trigger has never run.
+        """
         cell = self._running_cell()
         self._accepted += 1
         self._lost += 1
-        cell.system.dead_letters.add(Envelope(event, cell, at=cell.now()), reason)
+        cell.system.dead_letters.add(Envelope(event, cell, at=cell.now()), reason, cause)
 
     def lose(self) -> None:
         """Count an accepted event whose run could not begin (called by the queue)."""

@@ -103,3 +103,10 @@ async def perform(system: ActorSystem, plan: TriggerPlan) -> Stage:
     supervisor = await system.start(Supervisor, (specs,), {"intensity": intensity}).ready()
     refs = {child.name: child.ref for child in await supervisor.proxy().children()}
     return Stage(plan, refs, supervisor)
+
+
+def broken() -> Any:
+    """Return a message that crashes a source."""
+    from actors.triggers.trigger_actor import _WatchEnded  # pyright: ignore[reportPrivateUsage]
+
+    return _WatchEnded(RuntimeError("broken"))

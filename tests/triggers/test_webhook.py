@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.testing.settle import settle
 from actors.triggers import Ready
-from tests.triggers.stage import RecordingNode, raise_curtain
+from tests.triggers.stage import RecordingNode, broken, raise_curtain
 from tests.triggers.webhook_client import BODY, NOW, client, hook, open_stage, signed
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def test_a_replay_is_not_run_again_even_after_a_restart_of_the_server(acto
 
     async with client(stage) as http:
         first = await http.post("/in", content=BODY, headers=signed())
-    server.tell(_broken())
+    server.tell(broken())
     await settle()
     await server.ready()
     await stage.ready()
@@ -114,12 +114,6 @@ async def test_a_replay_is_not_run_again_even_after_a_restart_of_the_server(acto
 
     assert (first.status_code, second.status_code, second.json()) == (202, 200, {"status": "duplicate"})
     assert (len(node.events), server.incarnation) == (1, 2)
-
-
-def _broken() -> Any:
-    from actors.triggers.trigger_actor import _WatchEnded  # pyright: ignore[reportPrivateUsage]
-
-    return _WatchEnded(RuntimeError("broken"))
 
 
 async def test_a_full_queue_is_answered_with_429(actor_system: ActorSystem) -> None:
