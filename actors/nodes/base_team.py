@@ -8,17 +8,18 @@ from time import perf_counter
 from typing import Any, ClassVar, Generic, overload
 
 import msgspec
-from pydantic_ai.tools import Tool
 
 from actors.nodes.agent import Agent
+from actors.nodes.distribution import Distribution
 from actors.nodes.handle import Deps, Out
 from actors.nodes.lease import Lease
 from actors.nodes.node import MessageNode
 from actors.nodes.node_actor import UNLIMITED
+from actors.nodes.node_context import Pool, common_pool
 from actors.nodes.node_factory import NodeFactory
 from actors.nodes.picker import pick
 from actors.nodes.prompts import load_user_content, prompt_text
-from actors.nodes.request import AnyTool, RunRequest, Settle
+from actors.nodes.request import RunRequest, Settle
 from actors.nodes.run_failure import stopped
 from actors.nodes.run_stats import RunStats
 from actors.nodes.structure import structure_diagram
@@ -37,7 +38,7 @@ _HISTORY = 100
 """Exchanges that a team remembers at most."""
 
 
-class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
+class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     """Members that answer together. See `Team` and `TeamRun`.
 
     A team supervises the members that nobody else owns: one that crashes is restarted. It has no state of its own over
@@ -49,6 +50,7 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
     is_chain: ClassVar[bool] = False
     """Whether its members work one after the other."""
     is_group: ClassVar[bool] = True
+    made_of = (*MessageNode.made_of, "nodes", "_names", "shared_prompt", "settings", "is_named")
     _current: Transcript | None = None
     _session_stats: RunStats | None = None
 
@@ -86,7 +88,11 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         self.lease = Lease(self.name)
         """Keeps the team's actor as long as the team, or a member that is its child."""
         self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
-        for member in members:
+        self.renewed()
+
+    def renewed(self) -> None:
+        """Tell the members that they are in this team."""
+        for member in self.nodes:
             member.join_group(self)
 
     @property
@@ -127,6 +133,14 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         """Return all nodes that the team supervises: members, picker, validator; each once."""
         picker: tuple[AnyNode, ...] = () if self.settings.picker is None else (self.settings.picker,)
         return tuple(dict.fromkeys((*self.nodes, *picker)))
+
+    def find_pool(self) -> Pool | None:
+        """Return the pool of the members, which is that of the team if it belongs to one itself.
+
+        Raises:
+            ValueError: they are in different pools.
+        """
+        return common_pool(self.name, (super().find_pool(), *(member.find_pool() for member in self.members())))
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -343,44 +357,6 @@ class BaseTeam(MessageNode[Deps, Out], Generic[Deps, Out]):
         if ref is not None and not self.home.is_owned:
             await ref.ask(Settle(), timeout=None)  # the members have to be there for the runs in hand
             await ref.stop()
-
-    def add_context(self, text: str) -> None:
-        """Give text that every agent of the team reads before the prompt of its next run (once)."""
-        for agent in self.iter_agents():
-            agent.add_context(text)
-
-    async def distribute(
-        self,
-        content: str = "",
-        *,
-        tools: Sequence[AnyTool] = (),
-        resources: Sequence[object] = (),
-        metadata: Mapping[str, object] | None = None,
-    ) -> None:
-        """Give every agent of the team something for its next run.
-
-        Args:
-            content: text that it reads before the prompt.
-            tools: functions, or tools, that its model may call from now on; agents without a model do not get them.
-            resources: paths and other prompts (see `actors.nodes.prompts`) that it reads as well.
-            metadata: facts about the content, as ``name: value`` lines below it.
-        """
-        facts = "\n".join(f"{name}: {value}" for name, value in (metadata or {}).items())
-        prompts = [part for part in (content, facts, *resources) if part]
-        text = prompt_text(await load_user_content(prompts)) if prompts else ""
-        for agent in dict.fromkeys(self.iter_agents()):
-            if agent.model is not None:
-                for tool in tools:
-                    _register(agent, tool)
-            if text:
-                agent.add_context(text)
-
-
-def _register(agent: Agent[Any, Any], tool: AnyTool) -> None:
-    if isinstance(tool, Tool):
-        agent.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
-    else:
-        agent.tools.add_function(tool)
 
 
 def _check_node(node: object, what: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from actors.nodes.renewal import Renewal
 from actors.nodes.request import AddContext, RunRequest, Settle
 from actors.nodes.run_failure import failed_step
 from actors.nodes.run_ledger import RunLedger
@@ -35,6 +36,8 @@ class NodeActor(AsyncioActor):
             return message.node.keep_context(message.text)
         if type(message) is Settle:
             return self.ledger.settled()
+        if type(message) is Renewal:
+            return message.applied_by(self)
         return self.unhandled(message)
 
 

@@ -121,7 +121,11 @@ class NodeLife:
         for attribute in self.made_of:
             setattr(self, attribute, getattr(other, attribute))
         before, self._opened = self._opened, opened
+        self.renewed()
         return before
+
+    def renewed(self) -> None:
+        """Do what is due when the node is made of something else."""
 
     async def __aenter__(self) -> Self:
         await self.open()

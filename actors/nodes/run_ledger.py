@@ -8,11 +8,12 @@ from actors.runtime.event_stream import EventStream
 class RunLedger:
     """Counts the runs in hand of one actor. Lives on its loop. `serve` counts, and calls `check` if anybody waits."""
 
-    __slots__ = ("_idle", "events", "is_awaited", "open")
+    __slots__ = ("_earlier", "_idle", "events", "is_awaited", "open")
 
-    def __init__(self, events: EventStream) -> None:
-        """Take where the runs are published."""
+    def __init__(self, events: EventStream, earlier: "RunLedger | None" = None) -> None:
+        """Take where the runs are published, and the ledger of runs that began before this one was opened."""
         self.events = events
+        self._earlier = earlier
         self.open = 0
         """Runs in hand."""
         self.is_awaited = False
@@ -27,6 +28,9 @@ class RunLedger:
 
     async def settled(self) -> None:
         """Wait until no run is in hand."""
+        if self._earlier is not None:
+            await self._earlier.settled()
+            self._earlier = None
         while self.open:
             self.is_awaited = True
             self._idle.clear()

@@ -31,6 +31,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
     """
 
     kind: ClassVar[str] = "Parallel Team"
+    made_of = (*BaseTeam.made_of, "policy")
 
     @overload
     def __init__(

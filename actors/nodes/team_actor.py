@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actors.nodes.node_actor import is_owned, serve
+from actors.nodes.renewal import Renewal
 from actors.nodes.request import AddContext, RunRequest, Settle
 from actors.nodes.run_ledger import RunLedger
 from actors.supervision.child import ChildSpec
@@ -70,6 +71,8 @@ class TeamActor(Supervisor):
             return message.node.keep_context(message.text)
         if type(message) is Settle:
             return self.ledger.settled()
+        if type(message) is Renewal:
+            return message.applied_by(self)
         return self.unhandled(message)
 
     def on_terminated(self, terminated: Terminated) -> None:

@@ -34,6 +34,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
 
     kind: ClassVar[str] = "Sequential Team"
     is_chain: ClassVar[bool] = True
+    made_of = (*BaseTeam.made_of, "validator", "result_mode")
 
     @overload
     def __init__(

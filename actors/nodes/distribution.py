@@ -1,0 +1,56 @@
+"""Giving something to every agent of a team."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic_ai.tools import Tool
+
+from actors.nodes.agent import Agent
+from actors.nodes.prompts import load_user_content, prompt_text
+from actors.nodes.request import AnyTool
+
+
+class Distribution:
+    """What a team can give to its agents."""
+
+    def iter_agents(self) -> Iterator[Agent[Any, Any]]:
+        """Yield the agents."""
+        raise NotImplementedError
+
+    def add_context(self, text: str) -> None:
+        """Give text that every agent of the team reads before the prompt of its next run (once)."""
+        for agent in self.iter_agents():
+            agent.add_context(text)
+
+    async def distribute(
+        self,
+        content: str = "",
+        *,
+        tools: Sequence[AnyTool] = (),
+        resources: Sequence[object] = (),
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        """Give every agent of the team something for its next run.
+
+        Args:
+            content: text that it reads before the prompt.
+            tools: functions, or tools, that its model may call from now on; agents without a model do not get them.
+            resources: paths and other prompts (see `actors.nodes.prompts`) that it reads as well.
+            metadata: facts about the content, as ``name: value`` lines below it.
+        """
+        facts = "\n".join(f"{name}: {value}" for name, value in (metadata or {}).items())
+        prompts = [part for part in (content, facts, *resources) if part]
+        text = prompt_text(await load_user_content(prompts)) if prompts else ""
+        for agent in dict.fromkeys(self.iter_agents()):
+            if agent.model is not None:
+                for tool in tools:
+                    _register(agent, tool)
+            if text:
+                agent.add_context(text)
+
+
+def _register(agent: Agent[Any, Any], tool: AnyTool) -> None:
+    if isinstance(tool, Tool):
+        agent.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
+    else:
+        agent.tools.add_function(tool)
