@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, Unpack, cast, overload
 
 from actors.talk.connections import Connections
+from actors.talk.done import Done
 from actors.talk.option import TalkKeywords
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import AggregatedTalkStats
@@ -27,7 +28,7 @@ class Connecting:
     def connections(self) -> Connections:
         """The connections that begin here."""
         if self._connections is None:
-            self._connections = Connections(self)
+            self._connections = Connections(cast("Any", self))  # it is the whole node
         return self._connections
 
     @property
@@ -98,9 +99,9 @@ class Connecting:
         """End the connections to a node (or a name); harmless when there are none."""
         self.connections.disconnect(node)
 
-    def disconnect_all(self) -> None:
-        """End all connections that begin here."""
-        self.connections.disconnect_all()
+    def disconnect_all(self) -> Done:
+        """End all connections that begin here; done at once, and may be awaited."""
+        return self.connections.disconnect_all()
 
     def __rshift__(self, other: Any) -> Any:
         return self.connections.create_connection(self._resolve_all(other))

@@ -80,6 +80,8 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         """Called with every message the node takes, before it works on it."""
         self.message_sent: Signal[ChatMessage[Any]] = Signal("message_sent")
         """Called with every answer, before it goes to the connections."""
+        self.run_failed: Signal[Exception] = Signal("run_failed")
+        """Called with the exception of every run that failed, before whoever waits for the run is told."""
         self.talks: tuple[Outlet, ...] = ()
         """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
@@ -282,6 +284,8 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
 
     def fail(self, error: Exception, request: RunRequest) -> None:
         """Take note of a failed run, inside the actor."""
+        if self.run_failed.subscribers:
+            self.run_failed.emit(error)
 
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
         """Pass a message on through the node's connections without running the node."""
@@ -316,5 +320,21 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         ref = self.home.find()
         if ref is not None:
             await ref.ask(Settle(), timeout=None)
+        await self.delivered()
+
+    async def delivered(self) -> None:
+        """Wait until what the node has given to its connections has been worked on, by indirect targets too."""
         for tracker in tuple(self._trackers):
             await tracker.wait()
+
+    async def route(self, message: ChatMessage[Any], *, wait: bool | None = None) -> None:
+        """Give a message to the connections as if the node had answered it; the node does not run.
+
+        Args:
+            message: what is passed on.
+            wait: whether to return only when all that it causes has finished; None when a connection asks for it.
+        """
+        request = self.request((message,), {"wait_for_connections": wait})
+        self.offer(message, request)
+        if request.downstream.open:
+            await self._wait_for_connections(request)

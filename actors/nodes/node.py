@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, overload
 from pydantic_ai.tools import Tool
 
 from actors.nodes.background import BackgroundRuns
+from actors.nodes.choice import Picking
 from actors.nodes.connecting import Connecting
 from actors.nodes.handle import Deps, Other, Out
 from actors.nodes.job_run import JobRuns
 from actors.nodes.membership import Membership
+from actors.nodes.node_context import NodeContext, Pool
 from actors.nodes.node_tool import tool_of
 from actors.nodes.streaming import Streaming
 
@@ -34,7 +36,14 @@ class Operators(Protocol):
         ...
 
 
-class MessageNode(Connecting, Membership, JobRuns[Deps, Out], BackgroundRuns[Deps, Out], Streaming[Deps, Out]):
+class MessageNode(
+    Connecting,
+    Membership,
+    JobRuns[Deps, Out],
+    Picking[Deps, Out],
+    BackgroundRuns[Deps, Out],
+    Streaming[Deps, Out],
+):
     """Anything that takes messages and answers them: an agent, a team, a chain.
 
     A node is a handle: it holds configuration, and its actor does the work. It may be used from several event loops.
@@ -76,6 +85,26 @@ class MessageNode(Connecting, Membership, JobRuns[Deps, Out], BackgroundRuns[Dep
     def __ror__(self, other: Callable[..., object]) -> "TeamRun[Deps, Out]":
         chain: TeamRun[Deps, Out] = self.operators.then(other, self)
         return chain
+
+    @property
+    def context(self) -> NodeContext:
+        """The pool of the node, what it was made with, and its dependencies.
+
+        Raises:
+            ValueError: the members of a team are in different pools.
+            RuntimeError: somebody tries to set it.
+        """
+        settings: Any = getattr(self, "settings", None)
+        return NodeContext(self.name, self.find_pool(), settings, getattr(settings, "deps", None))
+
+    @context.setter
+    def context(self, _: object) -> None:
+        msg = f"node {self.name!r}: its context cannot be set; it is that of its pool (pool.add_node)"
+        raise RuntimeError(msg)
+
+    def find_pool(self) -> Pool | None:
+        """Return the pool that the node belongs to; None for none."""
+        return self.connections.directory
 
     def to_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[Any]:
         """Return a tool of pydantic_ai that runs this node with a prompt and gives back the content of its answer.

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol, Self, Unpack, runtime_checkable
 
 from actors.talk.diagram import mermaid
+from actors.talk.done import Done
 from actors.talk.flow import FlowTracker
 from actors.talk.option import TalkKeywords
 from actors.talk.registry import TalkRegistry, unique_name
@@ -22,6 +23,14 @@ class Source(Named, Protocol):
 
     talks: tuple[Outlet, ...]
     """Who gets them; replaced, never changed."""
+
+    async def route(self, message: Message, *, wait: bool | None = None) -> None:
+        """Give a message to the connections without running the node."""
+        ...
+
+    async def delivered(self) -> None:
+        """Wait until what was given to the connections has been worked on."""
+        ...
 
 
 @runtime_checkable
@@ -185,6 +194,19 @@ class Connections:
 
     # -- change ---------------------------------------------------------------------------------------------------
 
+    async def route_message(self, message: Message, *, wait: bool | None = None) -> None:
+        """Give a message to all connections, in their order, as if the node had answered it.
+
+        Args:
+            message: what is passed on.
+            wait: whether to return only when all that it causes has finished; None when a connection asks for it.
+        """
+        await self._source.route(message, wait=wait)
+
+    async def wait_for_connections(self) -> None:
+        """Wait until what the node has passed on has been worked on, by indirect targets too."""
+        await self._source.delivered()
+
     def set_wait_state(self, target: Target | str, wait: bool = True) -> None:
         """Say whether runs that do not say it themselves wait for the connections to a node."""
         name = target if isinstance(target, str) else target.name
@@ -206,9 +228,10 @@ class Connections:
         """End all connections to a node (or a name); harmless when there are none."""
         self._end(lambda talk: any(node is target or node == target.name for target in talk.targets))
 
-    def disconnect_all(self) -> None:
-        """End all connections."""
+    def disconnect_all(self) -> Done:
+        """End all connections; done at once, and may be awaited."""
         self._end(lambda _: True)
+        return Done()
 
     def _end(self, is_meant: Callable[[Talk], bool]) -> None:
         for talk in tuple(self):

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from actors.nodes.agent import Agent
-from actors.nodes.picker import MultiPick, Pick
+from actors.nodes.choice import MultiPick, Pick
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.testing.models import scripted_model

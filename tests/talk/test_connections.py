@@ -1,11 +1,15 @@
+import asyncio
+
 import pytest
 
 from actors.talk.flow import FlowTracker
 from actors.talk.registry import TalkRegistry
 from actors.talk.talk import Talk
 from actors.talk.team_talk import TeamTalk
+from actors.testing.settle import settle
 from protocols.errors import TalkNameError
-from tests.talk.stage import contents, rec
+from protocols.messages import ChatMessage
+from tests.talk.stage import contents, held, rec
 
 
 async def test_names_are_made_of_both_ends_and_unique() -> None:
@@ -243,3 +247,54 @@ async def test_a_connection_belongs_to_its_source_only() -> None:
 
     assert talk in a.connections
     assert Talk(a, b) not in a.connections
+
+
+async def test_a_message_can_be_passed_on_without_running_the_node() -> None:
+    seen: list[str] = []
+    a, b, c = rec("a"), rec("b"), rec("c", seen)
+    _ = a >> b >> c
+    message = ChatMessage("news", "assistant", "a")
+
+    await a.connections.route_message(message, wait=True)
+
+    assert seen == ["b(news)"]
+    assert (a.total_stats.message_count, b.total_stats.message_count) == (0, 1)
+
+
+async def test_whoever_passes_a_message_on_waits_when_a_connection_asks_for_it() -> None:
+    seen: list[str] = []
+    a, release = rec("a"), asyncio.Event()
+    _ = a >> held("b", release, seen)
+    message = ChatMessage("news", "assistant", "a")
+
+    await a.connections.route_message(message)
+    assert not release.is_set()
+    a.connections.set_wait_state("b")
+    waiting = asyncio.ensure_future(a.connections.route_message(message))
+    await settle()
+    assert not waiting.done()
+    release.set()
+    await waiting
+
+
+async def test_what_a_node_has_passed_on_can_be_waited_for() -> None:
+    seen: list[str] = []
+    a, release = rec("a"), asyncio.Event()
+    _ = a >> rec("b") >> held("c", release, seen)
+    await a.run("q")
+    waiting = asyncio.ensure_future(a.connections.wait_for_connections())
+    await settle()
+
+    assert (waiting.done(), seen) == (False, ["b(a(q))"])
+    release.set()
+    await waiting
+
+
+async def test_ending_all_connections_may_be_awaited() -> None:
+    a, b = rec("a"), rec("b")
+    talk = a >> b
+
+    await a.disconnect_all()
+    await a.connections.disconnect_all()
+
+    assert (talk.active, len(a.connections)) == (False, 0)
