@@ -7,6 +7,10 @@ from actors.config.field_type import named_types
 from actors.config.manifest import Manifest
 from actors.config.response import ResponseSpec
 
+_BESIDE = frozenset({"connections", "triggers", "mailbox"})
+"""Keys of a node that can change without the node."""
+_BESIDE_AGENTS = _BESIDE | {"supervision"}
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestDiff:
@@ -31,7 +35,8 @@ def diff(old: Manifest, new: Manifest) -> ManifestDiff:
     """Compare two manifests by node; pure.
 
     A node counts as changed when it would be built differently. What it only names (members, connection targets,
-    workers, picker, validator) lives on its own and does not count; code behind an import string is not looked at.
+    workers, picker, validator) lives on its own and does not count, nor does what lies beside it: connections,
+    triggers, its mailbox, and how an agent is supervised. Code behind an import string is not looked at.
     """
     before, after = old.nodes, new.nodes
     kept = [name for name in after if name in before]
@@ -49,7 +54,9 @@ def _parts(manifest: Manifest, name: str) -> tuple[object, ...]:
     node = manifest.node(name)
     # Prompts and knowledge are files below the root, so the same text in another folder is another node.
     place = manifest.root if isinstance(node, AgentSpec) and _has_files(node) else None
-    return node, _responses(manifest, node), manifest.mcp_servers, place
+    beside = _BESIDE_AGENTS if isinstance(node, AgentSpec) else _BESIDE
+    own = {key: value for key, value in node if key not in beside}
+    return type(node), own, _responses(manifest, node), manifest.mcp_servers, place
 
 
 def _has_files(agent: AgentSpec) -> bool:

@@ -43,6 +43,11 @@ def test_a_manifest_does_not_differ_from_itself() -> None:
         ("mcp_servers: []", "mcp_servers: [x]", "abct"),
         ("allow_imports: [pkg]", "allow_imports: [pkg, other]", ""),
         ("  c: {}", "  c: {retries: }", ""),
+        ("  c: {}", "  c: {connections: [{type: node, name: a}]}", ""),
+        ("  c: {}", "  c: {triggers: [{type: file, name: f, paths: [x]}]}", ""),
+        ("  c: {}", "  c: {supervision: {restart: permanent}, mailbox: {capacity: 5}}", ""),
+        ("mode: parallel,", "mode: parallel, supervision: {strategy: one_for_all},", "t"),
+        ("mode: parallel,", "mode: sequential,", "t"),
     ],
 )
 def test_a_node_changes_with_what_it_is_built_from(old: str, new: str, changed: str) -> None:
