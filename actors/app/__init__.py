@@ -70,7 +70,7 @@ class App:
 
     @property
     def triggers(self) -> PoolTriggers:
-        """The triggers of the pool."""
+        """The triggers of the pool, which were asked for when it was opened."""
         found = self.pool.beside(PoolTriggers)
         assert found is not None
         return found
@@ -87,6 +87,7 @@ async def open_app(
     *,
     prepare: Callable[[ActorSystem], object] | None = None,
     answered: Signal[TriggerAnswer] | None = None,
+    has_triggers: bool = True,
 ) -> AsyncGenerator[App]:
     """Open the pool of a manifest with statistics; on leaving everything ends.
 
@@ -94,6 +95,7 @@ async def open_app(
         manifest: what to open.
         prepare: called with the system before anything starts in it, to subscribe to its events.
         answered: called with every answer to a trigger, from the first one on.
+        has_triggers: whether the triggers of the manifest start runs.
 
     Raises:
         ConfigError: something that the manifest names cannot be used.
@@ -106,7 +108,7 @@ async def open_app(
             prepare(system)
         stats = await system.start(StatsActor, name="stats").ready()
         pool = AgentPool[Any](manifest, system=system)
-        pool.companions = (partial(PoolTriggers, answered=answered),)
+        pool.companions = (partial(PoolTriggers, answered=answered),) if has_triggers else ()
         async with pool:
             yield App(system, pool, stats)
     finally:
