@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actors.app import App, open_app
+from actors.cli.loop import CommandLoop
+from actors.cli.pool_end import PoolEnd, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,14 +21,18 @@ T = TypeVar("T")
 
 
 class AppThread:
-    """The pool of a manifest; connections, restarts and triggers go on while the main thread is blocked."""
+    """The pool of a manifest; connections and restarts go on while the main thread is blocked."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        """Take what to open on entering."""
+    def __init__(self, manifest: Manifest, told: Callable[[], object] | None = None) -> None:
+        """Take what to open on entering, and what to call, there, when the pool ends by itself."""
+        self.verdict: Verdict | None = None
+        """Why the pool has ended by itself; None as long as it goes on."""
         self._manifest = manifest
+        self._told = told
         self._opened: Future[App] = Future()
         self._ended: Future[None] = Future()
-        self._loop = asyncio.new_event_loop()
+        self._running = CommandLoop()
+        self._loop = self._running.loop
         self._leave = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="chat", daemon=True)
 
@@ -60,8 +66,7 @@ class AppThread:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._live())
+            self._running.run(self._live())
             self._ended.set_result(None)
         except BaseException as error:
             if not self._opened.done():
@@ -69,9 +74,16 @@ class AppThread:
             self._ended.set_exception(error)
 
     async def _live(self) -> None:
-        async with open_app(self._manifest) as app:
+        async with open_app(self._manifest, has_triggers=False) as app:
+            end = PoolEnd(app, self._ends)
             self._opened.set_result(app)
             await self._leave.wait()
+        self.verdict = end.look()
+
+    def _ends(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        if self._told is not None:
+            self._told()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -33,6 +33,38 @@ class _TerminatedError(BaseException):
     """SIGTERM came."""
 
 
+class _Wake:
+    """Ends the waiting for the next line: at SIGTERM, and when the pool has ended by itself."""
+
+    def __init__(self) -> None:
+        self.is_reading = False
+        self._is_called = False
+        self._is_listening = False
+
+    def call(self) -> None:
+        """Wake the main thread if it waits for somebody to type; what it does else, it does to its end."""
+        self._is_called = True
+        if self._is_listening:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+    def _on_sigterm(self, _number: int, _frame: object) -> None:
+        if not self._is_called or self.is_reading:
+            raise _TerminatedError
+
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._is_listening = hasattr(signal, "pthread_kill")  # Windows has not
+        try:
+            yield
+        finally:
+            self._is_listening = False
+            signal.signal(signal.SIGTERM, before)
+
+
 @dataclass
 class Chat:
     """With whom, and how."""
@@ -51,18 +83,24 @@ class Chat:
         """
         configure_logging(debug=is_debug.get())
         manifest = self._checked()
-        terminal = Terminal()
+        terminal, wake = Terminal(), _Wake()
+        thread = AppThread(manifest, wake.call)
+        failures, code, word = 0, ExitCode.OK, ""
         try:
-            with _sigterm_raises(), AppThread(manifest) as thread:
+            with wake.listening(), thread:
                 turn = ChatTurn(thread.app, self.node, as_json=self.as_json, timeout=self.timeout)
-                failures = _Talk(thread, turn, terminal).go_on()
+                failures = _Talk(thread, turn, terminal, wake).go_on()
         except _TerminatedError:
-            to_stderr("understudy: terminated")
-            return ExitCode.TERMINATED
+            code, word = ExitCode.TERMINATED, "terminated"
         except KeyboardInterrupt:
-            to_stderr("understudy: interrupted")
-            return ExitCode.INTERRUPTED
-        return ExitCode.FAILED if failures and not terminal.is_interactive else ExitCode.OK
+            code, word = ExitCode.INTERRUPTED, "interrupted"
+        if thread.verdict is not None:
+            code, word = thread.verdict.code, thread.verdict.text
+        if word:
+            to_stderr(f"understudy: {word}")
+        elif failures and not terminal.is_interactive:
+            code = ExitCode.FAILED
+        return code
 
     def _checked(self) -> Manifest:
         manifest = load_manifest(self.manifest_file)
@@ -80,8 +118,9 @@ class Chat:
 class _Talk:
     """The turns, one after the other."""
 
-    def __init__(self, thread: AppThread, turn: ChatTurn, terminal: Terminal) -> None:
+    def __init__(self, thread: AppThread, turn: ChatTurn, terminal: Terminal, wake: _Wake) -> None:
         self._thread = thread
+        self._wake = wake
         self._turn = turn
         self._terminal = terminal
         self._reader = ChatReader(terminal.read_line)
@@ -97,14 +136,17 @@ class _Talk:
         return failures
 
     def _read(self) -> str | None:
-        """Return the next prompt; a person who presses Ctrl+C by mistake is asked once more."""
+        """Return the next prompt, None at the end; a person who presses Ctrl+C by mistake is asked once more."""
+        self._wake.is_reading = True
         try:
-            return self._reader.next()
+            return None if self._thread.verdict is not None else self._reader.next()
         except KeyboardInterrupt:
             if not self._terminal.is_interactive:
                 raise
-        to_stderr("\n(once more to end the chat)")
-        return self._reader.next()
+            to_stderr("\n(once more to end the chat)")
+            return self._reader.next()
+        finally:
+            self._wake.is_reading = False
 
     def _take(self, prompt: str) -> bool:
         """Do what was typed; return False for a prompt that was not answered."""
@@ -132,19 +174,3 @@ class _Talk:
                 to_stderr(self._thread.call(self._turn.stats()))
             case _:
                 to_stderr(f"understudy: unknown command {words.split()[0]!r}: {HELP}")
-
-
-@contextmanager
-def _sigterm_raises() -> Generator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(_number: int, _frame: object) -> None:
-        raise _TerminatedError
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

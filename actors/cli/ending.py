@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from actors.cli.exit_code import ExitCode
+from actors.cli.signals import passed_on
 from actors.runtime.system import ActorSystem
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-_CODES: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 
 class Ending:
@@ -25,7 +23,9 @@ class Ending:
     def __init__(self, grace: float) -> None:
         """Take the seconds that an orderly end may take."""
         self.code = ExitCode.OK
-        """Exit code that belongs to the signal; OK until one has come."""
+        """Exit code that belongs to the first cause; OK until there is one."""
+        self.reason = ""
+        """The first cause in words."""
         self._grace = grace
         self._asked = asyncio.Event()
         self._is_waited_for = False
@@ -35,29 +35,29 @@ class Ending:
     @contextmanager
     def listening(self) -> Generator[None]:
         """Take the signals of the process inside the block."""
-        loop = asyncio.get_running_loop()
-        for number, code in _CODES.items():
-            with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-                loop.add_signal_handler(number, self.begin, code)
-        try:
-            yield
-        finally:
-            for number in _CODES:
-                with suppress(NotImplementedError, RuntimeError, ValueError):
-                    loop.remove_signal_handler(number)
-            if self._timer is not None:
-                self._timer.cancel()
+        with passed_on(self.insist):
+            try:
+                yield
+            finally:
+                if self._timer is not None:
+                    self._timer.cancel()
 
-    def begin(self, code: ExitCode = ExitCode.OK) -> None:
-        """End in order; asked for again, end at once."""
+    def begin(self, code: ExitCode = ExitCode.OK, reason: str = "ended") -> None:
+        """End in order; only the first cause counts."""
         if self._asked.is_set():
-            self._hurry()
             return
-        self.code = code
+        self.code, self.reason = code, reason
         self._asked.set()
         self._timer = asyncio.get_running_loop().call_later(self._grace, self._hurry)
         if not self._is_waited_for and self._task is not None:  # it has not even started
             self._task.cancel()
+
+    def insist(self, code: ExitCode, reason: str) -> None:
+        """End in order; if that has begun, for whatever cause, end at once."""
+        if self._asked.is_set():
+            self._hurry()
+        else:
+            self.begin(code, reason)
 
     async def wait(self) -> None:
         """Wait until the end is asked for."""

@@ -16,6 +16,10 @@ class ExitCode(IntEnum):
     """The run failed, or took longer than it was allowed to."""
     USAGE = 2
     """It was called wrongly: unknown command, node or model, faulty manifest, unreadable file, empty prompt, no key."""
+    EXIT_CONDITION = 3
+    """An exit condition of a connection was true, and everything ended in order."""
+    GAVE_UP = 4
+    """The nodes broke so often that their supervisor gave them up."""
     INTERRUPTED = 128 + signal.SIGINT
     """Ctrl+C."""
     BROKEN_PIPE = 128 + 13  # signal.SIGPIPE, which Windows does not have

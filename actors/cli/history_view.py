@@ -13,14 +13,16 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from actors.app import configure_logging, history_store, load_manifest, retention_of
+from actors.app import configure_logging, history_stores, load_manifest, retention_of
 from actors.cli.exit_code import CommandError
 from actors.cli.option import is_debug
 from actors.cli.output import write
+from actors.cli.progress import to_stderr
 from actors.cli.table import table
 from actors.cli.visible import for_stdout
+from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
-from protocols.stores import HistoryStore
+from protocols.stores import HistoryStore, StorageError
 
 T = TypeVar("T")
 
@@ -75,8 +77,16 @@ class HistoryView:
     def prune(self, days: float | None, most: int | None, *, as_json: bool) -> None:
         """Remove what is not to be kept, and write how many messages that were."""
         retention = self._retention(days, most)
-        removed = self._ask(lambda store: store.prune(retention))
+        removed = asyncio.run(self._prune(retention))
         write(json.dumps({"removed": removed}) if as_json else f"{removed:,} messages removed")
+
+    async def _prune(self, retention: Retention) -> int:
+        """Prune all stores, and return how many messages the one lost that lost most."""
+        removed = 0
+        for store in self._stores():
+            async with store:
+                removed = max(removed, await store.prune(retention))
+        return removed
 
     def _retention(self, days: float | None, most: int | None) -> Retention:
         if days is not None or most is not None:
@@ -104,15 +114,37 @@ class HistoryView:
             after = page[-1].seq
 
     def _ask(self, question: Callable[[HistoryStore], Awaitable[T]]) -> T:
-        async def answer() -> T:
-            store = history_store(self._manifest)
-            if store is None:
-                problem = "the manifest keeps no messages: 'log_messages' is false"
-                raise CommandError(problem)
+        """Ask the first store that can be opened.
+
+        Raises:
+            StorageError: there is none, or it cannot answer.
+        """
+        return asyncio.run(self._first(question))
+
+    async def _first(self, question: Callable[[HistoryStore], Awaitable[T]]) -> T:
+        *others, last = self._stores()
+        for store in others:
+            try:
+                await store.open()
+            except StorageError as error:
+                to_stderr(f"understudy: {error}; the next store is asked")
+                continue
             async with store:
                 return await question(store)
+        async with last:
+            return await question(last)
 
-        return asyncio.run(answer())
+    def _stores(self) -> list[HistoryStore]:
+        """Return the stores that outlive a process."""
+        stores = history_stores(self._manifest)
+        if not stores:
+            problem = "the manifest keeps no messages: 'log_messages' is false"
+            raise CommandError(problem)
+        lasting = [store for store in stores if not isinstance(store, MemoryHistoryStore)]
+        if not lasting:
+            problem = "the manifest keeps messages in memory only, which ends with each process; add a 'sqlite' store"
+            raise CommandError(problem)
+        return lasting
 
 
 def checked(make: Callable[[], T]) -> T:

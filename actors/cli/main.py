@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Annotated
@@ -25,6 +26,7 @@ from actors.cli.command.top import top
 from actors.cli.command.validate import validate
 from actors.cli.command.watch import watch
 from actors.cli.exit_code import ExitCode, code_of, text_of
+from actors.cli.loop import stuck
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError
 
@@ -71,7 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if sys.stdout is not None and not _is_flushed():  # pyright: ignore[reportUnnecessaryComparison]
         # The interpreter flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if stuck or _has_threads():
+        os._exit(code)  # the interpreter would wait for them
     sys.exit(code)
+
+
+def _has_threads() -> bool:
+    """Whether a thread, such as one in a function that blocks, would keep the interpreter from ending."""
+    return any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate())
 
 
 def _is_flushed() -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,11 +26,16 @@ from actors.app import (
 )
 from actors.cli.chaos import Chaos
 from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.loop import run
 from actors.cli.option import is_debug
 from actors.cli.output import write
+from actors.cli.pool_end import PoolEnd, Verdict
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.report import as_data, report
+from actors.cli.signals import passed_on
 from actors.config.manifest import Manifest
+from actors.runtime.system import ActorSystem
+from actors.stats.book import StatsSnapshot
 from protocols.errors import NodeNotFoundError
 from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
@@ -48,7 +52,7 @@ class RunOnce:
     model: str | None = None
     timeout: float | None = None
     chaos: str | None = None
-    _is_terminated: bool = field(default=False, init=False)
+    _signal: tuple[ExitCode, str] = field(default=(ExitCode.INTERRUPTED, "interrupted"), init=False)
 
     def run(self, *, as_json: bool) -> int:
         """Run and write the answer; return the exit code.
@@ -59,12 +63,15 @@ class RunOnce:
         configure_logging(debug=is_debug.get())
         manifest = self._checked()
         try:
-            answer = asyncio.run(self._answer(manifest, as_json=as_json), debug=False)
+            answer, verdict = run(self._answer(manifest, as_json=as_json))
         except (asyncio.CancelledError, KeyboardInterrupt):
-            to_stderr(f"understudy: {'terminated' if self._is_terminated else 'interrupted'}")
-            return ExitCode.TERMINATED if self._is_terminated else ExitCode.INTERRUPTED
+            to_stderr(f"understudy: {self._signal[1]}")
+            return self._signal[0]
         write(answer)
-        return ExitCode.OK
+        if verdict is None:
+            return ExitCode.OK
+        to_stderr(f"understudy: {verdict.text}")
+        return verdict.code
 
     def _checked(self) -> Manifest:
         manifest = load_manifest(self.manifest_file)
@@ -81,28 +88,35 @@ class RunOnce:
                 raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
         return manifest
 
-    async def _answer(self, manifest: Manifest, *, as_json: bool) -> str:
+    async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, Verdict | None]:
+        with self._cancelled_by_signals():
+            return await self._answered(manifest, as_json=as_json)
+
+    async def _answered(self, manifest: Manifest, *, as_json: bool) -> tuple[str, Verdict | None]:
         prompt = await self._prompt(manifest)
         check_models(manifest, self.node)
-        self._end_on_sigterm()
-        began = perf_counter()
-        async with open_app(manifest) as app:
+        began, names = perf_counter(), list(manifest.nodes)
+        async with open_app(manifest, has_triggers=False) as app:
+            end = PoolEnd(app)
             try:
-                async with _progress(app, list(manifest.nodes)):
+                async with _progress(app, names):
                     message = await self._run(app, manifest, prompt)
             except asyncio.CancelledError:
                 raise
-            except BaseException:
-                _show(report(await app.read_stats(), list(manifest.nodes)))
+            except BaseException as cause:
+                _show(await end.read_stats(), names)
+                verdict = end.look()
+                if verdict is not None:
+                    raise verdict.error from cause
                 raise
-            snapshot = await app.read_stats()
+            snapshot = await end.read_stats()
         for name, error in failed_members(message).items():
             to_stderr(f"understudy: member {name!r} failed: {error}")
-        _show(report(snapshot, list(manifest.nodes)))
+        _show(snapshot, names)
         if not as_json:
-            return readable(message)
-        agents = as_data(snapshot, list(manifest.nodes))
-        return _as_json(message, self.node, agents=agents, seconds=perf_counter() - began)
+            return readable(message), end.look()
+        agents = [] if snapshot is None else as_data(snapshot, names)
+        return _as_json(message, self.node, agents=agents, seconds=perf_counter() - began), end.look()
 
     async def _prompt(self, manifest: Manifest) -> Any:
         texts = self.texts
@@ -122,16 +136,23 @@ class RunOnce:
         message: ChatMessage[Any] = await app.pool[self.node].run(prompt, **options)
         return message
 
-    def _end_on_sigterm(self) -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    @contextmanager
+    def _cancelled_by_signals(self) -> Generator[None]:
+        """Cancel the run at the first signal, and all that still ends in order at the second."""
+        task, system = asyncio.current_task(), ActorSystem.of(asyncio.get_running_loop())
+        is_ending = False
 
-        def end() -> None:
-            self._is_terminated = True
+        def end(code: ExitCode, word: str) -> None:
+            nonlocal is_ending
+            if is_ending:
+                system.hurry()
+                return
+            is_ending, self._signal = True, (code, word)
             if task is not None:
                 task.cancel()
 
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-            loop.add_signal_handler(signal.SIGTERM, end)
+        with passed_on(end):
+            yield
 
 
 @asynccontextmanager
@@ -159,7 +180,8 @@ def _tell(say: Callable[[str], object], event: StampedEvent) -> None:
     say(line_of(event))
 
 
-def _show(table: str) -> None:
+def _show(snapshot: StatsSnapshot | None, names: Sequence[str]) -> None:
+    table = "" if snapshot is None else report(snapshot, names)
     if table:
         to_stderr(table)
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from actors.app import App, check_models, configure_logging, load_manifest, open_app
 from actors.cli.ending import Ending
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import CommandError
+from actors.cli.loop import run
 from actors.cli.monitor import serve_monitor
 from actors.cli.monitor_path import monitor_path
 from actors.cli.option import is_debug
+from actors.cli.pool_end import PoolEnd
 from actors.cli.progress import to_stderr
 from actors.cli.watch_output import WatchOutput
 from actors.config.manifest import Manifest
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
-
-_WORDS = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Watch:
     """Seconds that the end may take before what still works is cancelled."""
 
     def run(self) -> int:
-        """Run until a signal comes; return the exit code that belongs to it.
+        """Run until a signal comes, or the pool ends by itself; return the exit code that belongs to it.
 
         Raises:
             Exception: what kept it from starting; `actors.cli.main` makes a message of it.
@@ -45,11 +45,11 @@ class Watch:
         manifest = load_manifest(self.manifest_file)
         for name in _watched(manifest):
             check_models(manifest, name)
-        code = asyncio.run(self._watch(manifest), debug=False)
-        to_stderr(f"understudy: {_WORDS.get(code, 'ended')}")
-        return code
+        ending = run(self._watch(manifest))
+        to_stderr(f"understudy: {ending.reason}")
+        return ending.code
 
-    async def _watch(self, manifest: Manifest) -> ExitCode:
+    async def _watch(self, manifest: Manifest) -> Ending:
         ending = Ending(self.grace)
         output = WatchOutput(shows_messages=self.shows_messages, as_json=self.as_json, on_failure=ending.begin)
         with ending.listening():
@@ -59,13 +59,14 @@ class Watch:
                     _monitored(app, self.manifest_file),
                     _announced(app),
                 ):
+                    PoolEnd(app, lambda verdict: ending.begin(verdict.code, verdict.text))
                     await ending.wait()
             except asyncio.CancelledError:
                 if not ending.code:
                     raise
         if output.error is not None:
             raise output.error
-        return ending.code
+        return ending
 
 
 def _watched(manifest: Manifest) -> Iterator[str]:
