@@ -12,7 +12,7 @@ from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.agent_build import AgentBuilder
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.pool.connection_build import ConnectionBuilder
+from actors.pool.connection_build import ConnectionBuilder, Wire
 from actors.pool.job_build import job_of
 from actors.pool.root import AnyNode, Care, RootPolicy
 from actors.runtime.mailbox import MailboxConfig
@@ -21,7 +21,7 @@ from actors.supervision.intensity import RestartIntensity
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping, Sequence
 
     from actors.config.manifest import Manifest
     from actors.config.node import NodeSpec
@@ -36,10 +36,65 @@ class Built:
 
     nodes: dict[str, AnyNode]
     """Agents in the order of the manifest, then teams, each after its members."""
-    helpers: list[AnyNode]
-    """Nodes behind connections to files and functions; nobody asks for them by name."""
+    wires: list[Wire]
+    """The connections."""
     jobs: dict[str, Job[Any]]
     policy: RootPolicy
+
+    @property
+    def helpers(self) -> list[AnyNode]:
+        """Nodes behind connections to files and functions; nobody asks for them by name."""
+        return [wire.helper for wire in self.wires if wire.helper is not None]
+
+
+class Builder:
+    """Makes what a manifest describes; nothing is started."""
+
+    def __init__(self, manifest: Manifest, *, model: Any = None, deps: Any = None) -> None:
+        """Take the manifest, the model of agents that name none, and the dependencies of all agents."""
+        self.manifest = manifest
+        self._agents = AgentBuilder(manifest, model=model, deps=deps)
+        self.policy = _policy(manifest)
+        """How the nodes are supervised."""
+
+    def nodes(self, there: Mapping[str, AnyNode], names: Container[str]) -> tuple[dict[str, AnyNode], dict[str, Any]]:
+        """Make nodes.
+
+        Args:
+            there: nodes that exist already, by name; what refers to one of these names is given that node.
+            names: whom to make.
+
+        Returns:
+            All nodes by name, those that exist already for as long as they stand in the manifest, in its order; and
+            those that were made by name.
+
+        Raises:
+            ConfigError: something that the manifest names cannot be imported or used.
+        """
+        manifest = self.manifest
+        agents = {name: self._agents.build(name) for name in manifest.agents if name in names}
+        made: dict[str, Any] = dict(agents)
+        nodes: dict[str, AnyNode] = {name: there.get(name) or made[name] for name in manifest.agents}
+        for name in build_order(manifest):
+            if name in names:
+                made[name] = _team(manifest, name, nodes, self._agents.scope)
+            nodes[name] = there.get(name) or made[name]
+        for name, agent in agents.items():
+            for worker in manifest.agents[name].workers:
+                agent.register_worker(nodes[worker.node], name=worker.name, description=worker.description)
+        return nodes, made
+
+    def connections(self, nodes: Mapping[str, AnyNode], existing: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:
+        """Make the connections between nodes; see `ConnectionBuilder.build`."""
+        return ConnectionBuilder(self.manifest, nodes, self._agents.scope).build(existing)
+
+    def job(self, name: str) -> Job[Any]:
+        """Make one job.
+
+        Raises:
+            ConfigError: something that it names cannot be found, imported or used.
+        """
+        return job_of(self.manifest, name, self._agents.scope)
 
 
 def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: bool = True) -> Built:
@@ -54,17 +109,12 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
     Raises:
         ConfigError: something that the manifest names cannot be imported or used.
     """
-    builder = AgentBuilder(manifest, model=model, deps=deps)
-    agents = {name: builder.build(name) for name in manifest.agents}
-    nodes: dict[str, AnyNode] = dict(agents)
-    for name in build_order(manifest):
-        nodes[name] = _team(manifest, name, nodes, builder.scope)
-    for name, spec in manifest.agents.items():
-        for worker in spec.workers:
-            agents[name].register_worker(nodes[worker.node], name=worker.name, description=worker.description)
-    helpers = ConnectionBuilder(manifest, nodes, builder.scope).build() if connect else []
-    jobs = {name: job_of(manifest, name, builder.scope) for name in manifest.jobs}
-    return Built(nodes, helpers, jobs, _policy(manifest))
+    builder = Builder(manifest, model=model, deps=deps)
+    nodes, _ = builder.nodes({}, manifest.nodes)
+    wires = builder.connections(nodes, ())[1] if connect else []
+    for wire in wires:
+        wire.attach()
+    return Built(nodes, wires, {name: builder.job(name) for name in manifest.jobs}, builder.policy)
 
 
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.connection import CallableConnection, FileConnection, NodeConnection
 from actors.config.template import render_path_template, render_template
 from actors.nodes.agent import Agent
 from actors.pool.condition_build import condition_of
+from actors.talk.talk import Talk
 from protocols.errors import ConfigError, TalkError
 from protocols.messages import ChatMessage  # noqa: TC001 - read at run time, to know what the writer is given
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actors.config.connection import Connection
     from actors.config.manifest import Manifest
     from actors.nodes.import_scope import ImportScope
     from actors.pool.root import AnyNode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wire:
+    """One connection of the manifest, made."""
+
+    spec: Connection
+    talk: Talk
+    place: Path | None
+    """Folder that the connection writes below; None if it writes no files."""
+    helper: AnyNode | None = None
+    """Node that was made for a file or a function; nobody asks for it by name."""
+
+    def attach(self) -> None:
+        """Let messages flow.
+
+        Raises:
+            ConfigError: the name that was chosen for it is taken.
+        """
+        try:
+            self.source.connections.attach(self.talk, is_named=self.spec.label is not None)
+        except TalkError as error:
+            raise _refused(self.source.name, error) from error
+
+    @property
+    def source(self) -> AnyNode:
+        """Where it begins."""
+        return cast("AnyNode", self.talk.source)
 
 
 class ConnectionBuilder:
@@ -30,25 +60,48 @@ class ConnectionBuilder:
         self._manifest = manifest
         self._nodes = nodes
         self._scope = scope
-        self._helpers: dict[str, AnyNode] = {}
+        self._taken = set(nodes)
 
-    def build(self) -> list[AnyNode]:
-        """Connect the nodes; return the nodes that were made for files and functions.
+    def build(self, existing: Sequence[Wire] = ()) -> tuple[list[Wire], list[Wire]]:
+        """Make the connections, which are not attached yet.
+
+        Args:
+            existing: connections that are there already; those that the manifest has as well are not made again.
+
+        Returns:
+            The connections that stay, and those that are new.
 
         Raises:
             ConfigError: something that a connection names cannot be imported or used.
         """
-        for name, spec in self._manifest.nodes.items():
-            for connection in spec.connections:
-                self._connect(self._nodes[name], connection)
-        return list(self._helpers.values())
+        left = [wire for wire in existing if wire.talk.active]
+        self._taken |= {wire.helper.name for wire in existing if wire.helper is not None}
+        kept: list[Wire] = []
+        wanted: list[tuple[AnyNode, Connection]] = []
+        for name, node in self._manifest.nodes.items():
+            for spec in node.connections:
+                wire = next((one for one in left if self._is(one, self._nodes[name], spec)), None)
+                if wire is None:
+                    wanted.append((self._nodes[name], spec))
+                else:
+                    left.remove(wire)
+                    kept.append(wire)
+        return kept, [self._wire(source, spec) for source, spec in wanted]
 
-    def _connect(self, source: AnyNode, spec: Connection) -> None:
+    def _is(self, wire: Wire, source: AnyNode, spec: Connection) -> bool:
+        leads_there = not isinstance(spec, NodeConnection) or wire.talk.target is self._nodes[spec.name]
+        return wire.spec == spec and wire.source is source and leads_there and wire.place == self._place(spec)
+
+    def _place(self, spec: Connection) -> Path | None:
+        return (self._manifest.root or Path()) if isinstance(spec, FileConnection) else None
+
+    def _wire(self, source: AnyNode, spec: Connection) -> Wire:
+        target = self._target(source.name, spec)
         try:
-            source.connect_to(self._target(source.name, spec), name=spec.label, **self._options(source.name, spec))
+            talk = Talk(source, target, name=spec.label, **self._options(source.name, spec))
         except TalkError as error:
-            msg = f"node {source.name!r}: its connection cannot be made: {error}"
-            raise ConfigError(msg, node=source.name) from error
+            raise _refused(source.name, error) from error
+        return Wire(spec, talk, self._place(spec), None if isinstance(spec, NodeConnection) else target)
 
     def _target(self, source: str, spec: Connection) -> AnyNode:
         match spec:
@@ -63,11 +116,11 @@ class ConnectionBuilder:
                 return self._helper(name, partial(function, **spec.kw_args) if spec.kw_args else function)
 
     def _helper(self, wanted: str, function: Any) -> AnyNode:
-        taken = {*self._nodes, *self._helpers}
-        name = next(one for one in (wanted, *(f"{wanted}-{number}" for number in range(2, 10_000))) if one not in taken)
+        names = (wanted, *(f"{wanted}-{number}" for number in range(2, 10_000)))
+        name = next(one for one in names if one not in self._taken)
+        self._taken.add(name)
         is_writer = isinstance(function, _FileWriter)
-        made = Agent.from_callback(function, name=name, blocking=is_writer, max_concurrency=1 if is_writer else None)
-        return self._helpers.setdefault(name, made)
+        return Agent.from_callback(function, name=name, blocking=is_writer, max_concurrency=1 if is_writer else None)
 
     def _options(self, source: str, spec: Connection) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -86,6 +139,10 @@ class ConnectionBuilder:
         if isinstance(spec, NodeConnection):
             options |= {"connection_type": spec.connection_type, "per_member": spec.per_member}
         return options
+
+
+def _refused(source: str, error: TalkError) -> ConfigError:
+    return ConfigError(f"node {source!r}: its connection cannot be made: {error}", node=source)
 
 
 class _FileWriter:

@@ -17,7 +17,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
 from actors.pool.companion import Companion, Companions
-from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root, RootPolicy
+from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root
 from actors.pool.roster import Roster
 from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError
@@ -93,10 +93,8 @@ class AgentPool(Roster, Generic[Deps]):
         """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
         self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
-        self._helpers: list[AnyNode] = []
         self.connection_registry = TalkRegistry()
         """The connections of all nodes by name."""
-        self._policy = RootPolicy()
         self._root: Root | None = None
         self._beside = Companions()
         self._entered = 0
@@ -267,12 +265,10 @@ class AgentPool(Roster, Generic[Deps]):
 
     def _build(self) -> None:
         built: Built = build(self.manifest, model=self.model, deps=self.shared_deps, connect=self._connect_nodes)
-        self._nodes = built.nodes
-        self._helpers = built.helpers
+        self._nodes, self._built = dict(built.nodes), built
         for node in self._nodes.values():
             node.connections.join(self.connection_registry, self)
         self._jobs = built.jobs
-        self._policy = built.policy
         self._is_spent = False
 
     async def _open(self) -> None:
@@ -291,16 +287,16 @@ class AgentPool(Roster, Generic[Deps]):
     async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
-        root = Root(self.name, self._policy, self.system, exit_timeout=self._exit_timeout, beside=self._beside)
+        root = Root(self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, beside=self._beside)
         await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root
 
     def _groups(self) -> list[list[AnyNode]]:
         """Return what is opened together: what stands alone, each team after its members, what teams have started."""
-        lent = [node for node in self._nodes.values() if node.name in self._policy.lent]
+        lent = [node for node in self._nodes.values() if node.name in self._built.policy.lent]
         own = [node for node in self._nodes.values() if node not in lent]
         teams: list[list[AnyNode]] = [[node] for node in own if isinstance(node, BaseTeam)]
-        return [[*self._helpers, *(node for node in own if not isinstance(node, BaseTeam))], *teams, lent]
+        return [[*self._built.helpers, *(node for node in own if not isinstance(node, BaseTeam))], *teams, lent]
 
     def _all_loose(self) -> list[AnyNode]:
         """Return the teams made with nodes of this pool that are not in it, by its methods or by operators."""
