@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from actors.storage.backlog import Backlog
     from protocols.history import StoredMessage
 
 FIRST_RETRY = 0.2
@@ -41,6 +42,17 @@ class WriterStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts that failed because the store was unavailable."""
     last_error: str | None
     """What the store said last; None while it works."""
+
+    def with_backlog(self, backlog: Backlog) -> WriterStatistics:
+        """Return the numbers with those of the backlog that the writer is fed from."""
+        waiting = len(backlog)
+        return msgspec.structs.replace(
+            self,
+            accepted=self.accepted + backlog.dropped + backlog.rejected + waiting,
+            dropped=self.dropped + backlog.dropped,
+            rejected=self.rejected + backlog.rejected,
+            waiting=self.waiting + waiting,
+        )
 
 
 class HistoryWriter:
@@ -86,7 +98,10 @@ class HistoryWriter:
         self._store = store
         self._batch, self._linger = batch, linger
         self._clock = clock
-        self._buffer = MessageBuffer(capacity, on_dropped)
+        self._buffer = MessageBuffer(capacity, self._note_dropped)
+        self._on_dropped = on_dropped
+        self._lost = 0
+        """Messages that found no room since the store worked last."""
         self._failures = 0
         self._last_error: str | None = None
         self._delay = FIRST_RETRY
@@ -252,8 +267,18 @@ class HistoryWriter:
 
     def _note_success(self) -> None:
         if self._last_error is not None:
-            _log.info("history_store_recovered", store=self._store.location, failures=self._failures)
-        self._last_error, self._delay = None, FIRST_RETRY
+            _log.warning(
+                "history_store_recovered", store=self._store.location, failures=self._failures, messages_lost=self._lost
+            )
+        self._last_error, self._delay, self._lost = None, FIRST_RETRY, 0
+
+    def _note_dropped(self, message: StoredMessage, reason: DropReason) -> None:
+        if reason == "overflow":
+            self._lost += 1
+            if self._lost == 1:
+                _log.warning("history_overflow", store=self._store.location, capacity=self._buffer.capacity)
+        if self._on_dropped is not None:
+            self._on_dropped(message, reason)
 
     def _is_batch_full(self) -> bool:
         return self._buffer.depth >= self._batch or self._buffer.has_full_batch

@@ -1,38 +1,41 @@
-"""The history actor: whatever is told to it is written in batches, and what is too old is removed now and then."""
+"""The history actor: what nodes have said is made into messages and written in batches, beside the runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import structlog
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.mailbox import MailboxConfig
-from actors.storage.history import HistoryWriter
-from protocols.history import StoredMessage
-from protocols.mailbox import Overflow
-from protocols.stores import StorageError
+from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 
 if TYPE_CHECKING:
+    from actors.storage.backlog import Backlog
+    from actors.storage.history import HistoryWriter
     from protocols.history import Retention
     from protocols.stores import HistoryStore
 
 PRUNE_EVERY: Final = 3_600.0
 """Seconds between two looks for messages that are too old or too many."""
+SLICE: Final = 50
+"""Messages that are made at once, so that the event loop is never held up for long."""
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds in which what waits is written at the end."""
 _log = structlog.get_logger(__name__)
 
 
-class Remember(msgspec.Struct, frozen=True):
-    """Tell it to keep a message; made only when its turn comes, so that whoever tells it need not wait for that."""
-
-    make: Callable[[], StoredMessage]
-
-
 class Flush(msgspec.Struct, frozen=True):
-    """Ask it: is answered when everything that was told before is in the store."""
+    """Ask it: is answered when everything that was said before is in the store, or was given up."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    """There is something in the backlog."""
+
+
+class _Collect(msgspec.Struct, frozen=True):
+    """The time has come to take it."""
 
 
 class _Prune(msgspec.Struct, frozen=True):
@@ -40,35 +43,52 @@ class _Prune(msgspec.Struct, frozen=True):
 
 
 class HistoryActor(AsyncioActor):
-    """Writes messages to an open store, beside the runs: telling it never waits, and never fails.
+    """Takes what waits in a backlog, after a delay or as soon as it is a batch, and hands it to the writer of a store.
 
-    Of more than 10,000 messages that wait, the oldest become dead letters. When it stops, it writes what waits.
+    Backlog and writer belong to whoever made them, so that a crash of this actor loses nothing. When it stops, it
+    writes what waits and closes the writer.
     """
 
-    mailbox: ClassVar[MailboxConfig | None] = MailboxConfig(capacity=10_000, overflow=Overflow.DROP_OLDEST)
+    max_concurrency: ClassVar[int] = 8  # a flush may wait for a store that is down, and everything else goes on
 
     def __init__(
-        self, store: HistoryStore, *, batch: int = 200, linger: float = 0.5, retention: Retention | None = None
+        self,
+        store: HistoryStore,
+        writer: HistoryWriter,
+        backlog: Backlog,
+        *,
+        delay: float = 0.5,
+        retention: Retention | None = None,
     ) -> None:
         super().__init__()
         self._store = store
+        self._writer = writer
+        self._backlog = backlog
+        self._delay = delay
         self._retention = retention
-        self.writer = HistoryWriter(store, batch=batch, linger=linger)
+        self._is_waiting = False
 
     async def on_start(self) -> None:
-        """Begin to write."""
-        await self.writer.open()
+        """Begin to write, with what an earlier incarnation has left."""
+        await self._writer.open()
+        self._backlog.listen(self._wake)
+        if len(self._backlog):
+            self._wake()
         if self._retention is not None:
             self.schedule(PRUNE_EVERY, _Prune(), interval=PRUNE_EVERY)
             self.actor_ref.tell(_Prune())
 
     async def on_receive(self, message: Any) -> None:
-        """Take a message over, or do what is asked."""
+        """Do what is asked."""
         match message:
-            case Remember():
-                self._remember(message)
+            case _Waiting():
+                self._wait()
+            case _Collect():
+                self._is_waiting = False
+                await self._collect()
             case Flush():
-                await self.writer.flush()
+                await self._collect()
+                await self._writer.flush()
             case _Prune():
                 await self._prune()
             case _:
@@ -76,20 +96,42 @@ class HistoryActor(AsyncioActor):
 
     async def on_stop(self) -> None:
         """Write what waits."""
-        left = await self.writer.close()
+        self._backlog.listen(None)
+        await self._collect()
+        left = await self._writer.close(CLOSE_TIMEOUT)
         if left:
             _log.warning("history_lost", store=self._store.location, messages=left)
 
-    def _remember(self, message: Remember) -> None:
+    def _wake(self) -> None:
         try:
-            self.writer.offer(message.make())
-        except Exception as error:  # one that cannot be kept does not keep others from being kept
-            _log.warning("history_message_rejected", store=self._store.location, error=str(error))
+            self.actor_ref.tell(_Waiting())
+        except (ActorStoppingError, RuntimeClosedError):  # given up by its supervisor: the backlog stays bounded
+            self._backlog.listen(None)
+
+    def _wait(self) -> None:
+        if self._backlog.is_batch:
+            self.actor_ref.tell(_Collect())
+        elif not self._is_waiting:
+            self._is_waiting = True
+            self.schedule(self._delay, _Collect())
+
+    async def _collect(self) -> None:
+        while taken := self._backlog.take(SLICE):
+            for make in taken:
+                try:
+                    message = make()
+                except Exception as error:  # one that cannot be kept does not keep others from being kept
+                    self._backlog.rejected += 1
+                    _log.warning("history_message_rejected", store=self._store.location, error=str(error))
+                else:
+                    self._writer.offer(message)
+            if len(self._backlog):
+                await asyncio.sleep(0)
 
     async def _prune(self) -> None:
         assert self._retention is not None
         try:
             async with asyncio.timeout(PRUNE_EVERY):
                 await self._store.prune(self._retention)
-        except (StorageError, OSError, TimeoutError) as error:
-            _log.warning("history_not_pruned", store=self._store.location, error=str(error))
+        except Exception as error:  # what is too old stays for an hour; nothing else depends on it
+            _log.warning("history_not_pruned", store=self._store.location, error=str(error) or type(error).__name__)

@@ -31,7 +31,7 @@ class StorageExtraError(StorageError, ImportError):
         )
 
 
-def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> HistoryStore:
+def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Path | None = None) -> HistoryStore:
     """Return the store that `target` names; ``async with`` or ``await store.open()`` connects it.
 
     ==============================================  ===========================================
@@ -43,6 +43,7 @@ def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Histo
     Args:
         target: A word, a path or a URL of the table.
         timeout: Seconds to wait for a lock or a connection before the store counts as unavailable.
+        root: Folder that relative paths begin in; None is the working directory.
 
     Example:
         >>> open_store("memory").location
@@ -54,13 +55,12 @@ def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Histo
     """
     if isinstance(target, str) and target.strip() in MEMORY_NAMES:
         return MemoryHistoryStore()
-    if isinstance(target, Path):
-        return _sqlite(target, timeout)
-    scheme, mark, rest = target.strip().partition("://")
+    root = root or Path()
+    scheme, mark, rest = ("", "", "") if isinstance(target, Path) else target.strip().partition("://")
     if not mark:
-        return _sqlite(_path(target), timeout)
+        return _sqlite(root / _path(str(target)), timeout)
     if scheme in SQLITE_SCHEMES:
-        return _sqlite(_path(rest.removeprefix("/")), timeout)
+        return _sqlite(root / _path(rest.removeprefix("/")), timeout)
     if scheme in POSTGRES_SCHEMES:
         return _postgres(rest, timeout)
     msg = f"there is no {scheme!r} history; use 'memory', a path, 'sqlite:///PATH' or 'postgresql://...'"
@@ -71,7 +71,11 @@ def _path(text: str) -> Path:
     if not text.strip() or "\0" in text:
         msg = f"{text!r} is no path of a SQLite file; use 'sqlite:///history.db' or a path"
         raise StorageError(msg)
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        msg = f"{text!r} is no path of a SQLite file: {error}"
+        raise StorageError(msg) from error
 
 
 def _sqlite(path: Path, timeout: float) -> HistoryStore:

@@ -1,0 +1,56 @@
+"""Where the history of a manifest is kept, and how much of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.storage.location import open_store
+from actors.storage.memory import MemoryHistoryStore
+from protocols.history import Retention
+
+if TYPE_CHECKING:
+    from actors.config.manifest import Manifest
+    from actors.config.storage import StorageSpec, StoreSpec
+    from protocols.stores import HistoryStore
+
+
+def history_stores(manifest: Manifest) -> tuple[HistoryStore, ...]:
+    """Return the stores of a manifest, not yet open; none if nothing is to be kept.
+
+    Raises:
+        StorageExtraError: a library is missing.
+        StorageError: there is no such store.
+    """
+    spec = manifest.storage
+    if spec is None or not spec.log_messages:
+        return ()
+    return tuple(_store(one, manifest.root or Path()) for one in spec.providers)
+
+
+def retention_of(spec: StorageSpec) -> Retention | None:
+    """Return what each store may keep; None for everything."""
+    limits = spec.retention
+    if limits.max_age is None and limits.max_messages is None and limits.max_per_conversation is None:
+        return None
+    return Retention(
+        max_age=limits.max_age,
+        max_messages=limits.max_messages,
+        max_per_conversation=limits.max_per_conversation,
+    )
+
+
+def _store(spec: StoreSpec, root: Path) -> HistoryStore:
+    if spec.type == "memory":
+        return MemoryHistoryStore() if spec.capacity is None else MemoryHistoryStore(capacity=spec.capacity)
+    if spec.url is not None:
+        return open_store(spec.url.get_secret_value(), root=root)
+    if spec.path is not None:
+        return open_store(spec.path if "://" not in spec.path else root / spec.path, root=root)
+    return open_store(_data_folder() / "history.db")
+
+
+def _data_folder() -> Path:
+    given = os.environ.get("XDG_DATA_HOME")
+    return (Path(given) if given else Path.home() / ".local" / "share") / "understudy"
