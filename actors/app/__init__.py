@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from actors.app.history_life import PoolHistory, history_store, retention_of
+from actors.app.history_life import PoolHistory
+from actors.app.history_place import history_stores, retention_of
 from actors.app.trigger_life import PoolTriggers, TriggerAnswer
 from actors.config.agent import AgentSpec
 from actors.config.load import load_manifest
@@ -47,7 +48,7 @@ __all__ = [
     "TriggerAnswer",
     "check_models",
     "configure_logging",
-    "history_store",
+    "history_stores",
     "load_manifest",
     "load_prompts",
     "open_app",
