@@ -8,7 +8,7 @@ from actors.config.duration import PositiveSeconds
 from actors.config.expression import ExpressionText
 from actors.config.import_path import ImportText
 from actors.config.section import Section
-from actors.config.value import Amount, Count, Flag, Name, Positive, Text, Texts
+from actors.config.value import Amount, Count, Flag, FullTexts, Name, Positive, Text
 
 
 class _Named(Section):
@@ -21,7 +21,7 @@ class WordMatch(_Named):
 
     type: Literal["word_match", "content"]
     """Kind of condition."""
-    words: Texts = Field(min_length=1)
+    words: FullTexts = Field(min_length=1)
     """Words or phrases to look for."""
     case_sensitive: Flag = False
     """Whether upper and lower case differ."""

@@ -14,7 +14,7 @@ from actors.config.reading import complaint
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import ContentTemplate, PathTemplate
-from actors.config.value import Flag, Name, Text
+from actors.config.value import Flag, Name, Text, Whole
 
 
 class _Connection(Section):
@@ -28,7 +28,7 @@ class _Connection(Section):
     """What a trigger delivers: the latest message, all joined into one, or each in turn."""
     queue: QueueSpec = Field(default_factory=QueueSpec)
     """How many messages a queued connection keeps."""
-    priority: int = 0
+    priority: Whole = 0
     """Messages of connections with a lower number are delivered first."""
     delay: Seconds | None = None
     """Time between a message and its delivery, in seconds."""
@@ -68,6 +68,9 @@ class NodeConnection(_Connection):
 def _output_path(value: str) -> str:
     if value.startswith("~") or ".." in {*PurePosixPath(value).parts, *PureWindowsPath(value).parts}:
         message = "expected a path without '~' and '..'"
+        raise complaint(message)
+    if not value.isprintable() or value.endswith(("/", "\\")):
+        message = "expected the path of a file, without line breaks and control characters"
         raise complaint(message)
     return value
 

@@ -30,6 +30,20 @@ _EXPECTED = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
     "recursion_loop": "stands inside itself",
+    "path_type": "expected the path of a file",
+    "none_required": "expected nothing",
+    **dict.fromkeys(
+        (
+            "datetime_type",
+            "datetime_parsing",
+            "datetime_from_date_parsing",
+            "datetime_object_invalid",
+            "timezone_aware",
+            "timezone_naive",
+        ),
+        "expected a date and time with its zone, as in 2024-05-31T14:00:00Z",
+    ),
+    "string_pattern_mismatch": "expected letters, digits, '_' and '-', at most 64, and no digit first",
 }
 _LIMITS = {
     "greater_than": ("gt", "must be greater than {}"),
@@ -38,6 +52,8 @@ _LIMITS = {
     "less_than_equal": ("le", "must be at most {}"),
     "string_too_long": ("max_length", "must have at most {} characters"),
 }
+_SAYS_KIND = ("expected ", "must ")
+_LONGEST = 60
 _REPLACED = {
     "jinja2": "conditions of type 'jinja2' are not supported, since a template can run code; write 'type: expression', "
     "as in {type: expression, expression: \"'urgent' in message.content\"}"
@@ -55,7 +71,7 @@ def explain(error: ValidationError, tree: Table) -> Iterator[Problem]:
             for key, text in context["items"]:
                 yield _problem(tree, (*keys, key), text)
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
-            yield _problem(tree, (*keys, "type"), _tag_text(context))
+            yield _tag_problem(tree, (*keys, "type"), context)
         elif kind != "too_short" or keys not in places:  # pydantic does not count entries that are wrong themselves
             yield _problem(tree, keys, _text(kind, context, details["msg"]))
 
@@ -72,7 +88,7 @@ def _problem(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
     place = locate(tree, keys)
     if place.hidden is not None:
         text = text.replace(*place.hidden)
-    value = None if place.value in CONTAINERS and text not in _EXPECTED.values() else place.value
+    value = None if place.value in CONTAINERS and not text.startswith(_SAYS_KIND) else place.value
     return Problem(text, place.mark, place.path, value)
 
 
@@ -88,9 +104,11 @@ def _text(kind: str, context: Mapping[str, Any], message: str) -> str:
     return message if kind == "complaint" else message[:1].lower() + message[1:]
 
 
-def _tag_text(context: Mapping[str, Any]) -> str:
+def _tag_problem(tree: Table, keys: tuple[Key, ...], context: Mapping[str, Any]) -> Problem:
     if "tag" not in context:
-        return "is required"
-    tag = str(context["tag"])
-    known = [item.strip().strip("'") for item in str(context["expected_tags"]).split(",")]
-    return _REPLACED.get(tag) or f"unknown type {tag!r}{suggestion(tag, known)}"
+        return _problem(tree, keys, "is required")
+    tag, expected = str(context["tag"]), str(context["expected_tags"])
+    known = [item.strip().strip("'") for item in expected.split(",")]
+    if locate(tree, keys).value in CONTAINERS:
+        return _problem(tree, keys, f"expected one of {expected}")
+    return _problem(tree, keys, _REPLACED.get(tag) or f"unknown type {tag[:_LONGEST]!r}{suggestion(tag, known)}")

@@ -69,7 +69,7 @@ class Expression:
         Raises:
             ExpressionError: The values do not fit the operators, or a number or text grows too large.
         """
-        return bool(Walk(self.text, context).value(self._tree))
+        return Walk(self.text, context).truth(self._tree)
 
 
 def _parse(text: str) -> ast.expr:

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 _MAX_NUMBER = 1e15
 _MAX_TEXT = 10_000_000
+_MAX_WORK = 50_000_000
+"""Characters and entries that one evaluation may look at: what keeps a long message from blocking the loop."""
 
 
 class ExpressionError(ValueError):
@@ -37,6 +39,14 @@ def _number(value: object) -> float:
         message = f"expected a number, found {type(value).__name__}"
         raise TypeError(message)
     return value
+
+
+def _bounded(value: object) -> float:
+    number = _number(value)
+    if abs(number) > _MAX_NUMBER:
+        message = "the number is too large"
+        raise ValueError(message)
+    return number
 
 
 def _length(value: object) -> int:
@@ -88,6 +98,7 @@ class Walk:
     def __init__(self, text: str, context: Mapping[str, Mapping[str, object]]) -> None:
         self._text = text
         self._context = context
+        self._work = 0
         self._kinds: Mapping[type[ast.expr], Callable[[Any], object]] = {
             ast.Constant: self._constant,
             ast.Attribute: self._attribute,
@@ -101,15 +112,15 @@ class Walk:
             ast.List: self._list,
         }
 
-    def value(self, node: ast.expr) -> object:
-        """Return the value of an expression.
+    def truth(self, node: ast.expr) -> bool:
+        """Tell whether an expression holds.
 
         Raises:
             ExpressionError: The values do not fit the operators, or one grows too large.
         """
         try:
-            return self._value(node)
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            return bool(self._value(node))
+        except Exception as error:  # values of metadata may be of any type, with operators of their own
             message = f"{self._text!r} cannot be evaluated: {error}"
             raise ExpressionError(message) from None
 
@@ -124,7 +135,9 @@ class Walk:
 
     def _call(self, node: ast.Call) -> object:
         function = FUNCTIONS[cast("ast.Name", node.func).id]
-        return function.call([self._value(argument) for argument in node.args])
+        given = [self._value(argument) for argument in node.args]
+        self._spend(*given)
+        return function.call(given)
 
     def _list(self, node: ast.Tuple | ast.List) -> object:
         return tuple(self._value(item) for item in node.elts)
@@ -142,6 +155,7 @@ class Walk:
         left = self._value(node.left)
         for sign, part in zip(node.ops, node.comparators, strict=True):
             right = self._value(part)
+            self._spend(left, right)
             if not _COMPARE[type(sign)](left, right):
                 return False
             left = right
@@ -156,15 +170,22 @@ class Walk:
     def _binary(self, node: ast.BinOp) -> object:
         left, right = self._value(node.left), self._value(node.right)
         if isinstance(left, str) and isinstance(right, str) and isinstance(node.op, ast.Add):
+            self._spend(left, right)
             if len(left) + len(right) > _MAX_TEXT:
                 message = "the text grows too long"
                 raise ValueError(message)
             return left + right
-        result = _BINARY[type(node.op)](_number(left), _number(right))
+        result = _BINARY[type(node.op)](_bounded(left), _bounded(right))
         if not math.isfinite(result) or abs(result) > _MAX_NUMBER:
             message = "the number grows too large"
             raise ValueError(message)
         return result
+
+    def _spend(self, *values: object) -> None:
+        self._work += sum(len(value) for value in values if isinstance(value, Sized))
+        if self._work > _MAX_WORK:
+            message = "the texts that it looks at are too long"
+            raise ValueError(message)
 
     def _item(self, node: ast.Subscript) -> object:
         holder = self._value(node.value)

@@ -11,8 +11,9 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -114,6 +115,8 @@ def _covers(prefix: str, module: str, attribute: str) -> bool:
 
 
 def _check_origin(text: str, found: object, allow: Sequence[str]) -> None:
+    while isinstance(found, partial):
+        found = cast("object", found.func)
     if inspect.ismodule(found):
         message = f"{text!r} is a module; expected something in it"
         raise ImportPathError(message)

@@ -1,5 +1,7 @@
 """Jobs: named tasks that any fitting node can do."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from actors.config.import_path import ImportText
@@ -32,3 +34,8 @@ class JobSpec(Section):
     """Tools for this job only."""
     min_context_tokens: Positive | None = None
     """Tokens that the model must be able to read at once."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.prompt.text is not None and not self.prompt.text.strip():
+            yield "prompt", "must not be empty"

@@ -11,6 +11,7 @@ from actors.config.defaults import DefaultsSpec, with_defaults
 from actors.config.import_path import ImportPrefix
 from actors.config.job import JobSpec
 from actors.config.mcp_server import McpServerSpec
+from actors.config.merge import merge
 from actors.config.response import ResponseSpec
 from actors.config.section import Section
 from actors.config.storage import StorageSpec
@@ -18,9 +19,10 @@ from actors.config.supervision import Supervision
 from actors.config.team import TeamSpec
 from actors.config.tree import Table, as_map
 from actors.config.trigger import WebhookTrigger
-from actors.config.value import Text
+from actors.config.value import Name, Text
 
 _NAMED = ("agents", "teams", "jobs")
+_SHORTCUTS = ("model", "limits")
 
 
 class Manifest(Section):
@@ -39,7 +41,7 @@ class Manifest(Section):
         "agui_agents": "use 'agents'",
     }
 
-    name: Text | None = None
+    name: Name | None = None
     """Name of the pool."""
     description: Text | None = None
     """What the pool is for."""
@@ -98,10 +100,12 @@ class Manifest(Section):
         table = as_map(data)
         if table is None:
             return data
+        if not isinstance(table, Table):
+            return {key: _named(value) if key in _NAMED else value for key, value in table.items()}
         for section in _NAMED:
-            _repeat_names(table.get(section))
-        for key in ("model", "limits"):
-            if isinstance(table, Table) and key in table:
+            _named(table.get(section))
+        for key in _SHORTCUTS:
+            if key in table:
                 defaults = table.get("defaults")
                 if not isinstance(defaults, Table):
                     defaults = Table(table.mark)
@@ -110,6 +114,12 @@ class Manifest(Section):
                     defaults.copy_key(key, table)
                     del table[key]
         return table
+
+    @classmethod
+    def _advice(cls, key: str) -> str:
+        if key in _SHORTCUTS:  # otherwise it would have been moved
+            return f"{key!r} is written here and in 'defaults'; write one of them"
+        return super()._advice(key)
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -126,8 +136,15 @@ class Manifest(Section):
                         )
 
 
-def _repeat_names(section: object) -> None:
-    for name, value in (as_map(section) or {}).items():
-        table = as_map(value)
-        if table is not None:
-            table.setdefault("name", name)
+def _named(section: object) -> object:
+    """Return a section whose maps repeat their keys as `name`; a map may stand under two keys, by an alias."""
+    items = as_map(section)
+    if items is None:
+        return section
+    if not isinstance(section, Table):
+        return {name: {"name": name, **inner} if (inner := as_map(item)) else item for name, item in items.items()}
+    for name, item in list(section.items()):
+        if isinstance(item, Table) and "name" not in item:
+            section[name] = named = merge(Table(), item)
+            named["name"] = name
+    return section

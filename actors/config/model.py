@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
-from actors.config.value import Amount, Flag, Positive, Text, Texts
+from actors.config.value import Amount, Flag, FullTexts, Number, Positive, Text, Whole
 
 
 class ModelSettingsSpec(Section):
@@ -23,13 +23,13 @@ class ModelSettingsSpec(Section):
     """How long one request may take, in seconds."""
     parallel_tool_calls: Flag | None = None
     """Whether the model may call several tools at once."""
-    seed: int | None = None
+    seed: Whole | None = None
     """Seed of the random choice."""
-    presence_penalty: float | None = None
+    presence_penalty: Number | None = None
     """Penalty for tokens that have appeared."""
-    frequency_penalty: float | None = None
+    frequency_penalty: Number | None = None
     """Penalty for tokens by how often they have appeared."""
-    stop_sequences: Texts | None = None
+    stop_sequences: FullTexts | None = None
     """Texts at which the answer ends."""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Settings of one provider, handed on under their own names, as in `openai_reasoning_effort`."""
@@ -43,7 +43,7 @@ class ModelSpec(Section):
 
     name: Text
     """Provider and model."""
-    fallbacks: Texts = ()
+    fallbacks: FullTexts = ()
     """Models to try, in order, when this one fails."""
     settings: ModelSettingsSpec | None = None
     """Settings for each request."""

@@ -1,22 +1,23 @@
 """Responses: named types of structured answers."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, JsonValue
+from pydantic import AfterValidator, BaseModel, Field, GetJsonSchemaHandler, JsonValue
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
 from actors.config.field_type import FieldType, outer_types
 from actors.config.import_path import ImportText
 from actors.config.reading import complaint
 from actors.config.section import Section
 from actors.config.tree import Table, as_map
-from actors.config.value import Count, Flag, Text
+from actors.config.value import Count, Flag, Text, ToolName
 
 _NUMBERS, _SIZED = frozenset({"int", "float"}), frozenset({"str", "list", "dict"})
+_REASON = 200
+_LISTED = frozenset({"str", "int", "float", "bool"})
 _FITTING: Mapping[str, frozenset[str]] = {
     "min": _NUMBERS,
     "max": _NUMBERS,
@@ -24,6 +25,16 @@ _FITTING: Mapping[str, frozenset[str]] = {
     "max_length": _SIZED,
     "pattern": frozenset({"str"}),
 }
+
+
+def _choice(value: JsonValue) -> JsonValue:
+    if not isinstance(value, str | int | float):
+        message = "expected text, a number, true or false"
+        raise complaint(message)
+    return value
+
+
+_Choice = Annotated[JsonValue, AfterValidator(_choice)]
 
 
 class FieldSpec(Section):
@@ -39,7 +50,7 @@ class FieldSpec(Section):
     """Whether it must be there; a field with a default need not."""
     default: JsonValue = None
     """Value when it is not there."""
-    values: tuple[JsonValue, ...] = ()
+    values: tuple[_Choice, ...] = ()
     """The only values that are allowed."""
     min: float | None = None
     """Smallest number."""
@@ -63,9 +74,11 @@ class FieldSpec(Section):
                 yield key, f"goes with {' and '.join(sorted(kinds))} only"
         if self.pattern is not None:
             try:
-                re.compile(self.pattern)
-            except (re.error, RecursionError, OverflowError) as error:
-                yield "pattern", f"is no regular expression: {error}"
+                SchemaValidator(core_schema.str_schema(pattern=self.pattern))
+            except SchemaError as error:
+                yield "pattern", f"is no regular expression: {_reason(error)}"
+        if self.values and not outer_types(self.type) <= _LISTED:
+            yield "values", f"goes with {', '.join(sorted(_LISTED))} only"
 
 
 class ResponseSpec(Section):
@@ -81,7 +94,7 @@ class ResponseSpec(Section):
     """Fields by name."""
     import_path: ImportText | None = None
     """Import string of a pydantic model."""
-    result_tool_name: Text = "final_result"
+    result_tool_name: ToolName = "final_result"
     """Name of the tool with which the model gives the answer."""
     result_tool_description: Text | None = None
     """Its description."""
@@ -129,3 +142,11 @@ class ResponseSpec(Section):
         for name in self.fields:
             if not name.isidentifier() or name.startswith("_"):
                 yield "fields", f"{name!r} is no name for a field: letters, digits and '_', not first"
+            elif name.startswith("model_") and hasattr(BaseModel, name):
+                yield "fields", f"{name!r} means something else to a model; choose another name"
+
+
+def _reason(error: SchemaError) -> str:
+    """Return the last line of what the library says, without what stands around it."""
+    line = str(error).splitlines()[-1].strip()
+    return line.removeprefix("error: ").removeprefix("SchemaError: ")[:_REASON]

@@ -1,8 +1,9 @@
 """Making the pydantic model of a response, so that answers are really validated."""
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -17,6 +18,11 @@ _DEEPEST = 30
 
 class ResponseModelError(ValueError):
     """Raised when no model can be made from a response; the text names the response and the field."""
+
+    def __init__(self, message: str, *keys: str) -> None:
+        """Take the text, and the keys that lead from the response to what is wrong."""
+        super().__init__(message)
+        self.keys = keys
 
 
 def build_model(
@@ -42,7 +48,7 @@ def build_model(
     return _Builder(responses or {}, allow).build(name, response, ())
 
 
-def check_responses(responses: Mapping[str, ResponseSpec]) -> Iterator[tuple[tuple[str, str], str]]:
+def check_responses(responses: Mapping[str, ResponseSpec]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield key path and text for each response from whose fields no model can be made; imports nothing."""
     builder = _Builder(_without_imports(responses), ())
     for name, response in responses.items():
@@ -50,7 +56,7 @@ def check_responses(responses: Mapping[str, ResponseSpec]) -> Iterator[tuple[tup
             try:
                 builder.build(name, response, ())
             except ResponseModelError as error:
-                yield ("responses", name), str(error)
+                yield ("responses", name, *error.keys), str(error)
 
 
 def _without_imports(responses: Mapping[str, ResponseSpec]) -> dict[str, ResponseSpec]:
@@ -93,12 +99,14 @@ class _Builder:
             raise ResponseModelError(message)
         fields: dict[str, Any] = {key: self._field(name, key, spec, models) for key, spec in response.fields.items()}
         try:
-            return create_model(
-                re.sub(r"\W", "_", name),
-                __doc__=response.description,
-                __config__=ConfigDict(extra="forbid", validate_default=True, protected_namespaces=()),
-                **fields,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a field may be called `copy` or `json`, as a method of models is
+                return create_model(
+                    re.sub(r"\W", "_", name),
+                    __doc__=response.description,
+                    __config__=ConfigDict(extra="forbid", validate_default=True, protected_namespaces=()),
+                    **fields,
+                )
         except (TypeError, ValueError, NameError, SchemaError, PydanticUserError) as error:
             message = f"response {name!r}: {str(error).splitlines()[0]}"
             raise ResponseModelError(message) from None
@@ -115,8 +123,9 @@ class _Builder:
             kind: Any = parse_field_type(spec.type, models)
         except FieldTypeError as error:
             message = f"response {name!r}, field {key!r}: {error}"
-            raise ResponseModelError(message) from None
+            raise ResponseModelError(message, "fields", key, "type") from None
         if spec.values:
+            self._check_values(name, key, kind, spec.values)
             kind = Literal[spec.values]  # pyright: ignore[reportUnknownVariableType] - values known only now
         has_default = "default" in spec.model_fields_set
         if not spec.required and not has_default:
@@ -131,12 +140,21 @@ class _Builder:
         given = {limit: value for limit, value in limits.items() if value is not None}
         default: Any = ... if spec.required and not has_default else spec.default
         if has_default:
-            self._check_default(name, key, kind, default)
+            self._check_default(name, key, Annotated[kind, Field(**given)], default)
         return kind, Field(default, description=spec.description, **given)
+
+    def _check_values(self, name: str, key: str, kind: Any, values: Sequence[object]) -> None:
+        adapter: TypeAdapter[object] = TypeAdapter(kind)
+        for value in values:
+            try:
+                adapter.validate_python(value, strict=True)
+            except ValidationError as error:
+                message = f"response {name!r}, field {key!r}: the value {value!r} is wrong: {error.errors()[0]['msg']}"
+                raise ResponseModelError(message, "fields", key, "values") from None
 
     def _check_default(self, name: str, key: str, kind: Any, default: object) -> None:
         try:
             TypeAdapter(kind).validate_python(default)
         except ValidationError as error:
             message = f"response {name!r}, field {key!r}: the default {default!r} is wrong: {error.errors()[0]['msg']}"
-            raise ResponseModelError(message) from None
+            raise ResponseModelError(message, "fields", key, "default") from None

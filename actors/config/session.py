@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import ClassVar, cast
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from actors.config.section import Section
-from actors.config.value import Flag, Name, Positive
+from actors.config.value import Flag, Moment, Name, Positive
 from protocols.session import SessionQuery
 
 
@@ -26,9 +26,9 @@ class SessionSpec(Section):
     """Read the stored conversation at the start."""
     conversation: Name | None = None
     """The conversation to go on with; the latest one by default."""
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     """Leave out what is older, as in `2024-05-31T00:00:00Z`."""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     """Leave out what is newer."""
     limit: Positive = Field(default=200, le=10_000)
     """Messages to restore at most, the latest ones."""

@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr
 
 from actors.config.reading import complaint
+
+_LARGEST = 10**15
 
 
 def _number(value: object) -> object:
@@ -34,6 +36,14 @@ def _secret(value: object) -> object:
     return value
 
 
+def _moment(value: object) -> object:
+    # pydantic would read a number as seconds since 1970.
+    if isinstance(value, int | float) or (isinstance(value, str) and value[4:5] != "-"):
+        message = "expected a date and time with its zone, as in 2024-05-31T14:00:00Z"
+        raise complaint(message)
+    return value
+
+
 def _name(value: str) -> str:
     if value != value.strip() or not value.isprintable():
         message = "expected a name without line breaks, control characters or spaces at its ends"
@@ -41,13 +51,19 @@ def _name(value: str) -> str:
     return value
 
 
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment, json_schema_input_type=AwareDatetime)]
+"""A date and time with its zone."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """True or false; the words yes, no, on and off are understood."""
-Count = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST), BeforeValidator(_number)]
+"""A whole number."""
+Count = Annotated[int, Field(ge=0, le=_LARGEST), BeforeValidator(_number)]
 """A whole number, zero or more."""
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Positive = Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_number)]
 """A whole number, one or more."""
-Amount = Annotated[float, Field(ge=0), BeforeValidator(_number)]
+Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST), BeforeValidator(_number)]
+"""A number."""
+Amount = Annotated[float, Field(ge=0, le=_LARGEST), BeforeValidator(_number)]
 """A number, zero or more; money is in US dollars."""
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_number)]
 """A TCP port; 0 takes any free one."""
@@ -57,5 +73,9 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)
 """A name of a node, response, job, trigger: printable, at most 200 characters."""
 Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
 """Several texts; a single one need not be a list."""
+FullTexts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+"""Several texts, none of them empty; a single one need not be a list."""
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")]
+"""A name that every provider accepts for a tool: letters, digits, `_` and `-`, at most 64."""
 Secret = Annotated[SecretStr, Field(min_length=1), BeforeValidator(_secret, json_schema_input_type=str)]
 """A text that is never shown: not in repr, logs or errors; `.get_secret_value()` returns it."""

@@ -55,6 +55,7 @@ def test_every_kind_of_condition_is_read(condition: str, kind: type) -> None:
         ("{words: [a]}", ".type", "is required"),
         ("{type: word_match, words: []}", ".words", "must not be empty"),
         ("{type: word_match}", ".words", "is required"),
+        ("{type: word_match, words: ['']}", ".words[0]", "must not be empty"),
         ("{type: message_count, max_messages: many}", ".max_messages", "expected a whole number"),
         ("{type: time, duration: 0}", ".duration", "must be greater than 0"),
         ("{type: cost, max_cost: -1}", ".max_cost", "must be at least 0"),

@@ -153,6 +153,38 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
         Expression("message.token > 1")
 
 
+class Odd:
+    """A value of metadata whose operators fail."""
+
+    def __bool__(self) -> bool:
+        raise OSError
+
+
+def nested(depth: int) -> list[object]:
+    inner: list[object] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("message.metadata['odd']", "cannot be evaluated"),
+        ("message.metadata['deep'] == message.metadata['deeper']", "cannot be evaluated"),
+        ("message.metadata['big'] * message.metadata['big'] > 1", "the number is too large"),
+        (" and ".join(["'b' not in lower(message.content)"] * 25), "the texts that it looks at are too long"),
+        ("message.content + message.content + message.content == ''", "the text grows too long"),
+    ],
+)
+def test_what_a_message_holds_can_neither_break_out_nor_block(text: str, reason: str) -> None:
+    metadata = {"odd": Odd(), "deep": nested(100_000), "deeper": nested(100_001), "big": 10**100_000}
+    values: dict[str, dict[str, object]] = {"message": {"content": "a" * 5_000_000, "metadata": metadata}}
+
+    with pytest.raises(ExpressionError, match=reason):
+        Expression(text).evaluate(values)
+
+
 @settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet="message.tokensncontent()[]'\"<>=+-*/% 019,:{}not and or in len_", max_size=60))
 def test_any_text_is_refused_or_evaluated_without_another_error(text: str) -> None:

@@ -14,7 +14,9 @@ import os
 from os import path, system
 from json import dumps
 from shop_kit.tools import lent
+from functools import partial
 class Model: pass
+shell = partial(partial(system), "ls")
 class _Hidden: pass
 def tool(): return 1
 number = 5
@@ -107,6 +109,7 @@ def test_everything_else_is_refused_without_importing(text: str) -> None:
         ("shop:system", "is defined in"),
         ("shop:dumps", "is defined in 'json'"),
         ("shop:lent", "is defined in 'shop_kit.tools'"),
+        ("shop:shell", "is defined in"),
         ("shop:nothing", "has no attribute 'nothing'"),
         ("shop.gone:x", "cannot be imported: ModuleNotFoundError"),
     ],

@@ -1,8 +1,10 @@
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 from actors.config.load import load_agent, load_manifest, manifest_from, parse_manifest
+from actors.config.manifest import Manifest
 from actors.config.problem import InvalidManifestError, Problem
 from protocols.errors import ManifestError
 from tests.config.manifest_text import CONTRACT_EXAMPLE, problem_of, problems_of, read
@@ -250,3 +252,60 @@ def test_a_file_of_several_agents_is_not_one_of_a_single_agent(tmp_path: Path) -
 
     with pytest.raises(InvalidManifestError, match="expected exactly one agent, found 2: a, b"):
         load_agent(tmp_path / "m.yml")
+
+
+def test_one_map_under_two_names_by_an_alias_is_two_agents() -> None:
+    manifest = read("""
+        agents:
+          a: &both {model: test, retries: 3}
+          b: *both
+    """)
+
+    assert [(agent.name, agent.retries) for agent in manifest.agents.values()] == [("a", 3), ("b", 3)]
+
+
+def test_plain_data_is_not_changed() -> None:
+    data: dict[str, object] = {"agents": {"a": {"model": "test"}}, "model": "offline"}
+    before = deepcopy(data)
+
+    Manifest.model_validate({"agents": data["agents"]})
+    manifest_from(data)
+
+    assert data == before
+
+
+def test_a_model_for_all_that_is_written_twice_is_refused() -> None:
+    problem = problem_of("model: test\ndefaults: {model: offline}")
+
+    assert (problem.path, problem.message) == (
+        "model",
+        "'model' is written here and in 'defaults'; write one of them",
+    )
+
+
+@pytest.mark.parametrize("name", ["'a\\nb'", '"\\u202eb"', '"\\a"', "' a'"])
+@pytest.mark.parametrize(
+    "text", ["name: {}", "agents: {{{}: {{}}}}", "agents: {{a: {{}}}}\njobs: {{{}: {{prompt: x}}}}"]
+)
+def test_a_name_that_would_fool_a_terminal_is_refused(text: str, name: str) -> None:
+    name = name.replace("'a\\nb'", '"a\\nb"')
+
+    assert [problem.message for problem in problems_of(text.format(name))] == [
+        "expected a name without line breaks, control characters or spaces at its ends"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("agents: {a: {timeout: {x: 5}}}", "agents.a.timeout: expected a time"),
+        ("agents: {a: {connections: [{type: [5]}]}}", "expected one of 'node', 'file', 'callable', got a list"),
+        ("agents: {a: {session: {since: soon}}}", "expected a date and time with its zone"),
+        ("agents: {a: {system_prompt: {file: [5]}}}", "expected the path of a file, got a list"),
+        ("agents: {a: {retries: 100000000000000000}}", "must be at most 1000000000000000"),
+        ("agents: {a: {model: {name: x, settings: {seed: true}}}}", "expected a number, got True"),
+        ("jobs: {j: {prompt: ''}}", "jobs.j.prompt: must not be empty"),
+    ],
+)
+def test_a_wrong_value_is_explained_in_the_words_of_the_manifest(text: str, expected: str) -> None:
+    assert expected in str(problem_of(text))

@@ -133,7 +133,20 @@ def test_an_unknown_type_is_refused(text: str) -> None:
         ("{response_schema: 5}", "", "response_schema: expected a map"),
         ("{fields: {a: {type: int, max_length: 5}}}", "fields.a.max_length", "goes with dict and list and str only"),
         ("{fields: {a: {type: 'list[int]', min: 5}}}", "fields.a.min", "goes with float and int only"),
-        ("{fields: {a: {type: int, default: x}}}", "", "response 'R', field 'a': the default 'x' is wrong"),
+        (
+            "{fields: {a: {type: int, default: x}}}",
+            "fields.a.default",
+            "response 'R', field 'a': the default 'x' is wrong",
+        ),
+        (
+            "{fields: {a: {type: int, values: [true]}}}",
+            "fields.a.values",
+            "response 'R', field 'a': the value True is wrong",
+        ),
+        ("{fields: {a: {type: 'list[str]', values: [x]}}}", "fields.a.values", "goes with bool, float, int, str only"),
+        ("{fields: {a: {pattern: '(?=x)'}}}", "fields.a.pattern", "look-ahead and look-behind, is not supported"),
+        ("{fields: {model_config: str}}", "fields", "means something else to a model"),
+        ("{result_tool_name: a b, fields: {a: str}}", "result_tool_name", "expected letters, digits, '_' and '-'"),
     ],
 )
 def test_a_wrong_response_is_refused_with_its_place(response: str, path: str, expected: str) -> None:
@@ -144,13 +157,24 @@ def test_a_wrong_response_is_refused_with_its_place(response: str, path: str, ex
 
 @pytest.mark.parametrize(
     "field",
-    [{"type": "int", "default": "x"}, {"type": "str", "pattern": "(?=a)"}, {"type": "list[int]", "default": ["x"]}],
+    [
+        {"type": "int", "default": "x"},
+        {"type": "str", "values": [5]},
+        {"type": "str", "min_length": 3, "default": "ab"},
+        {"type": "list[int]", "default": ["x"]},
+    ],
 )
 def test_a_model_that_cannot_be_made_is_an_error_that_names_the_response(field: dict[str, object]) -> None:
     response = ResponseSpec.model_validate({"fields": {"f": field}})
 
     with pytest.raises(ResponseModelError, match="response 'R'"):
         build_model(response, name="R")
+
+
+def test_a_field_may_have_the_name_of_a_method_of_models() -> None:
+    model = build_model(read("responses: {R: {fields: {copy: str, json: int}}}").responses["R"])
+
+    assert model.model_validate({"copy": "x", "json": 5}).model_dump() == {"copy": "x", "json": 5}
 
 
 def test_a_model_may_be_imported_where_allowed() -> None:
