@@ -201,6 +201,18 @@ class NotRunningError(RunError):
     """There is no background run to wait for, or one that would never end (`wait` on an unlimited one)."""
 
 
+class ToolServerError(UnderstudyError, RuntimeError):
+    """A server of tools (MCP) could not be started, was lost during a call, or was not back in time.
+
+    Not raised when a tool fails or answers too late: that is told to the model, which may try again.
+    """
+
+    def __init__(self, text: str, *, server: str = "", node: str | None = None, message: object = None) -> None:
+        super().__init__(text, node=node, message=message)
+        self.server = server
+        """Name of the server."""
+
+
 class TalkError(UnderstudyError):
     """A connection cannot be made, or cannot pass a message on. The run of its source is not affected."""
 

@@ -17,7 +17,8 @@ from actors.nodes.callback import Callback, callback_name
 from actors.nodes.execution import Execution
 from actors.nodes.handle import Deps, NodeHandle, Other, Out
 from actors.nodes.knowledge_source import sources_in
-from actors.nodes.mcp_server import mcp_toolset
+from actors.nodes.mcp_server import mcp_servers
+from actors.nodes.mcp_tools import McpTools
 from actors.nodes.model_agent import model_agent
 from actors.nodes.model_run import ModelRun
 from actors.nodes.models import default_model_name
@@ -42,6 +43,8 @@ class Agent(MessageNode[Deps, Out]):
         >>> agent.run_sync("Cats sleep for many hours of every single day. Good.").content
         'Cats sleep for many hours of every single day.'
     """
+
+    made_of = (*MessageNode.made_of, "settings", "execution")
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Agent(MessageNode[Deps, Out]):
             return
         name = str(name)
         made = AgentSettings.of(name, settings)
-        toolsets = [*made.toolsets, *(mcp_toolset(server, name) for server in made.mcp_servers)]
+        toolsets = [*made.toolsets, *_server_tools(name, made)]
         inner = model_agent(
             name, made, output_type=output_type, system_prompt=system_prompt, tools=tools, toolsets=toolsets
         )
@@ -234,7 +237,9 @@ class Agent(MessageNode[Deps, Out]):
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
         """What is entered when the agent is opened."""
         toolsets = self.execution.toolsets if isinstance(self.execution, ModelRun) else ()
-        return (*toolsets, *sources_in(self.settings.knowledge))
+        own = [one for one in toolsets if not isinstance(one, McpTools)]
+        servers = [held for one in toolsets if isinstance(one, McpTools) for held in one.held(self)]
+        return (*own, *servers, *sources_in(self.settings.knowledge))
 
     @property
     def is_opened_in_parallel(self) -> bool:
@@ -244,6 +249,12 @@ class Agent(MessageNode[Deps, Out]):
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
         return self.execution.answer(request, asked)
+
+
+def _server_tools(name: str, settings: AgentSettings) -> list[McpTools]:
+    """Return the tools of the agent's servers as one collection; none if it has no servers."""
+    servers = mcp_servers(settings.mcp_servers, name)
+    return [McpTools(servers, timeout=settings.tool_timeout)] if servers else []
 
 
 def _named(*, output_type: object, system_prompt: object, tools: object) -> dict[str, object]:

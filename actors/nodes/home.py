@@ -53,12 +53,13 @@ class Home:
         """Whether the actor on the running loop is, or was, the child of a supervisor."""
         return running_loop() in self._owned
 
-    def start(self, factory: ActorFactory, owner: Named) -> ActorRef[Any]:
-        """Start the actor on the running loop; it ends at the latest when `owner` is garbage."""
+    def start(self, factory: ActorFactory, owner: Named, system: ActorSystem | None = None) -> ActorRef[Any]:
+        """Start the actor on the running loop, in a system if one is named; it ends with `owner` at the latest."""
         loop = asyncio.get_running_loop()
         self._forget_closed()
         scope = current.get()
-        system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
+        if system is None:
+            system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
         ref = system.start(factory, options=StartOptions(owner.name, is_registered=False))
         finalizer = weakref.finalize(owner, _stop_soon, ref, loop)
         finalizer.atexit = False

@@ -1,0 +1,108 @@
+"""The actor that owns one server of tools: it starts the server, is restarted when the server dies, and stops it."""
+
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.nodes.mcp_connection import McpConnection
+from actors.nodes.mcp_source import McpSource
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.errors import ActorStoppingError
+from actors.runtime.mailbox import MailboxConfig
+from actors.supervision.backoff import Backoff
+from actors.supervision.child import ChildSpec
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from actors.runtime.belonging import PendingTask
+
+SHUTDOWN = 10.0
+"""Seconds that a server gets to stop. The library closes its input, and signals it after 2 s and again after 4 s."""
+
+_BACKOFF = Backoff(min=0.2, max=30.0)
+_INTENSITY = RestartIntensity(limit=30, period=60.0)
+"""More than the delays allow: a server that stays away is tried again for ever, and nobody else falls because of it."""
+_MARGIN = 5.0
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Ask for the connection. The answer comes once there is one; it is good until the server dies."""
+
+
+class _Lost(msgspec.Struct, frozen=True, eq=False):
+    """The connection has ended by itself, and everything of it has been cleaned up."""
+
+    connection: McpConnection
+
+
+class McpActor(AsyncioActor):
+    """Owns the life of a server. It lends the connection to callers, whose calls so go on at the same time."""
+
+    mailbox = MailboxConfig(capacity=1_000)
+
+    def __init__(self, source: McpSource) -> None:
+        super().__init__()
+        self._source = source
+        self._connection: McpConnection
+        self._life: PendingTask[None]
+
+    async def on_start(self) -> None:
+        """Connect."""
+        self._connection = McpConnection(self._source, self.system.clock)
+        self._life = self.create_task(self._live(self._connection))
+        await self._connection.opened
+
+    async def _live(self, connection: McpConnection) -> None:
+        await connection.live()
+        if connection.lost is not None:
+            with contextlib.suppress(ActorStoppingError):  # both ends come at the same time
+                self.actor_ref.tell(_Lost(connection))
+
+    def on_receive(self, message: object) -> object:
+        """Lend the connection, or crash with it.
+
+        Raises:
+            ToolServerError: the connection was lost; the supervisor starts the next one.
+        """
+        if isinstance(message, Lease):
+            if self._connection.is_over:
+                self.stash()  # for the next life: whoever asks goes on waiting
+                return None
+            return self._connection
+        if isinstance(message, _Lost):
+            lost = message.connection.lost
+            if lost is not None and message.connection is self._connection:
+                raise lost
+            return None
+        self.unhandled(message)
+        return None
+
+    async def on_stop(self) -> None:
+        """Disconnect; a server that was started here has ended when this returns."""
+        self._connection.end()
+        await self._life
+
+
+class ServerFactory:
+    """Makes the supervisor of one server; the engine keeps it, so it holds nothing that holds the agent."""
+
+    def __init__(self, source: McpSource) -> None:
+        self._source = source
+        self.__name__ = f"mcp:{source.name}"
+        self.max_concurrency = 1
+
+    def __call__(self) -> Supervisor:
+        """Make it."""
+        source = self._source
+        start = partial(McpActor, source)
+        child = ChildSpec(
+            start,
+            name=source.name,
+            restart="transient",
+            shutdown=SHUTDOWN,
+            start_timeout=source.start_timeout + _MARGIN,
+        )
+        return Supervisor([child], intensity=_INTENSITY, backoff=_BACKOFF)

@@ -1,0 +1,108 @@
+"""A server of tools as its users see it: opened by the first, shared by all, closed by the last."""
+
+import asyncio
+from typing import Any
+
+from actors.nodes.home import Home
+from actors.nodes.mcp_actor import Lease, ServerFactory
+from actors.nodes.mcp_connection import McpConnection
+from actors.nodes.mcp_source import McpSource
+from actors.runtime.errors import ActorStartError, ActorStoppingError, AskTimeoutError, MailboxFullError
+from actors.runtime.ref import ActorRef
+from actors.runtime.system import ActorSystem
+from protocols.control import ActorState
+from protocols.errors import ToolServerError
+
+
+class McpLink:
+    """The actor of one server, by event loop. It starts at the first use, and ends when nobody holds it any more."""
+
+    def __init__(self, source: McpSource) -> None:
+        self.source = source
+        self.name = f"mcp:{source.name}"
+        self._home = Home()
+        self._holders: dict[asyncio.AbstractEventLoop, int] = {}
+        self._actors: dict[ActorRef[Any], ActorRef[Any]] = {}
+
+    async def open(self, system: ActorSystem | None = None) -> None:
+        """Start the server, unless somebody has; opening twice needs closing twice.
+
+        Args:
+            system: where its actor lives; None for that of the running handler or loop.
+
+        Raises:
+            ToolServerError: it could not be started.
+        """
+        loop = asyncio.get_running_loop()
+        self._holders[loop] = self._holders.get(loop, 0) + 1
+        try:
+            await self._actor(system)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of the server; the last one stops it and waits for its end."""
+        loop = asyncio.get_running_loop()
+        holders = self._holders.pop(loop, 1) - 1
+        if holders:
+            self._holders[loop] = holders
+            return
+        ref = self._home.find()
+        if ref is not None:
+            self._actors.pop(ref, None)
+            await ref.stop()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the server has died and is not back yet."""
+        ref = self._home.find()
+        actor = None if ref is None else self._actors.get(ref)
+        return actor is not None and actor.state is ActorState.RESTARTING
+
+    async def connection(self, timeout: float) -> McpConnection:
+        """Return the connection, waiting for the server's start or restart if need be.
+
+        Raises:
+            ToolServerError: it could not be started, or was not back in time.
+        """
+        try:
+            connection: McpConnection = await (await self._actor()).ask(Lease(), timeout=timeout)
+        except AskTimeoutError as error:
+            text = (
+                f"MCP server {self.source.name!r} is not there; it was waited for {timeout:g} s, and is being restarted"
+            )
+            raise ToolServerError(text, server=self.source.name) from error
+        except (ActorStoppingError, MailboxFullError) as error:
+            text = f"MCP server {self.source.name!r} takes no calls: {error}"
+            raise ToolServerError(text, server=self.source.name) from error
+        return connection
+
+    async def _actor(self, system: ActorSystem | None = None) -> ActorRef[Any]:
+        """Return the ref of the server's actor; it stays the same over restarts."""
+        supervisor = self._home.find()
+        if supervisor is None:
+            self._actors.clear()
+            supervisor = self._home.start(ServerFactory(self.source), self, system)
+            self._home.settle(supervisor, asyncio.get_running_loop(), is_owned=False)
+        known = self._actors.get(supervisor)
+        if known is not None:
+            return known
+        try:
+            await asyncio.shield(supervisor.ready())  # others may wait for it as well
+        except ActorStartError as error:
+            raise _reason(error, self.source.name) from error
+        child = await supervisor.proxy().get_child(self.source.name)
+        actor: ActorRef[Any] = child.ref
+        self._actors[supervisor] = actor
+        return actor
+
+
+def _reason(error: BaseException, server: str) -> ToolServerError:
+    """Return what the actor of the server said about its failed start, without what the supervisors added."""
+    at: BaseException | None = error
+    while at is not None and not isinstance(at, ToolServerError):
+        at = at.__cause__
+    if at is not None:
+        return ToolServerError(str(at), server=server)
+    return ToolServerError(f"MCP server {server!r} could not be started: {error}", server=server)

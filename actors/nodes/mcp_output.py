@@ -1,0 +1,86 @@
+"""What a server of tools that was started here writes to its standard error."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable
+from typing import Self, TextIO
+
+_MOST_LINES = 20
+_MOST_CHARACTERS = 1_000
+_SHORTEST_SECRET = 4
+"""Shorter values, such as 1 or on, would make any text unreadable."""
+_END_TIMEOUT = 1.0
+"""Seconds to wait for the last words of a server that has ended; children that it left behind may hold the pipe."""
+
+_log = logging.getLogger("understudy")
+
+
+class ErrorOutput(asyncio.Protocol):
+    """A pipe whose last lines are kept for error texts; all of them go to the log at level debug.
+
+    Known secrets, such as the environment variables that were given to the server, are masked in both.
+    """
+
+    def __init__(self, server: str, secrets: Iterable[str]) -> None:
+        self._server = server
+        self._secrets = sorted({one for one in secrets if len(one) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._lines: deque[str] = deque(maxlen=_MOST_LINES)
+        self._rest = b""
+        self._ended = asyncio.Event()
+        self._transport: asyncio.BaseTransport | None = None
+        self.file: TextIO
+        """What the server is given as standard error."""
+
+    async def __aenter__(self) -> Self:
+        reading, writing = os.pipe()
+        self.file = os.fdopen(writing, "w")
+        try:
+            loop = asyncio.get_running_loop()
+            self._transport, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(reading, "rb", 0))
+        except BaseException:
+            self.file.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self.file.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was written."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-_MOST_CHARACTERS:]
+        for line in lines:
+            self._keep(line)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Everybody who could write has ended."""
+        if self._rest:
+            self._keep(self._rest)
+            self._rest = b""
+        self._ended.set()
+
+    def _keep(self, line: bytes) -> None:
+        text = self.clean(line.decode(errors="replace").strip()[:_MOST_CHARACTERS])
+        if text:
+            self._lines.append(text)
+            _log.debug("MCP server %s: %s", self._server, text)
+
+    def clean(self, text: str) -> str:
+        """Return the text without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    async def tail(self) -> str:
+        """Return the last line of a server that has ended; empty when it wrote nothing."""
+        self.file.close()
+        try:
+            async with asyncio.timeout(_END_TIMEOUT):
+                await self._ended.wait()
+        except TimeoutError:
+            pass
+        return self._lines[-1] if self._lines else ""

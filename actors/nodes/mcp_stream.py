@@ -1,0 +1,76 @@
+"""Notices the end of a connection to a server of tools while nobody calls it."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Self
+
+
+def watched_session(transport: Any, on_end: Callable[[], None]) -> Any:
+    """Return a transport of fastmcp that works like `transport` and says when what it reads from has ended.
+
+    fastmcp's client looks at its connection only when it is used: a server that has died is found out by the call
+    after it. The session reads all the time, though, so the stream that it is given says when there is no more.
+    """
+    base: Any = import_module("fastmcp.client.transports.base")
+
+    class WatchedTransport(base.ClientTransport):  # type: ignore[misc]  # the base is an optional library
+        legacy_only = transport.legacy_only
+
+        @asynccontextmanager
+        async def connect_session(self, *, transport_options: Any = None, **session: Any) -> AsyncGenerator[Any]:
+            options = transport_options or base.TransportOptions()
+            session_class = options.session_class
+
+            def watched(read_stream: Any, write_stream: Any, **keywords: Any) -> Any:
+                return session_class(_WatchedStream(read_stream, on_end), write_stream, **keywords)
+
+            options = replace(options, session_class=watched)
+            async with transport.connect_session(transport_options=options, **session) as opened:
+                yield opened
+
+        async def close(self) -> None:
+            await transport.close()
+
+    return WatchedTransport()
+
+
+class _WatchedStream:
+    """The stream that a session reads from."""
+
+    def __init__(self, stream: Any, on_end: Callable[[], None]) -> None:
+        self._stream = stream
+        self._on_end = on_end
+
+    async def receive(self) -> Any:
+        """Return the next message."""
+        try:
+            return await self._stream.receive()
+        except Exception:
+            self._on_end()
+            raise
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._stream.__anext__()
+        except (Exception, StopAsyncIteration):
+            self._on_end()
+            raise
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> Any:
+        return await self._stream.__aexit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)  # such as `last_context`, which some streams have
