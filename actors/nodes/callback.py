@@ -9,7 +9,8 @@ anything else                           the content itself
 not at all                              the content itself; the combined answer of a team as text
 ======================================  =======================================================================
 
-A further parameter annotated ``RunRequest`` gets the request of the run (run id, options such as ``deps``).
+Text that a connection of type ``context`` gave the agent comes before the text of its next message. A further parameter
+annotated ``RunRequest`` gets the request of the run (run id, options such as ``deps``).
 """
 
 import asyncio
@@ -17,6 +18,8 @@ import inspect
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, get_origin, get_type_hints
+
+import msgspec
 
 from actors.nodes.asked import is_list, is_message
 from actors.nodes.request import RunRequest
@@ -38,7 +41,7 @@ class Callback:
         """Call the function and make its result a message."""
         started = perf_counter()
         try:
-            called = self._call(self._read(asked), request)
+            called = self._call(_informed(self._read(asked), request), request)
             result = await called if inspect.isawaitable(called) else called
         except Exception as error:
             error.add_note(f"raised by callback {callback_name(self.function)!r}")
@@ -50,6 +53,18 @@ class Callback:
         if self._blocking and not inspect.iscoroutinefunction(self.function):
             return asyncio.to_thread(self.function, given, **keywords)
         return self.function(given, **keywords)
+
+
+def _informed(given: Any, request: RunRequest) -> Any:
+    """Put the context that the node was given before a text, or the text of a message."""
+    text = given.content if is_message(given) else given
+    if not isinstance(text, str):
+        return given
+    notes = request.node.take_context()
+    if not notes:
+        return given
+    text = "\n\n".join((*notes, text))
+    return msgspec.structs.replace(given, content=text) if is_message(given) else text
 
 
 def callback_name(function: Callable[..., Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from typing_extensions import TypeVar
 
+from actors.nodes.job_fit import answer_misfit, misfit
 from actors.nodes.request import AnyTool
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ class Job(Generic[Result]):
     tools: Sequence[AnyTool] = ()
     """Tools for this job only."""
     requires_vision: bool = False
-    """Whether the model must understand images."""
+    """Whether the model must see images. An agent whose model is known not to is refused."""
     min_context_tokens: int | None = None
-    """Tokens that the model must be able to read at once."""
+    """Tokens that the model must be able to read at once. An agent whose model is known to read fewer is refused."""
 
     async def get_prompt(self) -> object:
         """Return the prompt; a function is called."""
@@ -53,12 +54,5 @@ class Job(Generic[Result]):
         return tuple(self.tools)
 
     async def can_be_executed_by(self, agent: "Agent[Any, Any]") -> bool:
-        """Whether the dependencies of an agent fit."""
-        return self.misfit(agent.name, agent.settings.deps) is None
-
-    def misfit(self, agent: str, deps: object) -> str | None:
-        """Return why an agent with these dependencies cannot do the job, None if it can."""
-        needed = self.required_dependency
-        if needed is None or isinstance(deps, needed):
-            return None
-        return f"it needs dependencies of type {needed.__name__}, but agent {agent!r} has {deps!r}"
+        """Whether nothing is known that keeps an agent from doing it: dependencies, model, type of the answer."""
+        return misfit(self, agent) is None and answer_misfit(self, agent) is None

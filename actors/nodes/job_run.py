@@ -5,6 +5,7 @@ from typing import Any, Unpack, cast
 
 from actors.nodes.handle import Deps, NodeHandle, Other, Out
 from actors.nodes.job import Job
+from actors.nodes.job_fit import fits, misfit
 from actors.nodes.request import RunKeywords
 from protocols.errors import JobError
 from protocols.messages import ChatMessage
@@ -36,12 +37,19 @@ class JobRuns(NodeHandle[Deps, Out]):
         except Exception as error:
             msg = f"job {job.name!r}: node {self.name!r} failed: {error}"
             raise JobError(msg, node=self.name) from error
-        wanted: Any = job.required_return_type
-        if wanted is not str and isinstance(wanted, type) and not isinstance(answer.content, wanted):
-            got = type(answer.content).__name__
-            msg = f"job {job.name!r}: node {self.name!r} answered {got}, not {wanted.__name__}"
-            raise JobError(msg, node=self.name, message=answer)
+        problem = wrong_answer(job, self.name, answer)
+        if problem is not None:
+            raise problem
         return cast("ChatMessage[Other]", answer)
+
+
+def wrong_answer(job: Job[Any], node: str, answer: ChatMessage[Any]) -> JobError | None:
+    """Return the error of an answer that is not of the type that the job requires."""
+    wanted: Any = job.required_return_type
+    if fits(answer.content, wanted):
+        return None
+    msg = f"job {job.name!r}: node {node!r} answered {type(answer.content).__name__}, not {wanted.__name__}"
+    return JobError(msg, node=node, message=answer)
 
 
 async def job_prompts(
@@ -53,10 +61,7 @@ async def job_prompts(
         JobError: an agent does not fit.
     """
     for agent in agents:
-        deps: object = options.get("deps")
-        if deps is None:
-            deps = getattr(getattr(agent, "settings", None), "deps", None)
-        problem = job.misfit(agent.name, deps)
+        problem = misfit(job, agent, deps=options.get("deps"), model=options.get("model"))
         if problem is not None:
             msg = f"job {job.name!r} does not fit node {node!r}: {problem}"
             raise JobError(msg, node=node)

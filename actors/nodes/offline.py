@@ -49,7 +49,7 @@ SYSTEM = "understudy"
 _THREAD_FROM = 200_000  # characters; longer input would hold the event loop for more than some 20 ms
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _CHUNK = re.compile(r"\S+\s*|\s+")
-_PROFILE = ModelProfile(supports_json_schema_output=True, supports_json_object_output=True)
+_PROFILE = ModelProfile(supports_json_schema_output=True, supports_json_object_output=True, supports_image_input=False)
 
 
 class OfflineModel(Model):

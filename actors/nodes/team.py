@@ -9,7 +9,7 @@ from actors.nodes.fan_out import AnyNode, FanOut
 from actors.nodes.handle import Deps, Other, Out
 from actors.nodes.handoff import Handoff
 from actors.nodes.job import Job
-from actors.nodes.job_run import job_prompts
+from actors.nodes.job_run import job_prompts, wrong_answer
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
 from actors.nodes.policy import ALL, ANY, Policy
@@ -127,13 +127,14 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
             raise MemberError.of(self.name, transcript.errors)
 
     async def run_job(self, job: Job[Any], **options: Unpack[RunKeywords]) -> TeamResponse[Any]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # the contract's: one answer per member
-        """Have all members do a job at the same time; a failing one is in `errors`.
+        """Have all members do a job at the same time; a failing one, or one that answers another type, is in `errors`.
 
         Raises:
             JobError: an agent of the team does not fit; nothing was run.
         """
         given: dict[str, Any] = {"store_history": True, **options}
-        return await self.execute(*await job_prompts(self.name, job, self.job_agents(), given), **given)
+        response = await self.execute(*await job_prompts(self.name, job, self.job_agents(), given), **given)
+        return _judged(response, job)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Ask all members at once, inside the actor."""
@@ -157,3 +158,13 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         answers = [answer for answer in fan_out.answers if answer is not None]
         names = {"agent_names": [answer.name for answer in answers]}
         return self.composed([answer.content for answer in answers], answers, names, request, asked, transcript)
+
+
+def _judged(response: TeamResponse[Any], job: Job[Any]) -> TeamResponse[Any]:
+    """Return the answers with those that the job does not accept among the errors."""
+    wrong = {one.agent_name: wrong_answer(job, one.agent_name, one.message) for one in response if one.message}
+    errors = {name: error for name, error in wrong.items() if error is not None}
+    if not errors:
+        return response
+    kept = [one for one in response if one.agent_name not in errors]
+    return TeamResponse(kept, response.start_time, {**response.errors, **errors})

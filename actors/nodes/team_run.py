@@ -112,6 +112,11 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
         extra = () if self.validator is None else (self.validator,)
         return tuple(dict.fromkeys((*super().members(), *extra)))
 
+    def job_agents(self) -> Sequence[AnyNode]:
+        """Return whom a job has to fit: all agents, those of the validator included."""
+        validator: Sequence[Any] = () if self.validator is None else self.validator.job_agents()
+        return tuple(dict.fromkeys((*super().job_agents(), *validator)))
+
     # -- run ------------------------------------------------------------------------------------------------------
 
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:

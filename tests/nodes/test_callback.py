@@ -148,3 +148,27 @@ async def test_a_message_that_a_function_returns_is_sent_in_the_agents_name() ->
 
 async def test_the_answer_may_be_given_its_id() -> None:
     assert (await Agent.from_callback(str.upper).run("x", message_id="m1")).message_id == "m1"
+
+
+async def test_a_function_reads_the_context_that_it_was_given_before_its_next_text() -> None:
+    def quote(message: ChatMessage[str]) -> str:
+        return f"<{message.content}>"
+
+    for function, answer in ((str.upper, "ONE\n\nTWO\n\nX"), (quote, "<one\n\ntwo\n\nx>")):
+        agent = Agent.from_callback(function)
+        agent.add_context("one")
+        agent.add_context("two")
+
+        assert (await agent.run("x")).content == answer
+        assert "\n\n" not in (await agent.run("y")).content
+
+
+async def test_context_waits_for_a_text() -> None:
+    def same(content: object) -> object:
+        return content
+
+    agent = Agent.from_callback(same)
+    agent.add_context("one")
+
+    assert (await agent.run({"a": 1})).content == {"a": 1}
+    assert (await agent.run("x")).content == "one\n\nx"

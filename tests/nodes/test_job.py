@@ -1,6 +1,9 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.profiles import ModelProfile
 
 from actors.nodes.agent import Agent
 from actors.nodes.job import Job
@@ -106,3 +109,76 @@ async def test_a_team_does_a_job_and_gives_one_answer_per_member() -> None:
 
     assert {one.agent_name: one.response for one in response} == {"a": "a(p)", "c & d": "d(c(p))"}
     assert response.failed_agents == ["b"]
+
+
+class _Reader(FunctionModel):
+    """A model that is known to read so many tokens at once."""
+
+    def __init__(self, tokens: int | None, *, sees: bool) -> None:
+        super().__init__(lambda _, __: ModelResponse(parts=[TextPart("read")]))
+        self._tokens = tokens
+        self._profile = ModelProfile(supports_image_input=sees)
+
+    @property
+    def context_window(self) -> int | None:
+        return self._tokens
+
+
+@pytest.mark.parametrize("kind", ["agent", "team", "chain", "validator", "nested"])
+async def test_a_job_is_refused_for_an_agent_whose_model_is_known_to_be_too_weak(kind: str) -> None:
+    small = Agent("small", model=_Reader(1_000, sees=False))
+    node: Any = {
+        "agent": small,
+        "team": Team([rec("a"), small]),
+        "chain": TeamRun([rec("a"), small]),
+        "validator": TeamRun([rec("a")], validator=small),
+        "nested": TeamRun([rec("a"), Team([rec("b"), TeamRun([small])], name="inner")]),
+    }[kind]
+
+    with pytest.raises(JobError, match=r"needs a model that sees images, but 'function:.*' of agent 'small' does not"):
+        await node.run_job(Job(name="j", prompt="p", requires_vision=True))
+    with pytest.raises(JobError, match=r"needs 1001 tokens of context, .* of agent 'small' reads 1000"):
+        await node.run_job(Job(name="j", prompt="p", min_context_tokens=1_001))
+    assert small.history == ()
+    await node.run_job(Job(name="j", prompt="p", min_context_tokens=1_000))
+    assert len(small.history) == 2
+
+
+async def test_the_model_for_one_run_decides_whether_a_job_fits() -> None:
+    agent = Agent("a", model=_Reader(10, sees=False))
+    job = Job(name="j", prompt="p", requires_vision=True, min_context_tokens=11)
+
+    assert not await job.can_be_executed_by(agent)
+    assert (await agent.run_job(job, model=_Reader(None, sees=True))).content == "read"
+
+
+async def test_what_is_not_known_of_a_model_does_not_speak_against_it() -> None:
+    job = Job(name="j", prompt="p", requires_vision=True, min_context_tokens=10**9)
+
+    assert await job.can_be_executed_by(Agent("a", model="test"))
+    assert await job.can_be_executed_by(rec("b"))
+    assert await job.can_be_executed_by(Agent("c", model="openai:gpt-9"))
+    assert not await job.can_be_executed_by(Agent("d", model="offline"))
+
+
+async def test_a_function_that_answers_another_type_cannot_do_a_job() -> None:
+    def number(text: str) -> bool:
+        return bool(text)
+
+    job: Job[int] = Job(name="j", prompt="p", required_return_type=int)
+
+    assert await job.can_be_executed_by(Agent.from_callback(number))
+    assert not await job.can_be_executed_by(rec("text"))
+    assert await job.can_be_executed_by(Agent("m", model="test"))
+
+
+async def test_members_of_a_team_that_answer_another_type_are_errors_beside_the_others() -> None:
+    number = Agent.from_callback(len, name="number")
+    team = Team([number, rec("text"), Team([Agent.from_callback(len, name="inner")], name="nested")])
+    job: Job[int] = Job(name="j", prompt="p", required_return_type=int)
+
+    response = await team.run_job(job)
+
+    assert {one.agent_name: one.response for one in response} == {"number": 1, "nested": [1]}
+    assert isinstance(response.errors["text"], JobError)
+    assert "answered str, not int" in str(response.errors["text"])
