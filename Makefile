@@ -44,7 +44,7 @@ format: $(VENV)/.dev  ## Put the code into the one format, fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.bench  ## Print one table of ratios: make bench [ARGS="tell ask"]
+bench: $(VENV)/.dev $(VENV)/.bench  ## Print one table of ratios: make bench [ARGS="tell ask"]
 	$(PY) -m benchmarks $(ARGS)
 
 docs: $(VENV)/.dev  ## Build the documentation into site/
