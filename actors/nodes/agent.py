@@ -187,6 +187,58 @@ class Agent(MessageNode[Deps, Out]):
         """
         self._model_run("set_model").model = model
 
+    @overload
+    def variant(
+        self,
+        *,
+        output_type: type[Other],
+        model: Model | str | None = None,
+        deps: Any = None,
+        session: bool | None = None,
+    ) -> "Agent[Deps, Other]": ...
+    @overload
+    def variant(
+        self,
+        *,
+        output_type: None = None,
+        model: Model | str | None = None,
+        deps: Any = None,
+        session: bool | None = None,
+    ) -> "Agent[Deps, Out]": ...
+    def variant(
+        self,
+        *,
+        output_type: Any = None,
+        model: Model | str | None = None,
+        deps: Any = None,
+        session: bool | None = None,
+    ) -> "Agent[Any, Any]":
+        """Return another agent of the same name that works as this one does, but for what is given here.
+
+        It has the same instructions and tools (also those that are added later), and a memory and an actor of its own;
+        it has none of the connections. This agent stays as it is.
+
+        Args:
+            output_type: what an answer is.
+            model: see `Agent`.
+            deps: dependencies of tools and instructions.
+            session: False for one that does not remember; None for the same as this agent.
+
+        Raises:
+            ConfigError: the agent answers by a function, which only takes other dependencies.
+        """
+        execution = self.execution
+        remembers = self.settings.query.is_enabled if session is None else session
+        changed = {} if deps is None else {"deps": deps}
+        settings = msgspec.structs.replace(self.settings, session=None if remembers else False, **changed)
+        if isinstance(execution, ModelRun):
+            execution = execution.variant(settings, model, output_type)
+        elif (output_type, model, session) != (None, None, None):
+            self._model_run("another model, type of output or memory")
+        made: Agent[Any, Any] = Agent.__new__(type(self))
+        made._make(self.name, execution, settings)
+        return made
+
     @property
     def history(self) -> tuple[ModelMessage, ...]:
         """What it remembers: messages of the model, oldest first. Empty for an agent that does not remember."""
@@ -233,6 +285,14 @@ class Agent(MessageNode[Deps, Out]):
         if self.settings.max_concurrency is not None:
             return self.settings.max_concurrency
         return 1 if isinstance(self.execution, ModelRun) and self.execution.history is not None else UNLIMITED
+
+    async def close(self) -> None:
+        """Give back what `open` took, or what runs have started; see `NodeHandle.close`."""
+        await super().close()
+        if self.is_closed and isinstance(self.execution, ModelRun):
+            for tools in self.execution.toolsets:
+                if isinstance(tools, McpTools):
+                    await tools.let_go()
 
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
         """What is entered when the agent is opened."""

@@ -44,6 +44,8 @@ class ModelRun:
         self.agent = agent
         self.settings = settings
         self.model = model
+        self.output_type: Any = None
+        """What an answer is; None for what `agent` was made with."""
         self.tools = tools_of(agent)
         """The agent's own tools; more may be added at any time."""
         self.toolsets = tuple(toolsets)
@@ -106,7 +108,7 @@ class ModelRun:
         return {
             "model": self.resolve(self.model if options.model is None else options.model, request.node.name),
             "message_history": self._history(options),
-            "output_type": options.output_type,
+            "output_type": self.output_type if options.output_type is None else options.output_type,
             "deps": settings.deps if options.deps is None else options.deps,
             "usage_limits": options.usage_limits or settings.usage_limits or _NO_LIMITS,
             "usage": options.usage,
@@ -122,6 +124,12 @@ class ModelRun:
         if options.message_history is not None:
             return options.message_history
         return self.history.messages if self.history is not None else None
+
+    def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "ModelRun":
+        """Return another one with the same instructions and tools, and with a memory of its own."""
+        made = ModelRun(self.agent, settings, model=self.model if model is None else model, toolsets=self.toolsets)
+        made.output_type = self.output_type if output_type is None else output_type
+        return made
 
     def resolve(self, model: Model | str | None, node: str) -> Model:
         """Return the model for a name on the running loop; its client is shared by all runs there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -17,9 +16,9 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built, build
 from actors.pool.companion import Companion, Companions
+from actors.pool.flow import PoolFlow
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root
 from actors.pool.roster import Roster
-from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ Deps = TypeVar("Deps")
 Beside = TypeVar("Beside")
 
 
-class AgentPool(Roster, Generic[Deps]):
+class AgentPool(Roster, PoolFlow, Generic[Deps]):
     """A registry of nodes by name, and their life: on entering they start under one supervisor, on leaving they end.
 
     Example:
@@ -92,9 +91,6 @@ class AgentPool(Roster, Generic[Deps]):
         self.system = system
         """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
-        self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
-        self.connection_registry = TalkRegistry()
-        """The connections of all nodes by name."""
         self._root: Root | None = None
         self._beside = Companions()
         self._entered = 0

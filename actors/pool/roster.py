@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from actors.nodes.agent import Agent
 from actors.nodes.base_team import BaseTeam
+from actors.nodes.import_scope import ImportScope
+from actors.nodes.output_build import output_type
 from actors.pool.root import AnyNode
-from protocols.errors import NodeNotFoundError, nearest
+from protocols.errors import NodeNameError, NodeNotFoundError, nearest
 
 if TYPE_CHECKING:
+    from actors.config.manifest import Manifest
     from actors.nodes.job import Job
 
 
 class Roster(Mapping[str, AnyNode]):
     """A mapping from names to nodes, in the order in which they came."""
 
+    manifest: Manifest
+    """What it was made from."""
+
     def __init__(self) -> None:
         """Begin with nothing."""
+        super().__init__()
+        self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
         self._nodes: dict[str, AnyNode] = {}
         self._jobs: dict[str, Job[Any]] = {}
 
@@ -57,19 +66,58 @@ class Roster(Mapping[str, AnyNode]):
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def get_agent(self, agent: str | Agent[Any, Any]) -> Agent[Any, Any]:
+    def get_agent(
+        self,
+        agent: str | Agent[Any, Any],
+        *,
+        deps: Any = None,
+        return_type: Any = None,
+        model_override: Any = None,
+        session: bool | None = None,
+    ) -> Agent[Any, Any]:
         """Return an agent by name; one that is given is returned as it is.
+
+        With any of the keywords it is another agent, made like the one of the pool (see `Agent.variant`), which is left
+        as it is: the new one has a memory of its own, no connections, is not in the pool, and ends with it.
+
+        Args:
+            agent: its name, or itself.
+            deps: dependencies of its tools and instructions.
+            return_type: what an answer is: a type, or the name of a response of the manifest.
+            model_override: its model.
+            session: False for one that does not remember.
 
         Raises:
             NodeNotFoundError: there is no such agent; a KeyError that offers the nearest names.
+            ConfigError: it answers by a function, or no type is called so.
         """
-        if isinstance(agent, Agent):
-            return agent
+        found = agent if isinstance(agent, Agent) else self._agent(agent)
+        if deps is return_type is model_override is session is None:
+            return found
+        if isinstance(return_type, str):
+            scope = ImportScope(self.manifest.allow_imports)
+            return_type = output_type(return_type, found.name, self.manifest.responses, scope)
+        made = found.variant(deps=deps, output_type=return_type, model=model_override, session=session)
+        self._loose.add(made)
+        return made
+
+    def _agent(self, agent: str) -> Agent[Any, Any]:
         node = self[agent]
         if isinstance(node, Agent):
             return node
         text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
         raise NodeNotFoundError(text, node=agent)
+
+    def register_task(self, name: str, job: Job[Any]) -> None:
+        """Add a job under a name, which `get_job` finds.
+
+        Raises:
+            NodeNameError: the name is taken.
+        """
+        if name in self._jobs:
+            text = f"a job named {name!r} is in the pool already; choose another name"
+            raise NodeNameError(text)
+        self._jobs[name] = job
 
     def get_job(self, name: str) -> Job[Any]:
         """Return a job of the manifest.
