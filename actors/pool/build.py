@@ -13,6 +13,7 @@ from actors.nodes.agent_build import AgentBuilder
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.connection_build import ConnectionBuilder, Wire
+from actors.pool.file_mark import file_marks
 from actors.pool.job_build import job_of
 from actors.pool.root import AnyNode, Care, RootPolicy
 from actors.runtime.mailbox import MailboxConfig
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.import_scope import ImportScope
     from actors.nodes.job import Job
+    from actors.pool.file_mark import FileMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Built:
     """The connections."""
     jobs: dict[str, Job[Any]]
     policy: RootPolicy
+    marks: Mapping[str, tuple[FileMark, ...]]
+    """State of the prompt files that agents were made with."""
 
     @property
     def helpers(self) -> list[AnyNode]:
@@ -110,11 +114,12 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
         ConfigError: something that the manifest names cannot be imported or used.
     """
     builder = Builder(manifest, model=model, deps=deps)
+    marks = file_marks(manifest)
     nodes, _ = builder.nodes({}, manifest.nodes)
     wires = builder.connections(nodes, ())[1] if connect else []
     for wire in wires:
         wire.attach()
-    return Built(nodes, wires, {name: builder.job(name) for name in manifest.jobs}, builder.policy)
+    return Built(nodes, wires, {name: builder.job(name) for name in manifest.jobs}, builder.policy, marks)
 
 
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from actors.config.manifest import Manifest
     from actors.nodes.node import MessageNode
     from actors.pool.pool import AgentPool
 
@@ -32,6 +33,19 @@ class NodeWatcher(Protocol):
 
     def left(self, node: MessageNode[Any, Any]) -> None:
         """Take note of a node that has ended and is in the pool no more."""
+        ...
+
+
+@runtime_checkable
+class ManifestFollower(Protocol):
+    """One beside the nodes that is made from the manifest as well, and follows another one while it is entered."""
+
+    def prepare(self, manifest: Manifest) -> object:
+        """Look whether the manifest can be followed; what this raises refuses it, and nothing has changed."""
+        ...
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Follow the manifest; its new nodes are there, its old ones not yet gone."""
         ...
 
 
@@ -67,6 +81,19 @@ class Companions:
         """Tell all watchers of a node that has ended."""
         for watcher in self._watchers:
             watcher.left(node)
+
+    def prepare(self, manifest: Manifest) -> None:
+        """Ask all followers whether they can follow a manifest; what one raises goes to the caller."""
+        for follower in self._followers():
+            follower.prepare(manifest)
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Have all followers follow a manifest, one after the other."""
+        for follower in self._followers():
+            await follower.apply(manifest)
+
+    def _followers(self) -> list[ManifestFollower]:
+        return [one for one in self._entered if isinstance(one, ManifestFollower)]
 
     def on_leaving(self, function: Callable[[], Awaitable[None]]) -> None:
         """Call this when everything that is entered later has been left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -14,9 +15,10 @@ from actors.nodes.import_scope import check_free
 from actors.nodes.knowledge_source import sources_in
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.pool.build import Built, build
+from actors.pool.build import Builder, Built, build
 from actors.pool.companion import Companion, Companions
 from actors.pool.flow import PoolFlow
+from actors.pool.reload import Estate, Reload, Reloaded
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root
 from actors.pool.roster import Roster
 from protocols.errors import ManifestError, NodeError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from actors.runtime.system import ActorSystem
+
+_log = logging.getLogger("understudy")
 
 Deps = TypeVar("Deps")
 Beside = TypeVar("Beside")
@@ -91,6 +95,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         self.system = system
         """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
+        self._built: Built
         self._root: Root | None = None
         self._beside = Companions()
         self._entered = 0
@@ -194,6 +199,48 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         old = await self.remove_node(name)
         await self.add_node(node)
         return old
+
+    async def reload(self, manifest: str | PathLike[str] | Manifest | None = None) -> Reloaded:
+        """Make the pool what a changed manifest says, while it runs.
+
+        Nodes that have not changed keep their actor, memory and mailbox, and do not notice. A changed node stays the
+        same object under the same name, with its connections and subscribers: what it has accepted is done as before,
+        within the pool's `exit_timeout`; what comes later is done by the new settings, beginning with an empty memory
+        (or what its session restores). New nodes start, removed ones let accepted runs end and stop. Connections, jobs,
+        triggers and supervision follow. Nodes that were added at run time stay.
+
+        Args:
+            manifest: as for `AgentPool`; None reads the file again that the pool was made from.
+
+        Returns:
+            What has been done.
+
+        Raises:
+            ManifestError: the manifest cannot be read or is wrong, or changes what cannot change in a running pool:
+                `storage`, the strategy of the pool, and who supervises a node. Nothing has changed.
+            ConfigError: something that it names cannot be imported or used; nothing has changed.
+            NodeNameError: a new node has the name of one that was added at run time; nothing has changed.
+            NodeError: a team that was made at run time needs a node that would go; nothing has changed.
+            NodeStartError: a new node, or what a changed one needs, could not be started; nothing has changed.
+        """
+        async with self._lock:
+            new = _manifest(self._file() if manifest is None else manifest)
+            estate = Estate(
+                self.manifest, self._built, self._nodes, self._root, self._beside, self.connection_registry, self,
+                self._exit_timeout,
+            )  # fmt: skip
+            builder = Builder(new, model=self.model, deps=self.shared_deps)
+            change = Reload(estate, new, builder, connect=self._connect_nodes)
+            self._built, done = await change.carry_out()
+            self._jobs, self.manifest = self._built.jobs, new
+        _log.info("pool %r: the manifest was reloaded: %s", self.name, done)
+        return done
+
+    def _file(self) -> PathLike[str]:
+        if not self.manifest.files:
+            text = f"pool {self.name!r} was not made from a file; pass the manifest to reload"
+            raise ManifestError(text)
+        return self.manifest.files[0]
 
     def create_team(
         self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any

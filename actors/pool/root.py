@@ -18,7 +18,7 @@ from actors.supervision.supervisor import Supervisor
 from protocols.errors import NodeStartError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from actors.runtime.mailbox import MailboxConfig
     from actors.runtime.system import ActorSystem
@@ -97,16 +97,17 @@ class Root:
             await self.close()
             raise
 
-    async def open(self, node: AnyNode) -> None:
-        """Start the actor of one node and open the node.
+    async def open(self, node: AnyNode, policy: RootPolicy | None = None) -> None:
+        """Start the actor of one node, by a policy that is still to come if it is given, and open the node.
 
         Raises:
             NodeStartError: it could not be opened; its actor has been stopped again, the cause is chained.
         """
         try:
+            policy = policy or self._policy
             await self._beside.opening(node)
-            if node.home.find() is None and node.name not in self._policy.lent:  # theirs stays theirs
-                await self.ref.proxy().start_child(self._policy.spec(node))
+            if node.home.find() is None and node.name not in policy.lent:  # theirs stays theirs
+                await self.ref.proxy().start_child(policy.spec(node))
             await node.open()
         except Exception as error:
             await self.forget(node)
@@ -116,6 +117,25 @@ class Root:
             text = f"node {node.name!r} could not be started: {str(error) or type(error).__name__}"
             raise NodeStartError(text, node=node.name) from error
         self._open.append(node)
+
+    async def adopt(self, policy: RootPolicy, nodes: Iterable[AnyNode]) -> None:
+        """Supervise by another policy from now on, without touching what runs.
+
+        Args:
+            policy: with the same strategy.
+            nodes: those whose care has changed.
+        """
+        before, self._policy = self._policy, policy
+        root = self.ref.proxy()
+        if (before.intensity, before.backoff) != (policy.intensity, policy.backoff):
+            await root.set_limits(policy.intensity, policy.backoff)
+        for node in nodes:
+            if node.name not in policy.lent:
+                await root.update_child(policy.spec(node))
+
+    async def restart(self, node: AnyNode, policy: RootPolicy) -> None:
+        """Give the node another actor behind the same ref; what waits in its mailbox stays."""
+        await self.ref.proxy().replace_child(policy.spec(node))
 
     async def shut(self, node: AnyNode) -> None:
         """Close one node and stop its actor."""
