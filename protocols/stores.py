@@ -97,8 +97,13 @@ class HistoryStore(Protocol):
         """Return how many messages there are; ``limit`` and ``after`` have no meaning."""
         ...
 
-    async def conversations(self, agent: str | None = None, *, limit: int = 100) -> list[ConversationSummary]:
-        """Return the conversations (of one agent: counting its messages only), the latest first."""
+    async def conversations(
+        self, agent: str | None = None, *, limit: int = 100, restorable: bool = False
+    ) -> list[ConversationSummary]:
+        """Return the conversations (of one agent: counting its messages only), the latest first.
+
+        With `restorable` only messages with a `payload` count: those that a node can go on from.
+        """
         ...
 
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:

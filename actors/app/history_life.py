@@ -7,6 +7,7 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.app.history_feed import HistoryFeed
 from actors.app.history_place import history_stores, retention_of
 from actors.app.recorder import Recorder
 from actors.nodes.agent import Agent
@@ -14,51 +15,23 @@ from actors.nodes.message_dump import load_messages
 from actors.nodes.model_run import ModelRun
 from actors.runtime.background import current_system
 from actors.runtime.start import StartOptions
-from actors.storage.backlog import Backlog
-from actors.storage.history import HistoryWriter, WriterStatistics
-from actors.storage.history_actor import CLOSE_TIMEOUT, Flush, HistoryActor
 from actors.storage.session import restore
-from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.stores import StorageError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from actors.config.storage import StorageSpec
     from actors.pool.pool import AgentPool
     from actors.pool.root import AnyNode
     from actors.runtime.ref import ActorRef
+    from actors.storage.history import WriterStatistics
     from protocols.history import StoredMessage
     from protocols.stores import HistoryStore
 
 FLUSH_TIMEOUT: Final = 5.0
 """Seconds that a node which is added waits for what has been said to be written, before it reads."""
 _log = logging.getLogger("understudy")
-
-
-class _Line:
-    """The way to one store: a backlog, a writer, and the actor between them."""
-
-    def __init__(self, store: HistoryStore, spec: StorageSpec) -> None:
-        # Most of the delay is for collecting: messages are made as late as can be, and many at once.
-        self.store = store
-        self.backlog = Backlog(batch=spec.batch_size)
-        self.writer = HistoryWriter(store, batch=spec.batch_size, linger=spec.batch_delay / 10)
-        self._delay = spec.batch_delay * 0.9
-        self._retention = retention_of(spec)
-        self.ref: ActorRef[HistoryActor] | None = None
-
-    async def start(self, supervisor: ActorRef[Supervisor], name: str) -> None:
-        """Start the actor."""
-        arguments = (self.store, self.writer, self.backlog)
-        options = {"delay": self._delay, "retention": self._retention}
-        spec = ChildSpec(HistoryActor, args=arguments, kwargs=options, name=name, shutdown=2 * CLOSE_TIMEOUT)
-        self.ref = await supervisor.proxy().start_child(spec)
-
-    def statistics(self) -> WriterStatistics:
-        """Return the numbers of backlog and writer together."""
-        return self.writer.statistics().with_backlog(self.backlog)
 
 
 class PoolHistory:
@@ -71,54 +44,55 @@ class PoolHistory:
     def __init__(self, pool: AgentPool[Any]) -> None:
         """Take the pool; nothing is opened yet."""
         self._pool = pool
-        self._lines: tuple[_Line, ...] = ()
+        self.feeds: tuple[HistoryFeed, ...] = ()
+        """The ways to the stores, in the order of the manifest; none when nothing is kept."""
         self._recorders: dict[AnyNode, Recorder] = {}
         self._stack = AsyncExitStack()
 
     @property
     def stores(self) -> tuple[HistoryStore, ...]:
         """The open stores, in the order of the manifest; all hold the same, but for what one could not be given."""
-        return tuple(line.store for line in self._lines)
+        return tuple(feed.store for feed in self.feeds)
 
     @property
     def store(self) -> HistoryStore | None:
         """The first store; None when nothing is kept."""
-        return self.stores[0] if self._lines else None
+        return self.stores[0] if self.feeds else None
 
     def statistics(self) -> dict[str, WriterStatistics]:
         """Return what became of the messages, by the location of the store."""
-        return {line.store.location: line.statistics() for line in self._lines}
+        return {feed.store.location: feed.statistics() for feed in self.feeds}
 
     async def flush(self) -> None:
-        """Wait until everything that has been said is in all stores.
-
-        Raises:
-            AskTimeoutError: A store has failed for as long as an ask may take.
-        """
-        refs = [line.ref for line in self._lines if line.ref is not None]
-        await asyncio.gather(*(ref.ask(Flush()) for ref in refs))
+        """Wait until everything that has been said is in all stores, for as long as it takes."""
+        await asyncio.gather(*(feed.flush() for feed in self.feeds))
 
     async def __aenter__(self) -> Self:
-        spec = self._pool.manifest.storage
         async with self._stack as stack:
-            lines = [_Line(store, spec) for store in history_stores(self._pool.manifest)] if spec is not None else []
-            for line in lines:
-                await stack.enter_async_context(line.store)
-            if lines:
+            feeds = [await self._open(store, stack) for store in history_stores(self._pool.manifest)]
+            if feeds:
                 supervisor = self._supervisor()
                 stack.push_async_callback(_stop, supervisor)
-                for number, line in enumerate(lines, start=1):
-                    await line.start(supervisor, f"store-{number}")
-            self._lines = tuple(lines)
+                for number, feed in enumerate(feeds, start=1):
+                    await feed.start(supervisor, f"store-{number}")
+            self.feeds = tuple(feeds)
             self._stack = stack.pop_all()
         return self
+
+    async def _open(self, store: HistoryStore, stack: AsyncExitStack) -> HistoryFeed:
+        spec = self._pool.manifest.storage
+        assert spec is not None
+        await stack.enter_async_context(store)
+        return HistoryFeed(
+            store, batch_size=spec.batch_size, batch_delay=spec.batch_delay, retention=retention_of(spec)
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for recorder in self._recorders.values():
             recorder.stop()
-        self._recorders, self._lines = {}, ()
+        self._recorders, self.feeds = {}, ()
         await self._stack.aclose()
 
     # -- the nodes of the pool ------------------------------------------------------------------------------------
@@ -126,9 +100,9 @@ class PoolHistory:
     def joined(self, node: AnyNode) -> None:
         """Keep what a node says from now on."""
         is_helper = not self._pool.is_running and self._pool.get(node.name) is not node
-        if not self._lines or is_helper or node in self._recorders:
+        if not self.feeds or is_helper or node in self._recorders:
             return
-        recorder = self._recorders[node] = Recorder(node, tuple(line.backlog for line in self._lines))
+        recorder = self._recorders[node] = Recorder(node, tuple(feed.backlog for feed in self.feeds))
         recorder.start()
 
     async def opening(self, node: AnyNode) -> None:
@@ -150,7 +124,7 @@ class PoolHistory:
             recorder.stop()
 
     def _warn(self, node: AnyNode) -> None:
-        if not self._lines and isinstance(node, Agent) and node.settings.query.is_restored:
+        if not self.feeds and isinstance(node, Agent) and node.settings.query.is_restored:
             _log.warning("agent %r: nothing is stored that its session could go on with; add `storage`", node.name)
 
     async def _restore(self, agent: Agent[Any, Any], recorder: Recorder) -> None:
@@ -173,7 +147,8 @@ class PoolHistory:
     async def _read(self, agent: Agent[Any, Any]) -> list[StoredMessage]:
         """Return what the first store knows that can be read and knows anything."""
         if self._pool.is_running:
-            await self._flushed()
+            waiting = (feed.flush(FLUSH_TIMEOUT) for feed in self.feeds)
+            await asyncio.gather(*waiting, return_exceptions=True)  # what cannot be written now is not there to read
         problem: StorageError | None = None
         is_read = False
         for store in self.stores:
@@ -189,12 +164,6 @@ class PoolHistory:
         if problem is not None and not is_read:
             raise problem
         return []
-
-    async def _flushed(self) -> None:
-        """Have what was said written, as far as that is possible now."""
-        refs = [line.ref for line in self._lines if line.ref is not None]
-        asks = [ref.ask(Flush(), timeout=FLUSH_TIMEOUT) for ref in refs]
-        await asyncio.gather(*asks, return_exceptions=True)
 
     def _supervisor(self) -> ActorRef[Supervisor]:
         system = self._pool.system or current_system()

@@ -99,12 +99,15 @@ class MemoryHistoryStore:
         """Return how many messages there are."""
         return sum(1 for _ in _matching(self._opened().values(), query or EVERYTHING))
 
-    async def conversations(self, agent: str | None = None, *, limit: int = 100) -> list[ConversationSummary]:
+    async def conversations(
+        self, agent: str | None = None, *, limit: int = 100, restorable: bool = False
+    ) -> list[ConversationSummary]:
         """Return the conversations, the latest first."""
         check_limit(limit)
         groups: defaultdict[str, list[StoredMessage]] = defaultdict(list)
         for message in _matching(self._opened().values(), HistoryQuery(agent=agent)):
-            groups[message.conversation_id].append(message)
+            if message.payload is not None or not restorable:
+                groups[message.conversation_id].append(message)
         summaries = [_summary(name, members) for name, members in groups.items()]
         return sorted(summaries, key=lambda summary: -summary.seq)[:limit]
 

@@ -24,7 +24,7 @@ async def restore(store: HistoryStore, session: SessionQuery, *, node: str) -> l
         return []
     conversation = session.conversation
     if conversation is None:
-        latest = await store.conversations(node, limit=1)
+        latest = await store.conversations(node, limit=1, restorable=True)
         if not latest:
             return []
         conversation = latest[0].conversation_id

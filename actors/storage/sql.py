@@ -116,10 +116,13 @@ class SqlHistoryStore:
         (row,) = await self._rows(statement.total(query))
         return int(row["total"])
 
-    async def conversations(self, agent: str | None = None, *, limit: int = 100) -> list[ConversationSummary]:
+    async def conversations(
+        self, agent: str | None = None, *, limit: int = 100, restorable: bool = False
+    ) -> list[ConversationSummary]:
         """Return the conversations, the latest first."""
         check_limit(limit)
-        return [summary_from(row) for row in await self._rows(statement.summaries(agent, limit))]
+        query = statement.summaries(agent, limit, restorable=restorable)
+        return [summary_from(row) for row in await self._rows(query)]
 
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
         """Delete what `retention` does not allow, in short transactions between which others can write."""

@@ -50,7 +50,7 @@ def sums(query: HistoryQuery, group_by: HistoryGroup | None) -> Executable:
     return ranked.order_by(func.count().desc(), func.min(columns.seq)).limit(query.limit)
 
 
-def summaries(agent: str | None, limit: int) -> Executable:
+def summaries(agent: str | None, limit: int, *, restorable: bool = False) -> Executable:
     """Select the latest conversations."""
     latest = func.max(columns.seq)
     statement = select(
@@ -63,6 +63,8 @@ def summaries(agent: str | None, limit: int) -> Executable:
     )
     if agent is not None:
         statement = statement.where(columns.node == agent)
+    if restorable:
+        statement = statement.where(columns.payload.is_not(None))
     return statement.group_by(columns.conversation_id).order_by(latest.desc()).limit(limit)
 
 

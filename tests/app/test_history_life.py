@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from actors import Agent, AgentPool
-from actors.app import PoolHistory
+from actors import AgentPool
 from actors.config.load import load_manifest, parse_manifest
 from protocols.history import HistoryQuery
 from protocols.stores import StorageError
+from tests.app.keeping import history_of, kept, remembered
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from protocols.stores import HistoryStore
 
 TEXT = """
 storage: {{type: sqlite, path: history.db}}
@@ -34,20 +32,6 @@ def manifest(tmp_path: Path) -> Path:
     file = tmp_path / "agents.yml"
     file.write_text(TEXT.format(), encoding="utf-8")
     return file
-
-
-async def kept(pool: AgentPool[Any]) -> HistoryStore:
-    history = pool.beside(PoolHistory)
-    assert history is not None
-    await history.flush()
-    assert history.store is not None
-    return history.store
-
-
-def remembered(pool: AgentPool[Any], name: str) -> int:
-    agent = pool[name]
-    assert isinstance(agent, Agent)
-    return len(agent.history)
 
 
 async def test_question_and_answer_are_kept_with_run_and_tokens(manifest: Path, no_leaked_actors: None) -> None:
@@ -101,10 +85,7 @@ async def test_a_run_that_is_not_remembered_is_kept_in_a_conversation_of_its_own
 async def test_without_storage_nothing_is_kept() -> None:
     async with AgentPool[None](parse_manifest("agents: {a: {model: test}}")) as pool:
         await pool["a"].run("Go.")
-        history = pool.beside(PoolHistory)
-
-    assert history is not None
-    assert history.store is None
+        assert history_of(pool).store is None
 
 
 async def test_a_store_that_cannot_be_opened_is_a_clear_error_and_leaves_nothing(

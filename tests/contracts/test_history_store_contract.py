@@ -278,6 +278,16 @@ async def test_conversations_come_latest_first(store: HistoryStore) -> None:
     assert await store.conversations("nobody") == []
 
 
+async def test_conversations_that_can_be_gone_on_with_are_those_with_a_payload(store: HistoryStore) -> None:
+    await store.append([message(n, conversation_id="c1", payload=b"[]" if n == 1 else None) for n in range(3)])
+    await store.append([message(3, conversation_id="c2")])
+    await store.append([message(4, conversation_id="c3", node="editor", payload=b"[]")])
+
+    found = await store.conversations(restorable=True)
+    assert [(c.conversation_id, c.messages) for c in found] == [("c3", 1), ("c1", 1)]
+    assert [c.conversation_id for c in await store.conversations("writer", restorable=True)] == ["c1"]
+
+
 @pytest.mark.parametrize(
     ("retention", "left"),
     [
@@ -288,6 +298,7 @@ async def test_conversations_come_latest_first(store: HistoryStore) -> None:
         (Retention(max_messages=6), ["m0", "m1", "m2", "m3", "m4", "m5"]),
         (Retention(max_per_conversation=2), ["m1", "m3", "m4", "m5"]),
         (Retention(max_per_conversation=0), []),
+        (Retention(max_messages=3, max_per_conversation=2), ["m3", "m4", "m5"]),
         (Retention(max_age=3.0, max_messages=3, max_per_conversation=1), ["m4", "m5"]),
     ],
 )

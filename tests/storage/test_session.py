@@ -14,16 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from protocols.history import StoredMessage
     from protocols.stores import HistoryStore
+
+
+def said(number: int, **changes: Any) -> StoredMessage:
+    """Return a message; an answer carries what the model said."""
+    return message(number, payload=b"[]" if number % 2 else None, **changes)
 
 
 @pytest.fixture
 async def store() -> AsyncGenerator[HistoryStore]:
     async with MemoryHistoryStore() as store:
         # Runs r0, r1 and r2 of two messages each in c1, then one run in c2; another node in between.
-        await store.append([message(n, tokens=10) for n in range(6)])
-        await store.append([message(100, node="editor", conversation_id="c9")])
-        await store.append([message(n, conversation_id="c2", tokens=10) for n in (6, 7)])
+        await store.append([said(n, tokens=10) for n in range(6)])
+        await store.append([said(101, node="editor", conversation_id="c9")])
+        await store.append([said(n, conversation_id="c2", tokens=10) for n in (6, 7)])
+        # What the node was told not to remember is in a conversation of its own.
+        await store.append([message(n, conversation_id="flow") for n in (8, 9)])
         yield store
 
 
