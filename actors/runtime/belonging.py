@@ -130,7 +130,7 @@ class PendingTask(Generic[T]):
         self._scope = context.run(_carry_into, cell, current.get())
         self._task = cell.loop.create_task(coroutine, name=f"{cell.name}-task", context=context)
         _keep(cell, self)
-        self._task.add_done_callback(self._done)
+        self._task.add_done_callback(self._done, context=Context())
 
     def _done(self, task: asyncio.Task[T]) -> None:
         _drop(self._cell, self)

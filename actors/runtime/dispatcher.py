@@ -73,7 +73,7 @@ class Dispatcher:
                 return
         task = self._loop.create_task(self._work(), name=f"{self._name}-worker", context=Context())
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self.tasks.discard, context=Context())  # it outlives the handler that needs it now
 
     async def _work(self) -> None:  # noqa: C901, PLR0915 - one loop, because a call costs as much as the rest
         task = asyncio.current_task()
