@@ -30,7 +30,9 @@ def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
         nonlocal count
         count += 1
         code, word = _CAUSES[signal.Signals(number)]
-        if count >= _MOST:
+        if count > _MOST:  # the end is near
+            return
+        if count == _MOST:
             to_stderr(f"understudy: {word}, without an orderly end")
             os._exit(code)
         loop.call_soon_threadsafe(told, code, word)

@@ -124,7 +124,7 @@ def program() -> Call:
     return invoke
 
 
-async def start_program(*arguments: object) -> asyncio.subprocess.Process:
+async def start_program(*arguments: object, stdin: int | None = None) -> asyncio.subprocess.Process:
     """Start the command line as a program whose signals a test wants to send itself."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -133,6 +133,7 @@ async def start_program(*arguments: object) -> asyncio.subprocess.Process:
         *map(str, arguments),
         cwd=ROOT,
         env=environment(),
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
