@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-import urllib.request
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
-from actors.nodes.knowledge_source import KnowledgeSource
+from actors.nodes.knowledge_source import Allowance, KnowledgeSource
+from actors.nodes.web_text import check_address, fetch_text, shown
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from actors.config.knowledge import KnowledgeSpec
     from actors.config.prompt import PromptSpec
     from actors.nodes.import_scope import ImportScope
 
-_SECONDS = 30.0
-_GLOB = frozenset("*?[")
+_GLOB: Final = frozenset("*?[")
+_MOST_FILES: Final = 1_000
 
 
 def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, node: str) -> list[object]:
     """Return what an agent is given: texts, paths and sources.
 
     Raises:
-        ConfigError: a file is missing, the files are too large, or an import string leads nowhere.
+        ConfigError: a file is missing, the files are too large, an address is none, or an import string leads nowhere.
     """
     if spec is None:
         return []
     files = [file for pattern in spec.paths for file in _files(pattern, root, node)]
-    size = sum(file.stat().st_size for file in files)
-    if size > spec.max_bytes:
-        msg = f"node {node!r}: the files of its knowledge have {size} bytes; max_bytes is {spec.max_bytes}"
-        raise ConfigError(msg)
-    urls = [KnowledgeSource(url, _fetch(url, spec.max_bytes, node), most_bytes=spec.max_bytes) for url in spec.urls]
-    calls = [KnowledgeSource(text, scope.function(text, node), most_bytes=spec.max_bytes) for text in spec.callables]
-    return [*files, *urls, *calls, *(text_of(prompt, root, scope, node) for prompt in spec.prompts)]
+    prompts = [text_of(prompt, root, scope, node) for prompt in spec.prompts]
+    allowance = Allowance(spec.max_bytes)
+    try:
+        for file in files:
+            allowance.claim(str(file), file.stat().st_size)
+        for number, prompt in enumerate(prompts):
+            allowance.claim(f"prompt {number + 1}", len(str(prompt).encode("utf-8", "surrogatepass")))
+        for url in spec.urls:
+            check_address(url)
+    except (OSError, ConfigError) as error:
+        msg = f"node {node!r}: {error}"
+        raise ConfigError(msg, node=node) from error
+    urls = [
+        KnowledgeSource(shown(url), partial(fetch_text, url, most_bytes=spec.max_bytes), allowance=allowance)
+        for url in spec.urls
+    ]
+    calls = [KnowledgeSource(text, scope.function(text, node), allowance=allowance) for text in spec.callables]
+    return [*files, *urls, *calls, *prompts]
 
 
 def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> Any:
@@ -58,26 +70,28 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
 
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:
-    path = Path(pattern).expanduser()
-    if not _GLOB & set(pattern):
-        file = root / path
-        if not file.is_file():
-            msg = f"node {node!r}: knowledge file {str(file)!r} does not exist"
-            raise ConfigError(msg, node=node)
-        return [file]
-    base = Path(path.anchor) if path.is_absolute() else root
-    relative = str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)
-    return sorted(file for file in base.glob(relative) if file.is_file())
-
-
-def _fetch(url: str, most_bytes: int, node: str) -> Callable[[], str]:
-    if urlsplit(url).scheme not in ("http", "https"):
-        msg = f"node {node!r}: knowledge address {url!r} must begin with http:// or https://"
+    path = root / Path(pattern).expanduser()
+    try:
+        if not _GLOB & set(pattern):
+            if not path.is_file():
+                msg = f"node {node!r}: knowledge file {str(path)!r} does not exist"
+                raise ConfigError(msg, node=node)
+            return [path]
+        found = sorted(islice(_matches(path, root), _MOST_FILES + 1))
+    except (OSError, ValueError, RuntimeError) as error:
+        msg = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
+        raise ConfigError(msg, node=node) from error
+    if len(found) > _MOST_FILES:
+        msg = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
         raise ConfigError(msg, node=node)
+    return found
 
-    def fetch() -> str:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
-            data: bytes = answer.read(most_bytes + 1)
-            return data.decode(answer.headers.get_content_charset() or "utf-8", "replace")
 
-    return fetch
+def _matches(path: Path, root: Path) -> Iterator[Path]:
+    """Yield the files that a pattern matches; a link that leads out of the pattern's folder and the root is none."""
+    place = next(index for index, part in enumerate(path.parts) if _GLOB & set(part))
+    folder = Path(*path.parts[:place])
+    inside = (folder.resolve(), root.resolve())
+    for file in folder.glob(str(Path(*path.parts[place:]))):
+        if file.is_file() and any(file.resolve().is_relative_to(one) for one in inside):
+            yield file

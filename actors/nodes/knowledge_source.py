@@ -3,46 +3,80 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from typing import TYPE_CHECKING, Any, Self
+import threading
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.nodes.prompt_file import document_block
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+LOAD_TIMEOUT: Final = 60.0
+"""Seconds that loading one source may take."""
+
+
+class Allowance:
+    """How much text all sources of one agent may have together."""
+
+    def __init__(self, most_bytes: int) -> None:
+        """Take the bound."""
+        self.most_bytes = most_bytes
+        self._used: dict[str, int] = {}
+
+    def claim(self, label: str, size: int) -> None:
+        """Take note of the size of one source; a later claim of the same source replaces the earlier one.
+
+        Raises:
+            ConfigError: all together are too large.
+        """
+        self._used[label] = size
+        total = sum(self._used.values())
+        if total > self.most_bytes:
+            msg = f"with {label!r} the knowledge has {total} bytes; max_bytes is {self.most_bytes}"
+            raise ConfigError(msg)
+
 
 class KnowledgeSource:
     """Text that is made when its agent is opened. A model reads it as soon as it has been loaded."""
 
-    def __init__(self, label: str, load: Callable[[], Any], *, most_bytes: int) -> None:
-        """Take what it is called, a function that blocks or is async, and the bound on the text."""
+    def __init__(
+        self, label: str, load: Callable[[], Any], *, allowance: Allowance, timeout: float = LOAD_TIMEOUT
+    ) -> None:
+        """Take what it is called, a function that blocks or is async, the bound on the text, and seconds to load it."""
         self.label = label
         self._load = load
-        self._most_bytes = most_bytes
+        self._allowance = allowance
+        self._timeout = timeout
         self._text = ""
 
     async def load(self) -> None:
         """Make the text.
 
         Raises:
-            ConfigError: it cannot be made, is empty, or is too long; the cause is chained.
+            ConfigError: it cannot be made in time, is empty, or is too long; the cause is chained.
         """
         try:
-            if inspect.iscoroutinefunction(self._load):
-                result = await self._load()
-            else:
-                result = await asyncio.to_thread(self._load)
+            async with asyncio.timeout(self._timeout):
+                is_async = inspect.iscoroutinefunction(self._load)
+                result: object = await (self._load() if is_async else _in_thread(self._load))
+                if inspect.isawaitable(result):
+                    result = await result
+        except TimeoutError as error:
+            msg = f"knowledge {self.label!r} could not be loaded within {self._timeout:g} s"
+            raise ConfigError(msg) from error
         except Exception as error:
-            msg = f"knowledge {self.label!r} cannot be loaded: {type(error).__name__}: {error}"
+            reason = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+            msg = f"knowledge {self.label!r} cannot be loaded: {reason}"
             raise ConfigError(msg) from error
         text = str(result)
-        if not text.strip():
+        if result is None or not text.strip():
             msg = f"knowledge {self.label!r} is empty"
             raise ConfigError(msg)
-        if len(text.encode("utf-8", "surrogatepass")) > self._most_bytes:
-            msg = f"knowledge {self.label!r} has more than {self._most_bytes} bytes; raise max_bytes"
-            raise ConfigError(msg)
+        self._allowance.claim(self.label, len(text.encode("utf-8", "surrogatepass")))
         self._text = text
 
     async def __aenter__(self) -> Self:
@@ -53,8 +87,7 @@ class KnowledgeSource:
         """Keep the text: there is nothing to close."""
 
     def __prompt__(self) -> str:
-        name = self.label.replace('"', "'")
-        return f'<document name="{name}">\n{self._text.strip()}\n</document>' if self._text else ""
+        return document_block(self.label, self._text) if self._text else ""
 
     def __repr__(self) -> str:
         return f"<KnowledgeSource {self.label!r}>"
@@ -63,3 +96,33 @@ class KnowledgeSource:
 def sources_in(knowledge: Sequence[object]) -> Iterator[KnowledgeSource]:
     """Yield what has to be loaded."""
     return (item for item in knowledge if isinstance(item, KnowledgeSource))
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """Call a function that blocks in a thread of its own.
+
+    One that never returns keeps neither its caller nor the end of the process waiting, as a thread of a pool would.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Any] = loop.create_future()
+    context = copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if outcome.done():
+            return
+        if error is None:
+            outcome.set_result(result)
+        else:
+            outcome.set_exception(error)
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = context.run(function)
+        except BaseException as error:  # a SystemExit is an answer too
+            failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
+        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=work, name="understudy-knowledge", daemon=True).start()
+    return await outcome

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.config.connection import CallableConnection, FileConnection, NodeConnection
-from actors.config.template import render_path_template, render_template
 from actors.nodes.agent import Agent
 from actors.pool.condition_build import condition_of
+from actors.pool.file_writer import FileWriter
 from actors.talk.talk import Talk
 from protocols.errors import ConfigError, TalkError
-from protocols.messages import ChatMessage  # noqa: TC001 - read at run time, to know what the writer is given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,8 +88,9 @@ class ConnectionBuilder:
         return kept, [self._wire(source, spec) for source, spec in wanted]
 
     def _is(self, wire: Wire, source: AnyNode, spec: Connection) -> bool:
-        leads_there = not isinstance(spec, NodeConnection) or wire.talk.target is self._nodes[spec.name]
-        return wire.spec == spec and wire.source is source and leads_there and wire.place == self._place(spec)
+        if wire.source is not source or wire.spec != spec or wire.place != self._place(spec):
+            return False
+        return not isinstance(spec, NodeConnection) or wire.talk.target is self._nodes[spec.name]
 
     def _place(self, spec: Connection) -> Path | None:
         return (self._manifest.root or Path()) if isinstance(spec, FileConnection) else None
@@ -109,7 +109,7 @@ class ConnectionBuilder:
                 return self._nodes[spec.name]
             case FileConnection():
                 root = self._manifest.root or Path()
-                return self._helper(spec.name or f"{source}-file", _FileWriter(spec, root, source))
+                return self._helper(spec.name or f"{source}-file", FileWriter(spec, root, source))
             case CallableConnection():
                 function = self._scope.function(spec.callable, source)
                 name = spec.name or f"{source}-{spec.callable.rpartition(':')[2].rpartition('.')[2]}"
@@ -119,7 +119,7 @@ class ConnectionBuilder:
         names = (wanted, *(f"{wanted}-{number}" for number in range(2, 10_000)))
         name = next(one for one in names if one not in self._taken)
         self._taken.add(name)
-        is_writer = isinstance(function, _FileWriter)
+        is_writer = isinstance(function, FileWriter)
         return Agent.from_callback(function, name=name, blocking=is_writer, max_concurrency=1 if is_writer else None)
 
     def _options(self, source: str, spec: Connection) -> dict[str, Any]:
@@ -143,31 +143,3 @@ class ConnectionBuilder:
 
 def _refused(source: str, error: TalkError) -> ConfigError:
     return ConfigError(f"node {source!r}: its connection cannot be made: {error}", node=source)
-
-
-class _FileWriter:
-    """Appends messages to a file, one after the other; it blocks, so it runs in a thread."""
-
-    def __init__(self, spec: FileConnection, root: Path, source: str) -> None:
-        self._spec = spec
-        self._root = root
-        self._source = source
-
-    def __call__(self, message: ChatMessage[Any]) -> str:
-        time = message.timestamp.astimezone()
-        values = {
-            "content": message.text,
-            "name": message.name or self._source,
-            "role": message.role,
-            "date": f"{time:%Y-%m-%d}",
-            "time": f"{time:%H-%M-%S}",
-            "timestamp": time.isoformat(timespec="seconds"),
-            "agent": self._source,
-            "cost": message.cost_info.total_cost if message.cost_info is not None else 0,
-            "tokens": message.usage.total_tokens,
-        }
-        path = self._root / render_path_template(self._spec.path, values)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding=self._spec.encoding) as file:
-            file.write(render_template(self._spec.template, values))
-        return str(path)

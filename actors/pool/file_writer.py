@@ -1,0 +1,71 @@
+"""The node behind a connection to a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from actors.config.template import render_path_template, render_template
+from protocols.errors import NodeError
+from protocols.messages import ChatMessage  # noqa: TC001 - read at run time, to know what the writer is given
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.config.connection import FileConnection
+
+# Not waiting, and not following a link: a named pipe would hold the writer for ever, a link lead it out of the folder.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class FileWriter:
+    """Appends messages to a file, one after the other; it blocks, so it runs in a thread.
+
+    A path that is relative to the manifest stays below the manifest's folder, whatever links there are.
+    """
+
+    def __init__(self, spec: FileConnection, root: Path, source: str) -> None:
+        """Take what to write and where, the manifest's folder, and the name of the node whose messages come."""
+        self._spec = spec
+        self._root = root
+        self._source = source
+
+    def __call__(self, message: ChatMessage[Any]) -> str:
+        """Append a message; return the path.
+
+        Raises:
+            NodeError: the path leads out of the manifest's folder, or is no regular file.
+            OSError: the file cannot be written.
+        """
+        time = message.timestamp.astimezone()
+        values = {
+            "content": message.text,
+            "name": message.name or self._source,
+            "role": message.role,
+            "date": f"{time:%Y-%m-%d}",
+            "time": f"{time:%H-%M-%S}",
+            "timestamp": time.isoformat(timespec="seconds"),
+            "agent": self._source,
+            "cost": message.cost_info.total_cost if message.cost_info is not None else 0,
+            "tokens": message.usage.total_tokens,
+        }
+        path = self._root / render_path_template(self._spec.path, values)
+        if not os.path.isabs(self._spec.path) and not path.parent.resolve().is_relative_to(self._root.resolve()):
+            raise self._error(path, f"is not below {str(self._root)!r}: a folder in it is a link that leads out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._append(path, render_template(self._spec.template, values))
+        return str(path)
+
+    def _append(self, path: Path, text: str) -> None:
+        try:
+            descriptor = os.open(path, _FLAGS, 0o666)
+        except OSError as error:
+            raise self._error(path, f"cannot be written: {error.strerror}") from error
+        with open(descriptor, "a", encoding=self._spec.encoding, errors="backslashreplace") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise self._error(path, "is no regular file")
+            file.write(text)
+
+    def _error(self, path: Path, what: str) -> NodeError:
+        return NodeError(f"node {self._source!r}: the file {str(path)!r} of its connection {what}", node=self._source)
