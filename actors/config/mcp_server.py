@@ -1,8 +1,8 @@
 """Servers of the Model Context Protocol that lend their tools to agents."""
 
 import shlex
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -21,6 +21,7 @@ class McpServerSpec(Section):
     """
 
     shorthand = "command"
+    spellings: ClassVar[Mapping[str, str]] = {"enabled_tools": "tools", "allowed_tools": "tools"}
 
     type: Literal["stdio", "http", "sse"] = "stdio"
     """How to talk to it; `http` is the default where `url` is given."""
@@ -28,14 +29,16 @@ class McpServerSpec(Section):
     """Name for logs, and prefix of its tools when two servers have tools of one name."""
     enabled: Flag = True
     """Whether it is used."""
+    tools: Texts | None = None
+    """The only tools of it that may be used; all by default."""
     command: Text | None = None
     """Program to start."""
     args: Texts = ()
     """Its arguments."""
     env: dict[str, Secret] = Field(default_factory=dict)
-    """Its environment variables; nothing else is handed on but the search path."""
+    """Its environment variables; of ours, only HOME, LOGNAME, PATH, SHELL, TERM and USER are handed on."""
     cwd: Text | None = None
-    """Its working directory, relative to the manifest."""
+    """Its working directory, relative to the folder of the manifest, which is the default."""
     url: Text | None = None
     """Address of a running server."""
     headers: dict[str, Secret] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
 from pydantic_ai.toolsets import FunctionToolset
 
+from actors.nodes.accepted import FUNCTION, is_a
 from actors.nodes.agent_settings import AgentKeywords, AgentSettings
 from actors.nodes.callback import Callback, callback_name
 from actors.nodes.execution import Execution
@@ -26,7 +27,7 @@ from actors.nodes.node import MessageNode
 from actors.nodes.node_actor import UNLIMITED
 from actors.nodes.node_tool import tool_of
 from actors.nodes.request import AnyTool, RunRequest
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, NodeNameError
 from protocols.messages import ChatMessage
 
 _FILES = (".yml", ".yaml")
@@ -74,6 +75,9 @@ class Agent(MessageNode[Deps, Out]):
             ConfigError: a setting cannot be used.
             TypeError: there is no such setting.
         """
+        if not is_a(name, str, PurePath):
+            msg = f"an agent needs a name, got {name!r}"
+            raise NodeNameError(msg)
         if str(name).endswith(_FILES):
             self._take(name, model, _named(output_type=output_type, system_prompt=system_prompt, tools=tools), settings)
             return
@@ -152,7 +156,13 @@ class Agent(MessageNode[Deps, Out]):
             name: by default that of the function, ``processor`` if it has none.
             blocking: whether the function blocks.
             **settings: see `AgentSettings`; those about models have no meaning here.
+
+        Raises:
+            ConfigError: it is no function, or a setting cannot be used.
         """
+        if not FUNCTION.fits(function):
+            msg = f"agent {name or 'processor'!r}: {function!r} is no function"
+            raise ConfigError(msg, node=name)
         agent = cls.__new__(cls)
         name = name or callback_name(function)
         agent._make(name, Callback(function, blocking=blocking), AgentSettings.of(name, settings))

@@ -13,13 +13,13 @@ from actors.nodes.agent import Agent
 from actors.nodes.import_scope import ImportScope
 from actors.nodes.knowledge import knowledge_of, text_of
 from actors.nodes.manifest_value import (
-    mcp_servers_of,
     model_of,
     model_settings_of,
     output_of,
     tool_of_spec,
     usage_limits_of,
 )
+from actors.nodes.mcp_build import ServerBuilder
 from actors.nodes.output_build import output_type
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class AgentBuilder:
         self._deps = deps
         self._root = manifest.root or Path()
         self._scope = ImportScope(manifest.allow_imports)
+        self._servers = ServerBuilder(self._root)
 
     @property
     def scope(self) -> ImportScope:
@@ -66,7 +67,7 @@ class AgentBuilder:
             tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
             instructions=functions or None,
             toolsets=[self._toolset(tool.import_path, name) for tool in spec.toolsets],
-            mcp_servers=mcp_servers_of((*self._manifest.mcp_servers, *spec.mcp_servers), name),
+            mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
             knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
             model_settings=model_settings_of(spec.model.settings if spec.model else None),
             end_strategy=spec.end_strategy,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai.models.fallback import FallbackModel
@@ -12,16 +11,13 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.models import resolve_model
-from protocols.errors import ConfigError, MissingExtraError
+from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic_ai.models import Model
     from pydantic_ai.settings import ModelSettings
 
     from actors.config.agent import AgentSpec
-    from actors.config.mcp_server import McpServerSpec
     from actors.config.model import ModelSettingsSpec, ModelSpec
     from actors.config.tool import ToolSpec
     from actors.config.usage_limit import UsageLimitsSpec
@@ -86,24 +82,3 @@ def output_of(spec: AgentSpec, kind: Any) -> Any:
     if spec.result_tool_name is None and spec.result_tool_description is None:
         return kind
     return ToolOutput(kind, name=spec.result_tool_name, description=spec.result_tool_description)
-
-
-def mcp_servers_of(specs: Sequence[McpServerSpec], agent: str) -> list[object]:
-    """Return the enabled servers of tools as `Agent` takes them.
-
-    Raises:
-        MissingExtraError: a server has to be started, and the library for that is not installed.
-    """
-    return [_mcp_server(spec, agent) for spec in specs if spec.enabled]
-
-
-def _mcp_server(spec: McpServerSpec, agent: str) -> object:
-    if spec.url is not None:
-        return spec.url
-    try:
-        transports: Any = import_module("fastmcp.client.transports")  # an optional library
-    except ImportError as error:
-        text = f'agent {agent!r}: MCP servers need a library that is not installed: pip install "understudy[mcp]"'
-        raise MissingExtraError(text, node=agent) from error
-    env = {name: secret.get_secret_value() for name, secret in spec.env.items()}
-    return transports.StdioTransport(spec.command or "", list(spec.args), env=env, cwd=spec.cwd)

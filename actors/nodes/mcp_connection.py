@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from pydantic_ai.exceptions import ModelRetry
@@ -10,6 +11,7 @@ from pydantic_ai.toolsets import AbstractToolset
 
 from actors.nodes.mcp_source import McpSource
 from actors.runtime.clock import Clock
+from actors.runtime.envelope import carry
 from protocols.errors import ToolServerError
 
 T = TypeVar("T")
@@ -116,7 +118,8 @@ class McpConnection:
         if len(self._calls) >= MOST_CALLS:
             msg = f"MCP server {self.source.name!r}: {MOST_CALLS} calls go on already, so {what} was refused"
             raise ToolServerError(msg, server=self.source.name)
-        call = asyncio.ensure_future(work(self._toolset))
+        context = _context() if hasattr(self._toolset, "client") else None
+        call = asyncio.get_running_loop().create_task(_do(work, self._toolset), context=context)
         self._calls.add(call)
         expired: list[bool] = []
         timer = self._clock.call_later(timeout, _expire, call, expired)
@@ -159,6 +162,22 @@ class McpConnection:
         error = ToolServerError(text, server=self.source.name)
         error.__cause__ = self._cause
         return error
+
+
+async def _do(work: Callable[[AbstractToolset[Any]], Awaitable[T]], toolset: AbstractToolset[Any]) -> T:
+    return await work(toolset)
+
+
+def _context() -> Context:
+    """Return a context with the trace of the caller's, and nothing else of it.
+
+    The library arms a timer for every request, and the loop keeps a cancelled one, and its context with it, until its
+    time comes: minutes in which the run and its agent could not be collected.
+    """
+    context = Context()
+    for variable, value in carry(copy_context()) or ():
+        context.run(variable.set, value)
+    return context
 
 
 def _expire(call: asyncio.Task[Any], expired: list[bool]) -> None:

@@ -48,6 +48,14 @@ class McpLink:
         if holders:
             self._holders[loop] = holders
             return
+        await self._stop()
+
+    async def let_go(self) -> None:
+        """Stop the server if a run has started it that nobody had opened it for."""
+        if asyncio.get_running_loop() not in self._holders:
+            await self._stop()
+
+    async def _stop(self) -> None:
         ref = self._home.find()
         if ref is not None:
             self._actors.pop(ref, None)

@@ -66,6 +66,11 @@ class McpTools(AbstractToolset[Any]):
         """Return what a node enters while it is open: each server once."""
         return [_Held(server, node) for server in self.servers]
 
+    async def let_go(self) -> None:
+        """Stop the servers that were started by a run of an agent that nobody has opened."""
+        for server in self.servers:
+            await server.link.let_go()
+
     # -- list -----------------------------------------------------------------------------------------------------
 
     async def get_tools(self, ctx: RunContext[Any]) -> Tools:

@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 from weakref import WeakSet
 
+from actors.nodes.mcp_actor import ServerFactory
 from actors.nodes.node_factory import NodeFactory
 from actors.runtime.background import background_system
 from actors.runtime.clock import running_loop
@@ -68,7 +69,7 @@ def _stop_nodes(system: ActorSystem) -> None:
 
 def _is_of_node(ref: ActorRef[Any]) -> bool:
     maker: object = ref.actor_class
-    return isinstance(maker, NodeFactory)
+    return isinstance(maker, NodeFactory | ServerFactory)
 
 
 def _would_block(target: asyncio.AbstractEventLoop) -> bool:

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from actors.testing.clock import ManualClock
 from actors.testing.leak import Census
 from actors.testing.models import scripted_model
 from protocols.errors import NodeStartError, RunTimeoutError, ToolServerError
-from protocols.events import ActorCrashed, ChildRestarted
+from protocols.events import ActorCrashed, ActorStopped, ChildRestarted
 from tests.nodes.mcp_stage import SCRIPT, children, listener, script_server
 from tests.nodes.tool_answer import call
 
@@ -169,7 +170,25 @@ async def test_an_agent_that_is_not_opened_starts_its_server_with_its_first_run(
     assert await result_of(agent, "process") == pid
 
     await agent.close()
-    assert children() == [pid]  # nobody has opened it, so it ends with the agent
+    assert children() == []
+
+
+async def test_the_server_of_an_agent_that_nobody_holds_any_more_ends() -> None:
+    ended = asyncio.Event()
+
+    def note(event: ActorStopped) -> None:
+        if event.actor == "mcp:calc":
+            ended.set()
+
+    ActorSystem.of(asyncio.get_running_loop()).events.subscribe(note, [ActorStopped])
+    agent = agent_with(script_server())
+    await result_of(agent, "process")
+
+    del agent
+    gc.collect()
+    await ended.wait()
+
+    assert children() == []
 
 
 @pytest.mark.parametrize("parallel", [True, False])
