@@ -8,12 +8,23 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
 import uvicorn
 from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from actors.triggers.trigger_actor import TriggerActor
-from actors.triggers.webhook_answer import COMPRESSED, TOO_LARGE, TOO_MANY, TOO_SLOW, WRONG_METHOD, Answer, WebhookDesk
+from actors.triggers.webhook_answer import (
+    COMPRESSED,
+    HEAD_TOO_LARGE,
+    TOO_LARGE,
+    TOO_MANY,
+    TOO_SLOW,
+    TWO_LENGTHS,
+    WRONG_METHOD,
+    Answer,
+    WebhookDesk,
+)
 from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
@@ -33,6 +44,10 @@ BACKLOG: Final = 1_024
 """Connections that wait to be taken."""
 HEADER_BYTES: Final = 16_384
 """Most bytes of request line and headers together."""
+MOST_HEADERS: Final = 100
+"""Headers of one request."""
+MOST_THROWN_AWAY: Final = 16_000_000
+"""Bytes of a refused body that are read all the same: most clients look for an answer only when they have sent all."""
 GRACE: Final = 2
 """Seconds that requests in hand have to end when the server stops."""
 
@@ -126,6 +141,12 @@ class _Server(uvicorn.Server):
         await self._exit.wait()
 
 
+_SLOW_HEAD: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(TOO_SLOW.body), TOO_SLOW.body)
+)
+
+
 class _Connection(H11Protocol):
     """A connection that is closed when the head of a request takes too long, or when there are too many."""
 
@@ -136,6 +157,7 @@ class _Connection(H11Protocol):
         super().__init__(*args, **kwargs)
         self.access_log = False
         self._deadline: TimerHandle | None = None
+        self._thrown_away = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -149,8 +171,13 @@ class _Connection(H11Protocol):
         is_in_hand = bool(self.cycle) and not self.cycle.response_complete
         if is_in_hand:
             self._disarm()
-        else:
-            self._arm()
+            self._thrown_away = 0
+            return
+        self._arm()
+        if self.conn.their_state is h11.SEND_BODY:  # the rest of a body that was refused
+            self._thrown_away += len(data)
+            if self._thrown_away > MOST_THROWN_AWAY:
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -158,7 +185,15 @@ class _Connection(H11Protocol):
 
     def _arm(self) -> None:
         if self._deadline is None:
-            self._deadline = self.clock.call_later(self.timeout, self.transport.close)
+            self._deadline = self.clock.call_later(self.timeout, self._expire)
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self.transport.write(_SLOW_HEAD)  # part of a head has come; who has sent nothing is told nothing
+        self.transport.close()
 
     def _disarm(self) -> None:
         if self._deadline is not None:
@@ -227,6 +262,10 @@ class WebhookApp:
     def _refused(self, scope: Scope) -> Answer | None:
         """Return why the body is not even read; the same for all paths."""
         headers: Headers = scope["headers"]
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > HEADER_BYTES:
+            return HEAD_TOO_LARGE
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
+            return TWO_LENGTHS
         if scope["method"] != "POST":
             return WRONG_METHOD
         if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):

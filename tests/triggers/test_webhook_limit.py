@@ -59,7 +59,7 @@ async def test_a_slow_head_is_cut_off(actor_system: ActorSystem, manual_clock: M
         await connection.send(b"st: x\r\n")
         await reading(stage)
         manual_clock.tick(1.1)
-        assert await connection.until_closed() == b""
+        assert (await connection.until_closed()).startswith(b"HTTP/1.1 408 ")
         assert await silent.until_closed() == b""
 
 
@@ -68,7 +68,7 @@ async def test_a_head_with_too_many_headers_is_refused(actor_system: ActorSystem
 
     async with raw(stage) as connection:
         await connection.send(b"POST /in HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % n for n in range(10_000)) + b"\r\n")
-        assert await connection.status() in (400, 431)
+        assert await connection.status() in (400, 431)  # as it comes in one piece or in several
 
 
 async def test_too_many_bodies_at_once_are_refused(actor_system: ActorSystem, monkeypatch: pytest.MonkeyPatch) -> None:
