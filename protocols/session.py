@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 import msgspec
 
 from protocols.limits import check_count, check_limit, check_optional_key, check_span
@@ -47,10 +50,12 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int              as True, with at most that many tokens
         str              goes on with the conversation of that name, new when unknown
         SessionQuery     itself
+        a mapping        the same in the words of a manifest: enabled, restore, conversation,
+                         since, until (both seconds since 1970 UTC), limit, max_tokens
         ===============  ==================================================================
 
         Raises:
-            ValueError: An empty name or a negative number.
+            ValueError: An empty name, a negative number, or an unknown key of a mapping.
             TypeError: Any other type.
         """
         return cls._parse(session)
@@ -66,10 +71,30 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 return cls(is_restored=True, max_tokens=value)
             case str():
                 return cls(is_restored=True, conversation=value)
+            case Mapping():
+                return cls._from_mapping(cast("Mapping[str, Any]", value))
             case _:
-                msg = f"session must be None, a bool, tokens, a conversation name or a SessionQuery, not {value!r}"
+                msg = (
+                    "session must be None, a bool, tokens, a conversation name, a SessionQuery or a mapping, "
+                    f"not {value!r}"
+                )
                 raise TypeError(msg)
 
+    @classmethod
+    def _from_mapping(cls, value: Mapping[str, Any]) -> SessionQuery:
+        given = {_FIELDS.get(key, key): one for key, one in value.items()}
+        unknown = [key for key in value if _FIELDS.get(key, key) not in cls.__struct_fields__]
+        if unknown:
+            words = (_WORDS.get(field, field) for field in cls.__struct_fields__)
+            msg = f"session has no key {unknown[0]!r}; there are {', '.join(words)}"
+            raise ValueError(msg)
+        given.setdefault("is_restored", given.get("is_enabled", True))
+        return cls(**given)
 
-Session = None | bool | int | str | SessionQuery
+
+_FIELDS = {"enabled": "is_enabled", "restore": "is_restored"}
+"""Words of a manifest that are called otherwise here."""
+_WORDS = {field: word for word, field in _FIELDS.items()}
+
+Session = None | bool | int | str | SessionQuery | Mapping[str, Any]
 """What ``session=`` takes; `SessionQuery.parse` says what each means."""

@@ -15,7 +15,7 @@ from actors.nodes.message_dump import load_messages
 from actors.nodes.model_run import ModelRun
 from actors.runtime.background import current_system
 from actors.runtime.start import StartOptions
-from actors.storage.session import restore
+from actors.storage.session import conversation_of, restore
 from actors.supervision.supervisor import Supervisor
 from protocols.stores import StorageError
 
@@ -128,12 +128,9 @@ class PoolHistory:
             _log.warning("agent %r: nothing is stored that its session could go on with; add `storage`", node.name)
 
     async def _restore(self, agent: Agent[Any, Any], recorder: Recorder) -> None:
-        session = agent.settings.query
-        said = await self._read(agent) if session.is_restored else []
-        if session.conversation is not None:
-            recorder.conversation = session.conversation
-        elif said:
-            recorder.conversation = said[-1].conversation_id
+        conversation, said = await self._read(agent)
+        if conversation is not None:
+            recorder.conversation = conversation
         execution = agent.execution
         if not said or not isinstance(execution, ModelRun) or execution.history is None or agent.history:
             return
@@ -144,26 +141,30 @@ class PoolHistory:
             return
         execution.history.replace(messages)
 
-    async def _read(self, agent: Agent[Any, Any]) -> list[StoredMessage]:
-        """Return what the first store knows that can be read and knows anything."""
+    async def _read(self, agent: Agent[Any, Any]) -> tuple[str | None, list[StoredMessage]]:
+        """Return the conversation, and what the first store knows of it that can be read and knows anything."""
+        session = agent.settings.query
+        conversation = session.conversation
+        if not session.is_restored:
+            return conversation, []
         if self._pool.is_running:
             waiting = (feed.flush(FLUSH_TIMEOUT) for feed in self.feeds)
             await asyncio.gather(*waiting, return_exceptions=True)  # what cannot be written now is not there to read
-        problem: StorageError | None = None
-        is_read = False
+        problems: list[StorageError] = []
         for store in self.stores:
             try:
-                said = await restore(store, agent.settings.query, node=agent.name)
+                found = await conversation_of(store, session, node=agent.name)
+                said = await restore(store, session, node=agent.name)
             except StorageError as error:
                 _log.warning("agent %r: its conversation cannot be read: %s", agent.name, error)
-                problem = problem or error
+                problems.append(error)
             else:
-                is_read = True
+                conversation = conversation or found
                 if said:
-                    return said
-        if problem is not None and not is_read:
-            raise problem
-        return []
+                    return conversation, said
+        if len(problems) == len(self.stores):
+            raise problems[0]
+        return conversation, []
 
     def _supervisor(self) -> ActorRef[Supervisor]:
         system = self._pool.system or current_system()

@@ -12,6 +12,20 @@ if TYPE_CHECKING:
     from protocols.stores import HistoryStore
 
 
+async def conversation_of(store: HistoryStore, session: SessionQuery, *, node: str) -> str | None:
+    """Return the conversation that `node` goes on with; None when it begins a new one.
+
+    That is the one that the session names, or the latest that the node remembers, whatever the limits leave of it.
+
+    Raises:
+        StorageError: The store could not be read.
+    """
+    if session.conversation is not None or not session.is_enabled or not session.is_restored:
+        return session.conversation
+    latest = await store.conversations(node, limit=1, restorable=True)
+    return latest[0].conversation_id if latest else None
+
+
 async def restore(store: HistoryStore, session: SessionQuery, *, node: str) -> list[StoredMessage]:
     """Return the messages that `node` goes on with, oldest first; empty when there is nothing to go on with.
 
@@ -22,12 +36,9 @@ async def restore(store: HistoryStore, session: SessionQuery, *, node: str) -> l
     """
     if not session.is_enabled or not session.is_restored:
         return []
-    conversation = session.conversation
+    conversation = await conversation_of(store, session, node=node)
     if conversation is None:
-        latest = await store.conversations(node, limit=1, restorable=True)
-        if not latest:
-            return []
-        conversation = latest[0].conversation_id
+        return []
     query = HistoryQuery(
         agent=node,
         conversation=conversation,

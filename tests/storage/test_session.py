@@ -53,6 +53,10 @@ async def store() -> AsyncGenerator[HistoryStore]:
         (SessionQuery(is_restored=True, conversation="c1", max_tokens=40), ["m2", "m3", "m4", "m5"]),
         (SessionQuery(is_restored=True, conversation="c1", since=1_002.0, until=1_004.0), ["m2", "m3"]),
         (SessionQuery(is_restored=True, is_enabled=False, conversation="c1"), []),
+        ({"conversation": "c1", "limit": 4}, ["m2", "m3", "m4", "m5"]),
+        ({}, ["m6", "m7"]),
+        ({"enabled": False}, []),
+        ({"restore": False, "conversation": "c1"}, []),
     ],
 )
 async def test_session_restores_whole_runs(store: HistoryStore, session: Any, expected: list[str]) -> None:
@@ -82,8 +86,11 @@ async def test_conversation_is_restored_after_a_restart_of_the_process(tmp_path:
         (-1, ValueError),
         (1.5, TypeError),
         ([], TypeError),
+        ({"conversion": "c1"}, ValueError),
+        ({"limit": 0}, ValueError),
+        ({"conversation": ""}, ValueError),
     ],
 )
 def test_nonsense_is_refused_with_its_value(session: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"session must be|conversation must be|max_tokens must be"):
+    with pytest.raises(error, match=r"session (must be|has no key)|(conversation|max_tokens|limit) must be"):
         SessionQuery.parse(session)
