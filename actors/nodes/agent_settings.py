@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any, TypedDict
 
 import msgspec
@@ -12,6 +11,8 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
+from actors.nodes.accepted import misfit
+from actors.nodes.agent_kinds import AGENT_KINDS
 from actors.nodes.history import DEFAULT_LIMIT, Summary
 from actors.nodes.request import DEFAULT_TIMEOUT
 from protocols.errors import ConfigError
@@ -45,7 +46,7 @@ class AgentKeywords(TypedDict, total=False):
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """How an agent works. Checked when it is made, so that no run fails because of it."""
+    """How an agent works. Checked by `of`, so that no run fails because of it."""
 
     description: str | None = None
     """What it is good for, for those who pick an agent or use it as a tool."""
@@ -90,31 +91,6 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     crash_on: tuple[type[Exception], ...] = ()
     """Exceptions of a run that break the actor, so that its supervisor restarts it."""
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
-
-        Raises:
-            ConfigError: a number is not positive where it must be.
-        """
-        for field in ("history_limit", "max_concurrency"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                msg = f"agent: {field} must be a whole number >= 1, not {value!r}"
-                raise ConfigError(msg)
-        for field in ("retries", "output_retries"):
-            value = getattr(self, field)
-            if value is not None and value < 0:
-                msg = f"agent: {field} must be a whole number >= 0, not {value!r}"
-                raise ConfigError(msg)
-        for field in ("timeout", "tool_timeout"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                msg = f"agent: {field} must be seconds > 0 or None for no limit, not {value!r}"
-                raise ConfigError(msg)
-        if isinstance(self.knowledge, str | PurePath):
-            msg = f"agent: knowledge must be a list of texts, paths and objects, not {self.knowledge!r}"
-            raise ConfigError(msg)
-
     @property
     def query(self) -> SessionQuery:
         """What `session` means."""
@@ -135,6 +111,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             hint = f"; did you mean {near[0]!r}?" if near else ""
             msg = f"agent {agent!r}: there is no keyword {name!r}{hint}"
             raise TypeError(msg)
+        problem = misfit(AGENT_KINDS, keywords)
+        if problem is not None:
+            msg = f"agent {agent!r}: {problem}"
+            raise ConfigError(msg, node=agent)
         settings = cls(**keywords)
         SessionQuery.parse(settings.session)
         return settings

@@ -7,6 +7,7 @@ from typing import Any, Unpack, cast
 
 from msgspec import UNSET, UnsetType
 
+from actors.nodes.accepted import Kind, is_number, misfit, whole
 from actors.nodes.background_actor import BackgroundActor, Plan, Step
 from actors.nodes.handle import Deps, Out
 from actors.nodes.node_stats import NodeStats
@@ -19,6 +20,11 @@ from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
 from protocols.errors import AlreadyRunningError, EmptyPromptError, NotRunningError
 from protocols.messages import ChatMessage
+
+_KINDS = {
+    "max_count": Kind("at least 1, or None for no limit", whole(1).fits),
+    "interval": Kind("seconds >= 0", lambda value: is_number(value) and 0 <= value < float("inf")),
+}
 
 
 class _Session:
@@ -71,7 +77,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
             **options: what differs for these runs, see `RunOptions`.
 
         Raises:
-            ValueError: `max_count` is below 1, or `interval` is negative.
+            ValueError: `max_count` is no whole number or below 1, or `interval` is no number or negative.
             AlreadyRunningError: a team or chain is running in the background.
             NodeStoppedError: the node has been closed.
         """
@@ -92,11 +98,9 @@ class BackgroundRuns(NodeStats[Deps, Out]):
     ) -> Plan:
         if max_count is UNSET:
             max_count = 1 if self.is_group else None
-        if max_count is not None and max_count < 1:
-            msg = f"node {self.name!r}: max_count must be at least 1, or None for no limit, not {max_count!r}"
-            raise ValueError(msg)
-        if not 0 <= interval < float("inf"):
-            msg = f"node {self.name!r}: interval must be seconds >= 0, not {interval!r}"
+        problem = misfit(_KINDS, {"max_count": max_count, "interval": interval}, never_none=("interval",))
+        if problem is not None:
+            msg = f"node {self.name!r}: {problem}"
             raise ValueError(msg)
         if not prompts:
             msg = f"node {self.name!r}: the prompt is empty; pass some text"

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
+from types import NoneType
 from typing import Any, ClassVar, Generic, overload
 
 import msgspec
 
+from actors.nodes.accepted import is_a
 from actors.nodes.agent import Agent
 from actors.nodes.distribution import Distribution
 from actors.nodes.handle import Deps, Out
@@ -62,7 +64,10 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         Raises:
             NodeNameError: two members have the same name.
         """
-        members = tuple(nodes)
+        members = _listed(nodes)
+        if not is_a(shared_prompt, str, NoneType):
+            msg = f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}"
+            raise ConfigError(msg)
         for member in members:
             _check_node(member, "member")
         super().__init__(
@@ -357,6 +362,13 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         if ref is not None and not self.home.is_owned:
             await ref.ask(Settle(), timeout=None)  # the members have to be there for the runs in hand
             await ref.stop()
+
+
+def _listed(nodes: object) -> tuple[AnyNode, ...]:
+    if isinstance(nodes, str) or not isinstance(nodes, Iterable):
+        msg = f"the members of a team must be a list of nodes, not {nodes!r}"
+        raise ConfigError(msg)
+    return tuple(nodes)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _check_node(node: object, what: str) -> None:

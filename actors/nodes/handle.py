@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Unpack, cast, overload
 from msgspec import UNSET
 from typing_extensions import TypeVar
 
+from actors.nodes.accepted import is_a
 from actors.nodes.asked import asked_message
 from actors.nodes.delivery import ask_outside, failed_reply
 from actors.nodes.lineage import lineage_of
@@ -65,7 +66,7 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         crash_on: tuple[type[Exception], ...] = (),
     ) -> None:
         """Take what all nodes have; see `Agent` for the meaning."""
-        if not name.strip():
+        if not is_a(name, str) or not name.strip():
             msg = f"a node needs a name, got {name!r}"
             raise NodeNameError(msg)
         super().__init__()
@@ -155,8 +156,11 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
     async def run_iter(self, *prompt_groups: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:
         """Run once per group of prompts, one after the other, and yield each answer.
 
-        A list or tuple is a group; anything else, such as a text, is a group of one.
+        A list or tuple is a group; anything else, such as a text, is a group of one. No group at all is an
+        EmptyPromptError.
         """
+        if not prompt_groups:
+            self.request((), options)
         for group in prompt_groups:
             prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
             yield await self.run(*prompts, **options)

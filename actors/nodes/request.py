@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from actors.nodes.accepted import FLAG, TEXT, Kind, is_number, kind, misfit, series
 from actors.nodes.downstream import Downstream
 from actors.nodes.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
@@ -97,7 +98,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Take the keywords of a run method.
 
         Raises:
-            TypeError: for an unknown keyword; offers the nearest.
+            TypeError: for an unknown keyword, which offers the nearest, and for a value of the wrong type.
+            ValueError: for a timeout below 0.
         """
         if not keywords:
             return NO_OPTIONS
@@ -106,7 +108,44 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             name = min(unknown)
             msg = f"node {node!r}: run methods take no keyword {name!r}{nearest(name, _FIELDS)}"
             raise TypeError(msg)
+        problem = misfit(_KINDS, keywords, never_none=("include_agent_tools",))
+        if problem is not None:
+            msg = f"node {node!r}: {problem}"
+            raise ValueError(msg) if problem.startswith("timeout") else TypeError(msg)
         return cls(**keywords)
+
+
+def _is_output(value: object) -> bool:
+    return not isinstance(value, str | bytes | int | float)
+
+
+def _is_tool(value: object) -> bool:
+    return isinstance(value, Tool) or callable(value)
+
+
+_KINDS: Mapping[str, Kind] = {
+    "model": kind("the name of a model, or a model", str, Model),
+    "store_history": FLAG,
+    "output_type": Kind("a type, or an output specification of pydantic_ai", _is_output),
+    "usage_limits": kind("UsageLimits", UsageLimits),
+    "usage": kind("RunUsage", RunUsage),
+    "timeout": Kind(
+        "seconds >= 0, or None for no limit", lambda value: value is UNSET or (is_number(value) and value >= 0)
+    ),
+    "message_history": series(
+        "a list of messages of pydantic_ai", lambda value: isinstance(value, ModelRequest | ModelResponse)
+    ),
+    "conversation_id": TEXT,
+    "message_id": TEXT,
+    "instructions": Kind("text, or a list of texts", lambda value: isinstance(value, str | list | tuple)),
+    "tools": series("a list of functions and tools", _is_tool),
+    "toolsets": series("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
+    "include_agent_tools": FLAG,
+    "model_settings": kind("a dict of settings", Mapping),
+    "metadata": kind("a dict", Mapping),
+    "wait_for_connections": FLAG,
+    "require_all": FLAG,
+}
 
 
 _FIELDS = frozenset(RunOptions.__struct_fields__)

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from actors.nodes.accepted import FAILURES, SECONDS, TEXT, choice, kind, misfit, whole
 from actors.nodes.request import DEFAULT_TIMEOUT
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
@@ -64,11 +65,25 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             first = min(unknown)
             msg = f"team {name!r}: there is no setting {first!r}{nearest(first, cls.__struct_fields__)}"
             raise TypeError(msg)
+        problem = misfit(_KINDS, keywords)
+        if problem is not None:
+            msg = f"team {name!r}: {problem}"
+            raise ConfigError(msg, node=name)
         made = cls(**keywords)
         if made.picker is None and (made.num_picks is not None or made.pick_prompt is not None):
             msg = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
             raise ConfigError(msg, node=name)
-        if made.num_picks is not None and made.num_picks < 1:
-            msg = f"team {name!r}: num_picks={made.num_picks!r} must be at least 1, or None"
-            raise ConfigError(msg, node=name)
         return made
+
+
+_KINDS = {
+    "description": TEXT,
+    "display_name": TEXT,
+    "num_picks": whole(1),
+    "pick_prompt": TEXT,
+    "strategy": choice("one_for_one", "one_for_all", "rest_for_one"),
+    "intensity": kind("RestartIntensity(limit, period)", RestartIntensity),
+    "backoff": kind("Backoff(min, max), or None for none", Backoff),
+    "timeout": SECONDS,
+    "crash_on": FAILURES,
+}

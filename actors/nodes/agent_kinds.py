@@ -1,0 +1,33 @@
+"""What each setting of an agent may hold; see `actors.nodes.agent_settings` for what it means."""
+
+from collections.abc import Mapping
+
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.usage import UsageLimits
+
+from actors.nodes.accepted import FAILURES, FLAG, FUNCTION, SECONDS, TEXT, Kind, choice, kind, series, whole
+
+AGENT_KINDS: Mapping[str, Kind] = {
+    "description": TEXT,
+    "display_name": TEXT,
+    "instructions": Kind(
+        "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
+    ),
+    "toolsets": series("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
+    "mcp_servers": series("a list of servers", lambda _: True),
+    "knowledge": series("a list of texts, paths and objects", lambda _: True),
+    "retries": whole(0),
+    "output_retries": whole(0),
+    "tool_timeout": SECONDS,
+    "end_strategy": choice("early", "graceful", "exhaustive"),
+    "history_limit": whole(1),
+    "summary": FUNCTION,
+    "model_settings": kind("a dict of settings", Mapping),
+    "usage_limits": kind("UsageLimits", UsageLimits),
+    "capabilities": series("a list of capabilities", lambda value: isinstance(value, AbstractCapability)),
+    "max_concurrency": whole(1),
+    "timeout": SECONDS,
+    "parallel_init": FLAG,
+    "crash_on": FAILURES,
+}
