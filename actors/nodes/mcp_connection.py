@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
@@ -105,7 +106,7 @@ class McpConnection:
         Args:
             work: called with the toolset.
             what: what it does, for errors.
-            timeout: seconds until it is cancelled.
+            timeout: seconds until it is cancelled; infinity never.
 
         Raises:
             NotSentError: nothing was sent, because the connection had ended.
@@ -122,12 +123,13 @@ class McpConnection:
         call = asyncio.get_running_loop().create_task(_do(work, self._toolset), context=context)
         self._calls.add(call)
         expired: list[bool] = []
-        timer = self._clock.call_later(timeout, _expire, call, expired)
+        timer = None if math.isinf(timeout) else self._clock.call_later(timeout, _expire, call, expired)
         try:
             await asyncio.wait({call})
             return self._outcome(call, what, timeout if expired else None)
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             await self._cancelled(call)
             self._calls.discard(call)
 
@@ -140,7 +142,7 @@ class McpConnection:
     def _outcome(self, call: asyncio.Task[T], what: str, expired: float | None) -> T:
         if call.cancelled():
             if expired is not None:
-                text = f"MCP server {self.source.name!r}: {what} had no answer within {expired} s"
+                text = f"MCP server {self.source.name!r}: {what} had no answer within {expired:.3g} s"
                 raise ModelRetry(text)  # as for tools that are functions, the model may try something else
             raise self._lost(what)
         error = call.exception()

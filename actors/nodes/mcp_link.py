@@ -1,17 +1,23 @@
 """A server of tools as its users see it: opened by the first, shared by all, closed by the last."""
 
 import asyncio
-from typing import Any
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pydantic_ai.toolsets import AbstractToolset
 
 from actors.nodes.home import Home
 from actors.nodes.mcp_actor import Lease, ServerFactory
-from actors.nodes.mcp_connection import McpConnection
+from actors.nodes.mcp_connection import McpConnection, NotSentError
 from actors.nodes.mcp_source import McpSource
 from actors.runtime.errors import ActorStartError, ActorStoppingError, AskTimeoutError, MailboxFullError
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from protocols.control import ActorState
 from protocols.errors import ToolServerError
+
+T = TypeVar("T")
 
 
 class McpLink:
@@ -68,18 +74,42 @@ class McpLink:
         actor = None if ref is None else self._actors.get(ref)
         return actor is not None and actor.state is ActorState.RESTARTING
 
-    async def connection(self, timeout: float) -> McpConnection:
-        """Return the connection, waiting for the server's start or restart if need be.
+    async def call(
+        self, work: Callable[[AbstractToolset[Any]], Awaitable[T]], what: str, timeout: float = math.inf
+    ) -> T:
+        """Do something with the server. What could not be sent on a dead connection is sent on the next one, once.
+
+        Args:
+            work: called with the toolset of the connection.
+            what: what it does, for errors.
+            timeout: seconds that it may take, waiting for a restart included, if that is less than the server allows.
 
         Raises:
-            ToolServerError: it could not be started, or was not back in time.
+            ModelRetry: the server answered with an error, or not in time.
+            ToolServerError: it could not be started, was lost meanwhile, or was not back in time.
+            Exception: what a toolset that is no MCP client raised.
         """
+        actor = await self._actor()
+        clock = actor._cell.system.clock  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the time of its system
+        end = clock.now() + min(timeout, self.source.call_timeout)
+        for is_last in (False, True):
+            connection = await self._lease(actor, end - clock.now())
+            try:
+                return await connection.run(work, what, end - clock.now())
+            except NotSentError as error:
+                if is_last:
+                    why = error.__cause__ or "the connection has ended again"
+                    text = f"MCP server {self.source.name!r} cannot be reached: {why}"
+                    raise ToolServerError(text, server=self.source.name) from error.__cause__
+        raise AssertionError
+
+    async def _lease(self, actor: ActorRef[Any], seconds: float) -> McpConnection:
+        """Return the connection, waiting for a restart if need be."""
+        timeout = None if math.isinf(seconds) else max(seconds, 0.0)
         try:
-            connection: McpConnection = await (await self._actor()).ask(Lease(), timeout=timeout)
+            connection: McpConnection = await actor.ask(Lease(), timeout=timeout)
         except AskTimeoutError as error:
-            text = (
-                f"MCP server {self.source.name!r} is not there; it was waited for {timeout:g} s, and is being restarted"
-            )
+            text = f"MCP server {self.source.name!r} is being restarted, and was not back within {seconds:.3g} s"
             raise ToolServerError(text, server=self.source.name) from error
         except (ActorStoppingError, MailboxFullError) as error:
             text = f"MCP server {self.source.name!r} takes no calls: {error}"
@@ -99,18 +129,17 @@ class McpLink:
         try:
             await asyncio.shield(supervisor.ready())  # others may wait for it as well
         except ActorStartError as error:
-            raise _reason(error, self.source.name) from error
+            reason = _reason(error)
+            text = f"MCP server {self.source.name!r} could not be started: {error}" if reason is None else str(reason)
+            raise ToolServerError(text, server=self.source.name) from (reason and reason.__cause__) or error
         child = await supervisor.proxy().get_child(self.source.name)
         actor: ActorRef[Any] = child.ref
         self._actors[supervisor] = actor
         return actor
 
 
-def _reason(error: BaseException, server: str) -> ToolServerError:
+def _reason(error: BaseException | None) -> ToolServerError | None:
     """Return what the actor of the server said about its failed start, without what the supervisors added."""
-    at: BaseException | None = error
-    while at is not None and not isinstance(at, ToolServerError):
-        at = at.__cause__
-    if at is not None:
-        return ToolServerError(str(at), server=server)
-    return ToolServerError(f"MCP server {server!r} could not be started: {error}", server=server)
+    while error is not None and not isinstance(error, ToolServerError):
+        error = error.__cause__
+    return error

@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
+import math
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic_ai import RunContext
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.toolsets.abstract import ToolsetTool
 
-from actors.nodes.mcp_connection import NotSentError
 from actors.nodes.mcp_server import McpServer
 from protocols.errors import ToolServerError
 
@@ -25,7 +25,6 @@ _MOST_TOOLS = 1_000
 
 _log = logging.getLogger("understudy")
 
-T = TypeVar("T")
 Tools = dict[str, ToolsetTool[Any]]
 
 
@@ -49,7 +48,7 @@ class McpTools(AbstractToolset[Any]):
         """Take the servers, and the seconds that one call may take if that is less than a server allows."""
         self.servers = tuple(servers)
         self._prefixes = _prefixes(self.servers)
-        self._timeout = timeout
+        self._timeout = math.inf if timeout is None else timeout
         self._known: dict[int, Tools] = {}
 
     @property
@@ -113,7 +112,7 @@ class McpTools(AbstractToolset[Any]):
             return toolset.get_tools(ctx)
 
         try:
-            tools = await self._ask(server, listed, "the list of tools")
+            tools = await server.link.call(listed, "the list of tools")
         except ToolServerError:
             if known is None:
                 raise
@@ -146,29 +145,7 @@ class McpTools(AbstractToolset[Any]):
         def call(toolset: AbstractToolset[Any]) -> Awaitable[Any]:
             return toolset.call_tool(own.tool_def.name, tool_args, ctx, own)
 
-        return await self._ask(tool.server, call, f"tool {name!r}", self._timeout)
-
-    async def _ask(
-        self,
-        server: McpServer,
-        work: Callable[[AbstractToolset[Any]], Awaitable[T]],
-        what: str,
-        timeout: float | None = None,
-    ) -> T:
-        """Do something on the server's connection. What could not be sent on a dead one is sent on the next, once."""
-        limit = server.link.source.call_timeout
-        seconds = limit if timeout is None else min(limit, timeout)
-        for is_last in (False, True):
-            connection = await server.link.connection(seconds)
-            try:
-                return await connection.run(work, what, seconds)
-            except NotSentError as error:
-                if is_last:
-                    text = (
-                        f"MCP server {server.name!r} cannot be reached: {error.__cause__ or 'it has just ended again'}"
-                    )
-                    raise ToolServerError(text, server=server.name) from error.__cause__
-        raise AssertionError
+        return await tool.server.link.call(call, f"tool {name!r}", self._timeout)
 
 
 class _Held(AbstractAsyncContextManager["_Held"]):

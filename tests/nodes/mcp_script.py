@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 from mcp.server.mcpserver import MCPServer
@@ -50,3 +51,6 @@ if __name__ == "__main__":
     if "--broken" in sys.argv:
         sys.exit(f"no licence for {os.environ.get('TOKEN', 'anybody')}")
     make_server().run("stdio")
+    if "--stubborn" in sys.argv:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.pause()

@@ -204,6 +204,15 @@ async def test_a_server_that_cannot_start_is_named_with_what_it_said(parallel: b
     assert children() == []
 
 
+async def test_a_server_that_does_not_want_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", 0.01)
+    monkeypatch.setattr("mcp.client.stdio.FORCE_KILL_TIMEOUT", 0.01)
+    async with agent_with(McpServer([sys.executable, str(SCRIPT), "--stubborn"])) as agent:
+        assert await result_of(agent, "process") in children()
+
+    assert children() == []
+
+
 async def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(NodeStartError, match=r"'boss'.*MCP server 'no-such-program'.*No such file"):
         await agent_with(McpServer(["no-such-program"])).open()
