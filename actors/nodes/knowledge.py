@@ -31,7 +31,8 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
     if spec is None:
         return []
     files = [file for pattern in spec.paths for file in _files(pattern, root, node)]
-    prompts = [text_of(prompt, root, scope, node) for prompt in spec.prompts]
+    prompts = [text_of(prompt, root, scope, node) for prompt in spec.prompts if prompt.callable is None]
+    functions = (*spec.callables, *(prompt.callable for prompt in spec.prompts if prompt.callable is not None))
     allowance = Allowance(spec.max_bytes)
     try:
         for file in files:
@@ -47,7 +48,7 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
         KnowledgeSource(shown(url), partial(fetch_text, url, most_bytes=spec.max_bytes), allowance=allowance)
         for url in spec.urls
     ]
-    calls = [KnowledgeSource(text, scope.function(text, node), allowance=allowance) for text in spec.callables]
+    calls = [KnowledgeSource(text, scope.function(text, node), allowance=allowance) for text in functions]
     return [*files, *urls, *calls, *prompts]
 
 

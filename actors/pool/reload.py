@@ -77,6 +77,8 @@ class _Sorted:
 
     own: dict[str, AnyNode]
     """Nodes that the pool has from its manifest."""
+    foreign: set[str]
+    """Nodes that were added at run time."""
     added: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
     turned: list[str] = field(default_factory=list[str])
@@ -119,11 +121,11 @@ class Reload:
     def _sort(self) -> _Sorted:
         estate, manifest = self._estate, self._manifest
         found = diff(estate.manifest, manifest)
-        sort = _Sorted({name: node for name, node in estate.built.nodes.items() if estate.nodes.get(name) is node})
+        own = {name: node for name, node in estate.built.nodes.items() if estate.nodes.get(name) is node}
+        sort = _Sorted(own, set(estate.nodes) - set(own))
         stale = {name for name in found.unchanged if self._marks.get(name) != estate.built.marks.get(name)}
-        foreign = estate.nodes.keys() - sort.own.keys()
         for name, spec in manifest.nodes.items():
-            if name in foreign:
+            if name in sort.foreign:
                 if name not in found.unchanged:
                     text = f"node {name!r} was added to the pool at run time; remove it, or choose another name"
                     raise NodeNameError(text, node=name)
@@ -197,7 +199,8 @@ class Reload:
         except asyncio.CancelledError:  # half a reload is none
             await commit
             raise
-        built = Built(self._nodes, [*self._kept, *self._new], self._jobs, self._policy, self._marks)
+        own = {name: node for name, node in self._nodes.items() if name not in self._sorted.foreign}
+        built = Built(own, [*self._kept, *self._new], self._jobs, self._policy, self._marks)
         return built, self._done()
 
     def _done(self) -> Reloaded:
