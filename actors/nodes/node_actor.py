@@ -8,8 +8,9 @@ from actors.nodes.renewal import Renewal
 from actors.nodes.request import AddContext, RunRequest, Settle
 from actors.nodes.run_failure import failed_step
 from actors.nodes.run_ledger import RunLedger
-from actors.nodes.run_report import message_received, run_cancelled, run_completed, run_failed, run_started
+from actors.nodes.run_report import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
 from actors.runtime.actor import AsyncioActor
+from protocols.brief_events import RunBegan
 
 if TYPE_CHECKING:
     from actors.nodes.handle import NodeHandle
@@ -47,7 +48,7 @@ def is_owned(cell: "Cell") -> bool:
     return parent is not None and not getattr(parent.actor, "lends_children", False)
 
 
-async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> Any:
+async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
     """Run a node for the message in hand of `actor`, and say so to everybody whom it concerns.
 
     A failed run is a value: its exception goes unchanged to whoever waits, and the actor lives on, unless its type is
@@ -57,6 +58,8 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> 
     node, events = request.node, ledger.events
     ledger.open += 1
     try:
+        if events.count is not None:
+            events.count(RunBegan(node.name, request.run_id, request.parent_run_id))
         if events.is_heard:
             run_started(events, request)
         asked = await node.receive(request)
@@ -74,6 +77,8 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> 
         ledger.open -= 1
         if ledger.is_awaited:
             ledger.check()
+    if events.count is not None:
+        events.count(in_brief(request, answer, started))
     if events.is_heard:
         run_completed(events, request, answer, perf_counter() - started)
     node.send(answer, request)

@@ -1,11 +1,13 @@
 """Events of one run, made only when somebody listens to their kind."""
 
+from time import perf_counter
 from typing import Any
 
 from actors.nodes.asked import is_list
 from actors.nodes.prompts import prompt_text
 from actors.nodes.request import RunRequest
 from actors.runtime.event_stream import EventStream
+from protocols.brief_events import RunAnswered
 from protocols.cost import ZERO_COST
 from protocols.events import (
     MessageReceived,
@@ -24,7 +26,7 @@ _MOST_TEXT = 500
 
 def run_started(events: EventStream, request: RunRequest) -> None:
     """Say that a run begins."""
-    if events.wants(RunStarted):
+    if events.count is None and events.wants(RunStarted):
         _publish(
             events,
             RunStarted,
@@ -50,6 +52,8 @@ def message_received(events: EventStream, request: RunRequest, asked: ChatMessag
 
 def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[Any], duration: float) -> None:
     """Say that the node answered."""
+    if events.count is not None:  # it was told in brief
+        return
     if events.wants(MessageSent):
         _publish(events, MessageSent, request, **_numbers(answer, duration))
     if events.wants(RunCompleted):
@@ -74,6 +78,26 @@ def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest,
     events.publish(kind, actor=request.node.name, run_id=request.run_id, **fields)
 
 
+def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float) -> RunAnswered:
+    """Return what counts of the answer of a run that was started at a reading of `perf_counter`."""
+    content: object = answer.content
+    size = len(content) if type(content) is str and content.isascii() else answer.byte_count
+    seconds = answer.response_time if answer.response_time is not None else perf_counter() - started
+    cost = answer.cost_info
+    if cost is None and not answer.tool_calls and not answer.metadata:
+        return RunAnswered(request.node.name, request.run_id, size, seconds)
+    usage = answer.usage
+    return RunAnswered(
+        request.node.name, request.run_id, size, seconds, True, usage.input_tokens, usage.output_tokens,
+        ZERO_COST if cost is None else cost.total_cost, cost is None or cost.cost_known, len(answer.tool_calls),
+        _is_composed(answer),
+    )  # fmt: skip
+
+
+def _is_composed(answer: ChatMessage[Any]) -> bool:
+    return "execution_order" in answer.metadata or "agent_names" in answer.metadata
+
+
 def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
     cost = answer.cost_info
     return {
@@ -87,7 +111,7 @@ def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
         "byte_count": answer.byte_count,
         "response_time": answer.response_time if answer.response_time is not None else duration,
         "model": answer.model_name or "",
-        "composed": "execution_order" in answer.metadata or "agent_names" in answer.metadata,
+        "composed": _is_composed(answer),
     }
 
 

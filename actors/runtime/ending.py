@@ -316,6 +316,7 @@ class Ending(Overdue):
         self.cause = cause
         self.fail_ready(cause)
         self.system.forget(self._cell)
+        self.system.events.forget(self._cell.ref)
         parent = self.parent
         if parent is not None and parent.children is not None:
             parent.children.pop(self._cell, None)

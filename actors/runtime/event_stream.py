@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import pykka
 
 from actors.runtime.errors import MailboxFullError
 from actors.runtime.reporting import safe_repr
-from protocols.events import KINDS, EventsDropped, StampedEvent
+from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-E = TypeVar("E", bound=StampedEvent)
+    from actors.runtime.ref import ActorRef
 
-Subscriber = "ActorRef[Any] | Callable[[StampedEvent], object]"
+_BATCH: Final = 512
+"""Events after which an actor that takes them in batches is told to do so."""
+
+
+class TakeEvents(msgspec.Struct, frozen=True):
+    """Tells an actor that a batch of events waits for it; see `EventStream.subscribe_in_batches`."""
 
 
 class Subscription:
@@ -32,9 +38,59 @@ class Subscription:
         self.is_receiving = False
         """Whether an event is being put into its mailbox: one about that mailbox being full must not follow it."""
 
+    def put(self, event: StampedEvent) -> None:
+        """Hand over an event.
+
+        Raises:
+            ActorDeadError: the subscriber has ended.
+            MailboxFullError: it has no room.
+        """
+        target = self.target
+        if not isinstance(target, pykka.ActorRef):
+            target(event)
+        elif not self.is_receiving:
+            self.is_receiving = True
+            try:
+                target.tell(event)  # pyright: ignore[reportUnknownMemberType]
+            finally:
+                self.is_receiving = False
+
     def cancel(self) -> None:
         """End the subscription; harmless when it has ended."""
         self._stream.remove(self)
+
+
+class BatchSubscription(Subscription):
+    """Events wait here, at most as many as the mailbox of the subscriber would hold, until the subscriber takes them.
+
+    It is told once for many. What it does not take slows nobody: when there is no room, the newest is lost and counted.
+    """
+
+    __slots__ = ("_batch", "_capacity", "_enough")
+
+    def __init__(self, stream: EventStream, target: ActorRef[Any], kinds: frozenset[type[StampedEvent]]) -> None:
+        super().__init__(stream, target, kinds)
+        self._capacity: int = target.statistics().capacity
+        self._enough = min(_BATCH, self._capacity)
+        self._batch: list[Any] = []
+
+    def put(self, event: object) -> None:
+        """Keep an event; one in brief is welcome, too. Raises nothing."""
+        self._batch.append(event)
+        if len(self._batch) >= self._enough:
+            self._tell()
+
+    def _tell(self) -> None:
+        waiting = len(self._batch)
+        if waiting > self._capacity:
+            self._stream.lose(self, self._batch.pop())
+        elif not waiting % self._enough:
+            self.target._cell.accept_system(TakeEvents())  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - not in the name of the handler that runs, and whatever the bound
+
+    def take(self) -> list[Any]:
+        """Return the events that wait, in their order, and forget them."""
+        taken, self._batch = self._batch, []
+        return taken
 
 
 class EventStream:
@@ -46,7 +102,9 @@ class EventStream:
         self._by_kind: dict[type[StampedEvent], tuple[Subscription, ...]] = {}
         self._subscriptions: list[Subscription] = []
         self.is_heard = False
-        """Whether there is any subscriber; a quicker question than `wants` for those that make several kinds."""
+        """Whether anybody wants events of runs themselves, and not in brief; a quicker question than `wants`."""
+        self.count: Callable[[object], None] | None = None
+        """Takes runs in brief; None when somebody wants the events themselves, or nobody any."""
         self.published = 0
         """Number of the last event."""
         self.dropped = 0
@@ -62,12 +120,23 @@ class EventStream:
         if not callable(target) and not hasattr(target, "tell"):
             msg = f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event"
             raise TypeError(msg)
-        wanted = frozenset(kinds) if kinds is not None else frozenset(KINDS.values())
-        unknown = wanted - frozenset(KINDS.values())
-        if unknown:
-            msg = f"subscribe: no event classes: {sorted(map(repr, unknown))}"
-            raise ValueError(msg)
-        subscription = Subscription(self, target, wanted)
+        subscription = Subscription(self, target, _wanted(kinds))
+        self._subscriptions.append(subscription)
+        self._index()
+        return subscription
+
+    def subscribe_in_batches(
+        self, target: ActorRef[Any], kinds: Iterable[type[StampedEvent]] | None = None
+    ) -> BatchSubscription:
+        """Keep events for an actor until it takes them; with many waiting it is told `TakeEvents`.
+
+        It has to understand `protocols.brief_events` as well: it gets runs in brief when nobody else listens to them.
+
+        Args:
+            target: the actor; whatever it is told or asked, it should take the events first.
+            kinds: event classes; None for all.
+        """
+        subscription = BatchSubscription(self, target, _wanted(kinds))
         self._subscriptions.append(subscription)
         self._index()
         return subscription
@@ -78,13 +147,25 @@ class EventStream:
             self._subscriptions.remove(subscription)
             self._index()
 
+    def forget(self, actor: ActorRef[Any]) -> None:
+        """End the subscriptions of an actor that has ended."""
+        for subscription in tuple(self._subscriptions):
+            if subscription.target == actor:
+                self.remove(subscription)
+
     def _index(self) -> None:
         by_kind: dict[type[StampedEvent], tuple[Subscription, ...]] = {}
         for subscription in self._subscriptions:
             for kind in subscription.kinds:
                 by_kind[kind] = (*by_kind.get(kind, ()), subscription)
         self._by_kind = by_kind
-        self.is_heard = bool(by_kind)
+        of_runs = by_kind.get(RunStarted, ())
+        is_same = of_runs == by_kind.get(MessageSent, ()) == by_kind.get(RunCompleted, ())
+        batched = tuple(one for one in of_runs if isinstance(one, BatchSubscription))
+        is_brief = is_same and 0 < len(batched) == len(of_runs)
+        self.count = _to_all(batched) if is_brief else None
+        in_full = (MessageReceived,) if is_brief else (RunStarted, MessageReceived, MessageSent, RunCompleted)
+        self.is_heard = any(kind in by_kind for kind in in_full)
 
     def wants(self, kind: type[StampedEvent]) -> bool:
         """Whether anybody listens to this kind; nobody should make an event that nobody wants."""
@@ -101,26 +182,21 @@ class EventStream:
             self._deliver(subscription, event)
 
     def _deliver(self, subscription: Subscription, event: StampedEvent) -> None:
-        target = subscription.target
         try:
-            if isinstance(target, pykka.ActorRef):
-                if not subscription.is_receiving:
-                    subscription.is_receiving = True
-                    try:
-                        target.tell(event)  # pyright: ignore[reportUnknownMemberType]
-                    finally:
-                        subscription.is_receiving = False
-            else:
-                target(event)
+            subscription.put(event)
         except MailboxFullError:
-            subscription.dropped += 1
-            self.dropped += 1
-            if EventsDropped in self._by_kind and not isinstance(event, EventsDropped):
-                self._publish_gap(subscription)
+            self.lose(subscription, event)
         except pykka.ActorDeadError:
             self.remove(subscription)
         except Exception as error:  # a broken subscriber must not reach whoever publishes
             self._report("an event subscriber failed", error)
+
+    def lose(self, subscription: Subscription, event: object) -> None:
+        """Count an event that a subscriber had no room for, and tell the other subscribers."""
+        subscription.dropped += 1
+        self.dropped += 1
+        if EventsDropped in self._by_kind and not isinstance(event, EventsDropped):
+            self._publish_gap(subscription)
 
     def _publish_gap(self, subscription: Subscription) -> None:
         listeners = [other for other in self._by_kind[EventsDropped] if other is not subscription]
@@ -130,3 +206,23 @@ class EventStream:
         )
         for other in listeners:
             self._deliver(other, event)
+
+
+def _to_all(subscriptions: tuple[BatchSubscription, ...]) -> Callable[[object], None]:
+    if len(subscriptions) == 1:
+        return subscriptions[0].put
+
+    def put(event: object) -> None:
+        for subscription in subscriptions:
+            subscription.put(event)
+
+    return put
+
+
+def _wanted(kinds: Iterable[type[StampedEvent]] | None) -> frozenset[type[StampedEvent]]:
+    wanted = frozenset(kinds) if kinds is not None else frozenset(KINDS.values())
+    unknown = wanted - frozenset(KINDS.values())
+    if unknown:
+        msg = f"subscribe: no event classes: {sorted(map(repr, unknown))}"
+        raise ValueError(msg)
+    return wanted

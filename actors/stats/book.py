@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.stats.counters import Counters, CounterSnapshot
+from actors.stats.counters import Counted, Counters, CounterSnapshot
+from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
     ActorCrashed,
     ActorRestarted,
@@ -22,6 +25,9 @@ from protocols.events import (
     RunStarted,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MOST_NODES = 1_000
 """Nodes that have counters of their own; later ones are counted under `OTHERS`."""
 MOST_RUNS = 1_000
@@ -29,8 +35,12 @@ MOST_RUNS = 1_000
 OTHERS = "(others)"
 
 _RUNS_PER_ROOT = 50  # runs inside of a remembered one whose root is known, on average
+_MOST_EVENTS = 32  # of one run that are kept; then they are counted
 _TEXT = 200
 _LIVES = (ActorRestarted, ActorStarted, ActorStopped)  # of any actor, and alone no reason to keep counters for it
+
+
+_Noted = tuple[Counted | Counters, ...]  # no list: the garbage collector need not look at a tuple of numbers and texts
 
 
 class NodeState(StrEnum):
@@ -73,9 +83,15 @@ class _Node:
 
     def __init__(self) -> None:
         self.counters = Counters()
-        self.state = NodeState.IDLE
+        self.state = NodeState.IDLE  # when no run is in hand
         self.running = 0
         self.last_error = ""
+
+    def ended(self, state: NodeState) -> None:
+        """A run has ended."""
+        if self.running:
+            self.running -= 1
+        self.state = state
 
 
 class StatsBook:
@@ -95,21 +111,42 @@ class StatsBook:
             raise ValueError(msg)
         self._most_nodes = most_nodes
         self._most_runs = most_runs
-        self._total = Counters()
+        self._too_many_runs = 2 * most_runs
+        self._nameless = Counters()
         self._nodes: dict[str, _Node] = {}
-        self._runs: OrderedDict[str, Counters] = OrderedDict()
+        self._runs: dict[str, _Noted] = {}
         self._roots: OrderedDict[str, str] = OrderedDict()
 
-    def add(self, event: Event) -> None:
-        """Count one event."""
-        self._total.add(event)
+    def add(self, event: Counted) -> None:
+        """Count one event, or a run in brief."""
+        self.add_all((event,))
+
+    def add_all(self, events: Iterable[Counted]) -> None:
+        """Count events, and runs in brief, in their order."""
+        for event in events:
+            if type(event) is RunBegan:
+                node = self._nodes.get(event.actor) or self._node(event.actor)
+                node.running += 1
+                node.counters.add_run()
+                self._note_run(event, event.parent_run_id)
+            elif type(event) is RunAnswered:
+                node = self._nodes.get(event.actor) or self._node(event.actor)
+                node.ended(NodeState.DONE)
+                node.counters.add_answer(event)
+                self._note_run(event)
+            else:
+                self._follow(event)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the rest of the union
+                if event.run_id:
+                    self._note_run(event, event.parent_run_id if isinstance(event, RunStarted) else "")
+
+    def _follow(self, event: Event) -> None:
         name = event.child if isinstance(event, ChildRestarted | ChildGaveUp) else event.actor
         if name and (name in self._nodes or not isinstance(event, _LIVES)):
             node = self._node(name)
             node.counters.add(event)
             _follow(node, event)
-        if event.run_id:
-            self._run_of(event).add(event)
+        else:
+            self._nameless.add(event)
 
     def node(self, name: str) -> NodeStats:
         """Return one node; all numbers are zero for one that was never heard of."""
@@ -119,11 +156,14 @@ class StatsBook:
     def snapshot(self, *, dropped_events: int = 0) -> StatsSnapshot:
         """Return everything as it is now."""
         return StatsSnapshot(
-            self._total.snapshot(),
+            Counters.total([self._nameless, *(node.counters for node in self._nodes.values())]),
             tuple(_shown(name, node) for name, node in self._nodes.items()),
-            {run: counters.snapshot() for run, counters in self._runs.items()},
+            {run: _counted(noted).snapshot() for run, noted in self._latest_runs()},
             dropped_events,
         )
+
+    def _latest_runs(self) -> Iterable[tuple[str, _Noted]]:
+        return islice(self._runs.items(), max(0, len(self._runs) - self._most_runs), None)
 
     def _node(self, name: str) -> _Node:
         node = self._nodes.get(name)
@@ -133,48 +173,68 @@ class StatsBook:
             node = self._nodes.setdefault(name, _Node())
         return node
 
-    def _run_of(self, event: Event) -> Counters:
+    def _note_run(self, event: Counted, parent: str = "") -> None:
+        """Keep an event for the run that it is about. Few runs are ever looked at, so it is not counted yet."""
         run = event.run_id
-        if isinstance(event, RunStarted):
-            parent = event.parent_run_id
-            self._roots[run] = self._roots.get(parent, parent) or run
-            if len(self._roots) > self._most_runs * _RUNS_PER_ROOT:
-                self._roots.popitem(last=False)
-        root = self._roots.get(run, run)
-        counters = self._runs.get(root)
-        if counters is None:
-            counters = self._runs[root] = Counters()
-            if len(self._runs) > self._most_runs:
-                self._runs.popitem(last=False)
-        return counters
+        if parent:
+            self._enter(run, parent)
+        if self._roots:
+            run = self._roots.get(run, run)
+        known = self._runs.get(run)
+        if known is None:
+            self._runs[run] = (event,)
+            if len(self._runs) >= self._too_many_runs:
+                self._forget_runs()
+        elif len(known) < _MOST_EVENTS:
+            self._runs[run] = (*known, event)
+        else:
+            self._runs[run] = (_counted(known), event)
+
+    def _enter(self, run: str, parent: str) -> None:
+        self._roots[run] = self._roots.get(parent, parent)
+        if len(self._roots) > self._most_runs * _RUNS_PER_ROOT:
+            self._roots.popitem(last=False)
+
+    def _forget_runs(self) -> None:
+        for run in tuple(islice(self._runs, len(self._runs) - self._most_runs)):
+            del self._runs[run]
+
+
+def _counted(noted: _Noted) -> Counters:
+    counters = Counters()
+    for one in noted:
+        if isinstance(one, Counters):
+            counters = counters.merge(one)
+        else:
+            counters.add(one)
+    return counters
 
 
 def _shown(name: str, node: _Node) -> NodeStats:
-    return NodeStats(name, node.counters.snapshot(), node.state, node.running, node.last_error)
+    state = NodeState.RUNNING if node.running else node.state
+    return NodeStats(name, node.counters.snapshot(), state, node.running, node.last_error)
 
 
 def _follow(node: _Node, event: Event) -> None:
     match event:
         case RunStarted():
             node.running += 1
-            node.state = NodeState.RUNNING
-        case RunCompleted() | RunCancelled() | RunFailed():
-            node.running = max(0, node.running - 1)
-            node.state = NodeState.RUNNING if node.running else _ended(event)
-            if isinstance(event, RunFailed):
-                node.last_error = f"{event.error_type}: {event.error}"[:_TEXT]
+        case RunCompleted():
+            node.ended(NodeState.DONE)
+        case RunCancelled():
+            node.ended(NodeState.FAILED)
+        case RunFailed():
+            node.ended(NodeState.FAILED)
+            node.last_error = f"{event.error_type}: {event.error}"[:_TEXT]
         case ActorCrashed():
             node.running = 0  # the runs in hand ended with the incarnation
             node.state = NodeState.FAILED
             node.last_error = f"{event.error_type}: {event.error}"[:_TEXT]
         case ChildRestarted() | ActorRestarted():
-            node.state = NodeState.IDLE if not node.running else node.state
+            node.state = NodeState.IDLE
         case ChildGaveUp() | ActorStopped():
+            is_done = node.state is NodeState.DONE and not node.running
             node.running = 0
-            node.state = NodeState.STOPPED if node.state is not NodeState.DONE else node.state
+            node.state = NodeState.DONE if is_done else NodeState.STOPPED
         case _:
             pass
-
-
-def _ended(event: RunCompleted | RunCancelled | RunFailed) -> NodeState:
-    return NodeState.DONE if isinstance(event, RunCompleted) else NodeState.FAILED

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from protocols.brief_events import RunAnswered, RunBegan
 from protocols.cost import ZERO_COST
 from protocols.events import (
     ActorCrashed,
@@ -26,7 +27,6 @@ from protocols.events import (
     RunCompleted,
     RunFailed,
     RunStarted,
-    StampedEvent,
     TalkFailed,
     TalkProcessed,
     ToolCalled,
@@ -34,6 +34,9 @@ from protocols.events import (
 
 _EXACT = Context(prec=200)  # the default context rounds to 28 digits, and rounded sums depend on the order
 _NANOSECONDS = 1_000_000_000
+
+Counted = Event | RunBegan | RunAnswered
+"""What can be counted."""
 
 
 class CounterSnapshot(msgspec.Struct, frozen=True):
@@ -142,21 +145,39 @@ class Counters:
 
     __slots__ = ("_numbers",)
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, events: Iterable[Counted] = ()) -> None:
         """Start from zero and add *events*."""
         self._numbers: dict[str, Any] = dict(_ZERO)
         for event in events:
             self.add(event)
 
-    def add(self, event: Event) -> None:
-        """Count one event; events that carry nothing to count change nothing."""
+    def add(self, event: Counted) -> None:
+        """Count one event, or a run in brief; events that carry nothing to count change nothing."""
         count = _COUNTING.get(type(event))
         if count is not None:
             count(self._numbers, event)
 
+    def add_run(self) -> None:
+        """Count that a run has begun."""
+        self._numbers["runs"] += 1
+
+    def add_answer(self, run: RunAnswered) -> None:
+        """Count that a run has ended with an answer."""
+        _run_answered(self._numbers, run)
+
     def merge(self, other: "Counters") -> "Counters":
         """Return new counters with the sum of both."""
         return Counters.of(self.snapshot() + other.snapshot())
+
+    @staticmethod
+    def total(several: Iterable["Counters"]) -> CounterSnapshot:
+        """Return the sum of several, exactly."""
+        all_numbers = [counters._numbers for counters in several]  # noqa: SLF001 - of this very class
+        sums = {name: sum(numbers[name] for numbers in all_numbers) for name in _ZERO if name != "cost"}
+        cost = ZERO_COST
+        for numbers in all_numbers:
+            cost = _EXACT.add(cost, numbers["cost"])
+        return CounterSnapshot(**sums, cost=cost)
 
     @staticmethod
     def of(snapshot: CounterSnapshot) -> "Counters":
@@ -192,11 +213,31 @@ def _message_sent(numbers: dict[str, Any], event: MessageSent) -> None:
     numbers["byte_count"] += event.byte_count
     if isfinite(event.response_time):
         numbers["busy_ns"] += round(event.response_time * _NANOSECONDS)
-    if event.cost_known and event.cost.is_finite():
-        if event.cost:
-            numbers["cost"] = _EXACT.add(numbers["cost"], event.cost)
+    _add_cost(numbers, event)
+
+
+def _add_cost(numbers: dict[str, Any], answer: MessageSent | RunAnswered) -> None:
+    if answer.cost_known and answer.cost.is_finite():
+        if answer.cost:
+            numbers["cost"] = _EXACT.add(numbers["cost"], answer.cost)
     else:
         numbers["unpriced"] += 1
+
+
+def _run_answered(numbers: dict[str, Any], run: RunAnswered) -> None:
+    numbers["completed"] += 1
+    if run.composed:
+        numbers["composed"] += 1
+        return
+    numbers["messages"] += 1
+    numbers["byte_count"] += run.byte_count
+    if isfinite(run.response_time):
+        numbers["busy_ns"] += round(run.response_time * _NANOSECONDS)
+    if run.has_more:
+        numbers["input_tokens"] += run.input_tokens
+        numbers["output_tokens"] += run.output_tokens
+        numbers["tool_calls"] += run.tool_calls
+        _add_cost(numbers, run)
 
 
 def _run_failed(numbers: dict[str, Any], event: RunFailed) -> None:
@@ -223,13 +264,15 @@ def _events_dropped(numbers: dict[str, Any], event: EventsDropped) -> None:
 
 
 def _one(name: str) -> Callable[[dict[str, Any], Any], None]:
-    def count(numbers: dict[str, Any], _event: StampedEvent) -> None:
+    def count(numbers: dict[str, Any], _event: object) -> None:
         numbers[name] += 1
 
     return count
 
 
-_COUNTING: Mapping[type[StampedEvent], Callable[[dict[str, Any], Any], None]] = {
+_COUNTING: Mapping[type[object], Callable[[dict[str, Any], Any], None]] = {
+    RunAnswered: _run_answered,
+    RunBegan: _one("runs"),
     MessageSent: _message_sent,
     MessageReceived: _one("received"),
     RunStarted: _one("runs"),

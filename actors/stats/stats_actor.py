@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.event_stream import TakeEvents
 from actors.runtime.mailbox import MailboxConfig
 from actors.stats.book import StatsBook, StatsSnapshot
-from protocols.events import KINDS, MessageReceived, StampedEvent
+from protocols.events import KINDS, MessageReceived
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from actors.runtime.event_stream import Subscription
+    from actors.runtime.event_stream import BatchSubscription
 
 _CAPACITY = 10_000
 _KINDS = tuple(kind for kind in KINDS.values() if kind is not MessageReceived)  # `received` says what `runs` says
@@ -35,20 +36,24 @@ class StatsActor(AsyncioActor):
         print(snapshot.total.messages, snapshot.total.total_tokens)
         ```
 
-    Its mailbox is bounded: events that come while it is full are lost and counted in `StatsSnapshot.dropped_events`.
+    It takes events in batches, and before it answers. As many wait as its mailbox holds: those that come while it is
+    stuck with so many are lost, and counted in `StatsSnapshot.dropped_events`.
     """
 
     mailbox = MailboxConfig(capacity=_CAPACITY)
 
     def __init__(self, book: StatsBook | None = None) -> None:
-        """Take the book to write to; one given from outside survives a restart of the actor."""
+        """Take the book to write to; one given from outside survives a restart of the actor.
+
+        The latest events may not be in it before the actor was asked, or has ended.
+        """
         super().__init__()
         self._book = book or StatsBook()
-        self._subscription: Subscription | None = None
+        self._subscription: BatchSubscription | None = None
 
     def on_start(self) -> None:
         """Begin to listen."""
-        self._subscription = self.system.events.subscribe(self.actor_ref, _KINDS)
+        self._subscription = self.system.events.subscribe_in_batches(self.actor_ref, _KINDS)
 
     def on_stop(self) -> None:
         """Listen no more."""
@@ -64,9 +69,9 @@ class StatsActor(AsyncioActor):
         self._unsubscribe()
 
     def on_receive(self, message: Any) -> StatsSnapshot | None:
-        """Count an event, or answer with the numbers."""
-        if isinstance(message, StampedEvent):
-            self._book.add(message)  # type: ignore[arg-type] # every event class of the stream is one of the union
+        """Count events, or answer with the numbers."""
+        self._take()
+        if isinstance(message, TakeEvents):
             return None
         if isinstance(message, ReadStats):
             lost = self._subscription.dropped if self._subscription is not None else 0
@@ -74,6 +79,11 @@ class StatsActor(AsyncioActor):
         self.unhandled(message)
         return None
 
+    def _take(self) -> None:
+        if self._subscription is not None:
+            self._book.add_all(self._subscription.take())
+
     def _unsubscribe(self) -> None:
         if self._subscription is not None:
             self._subscription.cancel()
+            self._take()

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.stats.counters import Counters, CounterSnapshot
+from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
     ActorCrashed,
     ActorRestarted,
@@ -143,3 +144,20 @@ def test_infinite_response_time_is_left_out() -> None:
 
 def test_counters_show_what_they_have_counted() -> None:
     assert repr(Counters([RunStarted()])) == "Counters(runs=1)"
+
+
+@given(_sent)
+def test_a_run_in_brief_counts_what_its_events_do(sent: MessageSent) -> None:
+    brief = RunAnswered(
+        "a", "1", sent.byte_count, sent.response_time, True, sent.input_tokens, sent.output_tokens, sent.cost,
+        sent.cost_known, sent.tool_calls, sent.composed,
+    )  # fmt: skip
+
+    assert Counters([RunBegan("a", "1"), brief]) == Counters([RunStarted(), sent, RunCompleted()])
+
+
+@given(st.lists(_counters, max_size=5))
+def test_the_total_of_several_is_what_merging_them_gives(several: list[Counters]) -> None:
+    merged = reduce(Counters.merge, several, Counters())
+
+    assert Counters.total(several) == merged.snapshot()
