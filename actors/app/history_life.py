@@ -99,7 +99,7 @@ class PoolHistory:
 
     def joined(self, node: AnyNode) -> None:
         """Keep what a node says from now on."""
-        is_helper = not self._pool.is_running and self._pool.get(node.name) is not node
+        is_helper = self._pool.get(node.name) is not node
         if not self.feeds or is_helper or node in self._recorders:
             return
         recorder = self._recorders[node] = Recorder(node, tuple(feed.backlog for feed in self.feeds))
