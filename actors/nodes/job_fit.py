@@ -30,7 +30,8 @@ def misfit(job: "Job[Any]", agent: NodeHandle[Any, Any], *, deps: object = None,
         deps = getattr(getattr(agent, "settings", None), "deps", None)
     needed = job.required_dependency
     if needed is not None and not isinstance(deps, needed):
-        return f"it needs dependencies of type {needed.__name__}, but agent {agent.name!r} has {deps!r}"
+        kind = getattr(needed, "__name__", repr(needed))
+        return f"it needs dependencies of type {kind}, but agent {agent.name!r} has {deps!r}"
     if job.requires_vision or job.min_context_tokens is not None:
         found = _model_of(agent, model)
         return None if found is None else _model_misfit(job, agent.name, found)

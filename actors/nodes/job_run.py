@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Unpack, cast
 
+from actors.nodes.accepted import is_a
 from actors.nodes.handle import Deps, NodeHandle, Other, Out
 from actors.nodes.job import Job
 from actors.nodes.job_fit import fits, misfit
@@ -58,8 +59,11 @@ async def job_prompts(
     """Return what a job asks, and put what else it needs into the options of the run.
 
     Raises:
-        JobError: an agent does not fit.
+        JobError: it is no job, or an agent does not fit.
     """
+    if not is_a(job, Job):
+        msg = f"node {node!r}: run_job takes a Job, not {job!r}"
+        raise JobError(msg, node=node)
     for agent in agents:
         problem = misfit(job, agent, deps=options.get("deps"), model=options.get("model"))
         if problem is not None:

@@ -23,6 +23,7 @@ import asyncio
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import isroutine
 from pathlib import Path, PurePath
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -53,7 +54,7 @@ def user_content(prompts: Iterable[object]) -> str | list[UserContent]:
     Raises:
         EmptyPromptError: when nothing but blanks is left.
         PromptFileError: when a file cannot be used.
-        PromptError: for bytes without a media type and for lists nested without end.
+        PromptError: for bytes without a media type, for functions and classes, and for lists nested without end.
     """
     given = list(prompts)
     parts = _joined(part for part in _parts(given) if not _is_blank(part))
@@ -125,6 +126,9 @@ def _text(item: object) -> str:
         return item.__prompt__()
     if isinstance(item, bytes | bytearray | memoryview):
         msg = "prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path"
+        raise PromptError(msg)
+    if isroutine(item) or isinstance(item, type):
+        msg = f"prompt: {item!r} is no text; call it, and pass what it returns"
         raise PromptError(msg)
     return _json(item) if _is_structured(item) else str(item)
 

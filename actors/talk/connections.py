@@ -14,7 +14,7 @@ from actors.talk.talk import Talk
 from actors.talk.talk_stats import AggregatedTalkStats
 from actors.talk.team_talk import TeamTalk
 from actors.talk.transform import Message
-from protocols.errors import TalkNameError
+from protocols.errors import TalkError, TalkNameError
 from protocols.node import Named, Outlet, Target
 
 
@@ -81,6 +81,9 @@ class Connections:
         """
         if not isinstance(target, list | tuple):
             return self.attach(Talk(self._source, target, name=name, **options), is_named=name is not None)
+        if not target:
+            msg = f"cannot connect {self._source.name!r} to nothing; name at least one target"
+            raise TalkError(msg, node=self._source.name)
         if name is not None:
             msg = f"the name {name!r} cannot be that of {len(target)} connections; connect one by one to name them"
             raise TalkNameError(msg, node=self._source.name)

@@ -22,6 +22,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "queue_strategy": ("latest", "concat", "buffer"),
     "overflow": ("reject", "drop_oldest", "drop_newest"),
 }
+_FLAGS = ("queued", "wait_for_completion", "per_member")
 _CALLABLES = ("transform", "filter_condition", "stop_condition", "exit_condition")
 
 
@@ -96,7 +97,7 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             name = min(unknown)
             msg = f"{who}: connections take no keyword {name!r}{nearest(name, cls.__struct_fields__)}"
             raise TypeError(msg)
-        for problem in _problems(keywords):
+        for problem in problems(keywords):
             msg = f"{who}: {problem}"
             raise TalkError(msg)
         if "overflow" in keywords:
@@ -107,7 +108,7 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 _PLAIN = TalkOptions()
 
 
-def _problems(given: dict[str, Any]) -> list[str]:
+def problems(given: dict[str, Any]) -> list[str]:
     """Return what is wrong with keywords, worst first."""
     found = [
         f"{name} must be one of {', '.join(map(repr, choices))}, not {given[name]!r}"
@@ -123,6 +124,11 @@ def _problems(given: dict[str, Any]) -> list[str]:
         f"{name} must be a function, not {given[name]!r}"
         for name in _CALLABLES
         if given.get(name) is not None and not callable(given[name])
+    ]
+    found += [
+        f"{name} must be True or False, not {given[name]!r}"
+        for name in _FLAGS
+        if name in given and not isinstance(given[name], bool)
     ]
     if "priority" in given and type(given["priority"]) is not int:
         found.append(f"priority must be a whole number, not {given['priority']!r}")

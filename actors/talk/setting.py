@@ -1,7 +1,10 @@
 """The options of a living connection, which may be changed while messages flow."""
 
+from typing import Any
+
 from actors.talk.context import Condition
-from actors.talk.option import ConnectionType, QueueStrategy, TalkOptions, Transform
+from actors.talk.option import ConnectionType, QueueStrategy, TalkOptions, Transform, problems
+from protocols.errors import TalkError
 from protocols.mailbox import Overflow
 
 
@@ -23,14 +26,29 @@ class TalkSetting:
     wait_for_completion: bool
     per_member: bool
     hop_limit: int
+    transform_fn: Transform | None
+    """The transform; `Talk.transform` adds one behind it."""
+    _priority: int
 
     def __init__(self, options: TalkOptions) -> None:
         """Take the options to begin with."""
-        for name in _CHANGEABLE:
-            setattr(self, name, getattr(options, name))
-        self.transform_fn: Transform | None = options.transform
-        """The transform; `Talk.transform` adds one behind it."""
-        self._priority = options.priority
+        given = {name: getattr(options, name) for name in _CHANGEABLE}  # checked already
+        self.__dict__.update(given, transform_fn=options.transform, _priority=options.priority)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an option.
+
+        Raises:
+            TalkError: the value cannot be used; the connection goes on as before.
+        """
+        if name in _CHECKED:
+            option = "transform" if name == "transform_fn" else name
+            for problem in problems({"queued": self.queued, "delay": self.delay, option: value}):
+                msg = f"talk {getattr(self, 'name', '')!r}: {problem}"
+                raise TalkError(msg)
+            if name == "overflow":
+                value = Overflow(value)
+        super().__setattr__(name, value)
 
     @property
     def priority(self) -> int:
@@ -38,4 +56,7 @@ class TalkSetting:
         return self._priority
 
 
-_CHANGEABLE = tuple(name for name in TalkOptions.__struct_fields__ if name not in ("transform", "priority"))
+_CHANGEABLE: tuple[str, ...] = tuple(
+    name for name in TalkOptions.__struct_fields__ if name not in ("transform", "priority")
+)
+_CHECKED = frozenset((*_CHANGEABLE, "transform_fn"))

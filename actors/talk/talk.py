@@ -22,7 +22,7 @@ from actors.talk.talk_stats import TalkStats
 from actors.talk.team_talk import TeamTalk
 from actors.talk.transform import Message, as_message, context_text
 from protocols.control import DeadLetterReason
-from protocols.errors import HopLimitError, RunCancelledError, TalkError
+from protocols.errors import HopLimitError, RunCancelledError, TalkError, TalkNameError
 from protocols.node import Named, Origin, Target
 
 if TYPE_CHECKING:
@@ -62,12 +62,13 @@ class Talk(TalkSetting):
 
         Raises:
             TalkError: no target, something that is no node, or options that cannot be used.
+            TalkNameError: the name is empty or no text.
         """
         self.source = source
         """Where it begins."""
         self.targets: tuple[Target, ...] = _targets(source, targets)
         """Where it ends."""
-        self.name = name or default_name(source, self.targets)
+        self.name = default_name(source, self.targets) if name is None else _checked(source, name)
         """Unique in a pool, or else among the connections of its source."""
         super().__init__(TalkOptions.of(f"talk {self.name!r}", dict(options)))
         self.active = True
@@ -302,7 +303,9 @@ class Talk(TalkSetting):
         To replace the transforms, set `transform_fn`.
         """
         earlier = self.transform_fn
-        self.transform_fn = function if earlier is None else partial(_in_turn, earlier, function, self)
+        self.transform_fn = function
+        if earlier is not None:
+            self.transform_fn = partial(_in_turn, earlier, function, self)
         return self
 
     @asynccontextmanager
@@ -326,6 +329,13 @@ class Talk(TalkSetting):
 def default_name(source: Named, targets: Sequence[Target]) -> str:
     """Return the name of a connection that was given none."""
     return f"{source.name}->{[target.name for target in targets]}"
+
+
+def _checked(source: Named, name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        msg = f"node {source.name!r}: the name of a connection must be some text, not {name!r}"
+        raise TalkNameError(msg, node=source.name)
+    return name
 
 
 def _targets(source: Named, given: Target | Sequence[Target]) -> tuple[Target, ...]:
