@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from actors.config.agent import AgentSpec
 from actors.config.field_type import named_types
 from actors.config.manifest import Manifest
+from actors.config.node import NodeSpec
 from actors.config.response import ResponseSpec
 
 _BESIDE = frozenset({"connections", "triggers", "mailbox"})
@@ -40,7 +41,7 @@ def diff(old: Manifest, new: Manifest) -> ManifestDiff:
     """
     before, after = old.nodes, new.nodes
     kept = [name for name in after if name in before]
-    changed = {name for name in kept if _parts(old, name) != _parts(new, name)}
+    changed = {name for name in kept if not _is_same(old, new, name)}
     return ManifestDiff(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -49,14 +50,25 @@ def diff(old: Manifest, new: Manifest) -> ManifestDiff:
     )
 
 
-def _parts(manifest: Manifest, name: str) -> tuple[object, ...]:
-    """Return everything that a node is built from."""
-    node = manifest.node(name)
+def _is_same(old: Manifest, new: Manifest, name: str) -> bool:
+    """Whether everything that a node is built from is the same."""
+    before, after = old.node(name), new.node(name)
+    return type(before) is type(after) and _are_alike(before, after) and _around(old, before) == _around(new, after)
+
+
+def _are_alike(before: NodeSpec, after: NodeSpec) -> bool:
+    mine, theirs = vars(before), vars(after)
+    if mine == theirs:  # the quick way, for most of many nodes
+        return True
+    beside = _BESIDE_AGENTS if isinstance(before, AgentSpec) else _BESIDE
+    return all(mine[key] == theirs[key] for key in mine if key not in beside)
+
+
+def _around(manifest: Manifest, node: NodeSpec) -> tuple[object, ...]:
+    """Return what a node is built from that does not stand in the node."""
     # Prompts and knowledge are files below the root, so the same text in another folder is another node.
     place = manifest.root if isinstance(node, AgentSpec) and _has_files(node) else None
-    beside = _BESIDE_AGENTS if isinstance(node, AgentSpec) else _BESIDE
-    own = {key: value for key, value in node if key not in beside}
-    return type(node), own, _responses(manifest, node), manifest.mcp_servers, place
+    return _responses(manifest, node), manifest.mcp_servers, place
 
 
 def _has_files(agent: AgentSpec) -> bool:
