@@ -1,13 +1,15 @@
 """Calls of tools as they happen: timed, published as events, and kept for the message of the run."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
-from pydantic_ai.messages import ToolCallPart
+from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart
+from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
 from actors.nodes.request import RunRequest
@@ -41,9 +43,18 @@ class ToolLedger:
                 run_id=self._request.run_id,
                 tool_name=call.tool_name,
                 tool_call_id=call.tool_call_id,
-                duration=call.timing,
+                duration=call.timing or 0.0,
                 error=call.error,
             )
+
+    def refuse(self, call: ToolCallPart, why: str) -> None:
+        """Note a call that was not made."""
+        args = call.args if isinstance(call.args, Mapping) else {}
+        self.add(
+            ToolCallInfo(
+                call.tool_name, args, None, self.agent_name, call.tool_call_id, message_id=self.message_id, error=why
+            )
+        )
 
     @property
     def agent_name(self) -> str:
@@ -56,7 +67,35 @@ ledger: ContextVar[ToolLedger | None] = ContextVar("understudy_tools", default=N
 
 
 class ToolWatch(AbstractCapability[Any]):
-    """Notes every call of a tool in the ledger of its run."""
+    """Notes every call of a tool in the ledger of its run, also those that were refused."""
+
+    async def after_model_request(
+        self, ctx: RunContext[Any], *, request_context: ModelRequestContext, response: ModelResponse
+    ) -> ModelResponse:
+        """Note calls of tools that the agent does not have; pydantic_ai refuses them."""
+        known = ledger.get()
+        calls = response.tool_calls
+        if known is not None and calls:
+            parameters = request_context.model_request_parameters
+            names = {tool.name for tool in (*parameters.function_tools, *parameters.output_tools)}
+            for call in calls:
+                if call.tool_name not in names:
+                    known.refuse(call, f"the agent has no tool {call.tool_name!r}")
+        return response
+
+    async def before_model_request(
+        self, ctx: RunContext[Any], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Note calls that nobody has allowed; the model is told so with this request."""
+        known, messages = ledger.get(), request_context.messages
+        denied = [part for part in messages[-1].parts if _is_denied(part)] if known is not None and messages else []
+        if known is not None and denied:
+            answered = (message for message in reversed(messages) if isinstance(message, ModelResponse))
+            calls = {call.tool_call_id: call for response in answered for call in response.tool_calls}
+            for part in denied:
+                call = calls.get(part.tool_call_id) or ToolCallPart(part.tool_name, tool_call_id=part.tool_call_id)
+                known.refuse(call, f"not allowed: {part.model_response_str()}")
+        return request_context
 
     async def wrap_tool_execute(
         self,
@@ -87,6 +126,10 @@ class ToolWatch(AbstractCapability[Any]):
                 )
             )  # fmt: skip
         return result
+
+
+def _is_denied(part: object) -> TypeGuard[ToolReturnPart]:
+    return isinstance(part, ToolReturnPart) and part.outcome == "denied"
 
 
 WATCH = (ToolWatch(),)
