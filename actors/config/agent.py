@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator
+
 from actors.config.import_path import ImportText
 from actors.config.knowledge import KnowledgeSpec
 from actors.config.model import ModelSpec
@@ -15,10 +17,42 @@ from actors.config.session import SessionSpec
 from actors.config.shape import BY_SHAPE, MAP, TEXT
 from actors.config.supervision import NodeSupervision
 from actors.config.tool import ToolSpec, WorkerSpec
-from actors.config.value import Count, Flag, Text
+from actors.config.value import Count, Flag, Text, ToolName
 
 Output = Annotated[Annotated[OutputName, TEXT] | Annotated[ResponseSpec, MAP], BY_SHAPE]
 """Type of an answer: the name of one, or a response written in place."""
+
+
+def _console_or_import(value: str, check: ValidatorFunctionWrapHandler) -> str:
+    return value if value == "console" else str(check(value))
+
+
+InputProvider = Annotated[ImportText, WrapValidator(_console_or_import)]
+"""Who is asked: the word `console`, or the import string of a function."""
+
+_OF_MODELS = frozenset(
+    {
+        "model",
+        "system_prompt",
+        "instructions",
+        "output_type",
+        "result_tool_name",
+        "result_tool_description",
+        "retries",
+        "output_retries",
+        "end_strategy",
+        "tools",
+        "toolsets",
+        "workers",
+        "requires_tool_confirmation",
+        "input_provider",
+        "mcp_servers",
+        "knowledge",
+        "session",
+        "limits",
+    }
+)
+"""Keys that mean nothing to an agent that is a function."""
 
 
 class ProviderSpec(Section):
@@ -46,6 +80,7 @@ class AgentSpec(NodeSpec):
         "callable": "callback",
     }
     retired: ClassVar[Mapping[str, str]] = {
+        **NodeSpec.retired,
         "environment": "use 'knowledge' and 'tools'",
         "capabilities": "use 'tools' and 'toolsets'",
         "library_system_prompts": "use 'system_prompt' with '{file: ...}'",
@@ -69,7 +104,7 @@ class AgentSpec(NodeSpec):
     """Prompts for a run that is started without any."""
     output_type: Output | None = None
     """Type of the answer: a response of this manifest, `str`, an import string, or a response written in place."""
-    result_tool_name: Text | None = None
+    result_tool_name: ToolName | None = None
     """Name of the tool with which the model gives a structured answer."""
     result_tool_description: Text | None = None
     """Its description."""
@@ -86,7 +121,10 @@ class AgentSpec(NodeSpec):
     workers: tuple[WorkerSpec, ...] = ()
     """Other nodes that the model may ask."""
     requires_tool_confirmation: Literal["per_tool", "always", "never"] = "per_tool"
-    """Whether a person is asked before a tool call."""
+    """Whether a person is asked before a tool call: for the tools that demand it, for all tools, or for none."""
+    input_provider: InputProvider | None = None
+    """Who is asked: `console`, or the import string of a function that takes the name of the tool and a map of its
+    arguments and returns whether it may be called."""
     knowledge: KnowledgeSpec | None = None
     """What it knows from the start."""
     session: SessionSpec | None = None
@@ -101,12 +139,30 @@ class AgentSpec(NodeSpec):
         """Import string of the function that answers; None for an agent with a model."""
         return self.callback or (self.provider.callback if self.provider else None)
 
+    def _tool_mismatches(self) -> Iterator[tuple[str, str]]:
+        if self.asks and self.input_provider is None:
+            yield "input_provider", "is required where calls of tools are confirmed: 'console', or an import string"
+        for toolset in self.toolsets:
+            for key in sorted(toolset.model_fields_set & {"name", "description", "retries", "timeout"}):
+                yield "toolsets", f"{key!r} has no effect on a toolset ({toolset.import_path!r}): it goes with 'tools'"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person may have to be asked before a call of a tool."""
+        mode, tools = self.requires_tool_confirmation, (*self.tools, *self.toolsets)
+        return mode == "always" or (mode == "per_tool" and any(tool.requires_confirmation for tool in tools))
+
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
         yield from super().mismatches()
+        yield from self._tool_mismatches()
         if (self.type == "callback") != (self.callback is not None):
             yield "callback", "goes with 'type: callback', and only with it"
         if self.function is not None:
-            for key in ("model", "tools", "toolsets", "workers", "system_prompt", "instructions"):
+            for key in sorted(self.model_fields_set & _OF_MODELS):
                 if getattr(self, key):
                     yield key, "has no effect: this agent is a function"
+        elif self.output_type is None:
+            for key in ("result_tool_name", "result_tool_description"):
+                if getattr(self, key):
+                    yield key, "has no effect without 'output_type'"

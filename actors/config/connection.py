@@ -48,6 +48,10 @@ class _Connection(Section):
             for key in ("queue_strategy", "queue"):
                 if key in written:
                     yield key, "has no effect without 'queued: true'"
+        elif self.delay is not None:
+            yield "delay", "does not go with 'queued: true': what is triggered is delivered at once"
+        if self.queue.overflow == "wait":
+            yield "queue", "a connection cannot wait: the overflow is 'reject', 'drop_oldest' or 'drop_newest'"
 
 
 class NodeConnection(_Connection):

@@ -1,7 +1,8 @@
 """The keys that agents and teams share."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from actors.config.connection import Connection
 from actors.config.duration import Timeout
@@ -17,22 +18,20 @@ from actors.config.value import Flag, Name, Positive, Text
 class NodeSpec(Section):
     """What every node of the manifest has."""
 
+    retired: ClassVar[Mapping[str, str]] = {"avatar": "nothing here shows pictures"}
+
     name: Name
     """The node's key in the manifest; it need not be repeated."""
     display_name: Text | None = None
     """Name for people; the name by default."""
     description: Text | None = None
     """What the node does; pickers and models read it."""
-    avatar: Text | None = None
-    """Address of a picture for user interfaces."""
     triggers: tuple[Trigger, ...] = ()
     """What starts a run from outside."""
     connections: tuple[Connection, ...] = ()
     """Where each of its messages goes."""
     mcp_servers: tuple[McpServerSpec, ...] = ()
     """Servers whose tools it may use."""
-    input_provider: Text | None = None
-    """Who answers questions of tools: `console`, or an import string."""
     mailbox: QueueSpec | None = None
     """How many messages may wait for it."""
     max_concurrency: Positive | None = None

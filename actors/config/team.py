@@ -30,6 +30,11 @@ class TeamSpec(NodeSpec):
 
     spellings: ClassVar[Mapping[str, str]] = {"agents": "members", "nodes": "members"}
 
+    retired: ClassVar[Mapping[str, str]] = {
+        **NodeSpec.retired,
+        "input_provider": "tools belong to agents; write it there",
+    }
+
     mode: Literal["parallel", "sequential"]
     """Ask all members at once, or hand each member's answer to the next."""
     members: tuple[NodeName, ...] = Field(min_length=1)
@@ -56,6 +61,8 @@ class TeamSpec(NodeSpec):
         yield from super().mismatches()
         yield from self._mode_mismatches()
         count = len(self.members)
+        if self.mcp_servers:
+            yield "mcp_servers", "has no effect on a team: tools belong to agents; name the server there"
         if self.picker is None:
             for key in ("num_picks", "pick_prompt"):
                 if getattr(self, key) is not None:

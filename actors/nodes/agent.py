@@ -278,14 +278,30 @@ class Agent(MessageNode[Deps, Out]):
         return self._model_run("tools").tools
 
     def register_worker(
-        self, worker: NodeHandle[Any, Any], *, name: str | None = None, description: str | None = None
+        self,
+        worker: NodeHandle[Any, Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        reset_history: bool = False,
+        pass_history: bool = False,
     ) -> None:
         """Let the model ask another node, as a tool; see `to_tool`.
+
+        Args:
+            worker: whom to ask.
+            name: by default ``ask_<name of the node>``.
+            description: by default says whom it asks and what for.
+            reset_history: whether each call begins without the node's own history, and leaves none.
+            pass_history: whether the node is given the conversation of this agent, in place of its own.
 
         Raises:
             ConfigError: the agent answers by a function.
         """
-        self._model_run("register_worker").tools.add_tool(tool_of(worker, name=name, description=description))
+        tool = tool_of(
+            worker, name=name, description=description, reset_history=reset_history, pass_history=pass_history
+        )
+        self._model_run("register_worker").tools.add_tool(tool)
 
     # -- inside the actor -----------------------------------------------------------------------------------------
 

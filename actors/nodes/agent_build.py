@@ -7,9 +7,13 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic_ai.toolsets import AbstractToolset
+
 from actors.config.agent import AgentSpec
 from actors.config.load import load_agent
+from actors.config.response import ResponseSpec
 from actors.nodes.agent import Agent
+from actors.nodes.confirmation import confirmation, marked
 from actors.nodes.import_scope import ImportScope
 from actors.nodes.knowledge import knowledge_of, text_of
 from actors.nodes.manifest_value import (
@@ -21,12 +25,14 @@ from actors.nodes.manifest_value import (
 )
 from actors.nodes.mcp_build import ServerBuilder
 from actors.nodes.output_build import output_type
+from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from os import PathLike
 
     from actors.config.manifest import Manifest
+    from actors.config.tool import ToolSpec
 
 
 class AgentBuilder:
@@ -62,11 +68,14 @@ class AgentBuilder:
         return Agent(
             name,
             model=self._model if spec.model is None else model_of(spec.model, name),
-            output_type=output_of(spec, output_type(spec.output_type, name, self._manifest.responses, self._scope)),
+            output_type=output_of(
+                spec, self._response(spec), output_type(spec.output_type, name, self._manifest.responses, self._scope)
+            ),
             system_prompt=texts,
             tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
             instructions=functions or None,
-            toolsets=[self._toolset(tool.import_path, name) for tool in spec.toolsets],
+            toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
+            capabilities=self._confirmation(spec),
             mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
             knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
             model_settings=model_settings_of(spec.model.settings if spec.model else None),
@@ -92,11 +101,22 @@ class AgentBuilder:
     def _optional(self, spec: AgentSpec) -> dict[str, Any]:
         given: dict[str, Any] = {
             "retries": spec.retries,
-            "output_retries": spec.output_retries,
+            "output_retries": self._output_retries(spec),
             "usage_limits": usage_limits_of(spec.limits),
             "session": spec.session.query() if spec.session is not None else None,
         }
         return {key: value for key, value in given.items() if value is not None}
+
+    def _response(self, spec: AgentSpec) -> ResponseSpec | None:
+        output = spec.output_type
+        return output if isinstance(output, ResponseSpec) else self._manifest.responses.get(output or "")
+
+    def _output_retries(self, spec: AgentSpec) -> int | None:
+        """Return the agent's own number, else that of its response, else that of all agents."""
+        own, response = self._manifest.agents[spec.name].output_retries, self._response(spec)
+        if own is None and response is not None and response.output_retries is not None:
+            return response.output_retries
+        return spec.output_retries
 
     def _prompts(self, spec: AgentSpec) -> tuple[list[str], list[Callable[..., Any]]]:
         made = [
@@ -104,9 +124,22 @@ class AgentBuilder:
         ]
         return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
 
-    def _toolset(self, text: str, node: str) -> Any:
-        found = self._scope.find(text, node)
-        return found() if inspect.isclass(found) or inspect.isfunction(found) else found
+    def _toolset(self, spec: ToolSpec, node: str) -> Any:
+        found = self._scope.find(spec.import_path, node)
+        made: Any = found() if inspect.isclass(found) or inspect.isfunction(found) else found
+        kind: Any = AbstractToolset
+        if not isinstance(made, kind):
+            msg = f"node {node!r}: {spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}"
+            raise ConfigError(msg, node=node)
+        return made.prepared(marked) if spec.requires_confirmation else made
+
+    def _confirmation(self, spec: AgentSpec) -> Sequence[Any]:
+        if spec.input_provider is None and spec.requires_tool_confirmation != "never":
+            return ()
+        ask = None
+        if spec.input_provider not in (None, "console"):
+            ask = self._scope.function(str(spec.input_provider), spec.name)
+        return confirmation(spec.name, ask, spec.requires_tool_confirmation)
 
 
 def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:

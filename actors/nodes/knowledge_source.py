@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
-import threading
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.nodes.daemon_thread import in_daemon_thread
 from actors.nodes.prompt_file import document_block
 from protocols.errors import ConfigError
 
@@ -62,7 +60,7 @@ class KnowledgeSource:
         try:
             async with asyncio.timeout(self._timeout):
                 is_async = inspect.iscoroutinefunction(self._load)
-                result: object = await (self._load() if is_async else _in_thread(self._load))
+                result: object = await (self._load() if is_async else in_daemon_thread(self._load))
                 if inspect.isawaitable(result):
                     result = await result
         except TimeoutError as error:
@@ -96,33 +94,3 @@ class KnowledgeSource:
 def sources_in(knowledge: Sequence[object]) -> Iterator[KnowledgeSource]:
     """Yield what has to be loaded."""
     return (item for item in knowledge if isinstance(item, KnowledgeSource))
-
-
-async def _in_thread(function: Callable[[], Any]) -> Any:
-    """Call a function that blocks in a thread of its own.
-
-    One that never returns keeps neither its caller nor the end of the process waiting, as a thread of a pool would.
-    """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Any] = loop.create_future()
-    context = copy_context()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if outcome.done():
-            return
-        if error is None:
-            outcome.set_result(result)
-        else:
-            outcome.set_exception(error)
-
-    def work() -> None:
-        result, failure = None, None
-        try:
-            result = context.run(function)
-        except BaseException as error:  # a SystemExit is an answer too
-            failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
-        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=work, name="understudy-knowledge", daemon=True).start()
-    return await outcome

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from actors.config.agent import AgentSpec
     from actors.config.model import ModelSettingsSpec, ModelSpec
+    from actors.config.response import ResponseSpec
     from actors.config.tool import ToolSpec
     from actors.config.usage_limit import UsageLimitsSpec
 
@@ -63,6 +64,9 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
         ConfigError: what was imported is no function.
     """
     if isinstance(found, Tool):
+        if own := sorted(spec.model_fields_set - {"import_path"}):
+            msg = f"agent {agent!r}: {spec.import_path!r} is a Tool already; set {', '.join(own)} where it is made"
+            raise ConfigError(msg)
         return cast("Tool[Any]", found)  # type: ignore[redundant-cast] # pyright wants it
     if not callable(found):
         msg = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
@@ -77,8 +81,13 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
     )
 
 
-def output_of(spec: AgentSpec, kind: Any) -> Any:
-    """Return the type of an agent's answers, as a tool of the name and description that the manifest gives it."""
-    if spec.result_tool_name is None and spec.result_tool_description is None:
-        return kind
-    return ToolOutput(kind, name=spec.result_tool_name, description=spec.result_tool_description)
+def output_of(spec: AgentSpec, response: ResponseSpec | None, kind: Any) -> Any:
+    """Return the type of an agent's answers, as a tool of the name and description that the manifest gives it.
+
+    What the agent says comes before what its response says.
+    """
+    name, description = spec.result_tool_name, spec.result_tool_description
+    if response is not None:
+        name = name or (response.result_tool_name if "result_tool_name" in response.model_fields_set else None)
+        description = description or response.result_tool_description
+    return kind if name is None and description is None else ToolOutput(kind, name=name, description=description)

@@ -1,22 +1,43 @@
 """A node as a tool of another agent."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import RunContext
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.tools import Tool
 
 from actors.nodes.handle import NodeHandle
 
+if TYPE_CHECKING:
+    from actors.nodes.request import RunKeywords
 
-def tool_of(node: NodeHandle[Any, Any], *, name: str | None = None, description: str | None = None) -> Tool[Any]:
+
+def tool_of(
+    node: NodeHandle[Any, Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    reset_history: bool = False,
+    pass_history: bool = False,
+) -> Tool[Any]:
     """Return a tool with one argument, the prompt, that runs a node and gives back the content of its answer.
 
     The deadline and the cancellation of the run that uses the tool reach the node; its limits of usage hold for both.
+
+    Args:
+        node: whom to ask.
+        name: by default ``ask_<name of the node>``.
+        description: by default says whom it asks and what for.
+        reset_history: whether each call begins without the node's own history, and leaves none.
+        pass_history: whether the node is given the conversation of the agent that asks, in place of its own.
     """
 
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
-        answer = await node.run(prompt, usage=ctx.usage, usage_limits=ctx.usage_limits)
+        options: RunKeywords = {"usage": ctx.usage, "usage_limits": ctx.usage_limits}
+        if reset_history or pass_history:
+            options |= {"message_history": _before(ctx) if pass_history else [], "store_history": not reset_history}
+        answer = await node.run(prompt, **options)
         return answer.content
 
     return Tool(
@@ -25,6 +46,14 @@ def tool_of(node: NodeHandle[Any, Any], *, name: str | None = None, description:
         name=name or re.sub(r"\W", "_", f"ask_{node.name}")[:64],
         description=description or _description(node),
     )
+
+
+def _before(ctx: RunContext[Any]) -> list[ModelMessage]:
+    """Return the conversation up to the request that led to this call: a call without its result ends no history."""
+    messages = list(ctx.messages)
+    while messages and isinstance(messages[-1], ModelResponse):
+        messages.pop()
+    return messages
 
 
 def _description(node: NodeHandle[Any, Any]) -> str:

@@ -85,7 +85,13 @@ class Builder:
             nodes[name] = there.get(name) or made[name]
         for name, agent in agents.items():
             for worker in manifest.agents[name].workers:
-                agent.register_worker(nodes[worker.node], name=worker.name, description=worker.description)
+                agent.register_worker(
+                    nodes[worker.node],
+                    name=worker.name,
+                    description=worker.description,
+                    reset_history=worker.reset_history_on_run,
+                    pass_history=worker.pass_message_history,
+                )
         return nodes, made
 
     def connections(self, nodes: Mapping[str, AnyNode], existing: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:

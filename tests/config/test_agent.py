@@ -20,7 +20,6 @@ EVERY_KEY = """
             name: a
             description: d
             display_name: D
-            avatar: picture.png
             model: {name: "openai:gpt-4o", settings: {temperature: 0.5}, fallbacks: [test]}
             system_prompts: [x, {file: p.md}, {callable: "pkg.mod:prompt"}]
             instructions: Be brief.

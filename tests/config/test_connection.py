@@ -14,7 +14,7 @@ def test_a_connection_to_a_node_is_read() -> None:
             text(
                 "{type: node, name: b, connection_type: context, wait_for_completion: no, queued: true, "
                 "queue_strategy: concat,"
-                " priority: -1, delay: PT5S, transform: 'pkg.mod:change', label: first, per_member: true,"
+                " priority: -1, transform: 'pkg.mod:change', label: first, per_member: true,"
                 " queue: {capacity: 5}}"
             )
         )
@@ -23,7 +23,13 @@ def test_a_connection_to_a_node_is_read() -> None:
     )
 
     assert isinstance(found, NodeConnection)
-    assert (found.delay, found.wait_for_completion, found.queue.capacity, found.priority) == (5.0, False, 5, -1)
+    assert (found.wait_for_completion, found.queue.capacity, found.priority) == (False, 5, -1)
+
+
+def test_a_delay_may_be_written_in_several_ways() -> None:
+    found = read(text(", ".join(f"{{type: node, name: b, delay: {delay}}}" for delay in ("5", "5s", "PT5S"))))
+
+    assert [connection.delay for connection in found.agents["a"].connections] == [5.0, 5.0, 5.0]
 
 
 def test_one_agent_may_have_several_connections_of_every_kind() -> None:
@@ -55,6 +61,8 @@ def test_one_agent_may_have_several_connections_of_every_kind() -> None:
         ("{type: node, name: b, priority: true}", ".priority", "expected a number"),
         ("{type: node, name: b, priority: high}", ".priority", "expected a whole number"),
         ("{type: node, name: b, queue_strategy: concat}", ".queue_strategy", "has no effect without 'queued: true'"),
+        ("{type: node, name: b, queued: true, delay: 5s}", ".delay", "does not go with 'queued: true'"),
+        ("{type: node, name: b, queued: true, queue: {overflow: wait}}", ".queue", "a connection cannot wait"),
         ("{type: node, name: b, kw_args: {}}", ".kw_args", "unknown key 'kw_args'"),
         ("{type: node, name: b, transform: 'other:f'}", ".transform", "'other:f' is not allowed"),
         ("{type: file}", ".path", "is required"),

@@ -1,10 +1,13 @@
 """What manifests of these tests import."""
 
 from pydantic import BaseModel
+from pydantic_ai.tools import Tool
+from pydantic_ai.toolsets import FunctionToolset
 
 from protocols.messages import ChatMessage
 
 SEEN: list[str] = []
+ASKED: list[str] = []
 
 
 class Verdict(BaseModel):
@@ -46,3 +49,23 @@ async def later_fact() -> str:
 
 
 NUMBER = 5
+
+
+def allow(tool: str, arguments: object) -> bool:
+    """Allow every call of a tool."""
+    ASKED.append(tool)
+    return arguments is not None
+
+
+async def refuse(tool: str, _arguments: object) -> bool:
+    """Allow no call of a tool."""
+    ASKED.append(tool)
+    return False
+
+
+loud_tool = Tool(shout)
+
+
+def loud_toolset() -> FunctionToolset[None]:
+    """Make a collection of tools."""
+    return FunctionToolset([shout])

@@ -129,7 +129,6 @@ async def test_the_registry_knows_every_connection_by_name(no_leaked_actors: Non
     [
         (f"{{type: callable, callable: '{HERE}:missing'}}", "node 'a': .*has no attribute 'missing'"),
         (f"{{type: node, name: b, transform: '{HERE}:NUMBER'}}", "node 'a': .* is no function but int"),
-        ("{type: node, name: b, queued: true, delay: 5s}", "node 'a': its connection cannot be made"),
         ("{type: node, name: b, label: x}, {type: node, name: t, label: x}", "node 'a': its connection cannot be made"),
     ],
 )
