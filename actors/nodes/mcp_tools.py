@@ -153,11 +153,12 @@ class _Held(AbstractAsyncContextManager["_Held"]):
 
     def __init__(self, server: McpServer, node: "NodeHandle[Any, Any]") -> None:
         self._link = server.link
-        self._node = node
+        ref = node.home.find()  # none for a node that is only made for another one to become like it
+        cell = None if ref is None else ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its system
+        self._system = None if cell is None else cell.system
 
     async def __aenter__(self) -> Self:
-        cell = self._node.ref()._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the system is the node's
-        await self._link.open(cell.system)
+        await self._link.open(self._system)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
