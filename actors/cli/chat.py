@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.app import check_models, configure_logging, load_manifest, with_model
+from actors.app import check_models, configure_logging, with_model
 from actors.cli.app_thread import AppThread
 from actors.cli.chat_reader import ChatReader
 from actors.cli.chat_turn import ChatTurn
 from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.manifest_file import read_manifest
 from actors.cli.option import is_debug
 from actors.cli.progress import to_stderr
 from actors.cli.terminal import Terminal
@@ -103,7 +104,7 @@ class Chat:
         return code
 
     def _checked(self) -> Manifest:
-        manifest = load_manifest(self.manifest_file)
+        manifest = read_manifest(self.manifest_file)
         if self.model is not None:
             manifest = with_model(manifest, self.model)
         if self.timeout is not None and not self.timeout > 0:

@@ -9,8 +9,8 @@ from actors.app import as_plain, readable
 from actors.cli.exit_code import CommandError, text_of
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
+from actors.cli.redaction import presentable
 from actors.cli.report import report
-from actors.cli.visible import for_stdout
 from protocols.ids import new_id
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ChatTurn:
         try:
             async with self._app.pool[self._node].run_stream(prompt, **self._run_options()) as stream:
                 async for piece in stream.stream():
-                    write(for_stdout(piece), end="")
+                    write(piece, end="")
                     has_spoken = True
         except CommandError:
             raise
@@ -76,7 +76,7 @@ class ChatTurn:
     def _fail(self, prompt: str, text: str) -> None:
         to_stderr(f"understudy: {text}")
         if self._as_json:
-            self._write_json(prompt=prompt, error=text)
+            self._write_json(prompt=prompt, error=presentable(text))
 
     def _write_json(self, **fields: Any) -> None:
         document = {"node": self._node, "conversation_id": self._conversation, **fields}

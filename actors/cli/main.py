@@ -6,6 +6,7 @@ command that needs it, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -29,6 +30,8 @@ from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.loop import stuck
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError
+from actors.cli.redaction import RedactedStream, redact
+from actors.cli.visible import visible
 
 PROGRAM = "understudy"
 
@@ -93,6 +96,12 @@ def _is_flushed() -> bool:
 
 def call(arguments: Sequence[str]) -> int:
     """Run the command line in this process and return its exit code; errors are written to standard error."""
+    redact.begin()
+    with contextlib.redirect_stderr(RedactedStream(sys.stderr)):
+        return _call(arguments)
+
+
+def _call(arguments: Sequence[str]) -> int:
     words = _without_debug(list(arguments))
     is_debug.set(len(words) < len(arguments))
     try:
@@ -130,7 +139,7 @@ def _usage_text(error: Exception) -> str:
 
 def _say(text: str) -> None:
     try:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible(text)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):  # nobody reads it
         pass

@@ -14,8 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.monitor_view import flat
+from actors.cli.redaction import one_line
 from actors.cli.report import rows
 from actors.runtime.tree import ActorNode
 
@@ -125,10 +128,20 @@ async def take_snapshot(app: App, began: float) -> Snapshot:
         pool=app.pool.name,
         pid=os.getpid(),
         uptime=app.system.clock.now() - began,
-        tree=app.system.tree(),
+        tree=_shown(app.system.tree()),
         nodes=tuple(_numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
         dropped_events=stats.dropped_events,
     )
+
+
+def _shown(tree: tuple[ActorNode, ...]) -> tuple[ActorNode, ...]:
+    """Return a tree whose failures hold no secret; works without recursion."""
+    made: dict[int, ActorNode] = {}
+    for actor, _ in reversed(list(flat(tree))):
+        children = tuple(made.pop(id(child)) for child in actor.children)
+        failure = one_line(actor.last_failure)
+        made[id(actor)] = replace(actor, last_failure=failure, children=children)
+    return tuple(made[id(actor)] for actor in tree)
 
 
 def _numbers(node: NodeStats) -> NodeNumbers:

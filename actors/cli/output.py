@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.visible import for_stdout
 
 
 class ReaderGoneError(CommandError):
@@ -16,7 +17,7 @@ class ReaderGoneError(CommandError):
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Write text and a line break (or another `end`) to standard output, now.
+    """Write text and a line break (or another `end`) to standard output, now; to a terminal only what can be seen.
 
     Raises:
         ReaderGoneError: the reader has gone.
@@ -26,7 +27,7 @@ def write(text: str, end: str = "\n") -> None:
         problem = "standard output is closed"
         raise CommandError(problem, ExitCode.FAILED)
     try:
-        sys.stdout.write(text + end)
+        sys.stdout.write(for_stdout(text) + end)
         sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None

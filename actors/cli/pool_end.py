@@ -51,6 +51,8 @@ class PoolEnd:
         app.system.shutdown.add_phase(_PHASE, before=(STOP_ACTORS,))
         app.system.shutdown.add_task(_PHASE, "verdict", self._closing)
         app.system.shutdown.add_task(_PHASE, "numbers", self._keep_numbers)
+        if app.pool.nodes and self._is_empty():  # a trigger was quicker
+            self._given_up()
 
     def look(self) -> Verdict | None:
         """Return why the pool has ended by itself, asked at its end: a late message may be the cause."""
@@ -81,8 +83,11 @@ class PoolEnd:
         if isinstance(event, ChildGaveUp):
             self._why = f"{event.child!r} broke too often ({event.restarts} times, the last time: {event.reason})"
         elif isinstance(event, ActorStopped) and event.reason == "crash" and self._is_empty():
-            why = self._why or "its supervisor broke"
-            self._say(ExitCode.GAVE_UP, f"the pool {self._app.pool.name!r} has given up: {why}; nothing runs any more")
+            self._given_up()
+
+    def _given_up(self) -> None:
+        why = self._why or "its nodes broke too often"
+        self._say(ExitCode.GAVE_UP, f"the pool {self._app.pool.name!r} has given up: {why}; nothing runs any more")
 
     def _is_empty(self) -> bool:
         """Whether no node has an actor any more: an actor of the pool's name may also be a node."""

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import IO
 
+from actors.cli.redaction import one_line
+from actors.cli.visible import visible
 from protocols.events import (
     ActorCrashed,
     ChildGaveUp,
@@ -26,9 +28,9 @@ STEPS = (RunStarted, MessageSent, RunCancelled, *TROUBLE)
 
 
 def to_stderr(text: str, stream: IO[str] | None = None) -> None:
-    """Write one line to standard error; if nobody reads it, that is no failure."""
+    """Write lines to standard error, only what can be seen; if nobody reads it, that is no failure."""
     with contextlib.suppress(OSError, ValueError):
-        print(text, file=stream or sys.stderr, flush=True)
+        print(visible(text), file=stream or sys.stderr, flush=True)
 
 
 _WORDS: Mapping[type[StampedEvent], str] = {
@@ -45,4 +47,4 @@ _WORDS: Mapping[type[StampedEvent], str] = {
 
 def line_of(event: StampedEvent) -> str:
     """Return an event as one line."""
-    return _WORDS[type(event)].format(event)
+    return one_line(_WORDS[type(event)].format(event))

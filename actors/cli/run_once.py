@@ -18,7 +18,6 @@ from actors.app import (
     as_plain,
     check_models,
     configure_logging,
-    load_manifest,
     load_prompts,
     open_app,
     readable,
@@ -27,10 +26,12 @@ from actors.app import (
 from actors.cli.chaos import Chaos
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.loop import run
+from actors.cli.manifest_file import read_manifest
 from actors.cli.option import is_debug
 from actors.cli.output import write
 from actors.cli.pool_end import PoolEnd, Verdict
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
+from actors.cli.redaction import presentable
 from actors.cli.report import as_data, report
 from actors.cli.signals import passed_on
 from actors.config.manifest import Manifest
@@ -74,7 +75,7 @@ class RunOnce:
         return verdict.code
 
     def _checked(self) -> Manifest:
-        manifest = load_manifest(self.manifest_file)
+        manifest = read_manifest(self.manifest_file)
         if self.model is not None:
             manifest = with_model(manifest, self.model)
         if self.timeout is not None and not self.timeout > 0:
@@ -188,7 +189,7 @@ def _show(snapshot: StatsSnapshot | None, names: Sequence[str]) -> None:
 
 def failed_members(message: ChatMessage[Any]) -> dict[str, str]:
     """Return the failures of members that a team could do without, by member, those of teams inside of it included."""
-    failed = {str(name): str(error) for name, error in dict(message.metadata.get("errors") or {}).items()}
+    failed = {str(name): presentable(str(error)) for name, error in dict(message.metadata.get("errors") or {}).items()}
     for inner in message.associated_messages:
         failed |= failed_members(inner)
     return failed

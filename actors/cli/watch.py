@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.app import App, check_models, configure_logging, load_manifest, open_app
+from actors.app import App, check_models, configure_logging, open_app
 from actors.cli.ending import Ending
 from actors.cli.exit_code import CommandError
 from actors.cli.loop import run
+from actors.cli.manifest_file import read_manifest
 from actors.cli.monitor import serve_monitor
 from actors.cli.monitor_path import monitor_path
 from actors.cli.option import is_debug
@@ -42,7 +43,7 @@ class Watch:
         if not self.grace >= 0:
             text = f"--grace must be a number of seconds >= 0, not {self.grace:g}"
             raise CommandError(text)
-        manifest = load_manifest(self.manifest_file)
+        manifest = read_manifest(self.manifest_file)
         for name in _watched(manifest):
             check_models(manifest, name)
         ending = run(self._watch(manifest))

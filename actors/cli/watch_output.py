@@ -9,7 +9,6 @@ from actors.app import as_plain, readable
 from actors.cli.exit_code import CommandError
 from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
-from actors.cli.visible import for_stdout
 from actors.talk.signal import Signal
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class WatchOutput:
         if self.error is not None:
             return
         try:
-            write(_as_json(answer) if self._as_json else for_stdout(f"{answer.node}: {readable(answer.answer)}"))
+            write(_as_json(answer) if self._as_json else f"{answer.node}: {readable(answer.answer)}")
         except CommandError as error:
             self.error = error
             self._on_failure()

@@ -8,7 +8,7 @@ from actors.cli.output import write
 
 def graph(file: ManifestFile) -> None:
     """Write agents, teams and connections of a manifest as a mermaid diagram."""
+    from actors.cli.manifest_file import read_manifest
     from actors.config.graph import graph as draw
-    from actors.config.load import load_manifest
 
-    write(draw(load_manifest(file)).rstrip())
+    write(draw(read_manifest(file)).rstrip())

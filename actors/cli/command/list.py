@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
     """List agents, teams and jobs of a manifest."""
-    from actors.config.load import load_manifest
+    from actors.cli.manifest_file import read_manifest
 
-    rows = list(_rows(load_manifest(file)))
+    rows = list(_rows(read_manifest(file)))
     if as_json:
         write(json.dumps(rows, indent=2, ensure_ascii=False))
         return

@@ -8,8 +8,8 @@ from actors.cli.output import write
 
 def validate(file: ManifestFile) -> None:
     """Check a manifest and list every problem in it."""
-    from actors.config.load import load_manifest
+    from actors.cli.manifest_file import read_manifest
 
-    manifest = load_manifest(file)
+    manifest = read_manifest(file)
     agents, teams = len(manifest.agents), len(manifest.teams)
     write(f"{file}: sound ({agents} agents, {teams} teams, {len(manifest.jobs)} jobs)")

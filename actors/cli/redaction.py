@@ -1,0 +1,113 @@
+"""Secrets do not get to the screen: what is known to be one, and what looks like one, is written as ``***``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from actors.cli.visible import visible
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+MASK: Final = "***"
+_SHORTEST: Final = 4
+"""Fewer characters are no secret, and would be found in every other word."""
+_SHORTEST_WORD: Final = 8
+"""Characters of a part of a secret that is one by itself, as in ``Bearer abcdefgh``."""
+_CUT: Final = "…"
+"""Where the engine has cut off a long text."""
+_NAMES: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "DSN")
+_LOOKS: Final = (
+    (re.compile(r"//[^/@\s]+@"), f"//{MASK}@"),  # user and password in an address
+    (re.compile(r"(?i)([?&](?:api_?key|key|token|access_token|secret|password|signature)=)[^&\s\"']+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
+    (re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"), MASK),
+)
+
+
+class Redaction:
+    """Knows secrets, and hides them."""
+
+    def __init__(self) -> None:
+        """Begin without any secret; what looks like one is hidden all the same."""
+        self._known: re.Pattern[str] | None = None
+        self._secrets: set[str] = set()
+
+    def begin(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Forget what was learned, and learn from the variables of the environment that are named like secrets."""
+        self._secrets.clear()
+        self._known = None
+        self.learn(value for name, value in environment.items() if any(word in name.upper() for word in _NAMES))
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Hide these from now on, their words and the password of an address as well."""
+        for secret in secrets:
+            self._secrets.add(secret.strip())
+            self._secrets.update(word for word in secret.split() if len(word) >= _SHORTEST_WORD)
+            self._secrets.update(_passwords(secret))
+        longest_first = sorted((one for one in self._secrets if len(one) >= _SHORTEST), key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets."""
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        if _CUT in text:
+            text = _CUT.join([*map(self._without_beginning, (parts := text.split(_CUT))[:-1]), parts[-1]])
+        for pattern, replacement in _LOOKS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def _without_beginning(self, text: str) -> str:
+        """Return a text that was cut off without the part of a secret that it may end with."""
+        for secret in self._secrets:
+            for length in range(len(secret) - 1, _SHORTEST - 1, -1):
+                if text.endswith(secret[:length]):
+                    return text[:-length] + MASK
+        return text
+
+
+def _passwords(secret: str) -> Iterable[str]:
+    try:
+        password = urlsplit(secret).password
+    except ValueError:
+        return ()
+    return () if password is None else (password,)
+
+
+redact: Final = Redaction()
+"""That of this process."""
+
+
+def presentable(text: str) -> str:
+    """Return a text of somebody else without secrets, and only what can be seen of it."""
+    return visible(redact(text))
+
+
+def one_line(text: str) -> str:
+    """Return the same as one line."""
+    return " ".join(presentable(text).split())
+
+
+class RedactedStream:
+    """A stream for people, such as standard error: whoever writes to it, no secret gets through."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Take the stream behind it."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, or a part of one that does not end within a secret."""
+        self._stream.write(redact(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
