@@ -21,6 +21,10 @@ class Tracker(Protocol):
         """Count one delivery less; at zero whoever waits goes on."""
         ...
 
+    def spend(self) -> bool:
+        """Count one message that a connection takes; False when the run has caused too many of them."""
+        ...
+
     def require(self) -> None:
         """Ask the caller of the run to wait for the deliveries unless it said that it does not want to."""
         ...

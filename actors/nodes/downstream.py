@@ -6,12 +6,17 @@ from typing import Any
 
 import msgspec
 
+MOST_MESSAGES = 20_000
+"""Messages that connections pass on because of one run. A circle with branches doubles them with every round."""
+
 
 class Downstream(msgspec.Struct, eq=False):
     """The open deliveries caused by one run, direct and indirect. Lives on one event loop."""
 
     open: int = 0
     """Deliveries that are not finished."""
+    passed_on: int = 0
+    """Messages that connections have taken because of the run."""
     is_required: bool = False
     """Whether a connection asks the caller to wait (see `protocols.node.Tracker.require`)."""
     _waiters: list[Callable[[], Any]] = []
@@ -27,6 +32,11 @@ class Downstream(msgspec.Struct, eq=False):
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 waiter()
+
+    def spend(self) -> bool:
+        """Count one message that a connection takes; False when there have been `MOST_MESSAGES` of them."""
+        self.passed_on += 1
+        return self.passed_on <= MOST_MESSAGES
 
     def require(self) -> None:
         """Ask the caller of the run to wait unless it said that it does not want to."""

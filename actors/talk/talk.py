@@ -123,11 +123,12 @@ class Talk(TalkSetting):
 
     def _take(self, parcel: Parcel) -> None:
         try:
-            if parcel.origin.hops >= self.hop_limit or self._has_passed(parcel.origin):
+            origin = parcel.origin
+            if not origin.downstream.spend() or origin.hops >= self.hop_limit or self._has_passed(origin):
                 self._end_of_hops(parcel)
                 return
             if self.wait_for_completion:
-                parcel.origin.downstream.require()
+                origin.downstream.require()
             if self.line.couriers:
                 self.line.carry(Errand(parcel))
                 return
@@ -224,8 +225,13 @@ class Talk(TalkSetting):
 
     def _end_of_hops(self, parcel: Parcel) -> None:
         hops = parcel.origin.hops
-        why = f"{hops} connections led to it" if hops >= self.hop_limit else "it was forwarded in a circle"
-        msg = f"talk {self.name!r}: the message is not passed on, {why} (limit {self.hop_limit})"
+        if hops >= self.hop_limit:
+            why = f"{hops} connections led to it (limit {self.hop_limit})"
+        elif self._has_passed(parcel.origin):
+            why = "it was forwarded in a circle"
+        else:
+            why = "its run has caused too many messages of connections; there is a circle with branches"
+        msg = f"talk {self.name!r}: the message is not passed on, {why}"
         report.hop_limit_reached(self, parcel, HopLimitError(msg, node=self.source.name, message=parcel.message))
 
     def _end(self, verdict: str, parcel: Parcel) -> None:
