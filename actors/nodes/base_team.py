@@ -337,8 +337,8 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     @property
     def max_concurrency(self) -> int:
-        """How many runs go on at the same time: any number."""
-        return UNLIMITED
+        """How many runs go on at the same time: any number, unless a limit was set."""
+        return self.settings.max_concurrency or UNLIMITED
 
     def factory(self) -> NodeFactory:
         """Return what makes the team's actor, which is a supervisor."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.nodes.asked import is_message
 from actors.nodes.member_sink import MemberSink
@@ -30,7 +31,7 @@ class MemberRequest:
     @classmethod
     async def of(cls, request: RunRequest, asked: ChatMessage[Any], shared_prompt: str | None) -> "MemberRequest":
         """Take the request of a team, what it is asked, and what comes before that for the members."""
-        options = member_options(request.options)
+        options = _within_limits(member_options(request.options), request.node)
         first = request.prompts[0]
         if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
             return cls(request, first, options)
@@ -68,6 +69,14 @@ class MemberRequest:
         """Return how long a member may take; the time of the whole run holds as well."""
         timeout = self.options.timeout
         return member.timeout if timeout is UNSET else timeout
+
+
+def _within_limits(options: RunOptions, team: Any) -> RunOptions:
+    """Return options with the limits of the team, unless the run has its own: the members count together."""
+    limits: UsageLimits | None = team.settings.usage_limits
+    if limits is None or options.usage_limits is not None:
+        return options
+    return msgspec.structs.replace(options, usage_limits=limits, usage=options.usage or RunUsage())
 
 
 def member_options(options: RunOptions) -> RunOptions:

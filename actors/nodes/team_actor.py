@@ -50,7 +50,7 @@ class TeamActor(Supervisor):
             if self._is_free(member):
                 assert team is not None
                 member.home.lease = team.lease
-                yield self._spec(member)
+                yield self._spec(member, team)
 
     def _is_free(self, member: "NodeHandle[Any, Any]") -> bool:
         """Whether a member can become a child; one that runs already is watched instead."""
@@ -60,8 +60,11 @@ class TeamActor(Supervisor):
             self.watch(ref)
         return ref is None and not member.home.is_owned
 
-    def _spec(self, member: "NodeHandle[Any, Any]") -> ChildSpec:
-        return ChildSpec(member.factory(), name=member.name, restart="transient")
+    def _spec(self, member: "NodeHandle[Any, Any]", team: "BaseTeam[Any, Any] | None") -> ChildSpec:
+        options: dict[str, Any] = {"restart": "transient"}
+        if team is not None:
+            options |= team.settings.member_specs.get(member.name, {})
+        return ChildSpec(member.factory(), name=member.name, **options)
 
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
@@ -84,6 +87,6 @@ class TeamActor(Supervisor):
         member = None if found is None else found()
         is_lost = member is None or member.is_closed or terminated.reason.is_abnormal
         if member is not None and not is_lost and self._is_free(member):
-            self.start_child(self._spec(member))
+            self.start_child(self._spec(member, self._team()))
         elif not self._watched and not self.children() and self.cell.parent is None:
             self.stop()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 import msgspec
+from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.accepted import FAILURES, SECONDS, TEXT, choice, kind, misfit, whole
 from actors.nodes.request import DEFAULT_TIMEOUT
@@ -26,6 +27,9 @@ class TeamKeywords(TypedDict, total=False):
     backoff: Backoff | None
     timeout: float | None
     crash_on: tuple[type[Exception], ...]
+    usage_limits: UsageLimits | None
+    max_concurrency: int | None
+    member_specs: Mapping[str, Mapping[str, Any]]
 
 
 class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -51,6 +55,12 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Seconds that a run of the team may take unless it says otherwise; None for no limit."""
     crash_on: tuple[type[Exception], ...] = ()
     """Exceptions of a run that break the team's own actor."""
+    usage_limits: UsageLimits | None = None
+    """Most requests, calls of tools and tokens of one run, all members together."""
+    max_concurrency: int | None = None
+    """Runs that go on at the same time; None for no limit."""
+    member_specs: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Mapping[str, Any]])
+    """Fields of the `ChildSpec` (restart, shutdown, mailbox) of members that the team supervises, by their names."""
 
     @classmethod
     def of(cls, name: str, keywords: Mapping[str, Any]) -> "TeamSettings":
@@ -86,4 +96,7 @@ _KINDS = {
     "backoff": kind("Backoff(min, max), or None for none", Backoff),
     "timeout": SECONDS,
     "crash_on": FAILURES,
+    "usage_limits": kind("UsageLimits", UsageLimits),
+    "max_concurrency": whole(1),
+    "member_specs": kind("a map from names of members to maps", Mapping),
 }

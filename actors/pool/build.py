@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from actors.config.agent import AgentSpec
 from actors.config.build_order import build_order
 from actors.config.supervision import BackoffSpec, IntensitySpec, NodeSupervision, Supervision
 from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.agent_build import AgentBuilder
+from actors.nodes.manifest_value import usage_limits_of
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.connection_build import ConnectionBuilder, Wire
@@ -140,15 +142,16 @@ def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: Im
             shared_prompt=spec.shared_prompt,
             validator=validator,
             result_mode=spec.result_mode,
-            **_team_settings(spec, nodes, scope),
+            **_team_settings(manifest, spec, nodes, scope),
         )
     policy = spec.policy.quorum if isinstance(spec.policy, QuorumSpec) else spec.policy or "any"
-    return Team(
-        members, name=name, shared_prompt=spec.shared_prompt, policy=policy, **_team_settings(spec, nodes, scope)
-    )
+    settings = _team_settings(manifest, spec, nodes, scope)
+    return Team(members, name=name, shared_prompt=spec.shared_prompt, policy=policy, **settings)
 
 
-def _team_settings(spec: TeamSpec, nodes: Mapping[str, AnyNode], scope: ImportScope) -> dict[str, Any]:
+def _team_settings(
+    manifest: Manifest, spec: TeamSpec, nodes: Mapping[str, AnyNode], scope: ImportScope
+) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "description": spec.description,
         "display_name": spec.display_name,
@@ -159,7 +162,12 @@ def _team_settings(spec: TeamSpec, nodes: Mapping[str, AnyNode], scope: ImportSc
     }
     if spec.timeout is not None:
         settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+    if spec.limits is not None:
+        settings["usage_limits"] = usage_limits_of(spec.limits)
+    if spec.max_concurrency is not None:
+        settings["max_concurrency"] = spec.max_concurrency
     if spec.supervision is not None:
+        settings["member_specs"] = _member_specs(manifest, spec, spec.supervision)
         settings["strategy"] = spec.supervision.strategy
         settings["intensity"] = _intensity(spec.supervision.intensity)
         settings["backoff"] = _backoff(spec.supervision.backoff)
@@ -180,8 +188,21 @@ def _policy(manifest: Manifest) -> RootPolicy:
 def _lent(manifest: Manifest) -> frozenset[str]:
     """Return the members of teams that say how their members are supervised: those teams own them, not the pool."""
     teams = [team for team in manifest.teams.values() if team.supervision is not None]
-    helpers = (name for team in teams for name in (team.picker, team.validator) if name is not None)
-    return frozenset({member for team in teams for member in team.members}.union(helpers))
+    return frozenset(name for team in teams for name in _crew(team))
+
+
+def _crew(team: TeamSpec) -> tuple[str, ...]:
+    return (*team.members, *(name for name in (team.picker, team.validator) if name is not None))
+
+
+def _member_specs(manifest: Manifest, team: TeamSpec, supervision: Supervision) -> dict[str, dict[str, Any]]:
+    specs: dict[str, dict[str, Any]] = {}
+    for name in _crew(team):
+        care = _care(manifest.node(name), supervision)
+        specs[name] = {"restart": care.restart, "mailbox": care.mailbox}
+        if care.shutdown is not None:
+            specs[name]["shutdown"] = care.shutdown
+    return specs
 
 
 def _intensity(spec: IntensitySpec) -> RestartIntensity:
@@ -189,7 +210,7 @@ def _intensity(spec: IntensitySpec) -> RestartIntensity:
 
 
 def _care(node: NodeSpec, pool: NodeSupervision) -> Care:
-    own: NodeSupervision = getattr(node, "supervision", None) or pool
+    own = node.supervision if isinstance(node, AgentSpec) and node.supervision is not None else pool
     queue = node.mailbox
     return Care(
         own.restart or pool.restart or "transient",
