@@ -242,9 +242,10 @@ class Reload:
     def _starting(self) -> Iterator[AnyNode]:
         """Yield the nodes to start before anything is changed; those that a team supervises start with the team."""
         yield from (wire.helper for wire in self._new if wire.helper is not None)
-        for name in self._sorted.added:
-            if name not in self._policy.lent:
-                self._estate.nodes[name] = self._made[name]
+        fresh = {*self._sorted.turned, *self._sorted.added}
+        for name in self._nodes:  # a team would start members that nobody has started before
+            if name in fresh and name not in self._policy.lent:
+                self._estate.nodes.setdefault(name, self._made[name])
                 yield self._made[name]
 
     def _strike(self, node: AnyNode) -> None:
@@ -254,7 +255,6 @@ class Reload:
     async def _commit(self, opened: Mapping[str, OpenResources]) -> None:
         estate, sort = self._estate, self._sorted
         await asyncio.gather(*(self._renew(name, opened.get(name)) for name in sort.changed))
-        await asyncio.gather(*(self._end(sort.own[name]) for name in sort.turned))
         self._rewire()
         self._put_in_place()
         if estate.root is None:
@@ -262,14 +262,16 @@ class Reload:
         before, after = estate.built.policy.care, self._policy.care
         touched = [name for name in sort.own if name in after and (name in sort.changed or after[name] != before[name])]
         await estate.root.adopt(self._policy, [self._nodes[name] for name in touched if name not in sort.turned])
-        late = [name for name in sort.added if name in self._policy.lent]
-        for name in (*sort.turned, *late):
-            await self._start_late(estate.root, self._nodes[name])
+        for name in (*sort.turned, *sort.added):
+            if name in self._policy.lent:
+                await self._start_late(estate.root, self._nodes[name])
+            else:
+                await estate.beside.opening(self._nodes[name])
         try:
             await estate.beside.apply(self._manifest)
         except Exception:
             _log.exception("pool: what lives beside the nodes could not follow the new manifest in everything")
-        gone = [sort.own[name] for name in sort.removed]
+        gone = [sort.own[name] for name in (*sort.turned, *sort.removed)]
         await asyncio.gather(*map(self._end, [*gone, *(wire.helper for wire in self._old if wire.helper is not None)]))
 
     async def _renew(self, name: str, opened: OpenResources | None) -> None:
@@ -287,7 +289,7 @@ class Reload:
         except Exception as error:  # it is busy for too long, or has ended, or its own run has called for the reload
             _log.warning("node %r: made anew before its runs had ended: %s", name, error)
         renewal.apply()
-        if name not in self._policy.lent and (ref is None or has_other_members):
+        if ref is None or has_other_members:
             await root.restart(node, self._policy)
         await renewal.close()
         await self._estate.beside.opening(node)

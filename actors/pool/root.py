@@ -53,11 +53,11 @@ class RootPolicy:
     lent: frozenset[str] = frozenset()
     """Nodes that belong to a team of the pool, which supervises them in its own way."""
 
-    def spec(self, node: AnyNode) -> ChildSpec:
-        """Return how the supervisor starts a node."""
+    def spec(self, node: AnyNode, name: str) -> ChildSpec:
+        """Return how the supervisor starts a node as a child of this name."""
         care = self.care.get(node.name, Care())
         options: dict[str, Any] = {} if care.shutdown is None else {"shutdown": care.shutdown}
-        return ChildSpec(node.factory(), name=node.name, restart=care.restart, mailbox=care.mailbox, **options)
+        return ChildSpec(node.factory(), name=name, restart=care.restart, mailbox=care.mailbox, **options)
 
 
 class Root:
@@ -78,6 +78,7 @@ class Root:
         self._policy = policy
         self._exit_timeout = exit_timeout
         self._open: list[AnyNode] = []
+        self._names: dict[AnyNode, str] = {}
         self.ref = self.system.start(
             Supervisor,
             kwargs={"strategy": policy.strategy, "intensity": policy.intensity, "backoff": policy.backoff},
@@ -107,7 +108,7 @@ class Root:
             policy = policy or self._policy
             await self._beside.opening(node)
             if node.home.find() is None and node.name not in policy.lent:  # theirs stays theirs
-                await self.ref.proxy().start_child(policy.spec(node))
+                await self.ref.proxy().start_child(policy.spec(node, self._free_name(node)))
             await node.open()
         except Exception as error:
             await self.forget(node)
@@ -130,12 +131,20 @@ class Root:
         if (before.intensity, before.backoff) != (policy.intensity, policy.backoff):
             await root.set_limits(policy.intensity, policy.backoff)
         for node in nodes:
-            if node.name not in policy.lent:
-                await root.update_child(policy.spec(node))
+            if node in self._names:
+                await root.update_child(policy.spec(node, self._names[node]))
 
     async def restart(self, node: AnyNode, policy: RootPolicy) -> None:
-        """Give the node another actor behind the same ref; what waits in its mailbox stays."""
-        await self.ref.proxy().replace_child(policy.spec(node))
+        """Give the node another actor behind the same ref, if it is the pool's; what waits in its mailbox stays."""
+        if node in self._names:
+            await self.ref.proxy().replace_child(policy.spec(node, self._names[node]))
+
+    def _free_name(self, node: AnyNode) -> str:
+        """Return the name of a new child: that of the node, with a number while another node of this name is here."""
+        taken = set(self._names.values())
+        names = (node.name, *(f"{node.name}#{number}" for number in range(2, len(taken) + 3)))
+        self._names[node] = name = next(one for one in names if one not in taken)
+        return name
 
     async def shut(self, node: AnyNode) -> None:
         """Close one node and stop its actor."""
@@ -147,9 +156,10 @@ class Root:
 
     async def forget(self, node: AnyNode) -> None:
         """Stop the actor of a node, if it is the pool's."""
-        if await self.ref.proxy().get_child(node.name) is not None:
-            await self.ref.proxy().terminate_child(node.name)
-            await self.ref.proxy().delete_child(node.name)
+        name = self._names.pop(node, None)
+        if name is not None and await self.ref.proxy().get_child(name) is not None:
+            await self.ref.proxy().terminate_child(name)
+            await self.ref.proxy().delete_child(name)
 
     async def close(self, loose: Sequence[AnyNode] = ()) -> None:
         """Stop background runs, let accepted runs end, stop the actors, close the nodes. It always ends.
