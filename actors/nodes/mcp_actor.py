@@ -1,5 +1,6 @@
 """The actor that owns one server of tools: it starts the server, is restarted when the server dies, and stops it."""
 
+import asyncio
 import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
@@ -53,7 +54,13 @@ class McpActor(AsyncioActor):
         """Connect."""
         self._connection = McpConnection(self._source, self.system.clock)
         self._life = self.create_task(self._live(self._connection))
-        await self._connection.opened
+        try:
+            await asyncio.shield(self._connection.opened)
+        except asyncio.CancelledError:  # nobody wants it any more, or it has taken too long
+            self._life.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._life
+            raise
 
     async def _live(self, connection: McpConnection) -> None:
         await connection.live()

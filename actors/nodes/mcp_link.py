@@ -65,7 +65,8 @@ class McpLink:
         ref = self._home.find()
         if ref is not None:
             self._actors.pop(ref, None)
-            await ref.stop()
+            is_starting = ref.state is ActorState.STARTING  # a start that nobody waits for any more is cancelled
+            await (ref.stop(timeout=0) if is_starting else ref.stop())
 
     @property
     def is_down(self) -> bool:

@@ -213,6 +213,29 @@ async def test_a_server_that_does_not_want_to_end_is_killed(monkeypatch: pytest.
     assert children() == []
 
 
+@pytest.mark.parametrize("parallel", [True, False])
+async def test_a_server_that_says_nothing_is_given_up_after_its_time(
+    parallel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", 0.01)
+    silent = McpServer(["sleep", "1000"], timeout=0.05)
+
+    with pytest.raises(NodeStartError, match=r"'boss'.*MCP server 'sleep' could not be started"):
+        await agent_with(silent, parallel_init=parallel).open()
+
+    assert children() == []
+
+
+async def test_a_start_that_is_cancelled_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", 0.01)
+    first, second = McpServer(["sleep", "1000"]), McpServer(["no-such-program"])
+
+    with pytest.raises(NodeStartError, match="'no-such-program'"):
+        await agent_with(first, second).open()
+
+    assert children() == []
+
+
 async def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(NodeStartError, match=r"'boss'.*MCP server 'no-such-program'.*No such file"):
         await agent_with(McpServer(["no-such-program"])).open()
