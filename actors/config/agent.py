@@ -46,6 +46,7 @@ _OF_MODELS = frozenset(
         "workers",
         "requires_tool_confirmation",
         "input_provider",
+        "user_prompts",
         "mcp_servers",
         "knowledge",
         "session",
@@ -101,7 +102,7 @@ class AgentSpec(NodeSpec):
     instructions: Prompts = ()
     """What the model is told before each request; not kept in the history."""
     user_prompts: Prompts = ()
-    """Prompts for a run that is started without any."""
+    """What a run is asked that is given no prompt; a function must not be asynchronous."""
     output_type: Output | None = None
     """Type of the answer: a response of this manifest, `str`, an import string, or a response written in place."""
     result_tool_name: ToolName | None = None

@@ -43,7 +43,7 @@ class NodeSpec(Section):
     crash_on: tuple[ImportText, ...] = ()
     """Import strings of exceptions that mean that the node itself is broken and must be restarted."""
     debug: Flag = False
-    """Log more about its runs."""
+    """Log the sizes, times and failures of its runs at level DEBUG, but not what is said."""
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""

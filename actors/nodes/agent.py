@@ -320,6 +320,10 @@ class Agent(MessageNode[Deps, Out]):
                 if isinstance(tools, McpTools):
                     await tools.let_go()
 
+    def default_prompts(self) -> Sequence[object]:
+        """Return what a run is asked that is given no prompt."""
+        return self.settings.user_prompts
+
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
         """What is entered when the agent is opened."""
         toolsets = self.execution.toolsets if isinstance(self.execution, ModelRun) else ()

@@ -14,6 +14,7 @@ from actors.config.load import load_agent
 from actors.config.response import ResponseSpec
 from actors.nodes.agent import Agent
 from actors.nodes.confirmation import confirmation, marked
+from actors.nodes.function_prompt import FunctionPrompt
 from actors.nodes.import_scope import ImportScope
 from actors.nodes.knowledge import knowledge_of, text_of
 from actors.nodes.manifest_value import (
@@ -77,6 +78,7 @@ class AgentBuilder:
             toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
             capabilities=self._confirmation(spec),
             mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
+            user_prompts=self._user_prompts(spec),
             knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
             model_settings=model_settings_of(spec.model.settings if spec.model else None),
             end_strategy=spec.end_strategy,
@@ -123,6 +125,10 @@ class AgentBuilder:
             text_of(prompt, self._root, self._scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
         ]
         return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
+
+    def _user_prompts(self, spec: AgentSpec) -> list[object]:
+        made = [text_of(prompt, self._root, self._scope, spec.name) for prompt in spec.user_prompts]
+        return [FunctionPrompt(one) if callable(one) else one for one in made]
 
     def _toolset(self, spec: ToolSpec, node: str) -> Any:
         found = self._scope.find(spec.import_path, node)

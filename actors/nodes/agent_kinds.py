@@ -17,6 +17,7 @@ AGENT_KINDS: Mapping[str, Kind] = {
     "toolsets": series("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
     "mcp_servers": series("a list of servers", lambda _: True),
     "knowledge": series("a list of texts, paths and objects", lambda _: True),
+    "user_prompts": series("a list of texts, paths and objects", lambda _: True),
     "retries": whole(0),
     "output_retries": whole(0),
     "tool_timeout": SECONDS,

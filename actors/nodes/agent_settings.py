@@ -28,6 +28,7 @@ class AgentKeywords(TypedDict, total=False):
     toolsets: Sequence[AbstractToolset[Any]]
     mcp_servers: Sequence[Any]
     knowledge: Sequence[object]
+    user_prompts: Sequence[object]
     deps: Any
     retries: int
     output_retries: int | None
@@ -60,6 +61,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Servers of tools: URL, path of a script, or a toolset of pydantic_ai; needs the extra ``mcp``."""
     knowledge: Sequence[object] = ()
     """Texts, paths of files and objects that the model is given before the first prompt."""
+    user_prompts: Sequence[object] = ()
+    """What a run is asked that is given no prompt."""
     deps: Any = None
     """Dependencies of tools and instructions, unless a run names its own."""
     retries: int = 1

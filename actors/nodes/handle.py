@@ -189,6 +189,8 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
             EmptyPromptError: nothing, or one text of blanks, was given.
             TypeError: an unknown option.
         """
+        if not prompts:
+            prompts = self.default_prompts()
         first = prompts[0] if prompts else ""
         if type(first) is str and len(prompts) <= 1 and (not first or first.isspace()):
             msg = f"node {self.name!r}: the prompt is empty; pass some text"
@@ -199,6 +201,10 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         conversation, downstream, parent_run_id, hops = lineage_of(options, first, parent, origin)
         lineage = (conversation or run_id, downstream, options, parent_run_id, hops)
         return RunRequest(self, tuple(prompts), run_id, *lineage, route, sink)
+
+    def default_prompts(self) -> Sequence[object]:
+        """Return what a run is asked that is given no prompt; nothing unless the node was made with prompts."""
+        return ()
 
     async def ask(self, request: RunRequest) -> ChatMessage[Any]:
         """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""

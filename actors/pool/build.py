@@ -15,6 +15,7 @@ from actors.nodes.manifest_value import usage_limits_of
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.connection_build import ConnectionBuilder, Wire
+from actors.pool.debug_log import log_runs
 from actors.pool.file_mark import file_marks
 from actors.pool.job_build import job_of
 from actors.pool.root import AnyNode, Care, RootPolicy
@@ -94,6 +95,9 @@ class Builder:
                     reset_history=worker.reset_history_on_run,
                     pass_history=worker.pass_message_history,
                 )
+        for name, node in made.items():
+            if manifest.nodes[name].debug:
+                log_runs(node)
         return nodes, made
 
     def connections(self, nodes: Mapping[str, AnyNode], existing: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:

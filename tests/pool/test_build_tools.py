@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from pydantic_ai.messages import UserPromptPart
 
-from actors.config.load import parse_manifest
+from actors.config.load import load_manifest, parse_manifest
 from actors.config.problem import InvalidManifestError
 from actors.pool.build import build
 from actors.testing.models import scripted_model
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, EmptyPromptError
 from tests.nodes.tool_answer import call
 from tests.pool.material import ASKED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.nodes.agent import Agent
     from actors.testing.models import RecordingModel
 
@@ -187,3 +189,30 @@ def test_the_retries_of_an_answer_are_those_of_the_agent_then_the_response_then_
 def test_a_function_takes_no_keys_that_are_about_models(key: str) -> None:
     with pytest.raises(InvalidManifestError, match="has no effect: this agent is a function"):
         agent_of(f"type: callback, callback: '{HERE}:shout', {key}")
+
+
+# -- prompts ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_without_a_prompt_is_asked_what_the_manifest_says(tmp_path: Path) -> None:
+    (tmp_path / "ask.txt").write_text("from a file", encoding="utf-8")
+    file = tmp_path / "agents.yml"
+    prompts = f"[plain, {{file: ask.txt}}, {{callable: '{HERE}:fact'}}]"
+    file.write_text(f"allow_imports: [tests.pool]\nagents: {{a: {{user_prompts: {prompts}}}, b: {{}}}}")
+    model = scripted_model(["one", "two"])
+    nodes = build(load_manifest(file), model=model).nodes
+    await nodes["a"].run()
+    await nodes["a"].run("something else")
+
+    assert [request.prompt for request in model.requests] == [
+        "plain\n\nfrom a file\n\nThe tower is 300 metres high.",
+        "something else",
+    ]
+    for blank, node in (("", "a"), (None, "b")):
+        with pytest.raises(EmptyPromptError):
+            await nodes[node].run(*([] if blank is None else [blank]))
+
+
+def test_a_prompt_function_that_is_asynchronous_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'later_fact' must not be asynchronous"):
+        agent_of(f"user_prompts: {{callable: '{HERE}:later_fact'}}")
