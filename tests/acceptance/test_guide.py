@@ -12,13 +12,19 @@ import pytest
 PAGE = Path(__file__).parent.parent.parent / "docs" / "run-interface.md"
 
 
-def examples() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def write_files(folder: Path) -> None:
+    """Write the files that the page shows; the first line of each is its name."""
+    for text in blocks("yaml"):
+        (folder / text.partition("\n")[0].removeprefix("# ")).write_text(text, encoding="utf-8")
 
 
 async def run_page() -> dict[str, Any]:
     names: dict[str, Any] = {"asyncio": asyncio}
-    for example in examples():
+    for example in blocks("python"):
         code = compile(example, PAGE.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         work: object = eval(code, names)  # our own page
         if inspect.isawaitable(work):
@@ -26,8 +32,12 @@ async def run_page() -> dict[str, Any]:
     return names
 
 
-@pytest.mark.seed("S1", "S9", "S20", "S39", "S65")
-async def test_every_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.seed("S1", "S9", "S20", "S29", "S39", "S65", "S73", "S74", "S78", "S86", "S89")
+async def test_every_example_of_the_guide_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
     names = await run_page()
     printed = capsys.readouterr().out
 
@@ -37,3 +47,7 @@ async def test_every_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str
     assert "2 messages" in printed
     assert "stream_complete" in printed
     assert names["stats"].done
+    assert names["answers"].success
+    assert names["choice"].selection == "planner"
+    assert names["reviewer"].total_stats.message_count == 1
+    assert (names["first"].name, names["second"].name) == ("analyzer", "planner")
