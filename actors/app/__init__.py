@@ -51,6 +51,7 @@ __all__ = [
     "history_stores",
     "load_manifest",
     "load_prompts",
+    "make_importable",
     "open_app",
     "readable",
     "retention_of",
@@ -103,7 +104,7 @@ async def open_app(
         NodeStartError: a node could not be started.
     """
     system = ActorSystem.of(asyncio.get_running_loop())
-    _make_importable(manifest)
+    make_importable(manifest)
     try:
         if prepare is not None:
             prepare(system)
@@ -117,7 +118,7 @@ async def open_app(
         await close_models()
 
 
-def _make_importable(manifest: Manifest) -> None:
+def make_importable(manifest: Manifest) -> None:
     """Let a manifest that may import something find modules in its own folder, after all installed ones."""
     if manifest.allow_imports and manifest.root is not None:
         folder = str(manifest.root.resolve())
