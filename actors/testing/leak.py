@@ -7,12 +7,14 @@ import gc
 import os
 import threading
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Final
 
 from actors.runtime.clock import running_loop
 from actors.runtime.registry import systems_of
 
 _PATIENCE: Final = 2.0
+_PAUSE: Final = 0.01
 _FOLDER: Final = "/dev/fd"
 _KEPT: Final = ("asyncio_", "understudy-background", "AnyIO worker", "ThreadPoolExecutor")
 """Threads that belong to the loop or the process, not to the code under test."""
@@ -39,22 +41,22 @@ class Census:
         """Return one line for everything that is there now and was not there then; empty if nothing is.
 
         Args:
-            patience: real seconds that a thread on its way out is given.
+            patience: real seconds that a thread on its way out is given, and a file that such a thread closes.
         """
-        found = self._compare(patience)
+        found = self._compare(patience, 0.0)
         if found:
             gc.collect()
-            found = self._compare(patience)
+            found = self._compare(patience, patience)
         return found + living_actors()
 
-    def _compare(self, patience: float) -> list[str]:
+    def _compare(self, patience: float, files_patience: float) -> list[str]:
         now = Census.take()
         current = asyncio.current_task() if running_loop() is not None else None
         tasks = [
             f"task {task.get_name()}" for task in now.tasks - self.tasks if task is not current and not task.done()
         ]
         threads = [f"thread {thread.name}" for thread in now.threads - self.threads if _stays(thread, patience)]
-        files = [f"file descriptor {number}: {_target(number)}" for number in sorted(now.files - self.files)]
+        files = [f"file descriptor {number}: {_target(number)}" for number in _staying(self.files, files_patience)]
         return sorted(tasks) + sorted(threads) + files
 
 
@@ -75,6 +77,13 @@ def _stays(thread: threading.Thread, patience: float) -> bool:
         return False
     thread.join(patience)
     return thread.is_alive()
+
+
+def _staying(before: frozenset[int], patience: float) -> list[int]:
+    end = monotonic() + patience
+    while (found := sorted(_open_files() - before)) and monotonic() < end:
+        sleep(_PAUSE)
+    return found
 
 
 def _open_files() -> frozenset[int]:
