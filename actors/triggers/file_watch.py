@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 _CHECK: Final = 2.0
 """Seconds between two looks whether the root is still there."""
+_BLUR: Final = 0.05
+"""Seconds by which the times of files and of their changes may differ; a file may be told twice, but none is missed."""
 _SHORTEST_STEP: Final = 0.005
 _LONGEST_STEP: Final = 0.015
 _MOST_WAITING: Final = 100_000
-"""Paths that may wait to be looked at; further ones are lost, with a warning."""
+"""Paths that may wait to be looked at; further ones are looked for."""
 
 
 class FileWatch:
@@ -44,6 +47,8 @@ class FileWatch:
         self.selection = FileSelection(settings)
         self.debounce = settings.debounce
         self.burst = FileBurst(self.debounce)
+        self.seen_until = 0.0
+        """Time by the wall clock up to which all changes have been seen; 0 before it has watched at all."""
 
 
 class _Changed(msgspec.Struct, frozen=True):
@@ -58,8 +63,8 @@ class _Quiet(msgspec.Struct, frozen=True):
 class FileWatchActor(TriggerActor):
     """Watches the folders that the patterns of some triggers need, and no others.
 
-    Links are not followed while looking for folders. A file in a folder that appears is an added file. Changes that
-    happen while the actor restarts are not seen.
+    Links are not followed while looking for folders. A file in a folder that appears is an added file. After a restart
+    it looks for what has changed meanwhile; what was deleted meanwhile is not seen.
     """
 
     def __init__(self, root: Path, watches: Sequence[FileWatch], *, wall: Callable[[], float]) -> None:
@@ -70,6 +75,10 @@ class FileWatchActor(TriggerActor):
         self._step = min(_LONGEST_STEP, max(_SHORTEST_STEP, min(watch.debounce for watch in watches) / 4))
         self._changed: dict[str, set[ChangeKind]] = {}
         self._arrived = asyncio.Event()
+        self._has_gap = min(watch.seen_until for watch in watches) > 0
+        """Whether changes may have been missed."""
+        self._until = 0.0
+        """Time by the wall clock up to which all changes are in `_changed`."""
         self._notifiers: list[FolderNotifier] = []
         self._folders: dict[str, Identity] = {}
 
@@ -80,9 +89,14 @@ class FileWatchActor(TriggerActor):
         in_thread = self.system.in_thread
         root = await in_thread(self._folder.open)()
         try:
+            now = time()
             await self._survey(is_first=True)
+            if not self._has_gap:
+                self._note_seen(now)
             self.established()
             while True:
+                if self._has_gap:
+                    await self._catch_up()
                 await self._next_batch(root)
                 if await self._sift():
                     await self._survey(is_first=False)
@@ -110,7 +124,7 @@ class FileWatchActor(TriggerActor):
 
     def _start_notifier(self, folders: Iterable[str]) -> FolderNotifier:
         paths = [str(self._folder.root / folder) for folder in folders]
-        notifier = FolderNotifier(paths, step=self._step, on_change=self._arrive)
+        notifier = FolderNotifier(paths, step=self._step, on_change=self._arrive, on_gap=self._note_gap)
         notifier.start()
         return notifier
 
@@ -118,10 +132,32 @@ class FileWatchActor(TriggerActor):
         paths = [path for folder in folders for path in self._folder.files(folder)]
         return [found for path in paths for found in self._judged(path, {"added"})]
 
-    def _arrive(self, changes: RawChanges) -> None:
+    async def _catch_up(self) -> None:
+        """Tell of what has changed while nobody looked."""
+        self._has_gap = False
+        now = time()
+        await self._survey(is_first=False)
+        since = min(watch.seen_until for watch in self._watches) - _BLUR
+        await self._found(await self.system.in_thread(self._changed_since)(tuple(self._folders), since))
+        self._note_seen(now)
+
+    def _changed_since(self, folders: Sequence[str], since: float) -> list[tuple[int, ChangeKind, str]]:
+        paths = [path for folder in folders for path in self._folder.changed_since(folder, since)]
+        return [found for path in paths for found in self._judged(path, {"modified"})]
+
+    def _note_seen(self, until: float) -> None:
+        for watch in self._watches:
+            watch.seen_until = max(watch.seen_until, until)
+
+    def _note_gap(self) -> None:
+        self._has_gap = True
+        self._arrived.set()
+
+    def _arrive(self, changes: RawChanges, until: float) -> None:
+        self._until = until
         for kind, path in changes:
             if len(self._changed) >= _MOST_WAITING and path not in self._changed:
-                self.system.log_limited("too many files changed at once", actor=self.cell.name)
+                self._has_gap = True  # a look at the folders finds the rest
                 break
             self._changed.setdefault(path, set()).add(kind)
         self._arrived.set()
@@ -129,7 +165,7 @@ class FileWatchActor(TriggerActor):
     async def _next_batch(self, root: Identity) -> None:
         """Wait for changes; meanwhile see that the root is still the same."""
         notifier = self._notifiers[-1]
-        while not self._changed:
+        while not (self._changed or self._has_gap):
             self._arrived.clear()
             timer = self.system.clock.call_later(_CHECK, self._arrived.set)
             notifier.ended.add_done_callback(self._wake)
@@ -142,9 +178,14 @@ class FileWatchActor(TriggerActor):
                 notifier.ended.result()
                 msg = "folders are not watched any more"
                 raise TriggerError(msg)
-            if await self.system.in_thread(self._folder.open)() != root:
-                msg = f"the root {str(self._folder.given)!r} has been replaced; it is opened again"
-                raise TriggerError(msg)
+            await self._check(root)
+        if str(self._folder.root) in self._changed:
+            await self._check(root)
+
+    async def _check(self, root: Identity) -> None:
+        if await self.system.in_thread(self._folder.open)() != root:
+            msg = f"the root {str(self._folder.given)!r} has been replaced; it is opened again"
+            raise TriggerError(msg)
 
     def _wake(self, _: object) -> None:
         self._arrived.set()
@@ -152,8 +193,10 @@ class FileWatchActor(TriggerActor):
     async def _sift(self) -> bool:
         """Look at the paths that changed; returns whether folders came."""
         waiting, self._changed = self._changed, {}
+        until = self._until
         found, has_folders = await self.system.in_thread(self._sifted)(waiting)
         await self._found(found)
+        self._note_seen(until)
         return bool(has_folders)
 
     def _sifted(self, waiting: dict[str, set[ChangeKind]]) -> tuple[list[tuple[int, ChangeKind, str]], bool]:

@@ -106,10 +106,29 @@ class Folder:
         try:
             with os.scandir(self.root / relative) as entries:
                 for entry in entries:
-                    if not entry.is_dir(follow_symlinks=False):
-                        yield f"{relative}/{entry.name}" if relative else entry.name
+                    path = f"{relative}/{entry.name}" if relative else entry.name
+                    if not entry.is_dir(follow_symlinks=False) and self._is_text(path):
+                        yield path
         except OSError:
             return  # it has gone again
+
+    def changed_since(self, relative: str, time: float) -> Iterator[str]:
+        """Yield those of `files` that were changed, made, or moved there, at a time by the wall clock or later."""
+        for path in self.files(relative):
+            try:
+                if (self.root / path).lstat().st_ctime >= time:
+                    yield path
+            except OSError:
+                continue  # it has gone again
+
+    def _is_text(self, path: str) -> bool:
+        """Whether the name is UTF-8; the watcher knows no other ones."""
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            self._refuse(path, "its name is no UTF-8")
+            return False
+        return True
 
     def _folders_of(self, pattern: FilePattern) -> Iterator[tuple[str, Identity]]:
         start = pattern.prefix
@@ -122,8 +141,13 @@ class Folder:
             return
         named = set(pattern.text.split("/"))
         for path, folders, _ in os.walk(self.root / start):
-            folders[:] = [name for name in folders if name not in _NEVER_ENTERED or name in named]
-            yield from self._identified(self.relative(path))
+            relative = self.relative(path)
+            folders[:] = [
+                name
+                for name in folders
+                if (name not in _NEVER_ENTERED or name in named) and self._is_text(f"{relative}/{name}".lstrip("/"))
+            ]
+            yield from self._identified(relative)
 
     def _kind(self, relative: str) -> Entry:
         return self.entry(relative) if relative else "folder"

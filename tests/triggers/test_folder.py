@@ -155,3 +155,23 @@ def test_files_of_a_folder_are_listed_without_its_folders(root: Path) -> None:
     assert list(opened.folder.files("docs")) == ["docs/a.md"]
     assert list(opened.folder.files("")) == []
     assert list(opened.folder.files("gone")) == []
+
+
+def test_what_changed_since_a_time_is_found_even_if_its_own_time_is_older(root: Path) -> None:
+    opened = Opened(root)
+    then = (root / "docs" / "a.md").stat().st_ctime
+    (root / "docs" / "b.md").write_text("b")
+    os.utime(root / "docs" / "b.md", (0, 0))
+
+    assert set(opened.folder.changed_since("docs", then)) == {"docs/a.md", "docs/b.md"}
+    assert list(opened.folder.changed_since("docs", (root / "docs" / "b.md").stat().st_ctime + 1)) == []
+    assert list(opened.folder.changed_since("gone", 0.0)) == []
+
+
+def test_names_that_are_no_utf8_are_left_out_with_a_warning(root: Path) -> None:
+    os.mkdir(os.fsencode(root) + b"/docs/\xff")
+    os.mkfifo(os.fsencode(root) + b"/docs/\xfe.md")
+    opened = Opened(root)
+
+    assert (opened.survey("docs/**/*.md"), list(opened.folder.files("docs"))) == ({"docs", "docs/sub"}, ["docs/a.md"])
+    assert opened.warnings == [("docs/\\udcff", "its name is no UTF-8"), ("docs/\\udcfe.md", "its name is no UTF-8")]
