@@ -123,18 +123,19 @@ class RunOnce:
         texts = self.texts
         if not texts and not self.files:
             spec = manifest.agents.get(self.node)
-            texts = [one.text for one in spec.user_prompts if one.text] if spec is not None else []
-            if not texts:
-                example = f'understudy run {self.manifest_file} {self.node} "..."'
-                text = f"there is no prompt; say what {self.node!r} should do, as in: {example}"
-                raise CommandError(text)
+            if spec is not None and spec.user_prompts:
+                return None  # the agent has prompts of its own
+            example = f'understudy run {self.manifest_file} {self.node} "..."'
+            text = f"there is no prompt; say what {self.node!r} should do, as in: {example}"
+            raise CommandError(text)
         return await load_prompts(texts, self.files)
 
     async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
         if self.chaos is not None:
             Chaos(app, manifest, victim=self.chaos, target=self.node).begin()
         options: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
-        message: ChatMessage[Any] = await app.pool[self.node].run(prompt, **options)
+        prompts = () if prompt is None else (prompt,)
+        message: ChatMessage[Any] = await app.pool[self.node].run(*prompts, **options)
         return message
 
     @contextmanager

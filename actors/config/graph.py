@@ -1,11 +1,13 @@
 """A manifest as a mermaid diagram."""
 
+import json
 from collections.abc import Iterator
 
 from actors.config.connection import CallableConnection, FileConnection, NodeConnection
 from actors.config.manifest import Manifest
 
 _ESCAPES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "\r": " "})
+_SPACES = str.maketrans({"\n": " ", "\r": " "})
 _LABEL = 80
 
 
@@ -14,12 +16,17 @@ def graph(manifest: Manifest) -> str:
 
     Agents are boxes, teams boxes with double sides, files cylinders, functions rounded. A thick line with a number
     leads from a chain to its members, a dotted one from a parallel team to its members, an arrow is a connection.
+    Name and description of the manifest are its title.
     """
     ids = {name: f"n{index}" for index, name in enumerate(manifest.nodes)}
-    return (
-        "\n".join(["flowchart LR", *_nodes(manifest, ids), *_members(manifest, ids), *_connections(manifest, ids)])
-        + "\n"
-    )
+    parts = (_title(manifest), ["flowchart LR"], _nodes(manifest, ids), _members(manifest, ids))
+    return "\n".join(line for part in (*parts, _connections(manifest, ids)) for line in part) + "\n"
+
+
+def _title(manifest: Manifest) -> Iterator[str]:
+    title = ": ".join(text for text in (manifest.name, manifest.description) if text)
+    if title:
+        yield from ("---", f"title: {json.dumps(title[:_LABEL].translate(_SPACES))}", "---")
 
 
 def _label(text: str) -> str:

@@ -47,3 +47,9 @@ def test_names_cannot_break_out_of_their_label() -> None:
 
 def test_an_empty_manifest_has_an_empty_graph() -> None:
     assert graph(read("agents: {}")) == "flowchart LR\n"
+
+
+def test_name_and_description_are_the_title() -> None:
+    text = graph(read("name: pool\ndescription: 'says: \"hi\"'\nagents: {}"))
+
+    assert text == '---\ntitle: "pool: says: \\"hi\\""\n---\nflowchart LR\n'
