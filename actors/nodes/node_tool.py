@@ -8,8 +8,11 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.tools import Tool
 
 from actors.nodes.handle import NodeHandle
+from actors.nodes.joint_limits import joint_limits
 
 if TYPE_CHECKING:
+    from pydantic_ai.usage import UsageLimits
+
     from actors.nodes.request import RunKeywords
 
 
@@ -23,7 +26,8 @@ def tool_of(
 ) -> Tool[Any]:
     """Return a tool with one argument, the prompt, that runs a node and gives back the content of its answer.
 
-    The deadline and the cancellation of the run that uses the tool reach the node; its limits of usage hold for both.
+    The deadline and the cancellation of the run that uses the tool reach the node. What the node uses counts for that
+    run as well, whose limits hold for both together; the node's own limits hold for what it uses itself.
 
     Args:
         node: whom to ask.
@@ -34,7 +38,9 @@ def tool_of(
     """
 
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
-        options: RunKeywords = {"usage": ctx.usage, "usage_limits": ctx.usage_limits}
+        own: UsageLimits | None = getattr(getattr(node, "settings", None), "usage_limits", None)
+        limits = joint_limits(ctx.usage_limits, ctx.usage, own)
+        options: RunKeywords = {"usage": ctx.usage, "usage_limits": limits}
         if reset_history or pass_history:
             options |= {"message_history": _before(ctx) if pass_history else [], "store_history": not reset_history}
         answer = await node.run(prompt, **options)
