@@ -1,4 +1,4 @@
-"""The guide runs: every example of docs/run-interface.md, one after the other, as in a notebook."""
+"""The guides run: every example of a page, one after the other, as in a notebook."""
 
 import ast
 import asyncio
@@ -9,23 +9,25 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "run-interface.md"
+from actors import AgentPool
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def write_files(folder: Path) -> None:
-    """Write the files that the page shows; the first line of each is its name."""
-    for text in blocks("yaml"):
+    """Write the files that the guide shows; the first line of each is its name."""
+    for text in blocks("run-interface.md", "yaml"):
         (folder / text.partition("\n")[0].removeprefix("# ")).write_text(text, encoding="utf-8")
 
 
-async def run_page() -> dict[str, Any]:
-    names: dict[str, Any] = {"asyncio": asyncio}
-    for example in blocks("python"):
-        code = compile(example, PAGE.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+async def run_page(page: str, **given: Any) -> dict[str, Any]:
+    names: dict[str, Any] = {"asyncio": asyncio, **given}
+    for example in blocks(page, "python"):
+        code = compile(example, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         work: object = eval(code, names)  # our own page
         if inspect.isawaitable(work):
             await work
@@ -38,7 +40,7 @@ async def test_every_example_of_the_guide_runs(
 ) -> None:
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
-    names = await run_page()
+    names = await run_page("run-interface.md")
     printed = capsys.readouterr().out
 
     assert len(names["both"].content) == 2
@@ -51,3 +53,14 @@ async def test_every_example_of_the_guide_runs(
     assert names["choice"].selection == "planner"
     assert names["reviewer"].total_stats.message_count == 1
     assert (names["first"].name, names["second"].name) == ("analyzer", "planner")
+
+
+@pytest.mark.seed("S71", "S76")
+async def test_every_example_of_the_page_about_connections_runs() -> None:
+    async with AgentPool[None]() as pool:
+        nodes = {name: await pool.add_agent(name, model="test") for name in ("a", "b", "c", "d", "planner")}
+        names = await run_page("connections.md", **nodes)
+
+        assert len(names["answers"]) == 1
+        assert not names["talk"].active
+        assert len(nodes["a"].connections) == 0

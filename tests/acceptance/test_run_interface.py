@@ -4,11 +4,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
 
 from actors import Agent, AgentResponse, ChatMessage, MessageNode, RunStats, RunStream, Talk, Team, TeamRun
 from actors.testing.models import echo_model
 from actors.testing.settle import settle
-from protocols.errors import ConfigError
+from protocols.errors import ChainBrokenError, ConfigError, MemberError, UnknownModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +155,49 @@ def test_what_cannot_be_streamed_is_refused_as_a_member_by_name() -> None:
 
     with pytest.raises(ConfigError, match="member legacy is no node"):
         TeamRun([says("a"), Legacy()])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+
+
+class _Whole(FunctionModel):
+    """A model that answers, but cannot stream."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _, __: ModelResponse(parts=[TextPart("whole")]))
+
+
+@pytest.mark.seed("S136")
+async def test_a_node_whose_model_cannot_stream_is_named_when_it_is_streamed() -> None:
+    legacy: Node = Agent("legacy", model=_Whole(), session=False)
+
+    with pytest.raises(ChainBrokenError, match=r"Chain broken at legacy: .*stream") as broken:
+        _ = [step async for step in TeamRun([says("a"), legacy]).run_stream("q")]
+    assert broken.value.node == "legacy"
+    with pytest.raises(MemberError, match=r"legacy: .*stream"):
+        _ = [step async for step in Team([says("a"), legacy]).run_stream("q", require_all=True)]
+    with pytest.raises(AssertionError, match="stream") as raised:
+        _ = [event async for event in legacy.run_stream("q")]
+    assert raised.value.__notes__ == ["node 'legacy': the run failed"]
+    assert (await legacy.run("q")).content == "whole"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_statistics_can_be_awaited_too(kind: str) -> None:
+    node = node_of(kind)
+    await node.run("q")
+
+    assert (await node.get_stats()) is node.stats
+    assert (await node.get_stats()).message_count == ANSWERS[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_failed_run_is_signalled_before_the_caller_is_told(kind: str) -> None:
+    node, told = node_of(kind), list[Exception]()
+    node.run_failed.connect(told.append)
+
+    with pytest.raises((UnknownModelError, MemberError)) as raised:
+        await node.run("q", model="no such model", require_all=True)
+    assert told == [raised.value]
+    await node.run("q")
+    assert len(told) == 1
 
 
 @pytest.mark.seed("S39", "S40", "S41")
