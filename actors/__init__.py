@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from actors.nodes.agent import Agent
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.job import Job
+    from actors.nodes.mcp_server import McpServer
     from actors.nodes.node import MessageNode
     from actors.nodes.run_stats import ExtendedTeamTalk, RunStats
     from actors.nodes.stream import RunStream
@@ -41,6 +42,7 @@ _HOMES = {
     "ChildSpec": "actors.supervision.child",
     "ExtendedTeamTalk": "actors.nodes.run_stats",
     "Job": "actors.nodes.job",
+    "McpServer": "actors.nodes.mcp_server",
     "MessageNode": "actors.nodes.node",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
@@ -67,6 +69,7 @@ __all__ = [
     "ChildSpec",
     "ExtendedTeamTalk",
     "Job",
+    "McpServer",
     "MessageNode",
     "Reject",
     "RestartIntensity",

@@ -33,6 +33,7 @@ PUBLIC_NAMES = [
     "ChildSpec",
     "ExtendedTeamTalk",
     "Job",
+    "McpServer",
     "MessageNode",
     "Reject",
     "RestartIntensity",
