@@ -42,6 +42,7 @@ class PoolEnd:
         """None as long as it goes on."""
         self._app = app
         self._told = told
+        self._name = app.pool.name  # that of its supervisor, which a reload does not change
         self._why = ""
         self._numbers: StatsSnapshot | None = None
         app.system.events.subscribe(self._on_event, [ActorStopped, ChildGaveUp])
@@ -78,7 +79,7 @@ class PoolEnd:
             self._say(ExitCode.FAILED, f"a handler has ended the program: {text_of(reason)}")
 
     def _on_event(self, event: StampedEvent) -> None:
-        if event.actor != self._app.pool.name:
+        if event.actor != self._name:
             return
         if isinstance(event, ChildGaveUp):
             self._why = f"{event.child!r} broke too often ({event.restarts} times, the last time: {event.reason})"
@@ -87,7 +88,7 @@ class PoolEnd:
 
     def _given_up(self) -> None:
         why = self._why or "its nodes broke too often"
-        self._say(ExitCode.GAVE_UP, f"the pool {self._app.pool.name!r} has given up: {why}; nothing runs any more")
+        self._say(ExitCode.GAVE_UP, f"the pool {self._name!r} has given up: {why}; nothing runs any more")
 
     def _is_empty(self) -> bool:
         """Whether no node has an actor any more: an actor of the pool's name may also be a node."""

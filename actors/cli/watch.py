@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from actors.app import App, check_models, configure_logging, open_app
+from actors.cli.announcement import Announcement
 from actors.cli.ending import Ending
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.loop import run
 from actors.cli.manifest_file import read_manifest
+from actors.cli.manifest_watch import notifier_class
 from actors.cli.monitor import serve_monitor
 from actors.cli.monitor_path import monitor_path
 from actors.cli.option import is_debug
 from actors.cli.pool_end import PoolEnd
 from actors.cli.progress import to_stderr
+from actors.cli.reloading import Reloading
 from actors.cli.watch_output import WatchOutput
 from actors.config.manifest import Manifest
-from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Watch:
     manifest_file: Path
     shows_messages: bool = True
     as_json: bool = False
+    reloads: bool = False
+    """Whether changes of the manifest are applied."""
     grace: float = 30.0
     """Seconds that the end may take before what still works is cancelled."""
 
@@ -44,8 +48,9 @@ class Watch:
             text = f"--grace must be a number of seconds >= 0, not {self.grace:g}"
             raise CommandError(text)
         manifest = read_manifest(self.manifest_file)
-        for name in _watched(manifest):
-            check_models(manifest, name)
+        _check(manifest)
+        if self.reloads:
+            notifier_class()
         ending = run(self._watch(manifest))
         to_stderr(f"understudy: {ending.reason}")
         return ending.code
@@ -58,22 +63,34 @@ class Watch:
                 async with (
                     open_app(manifest, prepare=output.listen, answered=output.answered) as app,
                     _monitored(app, self.manifest_file),
-                    _announced(app),
+                    Announcement(app) as announcement,
+                    self._reloading(app, announcement, ending),
                 ):
                     PoolEnd(app, lambda verdict: ending.begin(verdict.code, verdict.text))
                     await ending.wait()
             except asyncio.CancelledError:
-                if not ending.code:
+                if not ending.reason:
                     raise
         if output.error is not None:
             raise output.error
         return ending
 
+    def _reloading(self, app: App, announcement: Announcement, ending: Ending) -> Reloading:
+        return Reloading(
+            app,
+            self.manifest_file,
+            watches_files=self.reloads,
+            check=_check,
+            reloaded=announcement.renew,
+            hung_up=lambda: ending.begin(ExitCode.TERMINATED, "the terminal is gone"),
+        )
 
-def _watched(manifest: Manifest) -> Iterator[str]:
+
+def _check(manifest: Manifest) -> None:
+    """Check the models of what triggers can run."""
     for name, node in manifest.nodes.items():
         if any(trigger.enabled for trigger in node.triggers):
-            yield name
+            check_models(manifest, name)
 
 
 @asynccontextmanager
@@ -91,33 +108,3 @@ async def _monitored(app: App, file: Path) -> AsyncGenerator[None]:
     finally:
         if monitor is not None:
             await monitor.__aexit__(None, None, None)
-
-
-@asynccontextmanager
-async def _announced(app: App) -> AsyncGenerator[None]:
-    """Say what is watched, as soon as it is."""
-    task = asyncio.create_task(_announce(app), name="announcement")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-async def _announce(app: App) -> None:
-    plan = app.triggers.plan
-    if not plan.triggers:
-        to_stderr("understudy: no trigger of the manifest is switched on, so nothing will happen; Ctrl+C ends it")
-        return
-    while True:
-        try:
-            await app.triggers.ready(None)
-            break
-        except (ActorStoppingError, RuntimeClosedError):
-            return
-        except Exception:  # it failed, which is shown, and will be started again
-            continue
-    for site in plan.sites:
-        to_stderr(f"understudy: webhooks on {site.url}")
-    names = ", ".join(trigger.full_name for trigger in plan.triggers)
-    to_stderr(f"understudy: watching {names}; Ctrl+C ends it")

@@ -18,11 +18,15 @@ def watch(
         bool, typer.Option("--show-messages/--no-show-messages", help="Show answers and progress.")
     ] = True,
     as_json: AsJson = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Apply changes of the manifest to the running pool.")
+    ] = False,
     grace: Annotated[float, typer.Option("--grace", metavar="S", help="Seconds that an orderly end may take.")] = 30.0,
 ) -> int:
     """Start all agents, teams and triggers, and stay until Ctrl+C or SIGTERM.
 
-    The answer to each event goes to standard output, everything else to standard error.
+    The answer to each event goes to standard output, everything else to standard error. SIGHUP has the manifest be
+    read again, --reload does so whenever it changes; what has not changed in it goes on undisturbed.
     """
     if (file is None) == (config is None):
         text = "say which manifest: either FILE, or --config FILE"
@@ -30,4 +34,4 @@ def watch(
     from actors.cli.watch import Watch
 
     manifest = file if file is not None else config or Path()
-    return Watch(manifest, shows_messages=show_messages, as_json=as_json, grace=grace).run()
+    return Watch(manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace).run()

@@ -1,0 +1,66 @@
+"""Saying what a running pool watches, as soon as it does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from actors.cli.progress import to_stderr
+from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
+
+if TYPE_CHECKING:
+    from actors.app import App
+
+
+class Announcement:
+    """Says it once, and again when it has changed."""
+
+    def __init__(self, app: App) -> None:
+        """Take the running pool."""
+        self._app = app
+        self._said: list[str] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def renew(self) -> None:
+        """Say it when all triggers are at work, unless it is what was said last."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = asyncio.create_task(self._announce(), name="announcement")
+
+    async def __aenter__(self) -> Self:
+        self.renew()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _announce(self) -> None:
+        if not await self._is_ready():
+            return
+        lines = self._lines()
+        if lines != self._said:
+            self._said = lines
+            for line in lines:
+                to_stderr(line)
+
+    async def _is_ready(self) -> bool:
+        """Wait until every trigger is at work; False when the pool ends before."""
+        while self._app.triggers.plan.triggers:
+            try:
+                await self._app.triggers.ready(None)
+            except (ActorStoppingError, RuntimeClosedError):
+                return False
+            except Exception:  # it failed, which is shown, and will be started again
+                continue
+            break
+        return True
+
+    def _lines(self) -> list[str]:
+        plan = self._app.triggers.plan
+        if not plan.triggers:
+            return ["understudy: no trigger of the manifest is switched on, so nothing will happen; Ctrl+C ends it"]
+        names = ", ".join(trigger.full_name for trigger in plan.triggers)
+        hooks = [f"understudy: webhooks on {site.url}" for site in plan.sites]
+        return [*hooks, f"understudy: watching {names}; Ctrl+C ends it"]

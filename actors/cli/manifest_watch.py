@@ -1,0 +1,106 @@
+"""Noticing that a manifest was changed, or a file that it inherits from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from actors.cli.exit_code import CommandError, ExitCode
+from protocols.triggers import TriggerError
+
+if TYPE_CHECKING:
+    from actors.triggers.notify import FolderNotifier
+
+_PAUSE: Final = 0.1
+"""Seconds from the first of some changes until somebody looks: an editor writes in several steps."""
+_STEP: Final = 0.02
+
+_Mark = tuple[int, int, int] | None
+"""Which file it is, when it was written, its size; None for no file."""
+
+
+class ManifestWatch:
+    """Watches the folders of some files, so that it also sees a file that an editor puts in the place of the old one.
+
+    What tells a change is the file behind the name: links are followed, other files in the folders do not matter.
+    """
+
+    def __init__(self, changed: Callable[[], object]) -> None:
+        """Take what to call on the event loop when a file has changed."""
+        self._changed = changed
+        self._marks: dict[Path, _Mark] = {}
+        self._folders: frozenset[str] = frozenset()
+        self._notifier: FolderNotifier | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def watch(self, files: Iterable[Path]) -> None:
+        """Watch these files from now on, and no others; new ones as they are now.
+
+        Raises:
+            CommandError: a library is missing, or the folders cannot be watched.
+        """
+        self._marks = {file: self._marks[file] if file in self._marks else _mark(file) for file in files}
+        folders = frozenset(str(file.resolve().parent) for file in self._marks) | {
+            str(file.absolute().parent) for file in self._marks
+        }
+        if folders == self._folders:
+            return
+        before, self._notifier = self._notifier, _notifier(folders, self._arrive)
+        self._folders = folders
+        self._notifier.start()
+        try:
+            await self._notifier.opened
+        except TriggerError as error:
+            text = f"changes of the manifest cannot be noticed: {error}"
+            raise CommandError(text, ExitCode.FAILED) from error
+        finally:
+            if before is not None:
+                await before.close()
+
+    async def close(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._notifier is not None:
+            await self._notifier.close()
+
+    def _arrive(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        marks = {file: _mark(file) for file in self._marks}
+        if marks != self._marks:
+            self._marks = marks
+            self._changed()
+
+
+def _mark(file: Path) -> _Mark:
+    with suppress(OSError):
+        state = file.stat()
+        return state.st_ino, state.st_mtime_ns, state.st_size
+    return None
+
+
+def notifier_class() -> type[FolderNotifier]:
+    """Return what watches folders.
+
+    Raises:
+        CommandError: a library is missing.
+    """
+    try:
+        from actors.triggers.notify import FolderNotifier
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        extra = "install the extra: pip install 'understudy[triggers]'"
+        text = f"--reload needs {library}, which is not installed; {extra}"
+        raise CommandError(text) from error
+    return FolderNotifier
+
+
+def _notifier(folders: Iterable[str], arrive: Callable[[], None]) -> FolderNotifier:
+    return notifier_class()(sorted(folders), step=_STEP, on_change=lambda _changes, _until: arrive(), on_gap=arrive)

@@ -1,0 +1,128 @@
+"""Applying a changed manifest to a running pool, each time that somebody asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from actors.app import make_importable
+from actors.cli.exit_code import CommandError, text_of
+from actors.cli.manifest_file import read_manifest
+from actors.cli.manifest_watch import ManifestWatch
+from actors.cli.progress import to_stderr
+from actors.cli.redaction import one_line
+
+if TYPE_CHECKING:
+    from actors.app import App
+    from actors.config.manifest import Manifest
+
+
+class Reloading:
+    """Reloads the manifest of a pool on request, one request after the other; those that come meanwhile are one.
+
+    A request is SIGHUP, and a change of the files if they are watched. What cannot be applied changes nothing: one line
+    says why, and the pool goes on.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        file: Path,
+        *,
+        watches_files: bool,
+        check: Callable[[Manifest], object],
+        reloaded: Callable[[], object],
+        hung_up: Callable[[], object],
+    ) -> None:
+        """Take the pool and the file; nothing happens before it is entered.
+
+        Args:
+            app: the running pool.
+            file: its manifest.
+            watches_files: whether a change of the manifest, or of a file that it inherits from, is a request.
+            check: called with a manifest before it is applied; what it raises keeps the manifest from being applied.
+            reloaded: called after a manifest was applied.
+            hung_up: called instead of a reload when SIGHUP says that the terminal of the program is gone.
+        """
+        self._app = app
+        self._file = file
+        self._check = check
+        self._reloaded = reloaded
+        self._hung_up = hung_up
+        self._due = asyncio.Event()
+        self._watch = ManifestWatch(self.request) if watches_files else None
+        self._has_terminal = sys.stderr.isatty()
+        self._task: asyncio.Task[None] | None = None
+
+    def request(self) -> None:
+        """Have the manifest be read again."""
+        self._due.set()
+
+    async def __aenter__(self) -> Self:
+        """Begin.
+
+        Raises:
+            CommandError: a library is missing, or the folders cannot be watched.
+        """
+        if self._watch is not None:
+            await self._watch.watch(self._app.pool.manifest.files)
+        self._task = asyncio.create_task(self._run(), name="reload")
+        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        if self._watch is not None:
+            await self._watch.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _on_hangup(self) -> None:
+        if self._has_terminal and not _terminal_is_there():
+            self._hung_up()
+        else:
+            self.request()
+
+    async def _run(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                await self._reload()
+            except Exception as error:
+                to_stderr(f"understudy: not reloaded, everything goes on as before: {self._why(error)}")
+
+    def _why(self, error: Exception) -> str:
+        problems = text_of(error).splitlines()
+        more = f" (and {len(problems) - 1} more; see 'understudy validate {self._file}')" if problems[1:] else ""
+        return one_line(problems[0] + more)
+
+    async def _reload(self) -> None:
+        manifest = await asyncio.to_thread(read_manifest, self._file)
+        make_importable(manifest)
+        self._check(manifest)
+        done = await self._app.pool.reload(manifest)
+        to_stderr(f"understudy: reloaded: {one_line(str(done))}")
+        self._reloaded()
+        if self._watch is not None:
+            try:
+                await self._watch.watch(manifest.files)
+            except CommandError as error:
+                to_stderr(f"understudy: {error}; 'kill -HUP {os.getpid()}' still reloads")
+
+
+def _terminal_is_there() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
