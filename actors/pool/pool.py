@@ -168,37 +168,61 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
                 raise
 
     async def remove_node(self, name: str) -> AnyNode:
-        """Stop a node and take it out; it takes no runs any more.
+        """Take a node out: it ends what it has accepted and takes no runs any more; connections to it end.
 
         Raises:
             NodeNotFoundError: there is none of this name.
             NodeError: a team of the pool needs it.
         """
-        node = self[name]
-        users = [team.name for team in self.teams.values() if team is not node and node in team.nodes]
-        if users:
-            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
-            raise NodeError(text, node=name)
+        node = self._dispensable(name)
         del self._nodes[name]
-        node.connections.leave()
-        if self._root is not None:
-            await self._root.shut(node)
+        self.connection_registry.redirect(node, None)
+        await self._let_go(node)
         return node
 
     async def replace_node(self, name: str, node: AnyNode) -> AnyNode:
-        """Stop a node and put another one in its place, under the new one's own name; return the old one.
+        """Put another node in the place of one, under the new one's own name; return the old one.
+
+        The new one starts before the old one goes, and connections to the old one lead to it from then on; the old one
+        ends what it has accepted. Its own connections and subscribers go with it.
 
         Raises:
             NodeNotFoundError: there is none of this name.
-            NodeError: a team of the pool needs the old one.
+            NodeError: a team of the pool needs the old one, or both are the same.
             NodeNameError: the new one's name is taken by a third one.
-            NodeStartError: the new one could not be started; the old one is gone all the same.
+            NodeStartError: the new one could not be started; the old one stays.
         """
+        old = self._dispensable(name)
+        if node is old:
+            text = f"node {name!r} cannot take its own place"
+            raise NodeError(text, node=name)
         if node.name != name:
             check_free(node.name, self._nodes.get(node.name))
-        old = await self.remove_node(name)
-        await self.add_node(node)
+        node.connections.join(self.connection_registry, self)
+        if self._root is not None:
+            try:
+                await self._root.open(node)
+            except BaseException:
+                node.connections.leave()
+                raise
+        pairs = [(node.name, node) if one is old else (key, one) for key, one in self._nodes.items()]
+        self._nodes = dict(pairs)
+        self.connection_registry.redirect(old, node)
+        await self._let_go(old)
         return old
+
+    def _dispensable(self, name: str) -> AnyNode:
+        node = self[name]
+        users = [team.name for team in self.teams.values() if team is not node and node in team.members()]
+        if users:
+            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
+            raise NodeError(text, node=name)
+        return node
+
+    async def _let_go(self, node: AnyNode) -> None:
+        node.connections.leave()
+        if self._root is not None:
+            await self._root.shut(node)
 
     async def reload(self, manifest: str | PathLike[str] | Manifest | None = None) -> Reloaded:
         """Make the pool what a changed manifest says, while it runs.

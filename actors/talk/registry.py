@@ -9,6 +9,7 @@ from protocols.errors import TalkNameError
 if TYPE_CHECKING:
     from actors.talk.report import ConnectionProcessed
     from actors.talk.talk import Talk
+    from protocols.node import Target
 
 
 def unique_name(wanted: str, taken: Mapping[str, object]) -> str:
@@ -50,6 +51,21 @@ class TalkRegistry(Mapping[str, "Talk"]):
         """Let a connection go; harmless when it is not here."""
         if self._talks.get(talk.name) is talk:
             del self._talks[talk.name]
+
+    def redirect(self, old: "Target", new: "Target | None") -> None:
+        """Have connections that lead to one node lead to another one, with what waits there for a trigger.
+
+        Args:
+            old: the node that goes.
+            new: the node in its place; None for none: a connection with no other target ends.
+        """
+        for talk in tuple(self._talks.values()):
+            if old not in talk.targets:
+                continue
+            if new is None and all(target is old for target in talk.targets):
+                talk.disconnect()
+            else:
+                talk.redirect(old, new)
 
     def __getitem__(self, name: str) -> "Talk":
         return self._talks[name]

@@ -254,6 +254,20 @@ class Talk(TalkSetting):
             self.undelivered(parcel, (target,), None)
         self.line.close()
 
+    def redirect(self, old: Target, new: Target | None) -> None:
+        """Lead to another target in place of one, with what waits for it; to none in its place, which loses that."""
+        instead = () if new is None else (new,)
+        self.targets = tuple(one for target in self.targets for one in (instead if target is old else (target,)))
+        waiting = self.pending.take(old)
+        if new is None:
+            for parcel in waiting:
+                self.undelivered(parcel, (old,), None)
+            return
+        if self.priority:
+            keep_priorities(new)
+        for parcel in waiting:
+            self.pending.put(new, parcel, max(self.capacity, len(waiting)), self.overflow)
+
     # -- queue ----------------------------------------------------------------------------------------------------
 
     def _enqueue(self, parcel: Parcel, targets: Targets) -> None:
