@@ -182,6 +182,6 @@ async def test_folders_that_cannot_be_watched_are_one_message(file: Path, monkey
 
     monkeypatch.setattr("actors.triggers.notify.RustNotify", no_more)
     watch = ManifestWatch(lambda: None)
-    with pytest.raises(CommandError, match="changes of the manifest cannot be noticed: .*no more watches"):
+    with pytest.raises(CommandError, match=r"changes of the manifest cannot be noticed: .*no more watches"):
         await watch.watch([file])
     await watch.close()
