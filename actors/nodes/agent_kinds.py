@@ -1,12 +1,13 @@
 """What each setting of an agent may hold; see `actors.nodes.agent_settings` for what it means."""
 
 from collections.abc import Mapping
+from inspect import iscoroutinefunction
 
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
-from actors.nodes.accepted import FAILURES, FLAG, FUNCTION, SECONDS, TEXT, Kind, choice, kind, series, whole
+from actors.nodes.accepted import FAILURES, FLAG, SECONDS, TEXT, Kind, choice, kind, series, whole
 
 AGENT_KINDS: Mapping[str, Kind] = {
     "description": TEXT,
@@ -23,7 +24,7 @@ AGENT_KINDS: Mapping[str, Kind] = {
     "tool_timeout": SECONDS,
     "end_strategy": choice("early", "graceful", "exhaustive"),
     "history_limit": whole(1),
-    "summary": FUNCTION,
+    "summary": Kind("a plain function", lambda value: callable(value) and not iscoroutinefunction(value)),
     "model_settings": kind("a dict of settings", Mapping),
     "usage_limits": kind("UsageLimits", UsageLimits),
     "capabilities": series("a list of capabilities", lambda value: isinstance(value, AbstractCapability)),

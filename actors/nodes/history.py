@@ -1,12 +1,18 @@
 """What an agent remembers: the messages of its model, bounded, cut only where a turn begins."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 
 Summary = Callable[[Sequence[ModelMessage]], Sequence[ModelMessage]]
-"""Gets the messages that would be forgotten, returns what takes their place; must not block."""
+"""Gets the messages that would be forgotten, returns what takes their place: at most as many as are remembered.
+
+It must not block. When it fails the run has succeeded all the same: it is logged, and the messages are forgotten.
+"""
+
+_log = logging.getLogger("understudy")
 
 DEFAULT_LIMIT = 200
 """Messages that are remembered. A request with 2,000 of them would hold the event loop for 370 ms."""
@@ -62,7 +68,19 @@ class History:
             return messages
         start = first_turn(messages, len(messages) - self.limit)
         forgotten, kept = messages[:start], messages[start:]
-        return kept if self.summary is None else (*self.summary(forgotten), *kept)
+        return kept if self.summary is None else (*self._summary(self.summary, forgotten), *kept)
+
+    def _summary(self, make: Summary, forgotten: Sequence[ModelMessage]) -> Sequence[ModelMessage]:
+        """Return what takes the place of forgotten messages; nothing if that fails, since the run has succeeded."""
+        try:
+            made = tuple(make(forgotten))
+        except Exception:
+            _log.exception("the summary of %d messages failed; they are forgotten without one", len(forgotten))
+            return ()
+        if len(made) > self.limit:
+            _log.warning("a summary of %d messages is left out: it is longer than the history may be", len(made))
+            return ()
+        return made
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -146,7 +146,8 @@ WRONG_SETTINGS: list[tuple[str, object]] = [
     ("timeout", "5"), ("timeout", 0), ("max_concurrency", 0), ("max_concurrency", 1.5), ("history_limit", True),
     ("retries", -1), ("output_retries", "1"), ("tool_timeout", NAN), ("usage_limits", 5), ("model_settings", 5),
     ("end_strategy", "late"), ("knowledge", "text"), ("toolsets", 5), ("mcp_servers", 5), ("capabilities", [5]),
-    ("crash_on", ValueError), ("summary", 5), ("instructions", 5), ("description", 5), ("parallel_init", "x"),
+    ("crash_on", ValueError), ("summary", 5), ("summary", asyncio.sleep),
+    ("instructions", 5), ("description", 5), ("parallel_init", "x"),
 ]  # fmt: skip
 
 

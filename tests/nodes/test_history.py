@@ -66,6 +66,27 @@ def test_a_summary_takes_the_place_of_what_is_forgotten() -> None:
     assert len(history) == 5
 
 
+def test_a_history_stays_bounded_whatever_its_summary_makes(caplog: pytest.LogCaptureFixture) -> None:
+    history = History(4, summary=lambda messages: list(messages) * 3)
+    for number in range(20):
+        history.add(turn(number))
+        assert len(history) <= 8
+
+    assert "a summary of 6 messages is left out" in caplog.text
+
+
+def test_a_summary_that_fails_is_logged_and_the_exchange_is_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: object) -> list[ModelMessage]:
+        raise KeyError("k")
+
+    history, last = History(2, summary=broken), turn(2)
+    history.add(turn(1))
+    history.add(last)
+
+    assert history.messages == tuple(last)
+    assert "the summary of 2 messages failed" in caplog.text
+
+
 def test_a_restored_history_is_bounded_too() -> None:
     history = History(2)
     history.replace([*turn(1), *turn(2)])
