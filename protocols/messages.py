@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
@@ -18,8 +19,7 @@ Role = Literal["user", "assistant", "system"]
 """Perspective of a message: asked, answered, or set by the system."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+_now = partial(datetime.now, UTC)
 
 
 class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):

@@ -27,6 +27,8 @@ from protocols.messages import ChatMessage
 
 Reader = Callable[[ChatMessage[Any]], object]
 
+_PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict, ChatMessage))  # never awaited
+
 
 class Callback:
     """A function in the place of a model."""
@@ -42,7 +44,7 @@ class Callback:
         started = perf_counter()
         try:
             called = self._call(_informed(self._read(asked), request), request)
-            result = await called if inspect.isawaitable(called) else called
+            result = await called if type(called) not in _PLAIN and inspect.isawaitable(called) else called
         except Exception as error:
             error.add_note(f"raised by callback {callback_name(self.function)!r}")
             raise
@@ -57,11 +59,8 @@ class Callback:
 
 def _informed(given: Any, request: RunRequest) -> Any:
     """Put the context that the node was given before a text, or the text of a message."""
-    text = given.content if is_message(given) else given
-    if not isinstance(text, str):
-        return given
-    notes = request.node.take_context()
-    if not notes:
+    text: object = given if type(given) is str else given.content if is_message(given) else given
+    if not isinstance(text, str) or not (notes := request.node.take_context()):
         return given
     text = "\n\n".join((*notes, text))
     return msgspec.structs.replace(given, content=text) if is_message(given) else text
@@ -87,15 +86,10 @@ def _answer(result: Any, request: RunRequest, asked: ChatMessage[Any], seconds: 
         given["metadata"] = {**given.get("metadata", {}), **options.metadata}
     if options.message_id is not None:
         given["message_id"] = options.message_id
-    return ChatMessage(
-        result,
-        "assistant",
-        request.node.name,
-        request.conversation_id,
-        response_time=seconds,
-        forwarded_from=asked.forwarded_from,
-        **given,
-    )
+    who, conversation, chain = request.node.name, request.conversation_id, asked.forwarded_from
+    if not given:  # nearly always, and a call with ``**`` costs twice as much
+        return ChatMessage(result, "assistant", who, conversation, response_time=seconds, forwarded_from=chain)
+    return ChatMessage(result, "assistant", who, conversation, response_time=seconds, forwarded_from=chain, **given)
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[Reader, str | None]:

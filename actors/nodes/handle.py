@@ -199,8 +199,9 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()
         conversation, downstream, parent_run_id, hops = lineage_of(options, first, parent, origin)
-        lineage = (conversation or run_id, downstream, options, parent_run_id, hops)
-        return RunRequest(self, tuple(prompts), run_id, *lineage, route, sink)
+        return RunRequest(
+            self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink
+        )
 
     def default_prompts(self) -> Sequence[object]:
         """Return what a run is asked that is given no prompt; nothing unless the node was made with prompts."""
@@ -208,7 +209,9 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
 
     async def ask(self, request: RunRequest) -> ChatMessage[Any]:
         """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""
-        timeout = self._timeout_of(request)
+        timeout = request.options.timeout
+        if timeout is UNSET:
+            timeout = self.timeout
         try:
             answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
         except ENGINE_ERRORS as error:
@@ -319,6 +322,8 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
 
     def take_context(self) -> list[str]:
         """Take what `add_context` gave, inside the actor."""
+        if not self._notes:
+            return []
         notes = list(self._notes)
         self._notes.clear()
         return notes

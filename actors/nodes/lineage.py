@@ -1,6 +1,6 @@
 """Where a run comes from: a user, the run that it is a part of, or the run whose answer a connection passes on."""
 
-from typing import NamedTuple, cast
+from typing import Any
 
 from actors.nodes.asked import conversation_of
 from actors.nodes.downstream import Downstream
@@ -8,15 +8,8 @@ from actors.nodes.request import RunOptions, RunRequest
 from actors.runtime.envelope import current
 from protocols.node import Origin
 
-
-class Lineage(NamedTuple):
-    """What a run has of the one that it comes from."""
-
-    conversation_id: str | None
-    """None for a conversation of its own."""
-    downstream: Downstream
-    parent_run_id: str = ""
-    hops: int = 0
+Lineage = tuple[str | None, Downstream, str, int]
+"""What a run has of the one that it comes from: conversation (None: its own), deliveries, run, connections."""
 
 
 def lineage_of(options: RunOptions, first: object, parent: RunRequest | None, origin: Origin | None) -> Lineage:
@@ -30,12 +23,12 @@ def lineage_of(options: RunOptions, first: object, parent: RunRequest | None, or
     """
     given = options.conversation_id
     if origin is not None:
-        tracker = cast("Downstream", origin.downstream)
-        return Lineage(given or origin.conversation_id, tracker, origin.run_id, origin.hops + 1)
+        tracker: Any = origin.downstream
+        return (given or origin.conversation_id, tracker, origin.run_id, origin.hops + 1)
     if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
         parent = scope.message
     if parent is None:
-        return Lineage(given or (None if type(first) is str else conversation_of(first)), Downstream())
+        return (given or (None if type(first) is str else conversation_of(first)), Downstream(), "", 0)
     # Who waits for the deliveries of a part must not wait for the whole, which waits for the part.
     downstream = Downstream() if options.wait_for_connections else parent.downstream
-    return Lineage(given or parent.conversation_id, downstream, parent.run_id, parent.hops)
+    return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)

@@ -57,8 +57,9 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Count an answer, give it to the subscribers and to the connections, then to whoever streams the run."""
-        self._tally.add(answer)
-        if self._is_own(request):
+        tally: Tally = self.__dict__.get("_answers") or self._tally
+        tally.add(answer)
+        if request.stats is None and self._is_own(request):
             self._last = answer
         super().send(answer, request)
         if request.sink is not None and not self.is_group:

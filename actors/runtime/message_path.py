@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka.messages
 
@@ -33,6 +33,16 @@ INTERNAL: Final = frozenset(
     (pykka.messages.ProxyCall, pykka.messages.ProxyGetAttr, pykka.messages.ProxySetAttr, Terminated)
 )
 """Types of messages that the engine answers for the actor."""
+
+
+class _Waiting:
+    """A handler that did not end at its first step."""
+
+    __slots__ = ("coroutine", "on")
+
+    def __init__(self, coroutine: _Handler, on: Any) -> None:
+        self.coroutine = coroutine
+        self.on = on
 
 
 class MessagePath(Settlement):
@@ -173,7 +183,7 @@ class MessagePath(Settlement):
                 return turn
         return True
 
-    def _handle(self, envelope: Envelope) -> Turn | None:  # noqa: C901 - as step
+    def _handle(self, envelope: Envelope) -> Turn | None:
         """Run the handler up to its end, or to where it waits."""
         envelope.state = RUNNING
         envelope.incarnation = self.incarnation
@@ -183,16 +193,8 @@ class MessagePath(Settlement):
         except BaseException as error:  # every end of a handler is judged in one place
             self._fail(envelope, error)
             return None
-        if type(result) is CoroutineType:
-            try:
-                waiting = context.run(cast("_Handler", result).send, None)
-            except StopIteration as stop:
-                result = stop.value
-            except BaseException as error:
-                self._fail(envelope, error)
-                return None
-            else:
-                return self._suspend(envelope, result, context, waiting)
+        if type(result) is _Waiting:
+            return self._suspend(envelope, result.coroutine, context, result.on)
         self.handled += 1
         envelope.state = SETTLED
         reply = envelope.reply
@@ -214,9 +216,14 @@ class MessagePath(Settlement):
         message = envelope.message
         actor = self.actor
         assert actor is not None
-        if type(message) in INTERNAL:
-            return actor._handle_internal(message)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one class in two files
-        return actor.on_receive(message)
+        handle = actor._handle_internal if type(message) in INTERNAL else actor.on_receive  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one class in two files
+        result: Any = handle(message)
+        if type(result) is not CoroutineType:
+            return result
+        try:
+            return _Waiting(result, result.send(None))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - a coroutine of anything
+        except StopIteration as stop:
+            return stop.value
 
     def _drained(self) -> bool:
         """The mailbox of a stopping actor is empty; returns whether there is a control step to do now."""

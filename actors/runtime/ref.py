@@ -190,8 +190,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         if block:
             msg = f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`"
             raise BlockingCallError(msg)
-        if timeout is not DEFAULT and timeout is not None:
-            check_timeout(cast("float", timeout))
+        if seconds is not None and (type(seconds) is not float or not seconds >= 0.0):
+            check_timeout(seconds)
         return self._ask(cell, message, seconds)
 
     def _ask(self, cell: Cell, message: Any, seconds: float | None) -> AsyncioFuture[Any]:
