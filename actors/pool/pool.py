@@ -211,14 +211,6 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         await self._let_go(old)
         return old
 
-    def _dispensable(self, name: str) -> AnyNode:
-        node = self[name]
-        users = [team.name for team in self.teams.values() if team is not node and node in team.members()]
-        if users:
-            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
-            raise NodeError(text, node=name)
-        return node
-
     async def _let_go(self, node: AnyNode) -> None:
         node.connections.leave()
         if self._root is not None:
@@ -316,6 +308,8 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._root is not None:
+            self._root.system.check_loop()
         async with self._lock:
             if not self._entered:
                 await self._open()

@@ -11,7 +11,7 @@ from actors.nodes.base_team import BaseTeam
 from actors.nodes.import_scope import ImportScope
 from actors.nodes.output_build import output_type
 from actors.pool.root import AnyNode
-from protocols.errors import NodeNameError, NodeNotFoundError, nearest
+from protocols.errors import NodeError, NodeNameError, NodeNotFoundError, nearest
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
@@ -107,6 +107,15 @@ class Roster(Mapping[str, AnyNode]):
             return node
         text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
         raise NodeNotFoundError(text, node=agent)
+
+    def _dispensable(self, name: str) -> AnyNode:
+        """Return a node that no team of the pool needs."""
+        node = self[name]
+        users = [team.name for team in self.teams.values() if team is not node and node in team.members()]
+        if users:
+            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
+            raise NodeError(text, node=name)
+        return node
 
     def register_task(self, name: str, job: Job[Any]) -> None:
         """Add a job under a name, which `get_job` finds.

@@ -9,6 +9,7 @@ import pytest
 
 from actors.nodes.agent import Agent
 from actors.pool.pool import AgentPool
+from actors.runtime.errors import WrongLoopError
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
 from protocols.errors import NodeError, NodeNameError, NodeStartError, NodeStoppedError
@@ -152,3 +153,15 @@ async def test_what_is_accepted_is_answered_however_often_the_node_is_replaced()
 
         assert [one.content for one in answers] == [f"{turn}.{number}" for turn in range(20) for number in range(10)]
         assert len(system.dead_letters) == 0
+
+
+async def test_a_running_pool_is_not_entered_from_another_loop(no_leaked_actors: None) -> None:
+    async def enter(pool: AgentPool[None]) -> None:
+        async with pool:
+            pytest.fail("entered")
+
+    async with AgentPool[None]() as pool:
+        with pytest.raises(WrongLoopError, match="lives on another event loop"):
+            await asyncio.to_thread(asyncio.run, enter(pool))
+
+        assert pool.is_running
