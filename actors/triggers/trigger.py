@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import Envelope, current
+from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, RuntimeClosedError
 from actors.runtime.mailbox import MailboxConfig
 from actors.triggers.prompt import PromptStyle, format_prompt
@@ -149,26 +148,27 @@ class Trigger:
     async def offer(self, event: TriggerEvent) -> RunId | None:
         """Queue one run for an event whose sender cannot be told to come again.
 
-        Waits for room if that is the policy of the queue. An event that a full queue refuses becomes a dead letter.
+        Waits for room if that is the policy of the queue. An event that a full queue refuses becomes a dead letter, and
+        so does one for a trigger that has stopped.
 
         Returns:
             The id of the run; None for a dead letter.
 
         Raises:
-            TriggerStoppedError: The trigger does not run.
+            TriggerStoppedError: The trigger has never run.
         """
         cell = self._running_cell()
+        queued = QueuedEvent(event, RunId(new_id()))
         try:
-            if cell.mailbox.overflow is not Overflow.WAIT:
-                return self.accept(event)
-            queued = QueuedEvent(event, RunId(new_id()))
-            await cell.ref.send(queued)
-        except TriggerFullError:
-            self.refused -= 1
+            if cell.mailbox.overflow is Overflow.WAIT:
+                await cell.ref.send(queued)
+            else:
+                cell.ref.tell(queued)
+        except MailboxFullError:
             self.discard(event)
             return None
-        except ActorStoppingError as error:
-            raise self._stopped() from error
+        except ActorStoppingError:
+            return None  # the engine has made it a dead letter
         self._accepted += 1
         return queued.run_id
 
@@ -264,19 +264,13 @@ class TriggerQueue(AsyncioActor):
         except Exception as error:  # a failed run is a value
             trigger.failed += 1
             self.fail_reply(error)
-        except asyncio.CancelledError as error:
+        except BaseException:  # cancelled, or a crash: the engine makes it a dead letter
             trigger.failed += 1
-            self._bury(error)
             raise
         else:
             trigger.completed += 1
         finally:
             trigger.running -= 1
-
-    def _bury(self, error: BaseException) -> None:
-        envelope = current.get()
-        if envelope is not None:
-            self.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED, error)
 
 
 def queue_class(concurrency: int) -> type[TriggerQueue]:

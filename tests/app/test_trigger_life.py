@@ -17,6 +17,8 @@ from actors.app import PoolTriggers, TriggerAnswer
 from actors.config.load import parse_manifest
 from actors.runtime.system import ActorSystem
 from actors.triggers import sign
+from actors.triggers.trigger import QueuedEvent
+from protocols.control import DeadLetterReason
 from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
 from tests.app import material
 
@@ -263,3 +265,28 @@ async def test_cancelling_whoever_waits_inside_the_pool_ends_it_in_order(no_leak
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_waits_when_the_pool_is_left_in_a_hurry_is_a_dead_letter_each(
+    gate: asyncio.Event, monkeypatch: pytest.MonkeyPatch, no_leaked_actors: None
+) -> None:
+    monkeypatch.setattr("actors.app.trigger_life.EXIT_TIMEOUT", 0.01)
+    async with AgentPool[None](parse_manifest(TIMERS), exit_timeout=0.01) as pool:
+        trigger = trigger_of(pool, "slow/tick")
+        events = [FunctionReturned(source="test", time=0.0, function="f", text=f"{number}") for number in range(5)]
+        for event in events:
+            trigger.accept(event)
+        await until(lambda: trigger.running == 1)
+    letters = {
+        letter.message.event.to_prompt(): letter
+        for letter in ActorSystem.of(asyncio.get_running_loop()).dead_letters
+        if isinstance(letter.message, QueuedEvent)
+    }
+
+    assert not gate.is_set()
+    numbers = trigger.statistics()
+    assert (numbers.accepted, numbers.failed, numbers.dead_lettered) == (5, 1, 4)
+    assert (numbers.running, numbers.queued, numbers.completed) == (0, 0, 0)
+    assert sorted(letters) == ["0", "1", "2", "3", "4"]
+    assert letters["0"].reason is DeadLetterReason.FAILED
+    assert {letters[text].reason for text in "1234"} == {DeadLetterReason.STOPPED}
