@@ -12,7 +12,8 @@ from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
 from pydantic_ai.toolsets import FunctionToolset
 
-from actors.nodes.accepted import FUNCTION, is_a
+from actors.nodes.accepted import FUNCTION, is_a, misfit
+from actors.nodes.agent_kinds import AGENT_KINDS
 from actors.nodes.agent_settings import AgentKeywords, AgentSettings
 from actors.nodes.callback import Callback, callback_name
 from actors.nodes.execution import Execution
@@ -84,6 +85,9 @@ class Agent(MessageNode[Deps, Out]):
         name = str(name)
         made = AgentSettings.of(name, settings)
         toolsets = [*made.toolsets, *_server_tools(name, made)]
+        _check(
+            name, model=model, output_type=output_type, deps_type=deps_type, system_prompt=system_prompt, tools=tools
+        )
         inner = model_agent(
             name, made, output_type=output_type, system_prompt=system_prompt, tools=tools, toolsets=toolsets
         )
@@ -193,8 +197,9 @@ class Agent(MessageNode[Deps, Out]):
         """Use another model from the next run on; None for the default.
 
         Raises:
-            ConfigError: the agent answers by a function.
+            ConfigError: the agent answers by a function, or it is no model.
         """
+        _check(self.name, model=model)
         self._model_run("set_model").model = model
 
     @overload
@@ -296,8 +301,11 @@ class Agent(MessageNode[Deps, Out]):
             pass_history: whether the node is given the conversation of this agent, in place of its own.
 
         Raises:
-            ConfigError: the agent answers by a function.
+            ConfigError: the agent answers by a function, or the worker is no node.
         """
+        if not is_a(worker, NodeHandle):
+            msg = f"agent {self.name!r}: worker {worker!r} is no node; pass an Agent, a Team or a TeamRun"
+            raise ConfigError(msg, node=self.name)
         tool = tool_of(
             worker, name=name, description=description, reset_history=reset_history, pass_history=pass_history
         )
@@ -345,6 +353,13 @@ def _server_tools(name: str, settings: AgentSettings) -> list[McpTools]:
     """Return the tools of the agent's servers as one collection; none if it has no servers."""
     servers = mcp_servers(settings.mcp_servers, name)
     return [McpTools(servers, timeout=settings.tool_timeout)] if servers else []
+
+
+def _check(name: str, **given: object) -> None:
+    problem = misfit(AGENT_KINDS, given)
+    if problem is not None:
+        msg = f"agent {name!r}: {problem}"
+        raise ConfigError(msg, node=name)
 
 
 def _named(*, output_type: object, system_prompt: object, tools: object) -> dict[str, object]:

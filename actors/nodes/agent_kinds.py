@@ -4,12 +4,27 @@ from collections.abc import Mapping
 from inspect import iscoroutinefunction
 
 from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.models import Model
+from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.accepted import FAILURES, FLAG, SECONDS, TEXT, Kind, choice, kind, series, whole
 
+MODEL = kind("the name of a model, or a model", str, Model)
+OUTPUT = Kind(
+    "a type, or an output specification of pydantic_ai", lambda value: not isinstance(value, str | bytes | int | float)
+)
+TOOLS = series("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value))
+
 AGENT_KINDS: Mapping[str, Kind] = {
+    "model": MODEL,
+    "output_type": OUTPUT,
+    "deps_type": Kind("a type", lambda value: not isinstance(value, str | bytes | int | float)),
+    "system_prompt": Kind(
+        "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
+    ),
+    "tools": TOOLS,
     "description": TEXT,
     "display_name": TEXT,
     "instructions": Kind(

@@ -6,8 +6,10 @@ from typing import Any
 from pydantic_ai.tools import Tool
 
 from actors.nodes.agent import Agent
+from actors.nodes.agent_kinds import TOOLS
 from actors.nodes.prompts import load_user_content, prompt_text
 from actors.nodes.request import AnyTool
+from protocols.errors import ConfigError
 
 
 class Distribution:
@@ -37,7 +39,13 @@ class Distribution:
             tools: functions, or tools, that its model may call from now on; agents without a model do not get them.
             resources: paths and other prompts (see `actors.nodes.prompts`) that it reads as well.
             metadata: facts about the content, as ``name: value`` lines below it.
+
+        Raises:
+            ConfigError: a tool is neither a function nor a tool; no agent has got anything.
         """
+        if not TOOLS.fits(list(tools)):
+            msg = f"tools must be {TOOLS.words}, not {tools!r:.200}"
+            raise ConfigError(msg)
         facts = "\n".join(f"{name}: {value}" for name, value in (metadata or {}).items())
         prompts = [part for part in (content, facts, *resources) if part]
         text = prompt_text(await load_user_content(prompts)) if prompts else ""

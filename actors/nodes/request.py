@@ -13,6 +13,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.nodes.accepted import FLAG, TEXT, Kind, is_number, kind, misfit, series
+from actors.nodes.agent_kinds import MODEL, OUTPUT, TOOLS
 from actors.nodes.downstream import Downstream
 from actors.nodes.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
@@ -115,18 +116,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return cls(**keywords)
 
 
-def _is_output(value: object) -> bool:
-    return not isinstance(value, str | bytes | int | float)
-
-
-def _is_tool(value: object) -> bool:
-    return isinstance(value, Tool) or callable(value)
-
-
 _KINDS: Mapping[str, Kind] = {
-    "model": kind("the name of a model, or a model", str, Model),
+    "model": MODEL,
     "store_history": FLAG,
-    "output_type": Kind("a type, or an output specification of pydantic_ai", _is_output),
+    "output_type": OUTPUT,
     "usage_limits": kind("UsageLimits", UsageLimits),
     "usage": kind("RunUsage", RunUsage),
     "timeout": Kind(
@@ -138,7 +131,7 @@ _KINDS: Mapping[str, Kind] = {
     "conversation_id": TEXT,
     "message_id": TEXT,
     "instructions": Kind("text, or a list of texts", lambda value: isinstance(value, str | list | tuple)),
-    "tools": series("a list of functions and tools", _is_tool),
+    "tools": TOOLS,
     "toolsets": series("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
     "include_agent_tools": FLAG,
     "model_settings": kind("a dict of settings", Mapping),

@@ -43,7 +43,7 @@ class Crew:
         self.a: Node = rec("a")
         self.b: Node = rec("b")
         self.model: Agent[Any, Any] = Agent("m", model=TestModel())
-        self.team: Node = Team([self.a, self.b])
+        self.team: Team[Any, Any] = Team([self.a, self.b])
         self.chain: Node = TeamRun([self.a, self.b])
 
     async def still_works(self) -> None:
@@ -104,6 +104,9 @@ ISSUE: dict[str, tuple[Callable[[Crew], Any], type[Exception], str]] = {
     "a function as prompt": (lambda c: c.model.run(len), PromptError, "is no text; call it"),
     "unknown model": (lambda c: c.model.run("q", model="offlin"), UnknownModelError, "did you mean 'offline'"),
     "unknown keyword": (lambda c: c.team.run("q", **anything({"modle": "x"})), TypeError, "did you mean 'model'"),
+    "worker": (lambda c: c.model.register_worker(anything("w")), ConfigError, "agent 'm': worker 'w' is no node"),
+    "model": (lambda c: c.model.set_model(anything(5)), ConfigError, "agent 'm': model must be the name of a model"),
+    "tools": (lambda c: c.team.distribute("x", tools=anything([5])), ConfigError, "tools must be a list"),
     "no function": (lambda _: Agent.from_callback(anything(5)), ConfigError, "5 is no function"),
     "no name": (lambda _: Agent(anything(None)), NodeNameError, "an agent needs a name, got None"),
 }  # fmt: skip
@@ -147,7 +150,8 @@ WRONG_SETTINGS: list[tuple[str, object]] = [
     ("retries", -1), ("output_retries", "1"), ("tool_timeout", NAN), ("usage_limits", 5), ("model_settings", 5),
     ("end_strategy", "late"), ("knowledge", "text"), ("toolsets", 5), ("mcp_servers", 5), ("capabilities", [5]),
     ("crash_on", ValueError), ("summary", 5), ("summary", asyncio.sleep),
-    ("instructions", 5), ("description", 5), ("parallel_init", "x"),
+    ("instructions", 5), ("description", 5), ("parallel_init", "x"), ("model", 5), ("system_prompt", 5), ("tools", [5]),
+    ("output_type", "int"), ("deps_type", 5),
 ]  # fmt: skip
 
 
