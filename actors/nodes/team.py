@@ -126,7 +126,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         if transcript.errors:
             raise MemberError.of(self.name, transcript.errors)
 
-    async def run_job(self, job: Job[Any], **options: Unpack[RunKeywords]) -> TeamResponse[Any]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # the contract's: one answer per member
+    async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords]) -> TeamResponse[Other]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # the contract's: one answer per member
         """Have all members do a job at the same time; a failing one, or one that answers another type, is in `errors`.
 
         Raises:
@@ -134,7 +134,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         """
         given: dict[str, Any] = {"store_history": True, **options}
         response = await self.execute(*await job_prompts(self.name, job, self.job_agents(), given), **given)
-        return _judged(response, job)
+        return cast("TeamResponse[Other]", _judged(response, job))
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Ask all members at once, inside the actor."""

@@ -77,6 +77,13 @@ async def opening_gives_the_agent_itself() -> None:
     assert isinstance(agent.to_tool(name="ask"), Tool)
 
 
+async def a_variant_is_of_the_same_types_but_for_what_is_changed() -> None:
+    with_deps = Agent("deps", deps_type=Login, output_type=City)
+
+    assert_type(with_deps.variant(session=False), Agent[Login, City])
+    assert_type(with_deps.variant(output_type=int, model="test"), Agent[Login, int])
+
+
 async def what_does_not_fit_is_found() -> None:
     agent = Agent("plain")
 
