@@ -5,11 +5,13 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from actors.config.field_type import named_types
+from actors.config.mark import Mark
 from actors.config.problem import Problem, render_path, render_value
-from actors.config.tree import Row, Table, row_at, table_at
+from actors.config.tree import Key, Row, Table, row_at, table_at
 
 _MOST_CIRCLES = 20
 _GLOB = set("*?[")
+_PROMPTS = ("system_prompt", "instructions", "user_prompts", "prompt")
 
 
 def check_references(tree: Table, root: Path | None) -> Iterator[Problem]:
@@ -95,18 +97,36 @@ def _missing_files(tree: Table, root: Path) -> Iterator[Problem]:
         items = table_at(tree, section)
         for key in items:
             item = table_at(items, key)
-            knowledge = item.get("knowledge")
-            row = knowledge if isinstance(knowledge, Row) else row_at(knowledge, "paths")
-            keys = (section, key, "knowledge") if row is knowledge else (section, key, "knowledge", "paths")
-            for index, name in enumerate(row):
-                if isinstance(name, str) and not _GLOB & set(name) and not _exists(root, name):
-                    yield Problem(
-                        f"there is no file {name!r} below {str(root)!r}", row.marks[index], render_path((*keys, index))
-                    )
+            yield from _missing_knowledge(item, root, (section, key))
+            for prompt in _PROMPTS:
+                yield from _missing_prompts(item, prompt, root, (section, key))
 
 
-def _exists(root: Path, name: str) -> bool:
+def _missing_knowledge(item: Table, root: Path, keys: tuple[str, ...]) -> Iterator[Problem]:
+    knowledge = item.get("knowledge")
+    row = knowledge if isinstance(knowledge, Row) else row_at(knowledge, "paths")
+    keys = (*keys, "knowledge") if row is knowledge else (*keys, "knowledge", "paths")
+    for index, name in enumerate(row):
+        if isinstance(name, str) and not _GLOB & set(name):
+            yield from _missing(name, root, row.marks[index], (*keys, index))
+
+
+def _missing_prompts(item: Table, key: str, root: Path, keys: tuple[str, ...]) -> Iterator[Problem]:
+    value = item.get(key)
+    written = item.written.get(key, key)
+    places: list[tuple[tuple[Key, ...], object]] = [((*keys, written), value)]
+    if isinstance(value, Row):
+        places = [((*keys, written, index), entry) for index, entry in enumerate(value)]
+    for place, prompt in places:
+        name = prompt.get("file") if isinstance(prompt, Table) else None
+        if isinstance(prompt, Table) and isinstance(name, str):
+            yield from _missing(name, root, prompt.value_mark("file"), (*place, "file"))
+
+
+def _missing(name: str, root: Path, mark: Mark, keys: tuple[Key, ...]) -> Iterator[Problem]:
     try:
-        return (root / name).exists()
-    except (OSError, ValueError):
-        return False
+        is_there = (root / Path(name).expanduser()).is_file()
+    except (OSError, ValueError, RuntimeError):
+        is_there = False
+    if not is_there:
+        yield Problem(f"there is no file {name!r} below {str(root)!r}", mark, render_path(keys))

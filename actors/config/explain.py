@@ -54,6 +54,10 @@ _LIMITS = {
 }
 _SAYS_KIND = ("expected ", "must ")
 _LONGEST = 60
+_QUOTED = (300, 200, 100, 60)
+"""Lengths to which texts of errors shorten what they quote."""
+_SECRET = 4
+"""Characters from which a value is taken out wherever it stands; a shorter one may be part of any word."""
 _REPLACED = {
     "jinja2": "conditions of type 'jinja2' are not supported, since a template can run code; write 'type: expression', "
     "as in {type: expression, expression: \"'urgent' in message.content\"}"
@@ -87,9 +91,16 @@ def explain_unknown(reading: Reading, tree: Table) -> Iterator[Problem]:
 def _problem(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
     place = locate(tree, keys)
     if place.hidden is not None:
-        text = text.replace(*place.hidden)
+        text = _without(text, *place.hidden)
     value = None if place.value in CONTAINERS and not text.startswith(_SAYS_KIND) else place.value
     return Problem(text, place.mark, place.path, value)
+
+
+def _without(text: str, value: str, written: str) -> str:
+    """Take the value of an environment variable out of a text, also where it is quoted in part."""
+    for length in (len(value), *_QUOTED):
+        text = text.replace(repr(value[:length]), repr(written))
+    return text.replace(value, written) if len(value) >= _SECRET else text
 
 
 def _text(kind: str, context: Mapping[str, Any], message: str) -> str:

@@ -57,6 +57,8 @@ class FileReader:
                 base = merge(base, self._read(folder / Path(name).expanduser(), chain, mark))
             except InvalidManifestError as error:
                 self.problems += error.problems
+            except RuntimeError:  # there is no such user
+                self.problems.append(Problem("expected the path of a file", mark, _KEY, render_value(name)))
         tree.pop(_KEY, None)
         return merge(base, tree)
 

@@ -69,10 +69,11 @@ class InvalidManifestError(ManifestError):
 
 
 def render_path(keys: Iterable[str | int]) -> str:
-    """Write a key path the way people do: `agents.writer.tools[2]`."""
+    """Write a key path the way people do: `agents.writer.tools[2]`; control characters are escaped."""
     text = ""
     for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+        shown = key if isinstance(key, int) or key.isprintable() else repr(key)[1:-1]
+        text += f"[{shown}]" if isinstance(shown, int) else f".{shown}" if text else shown
     return text
 
 

@@ -71,8 +71,8 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
 
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:
-    path = root / Path(pattern).expanduser()
     try:
+        path = root / Path(pattern).expanduser()
         if not _GLOB & set(pattern):
             if not path.is_file():
                 msg = f"node {node!r}: knowledge file {str(path)!r} does not exist"

@@ -68,3 +68,19 @@ def test_a_map_that_is_used_twice_is_expanded_once() -> None:
 
     assert problem_of("agents: {a: &a {description: '${NOPE}'}, b: *a}").line == 1
     assert agents.agents["b"].description == "$$"
+
+
+def test_a_short_value_is_not_taken_out_of_the_words_of_an_error() -> None:
+    problem = problem_of("agents: {a: {retries: '${KEY}'}}", {"KEY": "x"})
+
+    assert str(problem) == "m.yml:1: agents.a.retries: expected a whole number, got '${KEY}'"
+
+
+def test_a_long_value_is_not_shown_in_part() -> None:
+    secret = "canary" * 100
+    text = "agents: {a: {tools: ['${KEY}'], output_type: '${KEY}', connections: [{type: '${KEY}'}]}}"
+
+    found = "\n".join(str(problem) for problem in problems_of(text, {"KEY": secret}))
+
+    assert found.count("${KEY}") == 3
+    assert "canary" not in found

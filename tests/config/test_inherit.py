@@ -179,3 +179,9 @@ def test_a_long_line_of_heirs_is_resolved() -> None:
     text = "agents:\n  a0: {retries: 7}\n" + "".join(f"  a{n}: {{inherits: a{n - 1}}}\n" for n in range(1, 300))
 
     assert parse_manifest(text, env={}).agents["a299"].retries == 7
+
+
+def test_the_home_of_somebody_unknown_is_no_place_for_a_file() -> None:
+    problem = problem_of("INHERIT: '~nobody-of-this-name/x.yml'")
+
+    assert (problem.path, problem.message) == ("INHERIT", "expected the path of a file")

@@ -309,3 +309,35 @@ def test_a_name_that_would_fool_a_terminal_is_refused(text: str, name: str) -> N
 )
 def test_a_wrong_value_is_explained_in_the_words_of_the_manifest(text: str, expected: str) -> None:
     assert expected in str(problem_of(text))
+
+
+def test_control_characters_of_a_key_are_escaped_in_the_error() -> None:
+    problem = problem_of('agents: {"a\\u202eb\\n": {}}')
+
+    assert problem.path == "agents.a\\u202eb\\n.name"
+
+
+def test_files_that_are_missing_are_reported_with_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "there.md").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "m.yml").write_text("""
+agents:
+  a:
+    system_prompts: [{file: there.md}, {file: no.md}]
+    instructions: {file: none.md}
+    knowledge: [there.md, "*.txt", folder]
+    retries: x
+jobs:
+  j: {prompt: {file: nothing.md}, knowledge: {paths: [nowhere.md]}}
+""")
+
+    with pytest.raises(InvalidManifestError) as caught:
+        load_manifest(tmp_path / "m.yml")
+    assert [(problem.line, problem.path) for problem in caught.value.problems] == [
+        (4, "agents.a.system_prompts[1].file"),
+        (5, "agents.a.instructions.file"),
+        (6, "agents.a.knowledge[2]"),
+        (7, "agents.a.retries"),
+        (9, "jobs.j.knowledge.paths[0]"),
+        (9, "jobs.j.prompt.file"),
+    ]
