@@ -6,6 +6,7 @@ Needs the extra ``web``; nothing listens unless `serve` is called.
 from actors.web.extra import WebExtraError
 
 try:
+    from actors.web.body_limit import BodyLimit
     from actors.web.disconnect import CancelOnDisconnect
     from actors.web.health import health_routes
     from actors.web.life import lifespan
@@ -15,4 +16,4 @@ except ModuleNotFoundError as error:
         raise
     raise WebExtraError.of(error) from error
 
-__all__ = ["CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "serve"]
+__all__ = ["BodyLimit", "CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "serve"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from actors.web.connection import PatientProtocol
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -24,6 +26,8 @@ HEADER_BYTES: Final = 16_384
 
 def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int = GRACE, **options: Any) -> None:
     """Serve an application until SIGTERM or Ctrl+C, then end in order; blocks.
+
+    A connection is closed when the head of its next request has not come within 10 seconds.
 
     On a signal no connection is taken any more, requests in hand have `grace` seconds to end and are cancelled then,
     and the pool of the application's `lifespan` ends within its own ``exit_timeout``. SIGTERM returns from here, so
@@ -41,7 +45,7 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int
         KeyboardInterrupt: it was ended with Ctrl+C.
     """
     settings: dict[str, Any] = {
-        "http": "h11",
+        "http": PatientProtocol,
         "access_log": False,  # its lines hold the address that was asked for, and that may hold a prompt
         "limit_concurrency": MOST_REQUESTS,
         "h11_max_incomplete_event_size": HEADER_BYTES,

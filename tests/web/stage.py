@@ -95,10 +95,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def raise_curtain(app: Any) -> AsyncGenerator[Stage]:
+async def raise_curtain(app: Any, **options: Any) -> AsyncGenerator[Stage]:
     """Serve an application until the end of the block."""
     opened = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="h11", ws="none", log_config=None, timeout_graceful_shutdown=5)
+    settings: dict[str, Any] = {
+        "http": "h11",
+        "ws": "none",
+        "log_config": None,
+        "timeout_graceful_shutdown": 5,
+        **options,
+    }
+    config = uvicorn.Config(app, **settings)
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[opened]))
     try:
