@@ -250,6 +250,13 @@ class TriggerSink(Protocol):
         """
         ...
 
+    def report(self, event: TriggerEvent) -> None:
+        """Queue one run for an event of somebody who wants no answer. From any thread; never waits and never raises.
+
+        An event that cannot be queued is a dead letter.
+        """
+        ...
+
 
 class RunStarter(Protocol):
     """Starts runs of one node; the owner of the nodes provides it."""

@@ -20,9 +20,12 @@ from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
-from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers
+from actors.triggers.events import FunctionEvents, FunctionSettings
+from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers, queue_child
+from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_actor import Ready
 from protocols.errors import NodeStoppedError
+from protocols.triggers import TriggerConfigError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from actors.config.trigger import Trigger as TriggerConfig
     from actors.pool.pool import AgentPool
     from actors.runtime.ref import ActorRef
-    from actors.triggers.trigger import TriggerStatistics
+    from actors.runtime.system import ActorSystem
     from protocols.ids import RunId
     from protocols.messages import ChatMessage
     from protocols.triggers import TriggerEvent
@@ -68,6 +71,8 @@ class PoolTriggers:
         self.plan = TriggerPlan()
         """The triggers that run, and their actors."""
         self._pool = pool
+        self._events: list[FunctionEvents] = []
+        self._functions: dict[str, Trigger] = {}
         self._supervisor: ActorRef[Supervisor] | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,6 +82,8 @@ class PoolTriggers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        for events in self._events:
+            await events.close()
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             await asyncio.shield(supervisor.stop(block=False, timeout=EXIT_TIMEOUT))
@@ -93,7 +100,12 @@ class PoolTriggers:
         requests = [
             self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
         ]
-        return plan_triggers(requests, root=manifest.root, previous=self.plan)
+        plan = plan_triggers(requests, root=manifest.root, previous=self.plan)
+        taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
+        if taken:
+            text = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"
+            raise TriggerConfigError(text)
+        return plan
 
     async def apply(self, manifest: Manifest) -> None:
         """Start what the triggers of a manifest need, stop what they need no more, and leave alone what is the same.
@@ -111,6 +123,27 @@ class PoolTriggers:
             if child not in old.children:
                 await self._begin(child)
 
+    async def events(self, node: str, **settings: Any) -> FunctionEvents:
+        """Return decorators that make functions start runs of a node, for as long as the pool is entered.
+
+        Args:
+            node: name of the node.
+            **settings: those of `FunctionSettings`; several of one node need different names.
+
+        Raises:
+            NodeNotFoundError: there is no such node; a KeyError that offers the nearest names.
+            TriggerConfigError: a setting is wrong, or the name is taken.
+        """
+        wanted = FunctionSettings(**settings)
+        trigger = Trigger(wanted, partial(self._run, self._pool[node].name, wanted.name), node=node)
+        if trigger.full_name in {one.full_name for one in (*self.plan.triggers, *self._functions.values())}:
+            text = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
+            raise TriggerConfigError(text, node=node)
+        self._functions[trigger.full_name] = trigger
+        await self._begin(queue_child(trigger))
+        self._events.append(FunctionEvents(trigger, self._system))
+        return self._events[-1]
+
     async def ready(self, timeout: float | None = 30.0) -> None:
         """Wait until every source watches or listens.
 
@@ -120,14 +153,18 @@ class PoolTriggers:
         """
         if self._supervisor is None:
             return
-        queues = {f"{trigger.full_name} queue" for trigger in self.plan.triggers}
+        queues = {queue_child(trigger).name for trigger in (*self.plan.triggers, *self._functions.values())}
         for child in await self._supervisor.proxy().children():
             if child.name not in queues:
                 await child.ref.ask(Ready(), timeout=timeout)
 
     def statistics(self) -> tuple[TriggerStatistics, ...]:
         """Return the numbers of each trigger."""
-        return tuple(trigger.statistics() for trigger in self.plan.triggers)
+        return tuple(trigger.statistics() for trigger in (*self.plan.triggers, *self._functions.values()))
+
+    @property
+    def _system(self) -> ActorSystem:
+        return self._pool.system or current_system()
 
     def _request(self, node: str, settings: TriggerConfig, scope: ImportScope) -> TriggerRequest:
         starter = partial(self._run, node, settings.name)
@@ -138,7 +175,7 @@ class PoolTriggers:
 
     async def _begin(self, child: TriggerChild) -> None:
         if self._supervisor is None:
-            self._supervisor = (self._pool.system or current_system()).start(
+            self._supervisor = self._system.start(
                 Supervisor, kwargs={"intensity": _INTENSITY}, options=StartOptions("triggers", is_registered=False)
             )
         longest = max(LONGEST_DELAY, child.backoff)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.triggers.events import FunctionEvents, PollActor, poll, track
+from actors.triggers.events import FunctionEvents, FunctionSettings, PollActor, poll, track
 from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers
 from actors.triggers.prompt import format_prompt
 from actors.triggers.signature import sign
@@ -11,6 +11,7 @@ from actors.triggers.trigger_actor import Ready
 
 __all__ = [
     "FunctionEvents",
+    "FunctionSettings",
     "PollActor",
     "Ready",
     "Trigger",

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
+from dataclasses import dataclass, field
 from time import time as wall_time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
+from actors.config.queue import QueueSpec
 from actors.runtime.actor import AsyncioActor
-from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerError
+from actors.triggers.prompt import check_prompt_template
+from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
-    from protocols.triggers import TriggerSink
+    from protocols.triggers import Metadata, TriggerSink
+
+_log: Final = logging.getLogger("understudy")
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -25,40 +31,43 @@ F = TypeVar("F", bound="Callable[..., Any]")
 def track(sink: TriggerSink, name: str, **metadata: str | float | bool | None) -> Callable[[F], F]:
     """Return a decorator: what the function returns becomes an event; None does not.
 
-    The function works as before, in whatever thread; it neither waits for the run nor fails when the event is refused.
+    The function works as before, in whatever thread: it neither waits for the run nor fails because of its event. What
+    it returns to be awaited is an event when it has been awaited.
 
     Args:
         sink: Takes the events.
         name: Name of the event's function.
         metadata: Facts that each event carries.
-    """
 
-    def report(result: object) -> None:
-        if result is not None:
-            event = FunctionReturned(
-                source=sink.name,
-                time=wall_time(),
-                function=name,
-                text=str(result),
-                metadata={"function": name, **metadata},
-            )
-            _hand_over(sink, event)
+    Raises:
+        TriggerConfigError: What is decorated is a generator function, which returns nothing at its end.
+    """
+    facts = {"function": name, **metadata}
 
     def decorate(function: F) -> F:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            msg = f"track {name!r}: a generator function has no result that could be an event; track a plain function"
+            raise TriggerConfigError(msg)
+
+        async def reported(result: Awaitable[Any]) -> Any:
+            value = await result
+            _report(sink, name, value, facts)
+            return value
+
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def tracked_async(*args: Any, **kwargs: Any) -> Any:
-                result = await function(*args, **kwargs)
-                report(result)
-                return result
+                return await reported(function(*args, **kwargs))
 
             return cast("F", tracked_async)
 
         @functools.wraps(function)
         def tracked(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            report(result)
+            if inspect.isawaitable(result):
+                return reported(result)
+            _report(sink, name, result, facts)
             return result
 
         return cast("F", tracked)
@@ -87,18 +96,54 @@ def poll(sink: TriggerSink, interval: float, *, system: ActorSystem) -> Callable
     return decorate
 
 
+@dataclass(frozen=True)
+class FunctionSettings:
+    """Settings of a trigger whose events come from functions; no manifest has one."""
+
+    name: str = "events"
+    """Name of the trigger, unique within its node."""
+    template: str | None = None
+    """Prompt of the run; what the function returned by default."""
+    include_metadata: bool = True
+    """Add the event's metadata to the prompt."""
+    include_timestamp: bool = True
+    """Add the time of the event to the prompt."""
+    concurrency: int = 1
+    """How many of its runs may go on at once."""
+    queue: QueueSpec = field(default_factory=QueueSpec)
+    """How many events may wait."""
+    backoff: float = 0.2
+    """First delay before the queue is started again after a failure, in seconds."""
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            TriggerConfigError: The name is empty, the template has an unknown place, or the concurrency is below 1.
+        """
+        if not self.name.strip() or self.concurrency < 1:
+            msg = f"events need a name and a concurrency >= 1, not {self.name!r} and {self.concurrency!r}"
+            raise TriggerConfigError(msg)
+        try:
+            check_prompt_template(self.template)
+        except ValueError as error:
+            msg = f"events {self.name!r}: {error}"
+            raise TriggerConfigError(msg) from error
+
+
 class FunctionEvents:
     """`track` and `poll` for one sink, with an end of their own.
 
     Example:
         ```python
-        events = FunctionEvents(trigger, system)
+        async with AgentPool("agents.yml") as pool:
+            events = await pool.beside(PoolTriggers).events("reader")
 
-        @events.track("saved", kind="note")
-        def save(text: str) -> str: ...
+            @events.track("saved", kind="note")
+            def save(text: str) -> str: ...
 
-        @events.poll(60.0)
-        async def look() -> str | None: ...
+            @events.poll(60.0)
+            async def look() -> str | None: ...
         ```
     """
 
@@ -107,6 +152,7 @@ class FunctionEvents:
         self._sink = sink
         self._system = system
         self._polls: list[ActorRef[Any]] = []
+        self._is_closed = False
 
     def track(self, name: str, **metadata: str | float | bool | None) -> Callable[[F], F]:
         """Return a decorator as `track` does."""
@@ -117,9 +163,13 @@ class FunctionEvents:
 
         Raises:
             TriggerConfigError: The interval is not positive.
+            TriggerStoppedError: These events have been closed.
         """
 
         def decorate(function: F) -> F:
+            if self._is_closed:
+                msg = f"events of trigger {self._sink.name!r} have ended; nothing is polled for them any more"
+                raise TriggerStoppedError(msg)
             self._polls.append(self._system.start(PollActor, (self._sink, function, interval)))
             return function
 
@@ -129,7 +179,8 @@ class FunctionEvents:
         return decorate
 
     async def close(self) -> None:
-        """End all polling; a call in hand is waited for."""
+        """End all polling; a call in hand is waited for. Tracked functions go on working, as any function."""
+        self._is_closed = True
         polls, self._polls = self._polls, []
         for ref in polls:
             await ref.stop()
@@ -174,8 +225,7 @@ class PollActor(AsyncioActor):
                 "a polled function failed", actor=self.cell.name, function=self._name, error=type(error).__name__
             )
         else:
-            if result is not None:
-                self._report(result)
+            _report(self._sink, self._name, result, {"function": self._name})
         self.schedule(self._interval, _Poll())
 
     async def _call(self) -> object:
@@ -184,20 +234,14 @@ class PollActor(AsyncioActor):
         result: object = await self.system.in_thread(self._function)()
         return result
 
-    def _report(self, result: object) -> None:
-        event = FunctionReturned(
-            source=self._sink.name,
-            time=wall_time(),
-            function=self._name,
-            text=str(result),
-            metadata={"function": self._name},
-        )
-        _hand_over(self._sink, event)
 
-
-def _hand_over(sink: TriggerSink, event: FunctionReturned) -> None:
-    """Give the event away; one that is refused is counted by the trigger, and no business of the function."""
-    try:
-        sink.accept(event)
-    except TriggerError:
+def _report(sink: TriggerSink, name: str, result: object, facts: Metadata) -> None:
+    """Make an event of what a function returned; whatever is wrong with it is no business of the function."""
+    if result is None:
         return
+    try:
+        text = str(result)
+    except Exception:
+        _log.exception("function %r: its result has no text, so it is no event", name)
+        return
+    sink.report(FunctionReturned(source=sink.name, time=wall_time(), function=name, text=text, metadata=facts))

@@ -125,6 +125,15 @@ def plan_triggers(
     return planner.plan([request for request in requests if request.settings.enabled])
 
 
+def queue_child(trigger: Trigger) -> TriggerChild:
+    """Return the actor that is the queue of a trigger."""
+    settings: Any = trigger.settings
+    return TriggerChild(
+        f"{trigger.full_name} queue", (settings,), (trigger,), queue_class(settings.concurrency), (trigger,),
+        trigger.mailbox_config(), settings.backoff,
+    )  # fmt: skip
+
+
 class _Planner:
     def __init__(self, root: Path, previous: TriggerPlan, wall: Callable[[], float]) -> None:
         self._root = root
@@ -143,7 +152,7 @@ class _Planner:
             twice = sorted({name for name in names if names.count(name) > 1})
             msg = f"triggers of one node need different names; twice there are {', '.join(twice)}"
             raise TriggerConfigError(msg)
-        queues = [self._queue(trigger, request) for trigger, request in triggers]
+        queues = [queue_child(trigger) for trigger, _ in triggers]
         sources = [*self._single_sources(triggers), *self._servers(triggers), *self._watchers(triggers)]
         children = tuple(map(self._kept, [*queues, *sources]))
         return TriggerPlan(
@@ -160,13 +169,6 @@ class _Planner:
                 trigger.starter = request.starter
                 return trigger
         return Trigger(request.settings, request.starter, node=request.node)
-
-    def _queue(self, trigger: Trigger, request: TriggerRequest) -> TriggerChild:
-        settings = request.settings
-        return TriggerChild(
-            f"{trigger.full_name} queue", (settings,), (trigger,), queue_class(settings.concurrency), (trigger,),
-            trigger.mailbox_config(), settings.backoff,
-        )  # fmt: skip
 
     # -- one source for each trigger ------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -21,6 +22,8 @@ from protocols.triggers import TriggerEvent, TriggerFullError, TriggerStoppedErr
 if TYPE_CHECKING:
     from actors.runtime.incarnation import Cell
     from protocols.triggers import RunStarter
+
+_log: Final = logging.getLogger("understudy")
 
 UNDELIVERED: Final = (ActorStoppingError, RuntimeClosedError, NodeStoppedError, MailboxFullError)
 """Errors after which a run has not begun."""
@@ -144,6 +147,33 @@ class Trigger:
             raise self._stopped() from error
         self._accepted += 1
         return queued.run_id
+
+    def report(self, event: TriggerEvent) -> None:
+        """Queue one run for an event of somebody who wants no answer. From any thread; never waits and never raises.
+
+        An event that cannot be queued is a dead letter; one for a trigger that has never run, or whose event loop has
+        been closed, is not even that, and logged.
+        """
+        cell = self._cell
+        if cell is not None and running_loop() is cell.loop:
+            self._take(cell, event)
+            return
+        try:
+            if cell is None:
+                raise self._stopped()
+            cell.loop.call_soon_threadsafe(self._take, cell, event)
+        except (RuntimeError, TriggerStoppedError) as error:
+            _log.warning("trigger %r: an event is lost: %s", self.full_name, error)
+
+    def _take(self, cell: Cell, event: TriggerEvent) -> None:
+        try:
+            cell.ref.tell(QueuedEvent(event, RunId(new_id())))
+        except MailboxFullError:
+            self.discard(event)
+        except ActorStoppingError:
+            return  # the engine has made it a dead letter
+        else:
+            self._accepted += 1
 
     async def offer(self, event: TriggerEvent) -> RunId | None:
         """Queue one run for an event whose sender cannot be told to come again.

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.testing.settle import settle
-from actors.triggers import FunctionEvents, PollActor, poll, track
-from protocols.ids import RunId
-from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerEvent, TriggerFullError
+from actors.triggers import FunctionEvents, FunctionSettings, PollActor, poll, track
+from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerEvent, TriggerStoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
     from actors.runtime.system import ActorSystem
     from actors.testing.clock import ManualClock
+    from protocols.ids import RunId
 
 
 class Sink:
@@ -21,16 +23,14 @@ class Sink:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.events: list[FunctionReturned] = []
-        self.is_full = False
 
     def accept(self, event: TriggerEvent) -> RunId:
-        if self.is_full:
-            msg = "full"
-            raise TriggerFullError(msg)
+        raise NotImplementedError
+
+    def report(self, event: TriggerEvent) -> None:
         assert isinstance(event, FunctionReturned)
         self.events.append(event)
         self.texts.append(event.text)
-        return RunId("r")
 
 
 def test_a_tracked_function_works_as_before_and_reports_what_it_returns() -> None:
@@ -74,15 +74,77 @@ def test_nothing_returned_and_errors_are_no_events() -> None:
     assert sink.events == []
 
 
-def test_a_full_queue_is_no_business_of_the_tracked_function() -> None:
+def test_a_result_without_text_is_no_event_and_no_business_of_the_function() -> None:
     sink = Sink()
-    sink.is_full = True
+
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    mute = Mute()
 
     @track(sink, "f")
-    def function() -> str:
+    def function() -> Mute:
+        return mute
+
+    assert function() is mute
+    assert sink.events == []
+
+
+async def test_an_awaitable_result_is_reported_when_it_was_awaited() -> None:
+    sink = Sink()
+
+    async def later() -> str:
+        return "late"
+
+    @track(sink, "f")
+    def function() -> Awaitable[str]:
+        return later()
+
+    result = function()
+    before = list(sink.texts)
+
+    assert (await result, before, sink.texts) == ("late", [], ["late"])
+
+
+def test_methods_are_tracked_with_their_object() -> None:
+    sink = Sink()
+
+    class Shop:
+        @track(sink, "sold")
+        def sell(self, what: str) -> str:
+            return f"{what} by {type(self).__name__}"
+
+    assert Shop().sell("bread") == "bread by Shop"
+    assert sink.texts == ["bread by Shop"]
+
+
+def test_a_generator_function_cannot_be_tracked() -> None:
+    def rows() -> Iterator[str]:
+        yield "x"
+
+    with pytest.raises(TriggerConfigError, match="track 'rows': a generator function"):
+        track(Sink(), "rows")(rows)
+
+
+async def test_nothing_is_polled_for_events_that_were_closed(actor_system: ActorSystem) -> None:
+    events = FunctionEvents(Sink(), actor_system)
+    await events.close()
+
+    async def look() -> str:
         return "x"
 
-    assert function() == "x"
+    with pytest.raises(TriggerStoppedError, match="'s' have ended"):
+        events.poll(1.0)(look)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [({"name": " "}, "need a name"), ({"concurrency": 0}, "concurrency >= 1"), ({"template": "{nothing}"}, "nothing")],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(TriggerConfigError, match=text):
+        FunctionSettings(**settings)
 
 
 async def test_a_polled_function_is_called_after_each_interval(
