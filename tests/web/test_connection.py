@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from starlette.applications import Starlette
@@ -50,23 +50,12 @@ async def test_a_head_that_does_not_come_ends_the_connection(sent: bytes) -> Non
     assert answer.startswith(b"HTTP/1.1 200") == sent.startswith(GET)
 
 
-async def test_a_client_that_drips_is_not_waited_for_longer() -> None:
-    async with hasty() as stage, stage.raw(b"GET / HTTP/1.1\r\n") as (reader, writer):
-        ended = asyncio.create_task(reader.read())
-        while not ended.done():
-            writer.write(b"x: y\r\n")
-            await asyncio.sleep(0)
-
-        assert b"200" not in ended.result()
-
-
 async def test_a_request_in_hand_may_take_its_time() -> None:
     release, begun = asyncio.Event(), asyncio.Event()
     async with hasty(release, begun) as stage, stage.raw(GET) as (reader, _):
         await begun.wait()
-        assert [
-            one.is_waiting for one in stage.server.server_state.connections if isinstance(one, PatientProtocol)
-        ] == [False]
+        connection = cast("PatientProtocol", next(iter(stage.server.server_state.connections)))
+        assert not connection.is_waiting
         release.set()
         answer = await asyncio.wait_for(reader.readuntil(b"here"), 20)
 
