@@ -15,6 +15,7 @@ from actors.runtime.future import AsyncioFuture
 from actors.runtime.reporting import error_line
 from actors.supervision.backoff import Backoff
 from actors.supervision.charge import Charge, is_ignored
+from actors.supervision.child import ChildSpecError
 from actors.supervision.intensity import RestartWindow
 from actors.supervision.procedure import Failure, Procedure
 from actors.supervision.strategies import Decision, decide, ends_supervisor, plan_restart
@@ -48,6 +49,8 @@ class Family:
         self._backoff = backoff or Backoff.none()
         self._auto_shutdown: AutoShutdown = auto_shutdown
         self._procedures: dict[str, Procedure] = {}
+        self._postponed: list[Callable[[], None]] = []
+        """What waits for the end of a group restart."""
 
     # -- members --------------------------------------------------------------------------------------------------
 
@@ -108,14 +111,13 @@ class Family:
 
     # -- by request -----------------------------------------------------------------------------------------------
 
-    def bring_up(self, charge: Charge, *, is_new: bool, waiter: AsyncioFuture[Any] | None = None) -> AsyncioFuture[Any]:
+    def bring_up(self, charge: Charge, *, is_new: bool) -> AsyncioFuture[Any]:
         """Start a child because somebody asked for it; one that is new and fails is forgotten again.
 
         Returns:
-            A future of the ref, or of None if the child decided not to run; `waiter` if it was given.
+            A future of the ref, or of None if the child decided not to run.
         """
-        if waiter is None:
-            waiter = AsyncioFuture(loop=self.actor.cell.loop)
+        waiter: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
         charge.waiters = [*(charge.waiters or ()), waiter]
         ready = self.launch(charge)
         step = partial(self._brought_up, charge, ready, is_new=is_new)
@@ -142,33 +144,76 @@ class Family:
 
     def update(self, charge: Charge, spec: ChildSpec) -> AsyncioFuture[bool]:
         """Give a child another spec and leave its life alone."""
-        charge.update(spec)
         done: AsyncioFuture[bool] = AsyncioFuture(loop=self.actor.cell.loop)
-        done.answer(True)
+        if "" in self._procedures:  # what a group restart is doing with the child depends on its spec
+            self._postponed.append(partial(self._update, charge, spec, done))
+        else:
+            self._update(charge, spec, done)
         return done
+
+    def _update(self, charge: Charge, spec: ChildSpec, done: AsyncioFuture[bool]) -> None:
+        if self._takes(charge, spec, done):
+            done.answer(True)
 
     def replace(self, charge: Charge, spec: ChildSpec) -> AsyncioFuture[Any]:
         """End the life of a child and begin the next one from another spec, behind the same ref and mailbox."""
-        charge.update(spec)
-        self._leave_out(charge)
         done: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
+        charge.ended_by = "sibling"
+        group = self._procedures.get("")
+        if group is not None:
+            self._postponed.append(partial(self._replace, charge, spec, done))
+        else:
+            self._leave_out(charge)
+            self._replace(charge, spec, done)
+        return done
+
+    def _takes(self, charge: Charge, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool:
+        try:
+            charge.update(spec)
+        except ValueError as error:
+            done.fail(ChildSpecError(charge.name, "mailbox", str(error)))
+            return False
+        return True
+
+    def _replace(self, charge: Charge, spec: ChildSpec, done: AsyncioFuture[Any]) -> None:
+        if charge.ended_by == "request":  # it was to end in the meantime
+            done.answer(None)
+            return
+        if not self._takes(charge, spec, done):
+            return
         charge.ended_by = "sibling"
         if not charge.is_live:
             self._begin_anew(charge, done)
-            return done
+            return
         ended = charge.suspend()
         if ended.done():
             self._begin_anew(charge, done)
         else:
             self.after(ended, partial(self._begin_anew, charge, done))
-        return done
 
     def _begin_anew(self, charge: Charge, done: AsyncioFuture[Any]) -> None:
-        if charge.ended_by == "request" or not self.actor.cell.can_decide:  # it was to end in the meantime
+        if charge.ended_by == "request" or not self.actor.cell.can_decide:
             done.answer(None)
             return
         self.charges.setdefault(charge.name, charge)  # a temporary child was forgotten with its end
-        self.bring_up(charge, is_new=False, waiter=done)
+        group = self._procedures.get("")
+        if charge.is_live:  # a group restart that came meanwhile has started it
+            done.answer(charge.cell.ref if charge.cell is not None else None)
+            return
+        charge.waiters = [*(charge.waiters or ()), done]
+        if group is not None and charge.name in group.start:
+            return
+        ready = self.launch(charge)
+        self.after(ready, partial(self._began_anew, charge, ready))
+
+    def _began_anew(self, charge: Charge, ready: AsyncioFuture[Any]) -> None:
+        error = ready.exception()
+        fails = charge.starting is ready and error is not None and charge.ended_by == "itself"
+        if not fails or is_ignored(error) or charge.restart == "temporary":
+            self._brought_up(charge, ready, is_new=False)
+            return
+        charge.not_started(error)  # whoever asked is told, and it is tried again as after any failed restart
+        self.has_failed(charge, ExitReason.START_FAILED, error)
 
     def take_down(self, charge: Charge) -> AsyncioFuture[bool]:
         """End a child because somebody asked for it. It is not restarted; a temporary one is forgotten."""
@@ -290,6 +335,9 @@ class Family:
         """Forget a restart that is complete."""
         if self._procedures.get(procedure.key) is procedure:
             del self._procedures[procedure.key]
+        postponed, self._postponed = self._postponed, []
+        for step in postponed:
+            step()
 
     def is_up(self, charge: Charge, failure: Failure | None) -> None:
         """Note that a child runs; `failure` is why it was restarted, None for a start by request."""

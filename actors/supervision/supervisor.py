@@ -11,7 +11,7 @@ from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.supervision.backoff import Backoff
 from actors.supervision.charge import is_ignored
-from actors.supervision.child import ChildSpecError, check_spec, check_specs
+from actors.supervision.child import check_spec, check_specs
 from actors.supervision.family import Family
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
@@ -192,7 +192,7 @@ class Supervisor(AsyncioActor):
             A future of its ref once it runs again, or of None if it decided not to run. It fails with:
             ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
             ChildOperationError: there is no such child.
-            ActorStartError: it could not start; its spec stays.
+            ActorStartError: it could not start; it is tried again as after any restart that failed.
         """
         return self._respecify("replace", spec, self._family.replace)
 
@@ -209,10 +209,7 @@ class Supervisor(AsyncioActor):
         charge = self._family.charges.get(checked.name)
         if charge is None:
             return self._refused(operation, checked.name, None)
-        try:
-            return act(charge, checked)
-        except ValueError as error:
-            return self._failed(ChildSpecError(checked.name, "mailbox", str(error)))
+        return act(charge, checked)
 
     def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> AsyncioFuture[bool]:
         """Follow another restart intensity and other delays from the next failure on; past restarts still count.

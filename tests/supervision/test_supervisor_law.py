@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pykka
@@ -62,7 +62,22 @@ trees = branches(st.recursive(leaves(), branches, max_leaves=8))
 steps = st.lists(
     st.tuples(
         st.sampled_from(
-            ["crash", "stop", "kill", "hang", "tell", "terminate", "restart", "delete", "start", "fail", "heal", "wait"]
+            [
+                "crash",
+                "stop",
+                "kill",
+                "hang",
+                "tell",
+                "fail",
+                "heal",
+                "wait",
+                "terminate",
+                "restart",
+                "delete",
+                "start",
+                "replace",
+                "update",
+            ]
         ),
         st.integers(0, 50),
         st.booleans(),
@@ -79,6 +94,7 @@ class Forest:
         self.system = ActorSystem("law", clock=self.clock, config=SystemConfig(grace=1.0))
         self.log = Log()
         self.specs: dict[str, ChildSpec] = {}
+        self.branches: dict[str, ChildSpec] = {}
         self.seen: dict[Cell, None] = {}
         self.asks: list[Any] = []
         self.taken_down: set[str] = set()
@@ -87,7 +103,8 @@ class Forest:
         """Return the spec of a member or of a supervisor with all below it."""
         if isinstance(shape, Branch):
             args, options = self.arguments(shape, name)
-            return ChildSpec(Supervisor, args=args, kwargs=options, name=name)
+            self.branches[name] = ChildSpec(Supervisor, args=args, kwargs=options, name=name)
+            return self.branches[name]
         self.specs[name] = spec = member(self.log, name, restart=shape, shutdown=2.0)
         return spec
 
@@ -158,10 +175,22 @@ class Forest:
         else:
             name = known[number % len(known)]
             subject = name
+            if operation == "replace":
+                subject = self.respecified(name, number)
+                self.taken_down.discard(name)
+            elif operation == "update":
+                subject = replace(self.specs.get(name) or self.branches[name], shutdown=float(number % 3))
         if supervisor.actor_ref.is_alive():
             if operation == "terminate":
                 self.taken_down.add(name)
             self.asks.append(getattr(supervisor.actor_ref.proxy(), f"{operation}_child")(subject))
+
+    def respecified(self, name: str, number: int) -> ChildSpec:
+        """Return another spec for a child."""
+        if name in self.branches:
+            return replace(self.branches[name], shutdown=float(number % 3))
+        self.specs[name] = member(self.log, name, restart=("permanent", "transient")[number % 2], shutdown=2.0)
+        return self.specs[name]
 
     def check_consistency(self) -> None:
         """Compare what the supervisors say with who lives."""
