@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.nodes.mcp_connection import McpConnection
+from actors.nodes.mcp_connection import DRAIN, McpConnection
 from actors.nodes.mcp_source import McpSource
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError
@@ -20,7 +20,7 @@ from actors.supervision.supervisor import Supervisor
 if TYPE_CHECKING:
     from actors.runtime.belonging import PendingTask
 
-SHUTDOWN = 10.0
+SHUTDOWN = DRAIN + 10.0
 """Seconds that a server gets to stop. The library closes its input, and signals it after 2 s and again after 4 s."""
 
 _BACKOFF = Backoff(min=0.2, max=30.0)

@@ -20,6 +20,12 @@ T = TypeVar("T")
 MOST_CALLS = 1_000
 """Calls of one server that go on at the same time."""
 
+DRAIN = 5.0
+"""Seconds that calls may go on when a server is told to stop."""
+
+_TRUSTED = 5.0
+"""Seconds for which a server that has answered is taken to be there."""
+
 _CONNECTION_CLOSED = -32000
 """Code with which the mcp library ends the requests that were open when a connection was lost."""
 
@@ -49,6 +55,7 @@ class McpConnection:
         self._cause: Exception | None = None
         self._is_wanted = True
         self._calls: set[asyncio.Task[Any]] = set()
+        self._heard = clock.now()
 
     @property
     def is_over(self) -> bool:
@@ -63,7 +70,7 @@ class McpConnection:
         return self._lost()
 
     def end(self) -> None:
-        """Leave the server; calls that go on are cancelled."""
+        """Leave the server; calls that go on have `DRAIN` seconds to end, and are cancelled then."""
         self._is_wanted = False
         self._over.set()
 
@@ -93,10 +100,30 @@ class McpConnection:
         self._over.set()
 
     async def _end_calls(self) -> None:
-        for call in self._calls:
-            call.cancel()
+        timer = self._clock.call_later(DRAIN if not self._is_wanted else 0.0, self._cancel_calls)
         if self._calls:
             await asyncio.wait(self._calls)
+        timer.cancel()
+
+    def _cancel_calls(self) -> None:
+        for call in self._calls:
+            call.cancel()
+
+    async def look(self, timeout: float) -> None:
+        """Make sure that an HTTP server is still there, if it has not been heard of for a while.
+
+        Nothing tells that it has gone, and what is sent then may or may not have been done: so ask for its tools, which
+        does no harm.
+
+        Raises:
+            NotSentError: it has gone, or is another process by now.
+        """
+        if not isinstance(self.source.target, str) or self._clock.now() - self._heard < _TRUSTED:
+            return
+        try:
+            await self.run(lambda toolset: _client_of(toolset).list_tools(), "a look whether it is there", timeout)
+        except ToolServerError as error:
+            raise NotSentError from error.__cause__ or error
 
     # -- calls ----------------------------------------------------------------------------------------------------
 
@@ -147,6 +174,7 @@ class McpConnection:
             raise self._lost(what)
         error = call.exception()
         if error is None:
+            self._heard = self._clock.now()
             return call.result()
         cause = _loss(error, self._toolset)
         if cause is None:
@@ -164,6 +192,10 @@ class McpConnection:
         error = ToolServerError(text, server=self.source.name)
         error.__cause__ = self._cause
         return error
+
+
+def _client_of(toolset: Any) -> Any:
+    return toolset.client
 
 
 async def _do(work: Callable[[AbstractToolset[Any]], Awaitable[T]], toolset: AbstractToolset[Any]) -> T:

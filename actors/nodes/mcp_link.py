@@ -11,7 +11,13 @@ from actors.nodes.home import Home
 from actors.nodes.mcp_actor import Lease, ServerFactory
 from actors.nodes.mcp_connection import McpConnection, NotSentError
 from actors.nodes.mcp_source import McpSource
-from actors.runtime.errors import ActorStartError, ActorStoppingError, AskTimeoutError, MailboxFullError
+from actors.runtime.errors import (
+    ActorStartError,
+    ActorStoppingError,
+    AskTimeoutError,
+    MailboxFullError,
+    RuntimeClosedError,
+)
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from protocols.control import ActorState
@@ -96,6 +102,7 @@ class McpLink:
         for is_last in (False, True):
             connection = await self._lease(actor, end - clock.now())
             try:
+                await connection.look(end - clock.now())
                 return await connection.run(work, what, end - clock.now())
             except NotSentError as error:
                 if is_last:
@@ -122,7 +129,11 @@ class McpLink:
         supervisor = self._home.find()
         if supervisor is None:
             self._actors.clear()
-            supervisor = self._home.start(ServerFactory(self.source), self, system)
+            try:
+                supervisor = self._home.start(ServerFactory(self.source), self, system)
+            except RuntimeClosedError as error:
+                text = f"MCP server {self.source.name!r} has been stopped: {error}"
+                raise ToolServerError(text, server=self.source.name) from error
             self._home.settle(supervisor, asyncio.get_running_loop(), is_owned=False)
         known = self._actors.get(supervisor)
         if known is not None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _MOST_TOOLS = 1_000
 """Tools of one server that are shown to a model."""
 
+_PATIENCE = 5.0
+"""Seconds that a run waits for the tools of a server whose tools are known."""
+
 _log = logging.getLogger("understudy")
 
 Tools = dict[str, ToolsetTool[Any]]
@@ -112,7 +115,7 @@ class McpTools(AbstractToolset[Any]):
             return toolset.get_tools(ctx)
 
         try:
-            tools = await server.link.call(listed, "the list of tools")
+            tools = await server.link.call(listed, "the list of tools", math.inf if known is None else _PATIENCE)
         except ToolServerError:
             if known is None:
                 raise

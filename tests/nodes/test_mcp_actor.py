@@ -37,9 +37,14 @@ class Flaky(FunctionToolset[Any]):
         self.is_up = True
         self.entered = 0
         self.left = 0
+        self.started = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def work(self) -> str:
         """Work."""
+        self.started.set()
+        await self.goes_on.wait()
         if not self.is_up:
             text = "broken pipe"
             raise OSError(text)
@@ -62,8 +67,13 @@ async def server() -> Flaky:
 
 
 @pytest.fixture
-async def agent(server: Flaky, actor_system: ActorSystem, manual_clock: ManualClock) -> Agent:
-    agent = Agent("boss", mcp_servers=[McpServer(server, timeout=20)])
+async def flaky(server: Flaky) -> McpServer:
+    return McpServer(server, timeout=20)
+
+
+@pytest.fixture
+async def agent(flaky: McpServer, actor_system: ActorSystem, manual_clock: ManualClock) -> Agent:
+    agent = Agent("boss", mcp_servers=[flaky])
     actor_system.start(agent.factory())
     return agent
 
@@ -131,3 +141,36 @@ async def test_stopping_a_server_that_is_away_takes_no_time(agent: Agent, server
         await lose(agent, server)
 
     assert (server.entered, server.left) == (1, 1)
+
+
+async def test_a_call_may_end_when_the_whole_system_is_closed(
+    agent: Agent, server: Flaky, actor_system: ActorSystem
+) -> None:
+    await agent.open()
+    server.goes_on.clear()
+    run = asyncio.create_task(agent.run("x", model=model()))
+    await server.started.wait()
+
+    closing = asyncio.create_task(actor_system.close())
+    await asyncio.sleep(0)
+    server.goes_on.set()
+    await closing
+
+    assert (await run).content == "fine"
+    await agent.close()
+
+
+async def test_a_call_that_does_not_end_is_cancelled_when_the_server_stops(
+    flaky: McpServer, agent: Agent, server: Flaky, manual_clock: ManualClock
+) -> None:
+    async with agent:
+        server.goes_on.clear()
+        run = asyncio.create_task(agent.run("x", model=model()))
+        await server.started.wait()
+        closing = asyncio.create_task(flaky.link.close())
+
+        await manual_clock.advance(5)
+
+        with pytest.raises(ToolServerError, match="'flaky': the connection was lost during tool 'work'"):
+            await run
+        await closing

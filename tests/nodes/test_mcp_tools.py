@@ -10,6 +10,7 @@ from actors.nodes.agent import Agent
 from actors.nodes.confirmation import confirmation
 from actors.nodes.mcp_server import McpServer
 from actors.runtime.system import ActorSystem
+from actors.testing.clock import ManualClock
 from actors.testing.leak import Census
 from actors.testing.models import scripted_model
 from actors.testing.settle import settle
@@ -198,6 +199,42 @@ async def test_a_server_that_goes_away_and_comes_back_is_used_again(actor_system
 
             assert await result_of(agent, "add", a=1, b=2) == 3
         await settle(actor_system)
+
+
+async def test_a_server_that_was_replaced_while_nobody_called_it_is_used_without_a_failure() -> None:
+    async with http_server() as server, Agent("a", mcp_servers=[server.url]) as agent:
+        assert await result_of(agent, "add", a=1, b=2) == 3
+        await server.go()
+        await server.come()
+
+        assert await result_of(agent, "add", a=1, b=2) == 3
+
+
+async def test_that_a_server_has_gone_is_found_out_before_a_run_calls_its_tools(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    crashed, again = asyncio.Event(), asyncio.Event()
+
+    def note(event: object) -> None:
+        (crashed if isinstance(event, ActorCrashed) else again).set()
+
+    actor_system.events.subscribe(note, [ActorCrashed, ChildRestarted])
+    async with http_server() as server:
+        agent = Agent("a", mcp_servers=[server.url])
+        actor_system.start(agent.factory())
+        async with agent:
+            assert await result_of(agent, "add", a=1, b=2) == 3
+            await server.go()
+            await manual_clock.advance(10)
+            run = asyncio.create_task(offered(agent))
+            await crashed.wait()
+            await manual_clock.advance(5)
+            assert "add" in await run  # the run has waited for a while, and goes on with the tools that are known
+
+            await server.come()
+            while not again.is_set():
+                await manual_clock.advance(30)
+            assert await result_of(agent, "add", a=1, b=2) == 3
 
 
 async def test_an_address_where_nobody_listens_is_named_at_the_start() -> None:
