@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from actors.cli.visible import visible
+from actors.stats.plain_text import one_line as _as_line
+from actors.stats.plain_text import visible
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -90,7 +91,7 @@ def presentable(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return the same as one line."""
-    return " ".join(presentable(text).split())
+    return _as_line(redact(text))
 
 
 class RedactedStream:

@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from actors.stats.run_snapshot import RunSnapshot, table_rows
+from actors.stats.run_snapshot import RunSnapshot, failures, table_rows
 
 
 def stats_table(run: RunSnapshot) -> RenderableType:
@@ -18,8 +18,8 @@ def stats_table(run: RunSnapshot) -> RenderableType:
         table.add_column(name, justify="left" if name == head[0] else "right")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row), end_section=row is rows[-2] if len(rows) > 1 else False)
-    failures = [Text(f"{name}: {text}", style="red") for name, text, _ in run.errors]
-    return Group(table, *failures) if failures else table
+    failed = [Text(failure, style="red") for failure in failures(run)]
+    return Group(table, *failed) if failed else table
 
 
 class StatsScreen:

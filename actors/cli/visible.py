@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Final
 
-_HIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but for tab and line feed, and marks that change the direction of writing."""
+from actors.stats.plain_text import visible
 
-
-def visible(text: str) -> str:
-    """Return the text without characters that a terminal obeys instead of showing them."""
-    return _HIDDEN.sub("", text)
+__all__ = ["for_stdout", "visible"]
 
 
 def for_stdout(text: str) -> str:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
+from actors.stats.notebook import NotebookScreen, go_on, in_notebook
 from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
 from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_table
 from actors.stats.run_watch import Screen, TextScreen
@@ -217,10 +218,11 @@ class RunStats(TeamTalk):
         """Show the numbers until the run has ended.
 
         Args:
-            screen: where; None for a table of text on standard output.
+            screen: where; None for the output of the cell in a notebook, else for a table of text on standard output.
             interval: seconds between two looks.
         """
-        screen = TextScreen() if screen is None else screen
+        if screen is None:
+            screen = NotebookScreen() if in_notebook() else TextScreen()
         ended = asyncio.wrap_future(self._outcome)
         ended.add_done_callback(_look_at)
         while not self.done:
@@ -239,6 +241,13 @@ class RunStats(TeamTalk):
 
     def _repr_html_(self) -> str:
         return html_table(self.snapshot())
+
+    def _ipython_display_(self) -> None:
+        """Show the numbers in a notebook, and keep them up to date beside the next cells until the run has ended."""
+        screen = NotebookScreen()
+        screen.show(self.snapshot())
+        if not self.done:
+            go_on(self.watch(screen))
 
     def __rich__(self) -> str:
         return self.table().replace("[", "\\[")

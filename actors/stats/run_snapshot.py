@@ -6,6 +6,7 @@ from html import escape
 
 import msgspec
 
+from actors.stats.plain_text import one_line
 from actors.stats.tally import TallySnapshot
 
 RunError = tuple[str, str, datetime]
@@ -42,16 +43,15 @@ def text_table(run: RunSnapshot) -> str:
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = [_line(row, widths) for row in rows]
     rule = "-" * len(lines[0])
-    failures = [f"{name}: {text}" for name, text, _ in run.errors]
-    return "\n".join([_title(run), lines[0], rule, *lines[1:], *failures])
+    return "\n".join([_title(run), lines[0], rule, *lines[1:], *failures(run)])
 
 
 def html_table(run: RunSnapshot) -> str:
     """Return the snapshot as a table of HTML; everything in it is escaped."""
     head = "".join(f"<th>{name}</th>" for name in _HEAD)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(run))
-    failures = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text, _ in run.errors)
-    listed = f"<ul>{failures}</ul>" if failures else ""
+    items = "".join(f"<li>{escape(failure)}</li>" for failure in failures(run))
+    listed = f"<ul>{items}</ul>" if items else ""
     return f"<table><caption>{escape(_title(run))}</caption><tr>{head}</tr>{body}</table>{listed}"
 
 
@@ -60,8 +60,13 @@ def table_rows(run: RunSnapshot) -> list[Sequence[str]]:
     return [_HEAD, *_rows(run)]
 
 
+def failures(run: RunSnapshot) -> list[str]:
+    """Return one line for each of the latest failures."""
+    return [one_line(f"{name}: {text}") for name, text, _ in run.errors]
+
+
 def _title(run: RunSnapshot) -> str:
-    return f"{run.name or 'run'}: {'done' if run.done else 'running'}"
+    return f"{one_line(run.name) or 'run'}: {'done' if run.done else 'running'}"
 
 
 def _rows(run: RunSnapshot) -> Iterator[Sequence[str]]:
@@ -73,7 +78,7 @@ def _rows(run: RunSnapshot) -> Iterator[Sequence[str]]:
 def _cells(name: str, numbers: TallySnapshot) -> Sequence[str]:
     cost = f"{numbers.total_cost:.4f}" + ("" if numbers.cost_known else "+?")
     return (
-        name,
+        one_line(name),
         str(numbers.message_count),
         str(numbers.token_count),
         cost,
