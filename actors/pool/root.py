@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.nodes.node import MessageNode
@@ -79,11 +80,13 @@ class Root:
         self._exit_timeout = exit_timeout
         self._open: list[AnyNode] = []
         self._names: dict[AnyNode, str] = {}
+        self._taken: set[str] = set()
         self.ref = self.system.start(
             Supervisor,
             kwargs={"strategy": policy.strategy, "intensity": policy.intensity, "backoff": policy.backoff},
             options=StartOptions(name=name, is_registered=False),
         )
+        self._supervisor = self.ref.proxy()  # once: looking at a class again for each of 1,000 nodes takes long
 
     async def open_all(self, groups: Sequence[Sequence[AnyNode]], *, is_parallel: bool) -> None:
         """Open groups of nodes one group after the other, the nodes of one group together or in order.
@@ -108,7 +111,7 @@ class Root:
             policy = policy or self._policy
             await self._beside.opening(node)
             if node.home.find() is None and node.name not in policy.lent:  # theirs stays theirs
-                await self.ref.proxy().start_child(policy.spec(node, self._free_name(node)))
+                await self._supervisor.start_child(policy.spec(node, self._free_name(node)))
             await node.open()
         except Exception as error:
             await self.forget(node)
@@ -127,23 +130,22 @@ class Root:
             nodes: those whose care has changed.
         """
         before, self._policy = self._policy, policy
-        root = self.ref.proxy()
         if (before.intensity, before.backoff) != (policy.intensity, policy.backoff):
-            await root.set_limits(policy.intensity, policy.backoff)
+            await self._supervisor.set_limits(policy.intensity, policy.backoff)
         for node in nodes:
             if node in self._names:
-                await root.update_child(policy.spec(node, self._names[node]))
+                await self._supervisor.update_child(policy.spec(node, self._names[node]))
 
     async def restart(self, node: AnyNode, policy: RootPolicy) -> None:
         """Give the node another actor behind the same ref, if it is the pool's; what waits in its mailbox stays."""
         if node in self._names:
-            await self.ref.proxy().replace_child(policy.spec(node, self._names[node]))
+            await self._supervisor.replace_child(policy.spec(node, self._names[node]))
 
     def _free_name(self, node: AnyNode) -> str:
         """Return the name of a new child: that of the node, with a number while another node of this name is here."""
-        taken = set(self._names.values())
-        names = (node.name, *(f"{node.name}#{number}" for number in range(2, len(taken) + 3)))
-        self._names[node] = name = next(one for one in names if one not in taken)
+        names = chain((node.name,), (f"{node.name}#{number}" for number in count(2)))
+        self._names[node] = name = next(one for one in names if one not in self._taken)
+        self._taken.add(name)
         return name
 
     async def shut(self, node: AnyNode) -> None:
@@ -157,9 +159,10 @@ class Root:
     async def forget(self, node: AnyNode) -> None:
         """Stop the actor of a node, if it is the pool's."""
         name = self._names.pop(node, None)
-        if name is not None and await self.ref.proxy().get_child(name) is not None:
-            await self.ref.proxy().terminate_child(name)
-            await self.ref.proxy().delete_child(name)
+        self._taken.discard(name or "")
+        if name is not None and await self._supervisor.get_child(name) is not None:
+            await self._supervisor.terminate_child(name)
+            await self._supervisor.delete_child(name)
 
     async def close(self, loose: Sequence[AnyNode] = ()) -> None:
         """Stop background runs, let accepted runs end, stop the actors, close the nodes. It always ends.
