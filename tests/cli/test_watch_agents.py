@@ -33,7 +33,11 @@ agents:
     type: callback
     callback: "{module}:fine"
     triggers:
-      - {{type: connection, name: seen, event: message_forwarded, source: reviewer, condition: "'note' in message.content"}}
+      - type: connection
+        name: seen
+        event: message_forwarded
+        source: reviewer
+        condition: {{type: word_match, words: [note]}}
   off:
     type: callback
     callback: "{module}:fine"
