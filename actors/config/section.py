@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from actors.config.docstring import field_texts
 from actors.config.problem import suggestion
 from actors.config.reading import complaint, complaints, reading_of
 from actors.config.tree import Table, as_map
@@ -23,7 +24,6 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,  # inputs may hold secrets; problems show values with care
         defer_build=True,
@@ -86,6 +86,9 @@ class Section(BaseModel):
         reference = handler(core_schema)
         schema = handler.resolve_ref_schema(reference)
         properties: dict[str, Any] = schema.get("properties", {})
+        for key, text in field_texts(cls).items():
+            if key in properties:
+                properties[key] = {**properties[key], "description": text}
         for spelling, key in cls.spellings.items():
             properties[spelling] = {**properties[key], "description": f"Same as `{key}`."}
             if key in schema.get("required", ()):
