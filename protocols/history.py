@@ -70,8 +70,10 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         check_key("id", self.id)
         check_key("conversation_id", self.conversation_id)
         check_key("node", self.node)
-        check_optional_key("run_id", self.run_id)
-        check_optional_key("model", self.model)
+        if self.run_id is not None:
+            check_key("run_id", self.run_id)
+        if self.model is not None:
+            check_key("model", self.model)
         check_choice("role", self.role, ROLES)
         check_kind("content", self.content, str)
         check_kind("metadata", self.metadata, dict)

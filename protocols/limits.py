@@ -27,6 +27,8 @@ def is_storable(text: str) -> bool:
     """Return whether every database can keep the text as it is: no NUL, no lone surrogate."""
     if "\0" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -36,6 +38,8 @@ def is_storable(text: str) -> bool:
 
 def check_key(field: str, value: str) -> None:
     """Refuse a text that no database could use as a key."""
+    if type(value) is str and 0 < len(value) <= MAX_KEY_LENGTH and value.isascii() and "\0" not in value:
+        return  # nearly always
     if not _is_a(value, str) or not 0 < len(value) <= MAX_KEY_LENGTH or not is_storable(value):
         msg = f"{field} must be 1 to {MAX_KEY_LENGTH} characters without NUL or lone surrogates, not {value!r:.80}"
         raise ValueError(msg)
@@ -70,6 +74,8 @@ def check_number(field: str, value: float) -> None:
 
 def check_count(field: str, value: int) -> None:
     """Refuse what is not a whole number from 0 to `MAX_COUNT`."""
+    if type(value) is int and 0 <= value < MAX_COUNT:  # nearly always
+        return
     if not _is_a(value, int) or _is_a(value, bool) or not 0 <= value < MAX_COUNT:
         msg = f"{field} must be a whole number from 0 to 2**53, not {value!r}"
         raise ValueError(msg)

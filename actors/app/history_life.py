@@ -99,7 +99,7 @@ class PoolHistory:
 
     def joined(self, node: AnyNode) -> None:
         """Keep what a node says from now on."""
-        is_helper = self._pool.get(node.name) is not node
+        is_helper = node.name not in self._pool
         if not self.feeds or is_helper or node in self._recorders:
             return
         recorder = self._recorders[node] = Recorder(node, tuple(feed.backlog for feed in self.feeds))
@@ -129,8 +129,8 @@ class PoolHistory:
 
     async def _restore(self, agent: Agent[Any, Any], recorder: Recorder) -> None:
         conversation, said = await self._read(agent)
-        if conversation is not None:
-            recorder.conversation = conversation
+        if conversation is not None or not agent.history:  # without memory it begins anew
+            recorder.begin_conversation(conversation)
         execution = agent.execution
         if not said or not isinstance(execution, ModelRun) or execution.history is None or agent.history:
             return

@@ -13,58 +13,77 @@ from protocols.history import StoredMessage
 from protocols.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.pool.root import AnyNode
-    from actors.storage.backlog import Backlog
+    from actors.storage.backlog import Backlog, Unmade
     from protocols.messages import ChatMessage
 
 
 class Recorder:
     """Hears every message of a node from `start` to `stop`. It does as little as it can: a run waits for it."""
 
-    __slots__ = ("_backlogs", "_is_on", "_name", "_node", "_settings", "conversation")
-
     def __init__(self, node: AnyNode, backlogs: tuple[Backlog, ...]) -> None:
-        self.conversation = f"{node.name}-{new_id()}" if isinstance(node, Agent) else None
-        """What the node remembers is a part of it; None for a node that does not remember."""
-        self._node = node
+        """Take the node and what to feed; nothing is heard before `start`."""
         self._name = node.name
-        self._backlogs = backlogs
-        self._settings: object = None
-        self._is_on = True
+        self._node = node
+        self._hear = self._hearing(node, backlogs)
+        self.begin_conversation()
+
+    def begin_conversation(self, name: str | None = None) -> None:
+        """Let what the node remembers from now on be a part of this conversation; None for a new one."""
+        conversation = name or f"{self._name}-{new_id()}"
+        self._remembered = partial(_kept, self._name, conversation if isinstance(self._node, Agent) else None)
 
     def start(self) -> None:
         """Begin to listen."""
-        self._node.message_received.connect(self)
-        self._node.message_sent.connect(self)
+        self._node.message_received.connect(self._hear)
+        self._node.message_sent.connect(self._hear)
 
     def stop(self) -> None:
         """Listen no more."""
-        self._node.message_received.disconnect(self)
-        self._node.message_sent.disconnect(self)
+        self._node.message_received.disconnect(self._hear)
+        self._node.message_sent.disconnect(self._hear)
 
-    def __call__(self, message: ChatMessage[Any]) -> None:
-        """Hand one message over, unless the node is to leave nothing."""
-        settings = getattr(self._node, "settings", None)
-        if settings is not self._settings:  # a new manifest may have changed them
-            self._look(settings)
-        if not self._is_on:
-            return
-        envelope = current.get()
-        request = envelope.message if envelope is not None else None
-        conversation = None
-        if type(request) is RunRequest:
-            run_id = request.run_id
-            if request.options.store_history is not False:
-                conversation = self.conversation
-        else:
-            run_id = new_id()
-        make = partial(stored, self._name, message, run_id, conversation)
-        for backlog in self._backlogs:
-            backlog.put(make)
+    def _hearing(self, node: Any, backlogs: tuple[Backlog, ...]) -> Callable[[ChatMessage[Any]], None]:
+        """Return the function that hands a message over: local names are the quickest that there are."""
+        put, scope_of = _put_into(backlogs), current.get
+        beside = partial(_kept, self._name, None)
+        seen: object = None
+        is_on = True
 
-    def _look(self, settings: object) -> None:
-        self._settings = settings
-        self._is_on = not isinstance(self._node, Agent) or self._node.settings.query.is_enabled
+        def hear(message: ChatMessage[Any]) -> None:
+            nonlocal seen, is_on
+            if node.settings is not seen:  # a new manifest may have changed them
+                seen = node.settings
+                is_on = not isinstance(node, Agent) or node.settings.query.is_enabled
+            if not is_on:
+                return
+            scope = scope_of()
+            request = None if scope is None else scope.message
+            if type(request) is not RunRequest:
+                put((beside, message, None))
+            elif request.options.store_history is False:
+                put((beside, message, request.run_id))
+            else:
+                put((self._remembered, message, request.run_id))
+
+        return hear
+
+
+def _put_into(backlogs: tuple[Backlog, ...]) -> Callable[[Unmade], None]:
+    if len(backlogs) == 1:
+        return backlogs[0].put
+
+    def put(message: Unmade) -> None:
+        for backlog in backlogs:
+            backlog.put(message)
+
+    return put
+
+
+def _kept(node: str, conversation: str | None, message: ChatMessage[Any], run_id: str | None) -> StoredMessage:
+    return stored(node, message, run_id or new_id(), conversation)
 
 
 def stored(node: str, message: ChatMessage[Any], run_id: str, conversation: str | None) -> StoredMessage:

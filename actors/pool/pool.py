@@ -208,7 +208,10 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         pairs = [(node.name, node) if one is old else (key, one) for key, one in self._nodes.items()]
         self._nodes = dict(pairs)
         self.connection_registry.redirect(old, node)
-        await self._let_go(old)
+        try:
+            await self._beside.opening(node)  # once more: under another name it was nobody's until now
+        finally:
+            await self._let_go(old)
         return old
 
     async def _let_go(self, node: AnyNode) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from protocols.history import StoredMessage
 
+    Unmade = tuple[Callable[[Any, Any], StoredMessage], Any, Any]
+    """A function that makes a message, and its two arguments; called when nobody waits for that."""
+
 
 class Backlog:
-    """Functions that make messages, called when their turn comes; of more than `capacity` the oldest give way.
+    """Messages that are still to be made; of more than `capacity` the oldest give way.
 
     Those are counted. Whoever takes them is woken when the first one comes and when there are `batch` of them, not for
     each one. Safe to `put` from several threads.
@@ -32,7 +35,7 @@ class Backlog:
         """Gave way to newer ones."""
         self.rejected = 0
         """Could not be made; whoever takes them counts."""
-        self._waiting: deque[Callable[[], StoredMessage]] = deque()
+        self._waiting: deque[Unmade] = deque()
         self._wake: Callable[[], object] | None = None
         self._next = 1
         """How many must wait for somebody to be woken, or for one to give way."""
@@ -50,17 +53,17 @@ class Backlog:
         self._wake = wake
         self._next = 1
 
-    def put(self, make: Callable[[], StoredMessage]) -> None:
+    def put(self, message: Unmade) -> None:
         """Take a message over. Never waits and never fails."""
         waiting = self._waiting
-        waiting.append(make)
+        waiting.append(message)
         if len(waiting) >= self._next:
             self._reached(len(waiting))
 
-    def take(self, limit: int) -> list[Callable[[], StoredMessage]]:
+    def take(self, limit: int) -> list[Unmade]:
         """Return the oldest, at most `limit`."""
         self._next = 1  # before taking, so that one that another thread puts meanwhile wakes somebody
-        taken: list[Callable[[], StoredMessage]] = []
+        taken: list[Unmade] = []
         with suppress(IndexError):
             while len(taken) < limit:
                 taken.append(self._waiting.popleft())

@@ -117,9 +117,9 @@ class HistoryActor(AsyncioActor):
 
     async def _collect(self) -> None:
         while taken := self._backlog.take(SLICE):
-            for make in taken:
+            for make, subject, detail in taken:
                 try:
-                    message = make()
+                    message = make(subject, detail)
                 except Exception as error:  # one that cannot be kept does not keep others from being kept
                     self._backlog.rejected += 1
                     _log.warning("history_message_rejected", store=self._store.location, error=str(error))

@@ -66,7 +66,8 @@ class MessageBuffer:
         self.accepted += 1
         self._waiting.append(message)
         self._bytes += size
-        self._make_room()
+        if len(self._waiting) > self.capacity or self._bytes > MAX_BYTES:
+            self._make_room()
         return True
 
     def take(self, limit: int) -> list[StoredMessage]:
@@ -130,4 +131,5 @@ class MessageBuffer:
 
 
 def _size(message: StoredMessage) -> int:
-    return len(message.content) + len(message.payload or b"")
+    payload = message.payload
+    return len(message.content) if payload is None else len(message.content) + len(payload)

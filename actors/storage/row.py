@@ -23,19 +23,20 @@ class Insert(NamedTuple):
     """The insert as text, made once: run as a statement it takes three times as long on the event loop."""
 
     sql: str
-    columns: tuple[str, ...]
+    places: tuple[int, ...]
+    """For each value of the statement its place in a row of the table."""
 
     @classmethod
     def compiled(cls, insert: Any, engine: AsyncEngine) -> Insert:
         """Compile an insert that takes the values of all columns but ``seq``, in the order of their places."""
         names = [column.name for column in history.columns if column.name != "seq"]
         compiled = insert.inline().compile(dialect=engine.dialect, column_keys=names)
-        return cls(str(compiled), tuple(compiled.positiontup))
+        return cls(str(compiled), tuple(map(names.index, compiled.positiontup)))
 
     def row(self, message: StoredMessage) -> tuple[Any, ...]:
         """Return the values of a message in the order of their places."""
         values = _values(message)
-        return tuple([values[name] for name in self.columns])
+        return tuple([values[place] for place in self.places])
 
 
 def message_from(row: RowMapping) -> StoredMessage:
@@ -68,21 +69,9 @@ def summary_from(row: RowMapping) -> ConversationSummary:
     return ConversationSummary(**values)
 
 
-def _values(message: StoredMessage) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "conversation_id": message.conversation_id,
-        "run_id": message.run_id,
-        "node": message.node,
-        "role": message.role,
-        "content": storable(message.content),
-        "model": message.model,
-        "tokens": message.tokens,
-        "input_tokens": message.input_tokens,
-        "output_tokens": message.output_tokens,
-        "cost": message.cost,
-        "created": message.created,
-        "day": int(message.created // DAY),
-        "payload": message.payload,
-        "metadata": metadata_json(message.id, message.metadata),
-    }
+def _values(m: StoredMessage) -> tuple[Any, ...]:
+    """Return the values of all columns but ``seq``, in the order of the table."""
+    day = int(m.created // DAY)
+    counts = (m.tokens, m.input_tokens, m.output_tokens, m.cost)
+    words = (m.id, m.conversation_id, m.run_id, m.node, m.role, storable(m.content), m.model)
+    return (*words, *counts, m.created, day, m.payload, metadata_json(m.id, m.metadata))

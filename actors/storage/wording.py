@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 """Levels of nesting that metadata may have."""
+_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
 
 
 def storable(text: str) -> str:
@@ -34,7 +35,7 @@ def metadata_json(message_id: str, metadata: dict[str, Any]) -> str:
     if not metadata:
         return "{}"
     try:
-        return json.dumps(_plain(metadata, MAX_DEPTH), ensure_ascii=True, allow_nan=False)
+        return _ENCODER.encode(_plain(metadata, MAX_DEPTH))
     except (ValueError, TypeError) as error:
         msg = f"message {message_id!r}: metadata cannot be kept as JSON: {error}"
         raise StoreRejectedError(msg) from error

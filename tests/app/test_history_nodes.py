@@ -77,6 +77,39 @@ async def test_a_replaced_node_goes_on_in_the_same_history(manifest: Path) -> No
         assert await contents(await kept(pool), agent="upper") == ["old", "OLD", "new", "New"]
 
 
+async def test_a_node_that_takes_a_place_under_another_name_is_kept(manifest: Path) -> None:
+    async with AgentPool[None](manifest) as pool:
+        await pool.replace_node("first", upper())
+        await pool["upper"].run("new")
+        assert await contents(await kept(pool), agent="upper") == ["new", "NEW"]
+
+
+RELOADED = """
+storage: {type: sqlite, path: history.db, batch_delay: 1h}
+agents:
+  first: {model: test, system_prompt: Changed., session: {session}}
+  second: {model: test, connections: [{type: file, path: out.txt}]}
+"""
+
+
+def rewritten(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(("session", "remembers", "conversations"), [("null", 2, 2), ("true", 4, 1)])
+async def test_history_goes_on_over_a_reload(manifest: Path, session: str, remembers: int, conversations: int) -> None:
+    async with AgentPool[None](manifest) as pool:
+        await pool["first"].run("before")
+        await pool.reload(rewritten(manifest, RELOADED.replace("{session}", session)))
+        await pool["first"].run("after")
+        await pool["second"].run("new")
+        store = await kept(pool)
+        assert await contents(store, role="user") == ["before", "after", "new"]
+        assert remembered(pool, "first") == remembers
+        assert len(await store.conversations("first")) == conversations
+
+
 async def test_a_node_that_is_taken_out_and_put_back_is_kept_once(manifest: Path) -> None:
     async with AgentPool[None](manifest) as pool:
         node = upper()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,7 +42,7 @@ class Line:
 
     def say(self, *numbers: int) -> None:
         for number in numbers:
-            self.backlog.put(partial(message, number))
+            self.backlog.put((made, number, None))
 
     async def kept(self) -> list[str]:
         return [one.id for one in await self.store.conversation("c1")]
@@ -60,7 +59,11 @@ def line() -> Line:
     return Line(MemoryHistoryStore())
 
 
-def broken() -> StoredMessage:
+def made(number: int, _: object) -> StoredMessage:
+    return message(number)
+
+
+def broken(_: object, __: object) -> StoredMessage:
     text = "cannot be made"
     raise ValueError(text)
 
@@ -70,7 +73,7 @@ async def test_what_was_said_is_in_the_store_when_flush_is_answered_also_after_a
 ) -> None:
     async with running(line) as ref:
         line.say(1)
-        line.backlog.put(broken)
+        line.backlog.put((broken, 1, None))
         line.say(2)
         await ref.ask(Flush())
 
