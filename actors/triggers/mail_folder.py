@@ -13,7 +13,7 @@ from imap_tools import AND, ImapToolsError, U
 
 from actors.triggers.mail_client import MailClient
 from actors.triggers.mail_text import html_text
-from protocols.triggers import TriggerConfigError, TriggerError
+from protocols.triggers import TriggerConfigError, TriggerError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -24,6 +24,7 @@ MOST_AT_ONCE: Final = 50
 """E-mails that one look brings; the next look follows at once when there are more."""
 TIMEOUT: Final = 15.0
 """Seconds that the server may take for one answer."""
+_LONGEST_ERROR: Final = 300
 _FAILURES: Final = (OSError, imaplib.IMAP4.error, ImapToolsError)
 
 
@@ -167,10 +168,17 @@ class MailFolder:
                 box.folder.set(settings.folder, readonly=readonly)
                 yield box
         except _FAILURES as error:
-            msg = f"e-mail of {self._where}: {type(error).__name__}: {str(error)[:300]}"
-            raise TriggerError(msg) from error
+            msg = f"e-mail of {self._where}: {type(error).__name__}: {self._shown(error)}"
+            raise TriggerError(msg) from None  # its text is unchecked
         finally:
             self._socket = None
+
+    def _shown(self, error: Exception) -> str:
+        """Return what a server said, which may be anything, even the command with the password."""
+        said = str(error)
+        for secret in filter(None, (self._password, repr(self._password)[1:-1])):
+            said = said.replace(secret, "***")
+        return printable(said[:_LONGEST_ERROR])
 
     def _begin(self, opened: socket.socket) -> None:
         self._socket = opened
