@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from actors.config.manifest import Manifest
     from actors.config.tool import ToolSpec
 
+_OF_POOLS = ("triggers", "connections", "supervision", "mailbox", "debug")
+"""Keys of an agent that its pool acts upon."""
+
 
 class AgentBuilder:
     """Makes the agents of one manifest."""
@@ -153,7 +156,12 @@ def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:
 
     Raises:
         ManifestError: the file cannot be read or is wrong; lists every problem.
-        ConfigError: something that it names cannot be imported or used.
+        ConfigError: something that it names cannot be imported or used, or a key needs a pool to have an effect.
     """
     manifest = load_agent(path)
-    return AgentBuilder(manifest).build(next(iter(manifest.agents)))
+    name, spec = next(iter(manifest.agents.items()))
+    idle = [key for key in _OF_POOLS if getattr(spec, key)]
+    if idle:
+        msg = f"agent {name!r}: {', '.join(idle)} has no effect on an agent alone; open the file with AgentPool(...)"
+        raise ConfigError(msg, node=name)
+    return AgentBuilder(manifest).build(name)

@@ -98,3 +98,20 @@ def test_agents_that_are_made_in_code_do_not_load_yaml() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "triggers: [{type: time, name: daily, schedule: '0 9 * * *', prompt: Go}]",
+        "connections: [{type: file, path: out.txt}]",
+        "supervision: {restart: permanent}",
+        "mailbox: {capacity: 5}",
+        "debug: true",
+    ],
+)
+def test_a_key_that_only_a_pool_acts_upon_is_refused_in_the_file_of_one_agent(file: Path, key: str) -> None:
+    file.write_text(f"{ALONE}{key}\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=rf"'analyzer': {key.partition(':')[0]} has no effect.*AgentPool"):
+        Agent(file)
