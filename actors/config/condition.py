@@ -13,7 +13,7 @@ from actors.config.value import Amount, Count, Flag, FullTexts, Name, Positive, 
 
 class _Named(Section):
     name: Name | None = None
-    """A name for logs."""
+    """What it is called when it fails."""
 
 
 class WordMatch(_Named):

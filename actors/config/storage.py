@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
@@ -89,6 +91,15 @@ class StorageSpec(Section):
         for place, store in enumerate(self.providers):
             if store in self.providers[:place]:
                 yield "providers", f"store {place + 1} is the same as store {self.providers.index(store) + 1}"
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the keys of a single store to the schema that editors use."""
+        reference = super().__get_pydantic_json_schema__(core_schema, handler)
+        full = handler.resolve_ref_schema(reference)["anyOf"][-1]
+        stores = handler.resolve_ref_schema(full["properties"]["providers"]["items"])["anyOf"][-1]
+        full["properties"] = {**stores["properties"], **full["properties"]}
+        return reference
 
     @classmethod
     def expand_shorthand(cls, data: object) -> object:

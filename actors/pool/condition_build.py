@@ -22,9 +22,10 @@ from actors.config.condition import (
 from actors.config.expression import Expression
 from actors.nodes.import_scope import ImportScope
 from actors.talk.context import Condition
+from protocols.errors import ConditionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from actors.config.condition import AnyCondition
     from actors.talk.context import TalkContext
@@ -36,7 +37,34 @@ def condition_of(spec: AnyCondition | None, scope: ImportScope, node: str) -> Co
     Raises:
         ConfigError: an import string leads nowhere.
     """
-    return None if spec is None else _make(spec, scope, node)
+    return None if spec is None else _part(spec, scope, node)
+
+
+def _part(spec: AnyCondition, scope: ImportScope, node: str) -> Condition:
+    condition = _make(spec, scope, node)
+    return condition if spec.name is None else _named(spec.name, condition)
+
+
+def _named(name: str, condition: Condition) -> Condition:
+    """Return a condition that says its name when it fails."""
+
+    def failure(error: Exception) -> ConditionError:
+        return ConditionError(f"condition {name!r}: {type(error).__name__}: {error}")
+
+    async def later(result: Awaitable[object]) -> object:
+        try:
+            return await result
+        except Exception as error:
+            raise failure(error) from error
+
+    def ask(context: TalkContext) -> object:
+        try:
+            result = condition(context)
+        except Exception as error:
+            raise failure(error) from error
+        return later(result) if inspect.isawaitable(result) else result
+
+    return ask
 
 
 @singledispatch
@@ -110,7 +138,7 @@ def _(spec: ExpressionCondition, _scope: ImportScope, _node: str) -> Condition:
 
 @_make.register
 def _(spec: AndCondition, scope: ImportScope, node: str) -> Condition:
-    parts = [_make(one, scope, node) for one in spec.conditions]
+    parts = [_part(one, scope, node) for one in spec.conditions]
 
     async def all_hold(context: TalkContext) -> bool:
         for part in parts:
@@ -123,7 +151,7 @@ def _(spec: AndCondition, scope: ImportScope, node: str) -> Condition:
 
 @_make.register
 def _(spec: OrCondition, scope: ImportScope, node: str) -> Condition:
-    parts = [_make(one, scope, node) for one in spec.conditions]
+    parts = [_part(one, scope, node) for one in spec.conditions]
 
     async def one_holds(context: TalkContext) -> bool:
         for part in parts:
@@ -136,7 +164,7 @@ def _(spec: OrCondition, scope: ImportScope, node: str) -> Condition:
 
 @_make.register
 def _(spec: NotCondition, scope: ImportScope, node: str) -> Condition:
-    part = _make(spec.condition, scope, node)
+    part = _part(spec.condition, scope, node)
 
     async def does_not_hold(context: TalkContext) -> bool:
         return not await _truth(part, context)

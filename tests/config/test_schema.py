@@ -1,11 +1,17 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
+import jsonschema  # type: ignore[import-untyped] # its types are a package of their own
 import pytest
+import yaml
 
 from actors.config.schema import manifest_schema
+from tests.config.manifest_text import CONTRACT_EXAMPLE, read
+from tests.config.section_sites import SITES
+from tests.config.test_agent import EVERY_KEY
 
 SCHEMA = manifest_schema()
+VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def parts(schema: object) -> list[tuple[str, object]]:
@@ -57,6 +63,44 @@ def test_keys_outside_the_model_are_known() -> None:
 )
 def test_short_forms_are_known(section: str, forms: list[str]) -> None:
     assert [form["type"] for form in SCHEMA["$defs"][section]["anyOf"]] == [*forms, "object"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVERY_KEY,
+        CONTRACT_EXAMPLE,
+        "storage: sqlite",
+        "storage: {type: memory, capacity: 5, retention: {max_age: 9d}}",
+        "agents: {a: {system_prompt: x, instructions: [x, {file: y}], knowledge: x.md}, b: {knowledge: [x.md]}}",
+        "agents: {a: {session: true}, b: {session: 100}, c: {session: me}}",
+        "agents: {a: {model: {type: test}}, b: {model: {model: test}}, c: {model: test}}",
+        "model: test\nlimits: {requests: 3}",
+        "agents: {a: {output_type: str}, b: {output_type: {fields: {t: str}}}}",
+        "agents: {a: {}}\nteams: {t: {mode: parallel, agents: [a], policy: {quorum: 1}}}",
+        "agents: {a: {}}\nteams: {t: {mode: sequential, nodes: [a], supervision: {strategy: one_for_all}}}",
+        "agents: {a: {connections: [{type: node, target: b, filter_condition: 1 < 2, delay: 5s}]}, b: {}}",
+        "agents: {a: {mcp_servers: [{url: 'http://x/y'}, 'http://x/sse', uvx x]}}",
+        "agents: {a: {workers: [b, {agent: b}]}, b: {timeout: forever}}",
+        "agents: {a: {retries: '${R:-3}', debug: '${D:-yes}', end_strategy: '${E:-early}'}}",
+    ],
+)
+def test_what_the_loader_reads_fits_the_schema(text: str) -> None:
+    read(text)
+
+    assert [problem.message for problem in VALIDATOR.iter_errors(yaml.safe_load(text))] == []
+
+
+@pytest.mark.parametrize("name", sorted(SITES))
+def test_every_section_fits_the_schema(name: str) -> None:
+    assert VALIDATOR.is_valid(SITES[name].manifest)
+
+
+@pytest.mark.parametrize(
+    "text", ["agents: {a: {retries: many}}", "agents: {a: {modle: x}}", "teams: {t: {mode: sideways}}"]
+)
+def test_what_is_wrong_does_not_fit_the_schema(text: str) -> None:
+    assert not VALIDATOR.is_valid(yaml.safe_load(text))
 
 
 def test_all_references_lead_somewhere() -> None:

@@ -69,3 +69,8 @@ loud_tool = Tool(shout)
 def loud_toolset() -> FunctionToolset[None]:
     """Make a collection of tools."""
     return FunctionToolset([shout])
+
+
+async def fail_later(message: ChatMessage[str], stats: object) -> bool:
+    """A condition that fails."""
+    raise ConnectionError(message.content, stats)

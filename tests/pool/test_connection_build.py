@@ -135,3 +135,21 @@ async def test_the_registry_knows_every_connection_by_name(no_leaked_actors: Non
 def test_a_connection_that_cannot_be_made_is_an_error_that_names_its_source(connection: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         AgentPool[None](parse_manifest(AGENTS.replace("CONNECTIONS", f"[{connection}]")))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "{type: expression, name: odd, expression: message.metadata['none'] > 1}",
+        f"{{type: callable, name: odd, predicate: '{HERE}:fail_later'}}",
+        "{type: not, condition: {type: expression, name: odd, expression: message.metadata['none'] > 1}}",
+    ],
+)
+async def test_a_condition_that_fails_says_its_name(condition: str, no_leaked_actors: None) -> None:
+    connections = f"[{{type: node, name: b, filter_condition: {condition}}}]"
+    async with AgentPool[None](parse_manifest(AGENTS.replace("CONNECTIONS", connections))) as pool:
+        await pool["a"].run("hi", wait_for_connections=True)
+        (talk,) = pool.connection_registry.values()
+
+        assert "condition 'odd': " in talk.stats.errors[0][1]
+    assert SEEN == []
