@@ -85,7 +85,7 @@ class FileConnection(_Connection):
     type: Literal["file"]
     """Kind of connection."""
     name: Name | None = None
-    """A name for logs."""
+    """Name of the node that is made for it, in events and connections; made from the source by default."""
     path: Annotated[PathTemplate, AfterValidator(_output_path)] = Field(min_length=1)
     """File to write, with the places `{date}`, `{time}` and `{agent}`; relative to the manifest."""
     template: ContentTemplate = "[{timestamp}] {name}: {content}\n"
@@ -108,7 +108,7 @@ class CallableConnection(_Connection):
     type: Literal["callable"]
     """Kind of connection."""
     name: Name | None = None
-    """A name for logs."""
+    """Name of the node that is made for it, in events and connections; made from the source by default."""
     callable: ImportText
     """Import string of the function."""
     kw_args: dict[str, JsonValue] = Field(default_factory=dict)

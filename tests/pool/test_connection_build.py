@@ -140,9 +140,9 @@ def test_a_connection_that_cannot_be_made_is_an_error_that_names_its_source(conn
 @pytest.mark.parametrize(
     "condition",
     [
-        "{type: expression, name: odd, expression: message.metadata['none'] > 1}",
+        "{type: expression, name: odd, expression: message.name > 1}",
         f"{{type: callable, name: odd, predicate: '{HERE}:fail_later'}}",
-        "{type: not, condition: {type: expression, name: odd, expression: message.metadata['none'] > 1}}",
+        "{type: not, condition: {type: expression, name: odd, expression: message.name > 1}}",
     ],
 )
 async def test_a_condition_that_fails_says_its_name(condition: str, no_leaked_actors: None) -> None:
