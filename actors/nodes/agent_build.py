@@ -13,7 +13,7 @@ from actors.config.agent import AgentSpec
 from actors.config.load import load_agent
 from actors.config.response import ResponseSpec
 from actors.nodes.agent import Agent
-from actors.nodes.confirmation import confirmation, marked
+from actors.nodes.confirmation import marked
 from actors.nodes.function_prompt import FunctionPrompt
 from actors.nodes.import_scope import ImportScope
 from actors.nodes.knowledge import knowledge_of, text_of
@@ -29,7 +29,7 @@ from actors.nodes.output_build import output_type
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from os import PathLike
 
     from actors.config.manifest import Manifest
@@ -79,7 +79,8 @@ class AgentBuilder:
             tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
             instructions=functions or None,
             toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
-            capabilities=self._confirmation(spec),
+            input_provider=self._input_provider(spec),
+            requires_tool_confirmation=spec.requires_tool_confirmation,
             mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
             user_prompts=self._user_prompts(spec),
             knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
@@ -142,13 +143,10 @@ class AgentBuilder:
             raise ConfigError(msg, node=node)
         return made.prepared(marked) if spec.requires_confirmation else made
 
-    def _confirmation(self, spec: AgentSpec) -> Sequence[Any]:
-        if spec.input_provider is None and spec.requires_tool_confirmation != "never":
-            return ()
-        ask = None
-        if spec.input_provider not in (None, "console"):
-            ask = self._scope.function(str(spec.input_provider), spec.name)
-        return confirmation(spec.name, ask, spec.requires_tool_confirmation)
+    def _input_provider(self, spec: AgentSpec) -> Any:
+        if spec.input_provider in (None, "console"):
+            return spec.input_provider
+        return self._scope.function(str(spec.input_provider), spec.name)
 
 
 def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:

@@ -43,6 +43,8 @@ AGENT_KINDS: Mapping[str, Kind] = {
     "model_settings": kind("a dict of settings", Mapping),
     "usage_limits": kind("UsageLimits", UsageLimits),
     "capabilities": series("a list of capabilities", lambda value: isinstance(value, AbstractCapability)),
+    "input_provider": Kind("'console' or a function", lambda value: value == "console" or callable(value)),
+    "requires_tool_confirmation": choice("per_tool", "always", "never"),
     "max_concurrency": whole(1),
     "timeout": SECONDS,
     "parallel_init": FLAG,

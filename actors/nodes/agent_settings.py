@@ -13,6 +13,7 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.accepted import misfit
 from actors.nodes.agent_kinds import AGENT_KINDS
+from actors.nodes.confirmation import Confirmation, InputProvider
 from actors.nodes.history import DEFAULT_LIMIT, Summary
 from actors.nodes.request import DEFAULT_TIMEOUT
 from protocols.errors import ConfigError
@@ -40,6 +41,8 @@ class AgentKeywords(TypedDict, total=False):
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
     capabilities: Sequence[AbstractCapability[Any]]
+    input_provider: InputProvider | None
+    requires_tool_confirmation: Confirmation
     max_concurrency: int | None
     timeout: float | None
     parallel_init: bool
@@ -85,6 +88,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Most requests, calls of tools and tokens of one run."""
     capabilities: Sequence[AbstractCapability[Any]] = ()
     """Extensions of pydantic_ai."""
+    input_provider: InputProvider | None = None
+    """Who is asked before a call of a tool that has to be confirmed: ``console``, or a function that is given the name
+    of the tool and its arguments, and returns, or awaits, whether it may be called."""
+    requires_tool_confirmation: Confirmation = "per_tool"
+    """Which calls are confirmed: those of tools that demand it (``requires_approval``), ``always``, or ``never``."""
     max_concurrency: int | None = None
     """Runs that go on at the same time; None is 1 for an agent that remembers, and no limit for others."""
     timeout: float | None = DEFAULT_TIMEOUT
@@ -117,6 +125,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         problem = misfit(AGENT_KINDS, keywords)
         if problem is not None:
             msg = f"agent {agent!r}: {problem}"
+            raise ConfigError(msg, node=agent)
+        if keywords.get("requires_tool_confirmation") == "always" and keywords.get("input_provider") is None:
+            msg = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"
             raise ConfigError(msg, node=agent)
         settings = cls(**keywords)
         SessionQuery.parse(settings.session)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic_ai.capabilities import HandleDeferredToolCalls, PrepareTools
 from pydantic_ai.tools import ToolDenied
@@ -13,11 +14,16 @@ from pydantic_ai.tools import ToolDenied
 from actors.nodes.daemon_thread import in_daemon_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from pydantic_ai import RunContext
     from pydantic_ai.capabilities import AbstractCapability
     from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
+
+Confirmation = Literal["per_tool", "always", "never"]
+"""Which calls have to be confirmed: those of tools that demand it, all, none."""
+InputProvider = Callable[[str, Mapping[str, Any]], bool | Awaitable[bool]] | Literal["console"]
+"""Who confirms them: a function of the name of a tool and its arguments, or the person at the console."""
 
 _LONGEST: Final = 200
 _console = asyncio.Lock()

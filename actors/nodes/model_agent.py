@@ -7,6 +7,7 @@ import pydantic_ai
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from actors.nodes.agent_settings import AgentSettings
+from actors.nodes.confirmation import confirmation
 from actors.nodes.request import AnyTool
 
 
@@ -35,8 +36,16 @@ def model_agent(
         toolsets=toolsets or None,
         end_strategy=settings.end_strategy,
         tool_timeout=settings.tool_timeout,
-        capabilities=settings.capabilities or None,
+        capabilities=[*settings.capabilities, *_confirmation(name, settings)] or None,
     )
+
+
+def _confirmation(name: str, settings: AgentSettings) -> Sequence[Any]:
+    """Return what asks before calls; without a provider that is left to the user's own capabilities and output."""
+    provider, mode = settings.input_provider, settings.requires_tool_confirmation
+    if provider is None and mode != "never":
+        return ()
+    return confirmation(name, None if isinstance(provider, str) else provider, mode)
 
 
 def tools_of(agent: pydantic_ai.Agent[Any, Any]) -> FunctionToolset[Any]:

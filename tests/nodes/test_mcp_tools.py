@@ -7,7 +7,6 @@ from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.toolsets import FunctionToolset
 
 from actors.nodes.agent import Agent
-from actors.nodes.confirmation import confirmation
 from actors.nodes.mcp_server import McpServer
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
@@ -108,8 +107,10 @@ async def test_tools_of_a_server_can_be_confirmed_by_a_person_like_others() -> N
         return tool == "add"
 
     model = scripted_model([call("add", a=1, b=2), call("delete_all"), "done"])
-    capabilities = confirmation("a", ask, "always")
-    async with Agent("a", model=model, mcp_servers=[make_server()], capabilities=capabilities) as agent:
+    agent = Agent(
+        "a", model=model, mcp_servers=[make_server()], input_provider=ask, requires_tool_confirmation="always"
+    )
+    async with agent:
         answer = await agent.run("x")
 
     assert asked == ["add", "delete_all"]

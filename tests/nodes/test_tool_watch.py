@@ -11,9 +11,9 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.tools import Tool
 
 from actors.nodes.agent import Agent
-from actors.nodes.confirmation import confirmation
 from actors.runtime.system import ActorSystem
 from actors.testing.models import scripted_model
+from protocols.errors import ConfigError
 from protocols.events import ToolCalled
 from tests.nodes.tool_answer import call
 
@@ -87,7 +87,8 @@ async def test_a_tool_that_has_to_be_confirmed_is_not_called_without_a_yes(
 
     tool = Tool[Any](delete_all, requires_approval=mode == "per_tool")
     model = gullible(ToolCallPart("read_page", {}))
-    agent = Agent("reader", model=model, tools=[read_page, tool], capabilities=confirmation("reader", ask, mode))
+    confirming: Any = {"input_provider": ask, "requires_tool_confirmation": mode}
+    agent = Agent("reader", model=model, tools=[read_page, tool], **confirming)
 
     why = await refused(agent, actor_system, events, "What is on the page?")
 
@@ -122,3 +123,14 @@ async def test_a_refused_call_is_an_event_also_when_the_run_fails(
         await agent.run("x")
 
     assert [event.tool_name for event in events] == ["delete_all"]
+
+
+def test_a_tool_that_nobody_could_confirm_is_refused_when_the_agent_is_made() -> None:
+    with pytest.raises(ConfigError, match=r"agent 'a'.*'always' needs an input_provider"):
+        Agent("a", tools=[read_page], requires_tool_confirmation="always")
+
+
+@pytest.mark.parametrize(("key", "value"), [("input_provider", "nobody"), ("requires_tool_confirmation", "sometimes")])
+def test_who_is_asked_and_when_has_to_be_meant(key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"agent 'a': {key}"):
+        Agent("a", **{key: value})
