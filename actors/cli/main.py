@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ from actors.cli.command.watch import watch
 from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.loop import stuck
 from actors.cli.option import is_debug
-from actors.cli.output import ReaderGoneError
+from actors.cli.output import ReaderGoneError, write
 from actors.cli.redaction import RedactedStream, redact
 from actors.cli.visible import visible
 
@@ -41,8 +42,8 @@ app = typer.Typer(
     name=PROGRAM,
     help="Run supervised teams of agents.",
     epilog=(
-        "Exit codes: 0 done, 1 the run failed, 2 called wrongly (also: manifest, file, model), 130 interrupted, "
-        "143 terminated."
+        "Exit codes: 0 done, 1 the run failed, 2 called wrongly (also: manifest, file, model), 3 an exit condition was "
+        "true, 4 the pool was given up, 130 interrupted, 143 terminated."
     ),
     no_args_is_help=True,
     add_completion=True,
@@ -61,9 +62,18 @@ app.command("top")(top)
 app.add_typer(history)
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        write(f"{PROGRAM} {version(PROGRAM)}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show logs and tracebacks; may stand anywhere.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Run supervised teams of agents."""
 

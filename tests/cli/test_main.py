@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -157,3 +158,28 @@ def test_the_module_is_the_same_program(program: Call) -> None:
 
     assert (done.code, done.out) == (ExitCode.USAGE, "")
     assert done.err == "understudy: no-such-file.yml: the file does not exist\n"
+
+
+def test_the_version_is_that_of_the_distribution(cli: Call) -> None:
+    assert cli("--version").out == f"understudy {version('understudy')}\n"
+
+
+def test_a_sound_manifest_is_counted(cli: Call, manifest: Path) -> None:
+    done = cli("validate", manifest, "--json")
+    counts = {"agents": 5, "teams": 5, "jobs": 0}
+
+    assert (done.code, done.err) == (ExitCode.OK, "")
+    assert json.loads(done.out) == {"file": str(manifest), "sound": True, "problems": [], **counts}
+    assert cli("validate", manifest).out == f"{manifest}: sound (5 agents, 5 teams, 0 jobs)\n"
+
+
+def test_every_problem_of_a_manifest_is_told_to_programs_as_well(cli: Call, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text("agents:\n  a: {modle: x}\n  b: {retries: -1}\n", encoding="utf-8")
+    done = cli("validate", file, "--json")
+    problems = json.loads(done.out)["problems"]
+
+    assert (done.code, done.err) == (ExitCode.USAGE, "")
+    assert [(one["line"], one["key"]) for one in problems] == [(2, "agents.a.modle"), (3, "agents.b.retries")]
+    assert "did you mean 'model'" in problems[0]["message"]
+    assert problems[1]["value"] == "-1"

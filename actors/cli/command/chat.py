@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.completion import complete_node
 from actors.cli.option import AsJson, ManifestFile
 
 
 def chat(
     file: ManifestFile,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Agent or team to talk to.")],
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="Agent or team to talk to.", autocompletion=complete_node)
+    ],
     model: Annotated[str | None, typer.Option("--model", help="Model of every agent, such as openai:gpt-4.1.")] = None,
     as_json: AsJson = False,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="Seconds an answer may take.")] = None,

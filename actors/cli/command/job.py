@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.completion import complete_job, complete_node
 from actors.cli.option import AsJson, ManifestFile
 
 
 def job(
     file: ManifestFile,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Agent or team that does it.")],
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job of the manifest.")],
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="Agent or team that does it.", autocompletion=complete_node)
+    ],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job of the manifest.", autocompletion=complete_job)],
     model: Annotated[str | None, typer.Option("--model", help="Model of every agent, such as openai:gpt-4.1.")] = None,
     as_json: AsJson = False,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="Seconds the job may take.")] = None,

@@ -8,18 +8,22 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.completion import complete_node
 from actors.cli.option import AsJson, ManifestFile
 
 
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
     file: ManifestFile,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Agent or team to run.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Agent or team to run.", autocompletion=complete_node)],
     prompt: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...", help="What to do; - reads it.")] = None,
     files: Annotated[list[Path] | None, typer.Option("--file", metavar="PATH", help="A file; repeatable.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model of every agent, such as openai:gpt-4.1.")] = None,
     as_json: AsJson = False,
     timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", help="Seconds the run may take.")] = None,
-    chaos: Annotated[str | None, typer.Option("--chaos", metavar="NAME", help="Break this node in mid-run.")] = None,
+    chaos: Annotated[
+        str | None,
+        typer.Option("--chaos", metavar="NAME", help="Break this node in mid-run."),
+    ] = None,
 ) -> int:
     """Run an agent or a team once.
 

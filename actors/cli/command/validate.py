@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
-from actors.cli.option import ManifestFile
+import json
+from typing import TYPE_CHECKING, Any
+
+from actors.cli.exit_code import ExitCode
+from actors.cli.option import AsJson, ManifestFile
 from actors.cli.output import write
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def validate(file: ManifestFile) -> None:
-    """Check a manifest and list every problem in it."""
+    from actors.config.manifest import Manifest
+
+
+def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
+    """Check a manifest and list every problem in it.
+
+    With --json the problems are on standard output, too; the exit code is the same.
+    """
     from actors.cli.manifest_file import read_manifest
+    from actors.config.problem import InvalidManifestError
 
-    manifest = read_manifest(file)
-    agents, teams = len(manifest.agents), len(manifest.teams)
-    write(f"{file}: sound ({agents} agents, {teams} teams, {len(manifest.jobs)} jobs)")
+    try:
+        manifest = read_manifest(file)
+    except InvalidManifestError as error:
+        if not as_json:
+            raise
+        write(_document(file, problems=[_as_data(problem) for problem in error.problems]))
+        return ExitCode.USAGE
+    counts = _counts(manifest)
+    if as_json:
+        write(_document(file, problems=[], **counts))
+    else:
+        told = ", ".join(f"{count} {what if count != 1 else what[:-1]}" for what, count in counts.items())
+        write(f"{file}: sound ({told})")
+    return ExitCode.OK
+
+
+def _counts(manifest: Manifest) -> dict[str, int]:
+    return {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
+
+
+def _as_data(problem: Any) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line or None,
+        "key": problem.path,
+        "message": problem.message,
+        "value": problem.value,
+    }
+
+
+def _document(file: Path, *, problems: list[dict[str, Any]], **counts: int) -> str:
+    document = {"file": str(file), "sound": not problems, "problems": problems, **counts}
+    return json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,0 +1,43 @@
+"""What a shell is told while a command is typed: the names in the manifest that was named before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.config.manifest import Manifest
+
+Suggestion = tuple[str, str]
+"""A word and what it stands for."""
+
+
+def complete_node(context: typer.Context, incomplete: str) -> list[Suggestion]:
+    """Return the agents and teams that begin so."""
+    manifest = _manifest(context)
+    return [] if manifest is None else _matching(manifest.nodes.items(), incomplete)
+
+
+def complete_job(context: typer.Context, incomplete: str) -> list[Suggestion]:
+    """Return the jobs that begin so."""
+    manifest = _manifest(context)
+    return [] if manifest is None else _matching(manifest.jobs.items(), incomplete)
+
+
+def _manifest(context: typer.Context) -> Manifest | None:
+    """Return the manifest that has been typed; None if there is none, for a shell wants no errors."""
+    from actors.config.load import load_manifest
+
+    file: object = context.params.get("file") or context.params.get("config")
+    try:
+        return None if file is None else load_manifest(Path(str(file)).expanduser())
+    except Exception:
+        return None
+
+
+def _matching(nodes: Iterable[tuple[str, object]], incomplete: str) -> list[Suggestion]:
+    return [(name, str(getattr(node, "description", "") or "")) for name, node in nodes if name.startswith(incomplete)]
