@@ -62,7 +62,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     store_history: bool | None = None
     """Whether the exchange is kept in the node's history."""
     output_type: Any = None
-    """What the answer must be, for this run only."""
+    """What the answer of a model must be, for this run only; in a chain that of the last member. A function answers
+    what it always does."""
     deps: Any = None
     """Dependencies that tools and instructions get."""
     usage_limits: UsageLimits | None = None
