@@ -20,6 +20,7 @@ from tests.nodes.tool_answer import call
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.config.manifest import Manifest
     from actors.nodes.agent import Agent
     from actors.nodes.mcp_server import McpServer
 
@@ -74,6 +75,24 @@ agents:
     assert "THEIRS=$OUR_TOKEN `id`" in variables
     assert not [line for line in variables if line.startswith("OUR_TOKEN")]
     assert not (tmp_path / "x").exists()
+
+
+async def test_a_reload_gives_an_agent_other_tools_and_leaves_one_process() -> None:
+    def manifest(tools: str) -> Manifest:
+        server = f'{{command: "{sys.executable}", args: ["{SCRIPT}"], tools: [{tools}]}}'
+        return parse_manifest(f"agents: {{a: {{model: offline, mcp_servers: [{server}]}}, b: {{model: offline}}}}")
+
+    model = scripted_model(["done"])
+    async with AgentPool[None](manifest("process")) as pool:
+        agent = pool.get_agent("a")
+        first = await result_of(agent, "process")
+        await pool.reload(manifest("process, add"))
+        second = await result_of(agent, "process")
+        await agent.run("x", model=model)
+        assert children() == [second] != [first]
+
+    assert {tool.name for tool in model.requests[0].info.function_tools} == {"process", "add"}
+    assert children() == []
 
 
 async def test_a_server_of_a_manifest_is_called_over_http() -> None:
