@@ -49,7 +49,8 @@ class StoreSpec(Section):
         elif self.type == "sqlite" and self.path is not None and self.url is not None:
             yield "path", "does not go with 'url'"
         elif self.url is not None and not self._fits(self.url.get_secret_value()):
-            yield "url", f"is no address for 'type: {self.type}'; write {_SCHEMES[self.type][-1]}://..."
+            # Said of the type: the address may hold a password in any place.
+            yield "type", f"does not fit the address in 'url'; write {_SCHEMES[self.type][-1]}://... there"
 
     def _fits(self, url: str) -> bool:
         schemes = _SCHEMES.get(self.type, ())

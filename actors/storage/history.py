@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-import structlog
 
 from actors.runtime.clock import Clock, LoopClock
 from actors.storage.message_buffer import DropReason, MessageBuffer
@@ -24,7 +24,7 @@ FIRST_RETRY = 0.2
 LAST_RETRY = 30.0
 """Seconds between attempts while the store fails: doubled from the first to the last value."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger("understudy")
 
 
 class WriterStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +248,7 @@ class HistoryWriter:
                 raise
             if len(batch) == 1:
                 message = self._buffer.reject()
-                _log.warning("history_message_rejected", message_id=message.id, node=message.node, error=str(error))
+                _log.warning("history: message %s of %r is not kept: %s", message.id, message.node, error)
                 return
             middle = len(batch) // 2
             await self._append(batch[:middle])
@@ -260,23 +260,23 @@ class HistoryWriter:
         """Count the failure and return the delay before the next attempt."""
         self._failures += 1
         if self._last_error is None:
-            _log.warning("history_store_failed", store=self._store.location, error=str(error))
+            _log.warning("history is kept waiting, and no run: %s", error)
         self._last_error = str(error) or type(error).__name__
         delay, self._delay = self._delay, min(self._delay * 2, LAST_RETRY)
         return delay
 
     def _note_success(self) -> None:
         if self._last_error is not None:
-            _log.warning(
-                "history_store_recovered", store=self._store.location, failures=self._failures, messages_lost=self._lost
-            )
+            place, lost = self._store.location, self._lost
+            _log.warning("history store %r works again; %d messages had found no room", place, lost)
         self._last_error, self._delay, self._lost = None, FIRST_RETRY, 0
 
     def _note_dropped(self, message: StoredMessage, reason: DropReason) -> None:
         if reason == "overflow":
             self._lost += 1
             if self._lost == 1:
-                _log.warning("history_overflow", store=self._store.location, capacity=self._buffer.capacity)
+                place, room = self._store.location, self._buffer.capacity
+                _log.warning("history store %r: no room for more than %d messages; the oldest are lost", place, room)
         if self._on_dropped is not None:
             self._on_dropped(message, reason)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
-import structlog
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
@@ -23,7 +23,7 @@ SLICE: Final = 50
 """Messages that are made at once, so that the event loop is never held up for long."""
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which what waits is written at the end."""
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger("understudy")
 
 
 class Flush(msgspec.Struct, frozen=True):
@@ -100,7 +100,9 @@ class HistoryActor(AsyncioActor):
         await self._collect()
         left = await self._writer.close(CLOSE_TIMEOUT)
         if left:
-            _log.warning("history_lost", store=self._store.location, messages=left)
+            _log.warning(
+                "history store %r: %d messages could not be written before the end", self._store.location, left
+            )
 
     def _wake(self) -> None:
         try:
@@ -122,7 +124,7 @@ class HistoryActor(AsyncioActor):
                     message = make(subject, detail)
                 except Exception as error:  # one that cannot be kept does not keep others from being kept
                     self._backlog.rejected += 1
-                    _log.warning("history_message_rejected", store=self._store.location, error=str(error))
+                    _log.warning("history: a message is not kept: %s", error)
                 else:
                     self._writer.offer(message)
             if len(self._backlog):
@@ -134,4 +136,5 @@ class HistoryActor(AsyncioActor):
             async with asyncio.timeout(PRUNE_EVERY):
                 await self._store.prune(self._retention)
         except Exception as error:  # what is too old stays for an hour; nothing else depends on it
-            _log.warning("history_not_pruned", store=self._store.location, error=str(error) or type(error).__name__)
+            text = str(error) or type(error).__name__
+            _log.warning("history store %r: what is too old could not be removed: %s", self._store.location, text)

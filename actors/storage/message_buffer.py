@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Literal
-
-import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +18,7 @@ MAX_BYTES = 64 * 1024 * 1024
 """Size of the waiting messages; the oldest make room, as when there are too many of them."""
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger("understudy")
 
 
 class MessageBuffer:
@@ -117,7 +116,7 @@ class MessageBuffer:
             try:
                 self._on_dropped(message, reason)
             except Exception:
-                _log.exception("history_drop_callback_failed", message_id=message.id, reason=reason)
+                _log.exception("history: on_dropped failed for message %s (%s)", message.id, reason)
 
     def _make_room(self) -> None:
         while len(self._waiting) > self.capacity or self._bytes > MAX_BYTES:

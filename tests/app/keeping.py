@@ -9,7 +9,19 @@ from actors.app import PoolHistory
 from protocols.history import HistoryQuery
 
 if TYPE_CHECKING:
+    import pytest
+
+    from actors.config.manifest import Manifest
     from protocols.stores import HistoryStore
+
+
+def use(monkeypatch: pytest.MonkeyPatch, *stores: HistoryStore) -> None:
+    """Let pools whose manifest has `storage` use these stores."""
+
+    def given(_: Manifest) -> tuple[HistoryStore, ...]:
+        return stores
+
+    monkeypatch.setattr("actors.app.history_life.history_stores", given)
 
 
 def history_of(pool: AgentPool[Any]) -> PoolHistory:

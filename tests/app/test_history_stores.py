@@ -14,13 +14,11 @@ from actors.config.load import load_manifest, parse_manifest
 from actors.config.problem import InvalidManifestError
 from actors.storage import MemoryHistoryStore, open_store
 from protocols.history import Retention
-from protocols.stores import HistoryStore, StorageError, StoreUnavailableError
-from tests.app.keeping import contents, history_of, kept, remembered
+from protocols.stores import StorageError, StoreUnavailableError
+from tests.app.keeping import contents, history_of, kept, remembered, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from actors.config.manifest import Manifest
 
 
 @pytest.fixture
@@ -76,13 +74,6 @@ class Troubled(MemoryHistoryStore):
         if self.is_down:
             text = "is down"
             raise StoreUnavailableError(text, location=self.location)
-
-
-def use(monkeypatch: pytest.MonkeyPatch, *stores: HistoryStore) -> None:
-    def given(_: Manifest) -> tuple[HistoryStore, ...]:
-        return stores
-
-    monkeypatch.setattr("actors.app.history_life.history_stores", given)
 
 
 async def test_a_store_that_fails_keeps_nobody_from_writing_to_the_others(

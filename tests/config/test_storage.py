@@ -34,8 +34,8 @@ def test_the_forms_of_storage_are_read(text: str, kinds: list[str]) -> None:
             ".providers[0].path",
             "does not go with 'type: postgres'",
         ),
-        ("{type: postgres, url: 'sqlite:///h.db'}", ".providers[0].url", "no address for 'type: postgres'"),
-        ("{type: sqlite, url: 'postgresql://h/d'}", ".providers[0].url", "write sqlite://..."),
+        ("{type: postgres, url: 'sqlite:///h.db'}", ".providers[0].type", "does not fit the address in 'url'"),
+        ("{type: sqlite, url: 'postgresql://h/d'}", ".providers[0].type", "write sqlite://..."),
         ("{type: sqlite, capacity: 5}", ".providers[0].capacity", "goes with 'type: memory' only"),
         (
             "{providers: [{type: memory, max_messages: 5}]}",
