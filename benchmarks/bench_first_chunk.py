@@ -71,7 +71,7 @@ QUESTION = Question(
     ),
     targets=(Target(against="bare pydantic-ai", more=1_000.0),),
     note=(
-        f"CPU time of the process: neither side sleeps. Ours is a chain of {STAGES}: callables, and last the model. The "
-        "stream is left after the piece; the median of each batch counts."
+        f"CPU time of the process: neither side sleeps. Ours is a chain of {STAGES}: callables, and last the model. "
+        "The stream is left after the piece; the median of each batch counts."
     ),
 )

@@ -6,6 +6,7 @@ Called by the harness as ``python -m benchmarks.child bench_ask ours COUNT BATCH
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import importlib.util
 import inspect
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 from benchmarks.measure import peak_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.question import Contestant, Question, Run
 
 
@@ -35,10 +38,11 @@ def reason_to_skip(contestant: Contestant) -> str:
     return ""
 
 
-async def batches(run: Run, count: int, number: int) -> list[float]:
+async def batches(run: Run, count: int, number: int, warmed: Callable[[], object] = gc.collect) -> list[float]:
     """Run ``number`` batches on one loop, after one unmeasured if there are several; value per operation each."""
     if number > 1:
         await _batch(run, count)
+        warmed()
     return [await _batch(run, count) / count for _ in range(number)]
 
 
@@ -47,12 +51,21 @@ async def _batch(run: Run, count: int) -> float:
     return await value if inspect.isawaitable(value) else value
 
 
+def _leave_out() -> None:
+    """Have the garbage collector leave out what there is now, that is what the imports have left.
+
+    Else each full collection looks through all of that, and falls upon whichever batch it pleases.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def report(module: str, name: str, count: int, number: int) -> dict[str, object]:
     """Run the contestant here and return what the harness reads."""
     contestant = load(module).contestant(name)
     if reason := reason_to_skip(contestant):
         return {"skipped": reason}
-    values = asyncio.run(batches(contestant.run, count, number))
+    values = asyncio.run(batches(contestant.run, count, number, _leave_out))
     return {
         "per_operation": statistics.median(values),
         "batches": values,

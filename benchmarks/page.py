@@ -24,7 +24,8 @@ Made by `make bench`; do not edit by hand.
 Each contestant runs in a fresh process, several rounds, interleaved, so that a slow minute of the
 machine hits all alike. The median over the rounds is shown; the range is the fastest and the slowest
 round. A ratio compares two medians of the same run, which is what to look at: the plain numbers
-depend on the machine.
+depend on the machine. After an unmeasured batch the garbage collector leaves out what the imports
+have left, on all sides.
 """
 
 

@@ -4,7 +4,7 @@ A connection (`actors.talk`) never imports the nodes; it is given objects that f
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from protocols.messages import ChatMessage
@@ -72,14 +72,19 @@ class Target(Named, Protocol):
     """A node as connections see it. Nothing here waits for the node's work."""
 
     def post(
-        self, prompts: Sequence[object], *, origin: Origin | None = None, **options: Any
+        self,
+        prompts: Sequence[object],
+        *,
+        origin: Origin | None = None,
+        settled: Callable[[asyncio.Future[Any]], object] | None = None,
+        **options: Any,
     ) -> asyncio.Future[ChatMessage[Any]]:
         """Have the node run; the future is its answer, or the exception of the run.
 
-        The options are those of the node's run methods.
+        The options are those of the node's run methods; `settled` is called with the future when it is done.
 
-        The delivery is counted in `origin.downstream` until the future is done. It is no ask: neither the deadline nor
-        the chain of waiting actors of the handler that calls this go along.
+        The delivery is counted in `origin.downstream` until the future is done and `settled` was called. It is no ask:
+        neither the deadline nor the chain of waiting actors of the handler that calls this go along.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from actors.nodes.accepted import is_a
 from actors.nodes.asked import asked_message
-from actors.nodes.delivery import ask_outside, failed_reply
+from actors.nodes.delivery import Settled, failed_reply, post_outside
 from actors.nodes.lineage import lineage_of
 from actors.nodes.node_factory import NodeFactory
 from actors.nodes.node_life import NodeLife
@@ -224,24 +224,21 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         return answer
 
     def post(
-        self, prompts: Sequence[object], *, origin: Origin | None = None, **options: Any
+        self,
+        prompts: Sequence[object],
+        *,
+        origin: Origin | None = None,
+        settled: Settled | None = None,
+        **options: Any,
     ) -> AsyncioFuture[ChatMessage[Any]]:
         """Have the node run without waiting; see `protocols.node.Target`. What goes wrong is in the future."""
         try:
             request = self.request(prompts, options, origin=origin)
             ref = self.ref()
         except Exception as error:  # whoever posts is told by the future
-            return failed_reply(error)
-        if origin is not None:
-            origin.downstream.begin()
-        reply = ask_outside(ref, request, self._timeout_of(request))
-        if origin is not None:
-            reply.add_done_callback(lambda _: origin.downstream.end())
-        return reply
-
-    def _timeout_of(self, request: RunRequest) -> float | None:
+            return failed_reply(error, settled)
         timeout = request.options.timeout
-        return self.timeout if timeout is UNSET else timeout
+        return post_outside(ref, request, self.timeout if timeout is UNSET else timeout, origin, settled)
 
     async def _wait_for_connections(self, request: RunRequest) -> None:
         wait = request.options.wait_for_connections

@@ -6,6 +6,7 @@ waits goes in order of priority, messages of equal priority in order of arrival.
 """
 
 import asyncio
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,7 @@ class Dock:
 
     def _post(self, berth: Berth) -> None:
         self._in_hand += 1
-        future = berth.target.post((berth.message,), origin=berth.parcel.origin)
-        future.add_done_callback(lambda done: self._done(berth, done))
+        berth.target.post((berth.message,), origin=berth.parcel.origin, settled=partial(self._done, berth))
 
     def _done(self, berth: Berth, done: "asyncio.Future[Any]") -> None:
         self._in_hand -= 1

@@ -125,6 +125,5 @@ async def _run(
     if talk.connection_type == "forward":
         target.offer(message, Forwarded.past(parcel.origin, talk))
         return None
-    future = target.post((message,), origin=parcel.origin, **options)
-    future.add_done_callback(partial(talk.settled, parcel, target))
-    return await future
+    settled = partial(talk.settled, parcel, target)
+    return await target.post((message,), origin=parcel.origin, settled=settled, **options)

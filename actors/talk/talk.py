@@ -194,8 +194,7 @@ class Talk(TalkSetting):
             if dock is not None:
                 dock.put(Berth(self, parcel, message, target))
                 return
-            future = target.post((message,), origin=parcel.origin)
-            future.add_done_callback(partial(self.settled, parcel, target))
+            target.post((message,), origin=parcel.origin, settled=partial(self.settled, parcel, target))
 
     def settled(self, parcel: Parcel, target: Target, done: "asyncio.Future[Any]") -> None:
         """Take note of how the run of a target ended."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.nodes.agent import Agent
+from actors.nodes.downstream import Downstream
 from actors.nodes.request import RunRequest
 from actors.runtime.system import ActorSystem
 from actors.testing.models import echo_model, failing_model, slow_model
@@ -116,3 +117,16 @@ async def test_a_request_that_is_delivered_is_one_hop_further_and_counted_until_
     assert origin.downstream.open == 0
     assert (seen[0].hops, seen[0].parent_run_id) == (1, origin.run_id)
     assert agent.request(["z"], {}).hops == 0
+
+
+async def test_whoever_posts_is_called_when_the_run_is_settled_before_the_delivery_counts_as_ended() -> None:
+    tracker = Downstream()
+    origin = RunRequest(rec("b"), ("x",), "run", "conversation", tracker)
+    seen: list[tuple[bool, int]] = []
+
+    for prompt in ("x", ""):  # an answer, and a run that cannot even be made
+        reply = rec("a").post([prompt], origin=origin, settled=lambda done: seen.append((done.done(), tracker.open)))
+        await asyncio.wait([reply])
+        await settle()
+
+    assert (seen, tracker.open) == ([(True, 1), (True, 0)], 0)
