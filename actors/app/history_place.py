@@ -48,9 +48,10 @@ def _store(spec: StoreSpec, root: Path) -> HistoryStore:
         return open_store(spec.url.get_secret_value(), root=root)
     if spec.path is not None:
         return open_store(spec.path if "://" not in spec.path else root / spec.path, root=root)
-    return open_store(_data_folder() / "history.db")
+    return open_store(data_folder() / "history.db")
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
+    """Return where files go that belong to the user and to no manifest."""
     given = os.environ.get("XDG_DATA_HOME")
     return (Path(given) if given else Path.home() / ".local" / "share") / "understudy"

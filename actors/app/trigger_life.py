@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec.structs import replace
 
 from actors.app.connection_flow import PoolFlow, condition_for
+from actors.app.replay_place import replay_journal
 from actors.config.trigger import ConnectionTrigger
 from actors.nodes.import_scope import ImportScope
 from actors.pool.root import EXIT_TIMEOUT
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from actors.pool.pool import AgentPool
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
+    from actors.triggers.replay_journal import ReplayJournal
     from protocols.ids import RunId
     from protocols.messages import ChatMessage
     from protocols.triggers import TriggerEvent
@@ -73,10 +75,18 @@ class PoolTriggers:
         self._pool = pool
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
+        self._journal: ReplayJournal | None = None
         self._supervisor: ActorRef[Supervisor] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.apply(self._pool.manifest)
+        self._journal = replay_journal(self._pool.manifest)
+        if self._journal is not None:
+            await self._system.in_thread(self._journal.open)()
+        try:
+            await self.apply(self._pool.manifest)
+        except BaseException:
+            self._close_journal()
+            raise
         return self
 
     async def __aexit__(
@@ -87,6 +97,11 @@ class PoolTriggers:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             await asyncio.shield(supervisor.stop(block=False, timeout=EXIT_TIMEOUT))
+        self._close_journal()
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
 
     def prepare(self, manifest: Manifest) -> TriggerPlan:
         """Return the actors for the triggers of a manifest, those that have not changed taken over; starts nothing.
@@ -100,7 +115,7 @@ class PoolTriggers:
         requests = [
             self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
         ]
-        plan = plan_triggers(requests, root=manifest.root, previous=self.plan)
+        plan = plan_triggers(requests, root=manifest.root, previous=self.plan, journal=self._journal)
         taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
         if taken:
             text = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"

@@ -120,8 +120,8 @@ class WebhookTrigger(_Trigger):
     """Accept requests without a signature: anybody who reaches the port can start runs."""
     max_bytes: Positive = 1_000_000
     """Bound on the body."""
-    window: PositiveSeconds = 300.0
-    """How far the timestamp of a request may be off, in seconds."""
+    window: Annotated[PositiveSeconds, Field(le=43_200)] = 300.0
+    """How far the timestamp of a request may be off, in seconds; at most 12 hours."""
     timeout: PositiveSeconds = 10.0
     """How long a request may take to arrive, in seconds."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.mailbox import MailboxConfig
     from actors.triggers.cron import Times
+    from actors.triggers.replay_journal import ReplayJournal
     from actors.triggers.webhook import WebhookSite
     from protocols.triggers import ConnectionFlow
 
@@ -104,6 +105,7 @@ def plan_triggers(
     *,
     root: Path | None = None,
     previous: TriggerPlan | None = None,
+    journal: ReplayJournal | None = None,
     wall: Callable[[], float] = wall_time,
 ) -> TriggerPlan:
     """Return the actors for these triggers; nothing is started.
@@ -115,13 +117,14 @@ def plan_triggers(
         root: Folder that the roots of file triggers are relative to, that of the manifest; by default the current one.
         previous: The plan before a reload. What has not changed is taken over: queues with what waits in them, what
             webhooks remember, and how far schedules and e-mail folders have come.
+        journal: Keeps what webhooks have accepted beyond the end of the process; it must be open.
         wall: The wall clock, in seconds since 1970 UTC.
 
     Raises:
         TriggerExtraError: A library is missing.
         TriggerConfigError: A trigger can never work.
     """
-    planner = _Planner(root or Path.cwd(), previous or TriggerPlan(), wall)
+    planner = _Planner(root or Path.cwd(), previous or TriggerPlan(), journal, wall)
     return planner.plan([request for request in requests if request.settings.enabled])
 
 
@@ -135,9 +138,12 @@ def queue_child(trigger: Trigger) -> TriggerChild:
 
 
 class _Planner:
-    def __init__(self, root: Path, previous: TriggerPlan, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, root: Path, previous: TriggerPlan, journal: ReplayJournal | None, wall: Callable[[], float]
+    ) -> None:
         self._root = root
         self._previous = previous
+        self._journal = journal
         self._wall = wall
         self._old = {child.name: child for child in previous.children}
         self._sites: list[WebhookSite] = []
@@ -208,7 +214,11 @@ class _Planner:
             if webhook.trigger is trigger:
                 return webhook
         secrets = [secret.get_secret_value() for secret in settings.secret]
-        return Webhook(trigger, settings, secrets, insecure=settings.insecure, wall=self._wall)
+        made = Webhook(trigger, settings, secrets, insecure=settings.insecure, journal=self._journal, wall=self._wall)
+        for webhook in self._previous.webhooks:
+            if webhook.trigger.full_name == trigger.full_name:  # with other settings; what it accepted stays accepted
+                made.guard, made.since = webhook.guard, webhook.since
+        return made
 
     def _server(self, host: str, port: int, group: Sequence[tuple[Webhook, WebhookTrigger]]) -> TriggerChild:
         from actors.triggers.webhook import WebhookServer, WebhookSite

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from actors.triggers.replay_journal import ReplayJournal
 
 MOST_KEPT: Final = 500_000
 """Identifiers that are kept; some 120 bytes each."""
@@ -21,10 +24,15 @@ class ReplayGuard:
         (True, False)
     """
 
-    def __init__(self, capacity: int = MOST_KEPT) -> None:
+    def __init__(self, capacity: int = MOST_KEPT, *, journal: ReplayJournal | None = None, scope: str = "") -> None:
+        """Take the bound, and where it is kept under which name beyond the end of the process."""
         self._capacity = capacity
         self._known: set[bytes] = set()
         self._buckets: dict[int, list[bytes]] = {}
+        self._journal = journal
+        self._scope = hashlib.blake2b(scope.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for short, expires in journal.live(self._scope) if journal is not None else ():
+            self._keep(short, expires)
 
     def knows(self, identifier: str, *, now: float) -> bool:
         """Whether this one was accepted already."""
@@ -40,8 +48,13 @@ class ReplayGuard:
         """Remember one that was accepted, for as long as a request with its timestamp is valid."""
         short = _short(identifier)
         if short not in self._known:
-            self._known.add(short)
-            self._buckets.setdefault(int(expires // _BUCKET) + 1, []).append(short)
+            self._keep(short, expires)
+            if self._journal is not None:
+                self._journal.add(self._scope, short, expires)
+
+    def _keep(self, short: bytes, expires: float) -> None:
+        self._known.add(short)
+        self._buckets.setdefault(int(expires // _BUCKET) + 1, []).append(short)
 
     def __len__(self) -> int:
         return len(self._known)

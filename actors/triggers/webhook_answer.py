@@ -15,6 +15,7 @@ from protocols.triggers import TriggerConfigError, TriggerFullError, TriggerStop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actors.triggers.replay_journal import ReplayJournal
     from actors.triggers.signature import SignedRequest
     from actors.triggers.trigger import Trigger
 
@@ -82,6 +83,7 @@ class Webhook:
         secrets: Sequence[str],
         *,
         insecure: bool = False,
+        journal: ReplayJournal | None = None,
         wall: Callable[[], float] = wall_time,
     ) -> None:
         """Take the settings.
@@ -91,6 +93,7 @@ class Webhook:
             settings: Path and limits.
             secrets: Keys; several while they are changed.
             insecure: Whether requests need no signature.
+            journal: Keeps what was accepted beyond the end of the process.
             wall: The wall clock, in seconds since 1970 UTC.
 
         Raises:
@@ -106,9 +109,10 @@ class Webhook:
         self.trigger = trigger
         self.settings = settings
         self.keys = tuple(read_key(secret, who) for secret in secrets)
-        self.guard = ReplayGuard()
-        self.since = float(int(wall()))
-        """The process forgets what was accepted when it ends, so nothing signed before it began is accepted."""
+        self.guard = ReplayGuard(journal=journal, scope=trigger.full_name)
+        self.since = float(int(wall())) if journal is None else journal.since
+        """What was accepted is known since then; without a journal a process forgets when it ends. Nothing that was
+        signed earlier is accepted."""
 
     @property
     def is_signed(self) -> bool:

@@ -1,0 +1,135 @@
+"""What webhooks have accepted, on disk, so that the end of the process opens nothing to replays. Everything blocks."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import struct
+from contextlib import suppress
+from time import time as wall_time
+from typing import TYPE_CHECKING, Final
+
+from protocols.triggers import TriggerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LONGEST_LIFE: Final = 86_400.0
+"""Seconds after which a file is put aside; what is in it has expired when the next one is."""
+_HEAD: Final = struct.Struct("<24sd")
+_RECORD: Final = struct.Struct("<8s16sd")
+_MAGIC: Final = b"understudy replays 1"
+_FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+_log: Final = logging.getLogger("understudy")
+
+
+class ReplayJournal:
+    """A file to which each accepted identifier is added, for one process at a time.
+
+    A record is written before its request is answered: it outlives the process, though not a loss of power. When
+    writing fails, the file is removed, and after the next start nothing is accepted that was signed before it.
+    """
+
+    def __init__(self, path: Path, *, wall: Callable[[], float] = wall_time) -> None:
+        """Take the path; `wall` is the wall clock, in seconds since 1970 UTC."""
+        self.path = path
+        self.since = float(int(wall()))
+        """Nothing that was signed later and accepted is missing; known when it is open."""
+        self._wall = wall
+        self._older = path.with_name(f"{path.name}.1")
+        self._file = -1
+        self._began = 0.0
+        self._live: dict[bytes, list[tuple[bytes, float]]] = {}
+
+    def open(self) -> None:
+        """Read what still matters, and begin a new file with it.
+
+        Raises:
+            TriggerError: The file cannot be written, or belongs to somebody else.
+        """
+        now = self._wall()
+        since, records = self._read(self.path)
+        if since is not None:
+            self.since = since
+            records += self._read(self._older)[1]
+        live = [record for record in records if record[2] >= now]
+        for scope, short, expires in live:
+            self._live.setdefault(scope, []).append((short, expires))
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+            self._begin(fresh)
+            self._write(b"".join(_RECORD.pack(*record) for record in live))
+            fresh.replace(self.path)
+            self._older.unlink(missing_ok=True)
+        except OSError as error:
+            self.close()
+            why = error.strerror or str(error)
+            msg = f"what webhooks accept cannot be kept in {str(self.path)!r}: {why}; change it, or 'storage'"
+            raise TriggerError(msg) from error
+
+    def live(self, scope: bytes) -> list[tuple[bytes, float]]:
+        """Return what was accepted before it was opened and may still come again: digests, and until when."""
+        return self._live.get(scope, [])
+
+    def add(self, scope: bytes, short: bytes, expires: float) -> None:
+        """Add one."""
+        if self._file < 0:
+            return
+        try:
+            if self._wall() - self._began > LONGEST_LIFE:
+                self._rotate()
+            self._write(_RECORD.pack(scope, short, expires))
+        except OSError:
+            _log.exception(
+                "what webhooks accept cannot be written any more; after a restart older requests are refused"
+            )
+            self.close()
+            for path in (self.path, self._older):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; harmless when it is closed."""
+        opened, self._file = self._file, -1
+        if opened >= 0:
+            os.close(opened)
+
+    def _rotate(self) -> None:
+        self.close()
+        self.path.replace(self._older)
+        self._begin(self.path)
+
+    def _begin(self, path: Path) -> None:
+        self._file = os.open(path, _FLAGS, 0o600)
+        self._began = self._wall()
+        self._write(_HEAD.pack(_MAGIC, self.since))
+
+    def _write(self, data: bytes) -> None:
+        if os.write(self._file, data) != len(data):  # later records would not be found behind a torn one
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _read(self, path: Path) -> tuple[float | None, list[tuple[bytes, bytes, float]]]:
+        """Return since when nothing is missing, None if nothing is known, and all records."""
+        try:
+            if path.stat().st_uid != os.geteuid():
+                msg = f"{str(path)!r} belongs to another user; remove it"
+                raise TriggerError(msg)
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None, []
+        except OSError as error:
+            _log.warning("what webhooks accepted before cannot be read (%s); older requests are refused", error)
+            return None, []
+        if len(data) < _HEAD.size or _HEAD.unpack_from(data)[0].rstrip(b"\0") != _MAGIC:
+            _log.warning("%r does not hold what webhooks accepted; older requests are refused", str(path))
+            return None, []
+        return float(_HEAD.unpack_from(data)[1]), list(_records(data))
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, bytes, float]]:
+    whole = (len(data) - _HEAD.size) // _RECORD.size  # the last one may be torn
+    return _RECORD.iter_unpack(data[_HEAD.size : _HEAD.size + whole * _RECORD.size])
