@@ -16,6 +16,7 @@ from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
+from protocols.errors import ToolServerError
 
 if TYPE_CHECKING:
     from actors.runtime.belonging import PendingTask
@@ -33,10 +34,14 @@ class Lease(msgspec.Struct, frozen=True):
     """Ask for the connection. The answer comes once there is one; it is good until the server dies."""
 
 
-class _Lost(msgspec.Struct, frozen=True, eq=False):
-    """The connection has ended by itself, and everything of it has been cleaned up."""
+class _Lost(msgspec.Struct, frozen=True):
+    """The connection has ended by itself, and everything of it has been cleaned up.
 
-    connection: McpConnection
+    It becomes a dead letter, which is kept for long: so it holds nothing of the connection.
+    """
+
+    incarnation: int
+    why: str
 
 
 class McpActor(AsyncioActor):
@@ -53,7 +58,7 @@ class McpActor(AsyncioActor):
     async def on_start(self) -> None:
         """Connect."""
         self._connection = McpConnection(self._source, self.system.clock)
-        self._life = self.create_task(self._live(self._connection))
+        self._life = self.create_task(self._live(self._connection, self.cell.incarnation))
         try:
             await asyncio.shield(self._connection.opened)
         except asyncio.CancelledError:  # nobody wants it any more, or it has taken too long
@@ -62,11 +67,12 @@ class McpActor(AsyncioActor):
                 await self._life
             raise
 
-    async def _live(self, connection: McpConnection) -> None:
+    async def _live(self, connection: McpConnection, incarnation: int) -> None:
         await connection.live()
-        if connection.lost is not None:
+        why = connection.lost
+        if why is not None:
             with contextlib.suppress(ActorStoppingError):  # both ends come at the same time
-                self.actor_ref.tell(_Lost(connection))
+                self.actor_ref.tell(_Lost(incarnation, why))
 
     def on_receive(self, message: object) -> object:
         """Lend the connection, or crash with it.
@@ -80,9 +86,8 @@ class McpActor(AsyncioActor):
                 return None
             return self._connection
         if isinstance(message, _Lost):
-            lost = message.connection.lost
-            if lost is not None and message.connection is self._connection:
-                raise lost
+            if message.incarnation == self.cell.incarnation:
+                raise ToolServerError(message.why, server=self._source.name)
             return None
         self.unhandled(message)
         return None

@@ -63,11 +63,9 @@ class McpConnection:
         return self._over.is_set()
 
     @property
-    def lost(self) -> ToolServerError | None:
+    def lost(self) -> str | None:
         """Why it ended by itself; None while it lives, and when it was told to end."""
-        if not self._is_wanted or not self.is_over:
-            return None
-        return self._lost()
+        return str(self._lost()) if self._is_wanted and self.is_over else None
 
     def end(self) -> None:
         """Leave the server; calls that go on have `DRAIN` seconds to end, and are cancelled then."""
