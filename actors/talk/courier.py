@@ -13,6 +13,7 @@ import msgspec
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import current
+from actors.runtime.errors import AskTimeoutError
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.ref import ActorRef
 from actors.runtime.start import StartOptions
@@ -60,11 +61,17 @@ class Courier(AsyncioActor):
 
     async def on_receive(self, message: Any) -> None:
         """Go a message's way, wait for its time, or deliver it."""
-        if type(message) is Errand:
-            message.is_begun = True
-            await self._line.go(message)
-        elif type(message) is Shipment:
-            self._ship(message)
+        try:
+            if type(message) is Errand:
+                message.is_begun = True
+                await self._line.go(message)
+            elif type(message) is Shipment:
+                self._ship(message)
+        finally:
+            self._rest()
+
+    def _rest(self) -> None:
+        """End when there is nothing left to do."""
         if not self._waiting and not len(self.cell.mailbox):
             self._line.forget(self.system)
             self.stop()
@@ -121,16 +128,28 @@ class Line:
             return
         self._begin(parcel)
         # An ask, because it ends in any case: also when the courier is stopped before it comes to the message.
-        reply = copy_context().run(_ask_outside, self._courier(parcel.system), errand)
+        reply = copy_context().run(_ask_outside, self._courier(parcel.system), errand, self.talk.timeout)
         reply.add_done_callback(lambda done: self._carried(errand, done))
 
     def _carried(self, errand: Errand, done: "asyncio.Future[Any]") -> None:
         error = done.exception() if not done.cancelled() else asyncio.CancelledError()
         if error is not None:
             _forget_work(errand)
-            if errand.is_begun:  # else the engine has put it into the dead letters
-                self.talk.undelivered(errand.parcel, self.talk.targets, error)
+            self._not_carried(errand, error)
         self._end(errand.parcel)
+
+    def _not_carried(self, errand: Errand, error: BaseException) -> None:
+        talk, parcel = self.talk, errand.parcel
+        if not isinstance(error, AskTimeoutError):
+            if errand.is_begun:  # else the engine has put it into the dead letters
+                talk.undelivered(parcel, talk.targets, error)
+            return
+        msg = f"talk {talk.name!r}: its asynchronous functions took more than {talk.timeout} s over a message"
+        late = TalkError(msg, node=talk.source.name, message=parcel.message)
+        if errand.is_begun:
+            talk.too_late(parcel, late)
+        else:
+            talk.stats.add_error(talk.source.name, f"TalkError: {late}")
 
     def ship_later(self, parcel: Parcel, message: Message, targets: tuple[Target, ...], delay: float) -> None:
         """Deliver a message after a delay."""
@@ -202,6 +221,6 @@ def _forget_work(errand: Errand) -> None:
         errand.awaited.close()
 
 
-def _ask_outside(ref: ActorRef[Any], message: object) -> "asyncio.Future[Any]":
+def _ask_outside(ref: ActorRef[Any], message: object, timeout: float | None) -> "asyncio.Future[Any]":
     current.set(None)
-    return ref.ask(message, block=False, timeout=None)
+    return ref.ask(message, block=False, timeout=timeout)

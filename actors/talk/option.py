@@ -16,6 +16,7 @@ Transform = Callable[[Any], object]
 
 DEFAULT_CAPACITY = 1_000
 DEFAULT_HOP_LIMIT = 64
+DEFAULT_TIMEOUT = 300.0
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "connection_type": ("run", "context", "forward"),
@@ -43,6 +44,7 @@ class TalkKeywords(TypedDict, total=False):
     wait_for_completion: bool
     per_member: bool
     hop_limit: int
+    timeout: float | None
 
 
 class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -77,6 +79,9 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Pass on one message per member of a team instead of the team's combined one."""
     hop_limit: int = DEFAULT_HOP_LIMIT
     """Connections that may have led to a message; one more and it is a dead letter."""
+    timeout: float | None = DEFAULT_TIMEOUT
+    """Seconds that asynchronous conditions and the transform may take over a message, waiting behind earlier ones
+    included; then they are cancelled and it is a dead letter. None for no limit. `trigger` has no limit of its own."""
 
     @classmethod
     def of(cls, who: str, keywords: dict[str, Any]) -> "TalkOptions":
@@ -132,6 +137,9 @@ def problems(given: dict[str, Any]) -> list[str]:
     ]
     if "priority" in given and type(given["priority"]) is not int:
         found.append(f"priority must be a whole number, not {given['priority']!r}")
+    timeout = given.get("timeout")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
+        found.append(f"timeout must be seconds > 0, or None for no limit, not {timeout!r}")
     found += _delay_problems(given)
     return found
 

@@ -26,6 +26,7 @@ class TalkSetting:
     wait_for_completion: bool
     per_member: bool
     hop_limit: int
+    timeout: float | None
     transform_fn: Transform | None
     """The transform; `Talk.transform` adds one behind it."""
     _priority: int

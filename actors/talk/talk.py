@@ -213,6 +213,10 @@ class Talk(TalkSetting):
                 parcel.message, target, DeadLetterReason.STOPPED, sender=self.source.name, cause=cause
             )
 
+    def too_late(self, parcel: Parcel, error: Exception) -> None:
+        """Take note of a message over which a condition or the transform took too long."""
+        report.failed(self, parcel, "deliver", error)
+
     def crowded_out(self, parcel: Parcel, target: Target, error: Exception) -> None:
         """Take note of a message for which there was no room."""
         report.crowded_out(self, parcel, target, error)

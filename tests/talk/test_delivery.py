@@ -6,6 +6,7 @@ from actors.runtime.system import ActorSystem
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from actors.talk import delivery
+from actors.talk.context import TalkContext
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
@@ -104,6 +105,37 @@ async def test_disconnecting_frees_whoever_waits_behind_a_hanging_transform() ->
     await asyncio.gather(*runs)
 
     assert (seen, here().dead_letters.counts[DeadLetterReason.STOPPED]) == ([], 3)
+
+
+async def test_functions_that_never_end_are_cancelled_after_their_time_and_free_whoever_waits(
+    manual_clock: ManualClock, actor_system: ActorSystem
+) -> None:
+    seen, cancelled = list[str](), list[str]()
+    a, b = rec("a"), rec("b", seen)
+    await live(actor_system, a, b)
+    failures = heard(actor_system, TalkFailed)
+
+    async def hang(context: TalkContext) -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(context.message.text)
+        return True
+
+    talk = a.connect_to(b, filter_condition=hang, timeout=10)
+    first = asyncio.ensure_future(a.run("1", wait_for_connections=True))
+    await manual_clock.advance(5)
+    second = asyncio.ensure_future(a.run("2", wait_for_connections=True))
+    await manual_clock.advance(5)
+    assert ((await first).content, cancelled, second.done()) == ("a(1)", ["a(1)"], False)
+    await manual_clock.advance(5)
+    assert (await second).content == "a(2)"
+
+    assert (len(failures), talk.stats.error_count) == (2, 2)
+    assert "took more than 10 s over a message" in talk.stats.errors[0][1]
+    talk.when(None)
+    await a.run("3", wait_for_connections=True)
+    assert (seen, talk.line.couriers) == (["a(3)"], {})
 
 
 async def test_closing_the_system_leaves_delayed_messages_in_the_dead_letters(
