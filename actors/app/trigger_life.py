@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec.structs import replace
 
 from actors.app.connection_flow import PoolFlow, condition_for
-from actors.app.replay_place import replay_journal
+from actors.app.trigger_place import replay_journal, served_times
 from actors.config.trigger import ConnectionTrigger
 from actors.nodes.import_scope import ImportScope
 from actors.pool.root import EXIT_TIMEOUT
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from actors.triggers.replay_journal import ReplayJournal
+    from actors.triggers.served_times import ServedTimes
     from protocols.ids import RunId
     from protocols.messages import ChatMessage
     from protocols.triggers import TriggerEvent
@@ -76,12 +77,15 @@ class PoolTriggers:
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
         self._journal: ReplayJournal | None = None
+        self._book: ServedTimes | None = None
         self._supervisor: ActorRef[Supervisor] | None = None
 
     async def __aenter__(self) -> Self:
         self._journal = replay_journal(self._pool.manifest)
-        if self._journal is not None:
-            await self._system.in_thread(self._journal.open)()
+        self._book = served_times(self._pool.manifest)
+        for kept in (self._book, self._journal):
+            if kept is not None:
+                await self._system.in_thread(kept.open)()
         try:
             await self.apply(self._pool.manifest)
         except BaseException:
@@ -115,7 +119,7 @@ class PoolTriggers:
         requests = [
             self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
         ]
-        plan = plan_triggers(requests, root=manifest.root, previous=self.plan, journal=self._journal)
+        plan = plan_triggers(requests, root=manifest.root, previous=self.plan, journal=self._journal, book=self._book)
         taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
         if taken:
             text = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"

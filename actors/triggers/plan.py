@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from actors.runtime.mailbox import MailboxConfig
     from actors.triggers.cron import Times
     from actors.triggers.replay_journal import ReplayJournal
+    from actors.triggers.served_times import ServedTimes
     from actors.triggers.webhook import WebhookSite
     from protocols.triggers import ConnectionFlow
 
@@ -106,6 +107,7 @@ def plan_triggers(
     root: Path | None = None,
     previous: TriggerPlan | None = None,
     journal: ReplayJournal | None = None,
+    book: ServedTimes | None = None,
     wall: Callable[[], float] = wall_time,
 ) -> TriggerPlan:
     """Return the actors for these triggers; nothing is started.
@@ -118,13 +120,14 @@ def plan_triggers(
         previous: The plan before a reload. What has not changed is taken over: queues with what waits in them, what
             webhooks remember, and how far schedules and e-mail folders have come.
         journal: Keeps what webhooks have accepted beyond the end of the process; it must be open.
+        book: Keeps how far cron lines have come beyond the end of the process; it must be open.
         wall: The wall clock, in seconds since 1970 UTC.
 
     Raises:
         TriggerExtraError: A library is missing.
         TriggerConfigError: A trigger can never work.
     """
-    planner = _Planner(root or Path.cwd(), previous or TriggerPlan(), journal, wall)
+    planner = _Planner(root or Path.cwd(), previous or TriggerPlan(), (journal, book), wall)
     return planner.plan([request for request in requests if request.settings.enabled])
 
 
@@ -139,11 +142,15 @@ def queue_child(trigger: Trigger) -> TriggerChild:
 
 class _Planner:
     def __init__(
-        self, root: Path, previous: TriggerPlan, journal: ReplayJournal | None, wall: Callable[[], float]
+        self,
+        root: Path,
+        previous: TriggerPlan,
+        kept: tuple[ReplayJournal | None, ServedTimes | None],
+        wall: Callable[[], float],
     ) -> None:
         self._root = root
         self._previous = previous
-        self._journal = journal
+        self._journal, self._book = kept
         self._wall = wall
         self._old = {child.name: child for child in previous.children}
         self._sites: list[WebhookSite] = []
@@ -185,7 +192,7 @@ class _Planner:
             make: Callable[..., Any] | None = None
             match settings:
                 case ScheduleTrigger() | IntervalTrigger():
-                    make = partial(ScheduleActor, wall=self._wall)
+                    make = partial(ScheduleActor, book=self._book, wall=self._wall)
                     args: tuple[Any, ...] = (trigger, _schedule(settings))
                 case EmailTrigger():
                     make = partial(EmailActor, wall=self._wall)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.triggers.cron import Times
+    from actors.triggers.served_times import ServedTimes
     from actors.triggers.trigger import Trigger
 
 MissedPolicy = Literal["skip", "once", "all"]
@@ -83,21 +84,23 @@ class ScheduleActor(TriggerActor):
         trigger: Trigger,
         schedule: Schedule,
         *,
+        book: ServedTimes | None = None,
         wall: Callable[[], float] = wall_time,
         random: Random | None = None,
     ) -> None:
         super().__init__((trigger,))
         self._trigger = trigger
         self._schedule = schedule
+        self._book = book if schedule.by_wall_clock else None
         self._wall = wall
         self._random = random or Random()
         self._target = 0.0
 
-    def on_start(self) -> None:
+    async def on_start(self) -> None:
         """Compute the first time and wait for it."""
         schedule = self._schedule
         if schedule.times is None:
-            schedule.served = self._now()
+            await self._recall()
             schedule.times = schedule.make_times(schedule.served)
             if schedule.immediately:
                 self._target = schedule.served
@@ -106,6 +109,21 @@ class ScheduleActor(TriggerActor):
                 return
         self._aim()
         self.established()
+
+    async def _recall(self) -> None:
+        """Begin now, or where the last process has come to."""
+        now = self._schedule.served = self._now()
+        if self._book is not None:
+            kept = self._book.of(self._trigger.full_name, self._schedule.label)
+            if kept is None:
+                await self._keep()
+            else:
+                self._schedule.served = min(now, kept)
+
+    async def _keep(self) -> None:
+        if self._book is not None:
+            keep, schedule = self.system.in_thread(self._book.keep), self._schedule
+            await keep(self._trigger.full_name, schedule.label, schedule.served)
 
     async def on_receive(self, message: Any) -> Any:
         """Serve the times that have come, and wait for the next one."""
@@ -137,6 +155,7 @@ class ScheduleActor(TriggerActor):
         schedule.skipped += len(due) - sum(1 + missed for _, missed in chosen)
         for time, missed in chosen:
             await self._offer(time, missed)
+        await self._keep()
 
     def _chosen(self, due: list[float], now: float) -> list[tuple[float, int]]:
         """Return the times that get a run, each with how many others it makes up for."""

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from actors import AgentPool
-from actors.app.replay_place import replay_journal
+from actors.app.trigger_place import replay_journal, served_times
 from actors.config.load import load_manifest
 from actors.triggers import sign
 from protocols.triggers import TriggerError
@@ -100,3 +100,27 @@ async def test_a_pool_that_cannot_keep_what_its_webhooks_accept_does_not_start(
         await pool.__aenter__()
 
     assert not pool.is_running
+
+
+async def test_a_time_that_passed_while_no_pool_ran_is_made_up_for_with_storage(
+    tmp_path: Path, no_leaked_actors: None
+) -> None:
+    keys = "schedule: 0 0 1 1 *, prompt: A new year, timezone: UTC"
+    triggers = f"[{{type: time, name: kept, {keys}}}, {{type: time, name: skips, {keys}, skip_missed: true}}]"
+    manifest = written(tmp_path, f"{STORAGE}agents: {{a: {{model: offline, triggers: {triggers}}}}}")
+    async with AgentPool[None](manifest) as pool:
+        assert [each.accepted for each in triggers_of(pool).statistics()] == [0, 0]
+    book = served_times(load_manifest(manifest))
+    assert book is not None
+    book.open()
+    for name in ("a/kept", "a/skips"):
+        assert book.of(name, "0 0 1 1 *") is not None
+        book.keep(name, "0 0 1 1 *", time.time() - 3 * 365.25 * 86_400)
+
+    async with AgentPool[None](manifest) as pool:
+        answers = Answers(pool)
+        answer = await answers.next()
+        numbers = [each.accepted for each in triggers_of(pool).statistics()]
+
+    assert (answer.trigger, numbers) == ("kept", [1, 0])
+    assert answer.event.metadata["missed"] == 2
