@@ -53,6 +53,7 @@ class McpConnection:
         self._toolset: AbstractToolset[Any] | None = None
         self._over = asyncio.Event()
         self._cause: Exception | None = None
+        self._why = ""
         self._is_wanted = True
         self._calls: set[asyncio.Task[Any]] = set()
         self._heard = clock.now()
@@ -86,6 +87,8 @@ class McpConnection:
             self._over.set()
             if not self.opened.done():
                 self._fail_start()
+            # What is kept of a crash, such as its traceback in the dead letters, leads here; it need not lead on.
+            self._why, self._toolset, self._cause = self._reason, None, None
 
     def _fail_start(self) -> None:
         if self._cause is None:
@@ -183,10 +186,13 @@ class McpConnection:
             raise NotSentError from cause
         raise self._lost(what) from cause
 
+    @property
+    def _reason(self) -> str:
+        return str(self._cause or "Connection closed")
+
     def _lost(self, what: str = "") -> ToolServerError:
-        why = f": {self._cause or 'Connection closed'}"
         during = f" during {what}" if what else ""
-        text = f"MCP server {self.source.name!r}: the connection was lost{during}{why}"
+        text = f"MCP server {self.source.name!r}: the connection was lost{during}: {self._why or self._reason}"
         error = ToolServerError(text, server=self.source.name)
         error.__cause__ = self._cause
         return error
