@@ -6,28 +6,28 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 
 from actors.app import configure_logging, history_stores, load_manifest, retention_of
 from actors.cli.exit_code import CommandError
+from actors.cli.history_export import FORMATS, document, export_as
+from actors.cli.moment import moment, moment_of
 from actors.cli.option import is_debug
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
 from actors.cli.table import table
 from actors.cli.visible import for_stdout
 from actors.storage.memory import MemoryHistoryStore
-from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
+from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage
 from protocols.stores import HistoryStore, StorageError
 
 T = TypeVar("T")
 
 _DAY: Final = 86_400.0
-_HOUR: Final = 3_600.0
 _PAGE: Final = 1_000
 
 
@@ -35,9 +35,16 @@ class HistoryView:
     """Opens the store of a manifest, asks it one thing, and writes that to standard output."""
 
     def __init__(
-        self, manifest_file: Path, *, agent: str | None = None, text: str | None = None, since: float | None = None
+        self,
+        manifest_file: Path,
+        *,
+        agent: str | None = None,
+        role: str | None = None,
+        text: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> None:
-        """Take the manifest, and which messages are meant; `since` is in hours before now.
+        """Take the manifest, and which messages are meant; see `moment_of` for the two times.
 
         Raises:
             ManifestError: the manifest cannot be read or is wrong.
@@ -45,8 +52,11 @@ class HistoryView:
         """
         configure_logging(debug=is_debug.get())
         self._manifest = load_manifest(manifest_file)
-        begin = None if since is None else time.time() - since * _HOUR
-        self._query = checked(lambda: HistoryQuery(agent=agent, text=text, since=begin))
+        now = time.time()
+        begin = None if since is None else moment_of(since, "--since", now=now)
+        end = None if until is None else moment_of(until, "--until", now=now)
+        kind = cast("Role | None", role)
+        self._query = checked(lambda: HistoryQuery(agent=agent, role=kind, text=text, since=begin, until=end))
         if self._manifest.storage is None:
             problem = f"manifest {str(manifest_file)!r} keeps no history; add 'storage: sqlite' to it"
             raise CommandError(problem)
@@ -56,7 +66,7 @@ class HistoryView:
         query = checked(lambda: msgspec.structs.replace(self._query, limit=limit))
         messages = self._ask(lambda store: store.query(query))[::-1]
         for message in messages:
-            write(_document(message) if as_json else for_stdout(_line(message)))
+            write(document(message) if as_json else for_stdout(_line(message)))
 
     def stats(self, by: str, *, as_json: bool) -> None:
         """Write sums."""
@@ -70,13 +80,16 @@ class HistoryView:
         else:
             write(for_stdout(table((by, "messages", "tokens", "cost", "last"), map(_row, found))))
 
-    def export(self) -> None:
-        """Write all messages, one JSON document a line."""
-        self._ask(self._export)
+    def export(self, form: str) -> None:
+        """Write all messages in a format of `FORMATS`."""
+        if form not in FORMATS:
+            problem = f"--format must be one of {', '.join(FORMATS)}, not {form!r}"
+            raise CommandError(problem)
+        self._ask(lambda store: self._export(store, form))
 
-    def prune(self, days: float | None, most: int | None, *, as_json: bool) -> None:
+    def prune(self, days: float | None, most: int | None, each: int | None, *, as_json: bool) -> None:
         """Remove what is not to be kept, and write how many messages that were."""
-        retention = self._retention(days, most)
+        retention = self._retention(days, most, each)
         removed = asyncio.run(self._prune(retention))
         write(json.dumps({"removed": removed}) if as_json else f"{removed:,} messages removed")
 
@@ -88,19 +101,23 @@ class HistoryView:
                 removed = max(removed, await store.prune(retention))
         return removed
 
-    def _retention(self, days: float | None, most: int | None) -> Retention:
-        if days is not None or most is not None:
+    def _retention(self, days: float | None, most: int | None, each: int | None) -> Retention:
+        if days is not None or most is not None or each is not None:
             age = None if days is None else days * _DAY
-            return checked(lambda: Retention(max_age=age, max_messages=most))
+            return checked(lambda: Retention(max_age=age, max_messages=most, max_per_conversation=each))
         found = retention_of(self._manifest.storage) if self._manifest.storage is not None else None
         if found is None:
-            problem = "the manifest says nothing under 'retention'; say what to keep with --days or --most"
+            problem = (
+                "the manifest says nothing under 'retention'; say what to keep with --days, --most, --per-conversation"
+            )
             raise CommandError(problem)
         return found
 
-    async def _export(self, store: HistoryStore) -> None:
+    async def _export(self, store: HistoryStore, form: str) -> None:
+        export = export_as(form)
         async for message in self._all(store):
-            write(_document(message))
+            export.add(message)
+        export.end()
 
     async def _all(self, store: HistoryStore) -> AsyncIterator[StoredMessage]:
         after: int | None = None
@@ -159,22 +176,11 @@ def checked(make: Callable[[], T]) -> T:
         raise CommandError(str(error)) from error
 
 
-def _time(seconds: float | None) -> str:
-    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
-
-
 def _line(message: StoredMessage) -> str:
     arrow = "->" if message.role == "assistant" else "<-"
-    return f"{_time(message.created)} {message.node} {arrow} {message.content}"
+    return f"{moment(message.created)} {message.node} {arrow} {message.content}"
 
 
 def _row(stats: HistoryStats) -> tuple[str, ...]:
     cost = f"{stats.cost:.4f}{'' if stats.cost_known else '+'}"
-    return (stats.key, f"{stats.messages:,}", f"{stats.tokens:,}", cost, _time(stats.last))
-
-
-def _document(message: StoredMessage) -> str:
-    fields: dict[str, Any] = msgspec.structs.asdict(message)
-    payload = fields.pop("payload")
-    fields["payload"] = None if payload is None else json.loads(payload)
-    return json.dumps(fields, ensure_ascii=False, default=str)
+    return (stats.key, f"{stats.messages:,}", f"{stats.tokens:,}", cost, moment(stats.last))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -62,6 +64,25 @@ def test_history_of_earlier_processes_is_shown_summed_up_exported_and_removed(ta
         (["show", "--limit", "0"], "limit"),
         (["prune"], "nothing under 'retention'"),
         (["prune", "--days", "-1"], "max_age"),
+        (["prune", "--days", "nan"], "max_age"),
+        (["prune", "--days", "1e308"], "max_age"),
+        (["prune", "--most", "-1"], "max_messages"),
+        (["prune", "--most", "1.5"], "--most"),
+        (["prune", "--per-conversation", "-1"], "max_per_conversation"),
+        (["show", "--limit", "10001"], "limit"),
+        (["show", "--limit", "many"], "--limit"),
+        (["show", "--since", "nan"], "--since must be a date"),
+        (["show", "--since", "-5"], "--since must be a date"),
+        (["show", "--since", "1e300"], "--since must be a date"),
+        (["show", "--since", "yesterday"], "--since must be a date"),
+        (["show", "--until", "2026-13-01"], "--until must be a date"),
+        (["show", "--until", "1900-01-01"], "until must be seconds since 1970"),
+        (["show", "--since", "1h", "--until", "2h"], "must be before until"),
+        (["show", "--role", "boss"], "role must be one of user, assistant, system"),
+        (["show", "--text", ""], "text must have 1 to"),
+        (["show", "--agent", ""], "agent must be 1 to 255"),
+        (["show", "--agent", "x" * 256], "agent must be 1 to 255"),
+        (["export", "--format", "xls"], "--format must be one of jsonl, json, csv, not 'xls'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(cli: Call, tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -75,3 +96,56 @@ def test_what_cannot_be_meant_is_refused(cli: Call, tmp_path: Path, arguments: l
 
 def test_a_manifest_without_storage_has_no_history(cli: Call, manifest: Path) -> None:
     assert "keeps no history; add 'storage: sqlite'" in cli("history", "show", manifest).err
+
+
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", 'a,b"c\nd', "'; DROP TABLE understudy_history; --"]
+
+
+def test_an_export_for_spreadsheets_holds_no_formula_and_every_message(tmp_path: Path, cli: Call) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(TEXT, encoding="utf-8")
+    for text in HOSTILE:
+        assert cli("run", file, "two", "--", text).code == 0
+    lines = list(csv.DictReader(io.StringIO(cli("history", "export", file, "--format", "csv").out)))
+    listed = json.loads(cli("history", "export", file, "--format", "json", "--role", "user").out)
+
+    asked = [line["content"] for line in lines if line["role"] == "user"]
+    assert [one["content"] for one in listed] == HOSTILE
+    assert asked == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", *HOSTILE[5:]]
+    assert len(lines) == 2 * len(HOSTILE)
+    assert not [cell for line in lines for cell in line.values() if cell.startswith(("=", "+", "-", "@", "\t"))]
+
+
+def test_messages_are_found_by_role_and_time(talked: Path, cli: Call) -> None:
+    def shown(*conditions: str) -> int:
+        done = cli("history", "show", talked, *conditions)
+        assert done.code == 0, done.err
+        return len(done.out.splitlines())
+
+    assert shown("--role", "user") == 3
+    assert shown("--since", "1h") == shown("--since", "2000-01-01") == shown("--until", "2999-12-31T12:00Z") == 6
+    assert shown("--until", "1h") == shown("--until", "2001-01-01") == 0
+    assert cli("history", "export", talked, "--format", "json", "--until", "1h").out == "[]\n"
+
+
+def test_the_latest_of_each_conversation_are_kept(talked: Path, cli: Call) -> None:
+    assert cli("history", "prune", talked, "--per-conversation", "2").out == "2 messages removed\n"
+
+
+def test_the_next_store_is_asked_when_the_first_cannot_be_opened(talked: Path, cli: Call) -> None:
+    (talked.parent / "bad.db").write_bytes(b"no database" * 1_000)
+    stores = "{providers: [memory, {type: sqlite, path: bad.db}, {type: sqlite, path: history.db}]}"
+    talked.write_text(TEXT.replace("{type: sqlite, path: history.db}", stores), encoding="utf-8")
+    done = cli("history", "show", talked)
+
+    assert (done.code, len(done.out.splitlines())) == (0, 6)
+    assert "bad.db" in done.err
+    assert "the next store is asked" in done.err
+
+
+def test_history_in_memory_only_has_nothing_to_show(talked: Path, cli: Call) -> None:
+    talked.write_text(TEXT.replace("{type: sqlite, path: history.db}", "memory"), encoding="utf-8")
+    done = cli("history", "show", talked)
+
+    assert done.code == ExitCode.USAGE
+    assert "in memory only, which ends with each process; add a 'sqlite' store" in done.err

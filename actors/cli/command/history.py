@@ -16,46 +16,62 @@ history = typer.Typer(
 )
 
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only this agent or team.")]
+Role = Annotated[str | None, typer.Option("--role", metavar="ROLE", help="Only user, assistant or system.")]
 Containing = Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Only messages with this text.")]
-Since = Annotated[float | None, typer.Option("--since", metavar="HOURS", help="Only the last so many hours.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Not before: hours ago, 7d, 90m, or 2026-01-31T12:00.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before that; as --since.")]
 
 
 @history.command("show")
-def show(
+def show(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
     file: ManifestFile,
     agent: Agent = None,
+    role: Role = None,
     text: Containing = None,
     since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Messages at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show the latest messages, oldest first."""
     from actors.cli.history_view import HistoryView
 
-    HistoryView(file, agent=agent, text=text, since=since).show(limit, as_json=as_json)
+    HistoryView(file, agent=agent, role=role, text=text, since=since, until=until).show(limit, as_json=as_json)
 
 
 @history.command("stats")
-def stats(
+def stats(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
     file: ManifestFile,
     agent: Agent = None,
+    role: Role = None,
     text: Containing = None,
     since: Since = None,
+    until: Until = None,
     by: Annotated[str, typer.Option("--by", help="agent, role, model, conversation or day.")] = "agent",
     as_json: AsJson = False,
 ) -> None:
     """Sum up messages, tokens and cost."""
     from actors.cli.history_view import HistoryView
 
-    HistoryView(file, agent=agent, text=text, since=since).stats(by, as_json=as_json)
+    HistoryView(file, agent=agent, role=role, text=text, since=since, until=until).stats(by, as_json=as_json)
 
 
 @history.command("export")
-def export(file: ManifestFile, agent: Agent = None, text: Containing = None, since: Since = None) -> None:
-    """Write all messages to standard output, oldest first, as one JSON document per line."""
+def export(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
+    file: ManifestFile,
+    agent: Agent = None,
+    role: Role = None,
+    text: Containing = None,
+    since: Since = None,
+    until: Until = None,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl, json or csv.")] = "jsonl",
+) -> None:
+    """Write all messages to standard output, oldest first."""
     from actors.cli.history_view import HistoryView
 
-    HistoryView(file, agent=agent, text=text, since=since).export()
+    HistoryView(file, agent=agent, role=role, text=text, since=since, until=until).export(form)
 
 
 @history.command("prune")
@@ -63,9 +79,12 @@ def prune(
     file: ManifestFile,
     days: Annotated[float | None, typer.Option("--days", metavar="D", help="Keep the last so many days.")] = None,
     most: Annotated[int | None, typer.Option("--most", metavar="N", help="Keep the latest N messages.")] = None,
+    each: Annotated[
+        int | None, typer.Option("--per-conversation", metavar="N", help="Keep the latest N of each conversation.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old messages; without options what the manifest says under `retention`."""
+    """Remove old messages from all stores; without options what the manifest says under `retention`."""
     from actors.cli.history_view import HistoryView
 
-    HistoryView(file).prune(days, most, as_json=as_json)
+    HistoryView(file).prune(days, most, each, as_json=as_json)

@@ -1,0 +1,104 @@
+"""Stored messages as text for other programs: JSON lines, one JSON document, or CSV for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from actors.cli.moment import moment
+from actors.cli.output import write
+
+if TYPE_CHECKING:
+    from protocols.history import StoredMessage
+
+FORMATS: Final = ("jsonl", "json", "csv")
+COLUMNS: Final = (
+    "created", "node", "role", "content", "model", "tokens", "input_tokens", "output_tokens", "cost",
+    "conversation_id", "run_id", "id", "metadata",
+)  # fmt: skip
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet takes a cell that begins so for a formula, and calculates what an agent was told."""
+
+
+class Export(Protocol):
+    """Writes messages, one after the other."""
+
+    def add(self, message: StoredMessage) -> None:
+        """Write a message."""
+        ...
+
+    def end(self) -> None:
+        """Write what comes last."""
+        ...
+
+
+class JsonLines:
+    """One JSON document per line."""
+
+    def add(self, message: StoredMessage) -> None:
+        """Write a message."""
+        write(document(message))
+
+    def end(self) -> None:
+        """Write nothing more."""
+
+
+class JsonList:
+    """One JSON document with all messages."""
+
+    def __init__(self) -> None:
+        self._before = "["
+
+    def add(self, message: StoredMessage) -> None:
+        """Write a message."""
+        write(self._before)
+        write(document(message), end="")
+        self._before = ","
+
+    def end(self) -> None:
+        """Close the list."""
+        write("[]" if self._before == "[" else "\n]")
+
+
+class Csv:
+    """A line of names, then a line for each message, without what the model said in its own format."""
+
+    def __init__(self) -> None:
+        write(_line(COLUMNS), end="")
+
+    def add(self, message: StoredMessage) -> None:
+        """Write a message."""
+        fields: dict[str, Any] = msgspec.structs.asdict(message)
+        fields["created"] = moment(message.created)
+        fields["metadata"] = json.dumps(message.metadata, ensure_ascii=False, default=str) if message.metadata else ""
+        write(_line([_cell(fields[name]) for name in COLUMNS]), end="")
+
+    def end(self) -> None:
+        """Write nothing more."""
+
+
+def export_as(name: str) -> Export:
+    """Return what writes in a format of `FORMATS`."""
+    return Csv() if name == "csv" else JsonList() if name == "json" else JsonLines()
+
+
+def document(message: StoredMessage) -> str:
+    """Return a message as JSON in one line."""
+    fields: dict[str, Any] = msgspec.structs.asdict(message)
+    payload = fields.pop("payload")
+    fields["payload"] = None if payload is None else json.loads(payload)
+    return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()

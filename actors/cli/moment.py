@@ -1,0 +1,47 @@
+"""Points in time on the command line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from actors.cli.exit_code import CommandError
+from actors.config.duration import parse_duration
+
+_HOUR: Final = 3_600.0
+
+
+def moment(seconds: float | None) -> str:
+    """Return seconds since 1970 UTC for people; nothing for None.
+
+    Example:
+        >>> moment(0.0)
+        '1970-01-01 00:00:00+00:00'
+    """
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+
+
+def moment_of(text: str, option: str, *, now: float) -> float:
+    """Return the point in time that a text means, in seconds since 1970 UTC.
+
+    Args:
+        text: a date with or without a time (UTC if it names no zone), or how long ago: hours as a number, 7d, 90m.
+        option: where it was written.
+        now: seconds since 1970 UTC.
+
+    Raises:
+        CommandError: it is none of these.
+    """
+    try:
+        return max(0.0, now - parse_duration(text, unit=_HOUR))
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        problem = (
+            f"{option} must be a date such as 2026-01-31 or 2026-01-31T12:00, or how long ago: hours as a number, "
+            f"7d, 90m; not {text!r:.80}"
+        )
+        raise CommandError(problem) from None
