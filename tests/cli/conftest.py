@@ -124,16 +124,22 @@ def program() -> Call:
     return invoke
 
 
-async def start_program(*arguments: object, stdin: int | None = None) -> asyncio.subprocess.Process:
-    """Start the command line as a program whose signals a test wants to send itself."""
+async def start_program(
+    *arguments: object, stdin: int | None = None, stderr: int = asyncio.subprocess.PIPE, terminal: bool = False
+) -> asyncio.subprocess.Process:
+    """Start the command line as a program whose signals a test wants to send itself.
+
+    With `terminal` its standard error is a terminal, which becomes the one that controls it.
+    """
+    code = "import fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0)\n" if terminal else ""
+    code += "from actors.cli.main import main; main()"
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "actors.cli",
+        *(sys.executable, "-c", code),
         *map(str, arguments),
         cwd=ROOT,
         env=environment(),
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=terminal,
     )

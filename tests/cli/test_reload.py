@@ -117,6 +117,30 @@ async def test_a_hangup_has_the_manifest_read_again_without_the_option(file: Pat
     assert lines == ["understudy: reloaded: 1 changed (a), 1 unchanged\n"]
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
+async def test_a_terminal_that_is_closed_ends_it_in_order(file: Path) -> None:
+    ours, theirs = os.openpty()
+    process = await start_program("watch", file, stderr=theirs, terminal=True)
+    os.close(theirs)
+    try:
+        async with asyncio.timeout(60):
+            await asyncio.to_thread(read_until, ours, b"watching a/slow;")
+            process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(read_until, ours, b"reloaded: 2 unchanged")
+    finally:
+        os.close(ours)
+    code = await asyncio.wait_for(process.wait(), 30)
+    await process.communicate()
+
+    assert code == ExitCode.TERMINATED
+
+
+def read_until(terminal: int, text: bytes) -> None:
+    seen = b""
+    while text not in seen:
+        seen += os.read(terminal, 1024)
+
+
 def test_without_the_library_the_extra_is_named(cli: Call, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "actors.triggers.notify", raising=False)
     monkeypatch.setitem(sys.modules, "watchfiles", None)
