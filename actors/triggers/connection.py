@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from actors.triggers.trigger import Trigger
     from protocols.triggers import ConnectionFact, ConnectionFlow
+
+CONDITION_TIMEOUT: Final = 60.0
+"""Seconds that an asynchronous condition may take over one event; then it has failed."""
 
 
 class TalkFilter:
@@ -124,7 +128,7 @@ class ConnectionActor(TriggerActor):
         if not isinstance(message, _Happened):
             return await super().on_receive(message)
         try:
-            holds = self._condition is None or await _truth(self._condition, message.context)
+            holds = self._condition is None or await self._truth(self._condition, message.context)
         except Exception as error:
             text = f"trigger {self._trigger.full_name!r}: the condition raised {type(error).__name__}: {error}"
             wrapped = ConditionError(text, node=self._trigger.node)
@@ -134,6 +138,18 @@ class ConnectionActor(TriggerActor):
         if holds:
             await self._trigger.offer(message.event)
         return None
+
+    async def _truth(self, condition: Callable[[Any], object], context: Any) -> bool:
+        result = condition(context)
+        if not isawaitable(result):
+            return bool(result)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as limit:
+            timer = self.system.clock.call_later(CONDITION_TIMEOUT, lambda: limit.reschedule(loop.time()))
+            try:
+                return bool(await result)
+            finally:
+                timer.cancel()
 
     def _note(self, fact: ConnectionFact) -> None:
         """Take what counts into the mailbox; called where the message is passed on, so it must not wait."""
@@ -162,8 +178,3 @@ class ConnectionActor(TriggerActor):
         if self._listen_no_more is not None:
             self._listen_no_more()
             self._listen_no_more = None
-
-
-async def _truth(condition: Callable[[Any], object], context: Any) -> bool:
-    result = condition(context)
-    return bool(await result if isawaitable(result) else result)

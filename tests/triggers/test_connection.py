@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,6 +159,30 @@ async def test_an_event_whose_condition_fails_is_a_dead_letter_and_the_trigger_l
     assert (letter.message.text, letter.reason) == ("broken", DeadLetterReason.FAILED)
     assert isinstance(letter.cause, ConditionError)
     assert str(letter.cause) == "trigger 'n/c': the condition raised LookupError: no such word"
+
+
+async def test_a_condition_that_hangs_is_given_up_and_the_next_event_has_its_turn(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    node, flow = RecordingNode(), Flow()
+
+    async def condition(text: str) -> bool:
+        if text == "hangs":
+            await asyncio.Event().wait()
+        return True
+
+    config = talk("message_processed", condition="message.tokens > 1")
+    stage = await listen(actor_system, node, flow, config, condition)
+
+    for text in ("hangs", "goes on"):
+        flow.tell(text)
+    await settle()
+    before = texts(node)
+    await manual_clock.advance(60)
+
+    assert (before, texts(node)) == ([], ["goes on"])
+    assert stage.plan.triggers[0].statistics().dead_lettered == 1
+    assert "the condition raised TimeoutError" in str(next(iter(actor_system.dead_letters)).cause)
 
 
 async def test_what_a_busy_trigger_cannot_take_is_a_dead_letter_and_the_connection_does_not_notice(
