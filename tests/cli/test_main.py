@@ -102,6 +102,29 @@ def test_graph_draws_a_manifest(cli: Call, manifest: Path) -> None:
     assert done.out.count("\n\n") == 0
 
 
+def test_graph_as_json_has_nodes_and_edges(cli: Call, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yml"
+    end = "exit_condition: {type: word_match, words: [quit]}"
+    file.write_text(
+        "agents:\n"
+        f"  a: {{connections: [{{type: node, name: t, label: l, {end}}}, {{type: file, path: out.txt}}]}}\n"
+        "  b: {}\n"
+        "teams: {t: {mode: sequential, members: [b], validator: a}}\n",
+        encoding="utf-8",
+    )
+    found = json.loads(cli("graph", file, "--json").out)
+
+    assert [node["kind"] for node in found["nodes"]] == ["agent", "agent", "sequential team"]
+    assert [(edge["source"], edge["target"], edge["kind"]) for edge in found["edges"]] == [
+        ("t", "b", "member"),
+        ("t", "a", "validator"),
+        ("a", "t", "run"),
+        ("a", "out.txt", "file"),
+    ]
+    assert found["edges"][2]["conditions"] == ["exit"]
+    assert cli("graph", file, "--json", "--output", tmp_path / "x.mmd").code == ExitCode.USAGE
+
+
 def test_schema_is_a_json_schema(cli: Call) -> None:
     assert "agents" in json.loads(cli("schema").out)["properties"]
 

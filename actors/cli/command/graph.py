@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.option import ManifestFile
+from actors.cli.exit_code import CommandError
+from actors.cli.option import AsJson, ManifestFile
 from actors.cli.output import write
 
 Picture = Annotated[
@@ -16,14 +17,20 @@ Picture = Annotated[
 ]
 
 
-def graph(file: ManifestFile, output: Picture = None) -> None:
+def graph(file: ManifestFile, output: Picture = None, as_json: AsJson = False) -> None:
     """Draw agents, teams and connections of a manifest: as mermaid text, or into a file."""
     from actors.cli.drawing import save_drawing
+    from actors.cli.graph_data import graph_data
     from actors.cli.manifest_file import read_manifest
     from actors.config.graph import graph as draw
 
     manifest = read_manifest(file)
-    if output is None:
+    if as_json and output is not None:
+        text = "--json writes to standard output; leave out --output, or --json"
+        raise CommandError(text)
+    if as_json:
+        write(graph_data(manifest))
+    elif output is None:
         write(draw(manifest).rstrip())
     else:
         save_drawing(manifest, output)
