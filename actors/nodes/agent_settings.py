@@ -15,6 +15,7 @@ from actors.nodes.accepted import misfit
 from actors.nodes.agent_kinds import AGENT_KINDS
 from actors.nodes.confirmation import Confirmation, InputProvider
 from actors.nodes.history import DEFAULT_LIMIT, Summary
+from actors.nodes.knowledge_source import with_sources
 from actors.nodes.request import DEFAULT_TIMEOUT
 from protocols.errors import ConfigError
 from protocols.session import Session, SessionQuery
@@ -63,7 +64,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     mcp_servers: Sequence[Any] = ()
     """Servers of tools: URL, path of a script, or a toolset of pydantic_ai; needs the extra ``mcp``."""
     knowledge: Sequence[object] = ()
-    """Texts, paths of files and objects that the model is given before the first prompt."""
+    """Texts, paths of files, objects, and functions (plain or async) whose text is made when the agent is opened; the
+    model is given them before the first prompt."""
     user_prompts: Sequence[object] = ()
     """What a run is asked that is given no prompt."""
     deps: Any = None
@@ -129,6 +131,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if keywords.get("requires_tool_confirmation") == "always" and keywords.get("input_provider") is None:
             msg = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"
             raise ConfigError(msg, node=agent)
+        if keywords.get("knowledge"):
+            keywords = {**keywords, "knowledge": with_sources(keywords["knowledge"])}
         settings = cls(**keywords)
         SessionQuery.parse(settings.session)
         return settings

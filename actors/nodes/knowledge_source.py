@@ -17,6 +17,10 @@ LOAD_TIMEOUT: Final = 60.0
 """Seconds that loading one source may take."""
 
 
+MOST_BYTES: Final = 1_000_000
+"""Bytes of UTF-8 that the functions among the knowledge of an agent may return together."""
+
+
 class Allowance:
     """How much text all sources of one agent may have together."""
 
@@ -85,10 +89,22 @@ class KnowledgeSource:
         """Keep the text: there is nothing to close."""
 
     def __prompt__(self) -> str:
-        return document_block(self.label, self._text) if self._text else ""
+        if not self._text:
+            msg = f"knowledge {self.label!r} has not been loaded; open the agent, or its pool, with `async with` first"
+            raise ConfigError(msg)
+        return document_block(self.label, self._text)
 
     def __repr__(self) -> str:
         return f"<KnowledgeSource {self.label!r}>"
+
+
+def with_sources(knowledge: Sequence[object]) -> list[object]:
+    """Return what an agent is given, its functions as sources that together may have `MOST_BYTES`."""
+    allowance = Allowance(MOST_BYTES)
+    return [
+        KnowledgeSource(item.__name__, item, allowance=allowance) if inspect.isroutine(item) else item
+        for item in knowledge
+    ]
 
 
 def sources_in(knowledge: Sequence[object]) -> Iterator[KnowledgeSource]:

@@ -12,7 +12,7 @@ from actors.nodes.agent import Agent
 from actors.runtime.system import ActorSystem
 from actors.testing.models import ModelCall, RecordingModel, echo_model, scripted_model, slow_model
 from actors.testing.settle import settle
-from protocols.errors import ConfigError, RunTimeoutError, UnknownModelError
+from protocols.errors import ConfigError, NodeStartError, RunTimeoutError, UnknownModelError
 from protocols.events import Event, ToolCalled
 from tests.nodes.tool_answer import call
 
@@ -151,6 +151,35 @@ async def test_knowledge_is_given_once_while_the_model_remembers_it() -> None:
 
 
 # -- history --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.seed("S87")
+async def test_functions_among_the_knowledge_are_called_when_the_agent_is_opened() -> None:
+    async def weather() -> str:
+        return "It rains."
+
+    def notes() -> str:
+        return "Take a coat."
+
+    model = echo_model()
+    agent = Agent("a", model=model, knowledge=[weather, notes])
+    with pytest.raises(ConfigError, match="knowledge 'weather' has not been loaded; open the agent"):
+        await agent.run("q")
+    async with agent:
+        answer = await agent.run("q")
+
+    assert "It rains." in answer.content
+    assert "Take a coat." in answer.content
+    assert len(agent.history) == 2
+
+
+async def test_knowledge_that_cannot_be_made_keeps_the_agent_closed() -> None:
+    def broken() -> str:
+        raise OSError("no network")
+
+    with pytest.raises(NodeStartError, match="knowledge 'broken' cannot be loaded: OSError: no network") as raised:
+        await Agent("a", model="test", knowledge=[broken]).open()
+    assert raised.value.__cause__ is not None
 
 
 @pytest.mark.seed("S25")

@@ -13,6 +13,7 @@ from actors.config.problem import InvalidManifestError
 from actors.config.tool import ToolSpec, WorkerSpec
 from actors.nodes.agent import Agent
 from actors.nodes.callback import Callback
+from actors.nodes.knowledge_source import sources_in
 from actors.nodes.mcp_tools import McpTools
 from actors.nodes.model_run import ModelRun
 from actors.pool.build import build
@@ -124,6 +125,8 @@ async def made_of(keys: str) -> str:
         told.append((name, tool.description, tool.max_retries, tool.timeout, tool.requires_approval, closure))
     if not servers:
         model = scripted_model([{"text": "fine"} if "output_type" in keys else "fine"])
+        for source in sources_in(agent.settings.knowledge):
+            await source.load()
         await agent.run("x", model=model)
         told += [(one.info, [part for message in one.messages for part in message.parts]) for one in model.requests]
     return re.sub(r"0x[0-9a-f]+|timestamp=datetime\S*\(.*?\)|'[0-9a-f]{32}'", "_", repr(told))

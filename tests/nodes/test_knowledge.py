@@ -135,7 +135,8 @@ async def test_a_function_that_never_returns_is_left_behind() -> None:
     leave.set()
 
     assert entered.is_set()
-    assert not made.__prompt__()
+    with pytest.raises(ConfigError, match="knowledge 'x' has not been loaded"):
+        made.__prompt__()
 
 
 async def test_a_coroutine_that_never_ends_is_cancelled() -> None:
