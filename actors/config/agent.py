@@ -98,9 +98,9 @@ class AgentSpec(NodeSpec):
     model: ModelSpec | None = None
     """The model; by default that of `defaults`, of the pool, or `offline`."""
     system_prompt: Prompts = ()
-    """What the model is told before each conversation."""
+    """What the model is told before each request, whatever the history says."""
     instructions: Prompts = ()
-    """What the model is told before each request; not kept in the history."""
+    """The same, behind `system_prompt`; a function here is called for each request."""
     user_prompts: Prompts = ()
     """What a run is asked that is given no prompt; a function must not be asynchronous."""
     output_type: Output | None = None

@@ -14,6 +14,7 @@ import yaml
 from actors.config.load import load_agent, load_manifest
 from actors.config.problem import InvalidManifestError
 from actors.config.schema import manifest_schema
+from tests.manifest_page import PAGE, page
 
 ROOT: Final = Path(__file__).parent.parent.parent
 SCHEMA: Final[Any] = jsonschema.Draft202012Validator(manifest_schema())
@@ -68,3 +69,7 @@ def test_the_manifests_of_the_examples_fit_the_schema(file: Path) -> None:
     load_manifest(file, env={**os.environ, **dict.fromkeys(_VARIABLE.findall(text), "x")})
 
     assert [problem.message for problem in SCHEMA.iter_errors(yaml.safe_load(text))] == []
+
+
+def test_the_page_of_keys_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.manifest_page"
