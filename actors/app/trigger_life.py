@@ -22,7 +22,7 @@ from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
 from actors.triggers.events import FunctionEvents, FunctionSettings
-from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers, queue_child
+from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers, queue_child, queue_name
 from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_actor import Ready
 from protocols.errors import NodeStoppedError
@@ -172,7 +172,7 @@ class PoolTriggers:
         """
         if self._supervisor is None:
             return
-        queues = {queue_child(trigger).name for trigger in (*self.plan.triggers, *self._functions.values())}
+        queues = {queue_name(trigger) for trigger in (*self.plan.triggers, *self._functions.values())}
         for child in await self._supervisor.proxy().children():
             if child.name not in queues:
                 await child.ref.ask(Ready(), timeout=timeout)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from actors.cli.progress import to_stderr
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 
 if TYPE_CHECKING:
     from actors.app import App
+
+_PAUSE: Final = 0.1
+"""Seconds until triggers of which one has failed are asked again."""
 
 
 class Announcement:
@@ -53,6 +56,7 @@ class Announcement:
             except (ActorStoppingError, RuntimeClosedError):
                 return False
             except Exception:  # it failed, which is shown, and will be started again
+                await asyncio.sleep(_PAUSE)
                 continue
             break
         return True

@@ -131,11 +131,16 @@ def plan_triggers(
     return planner.plan([request for request in requests if request.settings.enabled])
 
 
+def queue_name(trigger: Trigger) -> str:
+    """Return the name of the actor that is the queue of a trigger."""
+    return f"{trigger.full_name} queue"
+
+
 def queue_child(trigger: Trigger) -> TriggerChild:
     """Return the actor that is the queue of a trigger."""
     settings: Any = trigger.settings
     return TriggerChild(
-        f"{trigger.full_name} queue", (settings,), (trigger,), queue_class(settings.concurrency), (trigger,),
+        queue_name(trigger), (settings,), (trigger,), queue_class(settings.concurrency), (trigger,),
         trigger.mailbox_config(), settings.backoff,
     )  # fmt: skip
 
@@ -193,7 +198,7 @@ class _Planner:
             match settings:
                 case ScheduleTrigger() | IntervalTrigger():
                     make = partial(ScheduleActor, book=self._book, wall=self._wall)
-                    args: tuple[Any, ...] = (trigger, _schedule(settings))
+                    args: tuple[Any, ...] = (trigger, _schedule(trigger, settings))
                 case EmailTrigger():
                     make = partial(EmailActor, wall=self._wall)
                     args = (_mail_watch(trigger, settings),)
@@ -264,7 +269,7 @@ class _Planner:
         )
 
 
-def _schedule(settings: ScheduleTrigger | IntervalTrigger) -> Schedule:
+def _schedule(trigger: Trigger, settings: ScheduleTrigger | IntervalTrigger) -> Schedule:
     missed: MissedPolicy = "skip" if settings.skip_missed else settings.make_up
     if isinstance(settings, IntervalTrigger):
         every = settings.every
@@ -277,7 +282,11 @@ def _schedule(settings: ScheduleTrigger | IntervalTrigger) -> Schedule:
             immediately=settings.immediately, by_wall_clock=False,
         )  # fmt: skip
     zone = ZoneInfo(settings.timezone) if settings.timezone else local_zone()
-    times = CronTimes(settings.schedule, zone)
+    try:
+        times = CronTimes(settings.schedule, zone)
+    except TriggerConfigError as error:
+        msg = f"trigger {trigger.full_name!r}: {error}"
+        raise TriggerConfigError(msg, node=trigger.node) from error
     return Schedule(settings.schedule, settings.prompt, lambda _: times, missed=missed, jitter=settings.jitter)
 
 
