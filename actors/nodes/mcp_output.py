@@ -30,24 +30,24 @@ class ErrorOutput(asyncio.Protocol):
         self._rest = b""
         self._ended = asyncio.Event()
         self._transport: asyncio.BaseTransport | None = None
-        self.file: TextIO
-        """What the server is given as standard error."""
+        self.file: TextIO | None = None
+        """What the server is given as standard error; None while this is not open."""
 
     async def __aenter__(self) -> Self:
-        reading, writing = os.pipe()
-        self.file = os.fdopen(writing, "w")
-        try:
-            loop = asyncio.get_running_loop()
-            self._transport, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(reading, "rb", 0))
-        except BaseException:
-            self.file.close()
-            raise
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        self.file.close()
+        if self.file is not None:
+            self.file.close()
         if self._transport is not None:
             self._transport.close()
+
+    async def open(self) -> None:
+        """Make the pipe, for a server that is going to be started."""
+        reading, writing = os.pipe()
+        self.file = os.fdopen(writing, "w")
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(reading, "rb", 0))
 
     def data_received(self, data: bytes) -> None:
         """Take what was written."""
@@ -76,7 +76,9 @@ class ErrorOutput(asyncio.Protocol):
         return text
 
     async def tail(self) -> str:
-        """Return the last line of a server that has ended; empty when it wrote nothing."""
+        """Return the last line of a server that has ended; empty when it wrote nothing, or was not started here."""
+        if self.file is None:
+            return ""
         self.file.close()
         try:
             async with asyncio.timeout(_END_TIMEOUT):

@@ -50,6 +50,8 @@ class McpSource:
         """
         async with ErrorOutput(self.name, (*self.env.values(), *self.headers.values())) as output:
             try:
+                if isinstance(self.target, PurePath | list | tuple):
+                    await output.open()
                 toolset = self._toolset(output, on_end)
                 await toolset.__aenter__()
             except Exception as error:
@@ -82,7 +84,7 @@ class McpSource:
             return make(target, headers=dict(self.headers))
         if isinstance(target, PurePath):
             target = (sys.executable if target.suffix == ".py" else "node", str(Path(target).absolute()))
-        if isinstance(target, Sequence):
+        if isinstance(target, list | tuple):
             command, *args = cast("Sequence[str]", target)
             return transports.StdioTransport(
                 command, args, env=dict(self.env), cwd=self.cwd, keep_alive=False, log_file=output.file
