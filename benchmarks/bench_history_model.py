@@ -13,7 +13,7 @@ without = partial(timed, offline_agent, is_kept=False, clock=perf_counter)
 QUESTION = Question(
     title="One run of an agent on the offline model, its conversation kept and written",
     unit=Unit.MICROSECONDS,
-    count=160,
+    count=80,
     rounds=7,
     contestants=(
         Contestant(name="ours", run=ours, requires="actors"),

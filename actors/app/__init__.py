@@ -198,12 +198,14 @@ def _plain(value: Any) -> Any:
 def configure_logging(*, debug: bool = False) -> None:
     """Send log lines to standard error, as text; without `debug` only what is worse than an error.
 
-    The command line shows failures of runs and actors itself, once and in words.
+    The command line shows failures of runs and actors itself, once and in words. Troubles of history are not seen in
+    any run, so its warnings are written in any case.
     """
     level = logging.DEBUG if debug else logging.CRITICAL
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("asyncio", "httpcore", "httpx"):
         logging.getLogger(noisy).setLevel(max(level, logging.INFO))
+    logging.getLogger("understudy.history").setLevel(min(level, logging.WARNING))  # no run fails when history does
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FLUSH_TIMEOUT: Final = 5.0
 """Seconds that a node which is added waits for what has been said to be written, before it reads."""
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understudy.history")
 
 
 class PoolHistory:

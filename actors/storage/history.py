@@ -24,7 +24,7 @@ FIRST_RETRY = 0.2
 LAST_RETRY = 30.0
 """Seconds between attempts while the store fails: doubled from the first to the last value."""
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understudy.history")
 
 
 class WriterStatistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ SLICE: Final = 50
 """Messages that are made at once, so that the event loop is never held up for long."""
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which what waits is written at the end."""
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understudy.history")
 
 
 class Flush(msgspec.Struct, frozen=True):

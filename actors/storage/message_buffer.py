@@ -18,7 +18,7 @@ MAX_BYTES = 64 * 1024 * 1024
 """Size of the waiting messages; the oldest make room, as when there are too many of them."""
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understudy.history")
 
 
 class MessageBuffer:

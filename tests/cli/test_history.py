@@ -149,3 +149,13 @@ def test_history_in_memory_only_has_nothing_to_show(talked: Path, cli: Call) -> 
 
     assert done.code == ExitCode.USAGE
     assert "in memory only, which ends with each process; add a 'sqlite' store" in done.err
+
+
+def test_a_session_that_nothing_is_kept_for_is_told_on_standard_error(tmp_path: Path, program: Call) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(TEXT.replace("storage: {type: sqlite, path: history.db}", ""), encoding="utf-8")
+    done = program("run", file, "one", "Hello.")
+
+    assert done.code == 0
+    assert "agent 'one': nothing is stored that its session could go on with; add `storage`" in done.err
+    assert "session" not in done.out
