@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from actors.config.condition import Condition
+from actors.config.cron_line import CronLine
 from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
 from actors.config.queue import QueueSpec
 from actors.config.reading import complaint
@@ -153,8 +154,8 @@ class ScheduleTrigger(_Trigger):
 
     type: Literal["time", "schedule"]
     """Kind of trigger."""
-    schedule: Text
-    """Cron line of five or six fields, or a word such as `@daily`; the triggers room checks it."""
+    schedule: CronLine
+    """Cron line of five or six fields, or a word such as `@daily`."""
     prompt: Text
     """Prompt of the run."""
     timezone: TimeZone | None = None

@@ -10,21 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from actors.config.cron_line import WORDS
 from protocols.triggers import TriggerConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORDS: Final = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-"""Words that stand for a cron line."""
 _LONGEST: Final = 1_000
 _LOCAL_ZONE: Final = "/etc/localtime"
 

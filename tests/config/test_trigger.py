@@ -112,10 +112,14 @@ def test_a_pattern_below_its_root_is_accepted(pattern: str) -> None:
         ("{type: webhook, name: w, port: 1, path: /x, secret: ''}", ".secret", "must not be empty"),
         ("{type: webhook, name: w, port: 1, path: /x, secret: 5}", ".secret", "expected a list"),
         ("{type: webhook, name: w, port: 1, path: /x, secret: s, insecure: true}", ".insecure", "does not go with"),
-        ("{type: time, name: t, schedule: x}", ".prompt", "is required"),
-        ("{type: time, name: t, schedule: x, prompt: y, timezone: Mars/City}", ".timezone", "expected a time zone"),
+        ("{type: time, name: t, schedule: 0 9 * * *}", ".prompt", "is required"),
         (
-            "{type: time, name: t, schedule: x, prompt: y, timezone: ../../etc/passwd}",
+            "{type: time, name: t, schedule: 0 9 * * *, prompt: y, timezone: Mars/City}",
+            ".timezone",
+            "expected a time zone",
+        ),
+        (
+            "{type: time, name: t, schedule: 0 9 * * *, prompt: y, timezone: ../../etc/passwd}",
             ".timezone",
             "expected a time zone",
         ),

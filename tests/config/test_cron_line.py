@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cronsim import CronSim, CronSimError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.config.cron_line import WORDS, cron_problem
+from actors.config.load import parse_manifest
+from protocols.errors import ManifestError
+
+GOOD = [
+    "* * * * *", "*/5 1-3,7 1,15 JAN-MAR/2 mon-fri", "0 0 L * *", "0 0 LW * 5L", "0 9 * * 1#2", "*/20 * * * * *",
+    " @daily ", "0 0 * * 7", "5/15 * * * *",
+]  # fmt: skip
+BAD = {
+    "": "five fields", "* * * *": "five fields", "* * * * * * *": "five fields", "@reboot": "five fields",
+    "61 * * * *": "'61' is no minute", "* 24 * * *": "'24' is no hour", "* * 0 * *": "'0' is no day of the month",
+    "* * * 13 *": "'13' is no month", "* * * * 8": "'8' is no day of the week", "*/0 * * * *": "'*/0' is no minute",
+    "5-1 * * * *": "'5-1' is no minute", "* * * * MON-XYZ": "'MON-XYZ' is no",
+    "0 0 * * \u0661": "is no day of the week",
+    "1,,2 * * * *": "'' is no minute", "* * * * 1#6": "'1#6' is no", "60 * * * * *": "'60' is no second",
+}  # fmt: skip
+PART = st.sampled_from(["*", "0", "1", "7", "12", "31", "59", "60", "JAN", "sun", "L", "LW", "5L", "1#2", "x", ""])
+
+
+def term(part: str, end: str, step: str) -> str:
+    return part + (f"-{end}" if end else "") + (f"/{step}" if step else "")
+
+
+TERM = st.builds(term, PART, st.sampled_from(["", "", "5", "DEC"]), st.sampled_from(["", "", "2", "0"]))
+FIELD = st.lists(TERM, min_size=1, max_size=2).map(",".join)
+
+
+@pytest.mark.parametrize("line", [*GOOD, *WORDS])
+def test_a_cron_line_is_one(line: str) -> None:
+    assert cron_problem(line) == ""
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_what_is_wrong_with_a_line_is_said(line: str) -> None:
+    assert BAD[line] in cron_problem(line)
+
+
+@settings(max_examples=500)
+@given(st.lists(FIELD, min_size=5, max_size=6).map(" ".join))
+def test_no_line_is_refused_of_which_the_times_can_be_computed(line: str) -> None:
+    try:
+        CronSim(line, datetime(2024, 1, 1, tzinfo=UTC))
+    except (CronSimError, AssertionError):
+        return
+    assert cron_problem(line) == ""
+
+
+def test_a_bad_line_in_a_manifest_is_named_with_its_place() -> None:
+    text = 'agents:\n  a:\n    triggers:\n      - {type: time, name: t, schedule: "61 * * * *", prompt: go}\n'
+
+    with pytest.raises(ManifestError, match=r":4: agents\.a\.triggers\[0\]\.schedule: .*'61' is no minute"):
+        parse_manifest(text)
