@@ -28,6 +28,8 @@ class Unit(StrEnum):
     BYTES = "B"
     KIBIBYTES = "KiB"
     MEBIBYTES = "MiB"
+    TIMES = "x"
+    """The contestant itself returns a ratio, measured within one process, times the operations."""
 
     @property
     def scale(self) -> float:
@@ -47,6 +49,7 @@ _SCALE = {
     Unit.BYTES: 1.0,
     Unit.KIBIBYTES: 1024.0,
     Unit.MEBIBYTES: 1024.0**2,
+    Unit.TIMES: 1.0,
 }
 
 

@@ -32,20 +32,18 @@ def offline_agent() -> Agent[Any, Any]:
     return Agent("node", model="offline", system_prompt="One sentence.", history_limit=4)
 
 
-async def timed(
+async def ratio(
     make: Callable[[], Agent[Any, Any]],
     count: int,
     *,
-    is_kept: bool,
     clock: Callable[[], float] = perf_counter,
     is_written: bool = False,
 ) -> float:
-    """Return what `count` runs took in one of the two pools, which take turns in the same process.
+    """Return how much longer runs take whose messages are kept, times `count`; both pools take turns in one process.
 
     Args:
         make: makes the node.
         count: runs of each pool.
-        is_kept: whether those of the pool are timed that keeps what its node says.
         clock: `perf_counter` or `process_time`.
         is_written: whether the time counts until the messages are in the file, not only until the answers are there.
     """
@@ -71,7 +69,7 @@ async def timed(
                         await history.flush()
                     totals[place] += clock() - started
                     await history.flush()
-            return totals[is_kept]
+            return count * totals[1] / totals[0]
 
 
-__all__ = ["callable_agent", "offline_agent", "perf_counter", "process_time", "timed"]
+__all__ = ["callable_agent", "offline_agent", "perf_counter", "process_time", "ratio"]
