@@ -358,7 +358,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
     def _groups(self) -> list[list[AnyNode]]:
         """Return what is opened together: what stands alone, each team after its members, what teams have started."""
         lent = [node for node in self._nodes.values() if node.name in self._built.policy.lent]
-        own = [node for node in self._nodes.values() if node not in lent]
+        own = [node for node in self._nodes.values() if node.name not in self._built.policy.lent]
         teams: list[list[AnyNode]] = [[node] for node in own if isinstance(node, BaseTeam)]
         return [[*self._built.helpers, *(node for node in own if not isinstance(node, BaseTeam))], *teams, lent]
 
