@@ -32,6 +32,7 @@ UnderstudyError
 │   └── TalkNameError (ValueError)
 ├── PickError (ValueError)     a picker answered something that is no valid pick
 ├── JobError             a job does not fit its node, or failed
+├── ToolServerError (RuntimeError)   a server of tools cannot be reached, or was lost during a call
 └── EventDecodeError (ValueError)   bytes that are no event of ours
 ```
 

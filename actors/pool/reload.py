@@ -229,6 +229,7 @@ class Reload:
                 started.append(node)
                 await root.open(node, self._policy)
             for name in self._sorted.changed:
+                self._made[name].home = self._sorted.own[name].home  # what it needs lives where the node does
                 opened[name] = await self._made[name].prepared()
         except BaseException:
             for node in reversed(started):

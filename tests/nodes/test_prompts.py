@@ -43,7 +43,7 @@ class Speaking:
         ([City(name="Rom")], '{"name":"Rom"}'),
         ([Town(name="Ulm")], '{"name":"Ulm"}'),
         ([Village(name="Au")], '{"name":"Au"}'),
-        ([{"a": Path}], '{"a":"<class \'pathlib.Path\'>"}'),
+        ([{"a": City}], f'{{"a":"{City}"}}'),
         ([ChatMessage("said", "assistant")], "said"),
         ([ChatMessage(City(name="Rom"), "assistant")], '{"name":"Rom"}'),
     ],
