@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
