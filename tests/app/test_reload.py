@@ -88,8 +88,8 @@ async def test_a_trigger_that_can_never_work_changes_nothing(no_leaked_actors: N
     async with AgentPool[None](timers(a=TICK)) as pool:
         before = trigger_of(pool, "a/tick")
 
-        with pytest.raises(TriggerConfigError, match="Bad minute"):
-            await pool.reload(timers(a="{type: time, name: t, schedule: 99 * * * *, prompt: x}", new=TICK))
+        with pytest.raises(TriggerConfigError, match="Bad day-of-month"):
+            await pool.reload(timers(a="{type: time, name: t, schedule: 0 0 30 2 *, prompt: x}", new=TICK))
 
         assert trigger_of(pool, "a/tick") is before
         assert list(pool) == ["a"]
