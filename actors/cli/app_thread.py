@@ -59,9 +59,14 @@ class AppThread:
             return outcome.result()
         except Exception:
             raise
-        except BaseException:
+        except BaseException as first:
             self._loop.call_soon_threadsafe(lambda: tasks[0].cancel() if tasks else None)
-            outcome.exception()  # waits for its end
+            try:
+                outcome.exception()  # waits for its end
+            except BaseException:  # a second signal; what the first one asked for holds
+                if not isinstance(first, KeyboardInterrupt):
+                    self._tell(self.app.system.hurry)
+                raise first from None
             raise
 
     def _run(self) -> None:
