@@ -143,7 +143,8 @@ def read_until(terminal: int, text: bytes) -> None:
 
 def test_without_the_library_the_extra_is_named(cli: Call, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "actors.triggers.notify", raising=False)
-    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    for module in ("watchfiles", "watchfiles._rust_notify"):  # the second one is found without the first
+        monkeypatch.setitem(sys.modules, module, None)
     done = cli("watch", file, "--reload")
 
     text = "--reload needs watchfiles, which is not installed; install the extra: pip install 'understudy[triggers]'"
