@@ -17,10 +17,15 @@ ROOM = 64 * 1024
 """Bytes that the files may still grow by."""
 
 
+def echo(text: str) -> str:
+    """Say it again, at length."""
+    return f"{text} {'x' * 2_000}"
+
+
 async def main(file: str) -> None:
     """Say as JSON what became of runs and messages."""
     async with AgentPool[None](load_manifest(file)) as pool:
-        await pool.add_node(Agent.from_callback(lambda text: f"{text} {'x' * 2_000}", name="echo"))
+        await pool.add_node(Agent.from_callback(echo))
         history = pool.beside(PoolHistory)
         assert history is not None
         biggest = max(path.stat().st_size for path in Path(file).parent.iterdir())
