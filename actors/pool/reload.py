@@ -355,7 +355,7 @@ def _family(team: Any) -> tuple[object, ...]:
 
 
 def _refuse(key: str, what: str) -> None:
-    text = f"{key}: {what} cannot be changed while the pool runs; end it and start it again"
+    text = f"{what} cannot be changed while the pool runs; end it and start it again"
     raise ManifestError(text, key=key)
 
 
