@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any, Final
-
-import structlog
 
 _BURST: Final = 10
 """Lines of one kind that are written before the rest of the window is only counted."""
@@ -14,15 +13,14 @@ _WINDOW: Final = 60.0
 _MOST_KINDS: Final = 512
 
 
-def _logger() -> Any:
-    # Unconfigured structlog would print to standard output, which belongs to the application.
-    if structlog.is_configured():
-        return structlog.get_logger("understudy")
-    return structlog.wrap_logger(
-        logging.getLogger("understudy"),
-        processors=[structlog.stdlib.render_to_log_kwargs],
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
+def _write(level: int, event: str, fields: dict[str, Any]) -> None:
+    structlog: Any = sys.modules.get("structlog")
+    # Who has not imported structlog has not configured it, and then it would print to standard output, which belongs to
+    # the application; importing it here would take more time than the whole engine.
+    if structlog is not None and structlog.is_configured():
+        structlog.get_logger("understudy").log(level, event, **fields)
+    else:
+        logging.getLogger("understudy").log(level, event, extra=fields)
 
 
 class Reporter:
@@ -35,7 +33,7 @@ class Reporter:
     def line(self, level: int, event: str, **fields: Any) -> None:
         """Write one line. A broken log sink must not break an actor, so nothing is raised."""
         try:
-            _logger().log(level, event, system=self._system, **fields)
+            _write(level, event, {"system": self._system, **fields})
         except Exception:
             logging.getLogger("understudy").debug("a log sink failed", exc_info=True)
 
