@@ -97,7 +97,7 @@ class Builder:
                 )
         for name, node in made.items():
             if manifest.nodes[name].debug:
-                log_runs(node)
+                log_runs(node, is_on=True)
         return nodes, made
 
     def connections(self, nodes: Mapping[str, AnyNode], existing: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:

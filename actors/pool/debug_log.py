@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from actors.pool.root import AnyNode
@@ -12,21 +13,39 @@ if TYPE_CHECKING:
 _log = logging.getLogger("understudy.node")
 
 
-def log_runs(node: AnyNode) -> None:
-    """Log every message that a node takes, every answer and every failure, at level DEBUG; never what they say."""
-    name = node.name
+def log_runs(node: AnyNode, *, is_on: bool) -> None:
+    """Log every message that a node takes, every answer and every failure, at level DEBUG; never what they say.
 
-    def received(message: ChatMessage[Any]) -> None:
-        _log.debug("node %r: takes a message of %r, %d characters", name, message.name or "user", len(message.text))
+    Args:
+        node: the node.
+        is_on: False to log it no more; harmless when it is not logged.
+    """
+    if is_on and node not in _LOGS:
+        _LOGS[node] = log = _RunLog(node.name)
+        node.message_received.connect(log.received)
+        node.message_sent.connect(log.sent)
+        node.run_failed.connect(log.failed)
+    elif not is_on and (found := _LOGS.pop(node, None)) is not None:
+        node.message_received.disconnect(found.received)
+        node.message_sent.disconnect(found.sent)
+        node.run_failed.disconnect(found.failed)
 
-    def sent(message: ChatMessage[Any]) -> None:
+
+class _RunLog:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def received(self, message: ChatMessage[Any]) -> None:
+        sender, size = message.name or "user", len(message.text)
+        _log.debug("node %r: takes a message of %r, %d characters", self._name, sender, size)
+
+    def sent(self, message: ChatMessage[Any]) -> None:
         text = "node %r: answers with %d characters after %.3f s, model %s, %d tokens, %d tool calls"
         seconds, tokens, calls = message.response_time or 0.0, message.usage.total_tokens, len(message.tool_calls)
-        _log.debug(text, name, len(message.text), seconds, message.model_name, tokens, calls)
+        _log.debug(text, self._name, len(message.text), seconds, message.model_name, tokens, calls)
 
-    def failed(error: Exception) -> None:
-        _log.debug("node %r: the run failed with %s", name, type(error).__name__)
+    def failed(self, error: Exception) -> None:
+        _log.debug("node %r: the run failed with %s", self._name, type(error).__name__)
 
-    node.message_received.connect(received)
-    node.message_sent.connect(sent)
-    node.run_failed.connect(failed)
+
+_LOGS: Final[WeakKeyDictionary[AnyNode, _RunLog]] = WeakKeyDictionary()

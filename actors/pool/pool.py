@@ -21,7 +21,7 @@ from actors.pool.flow import PoolFlow
 from actors.pool.reload import Estate, Reload, Reloaded
 from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root
 from actors.pool.roster import Roster
-from protocols.errors import ManifestError, NodeError
+from protocols.errors import ManifestError, NodeError, NodeNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,7 +226,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         same object under the same name, with its connections and subscribers: what it has accepted is done as before,
         within the pool's `exit_timeout`; what comes later is done by the new settings, beginning with an empty memory
         (or what its session restores). New nodes start, removed ones let accepted runs end and stop. Connections, jobs,
-        triggers and supervision follow. Nodes that were added at run time stay.
+        triggers and supervision follow. Nodes and jobs that were added at run time stay.
 
         Args:
             manifest: as for `AgentPool`; None reads the file again that the pool was made from.
@@ -238,12 +238,16 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
             ManifestError: the manifest cannot be read or is wrong, or changes what cannot change in a running pool:
                 `storage`, the strategy of the pool, and who supervises a node. Nothing has changed.
             ConfigError: something that it names cannot be imported or used; nothing has changed.
-            NodeNameError: a new node has the name of one that was added at run time; nothing has changed.
+            NodeNameError: a new node or job has the name of one that was added at run time; nothing has changed.
             NodeError: a team that was made at run time needs a node that would go; nothing has changed.
             NodeStartError: a new node, or what a changed one needs, could not be started; nothing has changed.
         """
         async with self._lock:
             new = _manifest(self._file() if manifest is None else manifest)
+            late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
+            for name in late.keys() & new.jobs.keys():
+                text = f"job {name!r} was added to the pool at run time; choose another name"
+                raise NodeNameError(text)
             estate = Estate(
                 self.manifest, self._built, self._nodes, self._root, self._beside, self.connection_registry, self,
                 self._exit_timeout,
@@ -251,7 +255,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
             builder = Builder(new, model=self.model, deps=self.shared_deps)
             change = Reload(estate, new, builder, connect=self._connect_nodes)
             self._built, done = await change.carry_out()
-            self._jobs, self.manifest = self._built.jobs, new
+            self._jobs, self.manifest = {**self._built.jobs, **late}, new
         _log.info("pool %r: the manifest was reloaded: %s", self.name, done)
         return done
 
@@ -332,7 +336,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         self._nodes, self._built = dict(built.nodes), built
         for node in self._nodes.values():
             node.connections.join(self.connection_registry, self)
-        self._jobs = built.jobs
+        self._jobs = dict(built.jobs)
         self._is_spent = False
 
     async def _open(self) -> None:

@@ -17,17 +17,18 @@ from actors.nodes.request import Settle
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.build import Built
+from actors.pool.debug_log import log_runs
 from actors.pool.file_mark import file_marks
-from protocols.errors import ManifestError, NodeError, NodeNameError, NodeStartError
+from protocols.errors import ManifestError, NodeError, NodeNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
 
     from actors.config.manifest import Manifest
     from actors.nodes.open_resources import OpenResources
     from actors.pool.build import Builder
     from actors.pool.companion import Companions
-    from actors.pool.root import AnyNode, Root
+    from actors.pool.root import AnyNode, Root, RootPolicy
     from actors.talk.registry import TalkRegistry
 
 _log = logging.getLogger("understudy")
@@ -101,7 +102,7 @@ class Reload:
         """
         self._estate, self._manifest = estate, manifest
         self._marks = file_marks(manifest)
-        self._sorted = sort = self._sort()
+        self._sorted = sort = self._sort(builder.policy)
         self._check(builder)
         there = {name: node for name, node in estate.nodes.items() if name not in sort.turned}
         self._nodes, self._made = builder.nodes(there, {*sort.added, *sort.changed, *sort.turned})
@@ -118,7 +119,7 @@ class Reload:
 
     # -- decide ---------------------------------------------------------------------------------------------------
 
-    def _sort(self) -> _Sorted:
+    def _sort(self, policy: RootPolicy) -> _Sorted:
         estate, manifest = self._estate, self._manifest
         found = diff(estate.manifest, manifest)
         own = {name: node for name, node in estate.built.nodes.items() if estate.nodes.get(name) is node}
@@ -139,7 +140,14 @@ class Reload:
             else:
                 sort.unchanged.append(name)
         moved = {*sort.added, *sort.turned}
-        referring = [name for name in sort.unchanged if name in sort.own and _named(manifest, name) & moved]
+        care = estate.built.policy.care
+        recared = {name for name in policy.lent if name in care and policy.care[name] != care[name]}
+        referring = [
+            name
+            for name in sort.unchanged
+            if name in sort.own
+            and (_named(manifest, name) & moved or (_supervises(manifest, name) and _named(manifest, name) & recared))
+        ]
         sort.unchanged = [name for name in sort.unchanged if name not in referring]
         sort.changed += referring
         sort.removed = [name for name in sort.own if name not in manifest.nodes]
@@ -265,18 +273,18 @@ class Reload:
         await estate.root.adopt(self._policy, [self._nodes[name] for name in touched if name not in sort.turned])
         for name in (*sort.turned, *sort.added):
             if name in self._policy.lent:
-                await self._start_late(estate.root, self._nodes[name])
-            else:
-                await estate.beside.opening(self._nodes[name])
-        try:
-            await estate.beside.apply(self._manifest)
-        except Exception:
-            _log.exception("pool: what lives beside the nodes could not follow the new manifest in everything")
+                await _done(
+                    f"node {name!r} of the new manifest could not be started", estate.root.open(self._nodes[name])
+                )
+            elif name in sort.turned:  # it was told of before it was in the pool
+                await _done(f"node {name!r}: what it remembers is not known", estate.beside.opening(self._nodes[name]))
+        await _done("what lives beside the nodes could not follow in everything", estate.beside.apply(self._manifest))
         gone = [sort.own[name] for name in (*sort.turned, *sort.removed)]
         await asyncio.gather(*map(self._end, [*gone, *(wire.helper for wire in self._old if wire.helper is not None)]))
 
     async def _renew(self, name: str, opened: OpenResources | None) -> None:
         """Have a node be made anew, when what it has accepted is done."""
+        log_runs(self._sorted.own[name], is_on=self._manifest.nodes[name].debug)
         node, other, root = self._sorted.own[name], self._made[name], self._estate.root
         if root is None or opened is None:
             node.become(other)
@@ -291,15 +299,9 @@ class Reload:
             _log.warning("node %r: made anew before its runs had ended: %s", name, error)
         renewal.apply()
         if ref is None or has_other_members:
-            await root.restart(node, self._policy)
-        await renewal.close()
-        await self._estate.beside.opening(node)
-
-    async def _start_late(self, root: Root, node: AnyNode) -> None:
-        try:
-            await root.open(node)
-        except NodeStartError:
-            _log.exception("pool: node %r of the new manifest could not be started", node.name)
+            await _done(f"node {name!r} did not start at once, and is tried again", root.restart(node, self._policy))
+        await _done(f"node {name!r}: what it needed before could not be closed", renewal.close())
+        await _done(f"node {name!r}: what it remembers is not known", self._estate.beside.opening(node))
 
     def _rewire(self) -> None:
         """Exchange the connections in one step, so that no message comes between."""
@@ -334,6 +336,14 @@ class Reload:
         await estate.root.shut(node)
 
 
+async def _done(complaint: str, step: Awaitable[object]) -> None:
+    """Take a step of a change that has begun and has to come to its end: what fails is logged."""
+    try:
+        await step
+    except Exception:
+        _log.exception("pool, reload: %s", complaint)
+
+
 def _kind(spec: object) -> type[AnyNode]:
     if isinstance(spec, AgentSpec):
         return Agent
@@ -348,10 +358,17 @@ def _named(manifest: Manifest, name: str) -> set[str]:
     return {*spec.members, *(other for other in (spec.picker, spec.validator) if other is not None)}
 
 
+def _supervises(manifest: Manifest, name: str) -> bool:
+    """Whether a node is a team that says how its members are restarted and stopped."""
+    spec = manifest.nodes[name]
+    return not isinstance(spec, AgentSpec) and spec.supervision is not None
+
+
 def _family(team: Any) -> tuple[object, ...]:
     """Return what the supervisor behind a team is made of."""
     settings = team.settings
-    return tuple(team.members()), settings.strategy, settings.intensity, settings.backoff
+    supervision = settings.strategy, settings.intensity, settings.backoff, settings.member_specs
+    return tuple(team.members()), supervision
 
 
 def _refuse(key: str, what: str) -> None:

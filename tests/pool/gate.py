@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from pydantic_ai.toolsets import FunctionToolset
+
 from actors.config.load import parse_manifest
 
 if TYPE_CHECKING:
@@ -79,3 +81,16 @@ def broken_fact() -> str:
     """Knowledge that cannot be had."""
     message = "the source is down"
     raise ConnectionError(message)
+
+
+class StickyToolset(FunctionToolset[Any]):
+    """Tools that cannot be closed."""
+
+    async def __aexit__(self, *_exc: object) -> None:
+        message = "it sticks"
+        raise OSError(message)
+
+
+def sticky() -> StickyToolset:
+    """Return tools that cannot be closed."""
+    return StickyToolset()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.nodes.job import Job
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.pool import AgentPool
 from actors.testing.settle import settle
-from protocols.errors import ManifestError, NodeNotFoundError, NodeStoppedError
+from protocols.errors import ManifestError, NodeNameError, NodeNotFoundError, NodeStoppedError
 from tests.pool.gate import CREW, GATE, POOLS, crew, renewed
 
 if TYPE_CHECKING:
@@ -260,3 +261,44 @@ async def test_jobs_follow(tmp_path: Path) -> None:
         await pool.reload(crew())
         with pytest.raises(NodeNotFoundError):
             pool.get_job("j")
+
+
+async def test_a_node_says_more_or_less_about_its_runs_when_the_manifest_does(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="understudy.node")
+    quiet, loud = CREW, CREW.replace("c: {}", "c: {debug: true}")
+    async with AgentPool[None](crew(quiet)) as pool:
+        told: list[int] = []
+        for text in (quiet, loud, loud.replace("true}", "true, description: New}"), quiet):
+            await pool.reload(crew(text))
+            caplog.clear()
+            await pool["c"].run("Hello there.")
+            told.append(len(caplog.records))
+
+    assert told == [0, 2, 2, 0]
+
+
+async def test_how_a_team_cares_for_its_members_follows() -> None:
+    rest = "teams: {t: {mode: parallel, members: [b], supervision: {strategy: one_for_one}}}"
+    async with AgentPool[None](crew(rest=rest)) as pool:
+        await pool["t"].run("x")
+        done = await pool.reload(crew(CREW.replace('old"}', 'old"}, max_concurrency: 1, mailbox: {capacity: 1}'), rest))
+        assert done.changed == ("b", "t")
+        await pool["t"].run("x")
+
+        assert pool["b"].ref().actor_inbox.capacity == 1
+        done = await pool.reload(crew(CREW.replace('old"}', 'old"}, max_concurrency: 1, mailbox: {capacity: 2}'), rest))
+        assert done.changed == ("t",)
+        await pool["t"].run("x")
+        assert pool["b"].ref().actor_inbox.capacity == 2
+
+
+async def test_jobs_that_were_added_at_run_time_stay() -> None:
+    async with AgentPool[None](crew(rest="jobs: {j: {prompt: One}}")) as pool:
+        mine = Job(name="mine", prompt="Two")
+        pool.register_task("mine", mine)
+
+        await pool.reload(crew(rest="jobs: {k: {prompt: Other}}"))
+
+        assert pool.get_job("mine") is mine
+        with pytest.raises(NodeNameError, match="'mine' was added to the pool at run time"):
+            await pool.reload(crew(rest="jobs: {mine: {prompt: Other}}"))

@@ -165,3 +165,14 @@ async def test_a_reload_that_is_cancelled_is_done_to_its_end_or_not_at_all() -> 
         assert (await run).content == "old:x"
         assert (await pool["b"].run("x")).content == "new:x"
         assert (await pool["d"].run("Hello there.")).content
+
+
+async def test_what_cannot_be_closed_does_not_keep_the_rest_from_changing(caplog: pytest.LogCaptureFixture) -> None:
+    before = CREW.replace("One.]", 'One.], toolsets: ["tests.pool.gate:sticky"]')
+    async with AgentPool[None](crew(before)) as pool:
+        done = await pool.reload(crew(renewed() + "d: {connections: [{type: node, name: b}]}"))
+
+        assert (done.changed, done.added) == (("a", "b"), ("d",))
+        await pool["d"].run("Hello there.", wait_for_connections=True)
+        assert GATE.calls == ["new:Hello there."]
+    assert "what it needed before could not be closed" in caplog.text
