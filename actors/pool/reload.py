@@ -270,7 +270,8 @@ class Reload:
             return
         before, after = estate.built.policy.care, self._policy.care
         touched = [name for name in sort.own if name in after and (name in sort.changed or after[name] != before[name])]
-        await estate.root.adopt(self._policy, [self._nodes[name] for name in touched if name not in sort.turned])
+        nodes = [self._nodes[name] for name in touched if name not in sort.turned]
+        await _done("the nodes are supervised as before", estate.root.adopt(self._policy, nodes))
         for name in (*sort.turned, *sort.added):
             if name in self._policy.lent:
                 await _done(
@@ -333,7 +334,7 @@ class Reload:
                 await ref.ask(Settle(), timeout=estate.limit)
         except Exception as error:
             _log.warning("node %r: ended before its runs had ended: %s", node.name, error)
-        await estate.root.shut(node)
+        await _done(f"node {node.name!r} could not be stopped", estate.root.shut(node))
 
 
 async def _done(complaint: str, step: Awaitable[object]) -> None:
