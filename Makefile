@@ -70,8 +70,9 @@ clean:  ## Remove everything that make can make again
 
 # A stamp per requirements file: the second `make` does nothing until a pin or pyproject.toml changes.
 $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproject.toml $(VENV)/.python
-	$(PIP) install --quiet --require-hashes -r $<
+	$(PIP) install --quiet --no-deps --require-hashes -r $<
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) check
 	@touch $@
 
 $(VENV)/.python:
