@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,13 +132,48 @@ def late_import(source: Source) -> Iterator[str]:
 
 def imports_at_start(source: Source) -> set[str]:
     """Modules of ours that importing this one imports: top level, but not under `if TYPE_CHECKING`."""
-    top = [
-        node
-        for node in source.tree.body
-        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
-    ]
+    return _first_party(node for node in source.tree.body if not _is_type_checking(node))
+
+
+def imports_of(source: Source) -> set[str]:
+    """Modules of ours that this one names anywhere, under `if TYPE_CHECKING` and in functions as well."""
+    return _first_party(ast.walk(source.tree))
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other, directly or through others (Tarjan 1972), sorted."""
+    found: list[list[str]] = []
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+
+    def visit(module: str) -> None:
+        number[module] = low[module] = len(number)
+        stack.append(module)
+        for target in imports[module] & imports.keys():
+            if target not in number:
+                visit(target)
+            if target in stack:
+                low[module] = min(low[module], low[target])
+        if low[module] == number[module]:
+            group = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for module in imports:
+        if module not in number:
+            visit(module)
+    return sorted(found)
+
+
+def _is_type_checking(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _first_party(nodes: Iterable[ast.AST]) -> set[str]:
     found: set[str] = set()
-    for node in top:
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
