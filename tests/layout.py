@@ -141,30 +141,20 @@ def imports_of(source: Source) -> set[str]:
 
 
 def circles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or through others (Tarjan 1972), sorted."""
-    found: list[list[str]] = []
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
+    """Return the groups of modules that import each other, directly or through others, sorted."""
+    reached = {module: _reached(module, imports) for module in imports}
+    groups = {tuple(sorted(m for m in reached[module] if module in reached[m])) for module in imports}
+    return sorted(list(group) for group in groups if len(group) > 1)
 
-    def visit(module: str) -> None:
-        number[module] = low[module] = len(number)
-        stack.append(module)
-        for target in imports[module] & imports.keys():
-            if target not in number:
-                visit(target)
-            if target in stack:
-                low[module] = min(low[module], low[target])
-        if low[module] == number[module]:
-            group = stack[stack.index(module) :]
-            del stack[stack.index(module) :]
-            if len(group) > 1:
-                found.append(sorted(group))
 
-    for module in imports:
-        if module not in number:
-            visit(module)
-    return sorted(found)
+def _reached(start: str, imports: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        fresh = (imports[waiting.pop()] & imports.keys()) - found
+        found |= fresh
+        waiting += fresh
+    return found
 
 
 def _is_type_checking(node: ast.stmt) -> bool:
