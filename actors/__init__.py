@@ -6,16 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.nodes.agent import Agent
+    from actors.agents.agent import Agent
+    from actors.mcp.server import McpServer
     from actors.nodes.base_team import BaseTeam
-    from actors.nodes.job import Job
-    from actors.nodes.mcp_server import McpServer
     from actors.nodes.node import MessageNode
-    from actors.nodes.run_stats import ExtendedTeamTalk, RunStats
-    from actors.nodes.stream import RunStream
     from actors.nodes.team import Team
     from actors.nodes.team_run import TeamRun
     from actors.pool.pool import AgentPool
+    from actors.runs.job import Job
+    from actors.runs.run_stats import ExtendedTeamTalk, RunStats
+    from actors.runs.stream import RunStream
     from actors.runtime.actor import AsyncioActor
     from actors.runtime.errors import Reject
     from actors.runtime.ref import ActorRef
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ActorRef": "actors.runtime.ref",
     "ActorSystem": "actors.runtime.system",
-    "Agent": "actors.nodes.agent",
+    "Agent": "actors.agents.agent",
     "AgentPool": "actors.app",
     "AgentResponse": "protocols.response",
     "AsyncioActor": "actors.runtime.actor",
@@ -40,14 +40,14 @@ _HOMES = {
     "BaseTeam": "actors.nodes.base_team",
     "ChatMessage": "protocols.messages",
     "ChildSpec": "actors.supervision.child",
-    "ExtendedTeamTalk": "actors.nodes.run_stats",
-    "Job": "actors.nodes.job",
-    "McpServer": "actors.nodes.mcp_server",
+    "ExtendedTeamTalk": "actors.runs.run_stats",
+    "Job": "actors.runs.job",
+    "McpServer": "actors.mcp.server",
     "MessageNode": "actors.nodes.node",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
-    "RunStats": "actors.nodes.run_stats",
-    "RunStream": "actors.nodes.stream",
+    "RunStats": "actors.runs.run_stats",
+    "RunStream": "actors.runs.stream",
     "Supervisor": "actors.supervision.supervisor",
     "Talk": "actors.talk.talk",
     "Team": "actors.nodes.team",

@@ -8,7 +8,7 @@ from benchmarks.question import Contestant, Question, Target, Unit
 
 
 async def ours(count: int) -> float:
-    from actors.runtime.background import current_system
+    from actors.runtime.background_loop import current_system
     from actors.stats.stats_actor import ReadStats, StatsActor
 
     stats = await current_system().start(StatsActor).ready()
@@ -26,7 +26,7 @@ async def without(count: int) -> float:
 
 
 async def nothing_counted(count: int) -> float:
-    from actors.stats.tally import Tally
+    from actors.stats.message_totals import Tally
 
     # What a node knows of itself cannot be switched off, so its only step on the way of a run is made to do nothing.
     Tally.add = _nothing  # type: ignore[method-assign, assignment]

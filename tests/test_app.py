@@ -18,7 +18,7 @@ from protocols.messages import ChatMessage
 from tests.pool.material import Verdict
 
 if TYPE_CHECKING:
-    from actors.nodes.agent import Agent
+    from actors.agents.agent import Agent
 
 TEXT = """
 allow_imports: [tests.pool]

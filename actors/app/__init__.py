@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from actors.app.history_life import PoolHistory
-from actors.app.history_place import history_stores, retention_of
-from actors.app.trigger_life import PoolTriggers, TriggerAnswer
+from actors.app.history_service import PoolHistory
+from actors.app.store_paths import history_stores, retention_of
+from actors.app.trigger_service import PoolTriggers, TriggerAnswer
 from actors.config.agent import AgentSpec
 from actors.config.load import load_manifest
 from actors.config.model import ModelSpec
 from actors.config.team import TeamSpec
-from actors.nodes.models import close_models, resolve_model
-from actors.nodes.prompts import load_user_content, prompt_text, user_content
+from actors.models.resolve import close_models, resolve_model
 from actors.pool.pool import AgentPool
+from actors.prompts.content import load_user_content, prompt_text, user_content
 from actors.runtime.system import ActorSystem
 from actors.stats.stats_actor import ReadStats, StatsActor
 from protocols.errors import NodeNotFoundError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from actors.config.manifest import Manifest
     from actors.runtime.ref import ActorRef
-    from actors.stats.book import StatsSnapshot
+    from actors.stats.projection import StatsSnapshot
     from actors.talk.signal import Signal
     from protocols.messages import ChatMessage
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actors.nodes.agent import Agent
-from actors.nodes.message_dump import dump_messages
-from actors.nodes.request import RunRequest
+from actors.agents.agent import Agent
+from actors.agents.message_dump import dump_messages
+from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
 from protocols.history import StoredMessage
 from protocols.ids import new_id
@@ -15,7 +15,7 @@ from protocols.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.pool.root import AnyNode
+    from actors.pool.node_supervisor import AnyNode
     from actors.storage.backlog import Backlog, Unmade
     from protocols.messages import ChatMessage
 

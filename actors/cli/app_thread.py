@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actors.app import App, open_app
 from actors.cli.loop import CommandLoop
-from actors.cli.pool_end import PoolEnd, Verdict
+from actors.cli.pool_exit import PoolEnd, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.nodes.request import AddContext
+from actors.runs.request import AddContext
 from protocols.errors import NodeNotFoundError
 from protocols.events import RunStarted, StampedEvent
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from actors.cli.moment import moment
 from actors.cli.output import write
+from actors.cli.timestamp import moment
 
 if TYPE_CHECKING:
     from protocols.history import StoredMessage

@@ -15,11 +15,11 @@ import msgspec
 from actors.app import configure_logging, history_stores, load_manifest, retention_of
 from actors.cli.exit_code import CommandError
 from actors.cli.history_export import FORMATS, document, export_as
-from actors.cli.moment import moment, moment_of
 from actors.cli.option import is_debug
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
 from actors.cli.table import table
+from actors.cli.timestamp import moment, moment_of
 from actors.cli.visible import for_stdout
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage

@@ -12,7 +12,7 @@ from actors.cli.exit_code import CommandError, ExitCode
 from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
-    from actors.triggers.notify import FolderNotifier
+    from actors.triggers.files.notifier import FolderNotifier
 
 _PAUSE: Final = 0.1
 """Seconds from the first of some changes until somebody looks: an editor writes in several steps."""
@@ -93,7 +93,7 @@ def notifier_class() -> type[FolderNotifier]:
         CommandError: a library is missing.
     """
     try:
-        from actors.triggers.notify import FolderNotifier
+        from actors.triggers.files.notifier import FolderNotifier
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         extra = "install the extra: pip install 'understudy[triggers]'"

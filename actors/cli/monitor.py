@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.app import App
-    from actors.stats.book import NodeStats
+    from actors.stats.projection import NodeStats
 
 MOST_CLIENTS: Final = 16
 """Clients at the same time; further ones are closed at once."""

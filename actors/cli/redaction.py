@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from actors.stats.plain_text import one_line as _as_line
-from actors.stats.plain_text import visible
+from protocols.plain_text import one_line as _as_line
+from protocols.plain_text import visible
 
 if TYPE_CHECKING:
     from typing import TextIO

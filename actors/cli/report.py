@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.cli.table import table
-from actors.stats.book import NodeStats, StatsSnapshot
-from actors.stats.counters import CounterSnapshot
+from actors.stats.event_totals import CounterSnapshot
+from actors.stats.projection import NodeStats, StatsSnapshot
 
 HEAD = ("agent", "messages", "tokens", "time", "restarts")
 

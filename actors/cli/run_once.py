@@ -29,14 +29,14 @@ from actors.cli.loop import run
 from actors.cli.manifest_file import read_manifest
 from actors.cli.option import is_debug
 from actors.cli.output import write
-from actors.cli.pool_end import PoolEnd, Verdict
+from actors.cli.pool_exit import PoolEnd, Verdict
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import as_data, report
 from actors.cli.signals import passed_on
 from actors.config.manifest import Manifest
 from actors.runtime.system import ActorSystem
-from actors.stats.book import StatsSnapshot
+from actors.stats.projection import StatsSnapshot
 from protocols.errors import NodeNotFoundError
 from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
@@ -162,7 +162,7 @@ async def _progress(app: App, names: Sequence[str]) -> AsyncGenerator[None]:
     """Show what happens: a table that moves on a terminal, else lines."""
     events = app.system.events
     if sys.stderr.isatty():
-        from actors.cli.live import live_table
+        from actors.cli.live_table import live_table
 
         async with live_table(app.read_stats, names) as say:
             subscription = events.subscribe(partial(_tell, say), TROUBLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from actors.stats.plain_text import visible
+from protocols.plain_text import visible
 
 __all__ = ["for_stdout", "visible"]
 

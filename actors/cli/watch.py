@@ -10,7 +10,6 @@ from pathlib import Path
 
 from actors.app import App, check_models, configure_logging, open_app
 from actors.cli.announcement import Announcement
-from actors.cli.ending import Ending
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.loop import run
 from actors.cli.manifest_file import read_manifest
@@ -18,9 +17,10 @@ from actors.cli.manifest_watch import notifier_class
 from actors.cli.monitor import serve_monitor
 from actors.cli.monitor_path import monitor_path
 from actors.cli.option import is_debug
-from actors.cli.pool_end import PoolEnd
+from actors.cli.pool_exit import PoolEnd
 from actors.cli.progress import to_stderr
 from actors.cli.reloading import Reloading
+from actors.cli.shutdown import Ending
 from actors.cli.watch_output import WatchOutput
 from actors.config.manifest import Manifest
 

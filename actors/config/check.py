@@ -5,9 +5,9 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from actors.config.field_type import named_types
-from actors.config.mark import Mark
-from actors.config.problem import Problem, render_path, render_value
-from actors.config.tree import Key, Row, Table, row_at, table_at
+from actors.config.yaml.mark import Mark
+from actors.config.yaml.problem import Problem, render_path, render_value
+from actors.config.yaml.tree import Key, Row, Table, row_at, table_at
 
 _MOST_CIRCLES = 20
 _GLOB = set("*?[")

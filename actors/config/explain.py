@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.config.locate import locate, paths_of
-from actors.config.problem import CONTAINERS, Problem, suggestion
 from actors.config.reading import Reading
-from actors.config.tree import Key, Table
+from actors.config.yaml.locate import locate, paths_of
+from actors.config.yaml.problem import CONTAINERS, Problem, suggestion
+from actors.config.yaml.tree import Key, Table
 
 _EXPECTED = {
     "missing": "is required",

@@ -8,16 +8,16 @@ from pathlib import Path
 from pydantic_core import PydanticCustomError
 
 from actors.config.agent import AgentSpec
-from actors.config.environment import Expansion
-from actors.config.file import read_text
-from actors.config.mark import Mark
-from actors.config.merge import merge
-from actors.config.problem import InvalidManifestError, Problem, render_path, render_value
 from actors.config.section import spell
-from actors.config.source import read_source
-from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
 from actors.config.team import TeamSpec
-from actors.config.tree import Row, Table, table_at
+from actors.config.yaml.environment import Expansion
+from actors.config.yaml.file import read_text
+from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
+from actors.config.yaml.mark import Mark
+from actors.config.yaml.merge import merge
+from actors.config.yaml.parser import read_source
+from actors.config.yaml.problem import InvalidManifestError, Problem, render_path, render_value
+from actors.config.yaml.tree import Row, Table, table_at
 
 _KEY = "INHERIT"
 _NOT_INHERITED = ("name", "display_name", "inherits")

@@ -8,20 +8,20 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from actors.config.check import check_references
-from actors.config.environment import Expansion
 from actors.config.explain import explain, explain_unknown
-from actors.config.file import is_open_to_all
 from actors.config.inherit import FileReader, inherit_agents, spell_nodes
-from actors.config.locate import locate
 from actors.config.manifest import Manifest
-from actors.config.mark import Mark
-from actors.config.merge import merge
-from actors.config.problem import CONTAINERS, InvalidManifestError, Problem
 from actors.config.reading import Reading
 from actors.config.response_model import check_responses
-from actors.config.source import read_source
-from actors.config.source_limit import DEFAULT_LIMITS, SourceLimits
-from actors.config.tree import Key, Table, plant
+from actors.config.yaml.environment import Expansion
+from actors.config.yaml.file import is_open_to_all
+from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
+from actors.config.yaml.locate import locate
+from actors.config.yaml.mark import Mark
+from actors.config.yaml.merge import merge
+from actors.config.yaml.parser import read_source
+from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Problem
+from actors.config.yaml.tree import Key, Table, plant
 
 Check = Callable[[Manifest], Iterable[tuple[Sequence[Key], str]]]
 """A further check of a sound manifest: yields the key path and the text of each problem. Other rooms add theirs this

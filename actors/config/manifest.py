@@ -11,15 +11,15 @@ from actors.config.defaults import DefaultsSpec, with_defaults
 from actors.config.import_path import ImportPrefix
 from actors.config.job import JobSpec
 from actors.config.mcp_server import McpServerSpec
-from actors.config.merge import merge
 from actors.config.response import ResponseSpec
 from actors.config.section import Section
 from actors.config.storage import StorageSpec
 from actors.config.supervision import Supervision
 from actors.config.team import TeamSpec
-from actors.config.tree import Table, as_map
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import Name, Text
+from actors.config.yaml.merge import merge
+from actors.config.yaml.tree import Table, as_map
 
 _NAMED = ("agents", "teams", "jobs")
 _SHORTCUTS = ("model", "limits")

@@ -10,8 +10,8 @@ from pydantic import Field
 from actors.config.duration import Timeout
 from actors.config.reading import complaint
 from actors.config.section import Section
-from actors.config.tree import as_map
 from actors.config.value import Flag, Name, Secret, Text, Texts
+from actors.config.yaml.tree import as_map
 
 
 class McpServerSpec(Section):

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator
 
 from actors.config.import_path import ImportText
 from actors.config.section import Section
-from actors.config.tree import as_map
 from actors.config.value import Text
+from actors.config.yaml.tree import as_map
 
 
 class PromptSpec(Section):

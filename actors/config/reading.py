@@ -7,8 +7,8 @@ from typing import LiteralString
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from actors.config.problem import suggestion
-from actors.config.tree import Table, row_at, table_at
+from actors.config.yaml.problem import suggestion
+from actors.config.yaml.tree import Table, row_at, table_at
 
 _ONE: LiteralString = "complaint"
 _SEVERAL: LiteralString = "complaints"

@@ -12,8 +12,8 @@ from actors.config.field_type import FieldType, outer_types
 from actors.config.import_path import ImportText
 from actors.config.reading import complaint
 from actors.config.section import Section
-from actors.config.tree import Table, as_map
 from actors.config.value import Count, Flag, Text, ToolName
+from actors.config.yaml.tree import Table, as_map
 
 _NUMBERS, _SIZED = frozenset({"int", "float"}), frozenset({"str", "list", "dict"})
 _REASON = 200

@@ -8,9 +8,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from actors.config.docstring import field_texts
-from actors.config.problem import suggestion
 from actors.config.reading import complaint, complaints, reading_of
-from actors.config.tree import Table, as_map
+from actors.config.yaml.problem import suggestion
+from actors.config.yaml.tree import Table, as_map
 
 _TEXT_OR_MAP = "expected text or a map of keys"
 

@@ -9,8 +9,8 @@ from pydantic_core import CoreSchema
 
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
-from actors.config.tree import Row, Table, as_map
 from actors.config.value import Flag, Positive, Secret, Text
+from actors.config.yaml.tree import Row, Table, as_map
 
 _SCHEMES: dict[str, tuple[str, ...]] = {
     "sqlite": ("sqlite+aiosqlite", "sqlite"),

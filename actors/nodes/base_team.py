@@ -10,25 +10,24 @@ from typing import Any, ClassVar, Generic, overload
 
 import msgspec
 
-from actors.nodes.accepted import is_a
-from actors.nodes.agent import Agent
+from actors.nodes.context import Pool, common_pool
+from actors.nodes.diagram import structure_diagram
 from actors.nodes.distribution import Distribution
-from actors.nodes.handle import Deps, Out
 from actors.nodes.lease import Lease
 from actors.nodes.node import MessageNode
-from actors.nodes.node_actor import UNLIMITED
-from actors.nodes.node_context import Pool, common_pool
-from actors.nodes.node_factory import NodeFactory
 from actors.nodes.picker import pick
-from actors.nodes.prompts import load_user_content, prompt_text
-from actors.nodes.request import RunRequest, Settle
-from actors.nodes.run_failure import stopped
-from actors.nodes.run_stats import RunStats
-from actors.nodes.structure import structure_diagram
 from actors.nodes.team_actor import TeamActor
 from actors.nodes.team_settings import TeamSettings
 from actors.nodes.transcript import Transcript
+from actors.prompts.content import load_user_content, prompt_text
+from actors.runs.errors import stopped
+from actors.runs.handle import Deps, Out
+from actors.runs.node_actor import UNLIMITED
+from actors.runs.node_factory import NodeFactory
+from actors.runs.request import RunRequest, Settle
+from actors.runs.run_stats import RunStats
 from actors.runtime.ref import ActorRef
+from protocols.checks import is_a
 from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
@@ -178,7 +177,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             return found
         return self.nodes[key]
 
-    def iter_agents(self) -> Iterator[Agent[Any, Any]]:
+    def iter_agents(self) -> Iterator[Any]:
         """Yield the agents of the team and of the teams inside of it, depth first.
 
         Raises:
@@ -187,11 +186,11 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         for member in self.nodes:
             if isinstance(member, BaseTeam):
                 yield from member.iter_agents()
-            elif isinstance(member, Agent):
+            elif member.is_agent:
                 yield member
             else:
                 msg = f"team {self.name!r}: member {member!r} is neither an agent nor a team"
-                raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
+                raise ValueError(msg)
 
     def job_agents(self) -> Sequence[AnyNode]:
         """Return whom a job has to fit: all agents, those of the teams inside included."""

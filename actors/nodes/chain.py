@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-from actors.nodes.handoff import Handoff
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.request import Route, RunRequest
-from actors.nodes.run_failure import member_failure
+from actors.nodes.step_handoff import Handoff
 from actors.nodes.transcript import Transcript
+from actors.runs.errors import member_failure
+from actors.runs.request import Route, RunRequest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.future import AsyncioFuture
 from actors.talk.talk import Talk
@@ -21,7 +21,7 @@ AnyNode = MessageNode[Any, Any]
 
 
 class Chain:
-    """The route of one run (see `actors.nodes.request.Route`).
+    """The route of one run (see `actors.runs.request.Route`).
 
     The team's actor asks the first stage. Each stage, when it is done, forwards the next request together with the
     reply; the last one answers it. At any moment one stage has it in hand, so nothing here is touched from two sides.

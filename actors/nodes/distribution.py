@@ -5,17 +5,16 @@ from typing import Any
 
 from pydantic_ai.tools import Tool
 
-from actors.nodes.agent import Agent
-from actors.nodes.agent_kinds import TOOLS
-from actors.nodes.prompts import load_user_content, prompt_text
-from actors.nodes.request import AnyTool
+from actors.prompts.content import load_user_content, prompt_text
+from actors.runs.keywords import TOOLS
+from actors.runs.request import AnyTool
 from protocols.errors import ConfigError
 
 
 class Distribution:
     """What a team can give to its agents."""
 
-    def iter_agents(self) -> Iterator[Agent[Any, Any]]:
+    def iter_agents(self) -> Iterator[Any]:
         """Yield the agents."""
         raise NotImplementedError
 
@@ -37,7 +36,7 @@ class Distribution:
         Args:
             content: text that it reads before the prompt.
             tools: functions, or tools, that its model may call from now on; agents without a model do not get them.
-            resources: paths and other prompts (see `actors.nodes.prompts`) that it reads as well.
+            resources: paths and other prompts (see `actors.prompts.content`) that it reads as well.
             metadata: facts about the content, as ``name: value`` lines below it.
 
         Raises:
@@ -57,7 +56,7 @@ class Distribution:
                 agent.add_context(text)
 
 
-def _register(agent: Agent[Any, Any], tool: AnyTool) -> None:
+def _register(agent: Any, tool: AnyTool) -> None:
     if isinstance(tool, Tool):
         agent.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
     else:

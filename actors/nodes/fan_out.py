@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.policy import Policy
-from actors.nodes.run_failure import member_failure
+from actors.nodes.success_policy import Policy
 from actors.nodes.transcript import Transcript
+from actors.runs.errors import member_failure
 from protocols.errors import RunCancelledError
 from protocols.messages import ChatMessage
 

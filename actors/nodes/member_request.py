@@ -7,11 +7,11 @@ import msgspec
 from msgspec import UNSET
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from actors.nodes.asked import is_message
 from actors.nodes.member_sink import MemberSink
 from actors.nodes.node import MessageNode
-from actors.nodes.prompts import load_user_content
-from actors.nodes.request import NO_OPTIONS, Route, RunOptions, RunRequest
+from actors.prompts.content import load_user_content
+from actors.runs.input_message import is_message
+from actors.runs.request import NO_OPTIONS, Route, RunOptions, RunRequest
 from protocols.messages import ChatMessage
 
 AnyNode = MessageNode[Any, Any]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from actors.nodes.request import EventSink
+from actors.runs.request import EventSink
 from protocols.node import Named
 
 

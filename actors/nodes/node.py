@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, overload
 
 from pydantic_ai.tools import Tool
 
-from actors.nodes.background import BackgroundRuns
-from actors.nodes.choice import Picking
-from actors.nodes.connecting import Connecting
-from actors.nodes.handle import Deps, Other, Out
-from actors.nodes.job_run import JobRuns
+from actors.nodes.connectable import Connecting
+from actors.nodes.context import NodeContext, Pool
 from actors.nodes.membership import Membership
-from actors.nodes.node_context import NodeContext, Pool
-from actors.nodes.node_tool import tool_of
-from actors.nodes.streaming import Streaming
+from actors.runs.as_tool import tool_of
+from actors.runs.background import BackgroundRuns
+from actors.runs.handle import Deps, Other, Out
+from actors.runs.job_run import JobRuns
+from actors.runs.selection import Picking
+from actors.runs.streaming import Streaming
 
 if TYPE_CHECKING:
     from actors.nodes.team import Team
@@ -49,6 +49,10 @@ class MessageNode(
     A node is a handle: it holds configuration, and its actor does the work. It may be used from several event loops.
     """
 
+    is_agent: ClassVar[bool] = False
+    """True for a node that answers by a model, or by a function."""
+    of_function: ClassVar[Callable[..., Any]]
+    """Makes an agent of a function and the names that are taken."""
     operators: ClassVar[Operators]
     """Set by `actors.nodes` once all kinds of nodes are there."""
 

@@ -17,8 +17,6 @@ A function may stand on either side. The classes of teams and chains are given b
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeGuard
 
-from actors.nodes.agent import Agent
-from actors.nodes.callback import callback_name
 from actors.nodes.node import MessageNode
 
 AnyNode = MessageNode[Any, Any]
@@ -101,7 +99,7 @@ def as_node(operand: object, operator: str, taken: Iterable[str] = ()) -> AnyNod
     if not callable(operand):
         msg = f"cannot apply {operator} to {operand!r}: it is neither a node nor a function"
         raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
-    return Agent.from_callback(operand, name=_unique(callback_name(operand), frozenset(taken)))
+    return MessageNode.of_function(operand, frozenset(taken))
 
 
 def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]]) -> list[AnyNode]:
@@ -116,12 +114,6 @@ def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]
 
 def _combined(prompts: Iterable[str | None]) -> str | None:
     return "\n\n".join(dict.fromkeys(prompt for prompt in prompts if prompt)) or None
-
-
-def _unique(name: str, taken: frozenset[str]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}_{number}" for number in range(2, len(taken) + 3) if f"{name}_{number}" not in taken)
 
 
 def _as_group(node: Any) -> Group:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from actors.nodes.choice import Ballot, MultiPick, Pick, choose
 from actors.nodes.node import MessageNode
 from actors.nodes.team_settings import TeamSettings
+from actors.runs.selection import Ballot, MultiPick, Pick, choose
 
 AnyNode = MessageNode[Any, Any]
 

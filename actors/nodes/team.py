@@ -6,16 +6,16 @@ from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.fan_out import AnyNode, FanOut
-from actors.nodes.handle import Deps, Other, Out
-from actors.nodes.handoff import Handoff
-from actors.nodes.job import Job
-from actors.nodes.job_run import job_prompts, wrong_answer
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.policy import ALL, ANY, Policy
-from actors.nodes.request import RunKeywords, RunRequest
+from actors.nodes.step_handoff import Handoff
+from actors.nodes.success_policy import ALL, ANY, Policy
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
+from actors.runs.handle import Deps, Other, Out
+from actors.runs.job import Job
+from actors.runs.job_run import job_prompts, wrong_answer
+from actors.runs.request import RunKeywords, RunRequest
 from protocols.errors import ConfigError, MemberError
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse

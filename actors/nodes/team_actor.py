@@ -4,17 +4,17 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from actors.nodes.node_actor import is_owned, serve
-from actors.nodes.renewal import Renewal
-from actors.nodes.request import AddContext, RunRequest, Settle
-from actors.nodes.run_ledger import RunLedger
+from actors.runs.node_actor import is_owned, serve
+from actors.runs.open_runs import RunLedger
+from actors.runs.reconfigure import Renewal
+from actors.runs.request import AddContext, RunRequest, Settle
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.control import Terminated
 
 if TYPE_CHECKING:
     from actors.nodes.base_team import BaseTeam
-    from actors.nodes.handle import NodeHandle
+    from actors.runs.handle import NodeHandle
     from actors.runtime.ref import ActorRef
 
 

@@ -7,13 +7,13 @@ from msgspec import UNSET
 
 from actors.nodes.base_team import AnyNode, BaseTeam
 from actors.nodes.chain import Chain, SteppedChain, WatchedChain
-from actors.nodes.handle import Deps, Out
-from actors.nodes.handoff import Handoff
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.request import RunRequest
+from actors.nodes.step_handoff import Handoff
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
+from actors.runs.handle import Deps, Out
+from actors.runs.request import RunRequest
 from actors.talk.talk import Talk
 from protocols.errors import ChainBrokenError, RunError
 from protocols.messages import ChatMessage

@@ -6,11 +6,11 @@ from typing import Any, TypedDict
 import msgspec
 from pydantic_ai.usage import UsageLimits
 
-from actors.nodes.accepted import FAILURES, SECONDS, TEXT, choice, kind, misfit, whole
-from actors.nodes.request import DEFAULT_TIMEOUT
+from actors.runs.request import DEFAULT_TIMEOUT
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
+from protocols.checks import FAILURES, SECONDS, TEXT, choice, kind, misfit, whole
 from protocols.errors import ConfigError, nearest
 
 

@@ -6,9 +6,9 @@ from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from actors.nodes.handoff import Handoff
 from actors.nodes.run_link import RunLink, links_between
-from actors.nodes.run_stats import RunStats
+from actors.nodes.step_handoff import Handoff
+from actors.runs.run_stats import RunStats
 from protocols.messages import ChatMessage
 from protocols.node import Target
 from protocols.response import AgentResponse, TeamResponse

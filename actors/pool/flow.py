@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.talk.diagram import mermaid
-from actors.talk.flow import FlowTracker
+from actors.talk.flow_tracker import FlowTracker
 from actors.talk.registry import TalkRegistry
 from actors.talk.team_talk import TeamTalk
 

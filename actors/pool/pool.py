@@ -7,20 +7,20 @@ import logging
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
+from actors.agents.agent import Agent
+from actors.agents.manifest.imports import check_free
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
-from actors.nodes.agent import Agent
 from actors.nodes.base_team import BaseTeam
-from actors.nodes.import_scope import check_free
-from actors.nodes.knowledge_source import sources_in
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.pool.build import Builder, Built, build
-from actors.pool.companion import Companion, Companions
 from actors.pool.flow import PoolFlow
+from actors.pool.manifest.pool import Builder, Built, build
+from actors.pool.node_supervisor import EXIT_TIMEOUT, AnyNode, Root
+from actors.pool.registry import Roster
 from actors.pool.reload import Estate, Reload, Reloaded
-from actors.pool.root import EXIT_TIMEOUT, AnyNode, Root
-from actors.pool.roster import Roster
+from actors.pool.services import Companion, Companions
+from actors.prompts.knowledge import sources_in
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
 if TYPE_CHECKING:

@@ -7,28 +7,28 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actors.agents.agent import Agent
 from actors.config.agent import AgentSpec
 from actors.config.difference import diff
-from actors.nodes.agent import Agent
 from actors.nodes.base_team import BaseTeam
-from actors.nodes.knowledge_source import sources_in
-from actors.nodes.renewal import Renewal
-from actors.nodes.request import Settle
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.pool.build import Built
 from actors.pool.debug_log import log_runs
-from actors.pool.file_mark import file_marks
+from actors.pool.manifest.pool import Built
+from actors.pool.prompt_versions import file_marks
+from actors.prompts.knowledge import sources_in
+from actors.runs.reconfigure import Renewal
+from actors.runs.request import Settle
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping
 
     from actors.config.manifest import Manifest
-    from actors.nodes.open_resources import OpenResources
-    from actors.pool.build import Builder
-    from actors.pool.companion import Companions
-    from actors.pool.root import AnyNode, Root, RootPolicy
+    from actors.pool.manifest.pool import Builder
+    from actors.pool.node_supervisor import AnyNode, Root, RootPolicy
+    from actors.pool.services import Companions
+    from actors.runs.resources import OpenResources
     from actors.talk.registry import TalkRegistry
 
 _log = logging.getLogger("understudy")

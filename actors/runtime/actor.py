@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import pykka
 
-from actors.runtime.background import start_anywhere
-from actors.runtime.belonging import PendingTask, PendingTimer
+from actors.runtime.background_loop import start_anywhere
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import DeathPactError, StashOverflowError, UnhandledMessageError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.incarnation import Cell, constructing
+from actors.runtime.lifecycle import Cell, constructing
+from actors.runtime.log import safe_repr
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
-from actors.runtime.reporting import safe_repr
+from actors.runtime.owned_tasks import PendingTask, PendingTimer
 from protocols.control import DeadLetterReason, ExitReason, Terminated
 
 if TYPE_CHECKING:

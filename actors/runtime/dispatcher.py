@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.turn import Turn
 
 _BATCH: Final = 16

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     # Envelopes are never decoded, so their annotations are not needed at run time.
     from actors.runtime.deadline import SingleTimer  # noqa: TC004
     from actors.runtime.future import AsyncioFuture  # noqa: TC004
-    from actors.runtime.incarnation import Cell  # noqa: TC004
+    from actors.runtime.lifecycle import Cell  # noqa: TC004
     from actors.runtime.turn import Turn  # noqa: TC004
 
 QUEUED: Final = 0

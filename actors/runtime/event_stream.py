@@ -8,7 +8,7 @@ import msgspec
 import pykka
 
 from actors.runtime.errors import MailboxFullError
-from actors.runtime.reporting import safe_repr
+from actors.runtime.log import safe_repr
 from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
 
 if TYPE_CHECKING:

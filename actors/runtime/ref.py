@@ -19,7 +19,7 @@ from protocols.mailbox import MailboxStatistics
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
 
 A = TypeVar("A")
 

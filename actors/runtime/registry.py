@@ -12,7 +12,7 @@ from actors.runtime.errors import AlreadyStartedError
 if TYPE_CHECKING:
     import asyncio
 
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
 

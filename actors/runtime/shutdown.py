@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from actors.runtime.clock import Clock
-    from actors.runtime.reporting import Reporter
+    from actors.runtime.log import Reporter
 
 Work = Callable[[], "Awaitable[Any] | None"]
 

@@ -7,24 +7,24 @@ import logging
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from actors.runtime.blocking import BlockingPool
-from actors.runtime.bridge import Bridge
+from actors.runtime.backpressure import Room
 from actors.runtime.clock import Clock, LoopClock, running_loop
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
+from actors.runtime.death_watch import Watching
 from actors.runtime.dispatcher import Dispatcher
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
-from actors.runtime.incarnation import Cell
+from actors.runtime.lifecycle import Cell
+from actors.runtime.log import Reporter, error_line
 from actors.runtime.log_context import log_context
+from actors.runtime.options import DEFAULT, StartOptions, SystemConfig
 from actors.runtime.ref import ActorRef, check_timeout
 from actors.runtime.registry import Registry
-from actors.runtime.reporting import Reporter, error_line
-from actors.runtime.room import Room
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
-from actors.runtime.start import DEFAULT, StartOptions, SystemConfig
+from actors.runtime.thread_bridge import Bridge
+from actors.runtime.thread_pool import BlockingPool
 from actors.runtime.tree import ActorNode, tree_of
-from actors.runtime.watching import Watching
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import LateReply, MailboxOverflow
 

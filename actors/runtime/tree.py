@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.runtime.reporting import error_line
+from actors.runtime.log import error_line
 
 if TYPE_CHECKING:
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.system import ActorSystem
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.clock import TimerHandle
     from actors.runtime.envelope import Envelope
-    from actors.runtime.message_path import MessagePath
+    from actors.runtime.processing import MessagePath
 
 
 class Turn:

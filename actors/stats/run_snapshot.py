@@ -6,8 +6,8 @@ from html import escape
 
 import msgspec
 
-from actors.stats.plain_text import one_line
-from actors.stats.tally import TallySnapshot
+from actors.stats.message_totals import TallySnapshot
+from protocols.plain_text import one_line
 
 RunError = tuple[str, str, datetime]
 """Name of the node, what went wrong, when (UTC)."""

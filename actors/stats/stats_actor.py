@@ -9,7 +9,7 @@ import msgspec
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.event_stream import TakeEvents
 from actors.runtime.mailbox import MailboxConfig
-from actors.stats.book import StatsBook, StatsSnapshot
+from actors.stats.projection import StatsBook, StatsSnapshot
 from protocols.events import KINDS, MessageReceived
 
 if TYPE_CHECKING:

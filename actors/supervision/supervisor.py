@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.belonging import PendingReply
 from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.owned_tasks import PendingReply
 from actors.supervision.backoff import Backoff
-from actors.supervision.charge import is_ignored
 from actors.supervision.child import check_spec, check_specs
-from actors.supervision.family import Family
+from actors.supervision.child_state import is_ignored
+from actors.supervision.children import Family
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
@@ -22,11 +22,11 @@ from actors.supervision.strategies import LIVE, Answer, answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from actors.runtime.ending import ChildEnded
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.ref import ActorRef
-    from actors.supervision.charge import Charge
+    from actors.runtime.termination import ChildEnded
     from actors.supervision.child import ChildKind, ChildSpec
+    from actors.supervision.child_state import Charge
     from actors.supervision.strategies import AutoShutdown, Operation, Strategy
     from protocols.control import ExitReason
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self, Unpack, runtime_checkable
 
 from actors.talk.diagram import mermaid
 from actors.talk.done import Done
-from actors.talk.flow import FlowTracker
+from actors.talk.flow_tracker import FlowTracker
 from actors.talk.option import TalkKeywords
 from actors.talk.registry import TalkRegistry, unique_name
 from actors.talk.signal import Signal

@@ -7,8 +7,8 @@ from actors.talk.signal import Signal
 from protocols.errors import TalkNameError
 
 if TYPE_CHECKING:
-    from actors.talk.report import ConnectionProcessed
     from actors.talk.talk import Talk
+    from actors.talk.talk_events import ConnectionProcessed
     from protocols.node import Target
 
 

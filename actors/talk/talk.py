@@ -6,19 +6,19 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from actors.runtime.background import current_system
-from actors.talk import report
+from actors.runtime.background_loop import current_system
+from actors.talk import talk_events as report
 from actors.talk.chaining import connect_further
 from actors.talk.context import Condition
-from actors.talk.courier import Errand, Line
-from actors.talk.delivery import Berth, Forwarded, dock_of, keep_priorities
 from actors.talk.option import TalkKeywords, TalkOptions, Transform
-from actors.talk.passage import EXIT, OPEN, Steps, Targets, admit, reshape, sift
-from actors.talk.queue import Parcel, PendingQueue
+from actors.talk.pending import Parcel, PendingQueue
+from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, admit, reshape, sift
+from actors.talk.queued_delivery import release, trigger
 from actors.talk.setting import TalkSetting
-from actors.talk.shipping import release, trigger
 from actors.talk.signal import Signal
+from actors.talk.talk_actor import Errand, Line
 from actors.talk.talk_stats import TalkStats
+from actors.talk.target_queue import Berth, Forwarded, dock_of, keep_priorities
 from actors.talk.team_talk import TeamTalk
 from actors.talk.transform import Message, as_message, context_text
 from protocols.control import DeadLetterReason
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from actors.talk.registry import TalkRegistry
-    from actors.talk.report import ConnectionProcessed
+    from actors.talk.talk_events import ConnectionProcessed
 
 
 class Talk(TalkSetting):

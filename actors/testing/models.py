@@ -23,7 +23,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from pydantic_core import to_json
 
-from actors.nodes.prompts import prompt_text
+from actors.prompts.content import prompt_text
 
 Answer = str | BaseModel | dict[str, object] | ModelResponse | BaseException
 """What a scripted model does next: say a text, fill the structured output, answer exactly so, or raise."""

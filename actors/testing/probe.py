@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
-from actors.runtime.reporting import safe_repr
+from actors.runtime.log import safe_repr
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
 from protocols.control import Terminated

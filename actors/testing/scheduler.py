@@ -16,8 +16,8 @@ from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 
 if TYPE_CHECKING:
-    from actors.runtime.incarnation import Cell
-    from actors.runtime.start import SystemConfig
+    from actors.runtime.lifecycle import Cell
+    from actors.runtime.options import SystemConfig
 
 Scenario = Callable[[ActorSystem, ManualClock], Awaitable[object]]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from actors.triggers.events import FunctionEvents, FunctionSettings, PollActor, poll, track
+from actors.triggers.function_source import FunctionEvents, FunctionSettings, PollActor, poll, track
 from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers
 from actors.triggers.prompt import format_prompt
-from actors.triggers.signature import sign
+from actors.triggers.source import Ready
 from actors.triggers.trigger import Trigger, TriggerStatistics
-from actors.triggers.trigger_actor import Ready
+from actors.triggers.webhook.signature import sign
 
 __all__ = [
     "FunctionEvents",

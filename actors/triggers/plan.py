@@ -18,24 +18,24 @@ from actors.config.trigger import (
     WebhookTrigger,
 )
 from actors.config.trigger import Trigger as TriggerConfig
-from actors.triggers.connection import ConnectionActor, TalkFilter
-from actors.triggers.cron import CronTimes, IntervalTimes, local_zone
-from actors.triggers.email import EmailActor, MailWatch
+from actors.triggers.connection_source import ConnectionActor, TalkFilter
 from actors.triggers.extra import require_extra
-from actors.triggers.schedule import MissedPolicy, Schedule, ScheduleActor
+from actors.triggers.mail.source import EmailActor, MailWatch
+from actors.triggers.schedule.source import MissedPolicy, Schedule, ScheduleActor
+from actors.triggers.schedule.times import CronTimes, IntervalTimes, local_zone
+from actors.triggers.source import TriggerActor
 from actors.triggers.trigger import Trigger, queue_class
-from actors.triggers.trigger_actor import TriggerActor
-from actors.triggers.webhook_answer import Webhook, WebhookDesk
+from actors.triggers.webhook.decision import Webhook, WebhookDesk
 from protocols.triggers import RunStarter, TriggerConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from actors.runtime.mailbox import MailboxConfig
-    from actors.triggers.cron import Times
-    from actors.triggers.replay_journal import ReplayJournal
-    from actors.triggers.served_times import ServedTimes
-    from actors.triggers.webhook import WebhookSite
+    from actors.triggers.schedule.progress import ServedTimes
+    from actors.triggers.schedule.times import Times
+    from actors.triggers.webhook.replay_journal import ReplayJournal
+    from actors.triggers.webhook.server import WebhookSite
     from protocols.triggers import ConnectionFlow
 
 _MAIL: Final = TriggerActor.mailbox
@@ -233,7 +233,7 @@ class _Planner:
         return made
 
     def _server(self, host: str, port: int, group: Sequence[tuple[Webhook, WebhookTrigger]]) -> TriggerChild:
-        from actors.triggers.webhook import WebhookServer, WebhookSite
+        from actors.triggers.webhook.server import WebhookServer, WebhookSite
 
         webhooks = tuple(webhook for webhook, _ in group)
         triggers = tuple(webhook.trigger for webhook in webhooks)
@@ -258,7 +258,7 @@ class _Planner:
         return [self._watcher(root, group) for root, group in groups.items()]
 
     def _watcher(self, root: Path, group: Sequence[tuple[Trigger, FileTrigger]]) -> TriggerChild:
-        from actors.triggers.file_watch import FileWatch, FileWatchActor
+        from actors.triggers.files.source import FileWatch, FileWatchActor
 
         watches = tuple(FileWatch(trigger, settings) for trigger, settings in group)
         settings = tuple(settings for _, settings in group)
@@ -291,7 +291,7 @@ def _schedule(trigger: Trigger, settings: ScheduleTrigger | IntervalTrigger) -> 
 
 
 def _mail_watch(trigger: Trigger, settings: EmailTrigger) -> MailWatch:
-    from actors.triggers.mail_folder import MailFolder
+    from actors.triggers.mail.folder import MailFolder
 
     folder = MailFolder(settings, settings.password.get_secret_value(), who=f"trigger {trigger.full_name!r}")
     return MailWatch(trigger, folder, interval=settings.check_interval, mark_seen=settings.mark_seen)

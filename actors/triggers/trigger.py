@@ -20,7 +20,7 @@ from protocols.mailbox import Overflow
 from protocols.triggers import TriggerEvent, TriggerFullError, TriggerStoppedError
 
 if TYPE_CHECKING:
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from protocols.triggers import RunStarter
 
 _log: Final = logging.getLogger("understudy")

@@ -6,11 +6,11 @@ Needs the extra ``web``; nothing listens unless `serve` is called.
 from actors.web.extra import WebExtraError
 
 try:
-    from actors.web.body_limit import BodyLimit
-    from actors.web.disconnect import CancelOnDisconnect
+    from actors.http.body_limit import BodyLimit
+    from actors.http.disconnect import CancelOnDisconnect
+    from actors.http.server import serve
     from actors.web.health import health_routes
     from actors.web.life import lifespan
-    from actors.web.service import serve
 except ModuleNotFoundError as error:
     if not WebExtraError.is_about(error):
         raise

@@ -21,7 +21,7 @@ def use(monkeypatch: pytest.MonkeyPatch, *stores: HistoryStore) -> None:
     def given(_: Manifest) -> tuple[HistoryStore, ...]:
         return stores
 
-    monkeypatch.setattr("actors.app.history_life.history_stores", given)
+    monkeypatch.setattr("actors.app.history_service.history_stores", given)
 
 
 def history_of(pool: AgentPool[Any]) -> PoolHistory:

@@ -15,7 +15,7 @@ from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeNotFoundError
 from protocols.triggers import TriggerConfigError
-from tests.app.test_trigger_life import TIMERS, Answers, gate, triggers_of
+from tests.app.test_trigger_service import TIMERS, Answers, gate, triggers_of
 
 if TYPE_CHECKING:
     from actors.app import PoolTriggers

@@ -11,7 +11,7 @@ import pytest
 from actors import AgentPool
 from actors.app import history_stores, retention_of
 from actors.config.load import load_manifest, parse_manifest
-from actors.config.problem import InvalidManifestError
+from actors.config.yaml.problem import InvalidManifestError
 from actors.storage import MemoryHistoryStore, open_store
 from protocols.history import Retention
 from protocols.stores import StorageError, StoreUnavailableError

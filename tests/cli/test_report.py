@@ -1,7 +1,7 @@
 """The numbers at the end of a run."""
 
 from actors.cli.report import as_data, report, rows
-from actors.stats.book import StatsBook
+from actors.stats.projection import StatsBook
 from protocols.events import ChildRestarted, EventsDropped, MessageSent, RunCompleted, RunFailed, RunStarted
 
 

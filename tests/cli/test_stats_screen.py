@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from actors.cli.stats_screen import StatsScreen, stats_table
+from actors.stats.message_totals import TallySnapshot
 from actors.stats.run_snapshot import RunSnapshot
-from actors.stats.tally import TallySnapshot
 
 DONE = RunSnapshot(
     "chain",

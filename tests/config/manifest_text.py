@@ -5,7 +5,7 @@ from textwrap import dedent
 
 from actors.config.load import parse_manifest
 from actors.config.manifest import Manifest
-from actors.config.problem import InvalidManifestError, Problem
+from actors.config.yaml.problem import InvalidManifestError, Problem
 
 CONTRACT_EXAMPLE = """
 agents:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from actors.config.manifest import Manifest
 from actors.config.section import Section
-from actors.config.tree import Key
+from actors.config.yaml.tree import Key
 
 _FUNCTION = "tests.pool.material:shout"
 _TWO: dict[str, Any] = {"a": {}, "b": {}}

@@ -12,10 +12,10 @@ from actors.config.agent import AgentSpec
 from actors.config.job import JobSpec
 from actors.config.load import manifest_from, parse_manifest
 from actors.config.manifest import Manifest
-from actors.config.problem import InvalidManifestError, Problem
 from actors.config.response import ResponseSpec
 from actors.config.section import Section
 from actors.config.team import TeamSpec
+from actors.config.yaml.problem import InvalidManifestError, Problem
 from tests.config.manifest_text import CONTRACT_EXAMPLE
 
 SLOW = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)

@@ -27,47 +27,60 @@ class Effect(NamedTuple):
 
 _AGENT = Effect(
     (
-        "nodes/agent_build.py",
-        "nodes/manifest_value.py",
-        "nodes/mcp_build.py",
+        "agents/manifest/agent.py",
+        "agents/manifest/values.py",
+        "agents/manifest/mcp.py",
         "config/agent.py",
         "config/inherit.py",
-        "pool/build.py",
-        "pool/connection_build.py",
-        "app/trigger_life.py",
+        "pool/manifest/pool.py",
+        "pool/manifest/connection.py",
+        "app/trigger_service.py",
     ),
-    ("pool", "app", "nodes/test_mcp_build.py", "config/test_inherit.py"),
+    ("pool", "app", "agents/manifest/test_mcp.py", "config/test_inherit.py"),
 )
 _TEAM = Effect(
-    ("pool/build.py", "pool/connection_build.py", "config/team.py", "config/build_order.py", "app/trigger_life.py"),
+    (
+        "pool/manifest/pool.py",
+        "pool/manifest/connection.py",
+        "config/team.py",
+        "config/build_order.py",
+        "app/trigger_service.py",
+    ),
     ("pool", "app", "config/test_team.py"),
 )
 _TRIGGER = Effect(("triggers", "app", "config/trigger.py"), ("triggers", "app", "config/test_trigger.py"))
 _CONNECTION = Effect(
-    ("pool/connection_build.py", "pool/file_writer.py", "config/connection.py"),
-    ("pool/test_connection_build.py", "pool/test_file_writer.py", "pool/test_connection_key.py"),
+    ("pool/manifest/connection.py", "pool/manifest/file_writer.py", "config/connection.py"),
+    ("pool/manifest/test_connection.py", "pool/manifest/test_file_writer.py", "pool/test_connection_key.py"),
 )
-_CONDITION = Effect(("pool/condition_build.py", "config/condition.py"), _CONNECTION.tests)
-_SUPERVISION = Effect(("pool/build.py",), ("pool/test_build.py", "pool/test_build_teams.py", "pool/test_build_key.py"))
+_CONDITION = Effect(("pool/manifest/condition.py", "config/condition.py"), _CONNECTION.tests)
+_SUPERVISION = Effect(
+    ("pool/manifest/pool.py",), ("pool/manifest/test_pool.py", "pool/test_build_teams.py", "pool/test_build_key.py")
+)
 _STORAGE = Effect(("app", "config/storage.py"), ("app", "storage"))
-_MODEL = Effect(("nodes/manifest_value.py",), ("pool/test_build.py", "pool/test_build_key.py"))
-_TOOL = Effect(("nodes/manifest_value.py", "nodes/agent_build.py"), ("pool/test_build.py", "pool/test_build_tools.py"))
+_MODEL = Effect(("agents/manifest/values.py",), ("pool/manifest/test_pool.py", "pool/test_build_key.py"))
+_TOOL = Effect(
+    ("agents/manifest/values.py", "agents/manifest/agent.py"),
+    ("pool/manifest/test_pool.py", "pool/test_build_tools.py"),
+)
 _RESPONSE = Effect(
-    ("config/response_model.py", "nodes/manifest_value.py", "nodes/agent_build.py"),
+    ("config/response_model.py", "agents/manifest/values.py", "agents/manifest/agent.py"),
     ("config/test_response_model.py", "pool/test_build_tools.py"),
 )
-_KNOWLEDGE = Effect(("nodes/knowledge.py",), ("nodes/test_knowledge.py", "pool/test_build.py"))
+_KNOWLEDGE = Effect(
+    ("agents/manifest/knowledge.py",), ("agents/manifest/test_knowledge.py", "pool/manifest/test_pool.py")
+)
 
 EFFECTS: Mapping[str, Effect] = {
     "Manifest": Effect(
-        ("config/manifest.py", "config/graph.py", "pool", "nodes/agent_build.py", "nodes/mcp_build.py", "app"),
+        ("config/manifest.py", "config/graph.py", "pool", "agents/manifest/agent.py", "agents/manifest/mcp.py", "app"),
         ("pool", "app", "nodes", "config/test_graph.py"),
     ),
     "DefaultsSpec": Effect(("config/defaults.py",), ("config/test_agent.py", "pool")),
     "AgentSpec": _AGENT,
     "ProviderSpec": Effect(("config/agent.py",), ("config/test_agent.py",)),
     "TeamSpec": _TEAM,
-    "QuorumSpec": Effect(("pool/build.py",), ("pool/test_build.py",)),
+    "QuorumSpec": Effect(("pool/manifest/pool.py",), ("pool/manifest/test_pool.py",)),
     **dict.fromkeys(("FileTrigger", "WebhookTrigger", "ScheduleTrigger", "IntervalTrigger", "EmailTrigger"), _TRIGGER),
     "ConnectionTrigger": _TRIGGER,
     "QueueSpec": Effect(("pool", "triggers"), ("pool", "triggers")),
@@ -77,17 +90,19 @@ EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("AndCondition", "OrCondition", "NotCondition"), _CONDITION),
     "McpServerSpec": Effect(("nodes", "config/mcp_server.py"), ("nodes",)),
     "UsageLimitsSpec": _MODEL,
-    "ModelSpec": Effect((*_MODEL.code, "nodes/agent_build.py"), _MODEL.tests),
+    "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), _MODEL.tests),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
     "KnowledgeSpec": _KNOWLEDGE,
     "ToolSpec": _TOOL,
-    "WorkerSpec": Effect(("pool/build.py",), _TOOL.tests),
+    "WorkerSpec": Effect(("pool/manifest/pool.py",), _TOOL.tests),
     "SessionSpec": Effect(("config/session.py",), ("config/test_agent.py", "app", "storage/test_session.py")),
     **dict.fromkeys(("NodeSupervision", "Supervision", "IntensitySpec", "BackoffSpec"), _SUPERVISION),
     "ResponseSpec": _RESPONSE,
     "FieldSpec": _RESPONSE,
-    "JobSpec": Effect(("pool/job_build.py", "config/check.py"), ("pool/test_build.py", "pool/test_build_key.py")),
+    "JobSpec": Effect(
+        ("pool/manifest/job.py", "config/check.py"), ("pool/manifest/test_pool.py", "pool/test_build_key.py")
+    ),
     **dict.fromkeys(("StorageSpec", "StoreSpec", "RetentionSpec"), _STORAGE),
 }
 """By the name of the section's class."""

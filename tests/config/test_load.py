@@ -5,7 +5,7 @@ import pytest
 
 from actors.config.load import load_agent, load_manifest, manifest_from, parse_manifest
 from actors.config.manifest import Manifest
-from actors.config.problem import InvalidManifestError, Problem
+from actors.config.yaml.problem import InvalidManifestError, Problem
 from protocols.errors import ManifestError
 from tests.config.manifest_text import CONTRACT_EXAMPLE, problem_of, problems_of, read
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from actors.config.load import parse_manifest
-from actors.config.problem import InvalidManifestError, Problem, render_path
 from actors.config.schema import manifest_schema
-from actors.config.tree import Key
+from actors.config.yaml.problem import InvalidManifestError, Problem, render_path
+from actors.config.yaml.tree import Key
 from tests.config.section_sites import SITES, all_keys, sections
 
 SCHEMA: Any = jsonschema.Draft202012Validator(manifest_schema())

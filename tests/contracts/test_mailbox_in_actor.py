@@ -7,7 +7,7 @@ import pytest
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
-from actors.runtime.start import StartOptions
+from actors.runtime.options import StartOptions
 from actors.testing import settle
 from protocols.control import DeadLetterReason, Terminated
 from tests.contracts.mailbox_kinds import CONFIGS, KEYED, every_mailbox

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from actors.config.load import load_agent, load_manifest
-from actors.config.problem import InvalidManifestError
 from actors.config.schema import manifest_schema
+from actors.config.yaml.problem import InvalidManifestError
 from tests.manifest_page import PAGE, page
 
 ROOT: Final = Path(__file__).parent.parent.parent

@@ -7,8 +7,8 @@ import signal
 import httpx2
 
 from tests.cli.conftest import ROOT
+from tests.http.test_server import service
 from tests.web.stage import PATIENCE
-from tests.web.test_service import service
 
 EXAMPLE = ROOT / "examples" / "fastapi_service"
 QUESTION = "Cats sleep for many hours of every single day. Whoever wakes one is liable for the scratches."

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.talk.talk import Talk
 
 

@@ -1,6 +1,6 @@
 """Agents whose answers say what they were asked."""
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 
 
 def rec(name: str) -> Agent[object, str]:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.nodes.team_run import TeamRun
 from actors.runtime.system import ActorSystem
 from protocols.errors import RunError, RunTimeoutError

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.nodes.node import MessageNode
 from actors.nodes.operators import AnyNode, NodeOperators
 

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.agent import Agent
-from actors.nodes.choice import MultiPick, Pick
+from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
+from actors.runs.selection import MultiPick, Pick
 from actors.testing.models import scripted_model
 from protocols.errors import PickError
 from tests.nodes.crew import Member, rec

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import MessageNode
-from actors.nodes.policy import Policy
+from actors.nodes.success_policy import Policy
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.runtime.system import ActorSystem

@@ -3,7 +3,7 @@ import gc
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.runtime.errors import ActorCrashedError
 from actors.runtime.system import ActorSystem

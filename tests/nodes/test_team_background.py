@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.testing.models import echo_model, failing_model, slow_model

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.runtime.system import ActorSystem

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.agent import Agent
-from actors.nodes.stream import RunStream
+from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
+from actors.runs.stream import RunStream
 from actors.testing.models import echo_model, failing_model, scripted_model, slow_model
 from actors.testing.settle import settle
 from protocols.errors import ChainBrokenError, EmptyChainError

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.config.load import parse_manifest
-from actors.pool.build import Built, build
+from actors.pool.manifest.pool import Built, build
 from actors.supervision.backoff import Backoff
 from protocols.errors import JobError
 
 if TYPE_CHECKING:
-    from actors.nodes.agent import Agent
+    from actors.agents.agent import Agent
 
 
 def built(text: str) -> Built:

@@ -9,8 +9,8 @@ import pytest
 from pydantic_ai.exceptions import UsageLimitExceeded
 
 from actors.config.load import parse_manifest
-from actors.config.problem import InvalidManifestError
-from actors.pool.build import build
+from actors.config.yaml.problem import InvalidManifestError
+from actors.pool.manifest.pool import build
 from actors.pool.pool import AgentPool
 from actors.testing.models import scripted_model
 

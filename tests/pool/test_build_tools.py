@@ -8,17 +8,17 @@ import pytest
 from pydantic_ai.messages import UserPromptPart
 
 from actors.config.load import load_manifest, parse_manifest
-from actors.config.problem import InvalidManifestError
-from actors.pool.build import build
+from actors.config.yaml.problem import InvalidManifestError
+from actors.pool.manifest.pool import build
 from actors.testing.models import scripted_model
 from protocols.errors import ConfigError, EmptyPromptError
-from tests.nodes.tool_answer import call
 from tests.pool.material import ASKED
+from tests.runs.tool_answer import call
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.nodes.agent import Agent
+    from actors.agents.agent import Agent
     from actors.testing.models import RecordingModel
 
 HERE = "tests.pool.material"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.agents.agent import Agent
 from actors.config.load import parse_manifest
-from actors.nodes.agent import Agent
 from actors.pool.pool import AgentPool
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle

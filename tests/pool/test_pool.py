@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.agents.agent import Agent
 from actors.config.load import parse_manifest
 from actors.config.manifest import Manifest
-from actors.nodes.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.pool import AgentPool

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.nodes.job import Job
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.pool import AgentPool
+from actors.runs.job import Job
 from actors.testing.settle import settle
 from protocols.errors import ManifestError, NodeNameError, NodeNotFoundError, NodeStoppedError
 from tests.pool.gate import CREW, GATE, POOLS, crew, renewed

@@ -11,8 +11,8 @@ from actors.config.load import parse_manifest
 from actors.pool.pool import AgentPool
 from actors.testing.models import scripted_model
 from protocols.errors import NodeStartError
-from tests.nodes.mcp_stage import SCRIPT, children
-from tests.nodes.tool_answer import call
+from tests.mcp.stage import SCRIPT, children
+from tests.runs.tool_answer import call
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.pool.pool import AgentPool
 from actors.testing.settle import settle
 from protocols.errors import ConfigError, ManifestError, NodeError, NodeNameError, NodeStartError, NodeStoppedError

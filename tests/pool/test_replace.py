@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.pool.pool import AgentPool
 from actors.runtime.errors import WrongLoopError
 from actors.runtime.system import ActorSystem

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from actors.runtime.background import stop_background
+from actors.runtime.background_loop import stop_background
+from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
-from actors.runtime.start import StartOptions
 from tests.runtime.subjects import Restarter
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from actors.runtime.actor import AsyncioActor
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.system import ActorSystem
 
 _LIMIT = 30.0

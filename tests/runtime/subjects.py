@@ -10,7 +10,7 @@ from actors.runtime.actor import AsyncioActor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from protocols.control import ExitReason
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorRestartingError, ActorStoppingError, AskCycleError, AskTimeoutError
+from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
-from actors.runtime.start import StartOptions
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import DeadLetterReason, ExitReason
 from tests.runtime.conftest import cell_of
 from tests.runtime.subjects import Echo, Gated, Recorder
 
 if TYPE_CHECKING:
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.system import ActorSystem
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.mailbox import MailboxConfig
-from actors.runtime.start import StartOptions, SystemConfig
+from actors.runtime.options import StartOptions, SystemConfig
 from protocols.control import StopMode
 
 if TYPE_CHECKING:

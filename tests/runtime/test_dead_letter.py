@@ -12,7 +12,7 @@ import pytest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError
 from actors.runtime.mailbox import MailboxConfig
-from actors.runtime.start import StartOptions, SystemConfig
+from actors.runtime.options import StartOptions, SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, settle
 from protocols.events import ActorStarted, DeadLetter, EventsDropped, StampedEvent

@@ -10,7 +10,7 @@ import pytest
 
 _ACTORS = """
 import asyncio, sys, threading
-from actors.runtime import background
+from actors.runtime import background_loop as background
 from actors.runtime.actor import AsyncioActor
 
 class Idle(AsyncioActor):

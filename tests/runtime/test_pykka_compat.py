@@ -11,7 +11,7 @@ import pykka.typing
 import pytest
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.background import background_system, stop_background
+from actors.runtime.background_loop import background_system, stop_background
 from actors.runtime.errors import ActorStartError, AskTimeoutError
 from tests.runtime.subjects import Gated
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.start import StartOptions
+from actors.runtime.options import StartOptions
 from actors.testing import settle
 from protocols.control import ActorState
 from tests.runtime.conftest import StartChild, cell_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime.reporting import Reporter
+from actors.runtime.log import Reporter
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock

@@ -11,7 +11,7 @@ import pykka
 import pytest
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.background import stop_background
+from actors.runtime.background_loop import stop_background
 from actors.runtime.errors import (
     ActorStoppingError,
     AskCycleError,
@@ -22,7 +22,7 @@ from actors.runtime.errors import (
     WrongLoopError,
 )
 from actors.runtime.mailbox import MailboxConfig
-from actors.runtime.start import StartOptions
+from actors.runtime.options import StartOptions
 from actors.testing import settle
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow

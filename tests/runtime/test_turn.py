@@ -14,7 +14,7 @@ import structlog
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import AbandonedError, ActorStoppingError
-from actors.runtime.start import StartOptions
+from actors.runtime.options import StartOptions
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason
 from protocols.events import HandlerAbandoned

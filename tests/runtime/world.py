@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, Reject
 from actors.runtime.mailbox import MailboxConfig
-from actors.runtime.start import StartOptions, SystemConfig
+from actors.runtime.options import StartOptions, SystemConfig
 from actors.testing.scheduler import close
 from protocols.control import ActorState, Terminated
 from protocols.mailbox import Overflow
@@ -19,7 +19,7 @@ from tests.runtime.subjects import Restarter
 
 if TYPE_CHECKING:
     from actors.runtime.future import AsyncioFuture
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from actors.testing import ManualClock

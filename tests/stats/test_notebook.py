@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.nodes.run_stats import RunStats
+from actors.runs.run_stats import RunStats
 from actors.stats.notebook import NotebookScreen, in_notebook
 from actors.testing.settle import settle
 from protocols.messages import ChatMessage

@@ -6,7 +6,7 @@ import pytest
 
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.system import ActorSystem
-from actors.stats.book import StatsBook, StatsSnapshot
+from actors.stats.projection import StatsBook, StatsSnapshot
 from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.testing.settle import settle
 from protocols.events import MessageSent, RunStarted

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.runtime.errors import ActorStartError
-from actors.runtime.start import SystemConfig
+from actors.runtime.options import SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec
@@ -25,7 +25,7 @@ from protocols.control import ActorState
 from tests.supervision.crew import Log, member
 
 if TYPE_CHECKING:
-    from actors.runtime.incarnation import Cell
+    from actors.runtime.lifecycle import Cell
     from actors.runtime.ref import ActorRef
 
 EVER: Final = 100_000.0

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from actors.runtime.system import ActorSystem
 from protocols.messages import ChatMessage
 from protocols.stamp import StampedEvent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.nodes import downstream
+from actors.runs import delivery_tracker as downstream
 from protocols.events import HopLimitReached, RunStarted
 from tests.talk.stage import AnyAgent, heard, here, rec
 

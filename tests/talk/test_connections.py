@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from actors.talk.flow import FlowTracker
+from actors.talk.flow_tracker import FlowTracker
 from actors.talk.registry import TalkRegistry
 from actors.talk.talk import Talk
 from actors.talk.team_talk import TeamTalk

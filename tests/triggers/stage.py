@@ -107,6 +107,6 @@ async def perform(system: ActorSystem, plan: TriggerPlan) -> Stage:
 
 def broken() -> Any:
     """Return a message that crashes a source."""
-    from actors.triggers.trigger_actor import _WatchEnded  # pyright: ignore[reportPrivateUsage]
+    from actors.triggers.source import _WatchEnded  # pyright: ignore[reportPrivateUsage]
 
     return _WatchEnded(RuntimeError("broken"))

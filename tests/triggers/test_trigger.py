@@ -44,7 +44,7 @@ def make(
 
 
 def start(system: ActorSystem, trigger: Trigger) -> ActorRef[Any]:
-    from actors.runtime.start import StartOptions
+    from actors.runtime.options import StartOptions
 
     options = StartOptions("n/t queue", trigger.mailbox_config())
     return system.start(queue_class(trigger.settings.concurrency), (trigger,), options=options)

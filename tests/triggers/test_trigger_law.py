@@ -19,7 +19,7 @@ from protocols.errors import NodeStoppedError
 from protocols.messages import ChatMessage
 from protocols.triggers import ConnectionEvent, ConnectionFact, FunctionReturned, TriggerError, TriggerEvent
 from tests.triggers.stage import RecordingNode, Stage, broken, perform
-from tests.triggers.test_connection import Flow
+from tests.triggers.test_connection_source import Flow
 
 if TYPE_CHECKING:
     from actors.config.queue import OverflowName

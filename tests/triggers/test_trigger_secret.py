@@ -16,7 +16,7 @@ from actors.testing.settle import settle
 from actors.triggers import Ready
 from protocols.triggers import TriggerError
 from tests.triggers.stage import PATIENCE, RecordingNode, Stage, broken, raise_curtain
-from tests.triggers.webhook_client import BODY, NOW, client, raw, signed
+from tests.triggers.webhook.client import BODY, NOW, client, raw, signed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

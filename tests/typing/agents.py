@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from pydantic_ai import RunContext, ToolOutput
 from pydantic_ai.tools import Tool
 
-from actors.nodes.agent import Agent
+from actors.agents.agent import Agent
 from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
-    from actors.nodes.handle import NodeHandle
+    from actors.runs.handle import NodeHandle
 
 
 class City(BaseModel):

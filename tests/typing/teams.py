@@ -5,13 +5,13 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from actors.nodes.agent import Agent
-from actors.nodes.choice import Choice
-from actors.nodes.job import Job
-from actors.nodes.run_stats import RunStats
-from actors.nodes.stream import RunStream
+from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
+from actors.runs.job import Job
+from actors.runs.run_stats import RunStats
+from actors.runs.selection import Choice
+from actors.runs.stream import RunStream
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 

@@ -21,7 +21,7 @@ def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
     With --json the problems are on standard output, too; the exit code is the same.
     """
     from actors.cli.manifest_file import read_manifest
-    from actors.config.problem import InvalidManifestError
+    from actors.config.yaml.problem import InvalidManifestError
 
     try:
         manifest = read_manifest(file)

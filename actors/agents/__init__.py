@@ -1,0 +1,1 @@
+"""Agents: model runs with tools and memory, and functions as agents."""

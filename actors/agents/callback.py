@@ -1,0 +1,138 @@
+"""Functions as agents: what a function is given, where it runs, and what its result becomes.
+
+======================================  =======================================================================
+the first parameter is annotated        it is given
+======================================  =======================================================================
+``str``, or it is a method of ``str``   the message as text
+``ChatMessage``                         the message
+anything else                           the content itself
+not at all                              the content itself; the combined answer of a team as text
+======================================  =======================================================================
+
+Text that a connection of type ``context`` gave the agent comes before the text of its next message. A further parameter
+annotated ``RunRequest`` gets the request of the run (run id, options such as ``deps``).
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, get_origin, get_type_hints
+
+import msgspec
+
+from actors.runs.input_message import is_list, is_message
+from actors.runs.request import RunRequest
+from protocols.messages import ChatMessage
+
+Reader = Callable[[ChatMessage[Any]], object]
+
+_PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict, ChatMessage))  # never awaited
+
+
+class Callback:
+    """A function in the place of a model."""
+
+    def __init__(self, function: Callable[..., Any], *, blocking: bool = False) -> None:
+        """Take the function; with `blocking` a plain function runs in a thread and does not hold the event loop."""
+        self.function = function
+        self._blocking = blocking
+        self._read, self._context_name = _parameters(function)
+
+    async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+        """Call the function and make its result a message."""
+        started = perf_counter()
+        try:
+            called = self._call(_informed(self._read(asked), request), request)
+            result = await called if type(called) not in _PLAIN and inspect.isawaitable(called) else called
+        except Exception as error:
+            error.add_note(f"raised by callback {callback_name(self.function)!r}")
+            raise
+        return _answer(result, request, asked, perf_counter() - started)
+
+    def _call(self, given: object, request: RunRequest) -> Any:
+        keywords = {self._context_name: request} if self._context_name is not None else {}
+        if self._blocking and not inspect.iscoroutinefunction(self.function):
+            return asyncio.to_thread(self.function, given, **keywords)
+        return self.function(given, **keywords)
+
+
+def _informed(given: Any, request: RunRequest) -> Any:
+    """Put the context that the node was given before a text, or the text of a message."""
+    text: object = given if type(given) is str else given.content if is_message(given) else given
+    if not isinstance(text, str) or not (notes := request.node.take_context()):
+        return given
+    text = "\n\n".join((*notes, text))
+    return msgspec.structs.replace(given, content=text) if is_message(given) else text
+
+
+def callback_name(function: Callable[..., Any]) -> str:
+    """Return what an agent made of a function is called; ``processor`` if it has no name of its own."""
+    name = getattr(function, "__name__", None) or getattr(type(function), "__name__", "")
+    return "processor" if not name or name in ("<lambda>", "partial") else name
+
+
+def _answer(result: Any, request: RunRequest, asked: ChatMessage[Any], seconds: float) -> ChatMessage[Any]:
+    options = request.options
+    given: dict[str, Any] = {}
+    if is_message(result):
+        message = result
+        given = {
+            "metadata": message.metadata, "cost_info": message.cost_info, "tool_calls": message.tool_calls,
+            "associated_messages": message.associated_messages,
+        }  # fmt: skip
+        result = message.content
+    if options.metadata:
+        given["metadata"] = {**given.get("metadata", {}), **options.metadata}
+    if options.message_id is not None:
+        given["message_id"] = options.message_id
+    who, conversation, chain = request.node.name, request.conversation_id, asked.forwarded_from
+    if not given:  # nearly always, and a call with ``**`` costs twice as much
+        return ChatMessage(result, "assistant", who, conversation, response_time=seconds, forwarded_from=chain)
+    return ChatMessage(result, "assistant", who, conversation, response_time=seconds, forwarded_from=chain, **given)
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[Reader, str | None]:
+    if getattr(function, "__objclass__", None) is str:
+        return _text, None
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some builtins do not say what they take
+        return _content, None
+    hints = _hints(function)
+    context = next((p.name for p in parameters[1:] if hints.get(p.name) is RunRequest), None)
+    return _reader(hints.get(parameters[0].name)) if parameters else _content, context
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    target = function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
+    try:
+        return get_type_hints(target)
+    except Exception:
+        return {}
+
+
+def _reader(annotation: Any) -> Reader:
+    if annotation is None:
+        return _content
+    if annotation is str:
+        return _text
+    if (get_origin(annotation) or annotation) is ChatMessage:
+        return _message
+    return _raw
+
+
+def _text(asked: ChatMessage[Any]) -> object:
+    return asked.text
+
+
+def _message(asked: ChatMessage[Any]) -> object:
+    return asked
+
+
+def _raw(asked: ChatMessage[Any]) -> object:
+    return asked.content
+
+
+def _content(asked: ChatMessage[Any]) -> object:
+    return asked.text if is_list(asked.content) and asked.associated_messages else asked.content

@@ -1,0 +1,1 @@
+"""From the agents of a manifest to `Agent`."""

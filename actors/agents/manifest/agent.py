@@ -1,0 +1,165 @@
+"""From an agent of the manifest to an `Agent`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic_ai.toolsets import AbstractToolset
+
+from actors.agents.agent import Agent
+from actors.agents.manifest.imports import ImportScope
+from actors.agents.manifest.knowledge import knowledge_of, text_of
+from actors.agents.manifest.mcp import ServerBuilder
+from actors.agents.manifest.output import output_type
+from actors.agents.manifest.values import (
+    model_of,
+    model_settings_of,
+    output_of,
+    tool_of_spec,
+    usage_limits_of,
+)
+from actors.agents.tool_approval import marked
+from actors.config.agent import AgentSpec
+from actors.config.load import load_agent
+from actors.config.response import ResponseSpec
+from actors.prompts.function import FunctionPrompt
+from protocols.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from actors.config.manifest import Manifest
+    from actors.config.tool import ToolSpec
+
+_OF_POOLS = ("triggers", "connections", "supervision", "mailbox", "debug")
+"""Keys of an agent that its pool acts upon."""
+
+
+class AgentBuilder:
+    """Makes the agents of one manifest."""
+
+    def __init__(self, manifest: Manifest, *, model: Any = None, deps: Any = None) -> None:
+        """Take the manifest, and what agents have that name no model or dependencies of their own."""
+        self._manifest = manifest
+        self._model = model
+        self._deps = deps
+        self._root = manifest.root or Path()
+        self._scope = ImportScope(manifest.allow_imports)
+        self._servers = ServerBuilder(self._root)
+
+    @property
+    def scope(self) -> ImportScope:
+        """What the manifest may import."""
+        return self._scope
+
+    def build(self, name: str) -> Agent[Any, Any]:
+        """Make one agent.
+
+        Raises:
+            ConfigError: something that the manifest names cannot be found or used.
+            ModelError: one of several models cannot be made.
+        """
+        spec = self._manifest.node(name)
+        assert isinstance(spec, AgentSpec)
+        settings = self._shared(spec)
+        if spec.function is not None:
+            return Agent.from_callback(self._scope.function(spec.function, name), name=name, **settings)
+        texts, functions = self._prompts(spec)
+        return Agent(
+            name,
+            model=self._model if spec.model is None else model_of(spec.model, name),
+            output_type=output_of(
+                spec, self._response(spec), output_type(spec.output_type, name, self._manifest.responses, self._scope)
+            ),
+            system_prompt=texts,
+            tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
+            instructions=functions or None,
+            toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
+            input_provider=self._input_provider(spec),
+            requires_tool_confirmation=spec.requires_tool_confirmation,
+            mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
+            user_prompts=self._user_prompts(spec),
+            knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
+            model_settings=model_settings_of(spec.model.settings if spec.model else None),
+            end_strategy=spec.end_strategy,
+            parallel_init=spec.parallel_init,
+            **self._optional(spec),
+            **settings,
+        )
+
+    def _shared(self, spec: AgentSpec) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "description": spec.description,
+            "display_name": spec.display_name,
+            "crash_on": self._scope.exceptions(spec.crash_on, spec.name),
+            "max_concurrency": spec.max_concurrency,
+        }
+        if self._deps is not None:
+            settings["deps"] = self._deps
+        if spec.timeout is not None:
+            settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+        return settings
+
+    def _optional(self, spec: AgentSpec) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "retries": spec.retries,
+            "output_retries": self._output_retries(spec),
+            "usage_limits": usage_limits_of(spec.limits),
+            "session": spec.session.query() if spec.session is not None else None,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+    def _response(self, spec: AgentSpec) -> ResponseSpec | None:
+        output = spec.output_type
+        return output if isinstance(output, ResponseSpec) else self._manifest.responses.get(output or "")
+
+    def _output_retries(self, spec: AgentSpec) -> int | None:
+        """Return the agent's own number, else that of its response, else that of all agents."""
+        own, response = self._manifest.agents[spec.name].output_retries, self._response(spec)
+        if own is None and response is not None and response.output_retries is not None:
+            return response.output_retries
+        return spec.output_retries
+
+    def _prompts(self, spec: AgentSpec) -> tuple[list[str], list[Callable[..., Any]]]:
+        made = [
+            text_of(prompt, self._root, self._scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
+        ]
+        return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
+
+    def _user_prompts(self, spec: AgentSpec) -> list[object]:
+        made = [text_of(prompt, self._root, self._scope, spec.name) for prompt in spec.user_prompts]
+        return [FunctionPrompt(one) if callable(one) else one for one in made]
+
+    def _toolset(self, spec: ToolSpec, node: str) -> Any:
+        found = self._scope.find(spec.import_path, node)
+        made: Any = found() if inspect.isclass(found) or inspect.isfunction(found) else found
+        kind: Any = AbstractToolset
+        if not isinstance(made, kind):
+            msg = f"node {node!r}: {spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}"
+            raise ConfigError(msg, node=node)
+        return made.prepared(marked) if spec.requires_confirmation else made
+
+    def _input_provider(self, spec: AgentSpec) -> Any:
+        if spec.input_provider in (None, "console"):
+            return spec.input_provider
+        return self._scope.function(str(spec.input_provider), spec.name)
+
+
+def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:
+    """Make the agent that a file describes: a manifest with exactly one agent, or just the keys of an agent.
+
+    Raises:
+        ManifestError: the file cannot be read or is wrong; lists every problem.
+        ConfigError: something that it names cannot be imported or used, or a key needs a pool to have an effect.
+    """
+    manifest = load_agent(path)
+    name, spec = next(iter(manifest.agents.items()))
+    idle = [key for key in _OF_POOLS if getattr(spec, key)]
+    if idle:
+        msg = f"agent {name!r}: {', '.join(idle)} has no effect on an agent alone; open the file with AgentPool(...)"
+        raise ConfigError(msg, node=name)
+    return AgentBuilder(manifest).build(name)

@@ -1,0 +1,98 @@
+"""Knowledge that a manifest names: files as they are, addresses and functions as sources that are loaded later."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.prompts.knowledge import Allowance, KnowledgeSource
+from actors.prompts.web_page import check_address, fetch_text, shown
+from protocols.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.agents.manifest.imports import ImportScope
+    from actors.config.knowledge import KnowledgeSpec
+    from actors.config.prompt import PromptSpec
+
+_GLOB: Final = frozenset("*?[")
+_MOST_FILES: Final = 1_000
+
+
+def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, node: str) -> list[object]:
+    """Return what an agent is given: texts, paths and sources.
+
+    Raises:
+        ConfigError: a file is missing, the files are too large, an address is none, or an import string leads nowhere.
+    """
+    if spec is None:
+        return []
+    files = [file for pattern in spec.paths for file in _files(pattern, root, node)]
+    prompts = [text_of(prompt, root, scope, node) for prompt in spec.prompts if prompt.callable is None]
+    functions = (*spec.callables, *(prompt.callable for prompt in spec.prompts if prompt.callable is not None))
+    allowance = Allowance(spec.max_bytes)
+    try:
+        for file in files:
+            allowance.claim(str(file), file.stat().st_size)
+        for number, prompt in enumerate(prompts):
+            allowance.claim(f"prompt {number + 1}", len(str(prompt).encode("utf-8", "surrogatepass")))
+        for url in spec.urls:
+            check_address(url)
+    except (OSError, ConfigError) as error:
+        msg = f"node {node!r}: {error}"
+        raise ConfigError(msg, node=node) from error
+    urls = [
+        KnowledgeSource(shown(url), partial(fetch_text, url, most_bytes=spec.max_bytes), allowance=allowance)
+        for url in spec.urls
+    ]
+    calls = [KnowledgeSource(text, scope.function(text, node), allowance=allowance) for text in functions]
+    return [*files, *urls, *calls, *prompts]
+
+
+def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> Any:
+    """Return the text of a prompt, or the function that makes it for every run.
+
+    Raises:
+        ConfigError: its file cannot be read, or its import string leads nowhere.
+    """
+    if prompt.callable is not None:
+        return scope.function(prompt.callable, node)
+    if prompt.file is None:
+        return prompt.text or ""
+    path = root / prompt.file
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"node {node!r}: the prompt file {str(path)!r} cannot be read: {error}"
+        raise ConfigError(msg, node=node) from error
+
+
+def _files(pattern: str, root: Path, node: str) -> list[Path]:
+    try:
+        path = root / Path(pattern).expanduser()
+        if not _GLOB & set(pattern):
+            if not path.is_file():
+                msg = f"node {node!r}: knowledge file {str(path)!r} does not exist"
+                raise ConfigError(msg, node=node)
+            return [path]
+        found = sorted(islice(_matches(path, root), _MOST_FILES + 1))
+    except (OSError, ValueError, RuntimeError) as error:
+        msg = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
+        raise ConfigError(msg, node=node) from error
+    if len(found) > _MOST_FILES:
+        msg = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
+        raise ConfigError(msg, node=node)
+    return found
+
+
+def _matches(path: Path, root: Path) -> Iterator[Path]:
+    """Yield the files that a pattern matches; a link that leads out of the pattern's folder and the root is none."""
+    place = next(index for index, part in enumerate(path.parts) if _GLOB & set(part))
+    folder = Path(*path.parts[:place])
+    inside = (folder.resolve(), root.resolve())
+    for file in folder.glob(str(Path(*path.parts[place:]))):
+        if file.is_file() and any(file.resolve().is_relative_to(one) for one in inside):
+            yield file

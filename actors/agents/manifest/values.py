@@ -1,0 +1,93 @@
+"""Values of a manifest as those of pydantic_ai. The manifest is plain data; what it means to a model is said here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.output import ToolOutput
+from pydantic_ai.tools import Tool
+from pydantic_ai.usage import UsageLimits
+
+from actors.models.resolve import resolve_model
+from protocols.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+    from pydantic_ai.settings import ModelSettings
+
+    from actors.config.agent import AgentSpec
+    from actors.config.model import ModelSettingsSpec, ModelSpec
+    from actors.config.response import ResponseSpec
+    from actors.config.tool import ToolSpec
+    from actors.config.usage_limit import UsageLimitsSpec
+
+
+def model_of(spec: ModelSpec, node: str) -> Model | str:
+    """Return the name of a model, or the model itself when it has fallbacks.
+
+    Raises:
+        ModelError: one of several models cannot be made.
+    """
+    if not spec.fallbacks:
+        return spec.name
+    first, *others = (resolve_model(name, node=node) for name in (spec.name, *spec.fallbacks))
+    return FallbackModel(first, *others)
+
+
+def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
+    """Return the settings of a model's requests; None when there are none."""
+    if spec is None:
+        return None
+    return cast("ModelSettings", {**spec.model_dump(exclude_none=True, exclude={"extra"}), **spec.extra})
+
+
+def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:
+    """Return the limits of one run; None when there are none. What is not named has no limit."""
+    if spec is None:
+        return None
+    return UsageLimits(
+        request_limit=spec.requests,
+        tool_calls_limit=spec.tool_calls,
+        input_tokens_limit=spec.input_tokens,
+        output_tokens_limit=spec.output_tokens,
+        total_tokens_limit=spec.total_tokens,
+        cost_limit=None if spec.cost is None else Decimal(str(spec.cost)),
+    )
+
+
+def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
+    """Return a function as a tool under the name and description of the manifest.
+
+    Raises:
+        ConfigError: what was imported is no function.
+    """
+    if isinstance(found, Tool):
+        if own := sorted(spec.model_fields_set - {"import_path"}):
+            msg = f"agent {agent!r}: {spec.import_path!r} is a Tool already; set {', '.join(own)} where it is made"
+            raise ConfigError(msg)
+        return cast("Tool[Any]", found)  # type: ignore[redundant-cast] # pyright wants it
+    if not callable(found):
+        msg = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
+        raise ConfigError(msg)
+    return Tool(
+        found,
+        name=spec.name,
+        description=spec.description,
+        max_retries=spec.retries,
+        requires_approval=spec.requires_confirmation,
+        timeout=spec.timeout,
+    )
+
+
+def output_of(spec: AgentSpec, response: ResponseSpec | None, kind: Any) -> Any:
+    """Return the type of an agent's answers, as a tool of the name and description that the manifest gives it.
+
+    What the agent says comes before what its response says.
+    """
+    name, description = spec.result_tool_name, spec.result_tool_description
+    if response is not None:
+        name = name or (response.result_tool_name if "result_tool_name" in response.model_fields_set else None)
+        description = description or response.result_tool_description
+    return kind if name is None and description is None else ToolOutput(kind, name=name, description=description)

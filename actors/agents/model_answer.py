@@ -1,0 +1,69 @@
+"""From a result of pydantic_ai to the message that the node answers."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.run import AgentRunResult
+
+from actors.agents.tool_calls import ToolLedger
+from actors.runs.request import RunRequest
+from protocols.cost import ZERO_COST, TokenCost, TokenUsage
+from protocols.messages import ChatMessage
+
+_FREE = frozenset({"test", "understudy"})  # systems that nobody pays for
+
+
+def message_of(
+    result: AgentRunResult[Any],
+    request: RunRequest,
+    asked: ChatMessage[Any],
+    tools: ToolLedger,
+    seconds: float,
+) -> ChatMessage[Any]:
+    """Return the answer of a model as a message, with its tokens, its price, its calls of tools and its messages."""
+    messages = result.new_messages()
+    responses = [message for message in messages if isinstance(message, ModelResponse)]
+    last = responses[-1] if responses else ModelResponse(parts=[])
+    return ChatMessage(
+        result.output,
+        "assistant",
+        request.node.name,
+        request.conversation_id,
+        tools.message_id,
+        metadata=dict(request.options.metadata or {}),
+        cost_info=cost_of(responses),
+        response_time=seconds,
+        forwarded_from=asked.forwarded_from,
+        tool_calls=tuple(tools.calls),
+        messages=tuple(messages),
+        model_name=last.model_name,
+        provider_name=last.provider_name,
+        provider_details=last.provider_details,
+        provider_response_id=last.provider_response_id,
+        finish_reason=last.finish_reason,
+    )
+
+
+def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
+    """Add up tokens and money of some responses; a response without a known price makes the sum unknown."""
+    read = written = 0
+    money, is_known = ZERO_COST, True
+    for response in responses:
+        usage = response.usage
+        read += usage.input_tokens
+        written += usage.output_tokens
+        price = _price(response)
+        if price is None:
+            is_known = False
+        elif price:
+            money += price
+    return TokenCost(TokenUsage(read, written), money, is_known)
+
+
+def _price(response: ModelResponse) -> Decimal | None:
+    if response.usage.cost is not None:
+        return response.usage.cost
+    is_free = response.provider_name in _FREE or (response.model_id or "").startswith("function:")
+    return ZERO_COST if is_free else None

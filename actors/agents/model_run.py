@@ -1,0 +1,147 @@
+"""Runs of a model: the only place that calls `pydantic_ai.Agent`."""
+
+import asyncio
+from collections.abc import AsyncIterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import pydantic_ai
+from pydantic_ai.messages import ModelMessage, UserContent
+from pydantic_ai.models import Model
+from pydantic_ai.run import AgentRunResult
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+from pydantic_ai.usage import UsageLimits
+
+from actors.agents.memory import History
+from actors.agents.model_agent import tools_of
+from actors.agents.model_answer import message_of
+from actors.agents.settings import AgentSettings
+from actors.agents.tool_calls import WATCH, ToolLedger, ledger
+from actors.models.resolve import default_model_name, resolve_model
+from actors.prompts.content import load_user_content
+from actors.runs.request import AnyTool, EventSink, RunOptions, RunRequest
+from protocols.messages import ChatMessage
+
+Prompt = str | Sequence[UserContent]
+
+_NO_LIMITS = UsageLimits(request_limit=None)  # pydantic_ai's own 50 would end long conversations
+
+
+class ModelRun:
+    """Answers by a model of pydantic_ai, and remembers what was said."""
+
+    def __init__(
+        self,
+        agent: pydantic_ai.Agent[Any, Any],
+        settings: AgentSettings,
+        *,
+        model: Model | str | None = None,
+        toolsets: Sequence[AbstractToolset[Any]] = (),
+    ) -> None:
+        """Take the agent (without a model), the model, and the collections of tools that the agent was made with."""
+        self.agent = agent
+        self.settings = settings
+        self.model = model
+        self.output_type: Any = None
+        """What an answer is; None for what `agent` was made with."""
+        self.tools = tools_of(agent)
+        """The agent's own tools; more may be added at any time."""
+        self.toolsets = tuple(toolsets)
+        """Further collections of tools, entered while the agent is open."""
+        self.history = History(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
+        """What it remembers; None for an agent that does not."""
+        self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
+
+    async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+        """Run the model once; on success the exchange joins the history, unless the run said not to."""
+        started = perf_counter()
+        tools = ToolLedger(request)
+        ledger.set(tools)
+        prompt, keywords = await self._prompt(request, asked), self._keywords(request)
+        if request.sink is None and request.options.include_agent_tools:
+            result = await self.agent.run(prompt, **keywords)
+        else:
+            result = await self._unusual(request, prompt, keywords)
+        if self.history is not None and request.options.store_history is not False:
+            self.history.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
+        return message_of(result, request, asked, tools, perf_counter() - started)
+
+    async def _prompt(self, request: RunRequest, asked: ChatMessage[Any]) -> Prompt:
+        before: list[object] = [*self._knowledge(request.options), *request.node.take_context()]
+        content: object = asked.content
+        if isinstance(content, str) and not before and content.strip():
+            return content
+        return await load_user_content([*before, asked])
+
+    def _knowledge(self, options: RunOptions) -> Sequence[object]:
+        """What the model has to be given first, unless the history it sees holds it already."""
+        is_known = options.message_history is None and self.history is not None and self.history.is_primed
+        return () if is_known else self.settings.knowledge
+
+    async def _unusual(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
+        """Run the model with its events told, or without the agent's own tools."""
+        with self._tools_of(request.options, keywords):
+            if request.sink is not None:
+                return await self._streamed(prompt, keywords, request.sink)
+            return await self.agent.run(prompt, **keywords)
+
+    async def _streamed(self, prompt: Prompt, keywords: dict[str, Any], sink: EventSink) -> AgentRunResult[Any]:
+        # A handler, because `run_stream_events` has a task and a channel of its own: 50 us for every event.
+        async def follow(_: object, events: AsyncIterable[object]) -> None:
+            async for event in events:
+                await sink.put(event)
+
+        return await self.agent.run(prompt, event_stream_handler=follow, **keywords)
+
+    def _tools_of(self, options: RunOptions, keywords: dict[str, Any]) -> AbstractContextManager[None]:
+        """Hide the agent's own tools for a run that does not want them; the override ends with the run's context."""
+        if options.include_agent_tools:
+            return nullcontext()
+        return self.agent.override(tools=(), toolsets=keywords.pop("toolsets") or ())
+
+    def _keywords(self, request: RunRequest) -> dict[str, Any]:
+        options, settings = request.options, self.settings
+        toolsets = [*(options.toolsets or ()), *_as_toolset(options.tools)]
+        has_tools = bool(toolsets or self.toolsets or self.tools.tools or settings.capabilities)
+        return {
+            "model": self.resolve(self.model if options.model is None else options.model, request.node.name),
+            "message_history": self._history(options),
+            "output_type": self.output_type if options.output_type is None else options.output_type,
+            "deps": settings.deps if options.deps is None else options.deps,
+            "usage_limits": options.usage_limits or settings.usage_limits or _NO_LIMITS,
+            "usage": options.usage,
+            "instructions": options.instructions,
+            "toolsets": toolsets or None,
+            "capabilities": WATCH if has_tools else None,
+            "model_settings": options.model_settings,
+            "conversation_id": request.conversation_id,
+            "infer_name": False,
+        }
+
+    def _history(self, options: RunOptions) -> Sequence[ModelMessage] | None:
+        if options.message_history is not None:
+            return options.message_history
+        return self.history.messages if self.history is not None else None
+
+    def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "ModelRun":
+        """Return another one with the same instructions and tools, and with a memory of its own."""
+        made = ModelRun(self.agent, settings, model=self.model if model is None else model, toolsets=self.toolsets)
+        made.output_type = self.output_type if output_type is None else output_type
+        return made
+
+    def resolve(self, model: Model | str | None, node: str) -> Model:
+        """Return the model for a name on the running loop; its client is shared by all runs there."""
+        if isinstance(model, Model):
+            return model
+        name = default_model_name() if model is None else model
+        known = self._resolved.setdefault(asyncio.get_running_loop(), {})
+        found = known.get(name)
+        if found is None:
+            found = known[name] = resolve_model(name, node=node)
+        return found
+
+
+def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
+    return [FunctionToolset(tools)] if tools else []

@@ -1,0 +1,136 @@
+"""Calls of tools as they happen: timed, published as events, and kept for the message of the run."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, TypeGuard
+
+from pydantic_ai import RunContext
+from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
+from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart
+from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.tools import ToolDefinition
+
+from actors.runs.request import RunRequest
+from actors.runtime.envelope import current
+from protocols.events import ToolCalled
+from protocols.ids import new_id
+from protocols.tool_call import ToolCallInfo
+
+
+class ToolLedger:
+    """The calls of tools of one run, in the order in which they ended."""
+
+    __slots__ = ("_events", "_request", "calls", "message_id")
+
+    def __init__(self, request: RunRequest) -> None:
+        """Take the run; called inside the actor, in whose system the calls are published."""
+        scope = current.get()
+        self._request = request
+        self._events = None if scope is None else scope.cell.system.events
+        self.message_id = request.options.message_id or new_id()
+        """Id of the answer that the calls belong to."""
+        self.calls: list[ToolCallInfo] = []
+
+    def add(self, call: ToolCallInfo) -> None:
+        """Note one finished call."""
+        self.calls.append(call)
+        if self._events is not None and self._events.wants(ToolCalled):
+            self._events.publish(
+                ToolCalled,
+                actor=call.agent_name,
+                run_id=self._request.run_id,
+                tool_name=call.tool_name,
+                tool_call_id=call.tool_call_id,
+                duration=call.timing or 0.0,
+                error=call.error,
+            )
+
+    def refuse(self, call: ToolCallPart, why: str) -> None:
+        """Note a call that was not made."""
+        args = call.args if isinstance(call.args, Mapping) else {}
+        self.add(
+            ToolCallInfo(
+                call.tool_name, args, None, self.agent_name, call.tool_call_id, message_id=self.message_id, error=why
+            )
+        )
+
+    @property
+    def agent_name(self) -> str:
+        """The agent whose run it is."""
+        return self._request.node.name
+
+
+ledger: ContextVar[ToolLedger | None] = ContextVar("understudy_tools", default=None)
+"""The ledger of the run that goes on; every handler has a context of its own, so runs never mix."""
+
+
+class ToolWatch(AbstractCapability[Any]):
+    """Notes every call of a tool in the ledger of its run, also those that were refused."""
+
+    async def after_model_request(
+        self, ctx: RunContext[Any], *, request_context: ModelRequestContext, response: ModelResponse
+    ) -> ModelResponse:
+        """Note calls of tools that the agent does not have; pydantic_ai refuses them."""
+        known = ledger.get()
+        calls = response.tool_calls
+        if known is not None and calls:
+            parameters = request_context.model_request_parameters
+            names = {tool.name for tool in (*parameters.function_tools, *parameters.output_tools)}
+            for call in calls:
+                if call.tool_name not in names:
+                    known.refuse(call, f"the agent has no tool {call.tool_name!r}")
+        return response
+
+    async def before_model_request(
+        self, ctx: RunContext[Any], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Note calls that nobody has allowed; the model is told so with this request."""
+        known, messages = ledger.get(), request_context.messages
+        denied = [part for part in messages[-1].parts if _is_denied(part)] if known is not None and messages else []
+        if known is not None and denied:
+            answered = (message for message in reversed(messages) if isinstance(message, ModelResponse))
+            calls = {call.tool_call_id: call for response in answered for call in response.tool_calls}
+            for part in denied:
+                call = calls.get(part.tool_call_id) or ToolCallPart(part.tool_name, tool_call_id=part.tool_call_id)
+                known.refuse(call, f"not allowed: {part.model_response_str()}")
+        return request_context
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: ValidatedToolArgs,
+        handler: WrapToolExecuteHandler,
+    ) -> Any:
+        """Time one call."""
+        known = ledger.get()
+        if known is None:
+            return await handler(args)
+        began, started = datetime.now(UTC), perf_counter()
+        result, failure = None, None
+        try:
+            result = await handler(args)
+        except Exception as error:
+            failure = str(error) or type(error).__name__
+            raise
+        finally:
+            seconds = perf_counter() - started
+            known.add(
+                ToolCallInfo(
+                    call.tool_name, args, result, known.agent_name, call.tool_call_id, began, seconds, known.message_id,
+                    failure,
+                )
+            )  # fmt: skip
+        return result
+
+
+def _is_denied(part: object) -> TypeGuard[ToolReturnPart]:
+    return isinstance(part, ToolReturnPart) and part.outcome == "denied"
+
+
+WATCH = (ToolWatch(),)
+"""The one watch; it holds nothing of any run."""

@@ -1,0 +1,83 @@
+"""The connections of a pool as triggers see them: what happens on them, and the conditions that look at it."""
+
+from __future__ import annotations
+
+from functools import partial
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from actors.pool.manifest.condition import condition_of
+from actors.talk.context import TalkContext
+from protocols.triggers import ConnectionFact
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.agents.manifest.imports import ImportScope
+    from actors.config.trigger import ConnectionTrigger
+    from actors.talk.registry import TalkRegistry
+    from actors.talk.talk_events import ConnectionProcessed
+
+
+class PoolFlow:
+    """Tells of what happens on the connections of one pool, also on those that are made later."""
+
+    def __init__(self, registry: TalkRegistry) -> None:
+        """Take the connections."""
+        self._registry = registry
+
+    def connect(self, told: Callable[[ConnectionFact], object], /) -> Callable[[], None]:
+        """Call a function with each fact from now on; what is returned ends that."""
+
+        def tell(passed: ConnectionProcessed) -> None:
+            told(_fact(passed))
+
+        self._registry.message_flow.connect(tell)
+        return partial(self._registry.message_flow.disconnect, tell)
+
+
+def condition_for(
+    settings: ConnectionTrigger, scope: ImportScope, node: str
+) -> Callable[[Any], Awaitable[bool]] | None:
+    """Return the condition of a connection trigger; None for none. It holds if it is true for one of the targets.
+
+    Raises:
+        ConfigError: an import string leads nowhere.
+    """
+    condition = condition_of(settings.condition, scope, node)
+    if condition is None:
+        return None
+
+    async def holds(contexts: Sequence[TalkContext]) -> bool:
+        for context in contexts:
+            if settings.target not in (None, context.target.name):
+                continue
+            result: Any = condition(context)
+            if await result if isawaitable(result) else result:
+                return True
+        return False
+
+    return holds
+
+
+def _fact(passed: ConnectionProcessed) -> ConnectionFact:
+    talk = passed.talk
+    return ConnectionFact(
+        connection=talk.name,
+        sender=talk.source.name,
+        ends=tuple(target.name for target in talk.targets),
+        targets=tuple(target.name for target in passed.targets),
+        message=passed.message,
+        conversation_id=passed.conversation_id,
+        queued=passed.queued,
+        was_queued=talk.queued and not passed.queued,
+        freeze=partial(_contexts, passed),
+    )
+
+
+def _contexts(passed: ConnectionProcessed) -> tuple[TalkContext, ...]:
+    """Return what a condition may look at, with the numbers of the connection as they are now."""
+    talk, stats = passed.talk, passed.talk.stats.frozen()
+    return tuple(
+        TalkContext(passed.message, target, stats, talk.registry, talk) for target in passed.targets or talk.targets
+    )

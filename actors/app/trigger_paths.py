@@ -1,0 +1,57 @@
+"""Where it is kept what the webhooks of a manifest have accepted, and how far its schedules have come."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from actors.app.store_paths import data_folder
+from actors.config.trigger import ScheduleTrigger, WebhookTrigger
+from actors.triggers.schedule.progress import ServedTimes
+from actors.triggers.webhook.replay_journal import ReplayJournal
+
+if TYPE_CHECKING:
+    from actors.config.manifest import Manifest
+
+T = TypeVar("T")
+
+
+def replay_journal(manifest: Manifest) -> ReplayJournal | None:
+    """Return the journal of a manifest, not yet open; None if it keeps nothing or has no signed webhook."""
+    ports = sorted({one.port for one in _triggers(manifest, WebhookTrigger) if one.secret})
+    folder = _folder(manifest)
+    if not ports or folder is None:
+        return None
+    # Manifests that share a folder do not share a file: a port belongs to one of them at a time.
+    return ReplayJournal(folder / f"webhooks-{_digest(manifest, ports)}.replay")
+
+
+def served_times(manifest: Manifest) -> ServedTimes | None:
+    """Return how far the cron lines of a manifest have come, not yet open; None if it keeps nothing or has none."""
+    folder = _folder(manifest)
+    if folder is None or not _triggers(manifest, ScheduleTrigger):
+        return None
+    return ServedTimes(folder / f"schedules-{_digest(manifest, '')}.json")
+
+
+def _folder(manifest: Manifest) -> Path | None:
+    """Return the folder of the SQLite file, or else the user's own; None without storage that lasts."""
+    stores = [store for store in manifest.storage.providers if store.type != "memory"] if manifest.storage else []
+    if not stores:
+        return None
+    path = next((store.path for store in stores if store.path is not None and "://" not in store.path), None)
+    return data_folder() if path is None else (_root(manifest) / Path(path).expanduser()).parent
+
+
+def _root(manifest: Manifest) -> Path:
+    return (manifest.root or Path()).resolve()
+
+
+def _digest(manifest: Manifest, further: object) -> str:
+    return hashlib.blake2b(f"{_root(manifest)}\0{manifest.name}\0{further}".encode(), digest_size=6).hexdigest()
+
+
+def _triggers(manifest: Manifest, kind: type[T]) -> list[T]:
+    nodes = manifest.nodes.values()
+    return [one for node in nodes for one in node.triggers if isinstance(one, kind) and one.enabled]

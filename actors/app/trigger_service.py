@@ -1,0 +1,216 @@
+"""The triggers of a running pool: supervised actors that come with the pool's nodes and go before them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from msgspec.structs import replace
+
+from actors.agents.manifest.imports import ImportScope
+from actors.app.connection_events import PoolFlow, condition_for
+from actors.app.trigger_paths import replay_journal, served_times
+from actors.config.trigger import ConnectionTrigger
+from actors.pool.node_supervisor import EXIT_TIMEOUT
+from actors.runtime.background_loop import current_system
+from actors.runtime.options import StartOptions
+from actors.supervision.backoff import Backoff
+from actors.supervision.child import ChildSpec
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.supervisor import Supervisor
+from actors.talk.signal import Signal
+from actors.triggers.function_source import FunctionEvents, FunctionSettings
+from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers, queue_child, queue_name
+from actors.triggers.source import Ready
+from actors.triggers.trigger import Trigger, TriggerStatistics
+from protocols.errors import NodeStoppedError
+from protocols.triggers import TriggerConfigError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from actors.config.manifest import Manifest
+    from actors.config.trigger import Trigger as TriggerConfig
+    from actors.pool.pool import AgentPool
+    from actors.runtime.ref import ActorRef
+    from actors.runtime.system import ActorSystem
+    from actors.triggers.schedule.progress import ServedTimes
+    from actors.triggers.webhook.replay_journal import ReplayJournal
+    from protocols.ids import RunId
+    from protocols.messages import ChatMessage
+    from protocols.triggers import TriggerEvent
+
+LONGEST_DELAY: Final = 30.0
+"""Most seconds between two attempts to start a trigger again."""
+_INTENSITY: Final = RestartIntensity(limit=1_000, period=1.0)
+"""A source may fail for as long as its server is down; its backoff grows, and nobody gives it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAnswer:
+    """What a node answered to an event."""
+
+    node: str
+    """Name of the node."""
+    trigger: str
+    """Name of the trigger within its node."""
+    run_id: RunId
+    event: TriggerEvent
+    answer: ChatMessage[Any]
+
+
+class PoolTriggers:
+    """The triggers of a pool. Entering it starts their actors, leaving it stops them.
+
+    It is entered with every pool; ``pool.beside(PoolTriggers)`` is that of a running one.
+    """
+
+    def __init__(self, pool: AgentPool[Any], answered: Signal[TriggerAnswer] | None = None) -> None:
+        """Take the pool, and the signal of whoever wants to hear of the first answer; nothing is started yet."""
+        self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
+        """Called with what a node has answered to an event."""
+        self.plan = TriggerPlan()
+        """The triggers that run, and their actors."""
+        self._pool = pool
+        self._events: list[FunctionEvents] = []
+        self._functions: dict[str, Trigger] = {}
+        self._journal: ReplayJournal | None = None
+        self._book: ServedTimes | None = None
+        self._supervisor: ActorRef[Supervisor] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._journal = replay_journal(self._pool.manifest)
+        self._book = served_times(self._pool.manifest)
+        for kept in (self._book, self._journal):
+            if kept is not None:
+                await self._system.in_thread(kept.open)()
+        try:
+            await self.apply(self._pool.manifest)
+        except BaseException:
+            self._close_journal()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for events in self._events:
+            await events.close()
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            await asyncio.shield(supervisor.stop(block=False, timeout=EXIT_TIMEOUT))
+        self._close_journal()
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def prepare(self, manifest: Manifest) -> TriggerPlan:
+        """Return the actors for the triggers of a manifest, those that have not changed taken over; starts nothing.
+
+        Raises:
+            TriggerExtraError: a library is missing.
+            TriggerConfigError: a trigger can never work.
+            ConfigError: the function of a condition cannot be imported.
+        """
+        scope = ImportScope(manifest.allow_imports)
+        requests = [
+            self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
+        ]
+        plan = plan_triggers(requests, root=manifest.root, previous=self.plan, journal=self._journal, book=self._book)
+        taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
+        if taken:
+            text = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"
+            raise TriggerConfigError(text)
+        return plan
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Start what the triggers of a manifest need, stop what they need no more, and leave alone what is the same.
+
+        Raises:
+            TriggerExtraError: a library is missing; nothing has changed.
+            TriggerConfigError: a trigger can never work; nothing has changed.
+            ConfigError: the function of a condition cannot be imported; nothing has changed.
+        """
+        old, new = self.plan, self.prepare(manifest)
+        for child in reversed([one for one in old.children if one not in new.children]):
+            await self._end(child)
+        self.plan = new
+        for child in new.children:
+            if child not in old.children:
+                await self._begin(child)
+
+    async def events(self, node: str, **settings: Any) -> FunctionEvents:
+        """Return decorators that make functions start runs of a node, for as long as the pool is entered.
+
+        Args:
+            node: name of the node.
+            **settings: those of `FunctionSettings`; several of one node need different names.
+
+        Raises:
+            NodeNotFoundError: there is no such node; a KeyError that offers the nearest names.
+            TriggerConfigError: a setting is wrong, or the name is taken.
+        """
+        wanted = FunctionSettings(**settings)
+        trigger = Trigger(wanted, partial(self._run, self._pool[node].name, wanted.name), node=node)
+        if trigger.full_name in {one.full_name for one in (*self.plan.triggers, *self._functions.values())}:
+            text = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
+            raise TriggerConfigError(text, node=node)
+        self._functions[trigger.full_name] = trigger
+        await self._begin(queue_child(trigger))
+        self._events.append(FunctionEvents(trigger, self._system))
+        return self._events[-1]
+
+    async def ready(self, timeout: float | None = 30.0) -> None:
+        """Wait until every source watches or listens.
+
+        Raises:
+            AskTimeoutError: one does not within `timeout` seconds.
+            TriggerError: one fails at this moment; it will be started again.
+        """
+        if self._supervisor is None:
+            return
+        queues = {queue_name(trigger) for trigger in (*self.plan.triggers, *self._functions.values())}
+        for child in await self._supervisor.proxy().children():
+            if child.name not in queues:
+                await child.ref.ask(Ready(), timeout=timeout)
+
+    def statistics(self) -> tuple[TriggerStatistics, ...]:
+        """Return the numbers of each trigger."""
+        return tuple(trigger.statistics() for trigger in (*self.plan.triggers, *self._functions.values()))
+
+    @property
+    def _system(self) -> ActorSystem:
+        return self._pool.system or current_system()
+
+    def _request(self, node: str, settings: TriggerConfig, scope: ImportScope) -> TriggerRequest:
+        starter = partial(self._run, node, settings.name)
+        if not isinstance(settings, ConnectionTrigger) or not settings.enabled:
+            return TriggerRequest(node, settings, starter)
+        flow = PoolFlow(self._pool.connection_registry)
+        return TriggerRequest(node, settings, starter, flow, condition_for(settings, scope, node))
+
+    async def _begin(self, child: TriggerChild) -> None:
+        if self._supervisor is None:
+            self._supervisor = self._system.start(
+                Supervisor, kwargs={"intensity": _INTENSITY}, options=StartOptions("triggers", is_registered=False)
+            )
+        longest = max(LONGEST_DELAY, child.backoff)
+        backoff = Backoff(min=child.backoff or 0.01, max=longest)
+        await self._supervisor.proxy().start_child(ChildSpec(**child.spec(backoff=backoff, shutdown=EXIT_TIMEOUT)))
+
+    async def _end(self, child: TriggerChild) -> None:
+        assert self._supervisor is not None
+        await self._supervisor.proxy().terminate_child(child.name)
+        await self._supervisor.proxy().delete_child(child.name)
+
+    async def _run(self, name: str, trigger: str, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
+        node = self._pool.nodes.get(name)
+        if node is None:
+            text = f"node {name!r} is not in the pool any more"
+            raise NodeStoppedError(text, node=name)
+        request = replace(node.request((prompt,), {"conversation_id": run_id}), run_id=run_id)
+        answer = await node.ask(request)
+        self.answered.emit(TriggerAnswer(name, trigger, run_id, event, answer))

@@ -1,0 +1,101 @@
+"""The end of a running pool that comes from inside: an exit condition was true, or its supervisor has given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.cli.exit_code import CommandError, ExitCode, text_of
+from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
+from actors.runtime.shutdown import STOP_ACTORS
+from protocols.errors import TalkError
+from protocols.events import ActorStopped, ChildGaveUp, StampedEvent
+
+if TYPE_CHECKING:
+    from actors.app import App
+    from actors.stats.projection import StatsSnapshot
+
+_PHASE: Final = "say-why"
+"""Before the actors stop, so that the statistics can still be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a pool ends by itself."""
+
+    code: ExitCode
+    text: str
+
+    @property
+    def error(self) -> CommandError:
+        """The same as an error."""
+        return CommandError(self.text, self.code)
+
+
+class PoolEnd:
+    """Notices that a pool ends by itself, and why; keeps the last numbers of one that does."""
+
+    def __init__(self, app: App, told: Callable[[Verdict], object] | None = None) -> None:
+        """Begin to watch a running pool; `told` is called once, on the event loop of the pool."""
+        self.verdict: Verdict | None = None
+        """None as long as it goes on."""
+        self._app = app
+        self._told = told
+        self._name = app.pool.name  # that of its supervisor, which a reload does not change
+        self._why = ""
+        self._numbers: StatsSnapshot | None = None
+        app.system.events.subscribe(self._on_event, [ActorStopped, ChildGaveUp])
+        if app.system.is_closing:
+            self._closing()
+            return
+        app.system.shutdown.add_phase(_PHASE, before=(STOP_ACTORS,))
+        app.system.shutdown.add_task(_PHASE, "verdict", self._closing)
+        app.system.shutdown.add_task(_PHASE, "numbers", self._keep_numbers)
+        if app.pool.nodes and self._is_empty():  # a trigger was quicker
+            self._given_up()
+
+    def look(self) -> Verdict | None:
+        """Return why the pool has ended by itself, asked at its end: a late message may be the cause."""
+        self._closing()
+        return self.verdict
+
+    async def read_stats(self) -> StatsSnapshot | None:
+        """Return the numbers of now, the last ones of a pool that has ended, None if there are none."""
+        try:
+            return await self._app.read_stats()
+        except (ActorStoppingError, RuntimeClosedError):
+            return self._numbers
+
+    async def _keep_numbers(self) -> None:
+        self._numbers = await self.read_stats()
+
+    def _closing(self) -> None:
+        """The system is being closed; only an end from inside has a reason."""
+        reason = self._app.system.exit_reason
+        if isinstance(reason, TalkError):
+            self._say(ExitCode.EXIT_CONDITION, str(reason))
+        elif reason is not None:
+            self._say(ExitCode.FAILED, f"a handler has ended the program: {text_of(reason)}")
+
+    def _on_event(self, event: StampedEvent) -> None:
+        if event.actor != self._name:
+            return
+        if isinstance(event, ChildGaveUp):
+            self._why = f"{event.child!r} broke too often ({event.restarts} times, the last time: {event.reason})"
+        elif isinstance(event, ActorStopped) and event.reason == "crash" and self._is_empty():
+            self._given_up()
+
+    def _given_up(self) -> None:
+        why = self._why or "its nodes broke too often"
+        self._say(ExitCode.GAVE_UP, f"the pool {self._name!r} has given up: {why}; nothing runs any more")
+
+    def _is_empty(self) -> bool:
+        """Whether no node has an actor any more: an actor of the pool's name may also be a node."""
+        return not any(node.home.find() is not None for node in self._app.pool.nodes.values())
+
+    def _say(self, code: ExitCode, text: str) -> None:
+        if self.verdict is None:
+            self.verdict = Verdict(code, text)
+            if self._told is not None:
+                self._told(self.verdict)

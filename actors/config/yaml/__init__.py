@@ -1,0 +1,1 @@
+"""Reading a manifest as YAML: safe, bounded, with positions."""

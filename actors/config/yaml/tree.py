@@ -1,0 +1,118 @@
+"""The raw manifest: plain maps and lists that remember where each of their values was written."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from actors.config.yaml.limits import DEFAULT_LIMITS
+from actors.config.yaml.mark import NOWHERE, Mark
+from actors.config.yaml.problem import InvalidManifestError, Problem
+
+Key = str | int
+"""A step of a key path: the name in a map, or the position in a list."""
+
+
+class Table(dict[str, object]):
+    """A map of the manifest: an ordinary dict, plus a mark for each key and each value."""
+
+    __slots__ = ("key_marks", "mark", "raw", "value_marks", "written")
+
+    def __init__(self, mark: Mark = NOWHERE) -> None:
+        super().__init__()
+        self.mark = mark
+        """Where the map begins."""
+        self.key_marks: dict[str, Mark] = {}
+        """Where each key was written."""
+        self.value_marks: dict[str, Mark] = {}
+        """Where each value was written."""
+        self.raw: dict[str, str] = {}
+        """Text as written, for values that contained `${NAME}`: what an error shows instead of the variable's value."""
+        self.written: dict[str, str] = {}
+        """The spelling used in the file, where it is not the key's own name."""
+
+    def put(self, key: str, value: object, key_mark: Mark, value_mark: Mark) -> None:
+        """Set a key together with its marks."""
+        self[key] = value
+        self.key_marks[key] = key_mark
+        self.value_marks[key] = value_mark
+
+    def copy_key(self, key: str, source: "Table", *, as_key: str | None = None) -> None:
+        """Take over one key of another map with its marks."""
+        name = as_key or key
+        self.put(name, source[key], source.key_marks.get(key, source.mark), source.value_marks.get(key, source.mark))
+        if key in source.raw:
+            self.raw[name] = source.raw[key]
+        if key in source.written:
+            self.written[name] = source.written[key]
+
+    def rename(self, key: str, name: str) -> None:
+        """Give a key its proper name and remember the one that was written; order is not kept."""
+        self.copy_key(key, self, as_key=name)
+        self.written[name] = key
+        del self[key]
+
+    def value_mark(self, key: str) -> Mark:
+        """Return where a value was written, or where the map begins."""
+        return self.value_marks.get(key, self.mark)
+
+    def key_mark(self, key: str) -> Mark:
+        """Return where a key was written, or where the map begins."""
+        return self.key_marks.get(key, self.mark)
+
+
+class Row(list[object]):
+    """A list of the manifest: an ordinary list, plus a mark for each entry."""
+
+    __slots__ = ("mark", "marks", "raw")
+
+    def __init__(self, mark: Mark = NOWHERE, values: Iterable[object] = ()) -> None:
+        super().__init__(values)
+        self.mark = mark
+        """Where the list begins."""
+        self.marks: list[Mark] = [mark] * len(self)
+        """Where each entry was written."""
+        self.raw: dict[int, str] = {}
+        """As in `Table`."""
+
+    def add(self, value: object, mark: Mark) -> None:
+        """Append an entry with its mark."""
+        self.append(value)
+        self.marks.append(mark)
+
+
+def plant(data: object, mark: Mark = NOWHERE, *, depth: int = DEFAULT_LIMITS.depth) -> object:
+    """Turn plain Python maps and sequences into a tree whose values are all marked the same.
+
+    Raises:
+        InvalidManifestError: They are nested deeper than `depth`, or contain themselves.
+    """
+    if depth < 0:
+        raise InvalidManifestError([Problem("nested too deeply", mark)])
+    if isinstance(data, Table | Row):
+        return data
+    if isinstance(data, Mapping):
+        table = Table(mark)
+        for key, value in cast("Mapping[object, object]", data).items():
+            table.put(str(key), plant(value, mark, depth=depth - 1), mark, mark)
+        return table
+    if isinstance(data, list | tuple):
+        return Row(mark, [plant(item, mark, depth=depth - 1) for item in cast("Sequence[object]", data)])
+    return data
+
+
+def as_map(data: object) -> dict[str, object] | None:
+    """Return a map as one whose keys are text; None for anything else."""
+    return cast("dict[str, object]", data) if isinstance(data, dict) else None
+
+
+def table_at(tree: object, *keys: str) -> Table:
+    """Return the map at a key path; an empty one where there is none."""
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, Table) else None
+    return tree if isinstance(tree, Table) else Table()
+
+
+def row_at(tree: object, *keys: str) -> Row:
+    """Return the list at a key path; an empty one where there is none."""
+    *parents, last = keys
+    found = table_at(tree, *parents).get(last)
+    return found if isinstance(found, Row) else Row()

@@ -1,0 +1,1 @@
+"""One hardened HTTP server and its middleware."""

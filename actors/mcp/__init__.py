@@ -1,0 +1,1 @@
+"""Tool servers (Model Context Protocol): one supervised actor for each server."""

@@ -1,0 +1,157 @@
+"""A server of tools as its users see it: opened by the first, shared by all, closed by the last."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pydantic_ai.toolsets import AbstractToolset
+
+from actors.mcp.connection import McpConnection, NotSentError
+from actors.mcp.connection_actor import Lease, ServerFactory
+from actors.mcp.transport import McpSource
+from actors.runtime.errors import (
+    ActorStartError,
+    ActorStoppingError,
+    AskTimeoutError,
+    MailboxFullError,
+    RuntimeClosedError,
+)
+from actors.runtime.loop_refs import Home
+from actors.runtime.ref import ActorRef
+from actors.runtime.system import ActorSystem
+from protocols.control import ActorState
+from protocols.errors import ToolServerError
+
+T = TypeVar("T")
+
+
+class McpLink:
+    """The actor of one server, by event loop. It starts at the first use, and ends when nobody holds it any more."""
+
+    def __init__(self, source: McpSource) -> None:
+        self.source = source
+        self.name = f"mcp:{source.name}"
+        self._home = Home()
+        self._holders: dict[asyncio.AbstractEventLoop, int] = {}
+        self._actors: dict[ActorRef[Any], ActorRef[Any]] = {}
+
+    async def open(self, system: ActorSystem | None = None) -> None:
+        """Start the server, unless somebody has; opening twice needs closing twice.
+
+        Args:
+            system: where its actor lives; None for that of the running handler or loop.
+
+        Raises:
+            ToolServerError: it could not be started.
+        """
+        loop = asyncio.get_running_loop()
+        self._holders[loop] = self._holders.get(loop, 0) + 1
+        try:
+            await self._actor(system)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of the server; the last one stops it and waits for its end."""
+        loop = asyncio.get_running_loop()
+        holders = self._holders.pop(loop, 1) - 1
+        if holders:
+            self._holders[loop] = holders
+            return
+        await self._stop()
+
+    async def let_go(self) -> None:
+        """Stop the server if a run has started it that nobody had opened it for."""
+        if asyncio.get_running_loop() not in self._holders:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        ref = self._home.find()
+        if ref is not None:
+            self._actors.pop(ref, None)
+            is_starting = ref.state is ActorState.STARTING  # a start that nobody waits for any more is cancelled
+            await (ref.stop(timeout=0) if is_starting else ref.stop())
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the server has died and is not back yet."""
+        ref = self._home.find()
+        actor = None if ref is None else self._actors.get(ref)
+        return actor is not None and actor.state is ActorState.RESTARTING
+
+    async def call(
+        self, work: Callable[[AbstractToolset[Any]], Awaitable[T]], what: str, timeout: float = math.inf
+    ) -> T:
+        """Do something with the server. What could not be sent on a dead connection is sent on the next one, once.
+
+        Args:
+            work: called with the toolset of the connection.
+            what: what it does, for errors.
+            timeout: seconds that it may take, waiting for a restart included, if that is less than the server allows.
+
+        Raises:
+            ModelRetry: the server answered with an error, or not in time.
+            ToolServerError: it could not be started, was lost meanwhile, or was not back in time.
+            Exception: what a toolset that is no MCP client raised.
+        """
+        actor = await self._actor()
+        clock = actor._cell.system.clock  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the time of its system
+        end = clock.now() + min(timeout, self.source.call_timeout)
+        for is_last in (False, True):
+            connection = await self._lease(actor, end - clock.now())
+            try:
+                await connection.look(end - clock.now())
+                return await connection.run(work, what, end - clock.now())
+            except NotSentError as error:
+                if is_last:
+                    why = error.__cause__ or "the connection has ended again"
+                    text = f"MCP server {self.source.name!r} cannot be reached: {why}"
+                    raise ToolServerError(text, server=self.source.name) from error.__cause__
+        raise AssertionError
+
+    async def _lease(self, actor: ActorRef[Any], seconds: float) -> McpConnection:
+        """Return the connection, waiting for a restart if need be."""
+        timeout = None if math.isinf(seconds) else max(seconds, 0.0)
+        try:
+            connection: McpConnection = await actor.ask(Lease(), timeout=timeout)
+        except AskTimeoutError as error:
+            text = f"MCP server {self.source.name!r} is being restarted, and was not back within {seconds:.3g} s"
+            raise ToolServerError(text, server=self.source.name) from error
+        except (ActorStoppingError, MailboxFullError) as error:
+            text = f"MCP server {self.source.name!r} takes no calls: {error}"
+            raise ToolServerError(text, server=self.source.name) from error
+        return connection
+
+    async def _actor(self, system: ActorSystem | None = None) -> ActorRef[Any]:
+        """Return the ref of the server's actor; it stays the same over restarts."""
+        supervisor = self._home.find()
+        if supervisor is None:
+            self._actors.clear()
+            try:
+                supervisor = self._home.start(ServerFactory(self.source), self, system)
+            except RuntimeClosedError as error:
+                text = f"MCP server {self.source.name!r} has been stopped: {error}"
+                raise ToolServerError(text, server=self.source.name) from error
+            self._home.settle(supervisor, asyncio.get_running_loop(), is_owned=False)
+        known = self._actors.get(supervisor)
+        if known is not None:
+            return known
+        try:
+            await asyncio.shield(supervisor.ready())  # others may wait for it as well
+        except ActorStartError as error:
+            reason = _reason(error)
+            text = f"MCP server {self.source.name!r} could not be started: {error}" if reason is None else str(reason)
+            raise ToolServerError(text, server=self.source.name) from (reason and reason.__cause__) or error
+        child = await supervisor.proxy().get_child(self.source.name)
+        actor: ActorRef[Any] = child.ref
+        self._actors[supervisor] = actor
+        return actor
+
+
+def _reason(error: BaseException | None) -> ToolServerError | None:
+    """Return what the actor of the server said about its failed start, without what the supervisors added."""
+    while error is not None and not isinstance(error, ToolServerError):
+        error = error.__cause__
+    return error

@@ -1,0 +1,115 @@
+"""Where a server of tools is, and how one connection to it is made. Needs the extra ``mcp``, imported on first use."""
+
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass, field
+from importlib import import_module
+from pathlib import Path, PurePath
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+from pydantic_ai.toolsets import AbstractToolset
+
+from actors.mcp.stderr import ErrorOutput
+from actors.mcp.watched_stream import watched_session
+from protocols.errors import MissingExtraError, ToolServerError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class McpSource:
+    """How a server is reached: an address, a command, a script, an object in this process, or a ready toolset."""
+
+    name: str
+    """What logs, errors and the supervision tree call it."""
+    target: Any = field(repr=False)
+    """A URL, a command as a list, the path of a script, an in-process server, a transport, a client or a toolset."""
+    _: KW_ONLY
+    kind: Literal["http", "sse"] | None = None
+    """What is spoken at a URL; None guesses by it."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Environment variables of a started server, in addition to a few harmless ones of this process (see docs)."""
+    cwd: str | None = None
+    """Working directory of a started server."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """HTTP headers for a URL."""
+    start_timeout: float = 30.0
+    """Seconds that connecting may take, the start of the server included."""
+    call_timeout: float = 300.0
+    """Seconds that a call or a list of tools may take, waiting for a restart included."""
+
+    @asynccontextmanager
+    async def connected(self, on_end: Callable[[], None]) -> AsyncGenerator[AbstractToolset[Any]]:
+        """Connect, and disconnect at the end; a server that was started is stopped and waited for.
+
+        Args:
+            on_end: called when the connection has ended by itself; it may be called more than once.
+
+        Raises:
+            ToolServerError: it cannot be reached or started; the cause is chained.
+        """
+        async with ErrorOutput(self.name, (*self.env.values(), *self.headers.values())) as output:
+            try:
+                if isinstance(self.target, PurePath | list | tuple):
+                    await output.open()
+                toolset = self._toolset(output, on_end)
+                await toolset.__aenter__()
+            except Exception as error:
+                text = output.clean(str(error) or type(error).__name__)
+                said = await output.tail()
+                msg = f"MCP server {self.name!r} could not be started: {text}{f'; it said: {said}' if said else ''}"
+                raise ToolServerError(msg, server=self.name) from error
+            try:
+                yield toolset
+            finally:
+                await _leave(toolset)
+
+    def _toolset(self, output: ErrorOutput, on_end: Callable[[], None]) -> AbstractToolset[Any]:
+        """Make the toolset of a new connection; one that was given is used again."""
+        if isinstance(self.target, AbstractToolset):
+            return cast("AbstractToolset[Any]", self.target)  # type: ignore[redundant-cast] # pyright wants it
+        make: Callable[..., AbstractToolset[Any]] = mcp_library(self.name).MCPToolset
+        target: Any = self.target
+        if isinstance(target, import_module("fastmcp.client").Client):
+            return make(target, id=self.name)
+        transport = watched_session(self._transport(output), on_end)
+        return make(transport, id=self.name, init_timeout=self.start_timeout, read_timeout=self.call_timeout)
+
+    def _transport(self, output: ErrorOutput) -> Any:
+        transports: Any = import_module("fastmcp.client.transports")
+        target = self.target
+        if isinstance(target, str):
+            is_sse = self.kind == "sse" or (self.kind is None and urlsplit(target).path.rstrip("/").endswith("/sse"))
+            make = transports.SSETransport if is_sse else transports.StreamableHttpTransport
+            return make(target, headers=dict(self.headers))
+        if isinstance(target, PurePath):
+            target = (sys.executable if target.suffix == ".py" else "node", str(Path(target).absolute()))
+        if isinstance(target, list | tuple):
+            command, *args = cast("Sequence[str]", target)
+            return transports.StdioTransport(
+                command, args, env=dict(self.env), cwd=self.cwd, keep_alive=False, log_file=output.file
+            )
+        return import_module("fastmcp.client.transports.inference").infer_transport(target)
+
+
+def mcp_library(server: str) -> Any:
+    """Return pydantic_ai's module for servers of tools.
+
+    Raises:
+        MissingExtraError: the library is not installed.
+    """
+    try:
+        return import_module("pydantic_ai.mcp")
+    except ImportError as error:
+        text = f'MCP server {server!r} needs a library that is not installed: pip install "understudy[mcp]"'
+        raise MissingExtraError(text) from error
+
+
+async def _leave(toolset: AbstractToolset[Any]) -> None:
+    try:
+        await toolset.__aexit__(None, None, None)
+    finally:
+        client: Any = getattr(toolset, "client", None)
+        # A transport that somebody else made may keep its server running between two connections.
+        if client is not None and not getattr(toolset, "is_running", True):
+            await client.transport.close()

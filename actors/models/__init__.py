@@ -1,0 +1,1 @@
+"""Models: from a name to a model of pydantic_ai, and the offline model."""

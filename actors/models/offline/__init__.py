@@ -1,0 +1,1 @@
+"""The offline model: extractive answers without a key and without a network."""

@@ -1,0 +1,89 @@
+"""The messages of a model request, reduced to what the offline model looks at."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelRequest,
+    SystemPromptPart,
+    ToolReturnPart,
+    UserContent,
+    UserPromptPart,
+    is_multi_modal_content,
+)
+
+from actors.models.offline.sentences import documents
+from actors.prompts.document import document_block
+
+
+class Conversation(NamedTuple):
+    """What was said so far."""
+
+    instructions: str
+    """What the agent was told to do."""
+    prompt: str
+    """The last prompt, with the documents of earlier ones and the results of tools as documents."""
+    called: frozenset[str]
+    """Tools that have answered since the last prompt."""
+    unreadable: tuple[str, ...]
+    """One sentence for every part of the last prompt that is no text."""
+    everything: str
+    """All text sent, for the estimate of tokens."""
+
+    @staticmethod
+    def of(messages: Sequence[ModelMessage]) -> "Conversation":
+        """Reduce *messages*."""
+        requests = [message for message in messages if isinstance(message, ModelRequest)]
+        prompts = [(place, part) for place, one in enumerate(requests) for part in one.parts if _is_prompt(part)]
+        last = prompts[-1][0] if prompts else 0
+        texts = [text for _, part in prompts for text in _texts(part)]
+        current = "\n\n".join(text for place, part in prompts if place == last for text in _texts(part))
+        results = [part for one in requests[last:] for part in one.parts if isinstance(part, ToolReturnPart)]
+        blocks = [document_block(part.tool_name, part.model_response_str()) for part in results if part.content]
+        instructions = _instructions(requests)
+        return Conversation(
+            instructions,
+            "\n\n".join([*_earlier_documents(texts, current), current, *blocks]),
+            frozenset(part.tool_name for part in results),
+            tuple(note for place, part in prompts if place == last for note in _notes(part)),
+            "\n".join([instructions, *texts, *blocks]),
+        )
+
+
+def _is_prompt(part: object) -> bool:
+    return isinstance(part, UserPromptPart)
+
+
+def _instructions(requests: Sequence[ModelRequest]) -> str:
+    system = [part.content for one in requests for part in one.parts if isinstance(part, SystemPromptPart)]
+    current = next((one.instructions for one in reversed(requests) if one.instructions), "")
+    return "\n\n".join([*system, current])
+
+
+def _content(part: object) -> Iterable[UserContent]:
+    content = part.content if isinstance(part, UserPromptPart) else ""
+    return [content] if isinstance(content, str) else content
+
+
+def _texts(part: object) -> list[str]:
+    return [item for item in _content(part) if isinstance(item, str)]
+
+
+def _notes(part: object) -> list[str]:
+    return [
+        f"(The offline model cannot read {_name(item)}.)" for item in _content(part) if is_multi_modal_content(item)
+    ]
+
+
+def _name(item: object) -> str:
+    if isinstance(item, BinaryContent):
+        return f"{item.identifier} ({item.media_type}, {len(item.data):,} bytes)"
+    return str(getattr(item, "url", type(item).__name__))
+
+
+def _earlier_documents(texts: Sequence[str], current: str) -> list[str]:
+    known = set(documents(current))
+    earlier = {name: body for text in texts for name, body in documents(text).items() if name not in known}
+    return [document_block(name, body) for name, body in earlier.items()]

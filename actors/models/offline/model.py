@@ -1,0 +1,224 @@
+"""The model `offline`: no key, no network, no language model; it answers with sentences of its input.
+
+What it does, in full:
+
+* It reads the sources of the prompt: ``<document name="...">`` blocks (also those of earlier prompts of the
+  conversation), answers of team members, results of tools; without any, the prompt itself.
+* It takes the most informative sentences of each source (`actors.models.offline.ranking`). It prefers what the
+  instructions and the question ask for: shared words, topics such as obligations, risks, dates
+  (`actors.models.offline.topics`), and a number such as "three points" (`actors.models.offline.briefing`).
+  Sources keep their names: ``- sentence [name]``.
+* Structured output is filled in from the sentences (`actors.models.offline.schema_filler`).
+* A tool is called only when the question names it, once per question, with arguments filled in the same way.
+* The same input gives the same answer. Responses say ``model_name="offline"``, ``provider_name="understudy"``.
+* Usage is an estimate: one token for every word and every punctuation mark.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    ModelResponsePart,
+    ModelResponseStreamEvent,
+    TextPart,
+    ToolCallPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.usage import RequestUsage
+from pydantic_core import to_json
+
+from actors.models.offline.briefing import DEFAULT_SENTENCES, briefing
+from actors.models.offline.conversation import Conversation
+from actors.models.offline.schema_filler import Form
+from actors.models.offline.sentences import Reading, read
+
+MODEL_NAME = "offline"
+SYSTEM = "understudy"
+
+_THREAD_FROM = 200_000  # characters; longer input would hold the event loop for more than some 20 ms
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_CHUNK = re.compile(r"\S+\s*|\s+")
+_PROFILE = ModelProfile(supports_json_schema_output=True, supports_json_object_output=True, supports_image_input=False)
+
+
+class OfflineModel(Model):
+    """A deterministic model that needs nothing; see the module for what it does.
+
+    Example:
+        >>> from pydantic_ai import Agent
+        >>> agent = Agent(OfflineModel(), instructions="One sentence.")
+        >>> agent.run_sync("Cats sleep for many hours of every single day. Good.").output
+        'Cats sleep for many hours of every single day.'
+    """
+
+    def __init__(self, *, sentences: int = DEFAULT_SENTENCES, settings: ModelSettings | None = None) -> None:
+        """Take the number of sentences per source; ValueError when it is not positive."""
+        if sentences < 1:
+            msg = f"offline model: sentences must be at least 1, not {sentences!r}"
+            raise ValueError(msg)
+        self.sentences = sentences
+        """Sentences taken from each source unless the instructions say otherwise."""
+        super().__init__(settings=settings, profile=_PROFILE)
+
+    @property
+    def model_name(self) -> str:
+        """Always ``offline``."""
+        return MODEL_NAME
+
+    @property
+    def system(self) -> str:
+        """Always ``understudy``."""
+        return SYSTEM
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Answer at once."""
+        _, parameters = self.prepare_request(model_settings, model_request_parameters)
+        parts, usage = await self._answer(messages, parameters)
+        return ModelResponse(
+            parts=parts, usage=usage, model_name=MODEL_NAME, provider_name=SYSTEM, finish_reason="stop"
+        )
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Answer word by word."""
+        _, parameters = self.prepare_request(model_settings, model_request_parameters)
+        parts, usage = await self._answer(messages, parameters)
+        yield _OfflineStream(parameters, answer=parts, spent=usage)
+
+    async def _answer(
+        self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters
+    ) -> tuple[list[ModelResponsePart], RequestUsage]:
+        conversation = Conversation.of(messages)
+        if len(conversation.everything) >= _THREAD_FROM:
+            return await asyncio.to_thread(self._answer_now, conversation, parameters)
+        return self._answer_now(conversation, parameters)
+
+    def _answer_now(
+        self, conversation: Conversation, parameters: ModelRequestParameters
+    ) -> tuple[list[ModelResponsePart], RequestUsage]:
+        parts = self._parts(conversation, parameters)
+        return parts, RequestUsage(
+            input_tokens=tokens(conversation.everything),
+            output_tokens=sum(tokens(_written(part)) for part in parts),
+            cost=Decimal(0),
+        )
+
+    def _parts(self, conversation: Conversation, parameters: ModelRequestParameters) -> list[ModelResponsePart]:
+        reading = read(conversation.prompt)
+        calls = _named_tools(reading, conversation, parameters)
+        if calls:
+            return [self._call(tool, reading, conversation) for tool in calls]
+        schema = parameters.output_object
+        if parameters.output_mode in {"native", "prompted"} and schema is not None:
+            filled = Form(schema.json_schema, reading, conversation.instructions).fill()
+            return [TextPart(to_json(filled).decode())]
+        if parameters.output_tools and not parameters.allow_text_output:
+            return [self._call(parameters.output_tools[0], reading, conversation)]
+        text = briefing(reading, conversation.instructions, self.sentences)
+        return [TextPart("\n".join([text, *conversation.unreadable]).strip())]
+
+    def _call(self, tool: ToolDefinition, reading: Reading, conversation: Conversation) -> ToolCallPart:
+        return ToolCallPart(tool.name, Form(tool.parameters_json_schema, reading, conversation.instructions).fill())
+
+
+def tokens(text: str) -> int:
+    """Estimate the tokens of *text*: one for every word and every punctuation mark."""
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def _named_tools(
+    reading: Reading, conversation: Conversation, parameters: ModelRequestParameters
+) -> list[ToolDefinition]:
+    question = reading.question.replace("_", " ")
+    return [
+        tool
+        for tool in parameters.function_tools
+        if tool.name not in conversation.called
+        and re.search(rf"\b{re.escape(tool.name.replace('_', ' '))}\b", question, re.IGNORECASE)
+    ]
+
+
+def _written(part: ModelResponsePart) -> str:
+    if isinstance(part, ToolCallPart):
+        return part.args_as_json_str()
+    return part.content if isinstance(part, TextPart) else ""
+
+
+class _StreamClosed(Exception):  # noqa: N818 - ends a cancelled stream, is no failure
+    """The consumer cancelled the stream."""
+
+
+@dataclass
+class _OfflineStream(StreamedResponse):
+    answer: list[ModelResponsePart] = field(default_factory=list[ModelResponsePart])
+    spent: RequestUsage = field(default_factory=RequestUsage)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self._usage = self.spent
+        self.finish_reason = "stop"
+
+    @property
+    def model_name(self) -> str:
+        return MODEL_NAME
+
+    @property
+    def provider_name(self) -> str:
+        return SYSTEM
+
+    @property
+    def provider_url(self) -> None:
+        return None
+
+    @property
+    def timestamp(self) -> datetime:
+        return self.began
+
+    async def close_stream(self) -> None:
+        """Nothing is open."""
+
+    def get_stream_cancel_errors(self) -> tuple[type[BaseException], ...]:
+        return (_StreamClosed,)
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        for index, part in enumerate(self.answer):
+            for event in self._events(index, part):
+                yield event
+                await asyncio.sleep(0)  # others may run between two words, as with a real stream
+                if self.cancelled:
+                    raise _StreamClosed
+
+    def _events(self, index: int, part: ModelResponsePart) -> Iterator[ModelResponseStreamEvent]:
+        if isinstance(part, ToolCallPart):
+            yield self._parts_manager.handle_tool_call_part(
+                vendor_part_id=index,
+                tool_name=part.tool_name,
+                args=part.args_as_json_str(),
+                tool_call_id=part.tool_call_id,
+            )
+        elif isinstance(part, TextPart):
+            for chunk in _CHUNK.findall(part.content) or [""]:
+                yield from self._parts_manager.handle_text_delta(vendor_part_id=index, content=chunk)

@@ -1,0 +1,157 @@
+"""From the name of a model to the model: offline, test, or one of a provider.
+
+Providers are shared: all models of one provider on one event loop use one client, because making a client costs some
+25 ms and its connections cannot be used from two loops at once.
+"""
+
+import asyncio
+import os
+import re
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import pydantic_ai
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.models import Model, infer_model, known_model_names
+from pydantic_ai.models.test import TestModel
+from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
+
+from actors.models.offline.model import MODEL_NAME, OfflineModel
+from protocols.errors import MissingExtraError, MissingKeyError, ModelError, UnknownModelError, nearest
+
+pydantic_ai.BANNER_ENABLED = False  # a library does not greet on its user's terminal; the one place that says so
+
+MODEL_VARIABLE = "UNDERSTUDY_MODEL"
+"""Environment variable that names the default model."""
+DEFAULT_PROVIDER = "openai"
+"""Provider of names without one, such as ``gpt-4o``."""
+
+_OPENAI_NAME = re.compile(r"(?:chatgpt|codex|davinci|gpt|o\d)(?:[-.\d]|$)")
+_SETTING = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+_EXTRA = re.compile(r"pydantic-ai-slim\[([\w-]+)\]")
+
+_Providers = dict[tuple[object, ...], Provider[Any]]
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Providers] = WeakKeyDictionary()
+
+
+def default_model_name() -> str:
+    """Return the model used when nothing names one: that of `MODEL_VARIABLE` in the environment, else ``offline``."""
+    return os.environ.get(MODEL_VARIABLE, "").strip() or MODEL_NAME
+
+
+def resolve_model(model: Model | str | None = None, *, node: str | None = None) -> Model:
+    """Return the model for a name; a model is returned as it is, None gives the default.
+
+    ``offline`` and ``test`` need nothing. ``provider:name`` is any model of a provider. A name without a provider is
+    that of the provider known to have it, and of `DEFAULT_PROVIDER` for names like those of OpenAI. Call it on the
+    event loop that will use the model: called elsewhere, the model gets a client of its own.
+
+    Args:
+        model: the name, or the model itself.
+        node: whom an error is about.
+
+    Raises:
+        UnknownModelError: when no provider and no built-in model has this name; offers the nearest.
+        MissingKeyError: when the provider's key or address is not in the environment; names the variable.
+        MissingExtraError: when the provider's library is not installed; names the extra.
+        ModelError: when the provider refuses for another reason.
+    """
+    if isinstance(model, Model):
+        return model
+    name = (default_model_name() if model is None else model).strip()
+    if name == MODEL_NAME:
+        return OfflineModel()
+    if name == "test":
+        return TestModel()
+    return _of_provider(_qualified(name, node), node)
+
+
+async def close_models() -> None:
+    """Close the clients that the models of the running event loop share; a later request opens them again."""
+    for provider in _shared.pop(asyncio.get_running_loop(), {}).values():
+        async with provider:
+            pass
+
+
+def _qualified(name: str, node: str | None) -> str:
+    provider, colon, rest = name.partition(":")
+    if colon and rest:
+        _check_provider(provider, name, node)
+        return name
+    if not colon:
+        matches = [known for known in known_model_names() if known.endswith(f":{name}") and "/" not in known]
+        if f"{DEFAULT_PROVIDER}:{name}" in matches or _OPENAI_NAME.match(name):
+            return f"{DEFAULT_PROVIDER}:{name}"
+        if matches:
+            return matches[0]
+    raise _unknown(name, node)
+
+
+def _check_provider(provider: str, name: str, node: str | None) -> None:
+    try:
+        infer_provider_class(provider)
+    except ValueError:
+        raise _unknown(name, node) from None
+    except ImportError as error:
+        raise _missing_extra(name, node, error) from error
+
+
+def _of_provider(name: str, node: str | None) -> Model:
+    try:
+        return infer_model(name, provider_factory=_shared_provider)
+    except ImportError as error:
+        raise _missing_extra(name, node, error) from error
+    except UserError as error:
+        raise _refused(name, node, error) from error
+
+
+def _shared_provider(provider: str) -> Provider[Any]:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return infer_provider(provider)
+    for closed in [one for one in _shared if one.is_closed()]:
+        del _shared[closed]  # a provider holds on to its loop, so the weak key alone would keep both
+    providers = _shared.setdefault(loop, {})
+    key = (_client_kind(provider), _settings())
+    if key not in providers:
+        providers[key] = infer_provider(provider)
+    return providers[key]
+
+
+def _client_kind(provider: str) -> object:
+    """OpenAI's chat and responses models use one client, so they are one kind; a gateway is one per upstream."""
+    return provider if "/" in provider else infer_provider_class(provider)
+
+
+def _settings() -> int:
+    """Keys and addresses in the environment, as a number: a changed key needs a new client, and must not be kept."""
+    return hash(tuple(sorted(pair for pair in os.environ.items() if pair[0].endswith(("_KEY", "_URL", "_ENDPOINT")))))
+
+
+def _refused(name: str, node: str | None, error: UserError) -> ModelError:
+    variable = _SETTING.search(str(error))
+    if variable is None:
+        return ModelError(f"{_subject(name, node)} cannot be made: {error}", node=node)
+    text = f"{_subject(name, node)} is not set up: set the environment variable {variable[0]}"
+    return MissingKeyError(text, node=node)
+
+
+def _subject(name: str, node: str | None) -> str:
+    return f"node {node!r}: model {name!r}" if node else f"model {name!r}"
+
+
+def _unknown(name: str, node: str | None) -> UnknownModelError:
+    known = [one for one in known_model_names() if "/" not in one]
+    parts = [one.partition(":") for one in known if ":" in one]
+    rest = name.partition(":")[2]
+    corrected = [f"{provider}:{rest}" for provider, _, _ in parts if rest]
+    hint = nearest(name, dict.fromkeys([MODEL_NAME, *known, *(bare for _, _, bare in parts), *corrected]))
+    return UnknownModelError(f"{_subject(name, node)} is unknown{hint}", node=node)
+
+
+def _missing_extra(name: str, node: str | None, error: ImportError) -> MissingExtraError:
+    found = _EXTRA.search(str(error))
+    extra = found[1] if found else name.partition(":")[0]
+    text = f'{_subject(name, node)} needs a library that is not installed: pip install "understudy[{extra}]"'
+    return MissingExtraError(text, node=node)

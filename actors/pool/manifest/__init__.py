@@ -1,0 +1,1 @@
+"""From a manifest to the nodes and connections of a pool."""

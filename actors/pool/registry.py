@@ -1,0 +1,141 @@
+"""`Roster`: the nodes and jobs of a pool by name."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from actors.agents.agent import Agent
+from actors.agents.manifest.imports import ImportScope
+from actors.agents.manifest.output import output_type
+from actors.nodes.base_team import BaseTeam
+from actors.pool.node_supervisor import AnyNode
+from protocols.errors import NodeError, NodeNameError, NodeNotFoundError, nearest
+
+if TYPE_CHECKING:
+    from actors.config.manifest import Manifest
+    from actors.runs.job import Job
+
+
+class Roster(Mapping[str, AnyNode]):
+    """A mapping from names to nodes, in the order in which they came."""
+
+    manifest: Manifest
+    """What it was made from."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
+        self._nodes: dict[str, AnyNode] = {}
+        self._jobs: dict[str, Job[Any]] = {}
+
+    @property
+    def nodes(self) -> dict[str, AnyNode]:
+        """All nodes by name, in the order in which they came."""
+        return dict(self._nodes)
+
+    @property
+    def agents(self) -> dict[str, Agent[Any, Any]]:
+        """All agents by name."""
+        return {name: node for name, node in self._nodes.items() if isinstance(node, Agent)}
+
+    @property
+    def teams(self) -> dict[str, BaseTeam[Any, Any]]:
+        """All teams and chains by name."""
+        return {name: node for name, node in self._nodes.items() if isinstance(node, BaseTeam)}
+
+    def __getitem__(self, name: str) -> AnyNode:
+        """Return a node.
+
+        Raises:
+            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
+        """
+        node = self._nodes.get(name)
+        if node is None:
+            raise NodeNotFoundError.of(name, self._nodes)
+        return node
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._nodes))
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def get_agent(
+        self,
+        agent: str | Agent[Any, Any],
+        *,
+        deps: Any = None,
+        return_type: Any = None,
+        model_override: Any = None,
+        session: bool | None = None,
+    ) -> Agent[Any, Any]:
+        """Return an agent by name; one that is given is returned as it is.
+
+        With any of the keywords it is another agent, made like the one of the pool (see `Agent.variant`), which is left
+        as it is: the new one has a memory of its own, no connections, is not in the pool, and ends with it.
+
+        Args:
+            agent: its name, or itself.
+            deps: dependencies of its tools and instructions.
+            return_type: what an answer is: a type, or the name of a response of the manifest.
+            model_override: its model.
+            session: False for one that does not remember.
+
+        Raises:
+            NodeNotFoundError: there is no such agent; a KeyError that offers the nearest names.
+            ConfigError: it answers by a function, or no type is called so.
+        """
+        found = agent if isinstance(agent, Agent) else self._agent(agent)
+        if deps is return_type is model_override is session is None:
+            return found
+        if isinstance(return_type, str):
+            scope = ImportScope(self.manifest.allow_imports)
+            return_type = output_type(return_type, found.name, self.manifest.responses, scope)
+        made = found.variant(deps=deps, output_type=return_type, model=model_override, session=session)
+        self._loose.add(made)
+        return made
+
+    def _agent(self, agent: str) -> Agent[Any, Any]:
+        node = self[agent]
+        if isinstance(node, Agent):
+            return node
+        text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
+        raise NodeNotFoundError(text, node=agent)
+
+    def _dispensable(self, name: str) -> AnyNode:
+        """Return a node that no team of the pool needs."""
+        node = self[name]
+        users = [team.name for team in self.teams.values() if team is not node and node in team.members()]
+        if users:
+            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
+            raise NodeError(text, node=name)
+        return node
+
+    def register_task(self, name: str, job: Job[Any]) -> None:
+        """Add a job under a name, which `get_job` finds.
+
+        Raises:
+            NodeNameError: the name is taken.
+        """
+        if name in self._jobs:
+            text = f"a job named {name!r} is in the pool already; choose another name"
+            raise NodeNameError(text)
+        self._jobs[name] = job
+
+    def get_job(self, name: str) -> Job[Any]:
+        """Return a job of the manifest.
+
+        Raises:
+            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
+        """
+        job = self._jobs.get(name)
+        if job is None:
+            text = f"no job {name!r} in the pool{nearest(name, self._jobs) or '; the pool has no jobs'}"
+            raise NodeNotFoundError(text)
+        return job

@@ -1,0 +1,1 @@
+"""Prompts: text, files, web pages, functions and knowledge."""

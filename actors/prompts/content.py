@@ -1,0 +1,159 @@
+"""What users pass to `run`, turned into what a model reads.
+
+==========================  =================================================================================
+given                       becomes
+==========================  =================================================================================
+str                         itself
+ChatMessage                 its text; a team's answer as blocks ``[name]: content`` separated by empty lines
+Path                        text files: ``<document name="..."> ... </document>``; media: binary content
+object with `__prompt__`    what that method returns
+pydantic model, dataclass,  JSON
+struct, dict
+list, tuple                 its items
+BinaryContent, ImageUrl...  itself
+None                        nothing
+anything else               its `str()`
+==========================  =================================================================================
+
+Parts are joined by an empty line. The block with a document's name is the one format for named sources; the offline
+model reads it, and every LLM understands it.
+"""
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import isroutine
+from pathlib import Path, PurePath
+from typing import Any, Protocol, cast, runtime_checkable
+
+import msgspec
+from pydantic import BaseModel
+from pydantic_ai.messages import BinaryContent, UserContent, is_multi_modal_content
+from pydantic_core import to_json
+
+from actors.prompts.document import file_part
+from protocols.errors import EmptyPromptError, PromptError
+from protocols.messages import ChatMessage
+
+_MAX_DEPTH = 32  # a list that contains itself must end in an error, not in a RecursionError
+
+
+@runtime_checkable
+class SupportsPrompt(Protocol):
+    """An object that knows how to say itself to a model."""
+
+    def __prompt__(self) -> str:
+        """Return the text a model should read."""
+        ...
+
+
+def user_content(prompts: Iterable[object]) -> str | list[UserContent]:
+    """Turn *prompts* into one user prompt: text when all parts are text, else a list of parts in the order given.
+
+    Raises:
+        EmptyPromptError: when nothing but blanks is left.
+        PromptFileError: when a file cannot be used.
+        PromptError: for bytes without a media type, for functions and classes, and for lists nested without end.
+    """
+    given = list(prompts)
+    parts = _joined(part for part in _parts(given) if not _is_blank(part))
+    if not parts:
+        msg = f"empty prompt: {len(given)} given, none holds any text; pass at least one that does"
+        raise EmptyPromptError(msg)
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
+
+
+async def load_user_content(prompts: Iterable[object]) -> str | list[UserContent]:
+    """Do the same without blocking the event loop: files are read in a thread."""
+    given = list(prompts)
+    if any(isinstance(item, PurePath) for item in _flat(given, 0)):
+        return await asyncio.to_thread(user_content, given)
+    return user_content(given)
+
+
+def prompt_text(content: str | Iterable[UserContent]) -> str:
+    """Return user content as text for pickers, logs and messages; media are named, not shown."""
+    if isinstance(content, str):
+        return content
+    return "\n\n".join(part if isinstance(part, str) else _media_text(part) for part in content)
+
+
+def _media_text(part: UserContent) -> str:
+    if isinstance(part, BinaryContent):
+        return f"[{part.media_type}: {part.identifier}]"
+    return f"[{getattr(part, 'url', None) or type(part).__name__}]"
+
+
+def _parts(items: Iterable[object]) -> Iterator[UserContent]:
+    flat = list(_flat(items, 0))
+    names = Counter(item.name for item in flat if isinstance(item, PurePath))
+    for item in flat:
+        if isinstance(item, PurePath):
+            yield file_part(Path(item), item.name if names[item.name] == 1 else str(item))
+        elif is_multi_modal_content(item):
+            yield item
+        else:
+            yield _text(item)
+
+
+def _flat(items: Iterable[object], depth: int) -> Iterator[object]:
+    if depth > _MAX_DEPTH:
+        msg = f"prompt: lists are nested more than {_MAX_DEPTH} deep; pass the items themselves"
+        raise PromptError(msg)
+    for item in items:
+        if isinstance(item, ChatMessage):
+            message: Any = item  # pyright: ignore[reportUnknownVariableType] # isinstance loses the parameter
+            yield from _flat(_message_parts(message), depth + 1)
+        elif isinstance(item, list | tuple):
+            yield from _flat(cast("Sequence[object]", item), depth + 1)
+        elif item is not None:
+            yield item
+
+
+def _message_parts(message: ChatMessage[Any]) -> Sequence[object]:
+    content: object = message.content
+    if isinstance(content, list | tuple):
+        items = cast("Sequence[object]", content)
+        return items if any(map(is_multi_modal_content, items)) else [message.text]
+    return [content]
+
+
+def _text(item: object) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, SupportsPrompt):
+        return item.__prompt__()
+    if isinstance(item, bytes | bytearray | memoryview):
+        msg = "prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path"
+        raise PromptError(msg)
+    if isroutine(item) or isinstance(item, type):
+        msg = f"prompt: {item!r} is no text; call it, and pass what it returns"
+        raise PromptError(msg)
+    return _json(item) if _is_structured(item) else str(item)
+
+
+def _is_structured(item: object) -> bool:
+    return isinstance(item, BaseModel | msgspec.Struct | Mapping) or (
+        dataclasses.is_dataclass(item) and not isinstance(item, type)
+    )
+
+
+def _json(item: object) -> str:
+    if isinstance(item, msgspec.Struct):
+        return msgspec.json.encode(item, enc_hook=str).decode()
+    return to_json(item, fallback=str).decode()
+
+
+def _joined(parts: Iterable[UserContent]) -> list[UserContent]:
+    joined: list[UserContent] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] = f"{joined[-1]}\n\n{part}"
+        else:
+            joined.append(part)
+    return joined
+
+
+def _is_blank(part: UserContent) -> bool:
+    return isinstance(part, str) and not part.strip()

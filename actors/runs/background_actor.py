@@ -1,0 +1,166 @@
+"""The actor that runs a node again and again: rounds, pauses and the end are messages to itself."""
+
+import inspect
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.runs.node_stats import NodeStats
+from actors.runs.request import RunOptions
+from actors.runs.run_stats import RunStats
+from actors.runtime.actor import AsyncioActor
+from protocols.control import Terminated
+from protocols.errors import NodeStoppedError
+from protocols.messages import ChatMessage
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from actors.runtime.owned_tasks import PendingTask
+
+SHUTDOWN = 5.0
+"""Seconds that a round in hand may take to end once the run is stopped."""
+
+
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """What is repeated."""
+
+    node: NodeStats[Any, Any]
+    prompts: Sequence[object]
+    """Functions among them are called for every round."""
+    options: RunOptions
+    max_count: int | None
+    """Rounds; None for no limit."""
+    interval: float
+    """Seconds between the end of a round and the next."""
+
+
+class Step(Enum):
+    """What the actor is told."""
+
+    NEXT = "next"
+    """Begin a round."""
+    STOP = "stop"
+    """Begin no round more; the one in hand may end within the shutdown time."""
+    ABORT = "abort"
+    """Cancel the round in hand and end."""
+
+
+class _Ended(msgspec.Struct, frozen=True, eq=False):
+    answer: ChatMessage[Any] | None
+    error: BaseException | None
+
+
+class BackgroundActor(AsyncioActor):
+    """Repeats the runs of one node until they are enough, one of a team fails, it is stopped, or the node ends."""
+
+    def __init__(self, work: list[tuple[Plan, RunStats]]) -> None:
+        super().__init__()
+        self._plan, self._stats = work.pop()  # the engine keeps the arguments, and must not keep the nodes in them
+        self._rounds = 0
+        self._answer: ChatMessage[Any] | None = None
+        self._error: Exception | None = None
+        self._known_errors = 0
+        self._round: PendingTask[None] | None = None
+        self._is_stopping = False
+
+    def on_start(self) -> None:
+        """Begin with the first round."""
+        self.actor_ref.tell(Step.NEXT)
+
+    def on_receive(self, message: Any) -> None:
+        """Take one step."""
+        if type(message) is _Ended:
+            self._ended(message)
+        elif message is Step.NEXT:
+            self._next()
+        elif message is Step.STOP:
+            self._stop_soon()
+        elif message is Step.ABORT:
+            self._finish()
+        else:
+            self.unhandled(message)
+
+    def on_terminated(self, terminated: Terminated) -> None:
+        """End with the node."""
+        try:
+            self._plan.node.ref()  # an actor that nobody owns is started anew
+        except Exception:  # closed, given up by its supervisor, or the system is closing: there will be no round more
+            self._finish()
+
+    def on_stop(self) -> None:
+        """Release whoever waits for the end."""
+        self._stats.finish(self._answer, self._error if self._answer is None or self._plan.node.is_group else None)
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        """Release whoever waits for the end."""
+        self._stats.finish(None, exception_value if isinstance(exception_value, Exception) else None)
+
+    def _next(self) -> None:
+        if self._round is None and not self._is_stopping:
+            self._round = self.pipe_to_self(self._run(), _outcome)
+
+    async def _run(self) -> ChatMessage[Any]:
+        plan = self._plan
+        self.watch(plan.node.ref())
+        self._known_errors = self._stats.error_count
+        if plan.node.is_group:
+            self._stats.begin()
+        request = plan.node.request([await _prompt(one) for one in plan.prompts], plan.options)
+        return await plan.node.ask(msgspec.structs.replace(request, stats=self._stats))
+
+    def _ended(self, ended: _Ended) -> None:
+        self._round = None
+        self._rounds += 1
+        if ended.answer is not None:
+            self._answer, self._error = ended.answer, None
+            if not self._plan.node.is_group:
+                self._stats.add(ended.answer)
+        elif isinstance(ended.error, NodeStoppedError):
+            self._is_stopping = True
+        elif isinstance(ended.error, Exception):
+            self._failed(ended.error)
+        if self._is_stopping or self._rounds == self._plan.max_count:
+            self._finish()
+        elif self._plan.interval:
+            self.schedule(self._plan.interval, Step.NEXT)
+        else:
+            self.actor_ref.tell(Step.NEXT)
+
+    def _failed(self, error: Exception) -> None:
+        node, stats = self._plan.node, self._stats
+        self._error = error
+        self._is_stopping = self._is_stopping or node.is_group
+        if stats.error_count == self._known_errors:  # a team has noted which of its members failed
+            stats.add_error(node.name, str(error) or type(error).__name__)
+
+    def _stop_soon(self) -> None:
+        self._is_stopping = True
+        if self._round is None:
+            self._finish()
+        else:
+            self.schedule(SHUTDOWN, Step.ABORT)
+
+    def _finish(self) -> None:
+        self._is_stopping = True
+        if self._round is not None:
+            self._round.cancel()
+        self.stop()
+
+
+def _outcome(answer: ChatMessage[Any] | None, error: BaseException | None) -> _Ended:
+    return _Ended(answer, error)
+
+
+async def _prompt(prompt: object) -> object:
+    if not callable(prompt):
+        return prompt
+    made = prompt()
+    return await made if inspect.isawaitable(made) else made

@@ -1,0 +1,122 @@
+"""Events of one run, made only when somebody listens to their kind."""
+
+from time import perf_counter
+from typing import Any
+
+from actors.prompts.content import prompt_text
+from actors.runs.input_message import is_list
+from actors.runs.request import RunRequest
+from actors.runtime.event_stream import EventStream
+from protocols.brief_events import RunAnswered
+from protocols.cost import ZERO_COST
+from protocols.events import (
+    MessageReceived,
+    MessageSent,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+    StampedEvent,
+)
+from protocols.messages import ChatMessage
+
+_MOST_TEXT = 500
+"""Characters of an error that an event carries."""
+
+
+def run_started(events: EventStream, request: RunRequest) -> None:
+    """Say that a run begins."""
+    if events.count is None and events.wants(RunStarted):
+        _publish(
+            events,
+            RunStarted,
+            request,
+            parent_run_id=request.parent_run_id,
+            conversation_id=request.conversation_id,
+        )
+
+
+def message_received(events: EventStream, request: RunRequest, asked: ChatMessage[Any]) -> None:
+    """Say that the node took a message."""
+    if events.wants(MessageReceived):
+        _publish(
+            events,
+            MessageReceived,
+            request,
+            message_id=asked.message_id,
+            conversation_id=request.conversation_id,
+            source=asked.name or "",
+            byte_count=_byte_count(asked),
+        )
+
+
+def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[Any], duration: float) -> None:
+    """Say that the node answered."""
+    if events.count is not None:  # it was told in brief
+        return
+    if events.wants(MessageSent):
+        _publish(events, MessageSent, request, **_numbers(answer, duration))
+    if events.wants(RunCompleted):
+        _publish(events, RunCompleted, request, duration=duration, message_id=answer.message_id)
+
+
+def run_failed(events: EventStream, request: RunRequest, error: Exception, duration: float, *, step: str = "") -> None:
+    """Say that a run ended with an exception; `step` is the member that raised it, if it was not the node itself."""
+    if events.wants(RunFailed):
+        text = str(error)[:_MOST_TEXT]
+        kind = type(error).__name__
+        _publish(events, RunFailed, request, error_type=kind, error=text, duration=duration, step=step)
+
+
+def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> None:
+    """Say that nobody waits for a run any more."""
+    if events.wants(RunCancelled):
+        _publish(events, RunCancelled, request, reason="cancelled", duration=duration)
+
+
+def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest, **fields: Any) -> None:
+    events.publish(kind, actor=request.node.name, run_id=request.run_id, **fields)
+
+
+def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float) -> RunAnswered:
+    """Return what counts of the answer of a run that was started at a reading of `perf_counter`."""
+    content: object = answer.content
+    size = len(content) if type(content) is str and content.isascii() else answer.byte_count
+    seconds = answer.response_time if answer.response_time is not None else perf_counter() - started
+    cost = answer.cost_info
+    if cost is None and not answer.tool_calls and not answer.metadata:
+        return RunAnswered(request.node.name, request.run_id, size, seconds)
+    usage = answer.usage
+    return RunAnswered(
+        request.node.name, request.run_id, size, seconds, True, usage.input_tokens, usage.output_tokens,
+        ZERO_COST if cost is None else cost.total_cost, cost is None or cost.cost_known, len(answer.tool_calls),
+        _is_composed(answer),
+    )  # fmt: skip
+
+
+def _is_composed(answer: ChatMessage[Any]) -> bool:
+    return "execution_order" in answer.metadata or "agent_names" in answer.metadata
+
+
+def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
+    cost = answer.cost_info
+    return {
+        "message_id": answer.message_id,
+        "conversation_id": answer.conversation_id or "",
+        "input_tokens": answer.usage.input_tokens,
+        "output_tokens": answer.usage.output_tokens,
+        "cost": cost.total_cost if cost is not None else ZERO_COST,
+        "cost_known": cost.cost_known if cost is not None else True,
+        "tool_calls": len(answer.tool_calls),
+        "byte_count": answer.byte_count,
+        "response_time": answer.response_time if answer.response_time is not None else duration,
+        "model": answer.model_name or "",
+        "composed": _is_composed(answer),
+    }
+
+
+def _byte_count(asked: ChatMessage[Any]) -> int:
+    content = asked.content
+    if is_list(content):  # parts for a model, of which some may be media
+        return len(prompt_text(content).encode("utf-8", "surrogatepass"))
+    return asked.byte_count

@@ -1,0 +1,352 @@
+"""`NodeHandle`: what every node is: a name, one way to be run, and an actor on every event loop it is used from.
+
+What users hold is `actors.nodes.node.MessageNode`, which adds operators, connections and background runs.
+"""
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast, overload
+
+from msgspec import UNSET
+from typing_extensions import TypeVar
+
+from actors.nodes.signal import Signal
+from actors.runs.blocking_call import run_blocking
+from actors.runs.correlation import lineage_of
+from actors.runs.detached_ask import Settled, failed_reply, post_outside
+from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
+from actors.runs.input_message import asked_message
+from actors.runs.lifecycle import NodeLife
+from actors.runs.node_factory import NodeFactory
+from actors.runs.request import (
+    DEFAULT_TIMEOUT,
+    NO_OPTIONS,
+    AddContext,
+    EventSink,
+    Route,
+    RunKeywords,
+    RunOptions,
+    RunRequest,
+    Settle,
+)
+from actors.runtime.clock import running_loop
+from actors.runtime.future import AsyncioFuture
+from actors.runtime.ref import ActorRef
+from protocols.checks import is_a
+from protocols.errors import EmptyPromptError, NodeNameError
+from protocols.ids import new_id
+from protocols.messages import ChatMessage
+from protocols.node import Origin, Outlet
+
+if TYPE_CHECKING:
+    from actors.runs.delivery_tracker import Downstream
+
+Deps = TypeVar("Deps", default=object)
+Out = TypeVar("Out", default=str)
+Other = TypeVar("Other")
+
+_MOST_NOTES = 100
+_log = logging.getLogger("understudy")
+
+
+class NodeHandle(NodeLife, Generic[Deps, Out]):
+    """A name and a way to run it. It holds configuration; what changes with a run belongs to the node's actor.
+
+    The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        display_name: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        crash_on: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """Take what all nodes have; see `Agent` for the meaning."""
+        if not is_a(name, str) or not name.strip():
+            msg = f"a node needs a name, got {name!r}"
+            raise NodeNameError(msg)
+        super().__init__()
+        self.name = name
+        self.description = description
+        self._display_name = display_name
+        self.timeout = timeout
+        """Seconds that a run may take unless it says otherwise, waiting in the mailbox included; None for no limit."""
+        self.crash_on = crash_on
+        """Exceptions of a run that break the actor, so that its supervisor restarts it."""
+        self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
+        """Called with every message the node takes, before it works on it."""
+        self.message_sent: Signal[ChatMessage[Any]] = Signal("message_sent")
+        """Called with every answer, before it goes to the connections."""
+        self.run_failed: Signal[Exception] = Signal("run_failed")
+        """Called with the exception of every run that failed, before whoever waits for the run is told."""
+        self.talks: tuple[Outlet, ...] = ()
+        """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
+        self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
+        self._trackers: set[Downstream] = set()
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    @property
+    def display_name(self) -> str:
+        """Name for people; the name when none was given."""
+        return self._display_name or self.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    # -- run ------------------------------------------------------------------------------------------------------
+
+    @overload
+    async def run(
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Other]: ...
+    @overload
+    async def run(
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Out]: ...
+
+    async def run(self, *prompts: object, **options: Any) -> ChatMessage[Any]:
+        """Run the node once and return its answer.
+
+        Args:
+            prompts: text, messages of other nodes, paths of files, structured objects; see `actors.prompts.content`.
+            **options: what differs for this run only, see `RunOptions`.
+
+        Raises:
+            Exception: whatever the model, a tool or a callable raised, unchanged but for a note.
+            EmptyPromptError: there is nothing in the prompts.
+            RunTimeoutError: the run was not finished within its time; it has been cancelled.
+            NodeStoppedError: the node has been closed.
+            RunCancelledError: the node was stopped while it worked.
+        """
+        return await self.ask(self.request(prompts, options))
+
+    @overload
+    def run_sync(
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Other]: ...
+    @overload
+    def run_sync(
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> ChatMessage[Out]: ...
+
+    def run_sync(self, *prompts: object, **options: Any) -> ChatMessage[Any]:
+        """Do the same as `run`, blocking the caller: in scripts, threads, and notebooks with a running loop.
+
+        The run happens on the loop on which the node lives in another thread, else on the one background loop.
+
+        Raises:
+            BlockingCallError: called by an actor, a tool or a callback on its event loop.
+        """
+        return run_blocking(self.name, self.run(*prompts, **options), self.home.elsewhere())
+
+    @overload
+    def run_iter(
+        self, *prompt_groups: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> AsyncIterator[ChatMessage[Other]]: ...
+    @overload
+    def run_iter(
+        self, *prompt_groups: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> AsyncIterator[ChatMessage[Out]]: ...
+
+    async def run_iter(self, *prompt_groups: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:
+        """Run once per group of prompts, one after the other, and yield each answer.
+
+        A list or tuple is a group; anything else, such as a text, is a group of one. No group at all is an
+        EmptyPromptError.
+        """
+        if not prompt_groups:
+            self.request((), options)
+        for group in prompt_groups:
+            prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
+            yield await self.run(*prompts, **options)
+
+    def request(
+        self,
+        prompts: Sequence[object],
+        options: RunOptions | Mapping[str, Any],
+        *,
+        parent: RunRequest | None = None,
+        origin: Origin | None = None,
+        route: Route | None = None,
+        sink: EventSink | None = None,
+    ) -> RunRequest:
+        """Make the request of a run.
+
+        Args:
+            prompts: see `run`.
+            options: see `run`.
+            parent: the run this one is a part of; None takes the run whose handler calls this, if any.
+            origin: the run whose answer a connection passes on; the new run is one hop further.
+            route: the rest of the chain.
+            sink: where the events go.
+
+        Raises:
+            EmptyPromptError: nothing, or one text of blanks, was given.
+            TypeError: an unknown option.
+        """
+        if not prompts:
+            prompts = self.default_prompts()
+        first = prompts[0] if prompts else ""
+        if type(first) is str and len(prompts) <= 1 and (not first or first.isspace()):
+            msg = f"node {self.name!r}: the prompt is empty; pass some text"
+            raise EmptyPromptError(msg, node=self.name)
+        if not isinstance(options, RunOptions):
+            options = RunOptions.of(self.name, options) if options else NO_OPTIONS
+        run_id = new_id()
+        conversation, downstream, parent_run_id, hops = lineage_of(options, first, parent, origin)
+        return RunRequest(
+            self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink
+        )
+
+    def default_prompts(self) -> Sequence[object]:
+        """Return what a run is asked that is given no prompt; nothing unless the node was made with prompts."""
+        return ()
+
+    async def ask(self, request: RunRequest) -> ChatMessage[Any]:
+        """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""
+        timeout = request.options.timeout
+        if timeout is UNSET:
+            timeout = self.timeout
+        try:
+            answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
+        except ENGINE_ERRORS as error:
+            translated = run_failure(error, self.name, timeout)
+            if translated is error:
+                raise
+            raise translated from error
+        if request.downstream.open:
+            await self._wait_for_connections(request)
+        return answer
+
+    def post(
+        self,
+        prompts: Sequence[object],
+        *,
+        origin: Origin | None = None,
+        settled: Settled | None = None,
+        **options: Any,
+    ) -> AsyncioFuture[ChatMessage[Any]]:
+        """Have the node run without waiting; see `protocols.node.Target`. What goes wrong is in the future."""
+        try:
+            request = self.request(prompts, options, origin=origin)
+            ref = self.ref()
+        except Exception as error:  # whoever posts is told by the future
+            return failed_reply(error, settled)
+        timeout = request.options.timeout
+        return post_outside(ref, request, self.timeout if timeout is UNSET else timeout, origin, settled)
+
+    async def _wait_for_connections(self, request: RunRequest) -> None:
+        wait = request.options.wait_for_connections
+        # A run inside another one shares its deliveries, and must not wait for the run that it is a part of.
+        if wait or (wait is None and request.downstream.is_required and not request.parent_run_id):
+            await request.downstream.wait()
+
+    # -- actor ----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many runs of this node go on at the same time."""
+        return 1
+
+    def factory(self) -> NodeFactory:
+        """Return what makes the node's actor, for a supervisor: ``ChildSpec(node.factory(), name=node.name)``."""
+        return NodeFactory(self, max_concurrency=self.max_concurrency)
+
+    def ref(self) -> ActorRef[Any]:
+        """Return the node's actor on the running loop, starting it if need be.
+
+        Raises:
+            NodeStoppedError: the node has been closed, or its supervisor has given it up.
+        """
+        ref = self.home.refs.get(running_loop())
+        if ref is None or self._is_closed or not ref.is_alive():
+            if self._is_closed or self.home.is_owned:
+                raise stopped(self.name)
+            ref = self.home.start(self.factory(), self)
+        return ref
+
+    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
+        """Do the work of one run, inside the actor, and return the answer."""
+        raise NotImplementedError
+
+    async def receive(self, request: RunRequest) -> ChatMessage[Any]:
+        """Turn the prompts of a request into the message that the node is asked, inside the actor."""
+        prompts = request.prompts
+        if len(prompts) == 1 and type(prompts[0]) is str:
+            asked = ChatMessage(prompts[0], "user", conversation_id=request.conversation_id)
+        else:
+            asked = await asked_message(prompts, request.conversation_id)
+        if self.message_received.subscribers:
+            self.message_received.emit(asked)
+        return asked
+
+    def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
+        """Give an answer to the subscribers and to the connections, inside the actor. Waits for nobody."""
+        if self.message_sent.subscribers:
+            self.message_sent.emit(answer)
+        if self.talks:
+            self.offer(answer, request)
+
+    def fail(self, error: Exception, request: RunRequest) -> None:
+        """Take note of a failed run, inside the actor."""
+        if self.run_failed.subscribers:
+            self.run_failed.emit(error)
+
+    def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
+        """Pass a message on through the node's connections without running the node."""
+        for talk in self.talks:
+            try:
+                talk.offer(message, origin)
+            except Exception:
+                _log.exception("a connection of node %s failed", self.name)
+        tracker: Any = origin.downstream
+        if tracker.open and tracker not in self._trackers:
+            self._trackers.add(tracker)
+            tracker.then(lambda: self._trackers.discard(tracker))
+
+    def add_context(self, text: str) -> None:
+        """Give text that the node reads before the prompt of its next run (once)."""
+        self.ref().tell(AddContext(self, text))
+
+    def keep_context(self, text: str) -> None:
+        """Keep it, inside the actor; at most 100 texts, of which the oldest go first."""
+        self._notes.append(text)
+
+    def take_context(self) -> list[str]:
+        """Take what `add_context` gave, inside the actor."""
+        if not self._notes:
+            return []
+        notes = list(self._notes)
+        self._notes.clear()
+        return notes
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def complete_tasks(self) -> None:
+        """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""
+        ref = self.home.find()
+        if ref is not None:
+            await ref.ask(Settle(), timeout=None)
+        await self.delivered()
+
+    async def delivered(self) -> None:
+        """Wait until what the node has given to its connections has been worked on, by indirect targets too."""
+        for tracker in tuple(self._trackers):
+            await tracker.wait()
+
+    async def route(self, message: ChatMessage[Any], *, wait: bool | None = None) -> None:
+        """Give a message to the connections as if the node had answered it; the node does not run.
+
+        Args:
+            message: what is passed on.
+            wait: whether to return only when all that it causes has finished; None when a connection asks for it.
+        """
+        request = self.request((message,), {"wait_for_connections": wait})
+        self.offer(message, request)
+        if request.downstream.open:
+            await self._wait_for_connections(request)

@@ -1,0 +1,56 @@
+"""From the prompts of a run to the message that the node is asked."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any, TypeGuard
+
+from actors.prompts.content import load_user_content
+from protocols.messages import ChatMessage
+
+
+async def asked_message(prompts: Sequence[object], conversation_id: str) -> ChatMessage[Any]:
+    """Return the message of a user, or of another node, that some prompts are.
+
+    One message is forwarded: its sender joins the chain. One object stays what it is, for the sake of callables. Paths,
+    lists and several prompts become what a model reads (files are read in a thread).
+    """
+    first = prompts[0]
+    if len(prompts) > 1 or isinstance(first, list | tuple | PurePath | bytes | None):
+        content: object = await load_user_content(prompts)
+    elif is_message(first):
+        return _forwarded(first, conversation_id)
+    else:
+        content = first
+    return ChatMessage(content, "user", conversation_id=conversation_id)
+
+
+def conversation_of(first: object) -> str | None:
+    """Return the conversation that the first prompt, a message, belongs to."""
+    return first.conversation_id if is_message(first) else None
+
+
+def is_message(value: object) -> TypeGuard[ChatMessage[Any]]:
+    """Whether something is a message, of whatever content."""
+    return isinstance(value, ChatMessage)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether something is a list, of whatever items."""
+    return isinstance(value, list)
+
+
+def _forwarded(message: ChatMessage[Any], conversation_id: str) -> ChatMessage[Any]:
+    """Return a message as a question to the next node: its sender joins the chain, its cost stays behind."""
+    chain = message.forwarded_from
+    if message.name is not None or message.role != "user":
+        chain = (*chain, message.name or "unknown")
+    return ChatMessage(
+        message.content,
+        "user",
+        message.name,
+        conversation_id,
+        message.message_id,
+        metadata=message.metadata,
+        forwarded_from=chain,
+        associated_messages=message.associated_messages,
+    )

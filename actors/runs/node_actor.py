@@ -1,0 +1,101 @@
+"""The actor behind a node, and the one place where a run is orchestrated: receive, execute, publish, offer, reply."""
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from actors.runs.errors import failed_step
+from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
+from actors.runs.open_runs import RunLedger
+from actors.runs.reconfigure import Renewal
+from actors.runs.request import AddContext, RunRequest, Settle
+from actors.runtime.actor import AsyncioActor
+from protocols.brief_events import RunBegan
+
+if TYPE_CHECKING:
+    from actors.runs.handle import NodeHandle
+    from actors.runtime.lifecycle import Cell
+
+UNLIMITED = 1_000_000
+"""Concurrent runs of a node without state."""
+
+
+class NodeActor(AsyncioActor):
+    """Runs the requests of one node. It does not hold the node: the requests do."""
+
+    def __init__(self, node: "NodeHandle[Any, Any]") -> None:
+        super().__init__()
+        cell = self.cell
+        self.ledger = RunLedger(cell.system.events)
+        node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle one request."""
+        if type(message) is RunRequest:
+            return serve(self, message, self.ledger)
+        if type(message) is AddContext:
+            return message.node.keep_context(message.text)
+        if type(message) is Settle:
+            return self.ledger.settled()
+        if type(message) is Renewal:
+            return message.applied_by(self)
+        return self.unhandled(message)
+
+
+def is_owned(cell: "Cell") -> bool:
+    """Whether the actor has a supervisor that alone may start it again; a team leaves that to whoever needs it."""
+    parent = cell.parent
+    return parent is not None and not getattr(parent.actor, "lends_children", False)
+
+
+async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
+    """Run a node for the message in hand of `actor`, and say so to everybody whom it concerns.
+
+    A failed run is a value: its exception goes unchanged to whoever waits, and the actor lives on, unless its type is
+    in the node's `crash_on`. Anything that is no `Exception` is a crash.
+    """
+    started = perf_counter()
+    node, events = request.node, ledger.events
+    ledger.open += 1
+    try:
+        if events.count is not None:
+            events.count(RunBegan(node.name, request.run_id, request.parent_run_id))
+        if events.is_heard:
+            run_started(events, request)
+        asked = await node.receive(request)
+        if events.is_heard:
+            message_received(events, request, asked)
+        answer = await node.perform(request, asked)
+    except Exception as error:
+        run_failed(events, request, error, perf_counter() - started, step=failed_step(error))
+        _answer_failure(actor, request, error)
+        return None
+    except asyncio.CancelledError:
+        run_cancelled(events, request, perf_counter() - started)
+        raise
+    finally:
+        ledger.open -= 1
+        if ledger.is_awaited:
+            ledger.check()
+    if events.count is not None:
+        events.count(in_brief(request, answer, started))
+    if events.is_heard:
+        run_completed(events, request, answer, perf_counter() - started)
+    node.send(answer, request)
+    if request.route is None:
+        return answer
+    request.route.passed(actor, request, answer)
+    return None
+
+
+def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
+    """Hand the exception of a run to whoever waits, or raise it if it is to be a crash."""
+    node = request.node
+    error.add_note(f"node {node.name!r}: the run failed")
+    node.fail(error, request)
+    if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
+        raise error
+    if request.route is None:
+        actor.fail_reply(error)
+    else:
+        request.route.failed(actor, request, error)

@@ -1,0 +1,214 @@
+"""`RunRequest`: the one message that asks a node to run, with the options of that run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
+from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import Tool
+from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.usage import RunUsage, UsageLimits
+
+from actors.runs.delivery_tracker import Downstream
+from actors.runs.keywords import MODEL, OUTPUT, TOOLS
+from actors.runs.run_stats import RunStats
+from actors.runtime.actor import AsyncioActor
+from protocols.checks import FLAG, TEXT, Kind, is_number, kind, misfit, series
+from protocols.errors import nearest
+from protocols.messages import ChatMessage
+
+if TYPE_CHECKING:
+    from actors.nodes.transcript import Transcript
+    from actors.runs.handle import NodeHandle
+
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that a run may take when nobody says otherwise."""
+
+AnyTool = Tool[Any] | Callable[..., Any]
+"""A function, or a tool of pydantic_ai."""
+
+
+class RunKeywords(TypedDict, total=False):
+    """Keywords that every method of the run family takes; see `RunOptions` for what they mean."""
+
+    model: Model | str | None
+    store_history: bool | None
+    deps: Any
+    usage_limits: UsageLimits | None
+    usage: RunUsage | None
+    timeout: float | None
+    message_history: Sequence[ModelMessage] | None
+    conversation_id: str | None
+    message_id: str | None
+    instructions: str | Sequence[str] | None
+    tools: Sequence[AnyTool] | None
+    toolsets: Sequence[AbstractToolset[Any]] | None
+    include_agent_tools: bool
+    model_settings: ModelSettings | None
+    metadata: Mapping[str, Any] | None
+    wait_for_connections: bool | None
+    require_all: bool | None
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """How one run differs from what its node does by default. None means the node's own."""
+
+    model: Model | str | None = None
+    """Model for this run only."""
+    store_history: bool | None = None
+    """Whether the exchange is kept in the node's history."""
+    output_type: Any = None
+    """What the answer of a model must be, for this run only; in a chain that of the last member. A function answers
+    what it always does."""
+    deps: Any = None
+    """Dependencies that tools and instructions get."""
+    usage_limits: UsageLimits | None = None
+    """Most requests, tool calls and tokens of this run."""
+    usage: RunUsage | None = None
+    """Counts of a run that this one is a part of; they are added to, and limits look at the sum."""
+    timeout: float | UnsetType | None = UNSET
+    """Seconds until the run ends with RunTimeoutError, waiting in the mailbox included; None never."""
+    message_history: Sequence[ModelMessage] | None = None
+    """Used in place of the node's own history."""
+    conversation_id: str | None = None
+    """Flow of messages the run belongs to."""
+    message_id: str | None = None
+    """Id of the answer."""
+    instructions: str | Sequence[str] | None = None
+    """Added to the node's instructions."""
+    tools: Sequence[AnyTool] | None = None
+    """Added to the node's tools."""
+    toolsets: Sequence[AbstractToolset[Any]] | None = None
+    """Added to the node's tools."""
+    include_agent_tools: bool = True
+    """Whether the agent's own tools can be used."""
+    model_settings: ModelSettings | None = None
+    """Added to the node's model settings."""
+    metadata: Mapping[str, Any] | None = None
+    """Put into the metadata of the answer."""
+    wait_for_connections: bool | None = None
+    """Whether the call returns only after everything that the run caused through connections has finished."""
+    require_all: bool | None = None
+    """Teams: whether a failing member fails the run."""
+
+    @classmethod
+    def of(cls, node: str, keywords: Mapping[str, Any]) -> "RunOptions":
+        """Take the keywords of a run method.
+
+        Raises:
+            TypeError: for an unknown keyword, which offers the nearest, and for a value of the wrong type.
+            ValueError: for a timeout below 0.
+        """
+        if not keywords:
+            return NO_OPTIONS
+        unknown = keywords.keys() - _FIELDS
+        if unknown:
+            name = min(unknown)
+            msg = f"node {node!r}: run methods take no keyword {name!r}{nearest(name, _FIELDS)}"
+            raise TypeError(msg)
+        problem = misfit(_KINDS, keywords, never_none=("include_agent_tools",))
+        if problem is not None:
+            msg = f"node {node!r}: {problem}"
+            raise ValueError(msg) if problem.startswith("timeout") else TypeError(msg)
+        return cls(**keywords)
+
+
+_KINDS: Mapping[str, Kind] = {
+    "model": MODEL,
+    "store_history": FLAG,
+    "output_type": OUTPUT,
+    "usage_limits": kind("UsageLimits", UsageLimits),
+    "usage": kind("RunUsage", RunUsage),
+    "timeout": Kind(
+        "seconds >= 0, or None for no limit", lambda value: value is UNSET or (is_number(value) and value >= 0)
+    ),
+    "message_history": series(
+        "a list of messages of pydantic_ai", lambda value: isinstance(value, ModelRequest | ModelResponse)
+    ),
+    "conversation_id": TEXT,
+    "message_id": TEXT,
+    "instructions": Kind("text, or a list of texts", lambda value: isinstance(value, str | list | tuple)),
+    "tools": TOOLS,
+    "toolsets": series("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
+    "include_agent_tools": FLAG,
+    "model_settings": kind("a dict of settings", Mapping),
+    "metadata": kind("a dict", Mapping),
+    "wait_for_connections": FLAG,
+    "require_all": FLAG,
+}
+
+
+_FIELDS = frozenset(RunOptions.__struct_fields__)
+NO_OPTIONS = RunOptions()
+
+
+class EventSink(Protocol):
+    """Where the events of a streamed run go."""
+
+    async def put(self, event: Any) -> None:
+        """Take an event, waiting until there is room for it."""
+        ...
+
+    def put_now(self, event: Any) -> None:
+        """Take the last event of a node: when it comes, the node has stored and passed on its answer."""
+        ...
+
+
+class Route(Protocol):
+    """What becomes of a stage's outcome when the run is one step of a chain. Called inside the stage's handler.
+
+    Exactly one of the two is called. It has to take the reply (`AsyncioActor.take_reply`) and hand it on.
+    """
+
+    def passed(self, actor: AsyncioActor, request: "RunRequest", answer: ChatMessage[Any]) -> None:
+        """The stage answered."""
+        ...
+
+    def failed(self, actor: AsyncioActor, request: "RunRequest", error: Exception) -> None:
+        """The stage failed."""
+        ...
+
+
+class RunRequest(msgspec.Struct, frozen=True, eq=False):
+    """Ask a node to run. Every run method makes the same request; they differ in how they wait."""
+
+    node: "NodeHandle[Any, Any]"
+    """Who is asked; held here so that a node lives at least as long as what it was asked."""
+    prompts: tuple[Any, ...]
+    run_id: str
+    conversation_id: str
+    downstream: Downstream
+    """Deliveries that the run causes through connections."""
+    options: RunOptions = NO_OPTIONS
+    parent_run_id: str = ""
+    """Run this one is a part of; empty for a run that a user started."""
+    hops: int = 0
+    """How many connections led to the run."""
+    route: Route | None = None
+    """The rest of the chain that this run is a step of."""
+    sink: EventSink | None = None
+    """Where the events of the run go while it goes on; None when nobody listens."""
+    transcript: "Transcript | None" = None
+    """Where a team notes the answers of its members, for a caller who wants to see them."""
+    stats: RunStats | None = None
+    """Where the answers and failures of a team's members are counted; None for a run of its own (see `RunStats`)."""
+
+    @property
+    def wait_for_connections(self) -> bool | None:
+        """Whether the caller waits for the deliveries; None when the connections decide."""
+        return self.options.wait_for_connections
+
+
+class AddContext(msgspec.Struct, frozen=True, eq=False):
+    """Text that a node reads before the prompt of its next run."""
+
+    node: "NodeHandle[Any, Any]"
+    text: str
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """Is answered when every run that was accepted before has ended."""

@@ -1,0 +1,282 @@
+"""`RunStats`: one run as it goes on: its connections, its answers, its failures, its numbers, its end."""
+
+import asyncio
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Any
+
+from actors.stats.message_totals import Tally
+from actors.stats.notebook import NotebookScreen, go_on, in_notebook
+from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
+from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_table
+from actors.stats.run_watch import Screen, TextScreen
+from actors.talk.team_talk import TeamTalk
+from protocols.errors import NotRunningError
+from protocols.message_style import MessageStyle
+from protocols.messages import ChatMessage
+from protocols.tool_call import ToolCallInfo
+
+FRAME = 0.25
+"""Seconds between two looks of `watch`."""
+
+
+class RunStats(TeamTalk):
+    """The live numbers of one run: readable from any task or thread, and only ever growing while it goes on.
+
+    It is the list of the run's connections, holds the answers (the latest 1,000) and the failures, and can be awaited:
+    the result is the final message. It stays readable when the run has ended, its node and its pool too.
+
+    Example:
+        ```python
+        stats = await chain.run_in_background("task")
+        while chain.is_running:
+            print(len(stats), stats.message_count, len(stats.errors))
+            await asyncio.sleep(0.5)
+        message = await stats
+        ```
+    """
+
+    def __init__(self, talks: Iterable[Any] = (), *, name: str = "", capacity: int = DEFAULT_CAPACITY) -> None:
+        """Take the connections, the name of the node that is run, and how many answers are kept."""
+        super().__init__(talks)
+        self.name = name
+        self.start_time = datetime.now(UTC)
+        """When the run began (UTC)."""
+        self.messages: MessageRing[ChatMessage[Any]] = MessageRing(capacity=capacity)
+        """The answers, oldest first; the latest `capacity` of them."""
+        self.errors: list[RunError] = []
+        """The failures as (name, text, time), oldest first; the latest `capacity` of them."""
+        self._tool_calls: MessageRing[ToolCallInfo] = MessageRing(capacity=capacity)
+        self._total = Tally()
+        self._nodes: dict[str, Tally] = {}
+        self._targets: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._outcome: Future[ChatMessage[Any] | None] = Future()
+        self._outcome.set_running_or_notify_cancel()  # so that whoever awaits it cannot cancel it for the others
+
+    # -- numbers --------------------------------------------------------------------------------------------------
+
+    @property
+    def stats(self) -> "RunStats":  # type: ignore[override] # one object has the connections and the numbers
+        """Itself."""
+        return self
+
+    @property
+    def message_count(self) -> int:
+        """Answers of nodes, each counted once."""
+        return self._total.message_count
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written by models."""
+        return self._total.input_tokens + self._total.output_tokens
+
+    @property
+    def total_cost(self) -> float:
+        """Money in US dollars, of the answers whose price is known."""
+        return float(self._total.cost)
+
+    @property
+    def cost_known(self) -> bool:
+        """Whether the price of every answer is known."""
+        return not self._total.unpriced
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of UTF-8 in the answers."""
+        return self._total.byte_count
+
+    @property
+    def error_count(self) -> int:
+        """Failures of nodes."""
+        return self._total.error_count
+
+    @property
+    def last_message_time(self) -> datetime | None:
+        """When the last answer was made (UTC); None before the first."""
+        return self._total.last_message_time
+
+    @property
+    def tool_calls(self) -> list[ToolCallInfo]:
+        """The calls of tools, oldest first; the latest `capacity` of them."""
+        return list(self._tool_calls)
+
+    @property
+    def error_log(self) -> list[RunError]:
+        """Same list as `errors`."""
+        return self.errors
+
+    @property
+    def num_connections(self) -> int:
+        """Connections of the current or last execution."""
+        return len(self)
+
+    @property
+    def source_names(self) -> set[str]:
+        """Nodes that answered."""
+        return {name for name, tally in self._nodes.copy().items() if tally.message_count}
+
+    @property
+    def target_names(self) -> set[str]:
+        """Nodes that were given a message of another node of the run."""
+        return set(self._targets.copy())
+
+    def snapshot(self) -> RunSnapshot:
+        """Return the numbers as they are now."""
+        with self._lock:
+            return RunSnapshot(
+                self.name,
+                self._total.snapshot(),
+                {name: tally.snapshot() for name, tally in self._nodes.items()},
+                tuple(self._targets),
+                len(self),
+                tuple(self.errors),
+                self.messages.dropped,
+                self.start_time,
+                self.done,
+            )
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def begin(self, talks: Iterable[Any] = ()) -> None:
+        """Begin one execution over these connections; the numbers of earlier ones of the same run stay."""
+        self[:] = talks
+
+    def add(self, message: ChatMessage[Any]) -> None:
+        """Count the answer of a node."""
+        name = message.name or ""
+        with self._lock:
+            if message.forwarded_from and message.forwarded_from[-1] in self._nodes:
+                self._targets.setdefault(name)
+            self._tally(name).add(message)
+            self.messages.append(message)
+            self._tool_calls.extend(message.tool_calls)
+            self._total.add(message)
+
+    def add_error(self, agent: str, error: str) -> None:
+        """Note that a node failed."""
+        with self._lock:
+            self._tally(agent).add_failure()
+            self._total.add_failure()
+            self.errors.append((agent, error, datetime.now(UTC)))
+            del self.errors[: -self.messages.capacity]
+
+    def clear(self) -> None:
+        """Forget connections, answers, failures and numbers."""
+        with self._lock:
+            super().clear()
+            self.errors.clear()
+            self.messages.clear()
+            self._tool_calls.clear()
+            self._total.clear()
+            self._nodes.clear()
+            self._targets.clear()
+
+    def _tally(self, name: str) -> Tally:
+        tally = self._nodes.get(name)
+        if tally is None:
+            tally = self._nodes[name] = Tally()
+        return tally
+
+    # -- end ------------------------------------------------------------------------------------------------------
+
+    def finish(self, result: ChatMessage[Any] | None = None, error: Exception | None = None) -> None:
+        """Say that the run has ended; only the first word counts."""
+        with self._lock:
+            if self._outcome.done():
+                return
+            if error is None:
+                self._outcome.set_result(result)
+            else:
+                self._outcome.set_exception(error)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._outcome.done()
+
+    def result(self) -> ChatMessage[Any] | None:
+        """Return the final message of a run that has ended; None when it was stopped before its first answer.
+
+        Raises:
+            NotRunningError: it has not ended; await the stats instead.
+            Exception: what the run failed with.
+        """
+        if not self._outcome.done():
+            msg = f"run of {self.name!r}: it has not ended yet; await it"
+            raise NotRunningError(msg, node=self.name)
+        return self._outcome.result()
+
+    def __await__(self) -> Generator[Any, None, ChatMessage[Any] | None]:
+        return asyncio.wrap_future(self._outcome).__await__()
+
+    # -- view -----------------------------------------------------------------------------------------------------
+
+    async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> "RunStats":
+        """Show the numbers until the run has ended.
+
+        Args:
+            screen: where; None for the output of the cell in a notebook, else for a table of text on standard output.
+            interval: seconds between two looks.
+        """
+        if screen is None:
+            screen = NotebookScreen() if in_notebook() else TextScreen()
+        ended = asyncio.wrap_future(self._outcome)
+        ended.add_done_callback(_look_at)
+        while not self.done:
+            screen.show(self.snapshot())
+            await asyncio.wait([ended], timeout=interval)
+        screen.show(self.snapshot())
+        return self
+
+    def format(self, style: MessageStyle = "simple", **options: Any) -> str:
+        """Return one formatted message per line; see `ChatMessage.format`."""
+        return "\n".join(message.format(style, **options) for message in self.messages)
+
+    def table(self) -> str:
+        """Return the numbers by node as a table of text."""
+        return text_table(self.snapshot())
+
+    def _repr_html_(self) -> str:
+        return html_table(self.snapshot())
+
+    def _ipython_display_(self) -> None:
+        """Show the numbers in a notebook, and keep them up to date beside the next cells until the run has ended."""
+        screen = NotebookScreen()
+        screen.show(self.snapshot())
+        if not self.done:
+            go_on(self.watch(screen))
+
+    def __rich__(self) -> str:
+        return self.table().replace("[", "\\[")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.copy())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:  # a list has its own
+        return self is not other
+
+    def __hash__(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride] # runs are told apart by identity
+        return id(self)
+
+    def __repr__(self) -> str:
+        numbers = self._total
+        state = "done" if self.done else "running"
+        return f"<RunStats {self.name!r} {state}: {numbers.message_count} messages, {numbers.error_count} errors>"
+
+
+def _look_at(ended: asyncio.Future[Any]) -> None:
+    if not ended.cancelled():
+        ended.exception()  # whoever awaits the stats is told
+
+
+ExtendedTeamTalk = RunStats
+"""The name of the contract."""

@@ -1,0 +1,220 @@
+"""Having a node choose among options: what it is asked, how its answer is read, and what is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NoReturn, TypeVar, cast
+
+from actors.runs.handle import Deps, NodeHandle, Out
+from protocols.errors import PickError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What a model answers that chooses exactly one option."""
+
+    selection: str
+    """Name of the option."""
+    reason: str = ""
+    """Why this one."""
+
+
+@dataclass(frozen=True)
+class MultiPick:
+    """What a model answers that chooses several options, in the order in which they are to be used."""
+
+    selections: list[str] = field(default_factory=list[str])
+    """Names of the options."""
+    reason: str = ""
+    """Why these."""
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """The options that were chosen, in the order of the answer."""
+
+    selections: tuple[T, ...]
+    """The options themselves."""
+    reason: str = ""
+    """Why these; empty when the node did not say."""
+
+    @property
+    def selection(self) -> T:
+        """The first one, which is the only one of `pick`."""
+        return self.selections[0]
+
+
+@dataclass(frozen=True)
+class Ballot(Generic[T]):
+    """Options, how many of them may be chosen, and the words of the errors."""
+
+    options: Sequence[T]
+    who: str
+    """Who chooses."""
+    noun: str = "option"
+    """What an option is."""
+    least: int = 1
+    most: int | None = None
+    """None for all."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could choose from.
+
+        Raises:
+            PickError: there are no options, two have the same label, or the numbers do not go together.
+        """
+        labels = self.labels
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if not labels:
+            self._refuse("has nothing to choose from; pass at least one option")
+        if twice is not None:
+            self._refuse(f"has two options that are called {twice!r}; give one of them another name")
+        if self.least < 0 or (self.most is not None and (self.most < 1 or self.most < self.least)):
+            self._refuse(f"cannot choose at least {self.least} and at most {self.most}")
+
+    @property
+    def labels(self) -> list[str]:
+        """What the options are called, in their order."""
+        return [label_of(option) for option in self.options]
+
+    def question(self, task: str) -> str:
+        """Return what whoever chooses is asked."""
+        options = "\n".join(
+            f"- {label}{_described(option)}" for label, option in zip(self.labels, self.options, strict=True)
+        )
+        return (
+            f"Task:\n{task}\n\nOptions:\n{options}\n\nChoose {self._many()} for this task. Answer with the exact names."
+        )
+
+    def _many(self) -> str:
+        if self.most == self.least:
+            return f"exactly {self.least} option{'s' if self.least > 1 else ''}"
+        least = "at least one option" if self.least == 1 else f"at least {self.least} options"
+        return least if self.most is None else f"{least} and at most {self.most}"
+
+    def read(self, content: object) -> Choice[T]:
+        """Return what was chosen.
+
+        Raises:
+            PickError: an unknown option, one twice, too few or too many.
+        """
+        labels, reason = self._answered(content)
+        self._check_number(labels)
+        return Choice(tuple(self._found(label) for label in labels), reason)
+
+    def _answered(self, content: object) -> tuple[list[str], str]:
+        """Read names, and why, out of whatever shape an answer has."""
+        chosen, reason = content, ""
+        for key in ("selections", "selection"):
+            value = _part(content, key)
+            if value is not None:
+                chosen, reason = value, str(_part(content, "reason") or "")
+                break
+        items = cast("Sequence[object]", chosen) if isinstance(chosen, list | tuple) else (chosen,)
+        labels = [self._label(item) for item in items]
+        if any(label is None for label in labels):
+            self._refuse(f"answered {content!r}; it must answer with names of {self.noun}s")
+        return [str(label).strip() for label in labels], reason
+
+    def _label(self, item: object) -> str | None:
+        is_named = isinstance(item, str | NodeHandle)
+        return label_of(item) if is_named or any(item is option for option in self.options) else None
+
+    def _check_number(self, labels: Sequence[str]) -> None:
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice is not None:
+            self._refuse(f"chose {twice!r} twice")
+        if not labels and self.least == 1 and self.most is None:
+            self._refuse("chose nobody; at least one is needed")
+        if len(labels) < self.least:
+            self._refuse(f"chose too few: {len(labels)} instead of {self.least}: {list(labels)!r}")
+        if self.most is not None and len(labels) > self.most:
+            self._refuse(f"chose too many: {len(labels)} instead of {self.most}: {list(labels)!r}")
+
+    def _found(self, label: str) -> T:
+        known = dict(zip(self.labels, self.options, strict=True))
+        if label not in known:
+            self._refuse(f"chose {label!r}, which is no {self.noun}{nearest(label, known)}")
+        return known[label]
+
+    def _refuse(self, problem: str) -> NoReturn:
+        msg = f"{self.who} {problem}"
+        raise PickError(msg)
+
+
+class Picking(NodeHandle[Deps, Out]):
+    """Choosing: any node that can answer in a structure, or with names, may be asked to."""
+
+    async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Choice[T]:
+        """Have the node choose exactly one of some options.
+
+        Args:
+            options: texts, classes, nodes or anything else; they are called by their text, their name, or their `repr`.
+            task: what the choice is for.
+            prompt: question in place of the usual one, which has the task and the options in it.
+
+        Raises:
+            PickError: there is nothing to choose from, or the answer is no valid choice.
+            Exception: what the run raised.
+        """
+        return await choose(self, Ballot(options, f"node {self.name!r}", most=1), task, prompt)
+
+    async def pick_multiple(
+        self,
+        options: Sequence[T],
+        task: object,
+        *,
+        min_picks: int = 1,
+        max_picks: int | None = None,
+        prompt: str | None = None,
+    ) -> Choice[T]:
+        """Have the node choose several of some options, in the order in which they are to be used; see `pick`.
+
+        Args:
+            options: what there is to choose from.
+            task: what the choice is for.
+            min_picks: least number.
+            max_picks: greatest number; None for all.
+            prompt: question in place of the usual one.
+
+        Raises:
+            PickError: as for `pick`; also when `max_picks` is below `min_picks`.
+        """
+        ballot = Ballot(options, f"node {self.name!r}", least=min_picks, most=max_picks)
+        return await choose(self, ballot, task, prompt, kind=MultiPick)
+
+
+async def choose(
+    node: NodeHandle[Any, Any], ballot: Ballot[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
+) -> Choice[T]:
+    """Have a node choose. The exchange is not kept in its history."""
+    text = ballot.question(str(task)) if prompt is None else prompt
+    answer = await node.run(text, output_type=kind, store_history=False)
+    try:
+        return ballot.read(answer.content)
+    except PickError as error:
+        error.node = node.name
+        raise
+
+
+def label_of(option: Any) -> str:
+    """Return what an option is called: a text as it is, a class or a node by its name, anything else by its `repr`."""
+    if isinstance(option, str):
+        return option
+    if isinstance(option, NodeHandle):
+        return str(option.name)
+    return option.__name__ if isinstance(option, type) else repr(option)
+
+
+def _described(option: Any) -> str:
+    if isinstance(option, NodeHandle):
+        return f": {' '.join((option.description or option.display_name).split())}"
+    text = (option.__doc__ or "").strip().partition("\n")[0] if isinstance(option, type) else ""
+    return f": {text}" if text else ""
+
+
+def _part(content: object, key: str) -> object:
+    if isinstance(content, Mapping):
+        return cast("Mapping[str, object]", content).get(key)
+    return getattr(content, key, None)

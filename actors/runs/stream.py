@@ -1,0 +1,135 @@
+"""`RunStream`: one run, followed event by event."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Generic, Self
+
+from actors.runs.event_channel import Channel
+from actors.runs.handle import NodeHandle, Out
+from actors.runs.request import RunOptions
+from actors.runs.stream_text import Voice
+from protocols.cost import TokenUsage
+from protocols.errors import NotRunningError
+from protocols.messages import ChatMessage
+
+
+class RunStream(Generic[Out]):
+    """One run while it goes on; the run begins when the stream is entered or first read.
+
+    Iterating an agent's stream gives the events of its model and its tools, and last a `StreamCompleteEvent` with the
+    answer; a team's or chain's gives ``(node, event)``, where the node is the agent that works. The run is never more
+    than some events ahead of its reader. Leaving early, by ``break``, an exception or the end of ``async with``,
+    cancels the run: the model's connection is closed, nothing is stored.
+
+    Example:
+        ```python
+        async with agent.run_stream("Tell me more") as stream:
+            async for piece in stream.stream():
+                print(piece, end="")
+        print(stream.result.usage.total_tokens)
+        ```
+    """
+
+    def __init__(self, node: NodeHandle[Any, Out], prompts: tuple[object, ...], options: RunOptions) -> None:
+        """Take the node and its run; see `MessageNode.run_stream`."""
+        self._channel = Channel()
+        self._node = node
+        self._request = node.request(prompts, options, sink=self._channel)
+        self._run: asyncio.Task[ChatMessage[Out]] | None = None
+
+    # -- read -----------------------------------------------------------------------------------------------------
+
+    async def _events(self) -> AsyncGenerator[Any, None]:
+        run = self._begin()
+        channel = self._channel
+        try:
+            while (event := await channel.get()) is not None:
+                yield event
+            await run
+        finally:
+            await self.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._events()
+
+    async def stream(self) -> AsyncGenerator[str, None]:
+        """Yield the text piece by piece, as the model says it.
+
+        Of a chain it is the text of the last stage, of a parallel team that of all members as it comes. What is not
+        said in pieces (the answer of a function, a structured answer) is one piece.
+
+        Raises:
+            Exception: what the run failed with, after the pieces that came before.
+        """
+        voice = Voice(self._node)
+        async with aclosing(self._events()) as events:
+            async for item in events:
+                text = voice.text(item)
+                if text:
+                    yield text
+        if not voice.has_spoken and self.result.text:
+            yield self.result.text
+
+    async def stream_text(self, *, delta: bool = False) -> AsyncGenerator[str, None]:
+        """Yield the text so far, each time that it has grown; with `delta` the same as `stream`."""
+        text = ""
+        async with aclosing(self.stream()) as pieces:
+            async for piece in pieces:
+                text += piece
+                yield piece if delta else text
+
+    # -- outcome --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has ended with an answer."""
+        run = self._run
+        return run is not None and run.done() and not run.cancelled() and run.exception() is None
+
+    @property
+    def result(self) -> ChatMessage[Out]:
+        """The answer.
+
+        Raises:
+            NotRunningError: there is none yet, or the stream was left early.
+            Exception: what the run failed with.
+        """
+        run = self._run
+        if run is None or not run.done() or run.cancelled():
+            msg = f"stream of node {self._node.name!r}: there is no result before it has been read to its end"
+            raise NotRunningError(msg, node=self._node.name)
+        return run.result()
+
+    @property
+    def usage(self) -> TokenUsage:
+        """Tokens of the answer; zeros before there is one."""
+        return self.result.usage if self.is_complete else TokenUsage()
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> "asyncio.Task[ChatMessage[Out]]":
+        if self._run is None:
+            self._run = asyncio.create_task(self._node.ask(self._request), name=f"stream of {self._node.name}")
+            self._run.add_done_callback(self._ended)
+        return self._run
+
+    def _ended(self, run: "asyncio.Task[ChatMessage[Out]]") -> None:
+        if not run.cancelled():
+            run.exception()  # raised to whoever reads; a reader who has gone is not told
+        self._channel.close()
+
+    async def aclose(self) -> None:
+        """End the run if it still goes on. Harmless when it has ended."""
+        run = self._run
+        self._channel.close()
+        if run is not None and not run.done():
+            run.cancel()
+            await asyncio.wait([run])
+
+    async def __aenter__(self) -> Self:
+        self._begin()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()

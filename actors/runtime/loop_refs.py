@@ -1,0 +1,94 @@
+"""Where the actors of one node live: one for each event loop that the node is used from."""
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.clock import running_loop
+from actors.runtime.envelope import current
+from actors.runtime.options import StartOptions
+from actors.runtime.ref import ActorRef
+from actors.runtime.system import ActorSystem
+from protocols.node import Named
+
+ActorFactory = Callable[[], AsyncioActor]
+
+
+class Home:
+    """The refs of one node, by event loop.
+
+    An actor that nobody started in time is started here, in the system of the running handler or else the loop's
+    default one; it ends when its node is garbage, so a node made for one run leaves nothing behind. One that a
+    supervisor starts announces itself with `settle`.
+    """
+
+    __slots__ = ("_finalizers", "_owned", "lease", "refs")
+
+    def __init__(self) -> None:
+        self.lease: object = None
+        """Held as long as the node lives, so that a team which has its actor as a child lives as long."""
+        self.refs: dict[asyncio.AbstractEventLoop | None, ActorRef[Any]] = {}
+        """The actors, also those that have ended."""
+        self._finalizers: dict[asyncio.AbstractEventLoop, weakref.finalize[..., Any]] = {}
+        self._owned: set[asyncio.AbstractEventLoop | None] = set()
+
+    def settle(self, ref: ActorRef[Any], loop: asyncio.AbstractEventLoop, *, is_owned: bool) -> None:
+        """Take note of the actor of a loop, and whether a supervisor owns it."""
+        self.refs[loop] = ref
+        if is_owned:
+            self._owned.add(loop)
+        else:
+            self._owned.discard(loop)
+
+    def find(self) -> ActorRef[Any] | None:
+        """Return the living actor on the running loop, or None."""
+        ref = self.refs.get(running_loop())
+        return ref if ref is not None and ref.is_alive() else None
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the actor on the running loop is, or was, the child of a supervisor."""
+        return running_loop() in self._owned
+
+    def start(self, factory: ActorFactory, owner: Named, system: ActorSystem | None = None) -> ActorRef[Any]:
+        """Start the actor on the running loop, in a system if one is named; it ends with `owner` at the latest."""
+        loop = asyncio.get_running_loop()
+        self._forget_closed()
+        scope = current.get()
+        if system is None:
+            system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
+        ref = system.start(factory, options=StartOptions(owner.name, is_registered=False))
+        finalizer = weakref.finalize(owner, _stop_soon, ref, loop)
+        finalizer.atexit = False
+        self._forget(loop)
+        self._finalizers[loop] = finalizer
+        return ref
+
+    def _forget_closed(self) -> None:
+        for loop in [loop for loop in self.refs if loop is not None and loop.is_closed()]:
+            self._owned.discard(loop)
+            self._forget(loop)
+            del self.refs[loop]
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        finalizer = self._finalizers.pop(loop, None)
+        if finalizer is not None:
+            finalizer.detach()
+
+    def elsewhere(self) -> asyncio.AbstractEventLoop | None:
+        """Return the loop of another thread on which the node lives, or None."""
+        here = running_loop()
+        alive = (loop for loop, ref in tuple(self.refs.items()) if loop is not here and ref.is_alive())
+        return next((loop for loop in alive if loop is not None and loop.is_running()), None)
+
+
+def _stop_soon(ref: ActorRef[Any], loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop, and with it the actor, has ended
+        loop.call_soon_threadsafe(_stop, ref)
+
+
+def _stop(ref: ActorRef[Any]) -> None:
+    ref.stop(block=False)

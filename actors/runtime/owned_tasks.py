@@ -1,0 +1,161 @@
+"""Timers and tasks of one incarnation: they end with it, so nothing of an old life reaches the next one."""
+
+from __future__ import annotations
+
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from actors.runtime.envelope import SETTLED, Envelope, current
+from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.ref import check_timeout
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine, Generator
+
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.future import AsyncioFuture
+    from actors.runtime.lifecycle import Cell
+
+T = TypeVar("T")
+
+
+def _keep(cell: Cell, handle: Any) -> None:
+    if cell.belongings is None:
+        cell.belongings = set()
+    cell.belongings.add(handle)
+
+
+def _drop(cell: Cell, handle: Any) -> None:
+    if cell.belongings is not None:
+        cell.belongings.discard(handle)
+
+
+class PendingTimer:
+    """A message that an actor sends itself later."""
+
+    __slots__ = ("_cell", "_handle", "_interval", "_message", "is_active")
+
+    def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
+        check_timeout(delay)
+        if interval is not None and not interval > 0:
+            msg = f"interval must be > 0 seconds, not {interval!r}"
+            raise ValueError(msg)
+        self._cell = cell
+        self._message = message
+        self._interval = interval
+        self.is_active = True
+        _keep(cell, self)
+        self._handle = cell.system.clock.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        if not self.is_active:
+            return
+        cell = self._cell
+        # The next shot is counted from now: after a suspended machine wakes up there is one shot, not a burst.
+        if self._interval is None:
+            self.cancel()
+        else:
+            self._handle = cell.system.clock.call_later(self._interval, self._fire)
+        try:
+            cell.accept(Envelope(self._message, cell, sender=cell, at=cell.system.clock.now()))
+        except (MailboxFullError, ActorStoppingError) as error:
+            cell.system.report("a timer message was not accepted", cell, error=error)
+
+    def cancel(self) -> None:
+        """Send nothing more; harmless when it has ended."""
+        self.is_active = False
+        self._handle.cancel()
+        _drop(self._cell, self)
+
+
+class PendingReply:
+    """The answer to an ask that somebody else will bring; the asker gets an error if its actor ends before."""
+
+    __slots__ = ("_cell", "_reply")
+
+    def __init__(self, cell: Cell, result: AsyncioFuture[Any], reply: AsyncioFuture[Any]) -> None:
+        self._cell = cell
+        self._reply = reply
+        _keep(cell, self)
+        result.add_done_callback(self._pass_on)
+
+    def _pass_on(self, result: asyncio.Future[Any]) -> None:
+        _drop(self._cell, self)
+        if self._reply.done():
+            return
+        if result.cancelled():
+            self._reply.cancel()
+        elif (error := result.exception()) is not None:
+            self._reply.fail(error)
+        else:
+            self._reply.answer(result.result())
+
+    def cancel(self) -> None:
+        """Fail the ask: its actor has ended."""
+        _drop(self._cell, self)
+        self._reply.fail(ActorStoppingError(f"actor {self._cell.name} ended before it had an answer"))
+
+
+class PendingStep:
+    """A step of supervision that an actor takes later; it goes before its mail."""
+
+    __slots__ = ("_actor", "_handle", "_step")
+
+    def __init__(self, actor: AsyncioActor, delay: float, step: Callable[[], None]) -> None:
+        self._actor = actor
+        self._step = step
+        _keep(actor.cell, self)
+        self._handle = actor.cell.system.clock.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        cell = self._actor.cell
+        _drop(cell, self)
+        cell.supervise(self._actor, self._step)
+
+    def cancel(self) -> None:
+        """Do not take it; harmless when it was taken."""
+        self._handle.cancel()
+        _drop(self._actor.cell, self)
+
+
+class PendingTask(Generic[T]):
+    """A task that belongs to an actor; it can be awaited."""
+
+    __slots__ = ("_cell", "_scope", "_task")
+
+    def __init__(self, cell: Cell, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._cell = cell
+        context = Context()
+        self._scope = context.run(_carry_into, cell, current.get())
+        self._task = cell.loop.create_task(coroutine, name=f"{cell.name}-task", context=context)
+        _keep(cell, self)
+        self._task.add_done_callback(self._done, context=Context())
+
+    def _done(self, task: asyncio.Task[T]) -> None:
+        _drop(self._cell, self)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._cell.system.report("a task of an actor failed", self._cell, error=error)
+
+    def cancel(self) -> None:
+        """Cancel the task; harmless when it has ended."""
+        if self._cell.belongings is None:
+            # Its incarnation has ended. If it ignores the cancellation, nothing that it sends reaches anybody.
+            self._scope.fenced = True
+        self._task.cancel()
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Call something when the task has ended, however it did."""
+        self._task.add_done_callback(lambda _: callback())
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._task.__await__()
+
+
+def _carry_into(cell: Cell, envelope: Envelope | None) -> Envelope:
+    for variable, value in (envelope.carried if envelope is not None else None) or ():
+        variable.set(value)
+    # The sender of what the task sends is the actor, but its message in hand is no longer the handler's.
+    scope = Envelope(None, cell, at=cell.now(), state=SETTLED, incarnation=cell.incarnation)
+    current.set(scope)
+    return scope

@@ -1,0 +1,1 @@
+"""File triggers: changed files start runs."""

@@ -1,0 +1,1 @@
+"""Mail triggers: mails in an IMAP folder start runs."""

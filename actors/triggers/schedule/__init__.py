@@ -1,0 +1,1 @@
+"""Schedules: times that start runs."""

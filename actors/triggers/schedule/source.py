@@ -1,0 +1,204 @@
+"""The schedule trigger: waits on the injectable clock, so a day passes in moments under a manual one."""
+
+from __future__ import annotations
+
+from random import Random
+from time import time as wall_time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from actors.triggers.source import TriggerActor
+from protocols.triggers import TimeReached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.triggers.schedule.progress import ServedTimes
+    from actors.triggers.schedule.times import Times
+    from actors.triggers.trigger import Trigger
+
+MissedPolicy = Literal["skip", "once", "all"]
+"""What becomes of times that were due while nothing could run: none, one run for all of them, or one run each."""
+
+LATE: Final = 5.0
+"""Seconds after which a time counts as missed."""
+MOST_MADE_UP: Final = 100
+"""Most runs that `all` makes up for at once; the newest count."""
+MOST_COUNTED: Final = 1_000
+"""Most missed times that are counted."""
+LONGEST_WAIT: Final = 60.0
+"""Seconds after which the wall clock is looked at again: it may have been set, or the machine may have slept."""
+SET_BACK: Final = 3_600.0
+"""Seconds that the wall clock must have been set back before times come due again that have been served."""
+
+
+class Schedule:
+    """What a schedule trigger runs by, and how far it has come; it outlives restarts of the actor."""
+
+    def __init__(  # noqa: PLR0913 - all but the first three have defaults
+        self,
+        label: str,
+        prompt: str,
+        make_times: Callable[[float], Times],
+        *,
+        missed: MissedPolicy = "once",
+        jitter: float = 0.0,
+        immediately: bool = False,
+        by_wall_clock: bool = True,
+    ) -> None:
+        """Take the settings.
+
+        Args:
+            label: The cron line or interval, for prompts.
+            prompt: Prompt of the runs.
+            make_times: Makes the series of times of the moment at which the schedule starts.
+            missed: What becomes of missed times.
+            jitter: Random delay of up to so many seconds, never beyond the next time.
+            immediately: Whether a run starts at once.
+            by_wall_clock: Whether the times are those of the wall clock; else of the monotonic clock of the system.
+        """
+        self.label = label
+        self.prompt = prompt
+        self.make_times = make_times
+        self.missed: MissedPolicy = missed
+        self.jitter = jitter
+        self.immediately = immediately
+        self.by_wall_clock = by_wall_clock
+        self.times: Times | None = None
+        self.served = 0.0
+        """The last time that was served, in seconds of its clock."""
+        self.skipped = 0
+        """Times that were left out because they were missed or because a run was still going on."""
+
+
+class _Wake(msgspec.Struct, frozen=True):
+    pass
+
+
+class ScheduleActor(TriggerActor):
+    """Offers an event at each time of a schedule."""
+
+    def __init__(
+        self,
+        trigger: Trigger,
+        schedule: Schedule,
+        *,
+        book: ServedTimes | None = None,
+        wall: Callable[[], float] = wall_time,
+        random: Random | None = None,
+    ) -> None:
+        super().__init__((trigger,))
+        self._trigger = trigger
+        self._schedule = schedule
+        self._book = book if schedule.by_wall_clock else None
+        self._wall = wall
+        self._random = random or Random()
+        self._target = 0.0
+
+    async def on_start(self) -> None:
+        """Compute the first time and wait for it."""
+        schedule = self._schedule
+        if schedule.times is None:
+            await self._recall()
+            schedule.times = schedule.make_times(schedule.served)
+            if schedule.immediately:
+                self._target = schedule.served
+                self.actor_ref.tell(_Wake())
+                self.established()
+                return
+        self._aim()
+        self.established()
+
+    async def _recall(self) -> None:
+        """Begin now, or where the last process has come to."""
+        now = self._schedule.served = self._now()
+        if self._book is not None:
+            kept = self._book.of(self._trigger.full_name, self._schedule.label)
+            if kept is None:
+                await self._keep()
+            else:
+                self._schedule.served = min(now, kept)
+
+    async def _keep(self) -> None:
+        if self._book is not None:
+            keep, schedule = self.system.in_thread(self._book.keep), self._schedule
+            await keep(self._trigger.full_name, schedule.label, schedule.served)
+
+    async def on_receive(self, message: Any) -> Any:
+        """Serve the times that have come, and wait for the next one."""
+        if not isinstance(message, _Wake):
+            return await super().on_receive(message)
+        schedule = self._schedule
+        now = self._now()
+        if now < schedule.served - SET_BACK:
+            schedule.served = now
+        elif now < self._target:
+            self._wait()
+            return None
+        else:
+            await self._serve(now)
+        self._aim()
+        return None
+
+    async def _serve(self, now: float) -> None:
+        schedule = self._schedule
+        assert schedule.times is not None
+        if schedule.immediately:
+            schedule.immediately = False
+            await self._offer(now, 0)
+        due = schedule.times.latest(schedule.served, now, MOST_COUNTED)
+        if not due:
+            return
+        schedule.served = due[-1]
+        chosen = self._chosen(due, now)
+        schedule.skipped += len(due) - sum(1 + missed for _, missed in chosen)
+        for time, missed in chosen:
+            await self._offer(time, missed)
+        await self._keep()
+
+    def _chosen(self, due: list[float], now: float) -> list[tuple[float, int]]:
+        """Return the times that get a run, each with how many others it makes up for."""
+        numbers = self._trigger.statistics()
+        if self._schedule.missed == "all":
+            return [(time, 0) for time in due[-MOST_MADE_UP:]]
+        if self._schedule.missed == "once":
+            return [] if numbers.queued else [(due[-1], len(due) - 1)]
+        is_busy = numbers.queued or numbers.running >= self._trigger.settings.concurrency
+        is_late = now - max(due[-1], self._target) > LATE
+        return [] if is_busy or is_late else [(due[-1], 0)]
+
+    async def _offer(self, due: float, missed: int) -> None:
+        wall = self._wall()
+        schedule = self._schedule
+        event = TimeReached(
+            source=self._trigger.name,
+            time=wall,
+            schedule=schedule.label,
+            prompt=schedule.prompt,
+            due=due if schedule.by_wall_clock else wall - (self._now() - due),
+            missed=missed,
+            metadata={"schedule": schedule.label, **({"missed": missed} if missed else {})},
+        )
+        await self._trigger.offer(event)
+
+    def _aim(self) -> None:
+        schedule = self._schedule
+        assert schedule.times is not None
+        due = schedule.times.next_after(schedule.served)
+        if due is None:
+            self.system.log_limited("schedule has no further times", actor=self.cell.name)
+            return
+        jitter = 0.0
+        if schedule.jitter:
+            after = schedule.times.next_after(due)
+            longest = schedule.jitter if after is None else min(schedule.jitter, (after - due) / 2)
+            jitter = self._random.uniform(0.0, longest)
+        self._target = due + jitter
+        self._wait()
+
+    def _wait(self) -> None:
+        self.schedule(min(max(0.0, self._target - self._now()), LONGEST_WAIT), _Wake())
+
+    def _now(self) -> float:
+        return self._wall() if self._schedule.by_wall_clock else self.system.clock.now()

@@ -1,0 +1,126 @@
+"""`TriggerActor`: the parent of sources that watch something; the end of the watch is a crash, so it is supervised."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.mailbox import MailboxConfig
+from protocols.triggers import TriggerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from actors.runtime.future import AsyncioFuture
+    from actors.runtime.owned_tasks import PendingTask
+    from actors.triggers.trigger import Trigger
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Ask it of a source: the answer, True, comes when it watches. It fails when the source ends or fails first."""
+
+
+class _WatchEnded(msgspec.Struct, frozen=True):
+    error: BaseException | None
+
+
+class TriggerActor(AsyncioActor):
+    """Watches something for one or several triggers, and offers them events.
+
+    A source starts at once and opens what it needs beside: a port that is taken, a server that is down or a folder that
+    is missing is a crash after the start, and the supervisor tries again with backoff.
+    """
+
+    mailbox: ClassVar[MailboxConfig | None] = MailboxConfig(capacity=1_000)
+
+    def __init__(self, triggers: Sequence[Trigger]) -> None:
+        super().__init__()
+        self.triggers = tuple(triggers)
+        self.is_established = False
+        """Whether it watches."""
+        self._askers: list[AsyncioFuture[Any]] = []
+        self._task: PendingTask[None] | None = None
+        self._ended: asyncio.Event | None = None
+
+    async def observe(self) -> None:
+        """Open what is watched, call `established`, and watch until cancelled. It releases everything when it ends."""
+        raise NotImplementedError
+
+    def established(self) -> None:
+        """Say that events are seen from now on."""
+        self.is_established = True
+        waiting, self._askers = self._askers, []
+        for reply in waiting:
+            if not reply.done():
+                reply.answer(True)
+
+    # -- hooks ----------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> Any:
+        """Begin to watch."""
+        self._task = self.pipe_to_self(self._observe(), lambda _, error: _WatchEnded(error))
+
+    async def on_receive(self, message: Any) -> Any:
+        """Answer `Ready`; crash when the watch has ended."""
+        if isinstance(message, Ready):
+            return self._when_established()
+        if isinstance(message, _WatchEnded):
+            if message.error is not None:
+                raise message.error
+            msg = f"{self.cell.name}: the watch ended by itself"
+            raise TriggerError(msg)
+        self.unhandled(message)
+        return None
+
+    def on_stop(self) -> Any:
+        """Stop watching, and wait until everything is released."""
+        self._refuse(TriggerError(f"{self.cell.name} has stopped"))
+        return self._release()
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        """Release everything, so that the next life can open it again."""
+        error = exception_value or TriggerError(f"{self.cell.name} failed")
+        for trigger in self.triggers:
+            trigger.note_failure(error)
+        self._refuse(error)
+        return self._release()
+
+    # -- private --------------------------------------------------------------------------------------------------
+
+    async def _observe(self) -> None:
+        self._ended = asyncio.Event()
+        try:
+            await self.observe()
+        finally:
+            self.is_established = False
+            self._ended.set()
+
+    async def _release(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._ended is not None:
+            await self._ended.wait()
+
+    def _when_established(self) -> Any:
+        if self.is_established:
+            return True
+        reply = self.take_reply()
+        if reply is not None:
+            self._askers = [*(other for other in self._askers if not other.done()), reply]
+        return None
+
+    def _refuse(self, error: BaseException) -> None:
+        waiting, self._askers = self._askers, []
+        for reply in waiting:
+            with suppress(asyncio.InvalidStateError):
+                reply.fail(error)

@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+
+from actors.agents.memory import DEFAULT_LIMIT, History, first_turn
+
+
+def turn(number: int, tools: int = 0) -> list[ModelMessage]:
+    messages: list[ModelMessage] = [ModelRequest([UserPromptPart(f"q{number}")])]
+    for place in range(tools):
+        messages.append(ModelResponse([ToolCallPart("tool", {}, f"{number}-{place}")]))
+        messages.append(ModelRequest([ToolReturnPart("tool", "done", f"{number}-{place}")]))
+    messages.append(ModelResponse([TextPart(f"a{number}")]))
+    return messages
+
+
+def call_ids(messages: tuple[ModelMessage, ...], kind: type[ToolCallPart] | type[ToolReturnPart]) -> list[str]:
+    return [part.tool_call_id for message in messages for part in message.parts if isinstance(part, kind)]
+
+
+def test_a_history_keeps_whole_runs_in_order() -> None:
+    history, first, second = History(), turn(1), turn(2)
+    history.add(first)
+    history.add(second)
+
+    assert history.messages == (*first, *second)
+    assert history.limit == DEFAULT_LIMIT == 200
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 20))
+def test_a_history_stays_bounded_and_never_parts_a_call_from_its_return(tools: list[int], limit: int) -> None:
+    history = History(limit)
+
+    for number, count in enumerate(tools):
+        history.add(turn(number, count))
+
+    last = len(turn(0, tools[-1]))
+    assert len(history) <= max(limit, last)
+    assert isinstance(history.messages[0].parts[0], UserPromptPart)
+    assert call_ids(history.messages, ToolCallPart) == call_ids(history.messages, ToolReturnPart)
+    assert history.messages[-1].parts[0] == TextPart(f"a{len(tools) - 1}")
+
+
+def test_a_summary_takes_the_place_of_what_is_forgotten() -> None:
+    forgotten: list[int] = []
+
+    def summarise(messages: object) -> list[ModelMessage]:
+        forgotten.append(len(list(messages)))  # type: ignore[call-overload]
+        return [ModelRequest([UserPromptPart("summary")])]
+
+    history = History(4, summary=summarise)
+    for number in range(3):
+        history.add(turn(number))
+
+    assert forgotten == [2]
+    assert [part.content for part in history.messages[0].parts if isinstance(part, UserPromptPart)] == ["summary"]
+    assert len(history) == 5
+
+
+def test_a_history_stays_bounded_whatever_its_summary_makes(caplog: pytest.LogCaptureFixture) -> None:
+    history = History(4, summary=lambda messages: list(messages) * 3)
+    for number in range(20):
+        history.add(turn(number))
+        assert len(history) <= 8
+
+    assert "a summary of 6 messages is left out" in caplog.text
+
+
+def test_a_summary_that_fails_is_logged_and_the_exchange_is_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: object) -> list[ModelMessage]:
+        raise KeyError("k")
+
+    history, last = History(2, summary=broken), turn(2)
+    history.add(turn(1))
+    history.add(last)
+
+    assert history.messages == tuple(last)
+    assert "the summary of 2 messages failed" in caplog.text
+
+
+def test_a_restored_history_is_bounded_too() -> None:
+    history = History(2)
+    history.replace([*turn(1), *turn(2)])
+
+    assert len(history) == 2
+    history.clear()
+    assert history.messages == ()
+
+
+def test_a_history_without_any_turn_is_cut_at_the_limit() -> None:
+    assert first_turn([ModelResponse([TextPart("x")])] * 3, 1) == 1
+
+
+def test_knowledge_is_known_until_its_turn_is_forgotten() -> None:
+    history = History(4)
+    assert not history.is_primed
+
+    history.add(turn(1), is_primed=True)
+    history.add(turn(2), is_primed=True)
+    known = [history.is_primed]
+    history.add(turn(3))
+    known.append(history.is_primed)
+
+    assert known == [True, False]
+
+
+def test_a_history_keeps_at_least_one_message() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        History(0)

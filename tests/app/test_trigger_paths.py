@@ -1,0 +1,126 @@
+"""With storage, a webhook that was accepted before a restart of the process is not run again after it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from actors import AgentPool
+from actors.app.trigger_paths import replay_journal, served_times
+from actors.config.load import load_manifest
+from actors.triggers import sign
+from protocols.triggers import TriggerError
+from tests.app.test_trigger_service import Answers, triggers_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST = """
+allow_imports: [tests.app]
+agents:
+  clerk:
+    type: callback
+    callback: tests.app.material:echo
+    triggers:
+      - {type: webhook, name: orders, port: 0, path: /orders, secret: secret}
+      - {type: webhook, name: bills, port: 0, path: /bills, secret: secret}
+"""
+STORAGE = "storage: {type: sqlite, path: kept/history.db}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "agents.yml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+async def post(manifest: Path, request: dict[str, str], *paths: str) -> list[int]:
+    """Send the same request to some webhooks of a new life of the pool."""
+    async with AgentPool[None](manifest) as pool:
+        answers = Answers(pool)
+        triggers = triggers_of(pool)
+        await triggers.ready()
+        async with httpx2.AsyncClient(base_url=triggers.plan.sites[0].url, trust_env=False) as http:
+            statuses = [(await http.post(path, content=b"{}", headers=request)).status_code for path in paths]
+        for _ in [status for status in statuses if status == 202]:
+            await answers.next()
+    return statuses
+
+
+def request() -> dict[str, str]:
+    headers = sign("secret", b"{}", event_id="e1", timestamp=int(time.time()) + 5)  # a clock that is a little fast
+    return {**headers, "content-type": "application/json"}
+
+
+async def test_a_replay_after_a_restart_is_not_run_again_with_storage(tmp_path: Path, no_leaked_actors: None) -> None:
+    manifest = written(tmp_path, STORAGE + MANIFEST)
+    captured = request()
+
+    first = await post(manifest, captured, "/orders", "/orders")
+    second = await post(manifest, captured, "/orders", "/bills", "/orders")
+
+    assert (first, second) == ([202, 200], [200, 202, 200])
+    assert [path.suffix for path in (tmp_path / "kept").glob("webhooks-*")] == [".replay"]
+
+
+async def test_a_request_that_was_signed_while_nothing_ran_is_taken_with_storage(
+    tmp_path: Path, no_leaked_actors: None
+) -> None:
+    manifest = written(tmp_path, STORAGE + MANIFEST)
+    await post(manifest, request(), "/bills")
+    headers = {**sign("secret", b"{}", event_id="e2", timestamp=int(time.time())), "content-type": "application/json"}
+    journal = replay_journal(load_manifest(manifest))
+    assert journal is not None
+    journal.open()
+    journal.close()
+
+    assert journal.since <= int(headers["webhook-timestamp"])
+    assert await post(manifest, headers, "/orders") == [202]
+
+
+@pytest.mark.parametrize("text", [MANIFEST, "storage: memory\n" + MANIFEST, STORAGE + "agents: {a: {model: offline}}"])
+async def test_nothing_is_kept_without_storage_or_without_webhooks(
+    tmp_path: Path, text: str, no_leaked_actors: None
+) -> None:
+    assert replay_journal(load_manifest(written(tmp_path, text))) is None
+
+
+async def test_a_pool_that_cannot_keep_what_its_webhooks_accept_does_not_start(
+    tmp_path: Path, no_leaked_actors: None
+) -> None:
+    pool = AgentPool[None](written(tmp_path, STORAGE + MANIFEST))
+    journal = replay_journal(pool.manifest)
+    assert journal is not None
+    journal.path.mkdir(parents=True)
+
+    with pytest.raises(TriggerError, match="cannot be kept in"):
+        await pool.__aenter__()
+
+    assert not pool.is_running
+
+
+async def test_a_time_that_passed_while_no_pool_ran_is_made_up_for_with_storage(
+    tmp_path: Path, no_leaked_actors: None
+) -> None:
+    keys = "schedule: 0 0 1 1 *, prompt: A new year, timezone: UTC"
+    triggers = f"[{{type: time, name: kept, {keys}}}, {{type: time, name: skips, {keys}, skip_missed: true}}]"
+    manifest = written(tmp_path, f"{STORAGE}agents: {{a: {{model: offline, triggers: {triggers}}}}}")
+    async with AgentPool[None](manifest) as pool:
+        assert [each.accepted for each in triggers_of(pool).statistics()] == [0, 0]
+    book = served_times(load_manifest(manifest))
+    assert book is not None
+    book.open()
+    for name in ("a/kept", "a/skips"):
+        assert book.of(name, "0 0 1 1 *") is not None
+        book.keep(name, "0 0 1 1 *", time.time() - 3 * 365.25 * 86_400)
+
+    async with AgentPool[None](manifest) as pool:
+        answers = Answers(pool)
+        answer = await answers.next()
+        numbers = [each.accepted for each in triggers_of(pool).statistics()]
+
+    assert (answer.trigger, numbers) == ("kept", [1, 0])
+    assert answer.event.metadata["missed"] == 2

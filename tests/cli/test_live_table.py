@@ -1,0 +1,89 @@
+"""The table that moves while a run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from actors.cli.live_table import live_table, picture
+from actors.stats.projection import StatsBook, StatsSnapshot
+from protocols.events import ChildRestarted, RunStarted
+from tests.cli.conftest import ROOT, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def book() -> StatsBook:
+    made = StatsBook()
+    made.add(RunStarted(actor="a", run_id="1"))
+    made.add(ChildRestarted(actor="pool", child="b"))
+    return made
+
+
+def shown(snapshot: StatsSnapshot) -> list[list[str]]:
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(picture(snapshot, ["a", "b", "c"]))
+    return [line.split() for line in stream.getvalue().splitlines()]
+
+
+def test_every_node_is_shown_with_what_it_does() -> None:
+    assert shown(book().snapshot())[1:] == [
+        ["running", "a", "0", "0", "0.00", "s", "0"],
+        ["idle", "b", "0", "0", "0.00", "s", "1"],
+        ["idle", "c", "0", "0", "0.00", "s", "0"],
+    ]
+
+
+@pytest.mark.parametrize("name", ["[red]a[/red]", "[/]", "[link=x]"])
+def test_a_name_that_looks_like_markup_is_shown_as_it_is(name: str) -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(picture(StatsBook().snapshot(), [name]))
+
+    assert name in stream.getvalue()
+
+
+async def test_the_table_ends_with_its_block_even_when_reading_fails() -> None:
+    before = asyncio.all_tasks()
+
+    async def broken() -> StatsSnapshot:
+        message = "no numbers"
+        raise RuntimeError(message)
+
+    async with live_table(broken, ["a"]):
+        await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == before
+
+
+def test_on_a_terminal_the_table_moves_and_the_answer_follows(manifest: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "actors.cli", "run", str(manifest), "chain", "hello", "--chaos", "writer"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=follower, cwd=ROOT, env=environment(TERM="xterm")
+    )
+    os.close(follower)
+    told = bytearray()
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:  # the program has ended
+            break
+        if not piece:
+            break
+        told += piece
+    out, _ = process.communicate(timeout=30)
+    os.close(leader)
+
+    assert (process.returncode, out) == (0, b"fine: hello\n")
+    assert b"\x1b[" in told
+    assert b"writer: crashed: ChaosError" in told
+    assert told.decode().rstrip().splitlines()[-1].split()[:2] == ["total", "2"]

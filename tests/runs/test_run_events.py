@@ -1,0 +1,132 @@
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.runs.delivery_tracker import Downstream
+from actors.runs.request import RunRequest
+from actors.runtime.system import ActorSystem
+from actors.testing.models import echo_model, failing_model, slow_model
+from actors.testing.settle import settle
+from protocols.errors import EmptyPromptError, RunTimeoutError
+from protocols.events import Event, MessageReceived, MessageSent, RunCancelled, RunCompleted, RunFailed, RunStarted
+from tests.nodes.recording import rec
+
+if TYPE_CHECKING:
+    from protocols.stamp import StampedEvent
+
+
+async def test_context_is_read_once_before_the_next_prompt() -> None:
+    agent = Agent("a", model=echo_model())
+
+    agent.add_context("it rains")
+
+    assert [(await agent.run("walk?")).content for _ in range(2)] == ["it rains\n\nwalk?", "walk?"]
+
+
+async def test_signals_tell_of_each_message_before_and_after_the_work() -> None:
+    agent = rec("a")
+    seen: list[tuple[str, str | None]] = []
+    agent.message_received.connect(lambda message: seen.append((message.role, str(message.content))))
+    agent.message_sent.connect(lambda message: seen.append((message.role, str(message.content))))
+
+    await agent.run("x")
+
+    assert seen == [("user", "x"), ("assistant", "a(x)")]
+
+
+async def test_a_failing_subscriber_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    agent = rec("a")
+    agent.message_sent.connect(lambda _: 1 / 0)
+
+    assert (await agent.run("x")).content == "a(x)"
+    assert "message_sent" in caplog.text
+
+
+def told(system: ActorSystem) -> list[Event]:
+    events: list[Event] = []
+    kinds: list[type[StampedEvent]] = [RunStarted, MessageReceived, MessageSent, RunCompleted, RunFailed, RunCancelled]
+    system.events.subscribe(events.append, kinds)
+    return events
+
+
+async def test_a_run_is_told_in_events_that_carry_its_id() -> None:
+    events = told(ActorSystem.of(asyncio.get_running_loop()))
+
+    answer = await rec("a").run("xyz")
+
+    assert [type(event) for event in events] == [RunStarted, MessageReceived, MessageSent, RunCompleted]
+    assert len({event.run_id for event in events}) == 1
+    assert {event.actor for event in events} == {"a"}
+    sent = next(event for event in events if isinstance(event, MessageSent))
+    assert (sent.message_id, sent.byte_count) == (answer.message_id, len("a(xyz)"))
+
+
+async def test_failed_and_cancelled_runs_are_told() -> None:
+    events = told(ActorSystem.of(asyncio.get_running_loop()))
+    agent = Agent("a", model=failing_model(ValueError("bad")))
+    with pytest.raises(ValueError, match="bad"):
+        await agent.run("x")
+    with pytest.raises(RunTimeoutError):
+        await agent.run("x", model=slow_model(asyncio.Event()), timeout=0.01)
+    await settle()
+
+    failed = next(event for event in events if isinstance(event, RunFailed))
+    assert (failed.error_type, failed.error) == ("ValueError", "bad")
+    assert isinstance(events[-1], RunCancelled)
+
+
+async def test_a_run_inside_another_one_names_its_parent() -> None:
+    events = told(ActorSystem.of(asyncio.get_running_loop()))
+    inner = rec("inner")
+
+    async def ask_inner(text: str) -> str:
+        return (await inner.run(text)).content
+
+    answer = await Agent.from_callback(ask_inner, name="outer").run("x")
+
+    outer_run, inner_run = [event for event in events if isinstance(event, RunStarted)]
+    assert (outer_run.parent_run_id, inner_run.parent_run_id) == ("", outer_run.run_id)
+    assert {event.conversation_id for event in (outer_run, inner_run)} == {answer.conversation_id}
+
+
+async def test_posting_waits_for_nobody_and_keeps_errors_in_the_future() -> None:
+    agent = rec("a")
+
+    good, bad = agent.post(["x"]), agent.post([])
+
+    assert (await good).content == "a(x)"
+    with pytest.raises(EmptyPromptError):
+        await bad
+
+
+async def test_a_request_that_is_delivered_is_one_hop_further_and_counted_until_it_ends() -> None:
+    agent, origin = rec("a"), rec("b").request(["x"], {})
+    seen: list[RunRequest] = []
+
+    def note(text: str, request: RunRequest) -> str:
+        seen.append(request)
+        return text
+
+    reply = Agent.from_callback(note).post(["y"], origin=origin)
+    assert origin.downstream.open == 1
+    await reply
+    await settle()
+
+    assert origin.downstream.open == 0
+    assert (seen[0].hops, seen[0].parent_run_id) == (1, origin.run_id)
+    assert agent.request(["z"], {}).hops == 0
+
+
+async def test_whoever_posts_is_called_when_the_run_is_settled_before_the_delivery_counts_as_ended() -> None:
+    tracker = Downstream()
+    origin = RunRequest(rec("b"), ("x",), "run", "conversation", tracker)
+    seen: list[tuple[bool, int]] = []
+
+    for prompt in ("x", ""):  # an answer, and a run that cannot even be made
+        reply = rec("a").post([prompt], origin=origin, settled=lambda done: seen.append((done.done(), tracker.open)))
+        await asyncio.wait([reply])
+        await settle()
+
+    assert (seen, tracker.open) == ([(True, 1), (True, 0)], 0)

@@ -1,0 +1,112 @@
+"""The stats book: counters per node and run, states, bounds."""
+
+import pytest
+
+from actors.stats.event_totals import Counters
+from actors.stats.projection import OTHERS, NodeState, StatsBook
+from protocols.events import (
+    ActorCrashed,
+    ActorStarted,
+    ActorStopped,
+    ChildGaveUp,
+    ChildRestarted,
+    Event,
+    MessageSent,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+)
+
+
+def book_of(*events: Event, most_nodes: int = 10, most_runs: int = 10) -> StatsBook:
+    book = StatsBook(most_nodes=most_nodes, most_runs=most_runs)
+    for event in events:
+        book.add(event)
+    return book
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "running"),
+    [
+        ((), NodeState.IDLE, 0),
+        ((RunStarted(actor="a", run_id="1"),), NodeState.RUNNING, 1),
+        ((RunStarted(actor="a", run_id="1"), RunStarted(actor="a", run_id="2")), NodeState.RUNNING, 2),
+        ((RunStarted(actor="a", run_id="1"), RunCompleted(actor="a", run_id="1")), NodeState.DONE, 0),
+        ((RunStarted(actor="a", run_id="1"), RunFailed(actor="a", run_id="1")), NodeState.FAILED, 0),
+        ((RunStarted(actor="a", run_id="1"), RunCancelled(actor="a", run_id="1")), NodeState.FAILED, 0),
+        ((RunStarted(actor="a", run_id="1"), ActorCrashed(actor="a")), NodeState.FAILED, 0),
+        ((ActorCrashed(actor="a"), ChildRestarted(actor="pool", child="a")), NodeState.IDLE, 0),
+        ((ActorCrashed(actor="a"), ChildGaveUp(actor="pool", child="a")), NodeState.STOPPED, 0),
+        ((RunCompleted(actor="a", run_id="1"), ActorStopped(actor="a")), NodeState.DONE, 0),
+    ],
+)
+def test_the_state_of_a_node_follows_its_events(events: tuple[Event, ...], state: NodeState, running: int) -> None:
+    node = book_of(*events).node("a")
+
+    assert (node.state, node.running) == (state, running)
+
+
+def test_a_restart_counts_for_the_child_and_not_for_its_supervisor() -> None:
+    book = book_of(ChildRestarted(actor="pool", child="a"), ChildRestarted(actor="pool", child="a"))
+
+    assert (book.node("a").counters.restarts, book.node("pool").counters.restarts) == (2, 0)
+
+
+def test_the_text_of_a_failure_is_kept_and_cut() -> None:
+    node = book_of(RunFailed(actor="a", run_id="1", error_type="ValueError", error="x" * 10_000)).node("a")
+
+    assert node.last_error.startswith("ValueError: xxx")
+    assert len(node.last_error) <= 200
+
+
+def test_runs_inside_of_a_run_count_for_the_one_that_the_user_started() -> None:
+    snapshot = book_of(
+        RunStarted(actor="team", run_id="root"),
+        RunStarted(actor="a", run_id="inner", parent_run_id="root"),
+        RunStarted(actor="b", run_id="deepest", parent_run_id="inner"),
+        MessageSent(actor="b", run_id="deepest", input_tokens=5),
+        RunStarted(actor="a", run_id="other"),
+    ).snapshot()
+
+    assert {run: (counters.runs, counters.input_tokens) for run, counters in snapshot.runs.items()} == {
+        "root": (3, 5),
+        "other": (1, 0),
+    }
+
+
+def test_the_sum_over_the_nodes_is_the_total() -> None:
+    events = [MessageSent(actor=f"n{number % 3}", run_id=str(number), output_tokens=number) for number in range(20)]
+    snapshot = book_of(*events).snapshot()
+
+    assert snapshot.total == Counters(events).snapshot()
+    assert sum(node.counters.output_tokens for node in snapshot.nodes) == snapshot.total.output_tokens
+
+
+def test_nodes_beyond_the_bound_are_counted_together() -> None:
+    snapshot = book_of(
+        *(RunStarted(actor=f"n{number}", run_id=str(number)) for number in range(5)), most_nodes=2
+    ).snapshot()
+
+    assert [(node.name, node.counters.runs) for node in snapshot.nodes] == [("n0", 1), ("n1", 1), (OTHERS, 3)]
+
+
+def test_the_oldest_runs_are_forgotten_and_stay_in_the_total() -> None:
+    snapshot = book_of(*(RunStarted(actor="a", run_id=str(number)) for number in range(5)), most_runs=2).snapshot()
+
+    assert list(snapshot.runs) == ["3", "4"]
+    assert snapshot.total.runs == 5
+
+
+def test_lives_of_actors_that_never_ran_anything_take_no_place() -> None:
+    assert book_of(ActorStarted(actor="x"), ActorStopped(actor="y")).snapshot().nodes == ()
+
+
+def test_a_node_that_was_never_heard_of_has_zeros() -> None:
+    assert book_of().node("ghost").counters.messages == 0
+
+
+@pytest.mark.parametrize("bounds", [{"most_nodes": 0}, {"most_runs": 0}, {"most_nodes": -1}])
+def test_a_bound_that_holds_nothing_is_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        StatsBook(**bounds)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.config.queue import QueueSpec
+from actors.config.trigger import WebhookTrigger
+from actors.runtime.options import StartOptions
+from actors.testing.settle import settle
+from actors.triggers.trigger import Trigger, queue_class
+from actors.triggers.webhook.decision import Answer, Webhook, WebhookDesk
+from actors.triggers.webhook.replay_guard import ReplayGuard
+from actors.triggers.webhook.signature import sign
+from protocols.triggers import TriggerConfigError
+from tests.triggers.stage import RecordingNode
+
+if TYPE_CHECKING:
+    from actors.runtime.system import ActorSystem
+
+NOW = 1_700_000_000
+
+
+class Desk:
+    """A desk with one signed webhook, one without a secret if wanted, and a wall clock that the test sets."""
+
+    def __init__(self, system: ActorSystem, *, capacity: int = 10, insecure: bool = False) -> None:
+        self.now = float(NOW)
+        self.node = RecordingNode()
+        keys: dict[str, Any] = {"insecure": True} if insecure else {"secret": ("secret",)}
+        config = WebhookTrigger(
+            type="webhook", name="w", port=0, path="/in", max_bytes=1_000,
+            queue=QueueSpec(capacity=capacity), **keys,
+        )  # fmt: skip
+        self.trigger = Trigger(config, self.node, node="n")
+        secrets = () if insecure else ("secret",)
+        self.webhook = Webhook(self.trigger, config, secrets, insecure=insecure, wall=lambda: self.now)
+        self.desk = WebhookDesk([self.webhook], wall=lambda: self.now)
+        options = StartOptions("q", self.trigger.mailbox_config())
+        self.queue = system.start(queue_class(1), (self.trigger,), options=options)
+
+    def post(
+        self, body: bytes = b"{}", *, path: str = "/in", event_id: str = "e1", secret: str = "secret", **extra: str
+    ) -> Answer:
+        headers = sign(secret, body, event_id=event_id, timestamp=int(self.now))
+        headers.update({name.replace("_", "-"): value for name, value in extra.items()})
+        return self.desk.answer(path, [(k.encode(), v.encode()) for k, v in headers.items()], body)
+
+    def post_unsigned(self, body: bytes = b"{}", **headers: str) -> Answer:
+        return self.desk.answer("/in", [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()], body)
+
+
+async def test_a_signed_post_is_accepted_with_the_id_of_its_run(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+
+    answer = desk.post(b'{"order": 7}')
+    await settle()
+
+    assert (answer.status, json.loads(answer.body)) == (202, {"run_id": desk.node.run_ids[0]})
+    event: Any = desk.node.events[0]
+    assert (event.payload, event.event_id, event.path) == ({"order": 7}, "e1", "/in")
+    assert '"order": 7' in desk.node.prompts[0]
+
+
+async def test_the_same_request_twice_runs_once(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+
+    answers = [desk.post().status, desk.post().status, desk.post(event_id="e2").status]
+    await settle()
+
+    assert (answers, len(desk.node.events)) == ([202, 200, 202], 2)
+
+
+async def test_a_request_is_refused_as_a_replay_for_as_long_as_its_time_is_valid(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+    desk.now = NOW + 300.0
+    headers = [(k.encode(), v.encode()) for k, v in sign("secret", b"{}", event_id="e1", timestamp=NOW + 600).items()]
+
+    statuses: list[int] = []
+    for later in (300.0, 450.0, 899.0, 900.0, 901.0):
+        desk.now = NOW + later
+        statuses.append(desk.desk.answer("/in", headers, b"{}").status)
+
+    assert statuses == [202, 200, 200, 200, 401]
+    await settle()
+
+
+async def test_a_request_captured_before_a_restart_of_the_process_is_refused(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+    desk.now = NOW - 1.0
+
+    assert desk.post().status == 401
+
+
+async def test_an_unknown_path_is_answered_like_a_wrong_signature(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+
+    assert desk.post(path="/other") == desk.post(secret="wrong") == desk.post_unsigned()
+    assert desk.post(path="/other").status == 401
+    assert desk.node.events == []
+
+
+async def test_an_unknown_path_is_not_found_where_there_is_nothing_to_hide(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system, insecure=True)
+
+    assert desk.post(path="/other").status == 404
+
+
+async def test_an_unsigned_webhook_takes_only_json_and_nothing_from_web_pages(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system, insecure=True)
+
+    assert desk.post_unsigned(content_type="application/json").status == 202
+    assert desk.post_unsigned(content_type="text/plain").status == 415
+    assert desk.post_unsigned().status == 415
+    assert desk.post_unsigned(content_type="application/json", origin="https://evil.example").status == 403
+    assert desk.post_unsigned(content_type="application/json", sec_fetch_site="cross-site").status == 403
+    await settle()
+    assert len(desk.node.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [(b"[", "application/json", 400), (b"x", "image/png", 415), (b'"' + b"x" * 2_000 + b'"', "application/json", 413)],
+)
+async def test_a_payload_that_cannot_be_read_is_refused_and_may_come_again(
+    actor_system: ActorSystem, body: bytes, content_type: str, status: int
+) -> None:
+    desk = Desk(actor_system)
+
+    assert desk.post(body, content_type=content_type).status == status
+    assert desk.post(b"{}", content_type="application/json").status == 202
+    await settle()
+
+
+async def test_a_full_queue_is_answered_with_429_and_the_request_may_come_again(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system, capacity=1)
+
+    first, second = desk.post(event_id="e1"), desk.post(event_id="e2")
+    await settle()
+    again = desk.post(event_id="e2")
+    await settle()
+
+    assert (first.status, second.status, again.status) == (202, 429, 202)
+    assert (b"retry-after", b"1") in second.headers
+    assert len(desk.node.events) == 2
+
+
+async def test_a_guard_that_is_full_refuses_rather_than_forgets(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+    desk.webhook.guard = ReplayGuard(capacity=1)
+
+    assert [desk.post(event_id=name).status for name in ("a", "b", "a")] == [202, 429, 200]
+    await settle()
+
+
+async def test_a_trigger_that_has_stopped_is_answered_with_503(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+    await desk.queue.stop()
+
+    assert desk.post().status == 503
+
+
+async def test_webhooks_that_cannot_work_are_refused(actor_system: ActorSystem) -> None:
+    desk = Desk(actor_system)
+    config = desk.trigger.settings
+
+    with pytest.raises(TriggerConfigError, match="'n/w': a webhook needs a secret"):
+        Webhook(desk.trigger, config, ())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(TriggerConfigError, match="does not go with"):
+        Webhook(desk.trigger, config, ("x",), insecure=True)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(TriggerConfigError, match="different paths"):
+        WebhookDesk([desk.webhook, desk.webhook])
