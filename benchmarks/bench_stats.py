@@ -26,10 +26,10 @@ async def without(count: int) -> float:
 
 
 async def nothing_counted(count: int) -> float:
-    from actors.stats.message_totals import Tally
+    from actors.stats.message_totals import MessageTotals
 
     # What a node knows of itself cannot be switched off, so its only step on the way of a run is made to do nothing.
-    Tally.add = _nothing  # type: ignore[method-assign, assignment]
+    MessageTotals.add = _nothing  # type: ignore[method-assign, assignment]
     return await _runs(count)
 
 

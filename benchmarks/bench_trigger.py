@@ -58,13 +58,13 @@ def arrived(text: str) -> str:
 async def measure(count: int, trigger: str, happen: Callable[[Any, Path, int], Awaitable[None]]) -> float:
     """Open a pool whose agent has this trigger, have the event happen again and again, and return the median."""
     global seen  # noqa: PLW0603
-    from actors.app import AgentPool, PoolTriggers
+    from actors.app import AgentPool, TriggerService
     from actors.config.load import parse_manifest
 
     with tempfile.TemporaryDirectory() as folder:
         text = MANIFEST.replace("TRIGGER", trigger.replace("ROOT", folder))
         async with AgentPool[None](parse_manifest(text)) as pool:
-            triggers = pool.beside(PoolTriggers)
+            triggers = pool.beside(TriggerService)
             assert triggers is not None
             await triggers.ready()
             seconds: list[float] = []
@@ -76,14 +76,14 @@ async def measure(count: int, trigger: str, happen: Callable[[Any, Path, int], A
 
 
 async def webhook(count: int) -> float:
-    from actors.app import PoolTriggers
+    from actors.app import TriggerService
     from actors.triggers import sign
 
     body = json.dumps({"order": 7, "items": ["bread", "milk"], "note": "x" * 200}).encode()
 
     async def happen(pool: Any, _: Path, number: int) -> None:
         global began  # noqa: PLW0603
-        reader, writer = await asyncio.open_connection("127.0.0.1", pool.beside(PoolTriggers).plan.sites[0].port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", pool.beside(TriggerService).plan.sites[0].port)
         headers = sign(SECRET, body, event_id=f"e{number}", timestamp=int(time.time()) + 1)
         lines = ["POST /in HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -18,7 +18,7 @@ DEFAULT_LIMIT = 200
 """Messages that are remembered. A request with 2,000 of them would hold the event loop for 370 ms."""
 
 
-class History:
+class Memory:
     """The messages of one agent. It changes only when a run has succeeded, by whole runs; safe in threads."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT, *, summary: Summary | None = None) -> None:

@@ -14,7 +14,7 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 from pydantic_ai.usage import UsageLimits
 
-from actors.agents.memory import History
+from actors.agents.memory import Memory
 from actors.agents.model_agent import tools_of
 from actors.agents.model_answer import message_of
 from actors.agents.settings import AgentSettings
@@ -50,7 +50,7 @@ class ModelRun:
         """The agent's own tools; more may be added at any time."""
         self.toolsets = tuple(toolsets)
         """Further collections of tools, entered while the agent is open."""
-        self.history = History(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
+        self.history = Memory(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
         """What it remembers; None for an agent that does not."""
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
 

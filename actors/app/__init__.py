@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from actors.app.history_service import PoolHistory
+from actors.app.history_service import HistoryService
 from actors.app.store_paths import history_stores, retention_of
-from actors.app.trigger_service import PoolTriggers, TriggerAnswer
+from actors.app.trigger_service import TriggerAnswer, TriggerService
 from actors.config.agent import AgentSpec
 from actors.config.load import load_manifest
 from actors.config.model import ModelSpec
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentPool",
     "App",
-    "PoolHistory",
-    "PoolTriggers",
+    "HistoryService",
     "TriggerAnswer",
+    "TriggerService",
     "check_models",
     "configure_logging",
     "history_stores",
@@ -58,8 +58,8 @@ __all__ = [
 ]
 
 # From here on every pool keeps the history and starts the triggers of its manifest.
-AgentPool.surroundings = (PoolHistory,)
-AgentPool.companions = (PoolTriggers,)
+AgentPool.surroundings = (HistoryService,)
+AgentPool.companions = (TriggerService,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class App:
     stats: ActorRef[StatsActor]
 
     @property
-    def triggers(self) -> PoolTriggers:
+    def triggers(self) -> TriggerService:
         """The triggers of the pool, which were asked for when it was opened."""
-        found = self.pool.beside(PoolTriggers)
+        found = self.pool.beside(TriggerService)
         assert found is not None
         return found
 
@@ -110,7 +110,7 @@ async def open_app(
             prepare(system)
         stats = await system.start(StatsActor, name="stats").ready()
         pool = AgentPool[Any](manifest, system=system)
-        pool.companions = (partial(PoolTriggers, answered=answered),) if has_triggers else ()
+        pool.companions = (partial(TriggerService, answered=answered),) if has_triggers else ()
         async with pool:
             yield App(system, pool, stats)
     finally:

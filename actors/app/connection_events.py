@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.talk.talk_events import ConnectionProcessed
 
 
-class PoolFlow:
+class ConnectionEvents:
     """Tells of what happens on the connections of one pool, also on those that are made later."""
 
     def __init__(self, registry: TalkRegistry) -> None:

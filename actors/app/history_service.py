@@ -34,7 +34,7 @@ FLUSH_TIMEOUT: Final = 5.0
 _log = logging.getLogger("understudy.history")
 
 
-class PoolHistory:
+class HistoryService:
     """The history of a pool whose manifest has `storage`; without it, nothing.
 
     Entered before the nodes start, so that they find what they said in an earlier life, and left when they have ended,

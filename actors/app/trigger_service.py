@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec.structs import replace
 
 from actors.agents.manifest.imports import ImportScope
-from actors.app.connection_events import PoolFlow, condition_for
+from actors.app.connection_events import ConnectionEvents, condition_for
 from actors.app.trigger_paths import replay_journal, served_times
 from actors.config.trigger import ConnectionTrigger
 from actors.pool.node_supervisor import EXIT_TIMEOUT
@@ -61,7 +61,7 @@ class TriggerAnswer:
     answer: ChatMessage[Any]
 
 
-class PoolTriggers:
+class TriggerService:
     """The triggers of a pool. Entering it starts their actors, leaving it stops them.
 
     It is entered with every pool; ``pool.beside(PoolTriggers)`` is that of a running one.
@@ -189,7 +189,7 @@ class PoolTriggers:
         starter = partial(self._run, node, settings.name)
         if not isinstance(settings, ConnectionTrigger) or not settings.enabled:
             return TriggerRequest(node, settings, starter)
-        flow = PoolFlow(self._pool.connection_registry)
+        flow = ConnectionEvents(self._pool.connection_registry)
         return TriggerRequest(node, settings, starter, flow, condition_for(settings, scope, node))
 
     async def _begin(self, child: TriggerChild) -> None:

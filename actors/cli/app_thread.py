@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actors.app import App, open_app
 from actors.cli.loop import CommandLoop
-from actors.cli.pool_exit import PoolEnd, Verdict
+from actors.cli.pool_exit import PoolEnd, PoolExitReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -25,7 +25,7 @@ class AppThread:
 
     def __init__(self, manifest: Manifest, told: Callable[[], object] | None = None) -> None:
         """Take what to open on entering, and what to call, there, when the pool ends by itself."""
-        self.verdict: Verdict | None = None
+        self.verdict: PoolExitReason | None = None
         """Why the pool has ended by itself; None as long as it goes on."""
         self._manifest = manifest
         self._told = told
@@ -85,7 +85,7 @@ class AppThread:
             await self._leave.wait()
         self.verdict = end.look()
 
-    def _ends(self, verdict: Verdict) -> None:
+    def _ends(self, verdict: PoolExitReason) -> None:
         self.verdict = verdict
         if self._told is not None:
             self._told()

@@ -21,7 +21,7 @@ _PHASE: Final = "say-why"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PoolExitReason:
     """Why a pool ends by itself."""
 
     code: ExitCode
@@ -36,9 +36,9 @@ class Verdict:
 class PoolEnd:
     """Notices that a pool ends by itself, and why; keeps the last numbers of one that does."""
 
-    def __init__(self, app: App, told: Callable[[Verdict], object] | None = None) -> None:
+    def __init__(self, app: App, told: Callable[[PoolExitReason], object] | None = None) -> None:
         """Begin to watch a running pool; `told` is called once, on the event loop of the pool."""
-        self.verdict: Verdict | None = None
+        self.verdict: PoolExitReason | None = None
         """None as long as it goes on."""
         self._app = app
         self._told = told
@@ -55,7 +55,7 @@ class PoolEnd:
         if app.pool.nodes and self._is_empty():  # a trigger was quicker
             self._given_up()
 
-    def look(self) -> Verdict | None:
+    def look(self) -> PoolExitReason | None:
         """Return why the pool has ended by itself, asked at its end: a late message may be the cause."""
         self._closing()
         return self.verdict
@@ -96,6 +96,6 @@ class PoolEnd:
 
     def _say(self, code: ExitCode, text: str) -> None:
         if self.verdict is None:
-            self.verdict = Verdict(code, text)
+            self.verdict = PoolExitReason(code, text)
             if self._told is not None:
                 self._told(self.verdict)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.cli.table import table
-from actors.stats.event_totals import CounterSnapshot
+from actors.stats.event_totals import EventTotalsSnapshot
 from actors.stats.projection import NodeStats, StatsSnapshot
 
 HEAD = ("agent", "messages", "tokens", "time", "restarts")
@@ -19,11 +19,11 @@ def rows(snapshot: StatsSnapshot, names: Sequence[str], *, with_idle: bool = Fal
     when something happened to it.
     """
     known = {node.name: node for node in snapshot.nodes}
-    found = [known.get(name, NodeStats(name, CounterSnapshot())) for name in names]
+    found = [known.get(name, NodeStats(name, EventTotalsSnapshot())) for name in names]
     return [node for node in found if with_idle or _is_notable(node.counters)]
 
 
-def _is_notable(counters: CounterSnapshot) -> bool:
+def _is_notable(counters: EventTotalsSnapshot) -> bool:
     return bool(counters.messages or counters.failures or counters.restarts or counters.crashes)
 
 

@@ -29,7 +29,7 @@ from actors.cli.loop import run
 from actors.cli.manifest_file import read_manifest
 from actors.cli.option import is_debug
 from actors.cli.output import write
-from actors.cli.pool_exit import PoolEnd, Verdict
+from actors.cli.pool_exit import PoolEnd, PoolExitReason
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import as_data, report
@@ -89,11 +89,11 @@ class RunOnce:
                 raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
         return manifest
 
-    async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, Verdict | None]:
+    async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, PoolExitReason | None]:
         with self._cancelled_by_signals():
             return await self._answered(manifest, as_json=as_json)
 
-    async def _answered(self, manifest: Manifest, *, as_json: bool) -> tuple[str, Verdict | None]:
+    async def _answered(self, manifest: Manifest, *, as_json: bool) -> tuple[str, PoolExitReason | None]:
         prompt = await self._prompt(manifest)
         check_models(manifest, self.node)
         began, names = perf_counter(), list(manifest.nodes)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class Ending:
+class Shutdown:
     """The first signal asks for an orderly end; a second one, or the end of the grace period, cancels what still works.
 
     Make it in the main task of a running loop.

@@ -20,7 +20,7 @@ from actors.cli.option import is_debug
 from actors.cli.pool_exit import PoolEnd
 from actors.cli.progress import to_stderr
 from actors.cli.reloading import Reloading
-from actors.cli.shutdown import Ending
+from actors.cli.shutdown import Shutdown
 from actors.cli.watch_output import WatchOutput
 from actors.config.manifest import Manifest
 
@@ -55,8 +55,8 @@ class Watch:
         to_stderr(f"understudy: {ending.reason}")
         return ending.code
 
-    async def _watch(self, manifest: Manifest) -> Ending:
-        ending = Ending(self.grace)
+    async def _watch(self, manifest: Manifest) -> Shutdown:
+        ending = Shutdown(self.grace)
         output = WatchOutput(shows_messages=self.shows_messages, as_json=self.as_json, on_failure=ending.begin)
         with ending.listening():
             try:
@@ -75,7 +75,7 @@ class Watch:
             raise output.error
         return ending
 
-    def _reloading(self, app: App, announcement: Announcement, ending: Ending) -> Reloading:
+    def _reloading(self, app: App, announcement: Announcement, ending: Shutdown) -> Reloading:
         return Reloading(
             app,
             self.manifest_file,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.mcp.connection import McpConnection, NotSentError
-from actors.mcp.connection_actor import Lease, ServerFactory
+from actors.mcp.connection_actor import GetConnection, ServerFactory
 from actors.mcp.transport import McpSource
 from actors.runtime.errors import (
     ActorStartError,
@@ -17,7 +17,7 @@ from actors.runtime.errors import (
     MailboxFullError,
     RuntimeClosedError,
 )
-from actors.runtime.loop_refs import Home
+from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from protocols.control import ActorState
@@ -32,7 +32,7 @@ class McpLink:
     def __init__(self, source: McpSource) -> None:
         self.source = source
         self.name = f"mcp:{source.name}"
-        self._home = Home()
+        self._home = LoopRefs()
         self._holders: dict[asyncio.AbstractEventLoop, int] = {}
         self._actors: dict[ActorRef[Any], ActorRef[Any]] = {}
 
@@ -115,7 +115,7 @@ class McpLink:
         """Return the connection, waiting for a restart if need be."""
         timeout = None if math.isinf(seconds) else max(seconds, 0.0)
         try:
-            connection: McpConnection = await actor.ask(Lease(), timeout=timeout)
+            connection: McpConnection = await actor.ask(GetConnection(), timeout=timeout)
         except AskTimeoutError as error:
             text = f"MCP server {self.source.name!r} is being restarted, and was not back within {seconds:.3g} s"
             raise ToolServerError(text, server=self.source.name) from error

@@ -30,7 +30,7 @@ _INTENSITY = RestartIntensity(limit=30, period=60.0)
 _MARGIN = 5.0
 
 
-class Lease(msgspec.Struct, frozen=True):
+class GetConnection(msgspec.Struct, frozen=True):
     """Ask for the connection. The answer comes once there is one; it is good until the server dies."""
 
 
@@ -44,7 +44,7 @@ class _Lost(msgspec.Struct, frozen=True):
     why: str
 
 
-class McpActor(AsyncioActor):
+class McpConnectionActor(AsyncioActor):
     """Owns the life of a server. It lends the connection to callers, whose calls so go on at the same time."""
 
     mailbox = MailboxConfig(capacity=1_000)
@@ -80,7 +80,7 @@ class McpActor(AsyncioActor):
         Raises:
             ToolServerError: the connection was lost; the supervisor starts the next one.
         """
-        if isinstance(message, Lease):
+        if isinstance(message, GetConnection):
             if self._connection.is_over:
                 self.stash()  # for the next life: whoever asks goes on waiting
                 return None
@@ -109,7 +109,7 @@ class ServerFactory:
     def __call__(self) -> Supervisor:
         """Make it."""
         source = self._source
-        start = partial(McpActor, source)
+        start = partial(McpConnectionActor, source)
         child = ChildSpec(
             start,
             name=source.name,

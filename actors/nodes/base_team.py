@@ -13,7 +13,7 @@ import msgspec
 from actors.nodes.context import Pool, common_pool
 from actors.nodes.diagram import structure_diagram
 from actors.nodes.distribution import Distribution
-from actors.nodes.lease import Lease
+from actors.nodes.lease import KeepAlive
 from actors.nodes.node import MessageNode
 from actors.nodes.picker import pick
 from actors.nodes.team_actor import TeamActor
@@ -89,7 +89,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """What it was made with."""
         self.is_named = name is not None
         """Whether its name was given, not made of those of its members."""
-        self.lease = Lease(self.name)
+        self.lease = KeepAlive(self.name)
         """Keeps the team's actor as long as the team, or a member that is its child."""
         self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
         self.renewed()

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.step_handoff import Handoff
+from actors.nodes.step_handoff import StepHandoff
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from actors.runs.request import Route, RunRequest
@@ -160,7 +160,7 @@ class WatchedChain(SteppedChain):
         await super()._go_on()
         await handoff.give(self.transcript.responses[-1])
 
-    async def _through(self, talk: Talk, message: ChatMessage[Any], handoff: Handoff) -> ChatMessage[Any]:
+    async def _through(self, talk: Talk, message: ChatMessage[Any], handoff: StepHandoff) -> ChatMessage[Any]:
         """Pass a message through a connection that the reader may change first."""
         talk.offer(message, self._make.parent)
         await handoff.give(talk)

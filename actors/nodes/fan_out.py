@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.success_policy import Policy
+from actors.nodes.success_policy import SuccessPolicy
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from protocols.errors import RunCancelledError
@@ -26,7 +26,7 @@ class FanOut:
     __slots__ = ("_asks", "_is_patient", "_members", "_over", "_policy", "_started", "_transcript", "answers")
 
     def __init__(
-        self, members: Sequence[AnyNode], policy: Policy, transcript: Transcript, *, is_patient: bool = False
+        self, members: Sequence[AnyNode], policy: SuccessPolicy, transcript: Transcript, *, is_patient: bool = False
     ) -> None:
         """Take who works, when it is enough, where the answers are noted, and whether failures end it early."""
         self._is_patient = is_patient

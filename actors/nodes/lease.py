@@ -1,7 +1,7 @@
-"""`Lease`: what keeps the actor of a team alive."""
+"""`KeepAlive`: what keeps the actor of a team alive."""
 
 
-class Lease:
+class KeepAlive:
     """Held by a team and by the members that are children of its actor; the actor ends when nobody holds it any more.
 
     So a team that was made for one run does not take members with it that are still in use.

@@ -12,7 +12,7 @@ from actors.runs.as_tool import tool_of
 from actors.runs.background import BackgroundRuns
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job_run import JobRuns
-from actors.runs.selection import Picking
+from actors.runs.selection import Selection
 from actors.runs.streaming import Streaming
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MessageNode(
     Connecting,
     Membership,
     JobRuns[Deps, Out],
-    Picking[Deps, Out],
+    Selection[Deps, Out],
     BackgroundRuns[Deps, Out],
     Streaming[Deps, Out],
 ):

@@ -99,7 +99,8 @@ def as_node(operand: object, operator: str, taken: Iterable[str] = ()) -> AnyNod
     if not callable(operand):
         msg = f"cannot apply {operator} to {operand!r}: it is neither a node nor a function"
         raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
-    return MessageNode.of_function(operand, frozenset(taken))
+    made: AnyNode = MessageNode.of_function(operand, frozenset(taken))
+    return made
 
 
 def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]]) -> list[AnyNode]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from actors.nodes.node import MessageNode
 from actors.nodes.team_settings import TeamSettings
-from actors.runs.selection import Ballot, MultiPick, Pick, choose
+from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 
 AnyNode = MessageNode[Any, Any]
 
@@ -20,7 +20,9 @@ async def pick(settings: TeamSettings, team: str, nodes: Sequence[AnyNode], task
         PickError: it answered an unknown member, one twice, too few or too many.
     """
     number = settings.num_picks
-    ballot = Ballot(tuple(dict.fromkeys(nodes)), f"team {team!r}: the picker", "member", least=number or 1, most=number)
+    ballot = SelectionRules(
+        tuple(dict.fromkeys(nodes)), f"team {team!r}: the picker", "member", least=number or 1, most=number
+    )
     kind = Pick if number == 1 else MultiPick
     choice = await choose(settings.picker, ballot, task, settings.pick_prompt, kind=kind)
     return choice.selections

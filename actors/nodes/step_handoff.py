@@ -1,4 +1,4 @@
-"""`Handoff`: a run hands its steps to somebody who reads them at their own pace."""
+"""`StepHandoff`: a run hands its steps to somebody who reads them at their own pace."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 
-class Handoff:
+class StepHandoff:
     """Steps of one run for one reader on the same event loop.
 
     `put` goes on at once (a run has only so many members); `give` waits until the reader has done with the step, which

@@ -10,7 +10,7 @@ PolicyWord = Literal["all", "any", "first"]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SuccessPolicy:
     """How many members must succeed.
 
     =========  ===================================================================
@@ -30,13 +30,13 @@ class Policy:
     """Least number of successes; None when the word says it."""
 
     @classmethod
-    def of(cls, given: "str | int | Policy") -> "Policy":
+    def of(cls, given: "str | int | SuccessPolicy") -> "SuccessPolicy":
         """Read a policy.
 
         Raises:
             ConfigError: it is none.
         """
-        if isinstance(given, Policy):
+        if isinstance(given, SuccessPolicy):
             return given
         number = str(given).removeprefix("quorum=")
         if not isinstance(given, bool) and number.isdecimal() and int(number):
@@ -64,5 +64,5 @@ class Policy:
         return not is_patient and members - failures < self.needed(members)
 
 
-ANY = Policy()
-ALL = Policy("all")
+ANY = SuccessPolicy()
+ALL = SuccessPolicy("all")

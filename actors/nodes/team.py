@@ -8,8 +8,8 @@ from actors.nodes.base_team import BaseTeam
 from actors.nodes.fan_out import AnyNode, FanOut
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.step_handoff import Handoff
-from actors.nodes.success_policy import ALL, ANY, Policy
+from actors.nodes.step_handoff import StepHandoff
+from actors.nodes.success_policy import ALL, ANY, SuccessPolicy
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Other, Out
@@ -40,7 +40,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         *,
         name: str | None = None,
         shared_prompt: str | None = None,
-        policy: str | int | Policy = "any",
+        policy: str | int | SuccessPolicy = "any",
         **settings: Unpack[TeamKeywords],
     ) -> None: ...
     @overload
@@ -50,7 +50,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         *,
         name: str | None = None,
         shared_prompt: str | None = None,
-        policy: str | int | Policy = "any",
+        policy: str | int | SuccessPolicy = "any",
         **settings: Unpack[TeamKeywords],
     ) -> None: ...
 
@@ -60,7 +60,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         *,
         name: str | None = None,
         shared_prompt: str | None = None,
-        policy: str | int | Policy = "any",
+        policy: str | int | SuccessPolicy = "any",
         **settings: Unpack[TeamKeywords],
     ) -> None:
         """Make a team; nothing is started before the first run.
@@ -69,7 +69,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
             nodes: agents, teams, chains. Their names differ.
             name: by default the names of the members, joined by ``&``.
             shared_prompt: comes before the task, for every member.
-            policy: how many must succeed: ``any`` (default), ``all``, ``first`` or a number; see `Policy`.
+            policy: how many must succeed: ``any`` (default), ``all``, ``first`` or a number; see `SuccessPolicy`.
             **settings: see `TeamSettings`.
 
         Raises:
@@ -77,7 +77,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
             ConfigError: a member is no node, or a setting cannot be used.
         """
         super().__init__(nodes, name, shared_prompt, TeamSettings.of(name or "team", cast("Any", settings)))
-        self.policy = Policy.of(policy)
+        self.policy = SuccessPolicy.of(policy)
         """How many members must succeed."""
         if self.policy.quorum is not None and self.policy.quorum > len(self.nodes):
             msg = f"team {self.name!r}: a quorum of {self.policy.quorum} is more than its {len(self.nodes)} members"
@@ -119,7 +119,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         Raises:
             MemberError: a member failed; raised after the last answer. Also a RuntimeError.
         """
-        transcript = Transcript(Handoff())
+        transcript = Transcript(StepHandoff())
         async with self.steps(prompts, options, transcript) as steps:
             async for response in steps:
                 yield response.message
@@ -146,7 +146,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
             raise MemberError.of(self.name, transcript.errors) from next(iter(transcript.errors.values()), None)
         return self._composed(request, asked, transcript, fan_out)
 
-    def _policy_of(self, request: RunRequest) -> Policy:
+    def _policy_of(self, request: RunRequest) -> SuccessPolicy:
         require_all = request.options.require_all
         if require_all is None:
             return self.policy

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actors.runs.node_actor import is_owned, serve
-from actors.runs.open_runs import RunLedger
+from actors.runs.open_runs import OpenRuns
 from actors.runs.reconfigure import Renewal
 from actors.runs.request import AddContext, RunRequest, Settle
 from actors.supervision.child import ChildSpec
@@ -35,7 +35,7 @@ class TeamActor(Supervisor):
         self._team = weakref.ref(node)
         self._watched: dict[ActorRef[Any], weakref.ref[NodeHandle[Any, Any]]] = {}
         cell = self.cell
-        self.ledger = RunLedger(cell.system.events)
+        self.ledger = OpenRuns(cell.system.events)
         node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
     async def on_start(self) -> None:

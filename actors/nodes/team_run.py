@@ -9,7 +9,7 @@ from actors.nodes.base_team import AnyNode, BaseTeam
 from actors.nodes.chain import Chain, SteppedChain, WatchedChain
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import MessageNode
-from actors.nodes.step_handoff import Handoff
+from actors.nodes.step_handoff import StepHandoff
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Out
@@ -131,7 +131,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
 
     async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the chain step by step and yield the answer of each member; leaving the loop cancels the rest."""
-        async with self.steps(prompts, options, Transcript(Handoff())) as steps:
+        async with self.steps(prompts, options, Transcript(StepHandoff())) as steps:
             async for step in steps:
                 if isinstance(step, AgentResponse):
                     yield cast("ChatMessage[Any]", step.message)
@@ -143,7 +143,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
         holds for the message that it is about to pass on; a filter that lets nothing through ends the chain with an
         error. Leaving the loop cancels the rest.
         """
-        async with self.steps(prompts, options, Transcript(Handoff())) as steps:
+        async with self.steps(prompts, options, Transcript(StepHandoff())) as steps:
             async for step in steps:
                 yield step
 

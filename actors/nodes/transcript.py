@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from actors.nodes.run_link import RunLink, links_between
-from actors.nodes.step_handoff import Handoff
+from actors.nodes.step_handoff import StepHandoff
 from actors.runs.run_stats import RunStats
 from protocols.messages import ChatMessage
 from protocols.node import Target
@@ -24,7 +24,7 @@ class Transcript:
         "start_time", "started", "stats", "step", "talks",
     )  # fmt: skip
 
-    def __init__(self, handoff: Handoff | None = None) -> None:
+    def __init__(self, handoff: StepHandoff | None = None) -> None:
         self.start_time = datetime.now(UTC)
         self.started = perf_counter()
         self.responses: list[AgentResponse[Any]] = []

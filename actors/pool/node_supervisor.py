@@ -61,7 +61,7 @@ class RootPolicy:
         return ChildSpec(node.factory(), name=name, restart=care.restart, mailbox=care.mailbox, **options)
 
 
-class Root:
+class NodeSupervisor:
     """Starts nodes under one supervisor, opens them, and ends them within a limit."""
 
     def __init__(
@@ -187,7 +187,7 @@ class Root:
             _log.warning("pool: nodes did not %s within %s s", what, self._exit_timeout)
 
 
-async def _together(root: Root, nodes: Sequence[AnyNode]) -> None:
+async def _together(root: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
     tasks = [asyncio.ensure_future(root.open(node)) for node in nodes]
     try:
         await asyncio.gather(*tasks)
@@ -198,7 +198,7 @@ async def _together(root: Root, nodes: Sequence[AnyNode]) -> None:
         raise
 
 
-async def _in_order(root: Root, nodes: Sequence[AnyNode]) -> None:
+async def _in_order(root: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
     for node in nodes:
         await root.open(node)
 

@@ -16,9 +16,9 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.flow import PoolFlow
 from actors.pool.manifest.pool import Builder, Built, build
-from actors.pool.node_supervisor import EXIT_TIMEOUT, AnyNode, Root
-from actors.pool.registry import Roster
-from actors.pool.reload import Estate, Reload, Reloaded
+from actors.pool.node_supervisor import EXIT_TIMEOUT, AnyNode, NodeSupervisor
+from actors.pool.registry import NodeRegistry
+from actors.pool.reload import Reload, ReloadContext, Reloaded
 from actors.pool.services import Companion, Companions
 from actors.prompts.knowledge import sources_in
 from protocols.errors import ManifestError, NodeError, NodeNameError
@@ -35,7 +35,7 @@ Deps = TypeVar("Deps")
 Beside = TypeVar("Beside")
 
 
-class AgentPool(Roster, PoolFlow, Generic[Deps]):
+class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
     """A registry of nodes by name, and their life: on entering they start under one supervisor, on leaving they end.
 
     Example:
@@ -96,7 +96,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
         """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
         self._built: Built
-        self._root: Root | None = None
+        self._root: NodeSupervisor | None = None
         self._beside = Companions()
         self._entered = 0
         self._lock = asyncio.Lock()
@@ -248,7 +248,7 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
             for name in late.keys() & new.jobs.keys():
                 text = f"job {name!r} was added to the pool at run time; choose another name"
                 raise NodeNameError(text)
-            estate = Estate(
+            estate = ReloadContext(
                 self.manifest, self._built, self._nodes, self._root, self._beside, self.connection_registry, self,
                 self._exit_timeout,
             )  # fmt: skip
@@ -355,7 +355,9 @@ class AgentPool(Roster, PoolFlow, Generic[Deps]):
     async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
-        root = Root(self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, beside=self._beside)
+        root = NodeSupervisor(
+            self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, beside=self._beside
+        )
         await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root
 

@@ -1,4 +1,4 @@
-"""`Roster`: the nodes and jobs of a pool by name."""
+"""`NodeRegistry`: the nodes and jobs of a pool by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actors.runs.job import Job
 
 
-class Roster(Mapping[str, AnyNode]):
+class NodeRegistry(Mapping[str, AnyNode]):
     """A mapping from names to nodes, in the order in which they came."""
 
     manifest: Manifest

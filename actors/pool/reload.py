@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from actors.config.manifest import Manifest
     from actors.pool.manifest.pool import Builder
-    from actors.pool.node_supervisor import AnyNode, Root, RootPolicy
+    from actors.pool.node_supervisor import AnyNode, NodeSupervisor, RootPolicy
     from actors.pool.services import Companions
     from actors.runs.resources import OpenResources
     from actors.talk.registry import TalkRegistry
@@ -56,14 +56,14 @@ class Reloaded:
 
 
 @dataclass(slots=True)
-class Estate:
+class ReloadContext:
     """What a pool has at the moment."""
 
     manifest: Manifest
     built: Built
     nodes: dict[str, AnyNode]
     """All nodes of the pool, those that were added at run time as well; changed in place."""
-    root: Root | None
+    root: NodeSupervisor | None
     """None for a pool that does not run."""
     beside: Companions
     registry: TalkRegistry
@@ -91,7 +91,7 @@ class _Sorted:
 class Reload:
     """One change from a manifest to another. Making it checks everything that can be checked and changes nothing."""
 
-    def __init__(self, estate: Estate, manifest: Manifest, builder: Builder, *, connect: bool) -> None:
+    def __init__(self, estate: ReloadContext, manifest: Manifest, builder: Builder, *, connect: bool) -> None:
         """Make what is new.
 
         Raises:

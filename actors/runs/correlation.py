@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from actors.runs.delivery_tracker import Downstream
+from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.input_message import conversation_of
 from actors.runs.request import RunOptions, RunRequest
 from actors.runtime.envelope import current
 from protocols.node import Origin
 
-Lineage = tuple[str | None, Downstream, str, int]
+Lineage = tuple[str | None, DeliveryTracker, str, int]
 """What a run has of the one that it comes from: conversation (None: its own), deliveries, run, connections."""
 
 
@@ -28,7 +28,7 @@ def lineage_of(options: RunOptions, first: object, parent: RunRequest | None, or
     if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
         parent = scope.message
     if parent is None:
-        return (given or (None if type(first) is str else conversation_of(first)), Downstream(), "", 0)
+        return (given or (None if type(first) is str else conversation_of(first)), DeliveryTracker(), "", 0)
     # Who waits for the deliveries of a part must not wait for the whole, which waits for the part.
-    downstream = Downstream() if options.wait_for_connections else parent.downstream
+    downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
     return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)

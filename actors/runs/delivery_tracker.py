@@ -10,7 +10,7 @@ MOST_MESSAGES = 20_000
 """Messages that connections pass on because of one run. A circle with branches doubles them with every round."""
 
 
-class Downstream(msgspec.Struct, eq=False):
+class DeliveryTracker(msgspec.Struct, eq=False):
     """The open deliveries caused by one run, direct and indirect. Lives on one event loop."""
 
     open: int = 0

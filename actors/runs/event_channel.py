@@ -1,4 +1,4 @@
-"""`Channel`: events of a run on their way to the one who reads them, who thereby sets the pace."""
+"""`EventChannel`: events of a run on their way to the one who reads them, who thereby sets the pace."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ CAPACITY = 16
 """Events that a run may be ahead of its reader."""
 
 
-class Channel:
+class EventChannel:
     """A bounded queue of events for one reader, on one event loop.
 
     A full channel makes the producers wait. A reader that has gone makes them go on, into nothing, so that none hangs.

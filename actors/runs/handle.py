@@ -16,8 +16,8 @@ from actors.runs.blocking_call import run_blocking
 from actors.runs.correlation import lineage_of
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
-from actors.runs.input_message import asked_message
-from actors.runs.lifecycle import NodeLife
+from actors.runs.input_message import input_message
+from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_factory import NodeFactory
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
@@ -40,7 +40,7 @@ from protocols.messages import ChatMessage
 from protocols.node import Origin, Outlet
 
 if TYPE_CHECKING:
-    from actors.runs.delivery_tracker import Downstream
+    from actors.runs.delivery_tracker import DeliveryTracker
 
 Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)
@@ -50,7 +50,7 @@ _MOST_NOTES = 100
 _log = logging.getLogger("understudy")
 
 
-class NodeHandle(NodeLife, Generic[Deps, Out]):
+class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
     """A name and a way to run it. It holds configuration; what changes with a run belongs to the node's actor.
 
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
@@ -86,7 +86,7 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         self.talks: tuple[Outlet, ...] = ()
         """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
-        self._trackers: set[Downstream] = set()
+        self._trackers: set[DeliveryTracker] = set()
 
     # -- names ----------------------------------------------------------------------------------------------------
 
@@ -280,7 +280,7 @@ class NodeHandle(NodeLife, Generic[Deps, Out]):
         if len(prompts) == 1 and type(prompts[0]) is str:
             asked = ChatMessage(prompts[0], "user", conversation_id=request.conversation_id)
         else:
-            asked = await asked_message(prompts, request.conversation_id)
+            asked = await input_message(prompts, request.conversation_id)
         if self.message_received.subscribers:
             self.message_received.emit(asked)
         return asked

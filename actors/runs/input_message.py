@@ -8,7 +8,7 @@ from actors.prompts.content import load_user_content
 from protocols.messages import ChatMessage
 
 
-async def asked_message(prompts: Sequence[object], conversation_id: str) -> ChatMessage[Any]:
+async def input_message(prompts: Sequence[object], conversation_id: str) -> ChatMessage[Any]:
     """Return the message of a user, or of another node, that some prompts are.
 
     One message is forwarded: its sender joins the chain. One object stays what it is, for the sake of callables. Paths,

@@ -1,16 +1,16 @@
-"""`NodeLife`: what a node holds open: its actor on each event loop, and what was entered with it."""
+"""`NodeLifecycle`: what a node holds open: its actor on each event loop, and what was entered with it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Self
 
 from actors.runs.resources import OpenResources
-from actors.runtime.loop_refs import Home
+from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
 from protocols.errors import NodeStartError
 
 
-class NodeLife:
+class NodeLifecycle:
     """Opening and closing of a node."""
 
     made_of: ClassVar[tuple[str, ...]] = ("description", "_display_name", "timeout", "crash_on")
@@ -20,7 +20,7 @@ class NodeLife:
 
     def __init__(self) -> None:
         """Begin closed."""
-        self.home = Home()
+        self.home = LoopRefs()
         """Where the actors of the node live."""
         self._entered = 0
         self._is_closed = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runs.errors import failed_step
 from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
-from actors.runs.open_runs import RunLedger
+from actors.runs.open_runs import OpenRuns
 from actors.runs.reconfigure import Renewal
 from actors.runs.request import AddContext, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
@@ -26,7 +26,7 @@ class NodeActor(AsyncioActor):
     def __init__(self, node: "NodeHandle[Any, Any]") -> None:
         super().__init__()
         cell = self.cell
-        self.ledger = RunLedger(cell.system.events)
+        self.ledger = OpenRuns(cell.system.events)
         node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
     def on_receive(self, message: Any) -> Any:
@@ -48,7 +48,7 @@ def is_owned(cell: "Cell") -> bool:
     return parent is not None and not getattr(parent.actor, "lends_children", False)
 
 
-async def serve(actor: AsyncioActor, request: RunRequest, ledger: RunLedger) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
+async def serve(actor: AsyncioActor, request: RunRequest, ledger: OpenRuns) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
     """Run a node for the message in hand of `actor`, and say so to everybody whom it concerns.
 
     A failed run is a value: its exception goes unchanged to whoever waits, and the actor lives on, unless its type is

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from actors.runs.handle import Deps, NodeHandle, Out
 from actors.runs.request import RunRequest
 from actors.runs.run_stats import FRAME, RunStats
-from actors.stats.message_totals import Tally, TallySnapshot
+from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
 from actors.stats.run_watch import Screen
 from protocols.messages import ChatMessage
 from protocols.streaming import StreamCompleteEvent
@@ -42,13 +42,13 @@ class NodeStats(NodeHandle[Deps, Out]):
         return await self.stats.watch(screen, interval=interval)
 
     @property
-    def total_stats(self) -> TallySnapshot:
+    def total_stats(self) -> MessageTotalsSnapshot:
         """The numbers of all answers that the node has ever given."""
         return self._tally.snapshot()
 
     @property
-    def _tally(self) -> Tally:
-        tally: Tally = self.__dict__.get("_answers") or self.__dict__.setdefault("_answers", Tally())
+    def _tally(self) -> MessageTotals:
+        tally: MessageTotals = self.__dict__.get("_answers") or self.__dict__.setdefault("_answers", MessageTotals())
         return tally
 
     def keep_stats(self, stats: RunStats) -> None:
@@ -57,7 +57,7 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Count an answer, give it to the subscribers and to the connections, then to whoever streams the run."""
-        tally: Tally = self.__dict__.get("_answers") or self._tally
+        tally: MessageTotals = self.__dict__.get("_answers") or self._tally
         tally.add(answer)
         if request.stats is None and self._is_own(request):
             self._last = answer

@@ -5,12 +5,12 @@ import asyncio
 from actors.runtime.event_stream import EventStream
 
 
-class RunLedger:
+class OpenRuns:
     """Counts the runs in hand of one actor. Lives on its loop. `serve` counts, and calls `check` if anybody waits."""
 
     __slots__ = ("_earlier", "_idle", "events", "is_awaited", "open")
 
-    def __init__(self, events: EventStream, earlier: "RunLedger | None" = None) -> None:
+    def __init__(self, events: EventStream, earlier: "OpenRuns | None" = None) -> None:
         """Take where the runs are published, and the ledger of runs that began before this one was opened."""
         self.events = events
         self._earlier = earlier

@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actors.runs.open_runs import RunLedger
+from actors.runs.open_runs import OpenRuns
 from actors.runs.resources import OpenResources
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Keeping(Protocol):
     """An actor that keeps a ledger of its runs."""
 
-    ledger: RunLedger
+    ledger: OpenRuns
 
 
 class Renewal:
@@ -42,7 +42,7 @@ class Renewal:
     def applied_by(self, actor: Keeping) -> Coroutine[Any, Any, None]:
         """Do it inside the actor, and return what waits for the runs that began before."""
         earlier = actor.ledger
-        actor.ledger = RunLedger(earlier.events, earlier)
+        actor.ledger = OpenRuns(earlier.events, earlier)
         self.apply()
         return earlier.settled()
 

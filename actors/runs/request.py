@@ -12,7 +12,7 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from actors.runs.delivery_tracker import Downstream
+from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.keywords import MODEL, OUTPUT, TOOLS
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
@@ -181,7 +181,7 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     prompts: tuple[Any, ...]
     run_id: str
     conversation_id: str
-    downstream: Downstream
+    downstream: DeliveryTracker
     """Deliveries that the run causes through connections."""
     options: RunOptions = NO_OPTIONS
     parent_run_id: str = ""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.stats.message_totals import Tally
+from actors.stats.message_totals import MessageTotals
 from actors.stats.notebook import NotebookScreen, go_on, in_notebook
 from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
 from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_table
@@ -49,8 +49,8 @@ class RunStats(TeamTalk):
         self.errors: list[RunError] = []
         """The failures as (name, text, time), oldest first; the latest `capacity` of them."""
         self._tool_calls: MessageRing[ToolCallInfo] = MessageRing(capacity=capacity)
-        self._total = Tally()
-        self._nodes: dict[str, Tally] = {}
+        self._total = MessageTotals()
+        self._nodes: dict[str, MessageTotals] = {}
         self._targets: dict[str, None] = {}
         self._lock = threading.Lock()
         self._outcome: Future[ChatMessage[Any] | None] = Future()
@@ -174,10 +174,10 @@ class RunStats(TeamTalk):
             self._nodes.clear()
             self._targets.clear()
 
-    def _tally(self, name: str) -> Tally:
+    def _tally(self, name: str) -> MessageTotals:
         tally = self._nodes.get(name)
         if tally is None:
-            tally = self._nodes[name] = Tally()
+            tally = self._nodes[name] = MessageTotals()
         return tally
 
     # -- end ------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class Choice(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Ballot(Generic[T]):
+class SelectionRules(Generic[T]):
     """Options, how many of them may be chosen, and the words of the errors."""
 
     options: Sequence[T]
@@ -143,7 +143,7 @@ class Ballot(Generic[T]):
         raise PickError(msg)
 
 
-class Picking(NodeHandle[Deps, Out]):
+class Selection(NodeHandle[Deps, Out]):
     """Choosing: any node that can answer in a structure, or with names, may be asked to."""
 
     async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Choice[T]:
@@ -158,7 +158,7 @@ class Picking(NodeHandle[Deps, Out]):
             PickError: there is nothing to choose from, or the answer is no valid choice.
             Exception: what the run raised.
         """
-        return await choose(self, Ballot(options, f"node {self.name!r}", most=1), task, prompt)
+        return await choose(self, SelectionRules(options, f"node {self.name!r}", most=1), task, prompt)
 
     async def pick_multiple(
         self,
@@ -181,12 +181,12 @@ class Picking(NodeHandle[Deps, Out]):
         Raises:
             PickError: as for `pick`; also when `max_picks` is below `min_picks`.
         """
-        ballot = Ballot(options, f"node {self.name!r}", least=min_picks, most=max_picks)
+        ballot = SelectionRules(options, f"node {self.name!r}", least=min_picks, most=max_picks)
         return await choose(self, ballot, task, prompt, kind=MultiPick)
 
 
 async def choose(
-    node: NodeHandle[Any, Any], ballot: Ballot[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
+    node: NodeHandle[Any, Any], ballot: SelectionRules[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
 ) -> Choice[T]:
     """Have a node choose. The exchange is not kept in its history."""
     text = ballot.question(str(task)) if prompt is None else prompt

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Generic, Self
 
-from actors.runs.event_channel import Channel
+from actors.runs.event_channel import EventChannel
 from actors.runs.handle import NodeHandle, Out
 from actors.runs.request import RunOptions
-from actors.runs.stream_text import Voice
+from actors.runs.stream_text import TextFilter
 from protocols.cost import TokenUsage
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage
@@ -33,7 +33,7 @@ class RunStream(Generic[Out]):
 
     def __init__(self, node: NodeHandle[Any, Out], prompts: tuple[object, ...], options: RunOptions) -> None:
         """Take the node and its run; see `MessageNode.run_stream`."""
-        self._channel = Channel()
+        self._channel = EventChannel()
         self._node = node
         self._request = node.request(prompts, options, sink=self._channel)
         self._run: asyncio.Task[ChatMessage[Out]] | None = None
@@ -62,7 +62,7 @@ class RunStream(Generic[Out]):
         Raises:
             Exception: what the run failed with, after the pieces that came before.
         """
-        voice = Voice(self._node)
+        voice = TextFilter(self._node)
         async with aclosing(self._events()) as events:
             async for item in events:
                 text = voice.text(item)

@@ -9,7 +9,7 @@ from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextP
 from protocols.streaming import StreamCompleteEvent
 
 
-class Voice:
+class TextFilter:
     """Picks the text out of the events of one run.
 
     Of a chain only its last stage is heard, so the pieces make up the answer; of a parallel team everybody is, in the

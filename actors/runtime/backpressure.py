@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from actors.runtime.lifecycle import Cell
 
 
-class Room:
+class SpaceWaiters:
     """Wakes one waiting sender for each message that leaves a mailbox, in the order in which they came."""
 
     async def wait(self, cell: Cell) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from actors.runtime.termination import Ending
+from actors.runtime.termination import Termination
 from protocols.control import ActorState, ExitReason, StopMode
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DECIDING: Final = (ActorState.RUNNING, ActorState.STARTING, ActorState.RESTARTING)
 
 
-class Lineage(Ending):
+class ChildCells(Termination):
     """The half of a cell that it has as somebody's child and somebody's parent."""
 
     __slots__ = ()

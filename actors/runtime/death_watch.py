@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from actors.runtime.lifecycle import Cell
 
 
-class Watching:
+class DeathWatch:
     """Watches and links between actors, which may live in different systems of one loop."""
 
     def watch(self, watcher: Cell, target: Cell) -> None:

@@ -11,7 +11,7 @@ from contextvars import Context, ContextVar
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.runtime.child_cells import Lineage
+from actors.runtime.child_cells import ChildCells
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
@@ -32,7 +32,7 @@ constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", de
 """The cell whose actor object is being made; `AsyncioActor.__new__` takes it."""
 
 
-class Cell(Lineage):
+class Cell(ChildCells):
     """What stays of an actor over all its incarnations. `ActorRef` is its public face."""
 
     __slots__ = ("args", "crash_on", "factory", "kwargs", "ready_waiters", "ref", "start_timeout", "start_timer")

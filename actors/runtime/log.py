@@ -23,7 +23,7 @@ def _write(level: int, event: str, fields: dict[str, Any]) -> None:
         logging.getLogger("understudy").log(level, event, extra=fields)
 
 
-class Reporter:
+class LimitedLogger:
     """Writes the log lines of one system."""
 
     def __init__(self, system: str) -> None:

@@ -17,7 +17,7 @@ from protocols.node import Named
 ActorFactory = Callable[[], AsyncioActor]
 
 
-class Home:
+class LoopRefs:
     """The refs of one node, by event loop.
 
     An actor that nobody started in time is started here, in the system of the running handler or else the loop's

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.runtime.turn import Turn
 
 
-class Settlement:
+class Outcomes:
     """The part of a cell that ends messages and counts them: accepted = handled + failed + dead + still waiting."""
 
     __slots__ = ("accepted", "dead", "failed", "handled", "mailbox", "system")

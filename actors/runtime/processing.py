@@ -15,7 +15,7 @@ import pykka.messages
 
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
-from actors.runtime.outcome import Settlement
+from actors.runtime.outcome import Outcomes
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, DeadLetterReason, Terminated
 
@@ -45,7 +45,7 @@ class _Waiting:
         self.on = on
 
 
-class MessagePath(Settlement):
+class Processing(Outcomes):
     """The per-message half of a cell. All of it runs on the loop of the system."""
 
     __slots__ = ( "actor", "ask_timeout", "control", "draining", "idle", "incarnation",

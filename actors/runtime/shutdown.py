@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from actors.runtime.clock import Clock
-    from actors.runtime.log import Reporter
+    from actors.runtime.log import LimitedLogger
 
 Work = Callable[[], "Awaitable[Any] | None"]
 
@@ -42,7 +42,7 @@ class _Phase:
 class Shutdown:
     """The phases of one system. They run once; whoever asks again waits for the same end."""
 
-    def __init__(self, clock: Clock, reporter: Reporter) -> None:
+    def __init__(self, clock: Clock, reporter: LimitedLogger) -> None:
         self._clock = clock
         self._reporter = reporter
         self._phases: dict[str, _Phase] = {}

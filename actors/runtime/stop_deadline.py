@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from actors.runtime.errors import AbandonedError
-from actors.runtime.processing import MessagePath
+from actors.runtime.processing import Processing
 from protocols.control import ActorState, DeadLetterReason, ExitReason
 from protocols.events import HandlerAbandoned
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.runtime.turn import Turn
 
 
-class Overdue(MessagePath):
+class StopDeadline(Processing):
     """The half of an end that time drives."""
 
     __slots__ = ("abandoned_turns", "children", "finishing", "keeping", "name", "reason", "starting", "stop_timer")

@@ -7,22 +7,22 @@ import logging
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from actors.runtime.backpressure import Room
+from actors.runtime.backpressure import SpaceWaiters
 from actors.runtime.clock import Clock, LoopClock, running_loop
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
-from actors.runtime.death_watch import Watching
+from actors.runtime.death_watch import DeathWatch
 from actors.runtime.dispatcher import Dispatcher
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
 from actors.runtime.lifecycle import Cell
-from actors.runtime.log import Reporter, error_line
+from actors.runtime.log import LimitedLogger, error_line
 from actors.runtime.log_context import log_context
 from actors.runtime.options import DEFAULT, StartOptions, SystemConfig
 from actors.runtime.ref import ActorRef, check_timeout
 from actors.runtime.registry import Registry
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
-from actors.runtime.thread_bridge import Bridge
+from actors.runtime.thread_bridge import ThreadBridge
 from actors.runtime.thread_pool import BlockingPool
 from actors.runtime.tree import ActorNode, tree_of
 from protocols.control import ActorState, ExitReason, StopMode
@@ -40,7 +40,7 @@ A = TypeVar("A", bound="AsyncioActor")
 _defaults: dict[asyncio.AbstractEventLoop, ActorSystem] = {}
 
 
-class ActorSystem(Registry, Watching):
+class ActorSystem(Registry, DeathWatch):
     """Owns actors that live on one event loop.
 
     Most programs never make one: `AsyncioActor.start` uses the default system of the running loop. Make one, inside the
@@ -75,12 +75,12 @@ class ActorSystem(Registry, Watching):
         self.exit_reason: BaseException | None = None
         """The SystemExit or KeyboardInterrupt of a handler that started the end of this system."""
         self._init_registry()
-        self.reporter = Reporter(name)
+        self.reporter = LimitedLogger(name)
         self.events = EventStream(name, lambda event, error: self.report(event, None, error=error))
         self.dead_letters = DeadLetters(self, self.config.dead_letters)
         self.deadlines = Deadlines(self.clock)
-        self.room = Room()
-        self.bridge = Bridge(self)
+        self.room = SpaceWaiters()
+        self.bridge = ThreadBridge(self)
         self.pool = BlockingPool(self.config.blocking_threads)
         self.dispatcher = dispatcher(self.loop, name)
         self.dispatcher.watch_teardown(self.torn_down)

@@ -10,7 +10,7 @@ from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_text
 from actors.runtime.log_context import run_of
-from actors.runtime.stop_deadline import Overdue
+from actors.runtime.stop_deadline import StopDeadline
 from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode, Terminated
 from protocols.events import ActorCrashed, ActorStopped
 
@@ -33,7 +33,7 @@ class ChildEnded:
         self.incarnation = child.incarnation
 
 
-class Ending(Overdue):
+class Termination(StopDeadline):
     """The half of a cell that ends incarnations and the actor."""
 
     __slots__ = (

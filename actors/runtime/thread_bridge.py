@@ -37,7 +37,7 @@ _SLICE: Final = 256
 """Messages that are passed on before the loop runs other things."""
 
 
-class Bridge:
+class ThreadBridge:
     """The door of one system for threads that do not run its loop."""
 
     def __init__(self, system: ActorSystem) -> None:

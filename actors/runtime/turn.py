@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.clock import TimerHandle
     from actors.runtime.envelope import Envelope
-    from actors.runtime.processing import MessagePath
+    from actors.runtime.processing import Processing
 
 
 class Turn:
@@ -28,7 +28,7 @@ class Turn:
     )  # fmt: skip
 
     def __init__(
-        self, cell: MessagePath, envelope: Envelope, coroutine: Coroutine[Any, Any, Any], context: Context, waiting: Any
+        self, cell: Processing, envelope: Envelope, coroutine: Coroutine[Any, Any, Any], context: Context, waiting: Any
     ) -> None:
         self.cell = cell
         self.envelope = envelope

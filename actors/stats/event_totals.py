@@ -39,7 +39,7 @@ Counted = Event | RunBegan | RunAnswered
 """What can be counted."""
 
 
-class CounterSnapshot(msgspec.Struct, frozen=True):
+class EventTotalsSnapshot(msgspec.Struct, frozen=True):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON in one call (money as text, exact)."""
 
     messages: int = 0
@@ -124,14 +124,14 @@ class CounterSnapshot(msgspec.Struct, frozen=True):
         """Failed runs, broken handlers and messages that connections could not handle."""
         return self.failures + self.crashes + self.talk_failures
 
-    def __add__(self, other: "CounterSnapshot") -> "CounterSnapshot":
+    def __add__(self, other: "EventTotalsSnapshot") -> "EventTotalsSnapshot":
         """Return the sum of both, exactly."""
         mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
         sums = {name: mine[name] + theirs[name] for name in mine if name != "cost"}
-        return CounterSnapshot(**sums, cost=_EXACT.add(self.cost, other.cost))
+        return EventTotalsSnapshot(**sums, cost=_EXACT.add(self.cost, other.cost))
 
 
-class Counters:
+class EventTotals:
     """Counters that grow with events and can be merged.
 
     `merge` is associative and commutative, and a fresh object changes nothing. Reading is possible from any thread
@@ -165,33 +165,33 @@ class Counters:
         """Count that a run has ended with an answer."""
         _run_answered(self._numbers, run)
 
-    def merge(self, other: "Counters") -> "Counters":
+    def merge(self, other: "EventTotals") -> "EventTotals":
         """Return new counters with the sum of both."""
-        return Counters.of(self.snapshot() + other.snapshot())
+        return EventTotals.of(self.snapshot() + other.snapshot())
 
     @staticmethod
-    def total(several: Iterable["Counters"]) -> CounterSnapshot:
+    def total(several: Iterable["EventTotals"]) -> EventTotalsSnapshot:
         """Return the sum of several, exactly."""
         all_numbers = [counters._numbers for counters in several]  # noqa: SLF001 - of this very class
         sums = {name: sum(numbers[name] for numbers in all_numbers) for name in _ZERO if name != "cost"}
         cost = ZERO_COST
         for numbers in all_numbers:
             cost = _EXACT.add(cost, numbers["cost"])
-        return CounterSnapshot(**sums, cost=cost)
+        return EventTotalsSnapshot(**sums, cost=cost)
 
     @staticmethod
-    def of(snapshot: CounterSnapshot) -> "Counters":
+    def of(snapshot: EventTotalsSnapshot) -> "EventTotals":
         """Return counters that go on from *snapshot*."""
-        counters = Counters()
+        counters = EventTotals()
         counters._numbers.update(msgspec.structs.asdict(snapshot))
         return counters
 
-    def snapshot(self) -> CounterSnapshot:
+    def snapshot(self) -> EventTotalsSnapshot:
         """Return the numbers as they are now."""
-        return CounterSnapshot(**self._numbers)
+        return EventTotalsSnapshot(**self._numbers)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Counters) and self.snapshot() == other.snapshot()
+        return isinstance(other, EventTotals) and self.snapshot() == other.snapshot()
 
     __hash__ = None  # type: ignore[assignment] # it changes, so it has no lasting hash
 
@@ -199,7 +199,7 @@ class Counters:
         return f"Counters({', '.join(f'{name}={number}' for name, number in self._numbers.items() if number)})"
 
 
-_ZERO: Mapping[str, Any] = msgspec.structs.asdict(CounterSnapshot())
+_ZERO: Mapping[str, Any] = msgspec.structs.asdict(EventTotalsSnapshot())
 
 
 def _message_sent(numbers: dict[str, Any], event: MessageSent) -> None:

@@ -13,7 +13,7 @@ from protocols.messages import ChatMessage
 _EXACT = Context(prec=200)  # the default context rounds to 28 digits
 
 
-class TallySnapshot(msgspec.Struct, frozen=True):
+class MessageTotalsSnapshot(msgspec.Struct, frozen=True):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON (money as text, exact)."""
 
     message_count: int = 0
@@ -51,7 +51,7 @@ class TallySnapshot(msgspec.Struct, frozen=True):
         return not self.unpriced
 
 
-class Tally:
+class MessageTotals:
     """Counts answers and failures. Writers take turns; a reader sees numbers that only ever grow.
 
     Example:
@@ -107,7 +107,9 @@ class Tally:
         with self._lock:
             self._reset()
 
-    def snapshot(self) -> TallySnapshot:
+    def snapshot(self) -> MessageTotalsSnapshot:
         """Return the numbers as they are now; they belong together."""
         with self._lock:
-            return TallySnapshot(**{name: getattr(self, name) for name in TallySnapshot.__struct_fields__})
+            return MessageTotalsSnapshot(
+                **{name: getattr(self, name) for name in MessageTotalsSnapshot.__struct_fields__}
+            )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.stats.event_totals import Counted, Counters, CounterSnapshot
+from actors.stats.event_totals import Counted, EventTotals, EventTotalsSnapshot
 from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
     ActorCrashed,
@@ -40,7 +40,9 @@ _TEXT = 200
 _LIVES = (ActorRestarted, ActorStarted, ActorStopped)  # of any actor, and alone no reason to keep counters for it
 
 
-_Noted = tuple[Counted | Counters, ...]  # no list: the garbage collector need not look at a tuple of numbers and texts
+_Noted = tuple[
+    Counted | EventTotals, ...
+]  # no list: the garbage collector need not look at a tuple of numbers and texts
 
 
 class NodeState(StrEnum):
@@ -58,7 +60,7 @@ class NodeStats(msgspec.Struct, frozen=True):
     """One node at one moment."""
 
     name: str
-    counters: CounterSnapshot
+    counters: EventTotalsSnapshot
     state: NodeState = NodeState.IDLE
     running: int = 0
     """Runs in hand."""
@@ -69,10 +71,10 @@ class NodeStats(msgspec.Struct, frozen=True):
 class StatsSnapshot(msgspec.Struct, frozen=True):
     """Everything at one moment."""
 
-    total: CounterSnapshot
+    total: EventTotalsSnapshot
     nodes: tuple[NodeStats, ...] = ()
     """In the order in which they were first heard of."""
-    runs: dict[str, CounterSnapshot] = {}
+    runs: dict[str, EventTotalsSnapshot] = {}
     """The latest runs that a user started, with the runs inside of them counted in."""
     dropped_events: int = 0
     """Events that came while the stats actor's mailbox was full, so the numbers may be too small."""
@@ -82,7 +84,7 @@ class _Node:
     __slots__ = ("counters", "last_error", "running", "state")
 
     def __init__(self) -> None:
-        self.counters = Counters()
+        self.counters = EventTotals()
         self.state = NodeState.IDLE  # when no run is in hand
         self.running = 0
         self.last_error = ""
@@ -94,7 +96,7 @@ class _Node:
         self.state = state
 
 
-class StatsBook:
+class Projection:
     """Folds events into counters.
 
     Example:
@@ -112,7 +114,7 @@ class StatsBook:
         self._most_nodes = most_nodes
         self._most_runs = most_runs
         self._too_many_runs = 2 * most_runs
-        self._nameless = Counters()
+        self._nameless = EventTotals()
         self._nodes: dict[str, _Node] = {}
         self._runs: dict[str, _Noted] = {}
         self._roots: OrderedDict[str, str] = OrderedDict()
@@ -151,12 +153,12 @@ class StatsBook:
     def node(self, name: str) -> NodeStats:
         """Return one node; all numbers are zero for one that was never heard of."""
         known = self._nodes.get(name)
-        return NodeStats(name, CounterSnapshot()) if known is None else _shown(name, known)
+        return NodeStats(name, EventTotalsSnapshot()) if known is None else _shown(name, known)
 
     def snapshot(self, *, dropped_events: int = 0) -> StatsSnapshot:
         """Return everything as it is now."""
         return StatsSnapshot(
-            Counters.total([self._nameless, *(node.counters for node in self._nodes.values())]),
+            EventTotals.total([self._nameless, *(node.counters for node in self._nodes.values())]),
             tuple(_shown(name, node) for name, node in self._nodes.items()),
             {run: _counted(noted).snapshot() for run, noted in self._latest_runs()},
             dropped_events,
@@ -200,10 +202,10 @@ class StatsBook:
             del self._runs[run]
 
 
-def _counted(noted: _Noted) -> Counters:
-    counters = Counters()
+def _counted(noted: _Noted) -> EventTotals:
+    counters = EventTotals()
     for one in noted:
-        if isinstance(one, Counters):
+        if isinstance(one, EventTotals):
             counters = counters.merge(one)
         else:
             counters.add(one)

@@ -6,7 +6,7 @@ from html import escape
 
 import msgspec
 
-from actors.stats.message_totals import TallySnapshot
+from actors.stats.message_totals import MessageTotalsSnapshot
 from protocols.plain_text import one_line
 
 RunError = tuple[str, str, datetime]
@@ -20,8 +20,8 @@ class RunSnapshot(msgspec.Struct, frozen=True):
 
     name: str
     """Node that was run."""
-    total: TallySnapshot
-    nodes: dict[str, TallySnapshot] = {}
+    total: MessageTotalsSnapshot
+    nodes: dict[str, MessageTotalsSnapshot] = {}
     """By the node that answered or failed, in the order of their first answers."""
     target_names: tuple[str, ...] = ()
     """Nodes that were given a message of another one."""
@@ -75,7 +75,7 @@ def _rows(run: RunSnapshot) -> Iterator[Sequence[str]]:
     yield _cells("total", run.total)
 
 
-def _cells(name: str, numbers: TallySnapshot) -> Sequence[str]:
+def _cells(name: str, numbers: MessageTotalsSnapshot) -> Sequence[str]:
     cost = f"{numbers.total_cost:.4f}" + ("" if numbers.cost_known else "+?")
     return (
         one_line(name),

@@ -9,7 +9,7 @@ import msgspec
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.event_stream import TakeEvents
 from actors.runtime.mailbox import MailboxConfig
-from actors.stats.projection import StatsBook, StatsSnapshot
+from actors.stats.projection import Projection, StatsSnapshot
 from protocols.events import KINDS, MessageReceived
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class StatsActor(AsyncioActor):
 
     mailbox = MailboxConfig(capacity=_CAPACITY)
 
-    def __init__(self, book: StatsBook | None = None) -> None:
+    def __init__(self, book: Projection | None = None) -> None:
         """Take the book to write to; one given from outside survives a restart of the actor.
 
         The latest events may not be in it before the actor was asked, or has ended.
         """
         super().__init__()
-        self._book = book or StatsBook()
+        self._book = book or Projection()
         self._subscription: BatchSubscription | None = None
 
     def on_start(self) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.supervision.strategies import EndedBy, Restart
 
 
-class Charge:
+class ChildState:
     """Everything that a supervisor holds of one child. Only the supervisor's own steps change it."""
 
     __slots__ = ("cell", "ended_by", "judged", "news", "spec", "starting", "streak", "waiters")

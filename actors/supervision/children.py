@@ -15,9 +15,9 @@ from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpecError
-from actors.supervision.child_state import Charge, is_ignored
+from actors.supervision.child_state import ChildState, is_ignored
 from actors.supervision.intensity import RestartWindow
-from actors.supervision.restart import Failure, Procedure
+from actors.supervision.restart import Failure, GroupRestart
 from actors.supervision.strategies import Decision, decide, ends_supervisor, plan_restart
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ChildGaveUp, ChildRestarted
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.supervision.strategies import AutoShutdown, Strategy
 
 
-class Family:
+class Children:
     """The children of one incarnation of a supervisor, in the order of their start."""
 
     def __init__(
@@ -41,32 +41,32 @@ class Family:
         auto_shutdown: AutoShutdown,
     ) -> None:  # fmt: skip
         self.actor = actor
-        self.charges: dict[str, Charge] = {}
-        self._by_cell: dict[Cell, Charge] = {}
+        self.charges: dict[str, ChildState] = {}
+        self._by_cell: dict[Cell, ChildState] = {}
         self._strategy: Strategy = strategy
         self._intensity = intensity
         self._window = RestartWindow(intensity)
         self._backoff = backoff or Backoff.none()
         self._auto_shutdown: AutoShutdown = auto_shutdown
-        self._procedures: dict[str, Procedure] = {}
+        self._procedures: dict[str, GroupRestart] = {}
         self._postponed: list[Callable[[], None]] = []
         """What waits for the end of a group restart."""
 
     # -- members --------------------------------------------------------------------------------------------------
 
-    def add(self, spec: ChildSpec) -> Charge:
+    def add(self, spec: ChildSpec) -> ChildState:
         """Take a child in, as the last one; it does not run yet."""
-        charge = self.charges[spec.name] = Charge(spec)
+        charge = self.charges[spec.name] = ChildState(spec)
         return charge
 
-    def remove(self, charge: Charge) -> None:
+    def remove(self, charge: ChildState) -> None:
         """Forget a child that does not run."""
         if self.charges.get(charge.name) is charge:
             del self.charges[charge.name]
         if charge.cell is not None:
             self._by_cell.pop(charge.cell, None)
 
-    def launch(self, charge: Charge) -> AsyncioFuture[Any]:
+    def launch(self, charge: ChildState) -> AsyncioFuture[Any]:
         """Start the next life of a child."""
         before = charge.cell
         ready = charge.start(self.actor.cell)
@@ -111,7 +111,7 @@ class Family:
 
     # -- by request -----------------------------------------------------------------------------------------------
 
-    def bring_up(self, charge: Charge, *, is_new: bool) -> AsyncioFuture[Any]:
+    def bring_up(self, charge: ChildState, *, is_new: bool) -> AsyncioFuture[Any]:
         """Start a child because somebody asked for it; one that is new and fails is forgotten again.
 
         Returns:
@@ -127,7 +127,7 @@ class Family:
             self.after(ready, step)
         return waiter
 
-    def _brought_up(self, charge: Charge, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
+    def _brought_up(self, charge: ChildState, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
         if charge.starting is not ready:
             return
         error = ready.exception()
@@ -142,7 +142,7 @@ class Family:
             if is_new or charge.restart == "temporary":
                 self.remove(charge)
 
-    def update(self, charge: Charge, spec: ChildSpec) -> AsyncioFuture[bool]:
+    def update(self, charge: ChildState, spec: ChildSpec) -> AsyncioFuture[bool]:
         """Give a child another spec and leave its life alone."""
         done: AsyncioFuture[bool] = AsyncioFuture(loop=self.actor.cell.loop)
         if "" in self._procedures:  # what a group restart is doing with the child depends on its spec
@@ -151,11 +151,11 @@ class Family:
             self._update(charge, spec, done)
         return done
 
-    def _update(self, charge: Charge, spec: ChildSpec, done: AsyncioFuture[bool]) -> None:
+    def _update(self, charge: ChildState, spec: ChildSpec, done: AsyncioFuture[bool]) -> None:
         if self._takes(charge, spec, done):
             done.answer(True)
 
-    def replace(self, charge: Charge, spec: ChildSpec) -> AsyncioFuture[Any]:
+    def replace(self, charge: ChildState, spec: ChildSpec) -> AsyncioFuture[Any]:
         """End the life of a child and begin the next one from another spec, behind the same ref and mailbox."""
         done: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
         charge.ended_by = "sibling"
@@ -167,7 +167,7 @@ class Family:
             self._replace(charge, spec, done)
         return done
 
-    def _takes(self, charge: Charge, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool:
+    def _takes(self, charge: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool:
         try:
             charge.update(spec)
         except ValueError as error:
@@ -175,7 +175,7 @@ class Family:
             return False
         return True
 
-    def _replace(self, charge: Charge, spec: ChildSpec, done: AsyncioFuture[Any]) -> None:
+    def _replace(self, charge: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> None:
         if charge.ended_by == "request":  # it was to end in the meantime
             done.answer(None)
             return
@@ -191,7 +191,7 @@ class Family:
         else:
             self.after(ended, partial(self._begin_anew, charge, done))
 
-    def _begin_anew(self, charge: Charge, done: AsyncioFuture[Any]) -> None:
+    def _begin_anew(self, charge: ChildState, done: AsyncioFuture[Any]) -> None:
         if charge.ended_by == "request" or not self.actor.cell.can_decide:
             done.answer(None)
             return
@@ -206,7 +206,7 @@ class Family:
         ready = self.launch(charge)
         self.after(ready, partial(self._began_anew, charge, ready))
 
-    def _began_anew(self, charge: Charge, ready: AsyncioFuture[Any]) -> None:
+    def _began_anew(self, charge: ChildState, ready: AsyncioFuture[Any]) -> None:
         error = ready.exception()
         fails = charge.starting is ready and error is not None and charge.ended_by == "itself"
         if not fails or is_ignored(error) or charge.restart == "temporary":
@@ -215,7 +215,7 @@ class Family:
         charge.not_started(error)  # whoever asked is told, and it is tried again as after any failed restart
         self.has_failed(charge, ExitReason.START_FAILED, error)
 
-    def take_down(self, charge: Charge) -> AsyncioFuture[bool]:
+    def take_down(self, charge: ChildState) -> AsyncioFuture[bool]:
         """End a child because somebody asked for it. It is not restarted; a temporary one is forgotten."""
         self._leave_out(charge)
         charge.ended_by = "request"
@@ -231,13 +231,13 @@ class Family:
             self.after(ended, partial(self._taken_down, charge, done))
         return done
 
-    def _taken_down(self, charge: Charge, done: AsyncioFuture[bool]) -> None:
+    def _taken_down(self, charge: ChildState, done: AsyncioFuture[bool]) -> None:
         if charge.restart == "temporary" and not charge.is_live:
             self.remove(charge)
         if not done.done():
             done.answer(True)
 
-    def _leave_out(self, charge: Charge) -> None:
+    def _leave_out(self, charge: ChildState) -> None:
         """Take a child out of the restart that is under way."""
         key = self._key(charge)
         procedure = self._procedures.get(key)
@@ -260,7 +260,7 @@ class Family:
         else:
             self._judge(charge, event)
 
-    def _judge(self, charge: Charge, event: ChildEnded) -> None:
+    def _judge(self, charge: ChildState, event: ChildEnded) -> None:
         cell = event.child
         if charge.cell is not cell or cell.actor is not None or event.incarnation != cell.incarnation:
             return  # it lives again already
@@ -279,12 +279,12 @@ class Family:
         self._leave_out(charge)
         self._rest(charge, ExitReason.NORMAL if ends else event.reason)  # an end that the spec wants is an orderly one
 
-    def _is_due(self, charge: Charge) -> bool:
+    def _is_due(self, charge: ChildState) -> bool:
         """Whether a restart that is under way is going to start this child anyway."""
         procedure = self._procedures.get(self._key(charge))
         return procedure is not None and charge.name in procedure.start
 
-    def _rest(self, charge: Charge, reason: ExitReason) -> None:
+    def _rest(self, charge: ChildState, reason: ExitReason) -> None:
         """Leave a child as it is, forget it if it is temporary, and see whether the supervisor ends with it."""
         if charge.restart == "temporary":
             self.remove(charge)
@@ -292,7 +292,7 @@ class Family:
         if charge.ended_by == "itself" and ends_supervisor(self._auto_shutdown, charge, reason, siblings):
             self.actor.cell.request_stop(StopMode.NOW, None, ExitReason.SHUTDOWN)
 
-    def is_ignored(self, charge: Charge) -> None:
+    def is_ignored(self, charge: ChildState) -> None:
         """Note that a child has decided not to run; that is no failure."""
         charge.not_started(None)
         if charge.cell is not None:
@@ -301,7 +301,7 @@ class Family:
 
     # -- restart --------------------------------------------------------------------------------------------------
 
-    def has_failed(self, charge: Charge, reason: ExitReason, cause: BaseException | None) -> None:
+    def has_failed(self, charge: ChildState, reason: ExitReason, cause: BaseException | None) -> None:
         """Restart a child that ended or could not start, with those whom the strategy names.
 
         Raises:
@@ -322,16 +322,16 @@ class Family:
             name = name if key else self._first_of({name, *before.start})
             due = max((time for time in (due, before.due) if time is not None), default=None)
         plan = plan_restart(self._strategy, self.charges, name)
-        procedure = self._procedures[key] = Procedure(self, key, plan, failure, due)
+        procedure = self._procedures[key] = GroupRestart(self, key, plan, failure, due)
         procedure.advance()
 
     def _first_of(self, names: set[str]) -> str:
         return next(name for name in self.charges if name in names)
 
-    def _key(self, charge: Charge) -> str:
+    def _key(self, charge: ChildState) -> str:
         return charge.name if self._strategy == "one_for_one" else ""
 
-    def has_ended(self, procedure: Procedure) -> None:
+    def has_ended(self, procedure: GroupRestart) -> None:
         """Forget a restart that is complete."""
         if self._procedures.get(procedure.key) is procedure:
             del self._procedures[procedure.key]
@@ -339,7 +339,7 @@ class Family:
         for step in postponed:
             step()
 
-    def is_up(self, charge: Charge, failure: Failure | None) -> None:
+    def is_up(self, charge: ChildState, failure: Failure | None) -> None:
         """Note that a child runs; `failure` is why it was restarted, None for a start by request."""
         cell = self.actor.cell
         charge.started(cell.now())
@@ -352,11 +352,11 @@ class Family:
         if news is not None:
             self._judge(charge, news)
 
-    def _escalate(self, charge: Charge, cause: BaseException) -> NoReturn:
+    def _escalate(self, charge: ChildState, cause: BaseException) -> NoReturn:
         self._tell_give_up(charge, _told(ExitReason.CRASH, cause))
         raise cause
 
-    def _give_up(self, charge: Charge, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
+    def _give_up(self, charge: ChildState, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
         cell, intensity, told = self.actor.cell, self._intensity, _told(reason, cause)
         self._tell_give_up(charge, told)
         if charge.cell is not None and charge.cell.actor is None:
@@ -365,7 +365,7 @@ class Family:
         text = f"supervisor {cell.name!r} gives up on child {charge.name!r}: {limit}; the last time it was {told}"
         raise RestartIntensityExceededError(text, node=charge.name) from cause
 
-    def _tell_give_up(self, charge: Charge, told: str) -> None:
+    def _tell_give_up(self, charge: ChildState, told: str) -> None:
         cell, intensity = self.actor.cell, self._intensity
         if cell.system.events.wants(ChildGaveUp):
             cell.system.events.publish(

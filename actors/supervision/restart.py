@@ -17,8 +17,8 @@ from protocols.control import ExitReason
 
 if TYPE_CHECKING:
     from actors.runtime.future import AsyncioFuture
-    from actors.supervision.child_state import Charge
-    from actors.supervision.children import Family
+    from actors.supervision.child_state import ChildState
+    from actors.supervision.children import Children
     from actors.supervision.strategies import RestartPlan
 
 
@@ -36,12 +36,12 @@ class Failure:
     """Seconds of backoff."""
 
 
-class Procedure:
+class GroupRestart:
     """One restart. A new failure replaces it; it is never changed, except that a child may be taken out of it."""
 
     __slots__ = ("_failure", "_family", "_is_over", "_remove", "_stop", "_timer", "due", "key", "start")
 
-    def __init__(self, family: Family, key: str, plan: RestartPlan, failure: Failure, due: float | None) -> None:
+    def __init__(self, family: Children, key: str, plan: RestartPlan, failure: Failure, due: float | None) -> None:
         self._family = family
         self.key = key
         """The child's name, or the empty name for the whole group."""
@@ -121,7 +121,7 @@ class Procedure:
             self._is_up(charge)
         return self._is_over
 
-    def _came_up(self, charge: Charge, ready: AsyncioFuture[Any]) -> None:
+    def _came_up(self, charge: ChildState, ready: AsyncioFuture[Any]) -> None:
         if self._is_over or charge.starting is not ready:
             return self.advance()
         charge.starting = None
@@ -137,6 +137,6 @@ class Procedure:
             self._family.has_failed(charge, ExitReason.START_FAILED, error)
         return self.advance()
 
-    def _is_up(self, charge: Charge) -> None:
+    def _is_up(self, charge: ChildState) -> None:
         self.start.popleft()
         self._family.is_up(charge, self._failure)

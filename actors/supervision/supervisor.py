@@ -12,7 +12,7 @@ from actors.runtime.owned_tasks import PendingReply
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import check_spec, check_specs
 from actors.supervision.child_state import is_ignored
-from actors.supervision.children import Family
+from actors.supervision.children import Children
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
     from actors.runtime.termination import ChildEnded
     from actors.supervision.child import ChildKind, ChildSpec
-    from actors.supervision.child_state import Charge
+    from actors.supervision.child_state import ChildState
     from actors.supervision.strategies import AutoShutdown, Operation, Strategy
     from protocols.control import ExitReason
 
@@ -91,7 +91,7 @@ class Supervisor(AsyncioActor):
         if backoff is not None:
             _check_kind("backoff", backoff, Backoff)
         self._auto_shutdown: AutoShutdown = auto_shutdown
-        self._family = Family(self, strategy, intensity, backoff, auto_shutdown)
+        self._family = Children(self, strategy, intensity, backoff, auto_shutdown)
 
     # -- look -----------------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Supervisor(AsyncioActor):
         self,
         operation: Operation,
         spec: ChildSpec | Mapping[str, Any],
-        act: Callable[[Charge, ChildSpec], AsyncioFuture[Any]],
+        act: Callable[[ChildState, ChildSpec], AsyncioFuture[Any]],
     ) -> AsyncioFuture[Any]:
         try:
             checked = check_spec(spec, auto_shutdown=self._auto_shutdown)
@@ -275,10 +275,10 @@ class Supervisor(AsyncioActor):
         if reply is not None:
             PendingReply(self.cell, result, reply)
 
-    def _public_state(self, charge: Charge) -> Any:
+    def _public_state(self, charge: ChildState) -> Any:
         return charge.snapshot().state
 
-    def _refused(self, operation: Operation, name: str, charge: Charge | None) -> AsyncioFuture[Any]:
+    def _refused(self, operation: Operation, name: str, charge: ChildState | None) -> AsyncioFuture[Any]:
         child = None if charge is None else charge.snapshot()
         word = answer(operation, None if child is None else child.state)
         ref = None if child is None else child.ref

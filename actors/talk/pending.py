@@ -10,7 +10,7 @@ from protocols.mailbox import Overflow
 from protocols.node import Origin, Target
 
 
-class Parcel(msgspec.Struct, eq=False):
+class RoutedMessage(msgspec.Struct, eq=False):
     """A message on its way through a connection, and the run because of which it is passed on."""
 
     message: Message
@@ -25,9 +25,9 @@ class PendingQueue:
     """Waiting parcels of one connection, in order of arrival for each target."""
 
     def __init__(self) -> None:
-        self._by_target: dict[Target, deque[Parcel]] = {}
+        self._by_target: dict[Target, deque[RoutedMessage]] = {}
 
-    def put(self, target: Target, parcel: Parcel, capacity: int, overflow: Overflow) -> Parcel | None:
+    def put(self, target: Target, parcel: RoutedMessage, capacity: int, overflow: Overflow) -> RoutedMessage | None:
         """Keep a parcel; return the one for which there is no room, if any."""
         waiting = self._by_target.setdefault(target, deque())
         if len(waiting) < capacity:
@@ -39,15 +39,15 @@ class PendingQueue:
         waiting.append(parcel)
         return oldest
 
-    def replace(self, target: Target, parcel: Parcel) -> None:
+    def replace(self, target: Target, parcel: RoutedMessage) -> None:
         """Keep a parcel in place of all that wait for a target."""
         self._by_target[target] = deque((parcel,))
 
-    def take(self, target: Target) -> list[Parcel]:
+    def take(self, target: Target) -> list[RoutedMessage]:
         """Return what waits for a target, oldest first, and forget it."""
         return list(self._by_target.pop(target, ()))
 
-    def take_all(self) -> list[tuple[Target, Parcel]]:
+    def take_all(self) -> list[tuple[Target, RoutedMessage]]:
         """Return everything that waits and forget it."""
         everything = [(target, parcel) for target, waiting in self._by_target.items() for parcel in waiting]
         self._by_target.clear()

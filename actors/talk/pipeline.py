@@ -9,7 +9,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.talk.context import Condition, TalkContext
-from actors.talk.pending import Parcel
+from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import failed
 from actors.talk.transform import Message, as_message, is_message
 from protocols.errors import ConditionError, TransformError
@@ -26,7 +26,7 @@ STOP: Final = "stop"
 EXIT: Final = "exit"
 
 
-def admit(talk: "Talk", parcel: Parcel) -> Generator[Awaitable[Any], Any, tuple[str, Targets]]:
+def check_conditions(talk: "Talk", parcel: RoutedMessage) -> Generator[Awaitable[Any], Any, tuple[str, Targets]]:
     """Ask the exit and stop conditions about a message as it came; return what they say, and who may get it."""
     left = list(talk.targets)
     for step, condition in ((EXIT, talk.exit_condition), (STOP, talk.stop_condition)):
@@ -41,8 +41,8 @@ def admit(talk: "Talk", parcel: Parcel) -> Generator[Awaitable[Any], Any, tuple[
     return OPEN, left
 
 
-def reshape(
-    talk: "Talk", parcel: Parcel, targets: Targets | None = None
+def apply_transform(
+    talk: "Talk", parcel: RoutedMessage, targets: Targets | None = None
 ) -> Generator[Awaitable[Any], Any, Message | None]:
     """Transform a message; None when that failed, which keeps it from the targets (None for all)."""
     message = parcel.message
@@ -58,7 +58,9 @@ def reshape(
         return None
 
 
-def sift(talk: "Talk", parcel: Parcel, message: Message, targets: Targets) -> Generator[Awaitable[Any], Any, Targets]:
+def apply_filter(
+    talk: "Talk", parcel: RoutedMessage, message: Message, targets: Targets
+) -> Generator[Awaitable[Any], Any, Targets]:
     """Return the targets that the filter lets a message through to."""
     condition = talk.filter_condition
     if condition is None:
@@ -71,7 +73,7 @@ def sift(talk: "Talk", parcel: Parcel, message: Message, targets: Targets) -> Ge
 
 
 def _ask(
-    talk: "Talk", parcel: Parcel, step: str, condition: Condition, message: Message, target: Target
+    talk: "Talk", parcel: RoutedMessage, step: str, condition: Condition, message: Message, target: Target
 ) -> Generator[Awaitable[Any], Any, bool | None]:
     """Return what a condition says, None when it failed."""
     try:

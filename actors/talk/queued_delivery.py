@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actors.talk.pending import Parcel
-from actors.talk.pipeline import reshape, sift, walk
+from actors.talk.pending import RoutedMessage
+from actors.talk.pipeline import apply_filter, apply_transform, walk
 from actors.talk.target_queue import Forwarded
 from actors.talk.transform import Message, context_text, merged, prompted
 from protocols.errors import NotQueuedError
@@ -15,7 +15,7 @@ from protocols.node import Target
 if TYPE_CHECKING:
     from actors.talk.talk import Talk
 
-Release = tuple[Target, Message, Parcel]
+Release = tuple[Target, Message, RoutedMessage]
 
 
 async def release(talk: "Talk") -> list[Release]:
@@ -52,7 +52,7 @@ async def _release(talk: "Talk") -> tuple[list[Release], list[Exception]]:
     released: list[Release] = []
     for target in talk.targets:
         released += [(target, *one) for one in await shaper.shaped(target, talk.pending.take(target))]
-    together: dict[int, tuple[Parcel, Message, list[Target]]] = {}
+    together: dict[int, tuple[RoutedMessage, Message, list[Target]]] = {}
     for target, message, parcel in released:
         together.setdefault(id(parcel), (parcel, message, []))[2].append(target)
     for parcel, message, targets in together.values():
@@ -65,12 +65,12 @@ class _Shaper:
 
     def __init__(self, talk: "Talk") -> None:
         self._talk = talk
-        self._messages: dict[Parcel, Message | None] = {}
+        self._messages: dict[RoutedMessage, Message | None] = {}
         self.failures: list[Exception] = []
 
-    async def shaped(self, target: Target, waiting: list[Parcel]) -> list[tuple[Message, Parcel]]:
+    async def shaped(self, target: Target, waiting: list[RoutedMessage]) -> list[tuple[Message, RoutedMessage]]:
         """Return what of the waiting parcels goes to a target."""
-        kept: list[tuple[Message, Parcel]] = []
+        kept: list[tuple[Message, RoutedMessage]] = []
         strategy = self._talk.queue_strategy
         for parcel in reversed(waiting) if strategy == "latest" else waiting:
             message = await self._passing(target, parcel)
@@ -82,19 +82,19 @@ class _Shaper:
             return [(merged([message for message, _ in kept]), kept[-1][1])]
         return kept
 
-    async def _passing(self, target: Target, parcel: Parcel) -> Message | None:
+    async def _passing(self, target: Target, parcel: RoutedMessage) -> Message | None:
         if parcel not in self._messages:
             parcel.failure = None
-            self._messages[parcel] = await walk(reshape(self._talk, parcel))
+            self._messages[parcel] = await walk(apply_transform(self._talk, parcel))
             self._note(parcel)
         message = self._messages[parcel]
         if message is None:
             return None
-        passes = await walk(sift(self._talk, parcel, message, (target,)))
+        passes = await walk(apply_filter(self._talk, parcel, message, (target,)))
         self._note(parcel)
         return message if passes else None
 
-    def _note(self, parcel: Parcel) -> None:
+    def _note(self, parcel: RoutedMessage) -> None:
         if parcel.failure is not None:
             self.failures.append(parcel.failure)
             parcel.failure = None
@@ -117,7 +117,7 @@ async def _run_in_turn(
 
 
 async def _run(
-    talk: "Talk", target: Target, message: Message, parcel: Parcel, options: Mapping[str, Any]
+    talk: "Talk", target: Target, message: Message, parcel: RoutedMessage, options: Mapping[str, Any]
 ) -> Message | None:
     if talk.connection_type == "context":
         target.add_context(context_text(message, talk.source.name))

@@ -11,14 +11,14 @@ from actors.talk import talk_events as report
 from actors.talk.chaining import connect_further
 from actors.talk.context import Condition
 from actors.talk.option import TalkKeywords, TalkOptions, Transform
-from actors.talk.pending import Parcel, PendingQueue
-from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, admit, reshape, sift
+from actors.talk.pending import PendingQueue, RoutedMessage
+from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, apply_filter, apply_transform, check_conditions
 from actors.talk.queued_delivery import release, trigger
 from actors.talk.setting import TalkSetting
 from actors.talk.signal import Signal
-from actors.talk.talk_actor import Errand, Line
+from actors.talk.talk_actor import InFlight, PendingMessage
 from actors.talk.talk_stats import TalkStats
-from actors.talk.target_queue import Berth, Forwarded, dock_of, keep_priorities
+from actors.talk.target_queue import Forwarded, QueuedDelivery, dock_of, keep_priorities
 from actors.talk.team_talk import TeamTalk
 from actors.talk.transform import Message, as_message, context_text
 from protocols.control import DeadLetterReason
@@ -85,7 +85,7 @@ class Talk(TalkSetting):
         """Called once, when it ends."""
         self.pending = PendingQueue()
         """What waits for `trigger`."""
-        self.line = Line(self)
+        self.line = InFlight(self)
         """What waits for something else."""
         self._pauses = 0
         if self.priority:
@@ -117,11 +117,11 @@ class Talk(TalkSetting):
             return
         if self.per_member and message.associated_messages:
             for member in message.associated_messages:
-                self._take(Parcel(member, origin, current_system()))
+                self._take(RoutedMessage(member, origin, current_system()))
         else:
-            self._take(Parcel(message, origin, current_system()))
+            self._take(RoutedMessage(message, origin, current_system()))
 
-    def _take(self, parcel: Parcel) -> None:
+    def _take(self, parcel: RoutedMessage) -> None:
         try:
             origin = parcel.origin
             if not origin.downstream.spend() or origin.hops >= self.hop_limit or self._has_passed(origin):
@@ -130,37 +130,37 @@ class Talk(TalkSetting):
             if self.wait_for_completion:
                 origin.downstream.require()
             if self.line.couriers:
-                self.line.carry(Errand(parcel))
+                self.line.carry(PendingMessage(parcel))
                 return
             steps = self.way(parcel)
             awaited = next(steps, None)
             if awaited is not None:
-                self.line.carry(Errand(parcel, steps, awaited))
+                self.line.carry(PendingMessage(parcel, steps, awaited))
         except Exception as error:  # the source must not notice
             report.failed(self, parcel, "deliver", error)
 
-    def way(self, parcel: Parcel) -> Steps:
+    def way(self, parcel: RoutedMessage) -> Steps:
         """Go the way of one message, yielding what has to be awaited."""
         targets: Targets = self.targets
         if self.exit_condition is not None or self.stop_condition is not None:
-            verdict, targets = yield from admit(self, parcel)
+            verdict, targets = yield from check_conditions(self, parcel)
             if verdict != OPEN:
                 self._end(verdict, parcel)
                 return
         if self.queued:
             self._enqueue(parcel, targets)
             return
-        message = yield from reshape(self, parcel, targets)
+        message = yield from apply_transform(self, parcel, targets)
         if message is None:
             return
         if self.filter_condition is not None:
-            targets = yield from sift(self, parcel, message, targets)
+            targets = yield from apply_filter(self, parcel, message, targets)
         if self.active:
             self._pass_on(parcel, message, targets)
         else:  # it was disconnected while something was awaited
             self.undelivered(parcel, targets, None)
 
-    def _pass_on(self, parcel: Parcel, message: Message, targets: Targets) -> None:
+    def _pass_on(self, parcel: RoutedMessage, message: Message, targets: Targets) -> None:
         self.note_passed(parcel, message, targets)
         if self.delay:
             if targets:
@@ -168,7 +168,7 @@ class Talk(TalkSetting):
             return
         self.hand_over_all(parcel, message, targets)
 
-    def note_passed(self, parcel: Parcel, message: Message, targets: Targets) -> None:
+    def note_passed(self, parcel: RoutedMessage, message: Message, targets: Targets) -> None:
         """Count a message that was handled, and say so."""
         report.processed(self, message, targets, parcel, queued=False)
         if targets:
@@ -176,7 +176,7 @@ class Talk(TalkSetting):
             if self.message_forwarded.subscribers:
                 self.message_forwarded.emit(message)
 
-    def hand_over_all(self, parcel: Parcel, message: Message, targets: Targets) -> None:
+    def hand_over_all(self, parcel: RoutedMessage, message: Message, targets: Targets) -> None:
         """Deliver a message now; a target that cannot take it does not keep it from the others."""
         for target in targets:
             try:
@@ -184,7 +184,7 @@ class Talk(TalkSetting):
             except Exception as error:  # the other targets must not notice
                 report.failed(self, parcel, "deliver", error, (target,))
 
-    def _hand_over(self, parcel: Parcel, message: Message, target: Target) -> None:
+    def _hand_over(self, parcel: RoutedMessage, message: Message, target: Target) -> None:
         if self.connection_type == "context":
             target.add_context(context_text(message, self.source.name))
         elif self.connection_type == "forward":
@@ -192,11 +192,11 @@ class Talk(TalkSetting):
         else:
             dock = dock_of(target)
             if dock is not None:
-                dock.put(Berth(self, parcel, message, target))
+                dock.put(QueuedDelivery(self, parcel, message, target))
                 return
             target.post((message,), origin=parcel.origin, settled=partial(self.settled, parcel, target))
 
-    def settled(self, parcel: Parcel, target: Target, done: "asyncio.Future[Any]") -> None:
+    def settled(self, parcel: RoutedMessage, target: Target, done: "asyncio.Future[Any]") -> None:
         """Take note of how the run of a target ended."""
         error: BaseException | None
         if done.cancelled():
@@ -206,18 +206,18 @@ class Talk(TalkSetting):
         if error is not None:
             report.failed(self, parcel, "deliver", error, (target,))
 
-    def undelivered(self, parcel: Parcel, targets: Targets, cause: BaseException | None) -> None:
+    def undelivered(self, parcel: RoutedMessage, targets: Targets, cause: BaseException | None) -> None:
         """Take note of a message that was under way when the connection, or its system, ended."""
         for target in targets:
             parcel.system.dead_letters.record(
                 parcel.message, target, DeadLetterReason.STOPPED, sender=self.source.name, cause=cause
             )
 
-    def too_late(self, parcel: Parcel, error: Exception) -> None:
+    def too_late(self, parcel: RoutedMessage, error: Exception) -> None:
         """Take note of a message over which a condition or the transform took too long."""
         report.failed(self, parcel, "deliver", error)
 
-    def crowded_out(self, parcel: Parcel, target: Target, error: Exception) -> None:
+    def crowded_out(self, parcel: RoutedMessage, target: Target, error: Exception) -> None:
         """Take note of a message for which there was no room."""
         report.crowded_out(self, parcel, target, error)
 
@@ -226,7 +226,7 @@ class Talk(TalkSetting):
     def _has_passed(self, origin: Origin) -> bool:
         return isinstance(origin, Forwarded) and self in origin.passed
 
-    def _end_of_hops(self, parcel: Parcel) -> None:
+    def _end_of_hops(self, parcel: RoutedMessage) -> None:
         hops = parcel.origin.hops
         if hops >= self.hop_limit:
             why = f"{hops} connections led to it (limit {self.hop_limit})"
@@ -237,7 +237,7 @@ class Talk(TalkSetting):
         msg = f"talk {self.name!r}: the message is not passed on, {why}"
         report.hop_limit_reached(self, parcel, HopLimitError(msg, node=self.source.name, message=parcel.message))
 
-    def _end(self, verdict: str, parcel: Parcel) -> None:
+    def _end(self, verdict: str, parcel: RoutedMessage) -> None:
         if verdict == EXIT:
             system = parcel.system
             if system.exit_reason is None:
@@ -273,7 +273,7 @@ class Talk(TalkSetting):
 
     # -- queue ----------------------------------------------------------------------------------------------------
 
-    def _enqueue(self, parcel: Parcel, targets: Targets) -> None:
+    def _enqueue(self, parcel: RoutedMessage, targets: Targets) -> None:
         report.processed(self, parcel.message, (), parcel, queued=True)
         for target in targets:
             if self.queue_strategy == "latest" and self.filter_condition is None:

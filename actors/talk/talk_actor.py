@@ -18,7 +18,7 @@ from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
-from actors.talk.pending import Parcel
+from actors.talk.pending import RoutedMessage
 from actors.talk.pipeline import Steps, walk
 from actors.talk.transform import Message
 from protocols.errors import TalkError
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from actors.talk.talk import Talk
 
 
-class Errand(msgspec.Struct, eq=False):
+class PendingMessage(msgspec.Struct, eq=False):
     """A parcel whose way is not finished."""
 
-    parcel: Parcel
+    parcel: RoutedMessage
     steps: Steps | None = None
     """The rest of the way; None when it has not begun."""
     awaited: Awaitable[Any] | None = None
@@ -40,10 +40,10 @@ class Errand(msgspec.Struct, eq=False):
     """Whether the courier has come to it."""
 
 
-class Shipment(msgspec.Struct, eq=False):
+class DelayedMessage(msgspec.Struct, eq=False):
     """A message that is delivered later."""
 
-    parcel: Parcel
+    parcel: RoutedMessage
     message: Message
     targets: tuple[Target, ...]
     due: float
@@ -51,21 +51,21 @@ class Shipment(msgspec.Struct, eq=False):
     is_over: bool = False
 
 
-class Courier(AsyncioActor):
+class TalkActor(AsyncioActor):
     """Carries the messages of one connection."""
 
-    def __init__(self, line: "Line") -> None:
+    def __init__(self, line: "InFlight") -> None:
         super().__init__()
         self._line = line
-        self._waiting: dict[Shipment, None] = {}
+        self._waiting: dict[DelayedMessage, None] = {}
 
     async def on_receive(self, message: Any) -> None:
         """Go a message's way, wait for its time, or deliver it."""
         try:
-            if type(message) is Errand:
+            if type(message) is PendingMessage:
                 message.is_begun = True
                 await self._line.go(message)
-            elif type(message) is Shipment:
+            elif type(message) is DelayedMessage:
                 self._ship(message)
         finally:
             self._rest()
@@ -76,7 +76,7 @@ class Courier(AsyncioActor):
             self._line.forget(self.system)
             self.stop()
 
-    def _ship(self, shipment: Shipment) -> None:
+    def _ship(self, shipment: DelayedMessage) -> None:
         if shipment in self._waiting:
             del self._waiting[shipment]
             self._line.deliver(shipment)
@@ -99,19 +99,19 @@ class Courier(AsyncioActor):
             self._line.give_up(shipment)
 
 
-class Line:
+class InFlight:
     """What one connection has under way, bounded by its capacity, and its couriers: one for each system."""
 
     def __init__(self, talk: "Talk") -> None:
         self.talk = talk
         self.couriers: dict[ActorSystem, ActorRef[Any]] = {}
-        self._open: dict[Parcel, int] = {}
+        self._open: dict[RoutedMessage, int] = {}
 
     def forget(self, system: ActorSystem) -> None:
         """The courier of a system ends."""
         self.couriers.pop(system, None)
 
-    async def go(self, errand: Errand) -> None:
+    async def go(self, errand: PendingMessage) -> None:
         """Go the way of a message, inside a courier."""
         if self.talk.active:
             steps = errand.steps if errand.steps is not None else self.talk.way(errand.parcel)
@@ -120,7 +120,7 @@ class Line:
             _forget_work(errand)
             self.talk.undelivered(errand.parcel, self.talk.targets, None)
 
-    def carry(self, errand: Errand) -> None:
+    def carry(self, errand: PendingMessage) -> None:
         """Have a courier go a message's way."""
         parcel = errand.parcel
         if not self._has_room(parcel, self.talk.targets):
@@ -131,14 +131,14 @@ class Line:
         reply = copy_context().run(_ask_outside, self._courier(parcel.system), errand, self.talk.timeout)
         reply.add_done_callback(lambda done: self._carried(errand, done))
 
-    def _carried(self, errand: Errand, done: "asyncio.Future[Any]") -> None:
+    def _carried(self, errand: PendingMessage, done: "asyncio.Future[Any]") -> None:
         error = done.exception() if not done.cancelled() else asyncio.CancelledError()
         if error is not None:
             _forget_work(errand)
             self._not_carried(errand, error)
         self._end(errand.parcel)
 
-    def _not_carried(self, errand: Errand, error: BaseException) -> None:
+    def _not_carried(self, errand: PendingMessage, error: BaseException) -> None:
         talk, parcel = self.talk, errand.parcel
         if not isinstance(error, AskTimeoutError):
             if errand.is_begun:  # else the engine has put it into the dead letters
@@ -151,22 +151,22 @@ class Line:
         else:
             talk.stats.add_error(talk.source.name, f"TalkError: {late}")
 
-    def ship_later(self, parcel: Parcel, message: Message, targets: tuple[Target, ...], delay: float) -> None:
+    def ship_later(self, parcel: RoutedMessage, message: Message, targets: tuple[Target, ...], delay: float) -> None:
         """Deliver a message after a delay."""
         if not self._has_room(parcel, targets):
             return
         self._begin(parcel)
-        shipment = Shipment(parcel, message, targets, parcel.system.clock.now() + delay)
+        shipment = DelayedMessage(parcel, message, targets, parcel.system.clock.now() + delay)
         self._courier(parcel.system).tell(shipment)
 
-    def deliver(self, shipment: Shipment) -> None:
+    def deliver(self, shipment: DelayedMessage) -> None:
         """The time of a shipment has come."""
         if not shipment.is_over:
             shipment.is_over = True
             self.talk.hand_over_all(shipment.parcel, shipment.message, shipment.targets)
             self._end(shipment.parcel)
 
-    def give_up(self, shipment: Shipment) -> None:
+    def give_up(self, shipment: DelayedMessage) -> None:
         """A shipment will not be delivered."""
         if not shipment.is_over:
             shipment.is_over = True
@@ -179,7 +179,7 @@ class Line:
             if ref.is_alive():
                 ref.stop(block=False)
 
-    def _has_room(self, parcel: Parcel, targets: tuple[Target, ...]) -> bool:
+    def _has_room(self, parcel: RoutedMessage, targets: tuple[Target, ...]) -> bool:
         talk = self.talk
         self._forget_closed()
         if len(self._open) < talk.capacity or parcel in self._open:
@@ -189,11 +189,11 @@ class Line:
             talk.crowded_out(parcel, target, TalkError(msg, node=talk.source.name, message=parcel.message))
         return False
 
-    def _begin(self, parcel: Parcel) -> None:
+    def _begin(self, parcel: RoutedMessage) -> None:
         self._open[parcel] = self._open.get(parcel, 0) + 1
         parcel.origin.downstream.begin()
 
-    def _end(self, parcel: Parcel) -> None:
+    def _end(self, parcel: RoutedMessage) -> None:
         left = self._open.pop(parcel, 1) - 1
         if left:
             self._open[parcel] = left
@@ -211,11 +211,11 @@ class Line:
             options = StartOptions(
                 f"talk {self.talk.name}", MailboxConfig(2 * self.talk.capacity + 1), is_registered=False
             )
-            ref = self.couriers[system] = system.start(Courier, (self,), options=options)
+            ref = self.couriers[system] = system.start(TalkActor, (self,), options=options)
         return ref
 
 
-def _forget_work(errand: Errand) -> None:
+def _forget_work(errand: PendingMessage) -> None:
     """Close what will not be awaited, so that Python does not warn of it."""
     if asyncio.iscoroutine(errand.awaited):
         errand.awaited.close()

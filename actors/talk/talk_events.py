@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.runtime.errors import ActorStoppingError
-from actors.talk.pending import Parcel
+from actors.talk.pending import RoutedMessage
 from protocols.control import DeadLetterReason
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
 from protocols.messages import ChatMessage
@@ -39,7 +39,7 @@ class ConnectionProcessed(msgspec.Struct, frozen=True, eq=False):
 
 
 def processed(
-    talk: "Talk", message: ChatMessage[Any], targets: Sequence[Target], parcel: Parcel, *, queued: bool
+    talk: "Talk", message: ChatMessage[Any], targets: Sequence[Target], parcel: RoutedMessage, *, queued: bool
 ) -> None:
     """Say that a message was handled, to the event stream and to the signals of the connection and its registry."""
     events = parcel.system.events
@@ -69,7 +69,7 @@ def processed(
 
 def failed(
     talk: "Talk",
-    parcel: Parcel,
+    parcel: RoutedMessage,
     step: str,
     error: BaseException,
     targets: Sequence[Target] | None = None,
@@ -85,7 +85,7 @@ def failed(
         parcel.system.dead_letters.record(parcel.message, target, reason, sender=talk.source.name, cause=error)
 
 
-def _publish_failure(talk: "Talk", parcel: Parcel, step: str, error: BaseException, target: str) -> None:
+def _publish_failure(talk: "Talk", parcel: RoutedMessage, step: str, error: BaseException, target: str) -> None:
     if parcel.system.events.wants(TalkFailed):
         parcel.system.events.publish(
             TalkFailed,
@@ -101,13 +101,13 @@ def _publish_failure(talk: "Talk", parcel: Parcel, step: str, error: BaseExcepti
         )
 
 
-def crowded_out(talk: "Talk", parcel: Parcel, target: Target, error: Exception) -> None:
+def crowded_out(talk: "Talk", parcel: RoutedMessage, target: Target, error: Exception) -> None:
     """Take note that there was no room for a message."""
     talk.stats.dropped += 1
     failed(talk, parcel, "queue", error, (target,), DeadLetterReason.OVERFLOW)
 
 
-def hop_limit_reached(talk: "Talk", parcel: Parcel, error: Exception) -> None:
+def hop_limit_reached(talk: "Talk", parcel: RoutedMessage, error: Exception) -> None:
     """Take note that a message is not passed on because too many connections led to it."""
     events, message = parcel.system.events, parcel.message
     if events.wants(HopLimitReached):

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from actors.talk.pending import Parcel
+from actors.talk.pending import RoutedMessage
 from actors.talk.transform import Message
 from protocols.errors import TalkError
 from protocols.node import Origin, Target, Tracker
@@ -47,25 +47,25 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
         )  # fmt: skip
 
 
-class Berth(msgspec.Struct, eq=False):
+class QueuedDelivery(msgspec.Struct, eq=False):
     """A message that waits for its target."""
 
     talk: "Talk"
-    parcel: Parcel
+    parcel: RoutedMessage
     message: Message
     target: Target
 
 
-class Dock:
+class TargetQueue:
     """What waits for one target on one event loop, and how much the target has in hand."""
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._in_hand = 0
-        self._waiting: list[tuple[int, int, Berth]] = []
+        self._waiting: list[tuple[int, int, QueuedDelivery]] = []
         self._order = count()
 
-    def put(self, berth: Berth) -> None:
+    def put(self, berth: QueuedDelivery) -> None:
         """Give a message to the target when its turn has come."""
         if self._in_hand < self._width:
             self._post(berth)
@@ -78,11 +78,11 @@ class Dock:
         msg = f"node {berth.target.name!r}: {DOCK_CAPACITY} messages of connections wait for it already"
         berth.talk.crowded_out(berth.parcel, berth.target, TalkError(msg, message=berth.message))
 
-    def _post(self, berth: Berth) -> None:
+    def _post(self, berth: QueuedDelivery) -> None:
         self._in_hand += 1
         berth.target.post((berth.message,), origin=berth.parcel.origin, settled=partial(self._done, berth))
 
-    def _done(self, berth: Berth, done: "asyncio.Future[Any]") -> None:
+    def _done(self, berth: QueuedDelivery, done: "asyncio.Future[Any]") -> None:
         self._in_hand -= 1
         berth.talk.settled(berth.parcel, berth.target, done)
         while self._waiting and self._in_hand < self._width:
@@ -94,7 +94,7 @@ class Dock:
             following.parcel.origin.downstream.end()
 
 
-_docks: WeakKeyDictionary[Target, WeakKeyDictionary[asyncio.AbstractEventLoop, Dock]] = WeakKeyDictionary()
+_docks: WeakKeyDictionary[Target, WeakKeyDictionary[asyncio.AbstractEventLoop, TargetQueue]] = WeakKeyDictionary()
 
 
 def keep_priorities(target: Target) -> None:
@@ -102,7 +102,7 @@ def keep_priorities(target: Target) -> None:
     _docks.setdefault(target, WeakKeyDictionary())
 
 
-def dock_of(target: Target) -> Dock | None:
+def dock_of(target: Target) -> TargetQueue | None:
     """Return the dock of a target on the running loop; None when its messages need not wait."""
     if not _docks:
         return None
@@ -112,5 +112,5 @@ def dock_of(target: Target) -> Dock | None:
     loop = asyncio.get_running_loop()
     dock = docks.get(loop)
     if dock is None:
-        dock = docks[loop] = Dock(getattr(target, "max_concurrency", 1))
+        dock = docks[loop] = TargetQueue(getattr(target, "max_concurrency", 1))
     return dock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from actors.runtime.errors import MailboxFullError
-from actors.triggers.source import TriggerActor
+from actors.triggers.source import TriggerSource
 from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
 from protocols.triggers import ConnectionEvent, TalkEventName
@@ -79,7 +79,7 @@ class _Happened(msgspec.Struct, frozen=True):
     """What the condition looks at, as it was when it happened."""
 
 
-class ConnectionActor(TriggerActor):
+class ConnectionActor(TriggerSource):
     """Offers an event for each thing that happens on the connections it is interested in.
 
     The condition is asked here and not where the message is passed on, so that neither the connection nor its nodes

@@ -23,7 +23,7 @@ from actors.triggers.extra import require_extra
 from actors.triggers.mail.source import EmailActor, MailWatch
 from actors.triggers.schedule.source import MissedPolicy, Schedule, ScheduleActor
 from actors.triggers.schedule.times import CronTimes, IntervalTimes, local_zone
-from actors.triggers.source import TriggerActor
+from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger, queue_class
 from actors.triggers.webhook.decision import Webhook, WebhookDesk
 from protocols.triggers import RunStarter, TriggerConfigError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actors.triggers.webhook.server import WebhookSite
     from protocols.triggers import ConnectionFlow
 
-_MAIL: Final = TriggerActor.mailbox
+_MAIL: Final = TriggerSource.mailbox
 """Named for each source: a class that is given as a partial function has no attributes."""
 
 

@@ -1,4 +1,4 @@
-"""`TriggerActor`: the parent of sources that watch something; the end of the watch is a crash, so it is supervised."""
+"""`TriggerSource`: the parent of sources that watch something; the end of the watch is a crash, so it is supervised."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _WatchEnded(msgspec.Struct, frozen=True):
     error: BaseException | None
 
 
-class TriggerActor(AsyncioActor):
+class TriggerSource(AsyncioActor):
     """Watches something for one or several triggers, and offers them events.
 
     A source starts at once and opens what it needs beside: a port that is taken, a server that is down or a folder that

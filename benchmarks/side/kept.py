@@ -48,7 +48,7 @@ async def ratio(
         is_written: whether the time counts until the messages are in the file, not only until the answers are there.
     """
     from actors import AgentPool
-    from actors.app import PoolHistory
+    from actors.app import HistoryService
     from actors.config.load import parse_manifest
 
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ async def ratio(
             totals = [0.0, 0.0]
             for first in range(0, count, SLICE):
                 for place in (0, 1) if first // SLICE % 2 else (1, 0):
-                    node, history = pools[place]["node"], pools[place].beside(PoolHistory)
+                    node, history = pools[place]["node"], pools[place].beside(HistoryService)
                     assert history is not None
                     started = clock()
                     for _ in range(min(SLICE, count - first)):

@@ -11,7 +11,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from actors.agents.memory import DEFAULT_LIMIT, History, first_turn
+from actors.agents.memory import DEFAULT_LIMIT, Memory, first_turn
 
 
 def turn(number: int, tools: int = 0) -> list[ModelMessage]:
@@ -28,7 +28,7 @@ def call_ids(messages: tuple[ModelMessage, ...], kind: type[ToolCallPart] | type
 
 
 def test_a_history_keeps_whole_runs_in_order() -> None:
-    history, first, second = History(), turn(1), turn(2)
+    history, first, second = Memory(), turn(1), turn(2)
     history.add(first)
     history.add(second)
 
@@ -38,7 +38,7 @@ def test_a_history_keeps_whole_runs_in_order() -> None:
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 20))
 def test_a_history_stays_bounded_and_never_parts_a_call_from_its_return(tools: list[int], limit: int) -> None:
-    history = History(limit)
+    history = Memory(limit)
 
     for number, count in enumerate(tools):
         history.add(turn(number, count))
@@ -57,7 +57,7 @@ def test_a_summary_takes_the_place_of_what_is_forgotten() -> None:
         forgotten.append(len(list(messages)))  # type: ignore[call-overload]
         return [ModelRequest([UserPromptPart("summary")])]
 
-    history = History(4, summary=summarise)
+    history = Memory(4, summary=summarise)
     for number in range(3):
         history.add(turn(number))
 
@@ -67,7 +67,7 @@ def test_a_summary_takes_the_place_of_what_is_forgotten() -> None:
 
 
 def test_a_history_stays_bounded_whatever_its_summary_makes(caplog: pytest.LogCaptureFixture) -> None:
-    history = History(4, summary=lambda messages: list(messages) * 3)
+    history = Memory(4, summary=lambda messages: list(messages) * 3)
     for number in range(20):
         history.add(turn(number))
         assert len(history) <= 8
@@ -79,7 +79,7 @@ def test_a_summary_that_fails_is_logged_and_the_exchange_is_remembered(caplog: p
     def broken(_: object) -> list[ModelMessage]:
         raise KeyError("k")
 
-    history, last = History(2, summary=broken), turn(2)
+    history, last = Memory(2, summary=broken), turn(2)
     history.add(turn(1))
     history.add(last)
 
@@ -88,7 +88,7 @@ def test_a_summary_that_fails_is_logged_and_the_exchange_is_remembered(caplog: p
 
 
 def test_a_restored_history_is_bounded_too() -> None:
-    history = History(2)
+    history = Memory(2)
     history.replace([*turn(1), *turn(2)])
 
     assert len(history) == 2
@@ -101,7 +101,7 @@ def test_a_history_without_any_turn_is_cut_at_the_limit() -> None:
 
 
 def test_knowledge_is_known_until_its_turn_is_forgotten() -> None:
-    history = History(4)
+    history = Memory(4)
     assert not history.is_primed
 
     history.add(turn(1), is_primed=True)
@@ -115,4 +115,4 @@ def test_knowledge_is_known_until_its_turn_is_forgotten() -> None:
 
 def test_a_history_keeps_at_least_one_message() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        History(0)
+        Memory(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors import Agent, AgentPool
-from actors.app import PoolHistory
+from actors.app import HistoryService
 from protocols.history import HistoryQuery
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def use(monkeypatch: pytest.MonkeyPatch, *stores: HistoryStore) -> None:
     monkeypatch.setattr("actors.app.history_service.history_stores", given)
 
 
-def history_of(pool: AgentPool[Any]) -> PoolHistory:
+def history_of(pool: AgentPool[Any]) -> HistoryService:
     """Return what keeps the history of a running pool."""
-    history = pool.beside(PoolHistory)
+    history = pool.beside(HistoryService)
     assert history is not None
     return history
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import AgentPool
-from actors.app import PoolTriggers
+from actors.app import TriggerService
 from actors.config.load import parse_manifest
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
@@ -58,7 +58,7 @@ class Scene:
 
     @property
     def numbers(self) -> TriggerStatistics:
-        triggers = self.pool.beside(PoolTriggers)
+        triggers = self.pool.beside(TriggerService)
         assert triggers is not None
         return triggers.statistics()[0]
 

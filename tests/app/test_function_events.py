@@ -18,7 +18,7 @@ from protocols.triggers import TriggerConfigError
 from tests.app.test_trigger_service import TIMERS, Answers, gate, triggers_of
 
 if TYPE_CHECKING:
-    from actors.app import PoolTriggers
+    from actors.app import TriggerService
     from actors.runtime.system import ActorSystem
     from actors.testing.clock import ManualClock
 
@@ -135,7 +135,7 @@ async def test_tracked_functions_work_on_when_the_pool_and_its_loop_are_gone(
 
 async def test_a_node_that_is_not_there_and_a_name_that_is_taken_are_refused(no_leaked_actors: None) -> None:
     async with pool_of() as pool:
-        triggers: PoolTriggers = triggers_of(pool)
+        triggers: TriggerService = triggers_of(pool)
         with pytest.raises(NodeNotFoundError, match="'quikc'"):
             await triggers.events("quikc")
         with pytest.raises(TriggerConfigError, match="'quick' has a trigger 'tock' already"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import AgentPool
-from actors.app import PoolTriggers, TriggerAnswer
+from actors.app import TriggerAnswer, TriggerService
 from actors.config.load import load_manifest, parse_manifest
 from protocols.history import HistoryQuery
 from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
@@ -39,7 +39,7 @@ def function(name: str) -> str:
 
 
 def trigger_of(pool: AgentPool[Any], name: str) -> Trigger:
-    found = pool.beside(PoolTriggers)
+    found = pool.beside(TriggerService)
     assert found is not None
     return next(one for one in found.plan.triggers if one.full_name == name)
 
@@ -49,7 +49,7 @@ async def test_a_trigger_starts_with_the_manifest_that_has_it_and_ends_with_the_
 ) -> None:
     async with AgentPool[None](timers(a=TICK, b="")) as pool:
         ref, old = pool["b"].ref(), trigger_of(pool, "a/tick")
-        triggers = pool.beside(PoolTriggers)
+        triggers = pool.beside(TriggerService)
         assert triggers is not None
         answers: asyncio.Queue[TriggerAnswer] = asyncio.Queue()
         triggers.answered.connect(answers.put_nowait)

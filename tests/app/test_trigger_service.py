@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from actors import AgentPool
-from actors.app import PoolTriggers, TriggerAnswer
+from actors.app import TriggerAnswer, TriggerService
 from actors.config.load import parse_manifest
 from actors.runtime.system import ActorSystem
 from actors.triggers import sign
@@ -80,8 +80,8 @@ class Answers:
             return await self._queue.get()
 
 
-def triggers_of(pool: AgentPool[Any]) -> PoolTriggers:
-    found = pool.beside(PoolTriggers)
+def triggers_of(pool: AgentPool[Any]) -> TriggerService:
+    found = pool.beside(TriggerService)
     assert found is not None
     return found
 
@@ -96,7 +96,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def until_ready(triggers: PoolTriggers) -> None:
+async def until_ready(triggers: TriggerService) -> None:
     """Wait for a source that fails until its next attempt."""
     is_ready = False
     async with asyncio.timeout(PATIENCE):
@@ -174,7 +174,7 @@ async def test_leaving_the_pool_stops_its_triggers_and_entering_it_again_starts_
     pool = AgentPool[None](parse_manifest(TIMERS))
     async with pool:
         old = trigger_of(pool, "quick/tock")
-    assert pool.beside(PoolTriggers) is None
+    assert pool.beside(TriggerService) is None
     with pytest.raises(TriggerStoppedError, match="'quick/tock'"):
         old.accept(EVENT)
 

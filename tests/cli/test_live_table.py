@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from actors.cli.live_table import live_table, picture
-from actors.stats.projection import StatsBook, StatsSnapshot
+from actors.stats.projection import Projection, StatsSnapshot
 from protocols.events import ChildRestarted, RunStarted
 from tests.cli.conftest import ROOT, environment
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def book() -> StatsBook:
-    made = StatsBook()
+def book() -> Projection:
+    made = Projection()
     made.add(RunStarted(actor="a", run_id="1"))
     made.add(ChildRestarted(actor="pool", child="b"))
     return made
@@ -46,7 +46,7 @@ def test_every_node_is_shown_with_what_it_does() -> None:
 @pytest.mark.parametrize("name", ["[red]a[/red]", "[/]", "[link=x]"])
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(name: str) -> None:
     stream = io.StringIO()
-    Console(file=stream, width=100).print(picture(StatsBook().snapshot(), [name]))
+    Console(file=stream, width=100).print(picture(Projection().snapshot(), [name]))
 
     assert name in stream.getvalue()
 

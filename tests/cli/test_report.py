@@ -1,12 +1,12 @@
 """The numbers at the end of a run."""
 
 from actors.cli.report import as_data, report, rows
-from actors.stats.projection import StatsBook
+from actors.stats.projection import Projection
 from protocols.events import ChildRestarted, EventsDropped, MessageSent, RunCompleted, RunFailed, RunStarted
 
 
-def book() -> StatsBook:
-    made = StatsBook()
+def book() -> Projection:
+    made = Projection()
     for event in (
         RunStarted(actor="team", run_id="0"),
         RunStarted(actor="a", run_id="1", parent_run_id="0"),
@@ -44,14 +44,14 @@ def test_a_team_shows_up_only_when_something_happened_to_it() -> None:
 
 
 def test_a_failed_agent_is_listed_although_it_sent_nothing() -> None:
-    made = StatsBook()
+    made = Projection()
     made.add(RunFailed(actor="a", run_id="1"))
 
     assert report(made.snapshot(), ["a"]).splitlines()[1].split()[0] == "a"
 
 
 def test_nothing_to_report_is_an_empty_text() -> None:
-    assert report(StatsBook().snapshot(), ["a", "b"]) == ""
+    assert report(Projection().snapshot(), ["a", "b"]) == ""
 
 
 def test_lost_events_are_said() -> None:

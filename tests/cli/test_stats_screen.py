@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from actors.cli.stats_screen import StatsScreen, stats_table
-from actors.stats.message_totals import TallySnapshot
+from actors.stats.message_totals import MessageTotalsSnapshot
 from actors.stats.run_snapshot import RunSnapshot
 
 DONE = RunSnapshot(
     "chain",
-    TallySnapshot(message_count=2, error_count=1),
-    {"[b]": TallySnapshot(message_count=2)},
+    MessageTotalsSnapshot(message_count=2, error_count=1),
+    {"[b]": MessageTotalsSnapshot(message_count=2)},
     errors=(("c", "no [luck]", datetime(2026, 1, 1, tzinfo=UTC)),),
     done=True,
 )
@@ -29,7 +29,7 @@ def test_the_table_shows_nodes_and_failures_literally() -> None:
 def test_the_screen_draws_until_the_run_is_done() -> None:
     page = io.StringIO()
     with StatsScreen(Console(file=page, force_terminal=True, width=100)) as screen:
-        screen.show(RunSnapshot("chain", TallySnapshot()))
+        screen.show(RunSnapshot("chain", MessageTotalsSnapshot()))
         screen.show(DONE)
 
     assert "chain: running" in page.getvalue()

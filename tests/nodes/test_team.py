@@ -7,7 +7,7 @@ import pytest
 from actors.agents.agent import Agent
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import MessageNode
-from actors.nodes.success_policy import Policy
+from actors.nodes.success_policy import SuccessPolicy
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.runtime.system import ActorSystem
@@ -167,7 +167,7 @@ async def test_require_all_of_one_run_goes_before_the_policy() -> None:
 @pytest.mark.parametrize("policy", ["most", 0, -1, "quorum=x", True, 1.5])
 def test_an_unknown_policy_is_refused(policy: Any) -> None:
     with pytest.raises(ConfigError, match="is no policy"):
-        Policy.of(policy)
+        SuccessPolicy.of(policy)
 
 
 def test_a_quorum_above_the_number_of_members_is_refused() -> None:

@@ -3,11 +3,11 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runs.delivery_tracker import Downstream
+from actors.runs.delivery_tracker import DeliveryTracker
 
 
 async def test_waiting_ends_when_the_last_delivery_has_ended() -> None:
-    downstream = Downstream()
+    downstream = DeliveryTracker()
     downstream.begin()
     downstream.begin()
     waiting = asyncio.create_task(downstream.wait())
@@ -22,11 +22,11 @@ async def test_waiting_ends_when_the_last_delivery_has_ended() -> None:
 
 
 async def test_nobody_waits_when_nothing_was_delivered() -> None:
-    await Downstream().wait()
+    await DeliveryTracker().wait()
 
 
 async def test_two_trackers_do_not_share_those_who_wait() -> None:
-    first, second, seen = Downstream(), Downstream(), list[str]()
+    first, second, seen = DeliveryTracker(), DeliveryTracker(), list[str]()
     first.begin()
     second.begin()
     first.then(lambda: seen.append("first"))
@@ -40,7 +40,7 @@ async def test_two_trackers_do_not_share_those_who_wait() -> None:
 
 @given(st.lists(st.booleans()))
 def test_callbacks_are_called_once_each_time_the_number_comes_to_zero(steps: list[bool]) -> None:
-    downstream, zeros, expected, open_now = Downstream(), list[int](), 0, 0
+    downstream, zeros, expected, open_now = DeliveryTracker(), list[int](), 0, 0
 
     for begins in steps:
         if begins:

@@ -3,14 +3,14 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runs.event_channel import Channel
+from actors.runs.event_channel import EventChannel
 from actors.testing.settle import settle
 
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 6), min_size=1, max_size=4))
 def test_every_producers_events_arrive_once_and_in_order(capacity: int, counts: list[int]) -> None:
     async def scenario() -> list[tuple[int, int]]:
-        channel = Channel(capacity)
+        channel = EventChannel(capacity)
 
         async def produce(producer: int, count: int) -> None:
             for number in range(count):
@@ -35,7 +35,7 @@ def test_every_producers_events_arrive_once_and_in_order(capacity: int, counts: 
 
 
 async def test_a_full_channel_makes_its_producer_wait_but_takes_last_events() -> None:
-    channel = Channel(2)
+    channel = EventChannel(2)
     await channel.put(1)
     await channel.put(2)
     third = asyncio.ensure_future(channel.put(3))
@@ -49,7 +49,7 @@ async def test_a_full_channel_makes_its_producer_wait_but_takes_last_events() ->
 
 
 async def test_a_producer_that_is_cancelled_while_it_waits_takes_no_room() -> None:
-    channel = Channel(1)
+    channel = EventChannel(1)
     await channel.put(1)
     waiting = [asyncio.ensure_future(channel.put(number)) for number in (2, 3)]
     await settle()
@@ -61,7 +61,7 @@ async def test_a_producer_that_is_cancelled_while_it_waits_takes_no_room() -> No
 
 
 async def test_closing_lets_everybody_go_on_and_keeps_what_was_there() -> None:
-    channel = Channel(1)
+    channel = EventChannel(1)
     await channel.put(1)
     producer = asyncio.ensure_future(channel.put(2))
     await settle()
@@ -73,7 +73,7 @@ async def test_closing_lets_everybody_go_on_and_keeps_what_was_there() -> None:
 
 
 async def test_a_reader_that_waits_is_told_of_the_end() -> None:
-    channel = Channel()
+    channel = EventChannel()
     reading = asyncio.ensure_future(channel.get())
     await settle()
     channel.close()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.agents.agent import Agent
-from actors.runs.delivery_tracker import Downstream
+from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.request import RunRequest
 from actors.runtime.system import ActorSystem
 from actors.testing.models import echo_model, failing_model, slow_model
@@ -120,7 +120,7 @@ async def test_a_request_that_is_delivered_is_one_hop_further_and_counted_until_
 
 
 async def test_whoever_posts_is_called_when_the_run_is_settled_before_the_delivery_counts_as_ended() -> None:
-    tracker = Downstream()
+    tracker = DeliveryTracker()
     origin = RunRequest(rec("b"), ("x",), "run", "conversation", tracker)
     seen: list[tuple[bool, int]] = []
 

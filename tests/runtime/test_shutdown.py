@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.runtime.log import Reporter
+from actors.runtime.log import LimitedLogger
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
@@ -23,7 +23,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def shutdown(clock: ManualClock) -> Shutdown:
-    made = Shutdown(clock, Reporter("test"))
+    made = Shutdown(clock, LimitedLogger("test"))
     for name, after in (("first", ()), ("second", ("first",)), ("third", ("second",))):
         made.add_phase(name, after=after)
     return made
@@ -75,7 +75,7 @@ async def test_a_shutdown_runs_once_however_often_it_is_asked_for(shutdown: Shut
 
 @pytest.mark.conformance("R26")
 async def test_a_phase_marked_so_ends_the_shutdown_when_it_fails(clock: ManualClock) -> None:
-    shutdown = Shutdown(clock, Reporter("test"))
+    shutdown = Shutdown(clock, LimitedLogger("test"))
     shutdown.add_phase("vital", aborts=True)
     shutdown.add_phase("later", after=("vital",))
     done: list[str] = []

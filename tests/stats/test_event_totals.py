@@ -5,7 +5,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.stats.event_totals import Counters, CounterSnapshot
+from actors.stats.event_totals import EventTotals, EventTotalsSnapshot
 from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
     ActorCrashed,
@@ -50,37 +50,37 @@ _events: st.SearchStrategy[Event] = st.one_of(
     st.sampled_from([RunStarted(), RunCompleted(), RunCancelled(), MessageReceived(), ActorCrashed(), ActorStarted()]),
     st.sampled_from([ChildRestarted(), DeadLetter(), LateReply(), TalkFailed(), ActorRestarted()]),
 )
-_counters = st.lists(_events, max_size=8).map(Counters)
+_counters = st.lists(_events, max_size=8).map(EventTotals)
 
 
 @given(_counters, _counters, _counters)
-def test_merge_is_associative(a: Counters, b: Counters, c: Counters) -> None:
+def test_merge_is_associative(a: EventTotals, b: EventTotals, c: EventTotals) -> None:
     assert a.merge(b).merge(c) == a.merge(b.merge(c))
 
 
 @given(_counters, _counters)
-def test_merge_is_commutative(a: Counters, b: Counters) -> None:
+def test_merge_is_commutative(a: EventTotals, b: EventTotals) -> None:
     assert a.merge(b) == b.merge(a)
 
 
 @given(_counters)
-def test_merging_with_fresh_counters_changes_nothing(a: Counters) -> None:
-    assert a.merge(Counters()) == a == Counters().merge(a)
+def test_merging_with_fresh_counters_changes_nothing(a: EventTotals) -> None:
+    assert a.merge(EventTotals()) == a == EventTotals().merge(a)
 
 
 @given(st.lists(st.lists(_events, max_size=6), max_size=5))
 def test_adding_all_events_equals_merging_the_parts_of_any_split(parts: list[list[Event]]) -> None:
-    whole = Counters(event for part in parts for event in part)
-    assert reduce(Counters.merge, map(Counters, parts), Counters()) == whole
+    whole = EventTotals(event for part in parts for event in part)
+    assert reduce(EventTotals.merge, map(EventTotals, parts), EventTotals()) == whole
 
 
 @given(st.lists(_events, max_size=10).flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))))
 def test_order_of_events_does_not_matter(orders: tuple[list[Event], list[Event]]) -> None:
-    assert Counters(orders[0]) == Counters(orders[1])
+    assert EventTotals(orders[0]) == EventTotals(orders[1])
 
 
 @given(_counters, _events)
-def test_no_number_ever_shrinks(counters: Counters, event: Event) -> None:
+def test_no_number_ever_shrinks(counters: EventTotals, event: Event) -> None:
     before = msgspec.structs.asdict(counters.snapshot())
     counters.add(event)
     after = msgspec.structs.asdict(counters.snapshot())
@@ -88,62 +88,62 @@ def test_no_number_ever_shrinks(counters: Counters, event: Event) -> None:
 
 
 @given(_counters)
-def test_snapshot_survives_json_and_counting_goes_on_from_it(counters: Counters) -> None:
+def test_snapshot_survives_json_and_counting_goes_on_from_it(counters: EventTotals) -> None:
     snapshot = counters.snapshot()
-    copy = msgspec.json.decode(msgspec.json.encode(snapshot), type=CounterSnapshot)
+    copy = msgspec.json.decode(msgspec.json.encode(snapshot), type=EventTotalsSnapshot)
     assert copy == snapshot
-    assert Counters.of(copy) == counters
+    assert EventTotals.of(copy) == counters
 
 
 def test_merge_leaves_both_sides_as_they_were() -> None:
-    left, right = Counters([RunStarted()]), Counters([RunStarted()])
+    left, right = EventTotals([RunStarted()]), EventTotals([RunStarted()])
     assert left.merge(right).snapshot().runs == 2
     assert (left.snapshot().runs, right.snapshot().runs) == (1, 1)
 
 
 def test_money_is_summed_exactly() -> None:
-    counters = Counters(MessageSent(cost=Decimal("0.1")) for _ in range(10))
+    counters = EventTotals(MessageSent(cost=Decimal("0.1")) for _ in range(10))
     assert counters.snapshot().cost == Decimal(1)
     assert counters.snapshot().total_cost == 1.0
-    assert f"{Counters().snapshot().total_cost:.4f}" == "0.0000"
+    assert f"{EventTotals().snapshot().total_cost:.4f}" == "0.0000"
 
 
 def test_unknown_price_is_not_counted_as_money_but_is_told() -> None:
-    snapshot = Counters([MessageSent(cost=Decimal(5), cost_known=False), MessageSent(cost=Decimal(1))]).snapshot()
+    snapshot = EventTotals([MessageSent(cost=Decimal(5), cost_known=False), MessageSent(cost=Decimal(1))]).snapshot()
     assert (snapshot.cost, snapshot.cost_known, snapshot.unpriced) == (Decimal(1), False, 1)
-    assert Counters([MessageSent(cost=Decimal("NaN"))]).snapshot().unpriced == 1
+    assert EventTotals([MessageSent(cost=Decimal("NaN"))]).snapshot().unpriced == 1
 
 
 def test_everything_an_answer_carries_is_counted() -> None:
     sent = MessageSent(input_tokens=3, output_tokens=4, tool_calls=2, byte_count=9, response_time=0.5)
-    snapshot = Counters([sent, sent]).snapshot()
+    snapshot = EventTotals([sent, sent]).snapshot()
     assert (snapshot.message_count, snapshot.token_count, snapshot.tool_calls, snapshot.byte_count) == (2, 14, 4, 18)
     assert snapshot.busy_time == 1.0
 
 
 def test_answer_of_a_team_does_not_count_its_members_twice() -> None:
-    snapshot = Counters([MessageSent(byte_count=4), MessageSent(byte_count=6, composed=True)]).snapshot()
+    snapshot = EventTotals([MessageSent(byte_count=4), MessageSent(byte_count=6, composed=True)]).snapshot()
     assert (snapshot.messages, snapshot.composed, snapshot.byte_count) == (1, 1, 4)
 
 
 def test_failure_of_a_member_counts_once_although_its_team_fails_too() -> None:
-    assert Counters([RunFailed(actor="a"), RunFailed(actor="team", step="a")]).snapshot().errors == 1
+    assert EventTotals([RunFailed(actor="a"), RunFailed(actor="team", step="a")]).snapshot().errors == 1
 
 
 def test_restart_counts_once_although_two_events_tell_of_it() -> None:
-    assert Counters([ChildRestarted(), ActorRestarted()]).snapshot().restarts == 1
+    assert EventTotals([ChildRestarted(), ActorRestarted()]).snapshot().restarts == 1
 
 
 def test_errors_are_failed_runs_crashes_and_failed_talks() -> None:
-    assert Counters([RunFailed(), ActorCrashed(), TalkFailed(), ToolCalled(error="x")]).snapshot().errors == 3
+    assert EventTotals([RunFailed(), ActorCrashed(), TalkFailed(), ToolCalled(error="x")]).snapshot().errors == 3
 
 
 def test_infinite_response_time_is_left_out() -> None:
-    assert Counters([MessageSent(response_time=float("inf"))]).snapshot().busy_ns == 0
+    assert EventTotals([MessageSent(response_time=float("inf"))]).snapshot().busy_ns == 0
 
 
 def test_counters_show_what_they_have_counted() -> None:
-    assert repr(Counters([RunStarted()])) == "Counters(runs=1)"
+    assert repr(EventTotals([RunStarted()])) == "Counters(runs=1)"
 
 
 @given(_sent)
@@ -153,11 +153,11 @@ def test_a_run_in_brief_counts_what_its_events_do(sent: MessageSent) -> None:
         sent.cost_known, sent.tool_calls, sent.composed,
     )  # fmt: skip
 
-    assert Counters([RunBegan("a", "1"), brief]) == Counters([RunStarted(), sent, RunCompleted()])
+    assert EventTotals([RunBegan("a", "1"), brief]) == EventTotals([RunStarted(), sent, RunCompleted()])
 
 
 @given(st.lists(_counters, max_size=5))
-def test_the_total_of_several_is_what_merging_them_gives(several: list[Counters]) -> None:
-    merged = reduce(Counters.merge, several, Counters())
+def test_the_total_of_several_is_what_merging_them_gives(several: list[EventTotals]) -> None:
+    merged = reduce(EventTotals.merge, several, EventTotals())
 
-    assert Counters.total(several) == merged.snapshot()
+    assert EventTotals.total(several) == merged.snapshot()

@@ -3,7 +3,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.stats.message_totals import Tally, TallySnapshot
+from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
 from protocols.cost import TokenCost, TokenUsage
 from protocols.messages import ChatMessage
 
@@ -15,7 +15,7 @@ messages = st.lists(st.builds(ChatMessage, st.text(max_size=20), st.just("assist
 
 @given(messages)
 def test_a_tally_is_the_exact_sum_of_its_messages(given_messages: list[ChatMessage[str]]) -> None:
-    tally = Tally()
+    tally = MessageTotals()
     for message in given_messages:
         tally.add(message)
     known = [message.cost_info for message in given_messages if message.cost_info is not None]
@@ -29,7 +29,7 @@ def test_a_tally_is_the_exact_sum_of_its_messages(given_messages: list[ChatMessa
 
 
 def test_money_that_is_no_number_makes_the_sum_unknown_instead_of_wrong() -> None:
-    tally = Tally()
+    tally = MessageTotals()
     for cost in ("1.5", "NaN", "Infinity"):
         tally.add(ChatMessage("x", "assistant", cost_info=TokenCost(total_cost=Decimal(cost))))
 
@@ -37,10 +37,10 @@ def test_money_that_is_no_number_makes_the_sum_unknown_instead_of_wrong() -> Non
 
 
 def test_a_cleared_tally_is_a_new_one() -> None:
-    tally = Tally()
+    tally = MessageTotals()
     tally.add(ChatMessage("x", "assistant"))
     tally.add_failure()
     assert tally.snapshot().error_count == 1
     tally.clear()
 
-    assert tally.snapshot() == TallySnapshot()
+    assert tally.snapshot() == MessageTotalsSnapshot()

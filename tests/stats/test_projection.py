@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.stats.event_totals import Counters
-from actors.stats.projection import OTHERS, NodeState, StatsBook
+from actors.stats.event_totals import EventTotals
+from actors.stats.projection import OTHERS, NodeState, Projection
 from protocols.events import (
     ActorCrashed,
     ActorStarted,
@@ -19,8 +19,8 @@ from protocols.events import (
 )
 
 
-def book_of(*events: Event, most_nodes: int = 10, most_runs: int = 10) -> StatsBook:
-    book = StatsBook(most_nodes=most_nodes, most_runs=most_runs)
+def book_of(*events: Event, most_nodes: int = 10, most_runs: int = 10) -> Projection:
+    book = Projection(most_nodes=most_nodes, most_runs=most_runs)
     for event in events:
         book.add(event)
     return book
@@ -79,7 +79,7 @@ def test_the_sum_over_the_nodes_is_the_total() -> None:
     events = [MessageSent(actor=f"n{number % 3}", run_id=str(number), output_tokens=number) for number in range(20)]
     snapshot = book_of(*events).snapshot()
 
-    assert snapshot.total == Counters(events).snapshot()
+    assert snapshot.total == EventTotals(events).snapshot()
     assert sum(node.counters.output_tokens for node in snapshot.nodes) == snapshot.total.output_tokens
 
 
@@ -109,4 +109,4 @@ def test_a_node_that_was_never_heard_of_has_zeros() -> None:
 @pytest.mark.parametrize("bounds", [{"most_nodes": 0}, {"most_runs": 0}, {"most_nodes": -1}])
 def test_a_bound_that_holds_nothing_is_refused(bounds: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
-        StatsBook(**bounds)
+        Projection(**bounds)

@@ -6,7 +6,7 @@ import pytest
 
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.system import ActorSystem
-from actors.stats.projection import StatsBook, StatsSnapshot
+from actors.stats.projection import Projection, StatsSnapshot
 from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.testing.settle import settle
 from protocols.events import MessageSent, RunStarted
@@ -56,7 +56,7 @@ async def test_a_dead_stats_actor_is_no_subscriber_any_more(actor_system: ActorS
 
 
 async def test_a_book_from_outside_outlives_the_actor(actor_system: ActorSystem) -> None:
-    book = StatsBook()
+    book = Projection()
     first = await actor_system.start(StatsActor, (book,)).ready()
     actor_system.events.publish(RunStarted, actor="a", run_id="1")
     await read(first)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.talk.pending import Parcel, PendingQueue
+from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.talk import Talk
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
@@ -248,7 +248,7 @@ class Place:
 def test_a_queue_keeps_its_bound_and_loses_nothing_silently(capacity: int, overflow: Overflow, count: int) -> None:
     queue, place = PendingQueue(), Place()
     target: Any = place
-    parcels = [Parcel(ChatMessage(number, "user"), *[None] * 2) for number in range(count)]  # type: ignore[arg-type]
+    parcels = [RoutedMessage(ChatMessage(number, "user"), *[None] * 2) for number in range(count)]  # type: ignore[arg-type]
     lost = [queue.put(target, parcel, capacity, overflow) for parcel in parcels]
     dropped = [parcel.message.content for parcel in lost if parcel is not None]
     kept = [parcel.message.content for parcel in queue.take(target)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wire:
+class BuiltConnection:
     """One connection of the manifest, made."""
 
     spec: Connection
@@ -61,7 +61,7 @@ class ConnectionBuilder:
         self._scope = scope
         self._taken = set(nodes)
 
-    def build(self, existing: Sequence[Wire] = ()) -> tuple[list[Wire], list[Wire]]:
+    def build(self, existing: Sequence[BuiltConnection] = ()) -> tuple[list[BuiltConnection], list[BuiltConnection]]:
         """Make the connections, which are not attached yet.
 
         Args:
@@ -75,7 +75,7 @@ class ConnectionBuilder:
         """
         left = [wire for wire in existing if wire.talk.active]
         self._taken |= {wire.helper.name for wire in existing if wire.helper is not None}
-        kept: list[Wire] = []
+        kept: list[BuiltConnection] = []
         wanted: list[tuple[AnyNode, Connection]] = []
         for name, node in self._manifest.nodes.items():
             for spec in node.connections:
@@ -87,7 +87,7 @@ class ConnectionBuilder:
                     kept.append(wire)
         return kept, [self._wire(source, spec) for source, spec in wanted]
 
-    def _is(self, wire: Wire, source: AnyNode, spec: Connection) -> bool:
+    def _is(self, wire: BuiltConnection, source: AnyNode, spec: Connection) -> bool:
         if wire.source is not source or wire.spec != spec or wire.place != self._place(spec):
             return False
         return not isinstance(spec, NodeConnection) or wire.talk.target is self._nodes[spec.name]
@@ -95,13 +95,13 @@ class ConnectionBuilder:
     def _place(self, spec: Connection) -> Path | None:
         return (self._manifest.root or Path()) if isinstance(spec, FileConnection) else None
 
-    def _wire(self, source: AnyNode, spec: Connection) -> Wire:
+    def _wire(self, source: AnyNode, spec: Connection) -> BuiltConnection:
         target = self._target(source.name, spec)
         try:
             talk = Talk(source, target, name=spec.label, **self._options(source.name, spec))
         except TalkError as error:
             raise _refused(source.name, error) from error
-        return Wire(spec, talk, self._place(spec), None if isinstance(spec, NodeConnection) else target)
+        return BuiltConnection(spec, talk, self._place(spec), None if isinstance(spec, NodeConnection) else target)
 
     def _target(self, source: str, spec: Connection) -> AnyNode:
         match spec:

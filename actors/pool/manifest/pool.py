@@ -15,7 +15,7 @@ from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.debug_log import log_runs
-from actors.pool.manifest.connection import ConnectionBuilder, Wire
+from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
 from actors.pool.manifest.job import job_of
 from actors.pool.node_supervisor import AnyNode, Care, RootPolicy
 from actors.pool.prompt_versions import file_marks
@@ -41,7 +41,7 @@ class Built:
 
     nodes: dict[str, AnyNode]
     """Agents in the order of the manifest, then teams, each after its members."""
-    wires: list[Wire]
+    wires: list[BuiltConnection]
     """The connections."""
     jobs: dict[str, Job[Any]]
     policy: RootPolicy
@@ -100,7 +100,9 @@ class Builder:
                 log_runs(node, is_on=True)
         return nodes, made
 
-    def connections(self, nodes: Mapping[str, AnyNode], existing: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:
+    def connections(
+        self, nodes: Mapping[str, AnyNode], existing: Sequence[BuiltConnection]
+    ) -> tuple[list[BuiltConnection], list[BuiltConnection]]:
         """Make the connections between nodes; see `ConnectionBuilder.build`."""
         return ConnectionBuilder(self.manifest, nodes, self._agents.scope).build(existing)
 

@@ -12,7 +12,7 @@ from actors.triggers.files.burst import FileBurst
 from actors.triggers.files.folder import Folder
 from actors.triggers.files.notifier import FolderNotifier, RawChanges
 from actors.triggers.files.pattern import FileSelection
-from actors.triggers.source import TriggerActor
+from actors.triggers.source import TriggerSource
 from protocols.triggers import ChangeKind, FileChanged, TriggerError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Quiet(msgspec.Struct, frozen=True):
     watch: int
 
 
-class FileWatchActor(TriggerActor):
+class FileWatchActor(TriggerSource):
     """Watches the folders that the patterns of some triggers need, and no others.
 
     Links are not followed while looking for folders. A file in a folder that appears is an added file. After a restart

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.triggers.source import Ready, TriggerActor
+from actors.triggers.source import Ready, TriggerSource
 from protocols.triggers import MailReceived, TriggerFullError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LookNow(msgspec.Struct, frozen=True):
     """Ask it of an e-mail trigger not to wait for its next look; the answer comes after a look that begins then."""
 
 
-class EmailActor(TriggerActor):
+class EmailActor(TriggerSource):
     """Looks into the folder, accepts what is new, and marks it as read.
 
     When the queue is full, the rest stays unread for the next look. A server that is down is a crash: the supervisor

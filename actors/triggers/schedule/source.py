@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from actors.triggers.source import TriggerActor
+from actors.triggers.source import TriggerSource
 from protocols.triggers import TimeReached
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Wake(msgspec.Struct, frozen=True):
     pass
 
 
-class ScheduleActor(TriggerActor):
+class ScheduleActor(TriggerSource):
     """Offers an event at each time of a schedule."""
 
     def __init__(

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from actors.triggers.source import TriggerActor
+from actors.triggers.source import TriggerSource
 from actors.triggers.webhook.decision import (
     COMPRESSED,
     HEAD_TOO_LARGE,
@@ -93,7 +93,7 @@ class WebhookSite:
         return opened
 
 
-class WebhookServer(TriggerActor):
+class WebhookServer(TriggerSource):
     """Owns the server of a port. It listens beside its start, so it holds up nobody."""
 
     def __init__(self, site: WebhookSite, webhooks: Sequence[Webhook]) -> None:
