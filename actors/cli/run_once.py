@@ -64,11 +64,14 @@ class RunOnce:
         configure_logging(debug=is_debug.get())
         manifest = self._checked()
         try:
-            answer, verdict = run(self._answer(manifest, as_json=as_json))
+            answer, numbers, verdict = run(self._answer(manifest, as_json=as_json))
         except (asyncio.CancelledError, KeyboardInterrupt):
             to_stderr(f"understudy: {self._signal[1]}")
             return self._signal[0]
-        write(answer)
+        try:
+            write(answer)
+        finally:
+            _show(numbers)
         if verdict is None:
             return ExitCode.OK
         to_stderr(f"understudy: {verdict.text}")
@@ -89,11 +92,11 @@ class RunOnce:
                 raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
         return manifest
 
-    async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, PoolExitReason | None]:
+    async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, str, PoolExitReason | None]:
         with self._cancelled_by_signals():
             return await self._answered(manifest, as_json=as_json)
 
-    async def _answered(self, manifest: Manifest, *, as_json: bool) -> tuple[str, PoolExitReason | None]:
+    async def _answered(self, manifest: Manifest, *, as_json: bool) -> tuple[str, str, PoolExitReason | None]:
         prompt = await self._prompt(manifest)
         check_models(manifest, self.node)
         began, names = perf_counter(), list(manifest.nodes)
@@ -105,7 +108,7 @@ class RunOnce:
             except asyncio.CancelledError:
                 raise
             except BaseException as cause:
-                _show(await end.read_stats(), names)
+                _show(_numbers(await end.read_stats(), names))
                 verdict = end.look()
                 if verdict is not None:
                     raise verdict.error from cause
@@ -113,11 +116,11 @@ class RunOnce:
             snapshot = await end.read_stats()
         for name, error in failed_members(message).items():
             to_stderr(f"understudy: member {name!r} failed: {error}")
-        _show(snapshot, names)
-        if not as_json:
-            return readable(message), end.look()
-        agents = [] if snapshot is None else as_data(snapshot, names)
-        return _as_json(message, self.node, agents=agents, seconds=perf_counter() - began), end.look()
+        answer = readable(message)
+        if as_json:
+            agents = [] if snapshot is None else as_data(snapshot, names)
+            answer = _as_json(message, self.node, agents=agents, seconds=perf_counter() - began)
+        return answer, _numbers(snapshot, names), end.look()
 
     async def _prompt(self, manifest: Manifest) -> Any:
         texts = self.texts
@@ -182,10 +185,13 @@ def _tell(say: Callable[[str], object], event: StampedEvent) -> None:
     say(line_of(event))
 
 
-def _show(snapshot: StatsSnapshot | None, names: Sequence[str]) -> None:
-    table = "" if snapshot is None else report(snapshot, names)
-    if table:
-        to_stderr(table)
+def _numbers(snapshot: StatsSnapshot | None, names: Sequence[str]) -> str:
+    return "" if snapshot is None else report(snapshot, names)
+
+
+def _show(numbers: str) -> None:
+    if numbers:
+        to_stderr(f"\n{numbers}" if sys.stderr.isatty() else numbers)
 
 
 def failed_members(message: ChatMessage[Any]) -> dict[str, str]:

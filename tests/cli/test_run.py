@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,17 @@ def test_a_chain_hands_on_and_the_table_has_a_line_per_agent(cli: Call, manifest
 
     assert done.out == "fine: The cat sleeps all day long on the mat.\n"
     assert [line.split()[:2] for line in table[1:]] == [["writer", "1"], ["fine", "1"], ["total", "2"]]
+
+
+def test_where_both_streams_meet_the_table_comes_after_the_answer(
+    cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    lines = cli("run", manifest, "fine", "hello").out.splitlines()
+
+    assert lines[0] == "fine: started"
+    assert lines[-3] == "fine: hello"
+    assert [line.split()[0] for line in lines[-2:]] == ["agent", "fine"]
 
 
 def test_files_are_read_as_named_documents(cli: Call, manifest: Path, tmp_path: Path) -> None:
