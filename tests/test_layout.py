@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import graphlib
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,17 @@ EVERYTHING = (*PACKAGES, "tests", "benchmarks", "examples")
 
 # The command line answers `--help` before it loads pydantic_ai, so it imports the composition root when a command runs.
 MAY_IMPORT_LATE = ("actors/__init__.py", "actors/cli/")
+
+# The operators of a node name what they return: `a & b` a team, `a | b` a chain.
+LISTED_EXCEPTIONS = (
+    ("actors.nodes.node", "actors.nodes.team"),
+    ("actors.nodes.node", "actors.nodes.team_run"),
+)
+
+# Files and lines of one folder: those of the agents were one room of 95 files before.
+SMALL_ROOMS = ("agents", "mcp", "models", "nodes", "prompts", "runs")
+SMALL_ROOM = (30, 3_200)
+ANY_FOLDER = (46, 6_000)
 
 PUBLIC_NAMES = [
     "ActorRef",
@@ -83,6 +96,40 @@ def test_importing_a_file_never_comes_back_to_it() -> None:
     imports = {name: layout.imports_at_start(source) & files.keys() - {name} for name, source in files.items()}
 
     graphlib.TopologicalSorter(imports).prepare()  # raises CycleError with the files of the cycle
+
+
+def test_files_name_each_other_in_no_circle() -> None:
+    imports = {source.module: layout.imports_of(source) - {source.module} for source in sources(*PACKAGES)}
+    for source, target in LISTED_EXCEPTIONS:
+        imports[source] -= {name for name in imports[source] if name == target or name.startswith(f"{target}.")}
+
+    assert layout.circles(imports) == []
+
+
+def test_a_circle_of_types_is_found() -> None:
+    assert layout.circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for name in PACKAGES for file in (ROOT / name).rglob("*.py")}))
+def test_a_folder_can_be_looked_through(folder: Path) -> None:
+    files = list(folder.glob("*.py"))
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+    most_files, most_lines = SMALL_ROOM if folder.name in SMALL_ROOMS else ANY_FOLDER
+
+    assert len(files) <= most_files
+    assert lines <= most_lines
+
+
+def test_the_table_of_rooms_the_folders_and_the_layers_agree() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"^\| `(\w+)` \|", page.partition("## Rooms")[2].partition("\n## ")[0], re.MULTILINE)
+    folders = {file.parent.name for file in (ROOT / "actors").glob("*/__init__.py")}
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = re.findall(r"\w+", " ".join(linter["contracts"][0]["layers"]).replace("actors.", ""))
+
+    assert sorted(rooms) == sorted({*folders, "protocols"})
+    assert sorted(layers) == sorted(rooms)
+    assert sorted(rooms, key=layers.index) == rooms, "the table has the order of the layers"
 
 
 @pytest.mark.parametrize("module", ["actors", "actors.runtime", "protocols"])
