@@ -8,12 +8,14 @@ from pathlib import Path
 from tests.layout import Source, circles, imports_of
 
 ROOT = Path(__file__).parent.parent
+ALLOWED = {"actors.nodes.node": {"actors.nodes.team", "actors.nodes.team_run"}}
+"""Arrows that may close a circle: the operators of a node name the types that they return."""
 
 
 def main(rooms: list[str]) -> None:
     """Print each circle as a sorted list of modules, and the arrows inside it."""
     files = [Source.read(ROOT, file) for package in ("actors", "protocols") for file in (ROOT / package).rglob("*.py")]
-    imports = {source.module: imports_of(source) for source in files}
+    imports = {source.module: imports_of(source) - ALLOWED.get(source.module, set()) for source in files}
     for circle in circles(imports):
         if rooms and not any(f".{room}" in module for room in rooms for module in circle):
             continue

@@ -22,7 +22,7 @@ from protocols.stores import StorageError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from actors.pool.node_supervisor import AnyNode
+    from actors.nodes.node import AnyNode
     from actors.pool.pool import AgentPool
     from actors.runtime.ref import ActorRef
     from actors.storage.history import WriterStatistics

@@ -15,7 +15,7 @@ from protocols.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.pool.node_supervisor import AnyNode
+    from actors.nodes.node import AnyNode
     from actors.storage.backlog import Backlog, Unmade
     from protocols.messages import ChatMessage
 

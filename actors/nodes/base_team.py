@@ -11,19 +11,16 @@ from typing import Any, ClassVar, Generic, overload
 import msgspec
 
 from actors.nodes.context import Pool, common_pool
-from actors.nodes.diagram import structure_diagram
+from actors.nodes.diagram import Structure, diagram
 from actors.nodes.distribution import Distribution
-from actors.nodes.lease import KeepAlive
-from actors.nodes.node import MessageNode
-from actors.nodes.picker import pick
-from actors.nodes.team_actor import TeamActor
+from actors.nodes.node import AnyNode, MessageNode
+from actors.nodes.team_actor import KeepAlive, TeamActor
 from actors.nodes.team_settings import TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.errors import stopped
 from actors.runs.handle import Deps, Out
-from actors.runs.node_actor import UNLIMITED
-from actors.runs.node_factory import NodeFactory
+from actors.runs.node_actor import UNLIMITED, NodeFactory
 from actors.runs.request import RunRequest, Settle
 from actors.runs.run_stats import RunStats
 from actors.runtime.ref import ActorRef
@@ -32,8 +29,6 @@ from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNo
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
-
-AnyNode = MessageNode[Any, Any]
 
 _HISTORY = 100
 """Exchanges that a team remembers at most."""
@@ -208,7 +203,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             raise EmptyChainError(msg, node=self.name)
         if self.settings.picker is None:
             return self.nodes
-        return await pick(self.settings, self.name, self.nodes, task)
+        return await self.settings.pick(self.name, self.nodes, task)
 
     # -- look -----------------------------------------------------------------------------------------------------
 
@@ -219,8 +214,12 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return f"{self.kind} '{self.name}'{f' - {self.description}' if self.description else ''}\n{members}"
 
     def get_structure_diagram(self) -> str:
-        """Return the team and the teams inside of it as mermaid text."""
-        return structure_diagram(self)
+        """Return the team and the teams inside it as mermaid text."""
+        return diagram([self])
+
+    def structure(self) -> Structure:
+        """Return the members for `get_structure_diagram`."""
+        return Structure(self.kind, self.stages, is_ordered=self.is_chain)
 
     @property
     def stats(self) -> RunStats:
@@ -257,7 +256,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     def observed(self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript) -> RunRequest:
         """Make the request of a run whose steps are noted in a transcript."""
-        return msgspec.structs.replace(self.request(prompts, options), transcript=transcript)
+        return msgspec.structs.replace(self.request(prompts, options), observer=transcript)
 
     async def task_text(self, asked: ChatMessage[Any]) -> str:
         """Return what the picker reads: the shared prompt and the task."""
@@ -275,7 +274,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Have the members work, inside the actor."""
-        transcript = request.transcript or Transcript()
+        transcript = request.observer if isinstance(request.observer, Transcript) else Transcript()
         picked = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
         transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
         if request.stats is None and (self._session_stats is None or self._session_stats.done):

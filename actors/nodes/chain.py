@@ -5,10 +5,10 @@ from time import perf_counter
 from typing import Any
 
 from actors.nodes.member_request import MemberRequest
-from actors.nodes.node import MessageNode
 from actors.nodes.step_handoff import StepHandoff
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
+from actors.runs.handle import NodeHandle
 from actors.runs.request import Route, RunRequest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.future import AsyncioFuture
@@ -16,8 +16,6 @@ from actors.talk.talk import Talk
 from protocols.errors import TalkError
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse
-
-AnyNode = MessageNode[Any, Any]
 
 
 class Chain:
@@ -29,7 +27,7 @@ class Chain:
 
     def __init__(
         self,
-        stages: Sequence[AnyNode],
+        stages: Sequence[NodeHandle[Any, Any]],
         make: MemberRequest,
         transcript: Transcript,
         *,

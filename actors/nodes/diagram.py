@@ -1,45 +1,54 @@
-"""The structure of a team as a mermaid diagram."""
+"""The structure of nodes as a mermaid diagram."""
 
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from actors.nodes.base_team import BaseTeam
-    from actors.nodes.node import MessageNode
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, pairwise
+from typing import NamedTuple, Protocol
 
 _ESCAPES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "\r": " "})
 
 
-def structure_diagram(team: "BaseTeam[Any, Any]") -> str:
-    """Return the members of a team, and of the teams inside of it, as mermaid text.
+class Drawable(Protocol):
+    """A node as the diagram sees it."""
 
-    A team is a box around its members; an arrow leads from each member of a chain to the next.
-    """
-    return "\n".join(["flowchart LR", *_Diagram().lines(team, 1)]) + "\n"
+    @property
+    def name(self) -> str:
+        """Name of the node."""
+        ...
+
+    def structure(self) -> "Structure | None":
+        """Return what is inside the node. None if the node has no members."""
+        ...
 
 
-class _Diagram:
-    def __init__(self) -> None:
-        self._count = 0
+class Structure(NamedTuple):
+    """What is inside a node."""
 
-    def lines(self, node: "MessageNode[Any, Any]", depth: int, box: str = "") -> Iterator[str]:
-        space, own = "    " * depth, box or self._next()
-        members = getattr(node, "stages", None)
-        if members is None:
-            yield f"{space}{own}[{_label(node.name)}]"
-            return
-        yield f"{space}subgraph {own}[{_label(f'{node.name} ({node.kind})')}]"  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - a team
-        ids = [self._next() for _ in members]
-        for member, name in zip(members, ids, strict=True):
-            yield from self.lines(member, depth + 1, name)
-        if getattr(node, "is_chain", False):
-            yield from (f"{space}    {left} --> {right}" for left, right in pairwise(ids))
-        yield f"{space}end"
+    kind: str
+    """Stands behind the name of the node."""
+    members: Sequence[Drawable]
+    is_ordered: bool = False
+    """True if an arrow leads from each member to the next."""
 
-    def _next(self) -> str:
-        self._count += 1
-        return f"n{self._count}"
+
+def diagram(nodes: Iterable[Drawable]) -> str:
+    """Return nodes as mermaid text. A node with members is a box around its members."""
+    ids = (f"n{number}" for number in count(1))
+    lines = [line for node in nodes for line in _lines(node, next(ids), ids, "    ")]
+    return "\n".join(["flowchart LR", *lines]) + "\n"
+
+
+def _lines(node: Drawable, own: str, ids: Iterator[str], space: str) -> Iterator[str]:
+    inside = node.structure()
+    if inside is None:
+        yield f"{space}{own}[{_label(node.name)}]"
+        return
+    yield f"{space}subgraph {own}[{_label(f'{node.name} ({inside.kind})')}]"
+    members = [(next(ids), member) for member in inside.members]
+    for each, member in members:
+        yield from _lines(member, each, ids, space + "    ")
+    if inside.is_ordered:
+        yield from (f"{space}    {left} --> {right}" for (left, _), (right, _) in pairwise(members))
+    yield f"{space}end"
 
 
 def _label(text: str) -> str:

@@ -7,17 +7,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from actors.nodes.member_request import MemberRequest
-from actors.nodes.node import MessageNode
 from actors.nodes.success_policy import SuccessPolicy
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
+from actors.runs.handle import NodeHandle
 from protocols.errors import RunCancelledError
 from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
     from actors.runtime.future import AsyncioFuture
-
-AnyNode = MessageNode[Any, Any]
 
 
 class FanOut:
@@ -26,7 +24,12 @@ class FanOut:
     __slots__ = ("_asks", "_is_patient", "_members", "_over", "_policy", "_started", "_transcript", "answers")
 
     def __init__(
-        self, members: Sequence[AnyNode], policy: SuccessPolicy, transcript: Transcript, *, is_patient: bool = False
+        self,
+        members: Sequence[NodeHandle[Any, Any]],
+        policy: SuccessPolicy,
+        transcript: Transcript,
+        *,
+        is_patient: bool = False,
     ) -> None:
         """Take who works, when it is enough, where the answers are noted, and whether failures end it early."""
         self._is_patient = is_patient
@@ -49,7 +52,7 @@ class FanOut:
             for ask in self._asks:
                 ask.cancel()
 
-    def _ask(self, place: int, member: AnyNode, make: MemberRequest) -> None:
+    def _ask(self, place: int, member: NodeHandle[Any, Any], make: MemberRequest) -> None:
         try:
             request, timeout = make.request(member), make.timeout(member)
             ask: AsyncioFuture[Any] = member.ref().ask(request, block=False, timeout=timeout)

@@ -7,14 +7,33 @@ import msgspec
 from msgspec import UNSET
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from actors.nodes.member_sink import MemberSink
-from actors.nodes.node import MessageNode
 from actors.prompts.content import load_user_content
+from actors.runs.handle import NodeHandle
 from actors.runs.input_message import is_message
-from actors.runs.request import NO_OPTIONS, Route, RunOptions, RunRequest
+from actors.runs.request import NO_OPTIONS, EventSink, Route, RunOptions, RunRequest
 from protocols.messages import ChatMessage
+from protocols.node import Named
 
-AnyNode = MessageNode[Any, Any]
+
+class MemberSink:
+    """Passes the events of a member to the stream of its team, as ``(member, event)``.
+
+    An event of a team inside the team already names its member, and stays as it is.
+    """
+
+    __slots__ = ("_member", "_outer")
+
+    def __init__(self, outer: EventSink, member: Named) -> None:
+        self._outer = outer
+        self._member = member
+
+    async def put(self, event: Any) -> None:
+        """Pass an event on and wait until there is room for it."""
+        await self._outer.put(event if isinstance(event, tuple) else (self._member, event))
+
+    def put_now(self, event: Any) -> None:
+        """Pass the last event of the member on."""
+        self._outer.put_now(event if isinstance(event, tuple) else (self._member, event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,7 @@ class MemberRequest:
 
     def request(
         self,
-        member: AnyNode,
+        member: NodeHandle[Any, Any],
         given: ChatMessage[Any] | None = None,
         route: Route | None = None,
         *,
@@ -65,7 +84,7 @@ class MemberRequest:
             options = msgspec.structs.replace(options, output_type=None)
         return member.request((prompt,), options, parent=self.parent, route=route, sink=sink)
 
-    def timeout(self, member: AnyNode) -> float | None:
+    def timeout(self, member: NodeHandle[Any, Any]) -> float | None:
         """Return how long a member may take; the time of the whole run holds as well."""
         timeout = self.options.timeout
         return member.timeout if timeout is UNSET else timeout

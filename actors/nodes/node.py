@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, overload
+from weakref import WeakSet
 
 from pydantic_ai.tools import Tool
 
 from actors.nodes.connectable import Connecting
 from actors.nodes.context import NodeContext, Pool
-from actors.nodes.membership import Membership
+from actors.nodes.diagram import Structure
 from actors.runs.as_tool import tool_of
 from actors.runs.background import BackgroundRuns
 from actors.runs.handle import Deps, Other, Out
@@ -38,7 +39,6 @@ class Operators(Protocol):
 
 class MessageNode(
     Connecting,
-    Membership,
     JobRuns[Deps, Out],
     Selection[Deps, Out],
     BackgroundRuns[Deps, Out],
@@ -55,6 +55,7 @@ class MessageNode(
     """Makes an agent of a function and the names that are taken."""
     operators: ClassVar[Operators]
     """Set by `actors.nodes` once all kinds of nodes are there."""
+    _groups: "WeakSet[Any] | None" = None
 
     @overload
     def __and__(self, other: "Team[Any, Other]") -> "Team[Deps, Out | Other]": ...
@@ -106,6 +107,21 @@ class MessageNode(
         msg = f"node {self.name!r}: its context cannot be set; it is that of its pool (pool.add_node)"
         raise RuntimeError(msg)
 
+    def structure(self) -> Structure | None:
+        """Return what a diagram shows inside the node. None for a node without members."""
+        return None
+
+    @property
+    def groups(self) -> tuple[Any, ...]:
+        """The living teams and chains that contain this node, in no order. The node does not hold them."""
+        return () if self._groups is None else tuple(self._groups)
+
+    def join_group(self, group: object) -> None:
+        """Note that a team or chain contains this node."""
+        if self._groups is None:
+            self._groups = WeakSet()
+        self._groups.add(group)
+
     def find_pool(self) -> Pool | None:
         """Return the pool that the node belongs to; None for none."""
         return self.connections.directory
@@ -121,3 +137,7 @@ class MessageNode(
             description: by default says whom it asks and what for.
         """
         return tool_of(self, name=name, description=description)
+
+
+AnyNode = MessageNode[Any, Any]
+"""Any node: an agent, a team, a chain, or a node of the user."""

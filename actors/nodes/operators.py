@@ -17,9 +17,7 @@ A function may stand on either side. The classes of teams and chains are given b
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeGuard
 
-from actors.nodes.node import MessageNode
-
-AnyNode = MessageNode[Any, Any]
+from actors.nodes.node import AnyNode, MessageNode
 
 
 class Group(Protocol):

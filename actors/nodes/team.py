@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
 from actors.nodes.base_team import BaseTeam
-from actors.nodes.fan_out import AnyNode, FanOut
+from actors.nodes.fan_out import FanOut
 from actors.nodes.member_request import MemberRequest
-from actors.nodes.node import MessageNode
+from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.step_handoff import StepHandoff
 from actors.nodes.success_policy import ALL, ANY, SuccessPolicy
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
@@ -140,7 +140,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
         """Ask all members at once, inside the actor."""
         policy = self._policy_of(request)
         members = cast("Sequence[AnyNode]", transcript.members)
-        fan_out = FanOut(members, policy, transcript, is_patient=request.transcript is not None)
+        fan_out = FanOut(members, policy, transcript, is_patient=request.observer is not None)
         await fan_out.run(await MemberRequest.of(request, asked, self.shared_prompt))
         if not policy.is_met(len(transcript.responses), len(members)):
             raise MemberError.of(self.name, transcript.errors) from next(iter(transcript.errors.values()), None)

@@ -1,42 +1,67 @@
 """`TeamActor`: the supervisor behind a team. It keeps the members running that nobody else owns."""
 
 import weakref
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from actors.runs.node_actor import is_owned, serve
-from actors.runs.open_runs import OpenRuns
-from actors.runs.reconfigure import Renewal
-from actors.runs.request import AddContext, RunRequest, Settle
+from actors.nodes.team_settings import TeamSettings
+from actors.runs.node_actor import NodeActor
+from actors.runs.request import Runnable
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.control import Terminated
 
 if TYPE_CHECKING:
-    from actors.nodes.base_team import BaseTeam
     from actors.runs.handle import NodeHandle
     from actors.runtime.ref import ActorRef
 
 
-class TeamActor(Supervisor):
-    """Runs the requests of a team, and supervises its members.
+class KeepAlive:
+    """Keeps the actor of a team alive. The team and the members that are children of the actor hold it.
 
-    A member that nobody owns becomes a child; one that belongs to somebody else, or runs already, is watched, and taken
-    in when it has ended together with its owner. The actor holds the team and its members weakly: the requests hold
-    them.
+    The actor stops when its last holder is gone, so a team made for one run does not stop members that are still used.
+    """
+
+    __slots__ = ("__weakref__", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class SupervisingTeam(Runnable, Protocol):
+    """A team as its actor sees it."""
+
+    @property
+    def settings(self) -> TeamSettings:
+        """How the team works."""
+        ...
+
+    @property
+    def lease(self) -> KeepAlive:
+        """Keeps the actor alive."""
+        ...
+
+    def members(self) -> "Sequence[NodeHandle[Any, Any]]":
+        """Return all nodes that the team supervises, each once."""
+        ...
+
+
+class TeamActor(NodeActor, Supervisor):
+    """Runs the requests of a team and supervises its members.
+
+    A member without an owner becomes a child. The actor watches a member that has an owner or runs already, and takes
+    it over when the member stops together with its owner. The requests hold the team and its members; the actor holds
+    them weakly.
     """
 
     lends_children: ClassVar[bool] = True
-    """Children do not end with this supervisor for good: the next one that needs them starts them again."""
+    """A child may start again after this supervisor has stopped: the next team that needs the child starts it."""
 
-    def __init__(self, node: "BaseTeam[Any, Any]") -> None:
+    def __init__(self, node: SupervisingTeam) -> None:
         options = node.settings
-        super().__init__(strategy=options.strategy, intensity=options.intensity, backoff=options.backoff)
+        super().__init__(node, strategy=options.strategy, intensity=options.intensity, backoff=options.backoff)
         self._team = weakref.ref(node)
         self._watched: dict[ActorRef[Any], weakref.ref[NodeHandle[Any, Any]]] = {}
-        cell = self.cell
-        self.ledger = OpenRuns(cell.system.events)
-        node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
     async def on_start(self) -> None:
         """Start the members that nobody owns, in their order."""
@@ -60,23 +85,11 @@ class TeamActor(Supervisor):
             self.watch(ref)
         return ref is None and not member.home.is_owned
 
-    def _spec(self, member: "NodeHandle[Any, Any]", team: "BaseTeam[Any, Any] | None") -> ChildSpec:
+    def _spec(self, member: "NodeHandle[Any, Any]", team: SupervisingTeam | None) -> ChildSpec:
         options: dict[str, Any] = {"restart": "transient"}
         if team is not None:
             options |= team.settings.member_specs.get(member.name, {})
         return ChildSpec(member.factory(), name=member.name, **options)
-
-    def on_receive(self, message: Any) -> Any:
-        """Handle one request."""
-        if type(message) is RunRequest:
-            return serve(self, message, self.ledger)
-        if type(message) is AddContext:
-            return message.node.keep_context(message.text)
-        if type(message) is Settle:
-            return self.ledger.settled()
-        if type(message) is Renewal:
-            return message.applied_by(self)
-        return self.unhandled(message)
 
     def on_terminated(self, terminated: Terminated) -> None:
         """Take a member in whose owner has ended; one that its owner has given up stays as it is.

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Generic, Literal, Unpack, cast, overload
 
 from msgspec import UNSET
 
-from actors.nodes.base_team import AnyNode, BaseTeam
+from actors.nodes.base_team import BaseTeam
 from actors.nodes.chain import Chain, SteppedChain, WatchedChain
 from actors.nodes.member_request import MemberRequest
-from actors.nodes.node import MessageNode
+from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.step_handoff import StepHandoff
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript

@@ -1,12 +1,14 @@
 """What a team is made of, beside its members and its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import msgspec
 from pydantic_ai.usage import UsageLimits
 
+from actors.runs.handle import NodeHandle
 from actors.runs.request import DEFAULT_TIMEOUT
+from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
@@ -84,6 +86,21 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             msg = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
             raise ConfigError(msg, node=name)
         return made
+
+    async def pick(self, team: str, nodes: Sequence[NodeHandle[Any, Any]], task: str) -> Sequence[Any]:
+        """Ask the picker which members work on a task. Returns them in the order of its answer.
+
+        The picker is told to answer with `Pick` or `MultiPick`. A function may also return the names, or the members.
+
+        Raises:
+            PickError: the answer names an unknown member, one member twice, too few or too many.
+        """
+        number = self.num_picks
+        rules = SelectionRules(
+            tuple(dict.fromkeys(nodes)), f"team {team!r}: the picker", "member", least=number or 1, most=number
+        )
+        kind = Pick if number == 1 else MultiPick
+        return (await choose(self.picker, rules, task, self.pick_prompt, kind=kind)).selections
 
 
 _KINDS = {

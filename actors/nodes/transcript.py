@@ -2,18 +2,39 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from actors.nodes.run_link import RunLink, links_between
 from actors.nodes.step_handoff import StepHandoff
 from actors.runs.run_stats import RunStats
+from actors.talk.talk import Talk
+from actors.talk.talk_stats import TalkStats
 from protocols.messages import ChatMessage
 from protocols.node import Target
 from protocols.response import AgentResponse, TeamResponse
 
 _lock = Lock()  # held for a moment, when statistics are asked for while answers come
+
+
+class RunLink:
+    """Stands for the connection of a member whose answer leaves the run.
+
+    Such members are all members of a team, and the last member of a chain.
+    """
+
+    __slots__ = ("active", "name", "source", "stats", "targets")
+
+    def __init__(self, source: Target) -> None:
+        self.source = source
+        self.targets: tuple[Target, ...] = ()
+        self.name = f"{source.name}->[]"
+        self.active = False
+        self.stats = TalkStats(source.name, ())
+
+    def __repr__(self) -> str:
+        return f"<RunLink {self.name!r}>"
 
 
 class Transcript:
@@ -94,7 +115,12 @@ class Transcript:
     def links(self) -> Sequence[Any]:
         """Return the connections of the run: one per member of a team, one between neighbours of a chain."""
         if self.talks is None:
-            self.talks = links_between(self.members) if self.is_chain else [RunLink(one) for one in self.members]
+            members = self.members
+            self.talks = (
+                [Talk(source, target, queued=True) for source, target in pairwise(members)]
+                if self.is_chain
+                else [RunLink(member) for member in members]
+            )
         return self.talks
 
     def _end(self, stats: RunStats) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from actors.pool.node_supervisor import AnyNode
+    from actors.nodes.node import AnyNode
     from protocols.messages import ChatMessage
 
 _log = logging.getLogger("understudy.node")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.nodes.node import MessageNode
 from actors.pool.services import Companions
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
@@ -21,11 +20,11 @@ from protocols.errors import NodeStartError
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
+    from actors.nodes.node import AnyNode
     from actors.runtime.mailbox import MailboxConfig
     from actors.runtime.system import ActorSystem
     from actors.supervision.strategies import Restart, Strategy
 
-AnyNode = MessageNode[Any, Any]
 
 EXIT_TIMEOUT: Final = 30.0
 """Seconds that the end of a pool may take before whatever still works is cancelled."""

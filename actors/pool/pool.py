@@ -16,7 +16,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.flow import PoolFlow
 from actors.pool.manifest.pool import Builder, Built, build
-from actors.pool.node_supervisor import EXIT_TIMEOUT, AnyNode, NodeSupervisor
+from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
 from actors.pool.registry import NodeRegistry
 from actors.pool.reload import Reload, ReloadContext, Reloaded
 from actors.pool.services import Companion, Companions
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from actors.nodes.node import AnyNode
     from actors.runtime.system import ActorSystem
 
 _log = logging.getLogger("understudy")

@@ -10,7 +10,7 @@ from actors.agents.agent import Agent
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.output import output_type
 from actors.nodes.base_team import BaseTeam
-from actors.pool.node_supervisor import AnyNode
+from actors.nodes.node import AnyNode
 from protocols.errors import NodeError, NodeNameError, NodeNotFoundError, nearest
 
 if TYPE_CHECKING:

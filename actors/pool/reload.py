@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Mapping
 
     from actors.config.manifest import Manifest
+    from actors.nodes.node import AnyNode
     from actors.pool.manifest.pool import Builder
-    from actors.pool.node_supervisor import AnyNode, NodeSupervisor, RootPolicy
+    from actors.pool.node_supervisor import NodeSupervisor, RootPolicy
     from actors.pool.services import Companions
     from actors.runs.resources import OpenResources
     from actors.talk.registry import TalkRegistry

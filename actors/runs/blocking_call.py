@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from actors.mcp.connection_actor import ServerFactory
-from actors.runs.node_factory import NodeFactory
+from actors.runs.node_actor import NodeFactory
 from actors.runtime.background_loop import background_system
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current

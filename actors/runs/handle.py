@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, Unpack, cast, overload
 from msgspec import UNSET
 from typing_extensions import TypeVar
 
-from actors.nodes.signal import Signal
 from actors.runs.blocking_call import run_blocking
 from actors.runs.correlation import lineage_of
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
-from actors.runs.input_message import input_message
 from actors.runs.lifecycle import NodeLifecycle
-from actors.runs.node_factory import NodeFactory
+from actors.runs.node_actor import NodeFactory
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
@@ -33,6 +31,7 @@ from actors.runs.request import (
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
+from actors.talk.signal import Signal
 from protocols.checks import is_a
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.ids import new_id
@@ -273,17 +272,6 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run, inside the actor, and return the answer."""
         raise NotImplementedError
-
-    async def receive(self, request: RunRequest) -> ChatMessage[Any]:
-        """Turn the prompts of a request into the message that the node is asked, inside the actor."""
-        prompts = request.prompts
-        if len(prompts) == 1 and type(prompts[0]) is str:
-            asked = ChatMessage(prompts[0], "user", conversation_id=request.conversation_id)
-        else:
-            asked = await input_message(prompts, request.conversation_id)
-        if self.message_received.subscribers:
-            self.message_received.emit(asked)
-        return asked
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Give an answer to the subscribers and to the connections, inside the actor. Waits for nobody."""

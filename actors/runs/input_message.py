@@ -9,14 +9,17 @@ from protocols.messages import ChatMessage
 
 
 async def input_message(prompts: Sequence[object], conversation_id: str) -> ChatMessage[Any]:
-    """Return the message of a user, or of another node, that some prompts are.
+    """Make the input message of a run: the only place that decides its sender and its `forwarded_from`.
 
-    One message is forwarded: its sender joins the chain. One object stays what it is, for the sake of callables. Paths,
-    lists and several prompts become what a model reads (files are read in a thread).
+    One `ChatMessage` is forwarded: its sender becomes the sender and the last name of `forwarded_from`. All other
+    prompts come from a user, without a name. One object stays as it is, for callables. Paths, lists and several prompts
+    become content for a model (files are read in a thread). An answer copies the `forwarded_from` of its input.
     """
     first = prompts[0]
-    if len(prompts) > 1 or isinstance(first, list | tuple | PurePath | bytes | None):
-        content: object = await load_user_content(prompts)
+    if len(prompts) == 1 and type(first) is str:
+        content: object = first
+    elif len(prompts) > 1 or isinstance(first, list | tuple | PurePath | bytes | None):
+        content = await load_user_content(prompts)
     elif is_message(first):
         return _forwarded(first, conversation_id)
     else:

@@ -1,30 +1,34 @@
 """The actor behind a node, and the one place where a run is orchestrated: receive, execute, publish, offer, reply."""
 
 import asyncio
+import weakref
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from actors.runs.errors import failed_step
 from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
+from actors.runs.input_message import input_message
 from actors.runs.open_runs import OpenRuns
 from actors.runs.reconfigure import Renewal
-from actors.runs.request import AddContext, RunRequest, Settle
+from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.errors import IgnoreStart
 from protocols.brief_events import RunBegan
 
 if TYPE_CHECKING:
-    from actors.runs.handle import NodeHandle
     from actors.runtime.lifecycle import Cell
+    from actors.supervision.child import ChildKind
 
 UNLIMITED = 1_000_000
 """Concurrent runs of a node without state."""
 
 
 class NodeActor(AsyncioActor):
-    """Runs the requests of one node. It does not hold the node: the requests do."""
+    """Runs the requests of one node. The requests hold the node, the actor does not."""
 
-    def __init__(self, node: "NodeHandle[Any, Any]") -> None:
-        super().__init__()
+    def __init__(self, node: Runnable, **options: Any) -> None:
+        super().__init__(**options)
         cell = self.cell
         self.ledger = OpenRuns(cell.system.events)
         node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
@@ -42,8 +46,43 @@ class NodeActor(AsyncioActor):
         return self.unhandled(message)
 
 
+class NodeFactory:
+    """Makes the actor of a node. The engine keeps the factory for restarts, so the factory holds the node weakly."""
+
+    def __init__(
+        self,
+        node: Runnable,
+        *,
+        actor_class: Callable[[Any], AsyncioActor] = NodeActor,
+        max_concurrency: int = 1,
+    ) -> None:
+        """Make a factory.
+
+        Args:
+            node: the node.
+            actor_class: class of its actor.
+            max_concurrency: how many runs are open at the same time.
+        """
+        self._node = weakref.ref(node)
+        self._class = actor_class
+        self.__name__ = node.name
+        self.max_concurrency = max_concurrency
+        self.child_kind: ChildKind = getattr(actor_class, "child_kind", "worker")
+
+    def __call__(self) -> AsyncioActor:
+        """Make the actor.
+
+        Raises:
+            IgnoreStart: the node does not exist any more.
+        """
+        node = self._node()
+        if node is None:
+            raise IgnoreStart
+        return self._class(node)
+
+
 def is_owned(cell: "Cell") -> bool:
-    """Whether the actor has a supervisor that alone may start it again; a team leaves that to whoever needs it."""
+    """Return True if only a supervisor may start the actor again. A team leaves that to the next caller."""
     parent = cell.parent
     return parent is not None and not getattr(parent.actor, "lends_children", False)
 
@@ -62,7 +101,9 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: OpenRuns) -> A
             events.count(RunBegan(node.name, request.run_id, request.parent_run_id))
         if events.is_heard:
             run_started(events, request)
-        asked = await node.receive(request)
+        asked = await input_message(request.prompts, request.conversation_id)
+        if node.message_received.subscribers:
+            node.message_received.emit(asked)
         if events.is_heard:
             message_received(events, request, asked)
         answer = await node.perform(request, asked)

@@ -1,13 +1,11 @@
 """`Renewal`: a node becomes like another one when its turn in the mailbox comes, so that no accepted run is cut."""
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.open_runs import OpenRuns
 from actors.runs.resources import OpenResources
-
-if TYPE_CHECKING:
-    from actors.runs.handle import NodeHandle
 
 
 class Keeping(Protocol):
@@ -25,7 +23,7 @@ class Renewal:
 
     __slots__ = ("_before", "_is_applied", "_opened", "_other", "node")
 
-    def __init__(self, node: "NodeHandle[Any, Any]", other: "NodeHandle[Any, Any]", opened: OpenResources) -> None:
+    def __init__(self, node: NodeLifecycle, other: NodeLifecycle, opened: OpenResources) -> None:
         """Take the node, another one of its kind that nobody uses, and what that one needs, entered."""
         self.node = node
         self._other = other

@@ -1,7 +1,7 @@
 """`RunRequest`: the one message that asks a node to run, with the options of that run."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,14 +16,11 @@ from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.keywords import MODEL, OUTPUT, TOOLS
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.loop_refs import LoopRefs
+from actors.talk.signal import Signal
 from protocols.checks import FLAG, TEXT, Kind, is_number, kind, misfit, series
 from protocols.errors import nearest
 from protocols.messages import ChatMessage
-
-if TYPE_CHECKING:
-    from actors.nodes.transcript import Transcript
-    from actors.runs.handle import NodeHandle
-
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a run may take when nobody says otherwise."""
@@ -173,11 +170,76 @@ class Route(Protocol):
         ...
 
 
+class Runnable(Protocol):
+    """A node as its actor sees it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the node and of its actor."""
+        ...
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a run may take by default. None for no limit."""
+        ...
+
+    @property
+    def crash_on(self) -> tuple[type[Exception], ...]:
+        """Exceptions of a run that crash the actor."""
+        ...
+
+    @property
+    def home(self) -> LoopRefs:
+        """The actors of the node."""
+        ...
+
+    @property
+    def message_received(self) -> Signal[ChatMessage[Any]]:
+        """Called with every input message."""
+        ...
+
+    def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
+        """Do the work of one run and return the answer."""
+        ...
+
+    def send(self, answer: ChatMessage[Any], request: "RunRequest") -> None:
+        """Give an answer to the subscribers and the connections."""
+        ...
+
+    def fail(self, error: Exception, request: "RunRequest") -> None:
+        """Report a failed run."""
+        ...
+
+    def keep_context(self, text: str) -> None:
+        """Keep text for the next run."""
+        ...
+
+    def take_context(self) -> list[str]:
+        """Take the texts of `keep_context`."""
+        ...
+
+
+class RunObserver(Protocol):
+    """Follows the members of one run of a team."""
+
+    def passed(self, name: str, answer: ChatMessage[Any], seconds: float) -> object:
+        """Note the answer of a member."""
+        ...
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Note the failure of a member."""
+        ...
+
+    def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
+        """Note the end of the run."""
+        ...
+
+
 class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Ask a node to run. Every run method makes the same request; they differ in how they wait."""
 
-    node: "NodeHandle[Any, Any]"
-    """Who is asked; held here so that a node lives at least as long as what it was asked."""
+    node: Runnable
+    """The node to run. The request holds it, so a node lives at least as long as its requests."""
     prompts: tuple[Any, ...]
     run_id: str
     conversation_id: str
@@ -192,8 +254,8 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """The rest of the chain that this run is a step of."""
     sink: EventSink | None = None
     """Where the events of the run go while it goes on; None when nobody listens."""
-    transcript: "Transcript | None" = None
-    """Where a team notes the answers of its members, for a caller who wants to see them."""
+    observer: RunObserver | None = None
+    """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None
     """Where the answers and failures of a team's members are counted; None for a run of its own (see `RunStats`)."""
 
@@ -206,7 +268,7 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
 class AddContext(msgspec.Struct, frozen=True, eq=False):
     """Text that a node reads before the prompt of its next run."""
 
-    node: "NodeHandle[Any, Any]"
+    node: Runnable
     text: str
 
 

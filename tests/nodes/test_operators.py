@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from actors.agents.agent import Agent
-from actors.nodes.node import MessageNode
-from actors.nodes.operators import AnyNode, NodeOperators
+from actors.nodes.node import AnyNode, MessageNode
+from actors.nodes.operators import NodeOperators
 
 
 class Group(MessageNode[object, Any]):

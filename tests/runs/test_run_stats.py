@@ -9,8 +9,8 @@ import pytest
 
 from actors import ExtendedTeamTalk, RunStats, TeamTalk
 from actors.agents.agent import Agent
-from actors.nodes.run_link import RunLink
 from actors.nodes.team_run import TeamRun
+from actors.nodes.transcript import RunLink
 from actors.stats.run_snapshot import html_table
 from actors.stats.run_watch import TextScreen
 from actors.testing.models import scripted_model, tool_call

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.agents.manifest.imports import ImportScope
     from actors.config.connection import Connection
     from actors.config.manifest import Manifest
-    from actors.pool.node_supervisor import AnyNode
+    from actors.nodes.node import AnyNode
 
 
 @dataclass(frozen=True, slots=True, eq=False)

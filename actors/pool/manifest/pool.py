@@ -17,7 +17,7 @@ from actors.nodes.team_run import TeamRun
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
 from actors.pool.manifest.job import job_of
-from actors.pool.node_supervisor import AnyNode, Care, RootPolicy
+from actors.pool.node_supervisor import Care, RootPolicy
 from actors.pool.prompt_versions import file_marks
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.config.manifest import Manifest
     from actors.config.node import NodeSpec
     from actors.nodes.base_team import BaseTeam
+    from actors.nodes.node import AnyNode
     from actors.pool.prompt_versions import FileMark
     from actors.runs.job import Job
 

@@ -1,6 +1,6 @@
 import pytest
 
-from actors.nodes.signal import Signal
+from actors.talk.signal import Signal
 
 
 def test_subscribers_are_called_in_order_until_they_are_disconnected() -> None:
