@@ -1,1 +1,7 @@
-"""One hardened HTTP server and its middleware."""
+"""One hardened HTTP server for webhooks, dashboard and interop. Importing this room needs starlette and uvicorn."""
+
+from actors.http.body_limit import BodyLimit, LimitedBody
+from actors.http.disconnect import CancelOnDisconnect
+from actors.http.server import bind, running_server, serve
+
+__all__ = ["BodyLimit", "CancelOnDisconnect", "LimitedBody", "bind", "running_server", "serve"]

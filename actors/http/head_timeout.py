@@ -1,68 +1,94 @@
-"""Connections on which the head of a request must come in time."""
+"""Connections with limits: the head of a request in time, no endless refused body, not too many at once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from actors.http.head_limit import HeadLimit
 
 if TYPE_CHECKING:
     import asyncio
 
-    import h11
+    from protocols.clock import Clock, TimerHandle
 
 HEAD_PATIENCE: Final = 10.0
-"""Seconds from the beginning of a connection, or the end of an answer, in which a whole head must have come."""
+"""Seconds from the beginning of a connection, or the end of an answer, to the end of the next head."""
+MOST_THROWN_AWAY: Final = 16_000_000
+"""Bytes of a refused body that the server still reads: most clients look for an answer only after the last byte."""
+_TOO_SLOW: Final = b'{"error":"the request took too long to arrive"}'
+_SLOW_HEAD: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(_TOO_SLOW), _TOO_SLOW)
+)
 
 
 class PatientProtocol(H11Protocol):
     """uvicorn's protocol, which closes a connection whose next head takes too long.
 
-    uvicorn alone waits for ever for a client that sends nothing, or a byte now and then.
+    uvicorn alone waits forever for a client that sends nothing, or a byte now and then. A client that has sent a part
+    of a head is answered with 408; a silent client gets no answer.
     """
 
     patience = HEAD_PATIENCE
+    """Seconds that a head may take."""
+    most_connections: int | None = None
+    """Open connections; the server closes further ones at once. None for no limit."""
+    clock: Clock | None = None
+    """Measures `patience`; the event loop by default."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what uvicorn gives."""
         super().__init__(*args, **kwargs)
-        self._deadline: asyncio.TimerHandle | None = None
+        self.app = HeadLimit(self.app)
+        self.access_log = self.access_log and self.config.access_log
+        self._deadline: TimerHandle | None = None
         self._is_over = False
+        self._thrown_away = 0
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the head of a request is waited for."""
+        """True while the connection waits for the head of a request."""
         return self._deadline is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Wait for the first head, unless there are too many connections."""
         super().connection_made(transport)
+        if self.most_connections is not None and len(self.connections) > self.most_connections:
+            transport.abort()
+            return
         self._arm()
 
     def data_received(self, data: bytes) -> None:
-        """Wait no more once a request is in hand."""
+        """Stop the wait when a request is complete; count what follows a refused one."""
         super().data_received(data)
         self._look()
+        if self._deadline is not None and self.conn.their_state is h11.SEND_BODY:
+            self._thrown_away += len(data)
+            if self._thrown_away > MOST_THROWN_AWAY:
+                self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Wait for the next one."""
+        """Wait for the next head."""
         super().on_response_complete()
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing."""
+        """Stop the wait."""
         self._end()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Leave the connection to another protocol."""
+        """Hand the connection to another protocol."""
         self._end()
         super().handle_websocket_upgrade(event)
 
     def _look(self) -> None:
-        is_in_hand = bool(self.cycle) and not self.cycle.response_complete
-        if is_in_hand:
+        is_answering = bool(self.cycle) and not self.cycle.response_complete
+        if is_answering:
             self._disarm()
+            self._thrown_away = 0
         else:
             self._arm()
 
@@ -72,10 +98,14 @@ class PatientProtocol(H11Protocol):
 
     def _arm(self) -> None:
         if self._deadline is None and not self._is_over:
-            self._deadline = self.loop.call_later(self.patience, self._expire)
+            self._deadline = (self.clock or self.loop).call_later(self.patience, self._expire)
 
     def _expire(self) -> None:
         self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self.transport.write(_SLOW_HEAD)
         self.transport.close()
 
     def _disarm(self) -> None:

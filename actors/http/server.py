@@ -1,27 +1,134 @@
-"""A server for an application with a pool that ends in order when it is asked to."""
+"""One hardened uvicorn server: in a running event loop with `running_server`, or as the program with `serve`."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
-from actors.http.head_timeout import PatientProtocol
+from actors.http.head_limit import HEADER_BYTES
+from actors.http.head_timeout import HEAD_PATIENCE, PatientProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Awaitable, Generator
 
     from starlette.types import ASGIApp
 
+    from protocols.clock import Clock
+
 GRACE: Final = 30
-"""Seconds that requests in hand have to end."""
+"""Seconds that open requests have to end."""
 MOST_REQUESTS: Final = 1_000
-"""Requests in hand at the same time; further ones are answered with 503."""
-HEADER_BYTES: Final = 16_384
-"""Most bytes of request line and headers together."""
+"""Requests of `serve` at the same time; further ones are answered with 503."""
+MOST_CONNECTIONS: Final = 1_000
+"""Connections of `running_server` at the same time; further ones are closed at once."""
+BACKLOG: Final = 1_024
+"""Connections that wait for the server."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes any free one.
+
+    Raises:
+        OSError: the port is taken, not permitted, or no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio switches off the delay of small packets; else each answer takes 40 ms.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+@asynccontextmanager
+async def running_server(
+    app: ASGIApp,
+    opened: socket.socket,
+    *,
+    clock: Clock | None = None,
+    patience: float = HEAD_PATIENCE,
+    grace: int = GRACE,
+) -> AsyncGenerator[Awaitable[None]]:
+    """Serve an application on the running event loop until the end of the block; then close the socket.
+
+    The server leaves signals and loggers alone. It runs no lifespan and takes no websockets. At the end of the block
+    open requests have `grace` seconds to end.
+
+    Args:
+        app: the application.
+        opened: the socket of `bind`.
+        clock: measures `patience`; the event loop by default.
+        patience: seconds that the head of a request may take.
+        grace: seconds.
+
+    Yields:
+        The end of the server, for a caller that waits for it. Cancelling the wait leaves the server running.
+
+    Example:
+        ```python
+        async with running_server(app, bind("127.0.0.1", 8080)) as ended:
+            await ended
+        ```
+    """
+    limits = {"clock": clock, "patience": patience, "most_connections": MOST_CONNECTIONS}
+    config = uvicorn.Config(
+        app,
+        http=type("_Connection", (PatientProtocol,), limits),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=grace,
+    )
+    config.access_log = False  # passed to the constructor, it would switch off the logger of the whole process
+    server = _Server(config)
+    with opened:
+        serving = asyncio.ensure_future(server.serve(sockets=[opened]))
+        serving.add_done_callback(lambda _: server.listening.set())
+        try:
+            await server.listening.wait()
+            yield asyncio.shield(serving)
+        finally:
+            server.stop()
+            await serving
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals alone and sleeps until `stop`."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self._exit = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._exit.set()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        self.listening.set()
+        await self._exit.wait()
 
 
 def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int = GRACE, **options: Any) -> None:
@@ -29,8 +136,8 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int
 
     A connection is closed when the head of its next request has not come within 10 seconds.
 
-    On a signal no connection is taken any more, requests in hand have `grace` seconds to end and are cancelled then,
-    and the pool of the application's `lifespan` ends within its own ``exit_timeout``. SIGTERM returns from here, so
+    On a signal the server accepts no more connections. Open requests have `grace` seconds to end and are cancelled
+    then. The pool of the application's `lifespan` ends within its own ``exit_timeout``. SIGTERM returns from here, so
     that the process can end with exit code 0; uvicorn alone would be killed by the signal in the end.
 
     Args:
@@ -42,11 +149,11 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int
 
     Raises:
         SystemExit: the port cannot be used (code 1), or the application could not start (code 3).
-        KeyboardInterrupt: it was ended with Ctrl+C.
+        KeyboardInterrupt: Ctrl+C ended the server.
     """
     settings: dict[str, Any] = {
         "http": PatientProtocol,
-        "access_log": False,  # its lines hold the address that was asked for, and that may hold a prompt
+        "access_log": False,  # its lines hold the address of the request, which may hold a prompt
         "limit_concurrency": MOST_REQUESTS,
         "h11_max_incomplete_event_size": HEADER_BYTES,
         "server_header": False,
@@ -62,7 +169,7 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int
 
 @contextmanager
 def _sigterm_is_handled() -> Generator[None]:
-    """Let a SIGTERM that the server has acted on, and raises once more when it is done, end nothing."""
+    """Ignore the SIGTERM that the server has acted on and raises once more at its end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

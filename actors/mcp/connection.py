@@ -11,8 +11,8 @@ from pydantic_ai.exceptions import ModelRetry
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.mcp.transport import McpSource
-from actors.runtime.clock import Clock
 from actors.runtime.envelope import carry
+from protocols.clock import Clock
 from protocols.errors import ToolServerError
 
 T = TypeVar("T")

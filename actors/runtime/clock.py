@@ -1,36 +1,17 @@
-"""The injectable monotonic clock. Wall-clock jumps never reach timeouts, backoff or limits."""
+"""The real monotonic clock. Wall-clock jumps never reach timeouts, backoff or limits."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - the documented look-up that does not raise
 """Return the event loop that runs in this thread, or None."""
-
-
-class TimerHandle(Protocol):
-    """A pending call that can be withdrawn."""
-
-    def cancel(self) -> None:
-        """Withdraw the call; does nothing if it has happened."""
-
-
-class Clock(Protocol):
-    """Monotonic time in seconds and calls in the future. `actors.testing.ManualClock` is the one for tests."""
-
-    def now(self) -> float:
-        """Return monotonic seconds from an arbitrary start."""
-        ...
-
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> TimerHandle:
-        """Call `callback` on the event loop after `delay` seconds."""
-        ...
 
 
 class LoopClock:

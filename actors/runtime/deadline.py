@@ -8,9 +8,9 @@ from actors.runtime.errors import ActorRestartingError, AskTimeoutError
 from protocols.control import ActorState
 
 if TYPE_CHECKING:
-    from actors.runtime.clock import Clock, TimerHandle
     from actors.runtime.envelope import Envelope
     from actors.runtime.future import AsyncioFuture
+    from protocols.clock import Clock, TimerHandle
 
 _MOST_LANES: Final = 64
 """Distinct timeouts that share a timer; further ones get a timer for each ask."""

@@ -23,10 +23,10 @@ from protocols.events import ActorRestarted, ActorStarted
 
 if TYPE_CHECKING:
     from actors.runtime.actor import AsyncioActor
-    from actors.runtime.clock import TimerHandle
     from actors.runtime.options import StartOptions
     from actors.runtime.processing import Control
     from actors.runtime.system import ActorSystem
+    from protocols.clock import TimerHandle
 
 constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", default=None)
 """The cell whose actor object is being made; `AsyncioActor.__new__` takes it."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from actors.runtime.clock import Clock
     from actors.runtime.log import LimitedLogger
+    from protocols.clock import Clock
 
 Work = Callable[[], "Awaitable[Any] | None"]
 

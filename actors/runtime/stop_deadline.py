@@ -10,10 +10,10 @@ from protocols.control import ActorState, DeadLetterReason, ExitReason
 from protocols.events import HandlerAbandoned
 
 if TYPE_CHECKING:
-    from actors.runtime.clock import TimerHandle
     from actors.runtime.envelope import Envelope
     from actors.runtime.lifecycle import Cell
     from actors.runtime.turn import Turn
+    from protocols.clock import TimerHandle
 
 
 class StopDeadline(Processing):

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from actors.runtime.backpressure import SpaceWaiters
-from actors.runtime.clock import Clock, LoopClock, running_loop
+from actors.runtime.clock import LoopClock, running_loop
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
 from actors.runtime.death_watch import DeathWatch
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from actors.runtime.actor import AsyncioActor
     from actors.runtime.envelope import Envelope
     from actors.runtime.turn import Turn
+    from protocols.clock import Clock
 
 A = TypeVar("A", bound="AsyncioActor")
 

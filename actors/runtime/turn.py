@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from contextvars import Context
 
-    from actors.runtime.clock import TimerHandle
     from actors.runtime.envelope import Envelope
     from actors.runtime.processing import Processing
+    from protocols.clock import TimerHandle
 
 
 class Turn:

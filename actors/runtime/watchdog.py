@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Self
 from protocols.events import LoopBlocked
 
 if TYPE_CHECKING:
-    from actors.runtime.clock import TimerHandle
     from actors.runtime.system import ActorSystem
+    from protocols.clock import TimerHandle
 
 _DEPTH: Final = 12
 """Innermost frames that are shown."""

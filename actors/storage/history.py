@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from actors.runtime.clock import Clock, LoopClock
+from actors.runtime.clock import LoopClock
 from actors.storage.message_buffer import DropReason, MessageBuffer
 from protocols.stores import HistoryStore, StorageError, StoreRejectedError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from actors.storage.backlog import Backlog
+    from protocols.clock import Clock
     from protocols.history import StoredMessage
 
 FIRST_RETRY = 0.2

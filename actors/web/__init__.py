@@ -6,9 +6,7 @@ Needs the extra ``web``; nothing listens unless `serve` is called.
 from actors.web.extra import WebExtraError
 
 try:
-    from actors.http.body_limit import BodyLimit
-    from actors.http.disconnect import CancelOnDisconnect
-    from actors.http.server import serve
+    from actors.http import BodyLimit, CancelOnDisconnect, serve
     from actors.web.health import health_routes
     from actors.web.life import lifespan
 except ModuleNotFoundError as error:

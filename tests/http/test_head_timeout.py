@@ -48,6 +48,7 @@ async def test_a_head_that_does_not_come_ends_the_connection(sent: bytes) -> Non
         answer = await asyncio.wait_for(reader.read(), 20)
 
     assert answer.startswith(b"HTTP/1.1 200") == sent.startswith(GET)
+    assert (b"HTTP/1.1 408" in answer) == (sent not in {b"", GET})
 
 
 async def test_a_request_in_hand_may_take_its_time() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from actors.http import server
 from actors.testing.settle import settle
 from actors.triggers.webhook import server as webhook
 from tests.triggers.stage import RecordingNode
@@ -86,7 +87,7 @@ async def test_too_many_bodies_at_once_are_refused(actor_system: ActorSystem, mo
 
 
 async def test_too_many_connections_are_closed(actor_system: ActorSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
     stage = await open_stage(actor_system, RecordingNode())
 
     async with raw(stage) as first:
