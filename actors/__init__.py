@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors.agents.agent import Agent
+    from actors.app.pool import AgentPool
     from actors.mcp.server import McpServer
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.node import MessageNode
     from actors.nodes.team import Team
     from actors.nodes.team_run import TeamRun
-    from actors.pool.pool import AgentPool
     from actors.runs.job import Job
     from actors.runs.run_stats import ExtendedTeamTalk, RunStats
     from actors.runs.stream import RunStream

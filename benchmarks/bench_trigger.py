@@ -64,7 +64,7 @@ async def measure(count: int, trigger: str, happen: Callable[[Any, Path, int], A
     with tempfile.TemporaryDirectory() as folder:
         text = MANIFEST.replace("TRIGGER", trigger.replace("ROOT", folder))
         async with AgentPool[None](parse_manifest(text)) as pool:
-            triggers = pool.beside(TriggerService)
+            triggers = pool.service(TriggerService)
             assert triggers is not None
             await triggers.ready()
             seconds: list[float] = []
@@ -83,7 +83,7 @@ async def webhook(count: int) -> float:
 
     async def happen(pool: Any, _: Path, number: int) -> None:
         global began  # noqa: PLW0603
-        reader, writer = await asyncio.open_connection("127.0.0.1", pool.beside(TriggerService).plan.sites[0].port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", pool.service(TriggerService).plan.sites[0].port)
         headers = sign(SECRET, body, event_id=f"e{number}", timestamp=int(time.time()) + 1)
         lines = ["POST /in HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]

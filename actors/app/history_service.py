@@ -13,6 +13,7 @@ from actors.agents.model_run import ModelRun
 from actors.app.history_feed import HistoryFeed
 from actors.app.recorder import Recorder
 from actors.app.store_paths import history_stores, retention_of
+from actors.pool.services import PoolService, PoolView
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.storage.session import conversation_of, restore
@@ -20,10 +21,7 @@ from actors.supervision.supervisor import Supervisor
 from protocols.stores import StorageError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from actors.nodes.node import AnyNode
-    from actors.pool.pool import AgentPool
     from actors.runtime.ref import ActorRef
     from actors.storage.history import WriterStatistics
     from protocols.history import StoredMessage
@@ -34,14 +32,14 @@ FLUSH_TIMEOUT: Final = 5.0
 _log = logging.getLogger("understudy.history")
 
 
-class HistoryService:
+class HistoryService(PoolService):
     """The history of a pool whose manifest has `storage`; without it, nothing.
 
     Entered before the nodes start, so that they find what they said in an earlier life, and left when they have ended,
     so that their last words are kept. Nodes that are added to the running pool are treated alike.
     """
 
-    def __init__(self, pool: AgentPool[Any]) -> None:
+    def __init__(self, pool: PoolView) -> None:
         """Take the pool; nothing is opened yet."""
         self._pool = pool
         self.feeds: tuple[HistoryFeed, ...] = ()
@@ -87,9 +85,7 @@ class HistoryService:
             store, batch_size=spec.batch_size, batch_delay=spec.batch_delay, retention=retention_of(spec)
         )
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         for recorder in self._recorders.values():
             recorder.stop()
         self._recorders, self.feeds = {}, ()

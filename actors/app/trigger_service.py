@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from actors.app.connection_events import ConnectionEvents, condition_for
 from actors.app.trigger_paths import replay_journal, served_times
 from actors.config.trigger import ConnectionTrigger
 from actors.pool.node_supervisor import EXIT_TIMEOUT
+from actors.pool.services import PoolService, PoolView
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.supervision.backoff import Backoff
@@ -29,11 +30,8 @@ from protocols.errors import NodeStoppedError
 from protocols.triggers import TriggerConfigError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from actors.config.manifest import Manifest
     from actors.config.trigger import Trigger as TriggerConfig
-    from actors.pool.pool import AgentPool
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from actors.triggers.schedule.progress import ServedTimes
@@ -61,13 +59,15 @@ class TriggerAnswer:
     answer: ChatMessage[Any]
 
 
-class TriggerService:
+class TriggerService(PoolService):
     """The triggers of a pool. Entering it starts their actors, leaving it stops them.
 
-    It is entered with every pool; ``pool.beside(PoolTriggers)`` is that of a running one.
+    ``pool.service(TriggerService)`` returns the triggers of a running pool.
     """
 
-    def __init__(self, pool: AgentPool[Any], answered: Signal[TriggerAnswer] | None = None) -> None:
+    needs_nodes: ClassVar[bool] = True
+
+    def __init__(self, pool: PoolView, answered: Signal[TriggerAnswer] | None = None) -> None:
         """Take the pool, and the signal of whoever wants to hear of the first answer; nothing is started yet."""
         self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
         """Called with what a node has answered to an event."""
@@ -93,9 +93,7 @@ class TriggerService:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         for events in self._events:
             await events.close()
         supervisor, self._supervisor = self._supervisor, None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.pool.services import Companions
+from actors.pool.services import PoolServices
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.supervision.backoff import Backoff
@@ -70,10 +70,18 @@ class NodeSupervisor:
         system: ActorSystem | None,
         *,
         exit_timeout: float,
-        beside: Companions | None = None,
+        services: PoolServices | None = None,
     ) -> None:
-        """Start the supervisor, on the running loop; `beside` is told of every node that comes and goes."""
-        self._beside = beside or Companions()
+        """Start the supervisor on the running loop.
+
+        Args:
+            name: name of the supervisor.
+            policy: how nodes are restarted and stopped.
+            system: actor system of the supervisor; None for that of the running loop.
+            exit_timeout: seconds that `close` may take before running work is cancelled.
+            services: told of every node that starts or stops.
+        """
+        self._services = services or PoolServices()
         self.system = system or current_system()
         self._policy = policy
         self._exit_timeout = exit_timeout
@@ -108,13 +116,13 @@ class NodeSupervisor:
         """
         try:
             policy = policy or self._policy
-            await self._beside.opening(node)
+            await self._services.opening(node)
             if node.home.find() is None and node.name not in policy.lent:  # theirs stays theirs
                 await self._supervisor.start_child(policy.spec(node, self._free_name(node)))
             await node.open()
         except Exception as error:
             await self.forget(node)
-            self._beside.left(node)
+            self._services.left(node)
             if isinstance(error, NodeStartError):
                 raise
             text = f"node {node.name!r} could not be started: {str(error) or type(error).__name__}"
@@ -153,7 +161,7 @@ class NodeSupervisor:
             self._open.remove(node)
         await _closed(node)
         await self.forget(node)
-        self._beside.left(node)
+        self._services.left(node)
 
     async def forget(self, node: AnyNode) -> None:
         """Stop the actor of a node, if it is the pool's."""

@@ -14,12 +14,11 @@ from actors.config.manifest import Manifest
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.pool.flow import PoolFlow
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
 from actors.pool.registry import NodeRegistry
 from actors.pool.reload import Reload, ReloadContext, Reloaded
-from actors.pool.services import Companion, Companions
+from actors.pool.services import PoolServices, ServiceFactory
 from actors.prompts.knowledge import sources_in
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("understudy")
 
 Deps = TypeVar("Deps")
-Beside = TypeVar("Beside")
+Service = TypeVar("Service")
 
 
-class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
+class AgentPool(NodeRegistry, Generic[Deps]):
     """A registry of nodes by name, and their life: on entering they start under one supervisor, on leaving they end.
 
     Example:
@@ -55,11 +54,6 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
     pool. It may be entered more than once at a time; the last one to leave ends it.
     """
 
-    surroundings: tuple[Companion, ...] = ()
-    """What every pool enters before its nodes start and leaves when they have ended; the composition root sets it."""
-    companions: tuple[Companion, ...] = ()
-    """What every pool enters when its nodes have started and leaves before they end; the composition root sets it."""
-
     def __init__(  # noqa: PLR0913 - keywords, all of them optional
         self,
         manifest: str | PathLike[str] | Manifest | None = None,
@@ -70,6 +64,7 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
         parallel_load: bool = True,
         system: ActorSystem | None = None,
         exit_timeout: float = EXIT_TIMEOUT,
+        services: Sequence[ServiceFactory] = (),
     ) -> None:
         """Make the nodes of a manifest, or start empty. Nothing runs before the pool is entered.
 
@@ -80,7 +75,8 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
             connect_nodes: whether the connections of the manifest are made.
             parallel_load: whether agents start all at once, or one after the other in the order of the manifest.
             system: actor system that the nodes live in; None is that of the loop on which the pool is entered.
-            exit_timeout: seconds that leaving may take before what still works is cancelled.
+            exit_timeout: seconds that leaving may take before running work is cancelled.
+            services: make the services of the pool, such as history and triggers; the pool itself has none.
 
         Raises:
             ManifestError: the manifest cannot be read or is wrong; lists every problem.
@@ -98,7 +94,8 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
         self._exit_timeout = exit_timeout
         self._built: Built
         self._root: NodeSupervisor | None = None
-        self._beside = Companions()
+        self._factories = tuple(services)
+        self._services = PoolServices()
         self._entered = 0
         self._lock = asyncio.Lock()
         self._build()
@@ -124,9 +121,9 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
     def __repr__(self) -> str:
         return f"<AgentPool {self.name!r} with {len(self._nodes)} nodes{', running' if self.is_running else ''}>"
 
-    def beside(self, kind: type[Beside]) -> Beside | None:
-        """Return what lives beside the nodes and is of this class, such as the triggers; None if there is none."""
-        return self._beside.find(kind)
+    def service(self, kind: type[Service]) -> Service | None:
+        """Return the service of a class, such as the triggers; None while the pool does not run, or without it."""
+        return self._services.find(kind)
 
     # -- change ---------------------------------------------------------------------------------------------------
 
@@ -210,7 +207,7 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
         self._nodes = dict(pairs)
         self.connection_registry.redirect(old, node)
         try:
-            await self._beside.opening(node)  # once more: under another name it was nobody's until now
+            await self._services.opening(node)  # once more: under another name it was nobody's until now
         finally:
             await self._let_go(old)
         return old
@@ -250,7 +247,7 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
                 text = f"job {name!r} was added to the pool at run time; choose another name"
                 raise NodeNameError(text)
             estate = ReloadContext(
-                self.manifest, self._built, self._nodes, self._root, self._beside, self.connection_registry, self,
+                self.manifest, self._built, self._nodes, self._root, self._services, self.connection_registry, self,
                 self._exit_timeout,
             )  # fmt: skip
             builder = Builder(new, model=self.model, deps=self.shared_deps)
@@ -311,7 +308,7 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
         team.connections.join(self.connection_registry, self)
         if name is not None:
             self._nodes[name] = team
-            self._beside.joined(team)
+            self._services.joined(team)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -330,7 +327,7 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
         async with self._lock:
             self._entered -= 1
             if not self._entered:
-                await self._beside.leave()
+                await self._services.leave()
 
     def _build(self) -> None:
         built: Built = build(self.manifest, model=self.model, deps=self.shared_deps, connect=self._connect_nodes)
@@ -343,21 +340,21 @@ class AgentPool(NodeRegistry, PoolFlow, Generic[Deps]):
     async def _open(self) -> None:
         if self._is_spent:  # it was left before: begin anew
             self._build()
-        self._beside = Companions()
+        self._services = PoolServices(make(self) for make in self._factories)
         try:
-            await self._beside.enter(self.surroundings, self)
+            await self._services.enter(needs_nodes=False)
             await self._open_nodes()
-            self._beside.on_leaving(self._close)
-            await self._beside.enter(self.companions, self)
+            self._services.on_leaving(self._close)
+            await self._services.enter(needs_nodes=True)
         except BaseException:
-            await self._beside.leave()
+            await self._services.leave()
             raise
 
     async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
         root = NodeSupervisor(
-            self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, beside=self._beside
+            self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, services=self._services
         )
         await root.open_all(self._groups(), is_parallel=self._parallel_load)
         self._root = root

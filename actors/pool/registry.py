@@ -11,6 +11,10 @@ from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.output import output_type
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
+from actors.talk.diagram import mermaid
+from actors.talk.flow_tracker import FlowTracker
+from actors.talk.registry import TalkRegistry
+from actors.talk.team_talk import TeamTalk
 from protocols.errors import NodeError, NodeNameError, NodeNotFoundError, nearest
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ class NodeRegistry(Mapping[str, AnyNode]):
         self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
         self._nodes: dict[str, AnyNode] = {}
         self._jobs: dict[str, Job[Any]] = {}
+        self.connection_registry = TalkRegistry()
+        """The connections of all nodes by name."""
 
     @property
     def nodes(self) -> dict[str, AnyNode]:
@@ -139,3 +145,23 @@ class NodeRegistry(Mapping[str, AnyNode]):
             text = f"no job {name!r} in the pool{nearest(name, self._jobs) or '; the pool has no jobs'}"
             raise NodeNotFoundError(text)
         return job
+
+    # -- connections ----------------------------------------------------------------------------------------------
+
+    @property
+    def pool_talk(self) -> TeamTalk:
+        """The connections of all nodes as one connection: statistics, `when`, `paused`, `trigger`."""
+        return TeamTalk(self.connection_registry.values())
+
+    def track_message_flow(self) -> FlowTracker:
+        """Return a recorder of the messages on all connections, later connections included: ``async with``."""
+        return FlowTracker(self.connection_registry)
+
+    def get_mermaid_diagram(self, *, include_details: bool = True) -> str:
+        """Return all connections as the text of a mermaid flowchart.
+
+        Args:
+            include_details: True to write kind, queue and conditions on the lines.
+        """
+        talks: Any = self.connection_registry.values()
+        return mermaid(talks, has_details=include_details)

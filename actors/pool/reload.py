@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.nodes.node import AnyNode
     from actors.pool.manifest.pool import Builder
     from actors.pool.node_supervisor import NodeSupervisor, RootPolicy
-    from actors.pool.services import Companions
+    from actors.pool.services import PoolServices
     from actors.runs.resources import OpenResources
     from actors.talk.registry import TalkRegistry
 
@@ -66,7 +66,7 @@ class ReloadContext:
     """All nodes of the pool, those that were added at run time as well; changed in place."""
     root: NodeSupervisor | None
     """None for a pool that does not run."""
-    beside: Companions
+    services: PoolServices
     registry: TalkRegistry
     directory: Mapping[str, AnyNode]
     limit: float
@@ -116,7 +116,7 @@ class Reload:
             name: builder.job(name) if name in self._fresh_jobs else estate.built.jobs[name] for name in manifest.jobs
         }
         self._policy = builder.policy
-        estate.beside.prepare(manifest)
+        estate.services.prepare(manifest)
 
     # -- decide ---------------------------------------------------------------------------------------------------
 
@@ -279,8 +279,10 @@ class Reload:
                     f"node {name!r} of the new manifest could not be started", estate.root.open(self._nodes[name])
                 )
             elif name in sort.turned:  # it was told of before it was in the pool
-                await _done(f"node {name!r}: what it remembers is not known", estate.beside.opening(self._nodes[name]))
-        await _done("what lives beside the nodes could not follow in everything", estate.beside.apply(self._manifest))
+                await _done(
+                    f"node {name!r}: what it remembers is not known", estate.services.opening(self._nodes[name])
+                )
+        await _done("what lives beside the nodes could not follow in everything", estate.services.apply(self._manifest))
         gone = [sort.own[name] for name in (*sort.turned, *sort.removed)]
         await asyncio.gather(*map(self._end, [*gone, *(wire.helper for wire in self._old if wire.helper is not None)]))
 
@@ -303,7 +305,7 @@ class Reload:
         if ref is None or has_other_members:
             await _done(f"node {name!r} did not start at once, and is tried again", root.restart(node, self._policy))
         await _done(f"node {name!r}: what it needed before could not be closed", renewal.close())
-        await _done(f"node {name!r}: what it remembers is not known", self._estate.beside.opening(node))
+        await _done(f"node {name!r}: what it remembers is not known", self._estate.services.opening(node))
 
     def _rewire(self) -> None:
         """Exchange the connections in one step, so that no message comes between."""

@@ -1,109 +1,145 @@
-"""What lives beside the nodes of a pool and is no node: triggers, history."""
+"""Services of a pool, such as triggers and history."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterable
 
     from actors.config.manifest import Manifest
-    from actors.nodes.node import MessageNode
-    from actors.pool.pool import AgentPool
-
-Companion = Callable[["AgentPool[Any]"], AbstractAsyncContextManager[Any]]
-"""Makes what is entered together with a pool, once for each life of the pool."""
+    from actors.nodes.node import AnyNode
+    from actors.runtime.system import ActorSystem
+    from actors.talk.registry import TalkRegistry
 
 T = TypeVar("T")
 
 
-@runtime_checkable
-class NodeWatcher(Protocol):
-    """One beside the nodes that is told of those which come and go while it is entered."""
+class PoolView(Protocol):
+    """A pool as its services see the pool."""
 
-    def joined(self, node: MessageNode[Any, Any]) -> None:
-        """Take note of a node that is in the pool now; told once or more."""
+    manifest: Manifest
+    system: ActorSystem | None
+
+    @property
+    def nodes(self) -> dict[str, AnyNode]:
+        """All nodes by name."""
         ...
 
-    async def opening(self, node: MessageNode[Any, Any]) -> None:
-        """Do what is due before a node starts; what it raises keeps the node from starting."""
+    @property
+    def connection_registry(self) -> TalkRegistry:
+        """The connections of all nodes by name."""
         ...
 
-    def left(self, node: MessageNode[Any, Any]) -> None:
-        """Take note of a node that has ended and is in the pool no more."""
+    @property
+    def is_running(self) -> bool:
+        """True if the pool is entered."""
         ...
 
+    def __getitem__(self, name: str, /) -> AnyNode: ...
 
-@runtime_checkable
-class ManifestFollower(Protocol):
-    """One beside the nodes that is made from the manifest as well, and follows another one while it is entered."""
+    def __contains__(self, name: object, /) -> bool: ...
+
+
+class PoolService:
+    """A service of a pool, entered and left with the pool. The methods of this class do nothing.
+
+    Example:
+        ```python
+        class Greeter(PoolService):
+            def joined(self, node: MessageNode) -> None:
+                print(node.name, "is in the pool")
+
+
+        pool = AgentPool("agents.yml", services=[lambda pool: Greeter()])
+        ```
+    """
+
+    needs_nodes: ClassVar[bool] = False
+    """True to enter the service after the nodes start and to leave it before they stop; False for the reverse."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        return None
+
+    def joined(self, node: AnyNode) -> None:
+        """Take note of a node of the pool; called once or more per node."""
+
+    async def opening(self, node: AnyNode) -> None:
+        """Prepare a node that is about to start. An error prevents the start."""
+
+    def left(self, node: AnyNode) -> None:
+        """Take note of a node that has stopped and left the pool."""
 
     def prepare(self, manifest: Manifest) -> object:
-        """Look whether the manifest can be followed; what this raises refuses it, and nothing has changed."""
-        ...
+        """Check a new manifest. An error refuses the manifest before anything changes."""
 
     async def apply(self, manifest: Manifest) -> None:
-        """Follow the manifest; its new nodes are there, its old ones not yet gone."""
-        ...
+        """Follow a new manifest. Its new nodes have started; removed nodes have not stopped yet."""
 
 
-class Companions:
-    """What was entered together with a pool; left in reverse order."""
+ServiceFactory = Callable[[PoolView], PoolService]
+"""Makes a service of a pool, once each time the pool starts."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+
+class PoolServices:
+    """The services of one pool from its start to its end. They are left in reverse order.
+
+    Args:
+        services: the services, in the order in which they are entered.
+    """
+
+    def __init__(self, services: Iterable[PoolService] = ()) -> None:
+        self._services = tuple(services)
         self._stack = AsyncExitStack()
-        self._entered: list[Any] = []
-        self._watchers: list[NodeWatcher] = []
+        self._entered: list[PoolService] = []
 
-    async def enter(self, companions: Sequence[Companion], pool: AgentPool[Any]) -> None:
-        """Enter each in order; what one of them raises goes to the caller, who then has to leave the others."""
-        for companion in companions:
-            entered = await self._stack.enter_async_context(companion(pool))
-            self._entered.append(entered)
-            if isinstance(entered, NodeWatcher):
-                self._watchers.append(entered)
+    async def enter(self, *, needs_nodes: bool) -> None:
+        """Enter the services of one kind. After an error the caller leaves the services that were entered."""
+        for service in self._services:
+            if service.needs_nodes is needs_nodes:
+                await self._stack.enter_async_context(service)
+                self._entered.append(service)
 
-    def joined(self, node: MessageNode[Any, Any]) -> None:
-        """Tell all watchers of a node that is in the pool now."""
-        for watcher in self._watchers:
-            watcher.joined(node)
+    def joined(self, node: AnyNode) -> None:
+        """Tell all services that a node is in the pool."""
+        for service in self._entered:
+            service.joined(node)
 
-    async def opening(self, node: MessageNode[Any, Any]) -> None:
-        """Tell all watchers of a node that is about to start, and wait for them."""
-        for watcher in self._watchers:
-            watcher.joined(node)
-            await watcher.opening(node)
+    async def opening(self, node: AnyNode) -> None:
+        """Tell all services that a node is about to start, and wait for them."""
+        for service in self._entered:
+            service.joined(node)
+            await service.opening(node)
 
-    def left(self, node: MessageNode[Any, Any]) -> None:
-        """Tell all watchers of a node that has ended."""
-        for watcher in self._watchers:
-            watcher.left(node)
+    def left(self, node: AnyNode) -> None:
+        """Tell all services that a node has left the pool."""
+        for service in self._entered:
+            service.left(node)
 
     def prepare(self, manifest: Manifest) -> None:
-        """Ask all followers whether they can follow a manifest; what one raises goes to the caller."""
-        for follower in self._followers():
-            follower.prepare(manifest)
+        """Have all services check a new manifest; the first error is raised."""
+        for service in self._entered:
+            service.prepare(manifest)
 
     async def apply(self, manifest: Manifest) -> None:
-        """Have all followers follow a manifest, one after the other."""
-        for follower in self._followers():
-            await follower.apply(manifest)
-
-    def _followers(self) -> list[ManifestFollower]:
-        return [one for one in self._entered if isinstance(one, ManifestFollower)]
+        """Have all services follow a new manifest, in order."""
+        for service in self._entered:
+            await service.apply(manifest)
 
     def on_leaving(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Call this when everything that is entered later has been left."""
+        """Call a function after all services that are entered later have been left."""
         self._stack.push_async_callback(function)
 
     async def leave(self) -> None:
-        """Leave everything."""
-        self._entered, self._watchers = [], []
+        """Leave all services."""
+        self._entered = []
         await self._stack.aclose()
 
     def find(self, kind: type[T]) -> T | None:
-        """Return the one of this class; None if there is none."""
+        """Return the service of a class; None without one."""
         return next((one for one in self._entered if isinstance(one, kind)), None)

@@ -137,7 +137,7 @@ class FunctionEvents:
     Example:
         ```python
         async with AgentPool("agents.yml") as pool:
-            events = await pool.beside(PoolTriggers).events("reader")
+            events = await pool.service(TriggerService).events("reader")
 
             @events.track("saved", kind="note")
             def save(text: str) -> str: ...

@@ -60,7 +60,7 @@ async def ratio(
             totals = [0.0, 0.0]
             for first in range(0, count, SLICE):
                 for place in (0, 1) if first // SLICE % 2 else (1, 0):
-                    node, history = pools[place]["node"], pools[place].beside(HistoryService)
+                    node, history = pools[place]["node"], pools[place].service(HistoryService)
                     assert history is not None
                     started = clock()
                     for _ in range(min(SLICE, count - first)):

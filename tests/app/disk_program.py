@@ -26,7 +26,7 @@ async def main(file: str) -> None:
     """Say as JSON what became of runs and messages."""
     async with AgentPool[None](load_manifest(file)) as pool:
         await pool.add_node(Agent.from_callback(echo))
-        history = pool.beside(HistoryService)
+        history = pool.service(HistoryService)
         assert history is not None
         biggest = max(path.stat().st_size for path in Path(file).parent.iterdir())
         resource.setrlimit(resource.RLIMIT_FSIZE, (biggest + ROOM, resource.RLIM_INFINITY))

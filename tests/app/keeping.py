@@ -26,7 +26,7 @@ def use(monkeypatch: pytest.MonkeyPatch, *stores: HistoryStore) -> None:
 
 def history_of(pool: AgentPool[Any]) -> HistoryService:
     """Return what keeps the history of a running pool."""
-    history = pool.beside(HistoryService)
+    history = pool.service(HistoryService)
     assert history is not None
     return history
 

@@ -55,7 +55,7 @@ async def main(file: str, words: str, *, is_flushed: bool) -> None:
         for name, session in IN_CODE.items():
             await pool.add_agent(name, session=session)
         seen = {name: json.loads((await agent.run(words)).text) for name, agent in pool.agents.items()}
-        history = pool.beside(HistoryService)
+        history = pool.service(HistoryService)
         if is_flushed and history is not None:
             await history.flush()
         sys.stdout.write(json.dumps(seen) + "\n")

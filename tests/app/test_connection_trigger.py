@@ -58,7 +58,7 @@ class Scene:
 
     @property
     def numbers(self) -> TriggerStatistics:
-        triggers = self.pool.beside(TriggerService)
+        triggers = self.pool.service(TriggerService)
         assert triggers is not None
         return triggers.statistics()[0]
 

@@ -39,7 +39,7 @@ def function(name: str) -> str:
 
 
 def trigger_of(pool: AgentPool[Any], name: str) -> Trigger:
-    found = pool.beside(TriggerService)
+    found = pool.service(TriggerService)
     assert found is not None
     return next(one for one in found.plan.triggers if one.full_name == name)
 
@@ -49,7 +49,7 @@ async def test_a_trigger_starts_with_the_manifest_that_has_it_and_ends_with_the_
 ) -> None:
     async with AgentPool[None](timers(a=TICK, b="")) as pool:
         ref, old = pool["b"].ref(), trigger_of(pool, "a/tick")
-        triggers = pool.beside(TriggerService)
+        triggers = pool.service(TriggerService)
         assert triggers is not None
         answers: asyncio.Queue[TriggerAnswer] = asyncio.Queue()
         triggers.answered.connect(answers.put_nowait)

@@ -81,7 +81,7 @@ class Answers:
 
 
 def triggers_of(pool: AgentPool[Any]) -> TriggerService:
-    found = pool.beside(TriggerService)
+    found = pool.service(TriggerService)
     assert found is not None
     return found
 
@@ -174,7 +174,7 @@ async def test_leaving_the_pool_stops_its_triggers_and_entering_it_again_starts_
     pool = AgentPool[None](parse_manifest(TIMERS))
     async with pool:
         old = trigger_of(pool, "quick/tock")
-    assert pool.beside(TriggerService) is None
+    assert pool.service(TriggerService) is None
     with pytest.raises(TriggerStoppedError, match="'quick/tock'"):
         old.accept(EVENT)
 

@@ -1,0 +1,88 @@
+"""Open the pool of a manifest with its actor system, statistics, history and triggers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actors.app.history_service import HistoryService
+from actors.app.trigger_service import TriggerAnswer, TriggerService
+from actors.models.resolve import close_models
+from actors.pool.pool import AgentPool
+from actors.runtime.system import ActorSystem
+from actors.stats.stats_actor import ReadStats, StatsActor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from actors.config.manifest import Manifest
+    from actors.runtime.ref import ActorRef
+    from actors.stats.projection import StatsSnapshot
+    from actors.talk.signal import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running pool, its actor system and its statistics."""
+
+    system: ActorSystem
+    pool: AgentPool[Any]
+    stats: ActorRef[StatsActor]
+
+    @property
+    def triggers(self) -> TriggerService:
+        """The triggers of the pool; only of an app that was opened with triggers."""
+        found = self.pool.service(TriggerService)
+        assert found is not None
+        return found
+
+    async def read_stats(self) -> StatsSnapshot:
+        """Return the statistics of everything that has happened so far."""
+        snapshot: StatsSnapshot = await self.stats.ask(ReadStats())
+        return snapshot
+
+
+@asynccontextmanager
+async def open_app(
+    manifest: Manifest,
+    *,
+    prepare: Callable[[ActorSystem], object] | None = None,
+    answered: Signal[TriggerAnswer] | None = None,
+    has_triggers: bool = True,
+) -> AsyncGenerator[App]:
+    """Open the pool of a manifest with statistics; leaving the block closes everything.
+
+    Args:
+        manifest: what to open.
+        prepare: called with the system before any actor starts, to subscribe to the events of the system.
+        answered: called with every answer to a trigger, from the first answer on.
+        has_triggers: True to let the triggers of the manifest start runs.
+
+    Raises:
+        ConfigError: something that the manifest names cannot be used.
+        NodeStartError: a node could not be started.
+    """
+    triggers = [partial(TriggerService, answered=answered)] if has_triggers else []
+    system = ActorSystem.of(asyncio.get_running_loop())
+    make_importable(manifest)
+    try:
+        if prepare is not None:
+            prepare(system)
+        stats = await system.start(StatsActor, name="stats").ready()
+        async with AgentPool[Any](manifest, system=system, services=[HistoryService, *triggers]) as pool:
+            yield App(system, pool, stats)
+    finally:
+        await system.close()
+        await close_models()
+
+
+def make_importable(manifest: Manifest) -> None:
+    """Let a manifest with `allow_imports` import modules of its own folder, after all installed modules."""
+    if manifest.allow_imports and manifest.root is not None:
+        folder = str(manifest.root.resolve())
+        if folder not in sys.path:
+            sys.path.append(folder)

@@ -1,0 +1,58 @@
+"""Check the models of a manifest before a run, or replace them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.config.agent import AgentSpec
+from actors.config.model import ModelSpec
+from actors.config.team import TeamSpec
+from actors.models.resolve import resolve_model
+from protocols.errors import NodeNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.config.manifest import Manifest
+
+
+def with_model(manifest: Manifest, model: str) -> Manifest:
+    """Return the manifest with this model for every agent that has a model."""
+    spec = ModelSpec(name=model)
+    agents = {
+        name: agent if agent.function is not None else agent.model_copy(update={"model": spec})
+        for name, agent in manifest.agents.items()
+    }
+    defaults = manifest.defaults.model_copy(update={"model": spec})
+    return manifest.model_copy(update={"agents": agents, "defaults": defaults})
+
+
+def check_models(manifest: Manifest, node: str) -> None:
+    """Make the models that a run of a node can need, to find a wrong name or a missing key before the run.
+
+    Raises:
+        NodeNotFoundError: the manifest has no such node.
+        ModelError: a model is unknown, or its key or library is missing.
+    """
+    if node not in manifest.nodes:
+        raise NodeNotFoundError.of(node, manifest.nodes, where="manifest")
+    for name in _reachable(manifest, node, set()):
+        spec = manifest.node(name)
+        if isinstance(spec, AgentSpec) and spec.function is None:
+            for model in (None,) if spec.model is None else (spec.model.name, *spec.model.fallbacks):
+                resolve_model(model, node=name)
+
+
+def _reachable(manifest: Manifest, name: str, seen: set[str]) -> Iterator[str]:
+    if name in seen:
+        return
+    seen.add(name)
+    yield name
+    spec = manifest.nodes[name]
+    targets = [target for one in spec.connections if (target := getattr(one, "name", None)) in manifest.nodes]
+    if isinstance(spec, TeamSpec):
+        targets += [*spec.members, *(one for one in (spec.picker, spec.validator) if one is not None)]
+    else:
+        targets += [worker.node for worker in spec.workers]
+    for target in targets:
+        yield from _reachable(manifest, str(target), seen)

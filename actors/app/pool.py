@@ -1,0 +1,72 @@
+"""The `AgentPool` of `actors`: a pool with the history and the triggers of its manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actors.app.history_service import HistoryService
+from actors.app.trigger_service import TriggerService
+from actors.pool import pool as bare
+from actors.pool.node_supervisor import EXIT_TIMEOUT
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from actors.config.manifest import Manifest
+    from actors.runtime.system import ActorSystem
+
+Deps = TypeVar("Deps")
+
+
+class AgentPool(bare.AgentPool[Deps]):
+    """A pool that keeps the history of its manifest and starts the triggers of its manifest.
+
+    Example:
+        ```python
+        async with AgentPool("agents.yml") as pool:
+            message = await pool.get_agent("analyzer").run("What is this about?")
+
+        async with AgentPool[None]() as pool:
+            await pool.add_agent("planner", system_prompt="Plan.")
+            await pool.add_agent("critic", system_prompt="Find the holes.")
+            run = pool.create_team_run(["planner", "critic"])
+            stats = await run.run_in_background("A party for ten people")
+        ```
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords, all of them optional
+        self,
+        manifest: str | PathLike[str] | Manifest | None = None,
+        *,
+        model: Any = None,
+        shared_deps: Deps | None = None,
+        connect_nodes: bool = True,
+        parallel_load: bool = True,
+        system: ActorSystem | None = None,
+        exit_timeout: float = EXIT_TIMEOUT,
+    ) -> None:
+        """Make the nodes of a manifest, or an empty pool. Nothing runs before the pool is entered.
+
+        Args:
+            manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
+            model: model of agents that name none; None for the model of the environment, else ``offline``.
+            shared_deps: dependencies of agents that have none of their own.
+            connect_nodes: True to make the connections of the manifest.
+            parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
+            system: actor system of the nodes; None for that of the loop on which the pool is entered.
+            exit_timeout: seconds that leaving may take before running work is cancelled.
+
+        Raises:
+            ManifestError: the manifest cannot be read or is wrong; lists every problem.
+            ConfigError: something that the manifest names cannot be imported or used.
+        """
+        super().__init__(
+            manifest,
+            model=model,
+            shared_deps=shared_deps,
+            connect_nodes=connect_nodes,
+            parallel_load=parallel_load,
+            system=system,
+            exit_timeout=exit_timeout,
+            services=(HistoryService, TriggerService),
+        )

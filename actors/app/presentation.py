@@ -1,0 +1,42 @@
+"""Prompts from the command line, and answers as text or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.prompts.content import load_user_content, prompt_text, user_content
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from protocols.messages import ChatMessage
+
+
+async def load_prompts(texts: Sequence[str], files: Sequence[Path]) -> Any:
+    """Turn texts and files into one prompt.
+
+    Raises:
+        PromptError: nothing was given, or a file is missing, unreadable or binary.
+    """
+    return await load_user_content([*texts, *files])
+
+
+def readable(message: ChatMessage[Any]) -> str:
+    """Return the content of an answer for people: text as text, structured content as JSON."""
+    content: object = message.content
+    if isinstance(content, str | list | tuple):
+        return message.text
+    return prompt_text(user_content([content]))
+
+
+def as_plain(value: object) -> Any:
+    """Return any value as the types of JSON."""
+    return msgspec.to_builtins(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else str(value)
