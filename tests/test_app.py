@@ -15,7 +15,7 @@ from actors.config.load import parse_manifest
 from actors.runtime.system import ActorSystem
 from protocols.errors import EmptyPromptError, MissingKeyError, NodeNotFoundError, PromptFileError, UnknownModelError
 from protocols.messages import ChatMessage
-from tests.pool.material import Verdict
+from tests.pool.manifest_functions import Verdict
 
 if TYPE_CHECKING:
     from actors.agents.agent import Agent
@@ -29,7 +29,7 @@ agents:
   second: {model: {name: offline, fallbacks: [nope]}}
   asks: {model: offline, workers: [bad]}
   tells: {model: offline, connections: [{type: node, name: bad}]}
-  code: {type: callback, callback: "tests.pool.material:shout"}
+  code: {type: callback, callback: "tests.pool.manifest_functions:shout"}
 teams:
   fine: {mode: parallel, members: [good, code]}
   round: {mode: sequential, members: [fine, bad]}

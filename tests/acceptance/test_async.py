@@ -5,19 +5,16 @@ import asyncio
 import pytest
 
 from actors import Agent
-from actors.testing.models import echo_model, failing_model, slow_model
+from actors.testing.models import failing_model, slow_model
 from actors.testing.settle import settle
+from tests.support.nodes import echo_model_agent
 
 AnyAgent = Agent[object, str]
 
 
-def says(name: str) -> AnyAgent:
-    return Agent(name, model=echo_model(name + "({prompt})"), session=False)
-
-
 @pytest.mark.seed("S76", "S82")
 async def test_a_connection_makes_the_target_run_with_the_answer() -> None:
-    source, target = says("a"), says("b")
+    source, target = echo_model_agent("a"), echo_model_agent("b")
     source >> target  # pyright: ignore[reportUnusedExpression] - it connects
     answer = await source.run("x", wait_for_connections=True)
     last = target.stats.messages[-1]
@@ -31,7 +28,7 @@ async def test_a_connection_makes_the_target_run_with_the_answer() -> None:
 async def test_a_run_returns_while_its_target_works_and_the_target_can_be_waited_for(wait: bool | None) -> None:
     release = asyncio.Event()
     model = slow_model(release, "summary")
-    source, summarizer = says("a"), Agent("summarizer", model=model)
+    source, summarizer = echo_model_agent("a"), Agent("summarizer", model=model)
     source >> summarizer  # pyright: ignore[reportUnusedExpression] - it connects
     await source.run("x", wait_for_connections=wait)
     await model.started.wait()
@@ -49,7 +46,7 @@ async def test_a_run_returns_while_its_target_works_and_the_target_can_be_waited
 async def test_waiting_for_connections_includes_indirect_ones() -> None:
     release = asyncio.Event()
     last = slow_model(release)
-    first, second, third = says("a"), says("b"), Agent("c", model=last)
+    first, second, third = echo_model_agent("a"), echo_model_agent("b"), Agent("c", model=last)
     first >> second >> third  # pyright: ignore[reportUnusedExpression] - it connects
     run = asyncio.ensure_future(first.run("x", wait_for_connections=True))
     await last.started.wait()
@@ -63,7 +60,7 @@ async def test_waiting_for_connections_includes_indirect_ones() -> None:
 
 @pytest.mark.seed("S81")
 async def test_a_failing_target_does_not_fail_the_source() -> None:
-    source, target = says("a"), Agent("b", model=failing_model(ValueError("no")))
+    source, target = echo_model_agent("a"), Agent("b", model=failing_model(ValueError("no")))
     talk = source >> target
     answer = await source.run("x", wait_for_connections=True)
 
@@ -73,7 +70,7 @@ async def test_a_failing_target_does_not_fail_the_source() -> None:
 
 @pytest.mark.seed("S89", "S90", "S91")
 async def test_a_background_run_can_be_awaited_twice_over_and_stopped() -> None:
-    async with says("monitor") as agent:
+    async with echo_model_agent("monitor") as agent:
         last = await (await agent.run_in_background("m", interval=0.0, max_count=2))
         assert last is not None
         assert last.content == "monitor(m)"

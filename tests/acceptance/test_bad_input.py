@@ -30,7 +30,7 @@ from protocols.errors import (
     TransformError,
     UnknownModelError,
 )
-from tests.talk.stage import rec
+from tests.support.nodes import echo_agent
 
 Node = MessageNode[Any, Any]
 NAN = float("nan")
@@ -40,8 +40,8 @@ class Crew:
     """Two functions, a model, a team and a chain of them."""
 
     def __init__(self) -> None:
-        self.a: Node = rec("a")
-        self.b: Node = rec("b")
+        self.a: Node = echo_agent("a")
+        self.b: Node = echo_agent("b")
         self.model: Agent[Any, Any] = Agent("m", model=TestModel())
         self.team: Team[Any, Any] = Team([self.a, self.b])
         self.chain: Node = TeamRun([self.a, self.b])
@@ -84,7 +84,7 @@ ISSUE: dict[str, tuple[Callable[[Crew], Any], type[Exception], str]] = {
     "pick unknown": (picked("x"), PickError, "the picker chose 'x', which is no member"),
     "pick nonsense": (picked(5), PickError, "the picker answered 5; it must answer with names of members"),
     "pick nobody": (picked([]), ValueError, "the picker chose nobody"),
-    "same names": (lambda c: Team([c.a, rec("a")]), NodeNameError, "two nodes in it are called 'a'"),
+    "same names": (lambda c: Team([c.a, echo_agent("a")]), NodeNameError, "two nodes in it are called 'a'"),
     "no list of members": (lambda _: Team(anything(5)), ConfigError, "must be a list of nodes, not 5"),
     "interval": (lambda c: c.a.run_in_background("q", interval=-1.0), ValueError, "node 'a': interval must be seconds"),
     "max_count 0": (lambda c: c.a.run_in_background("q", max_count=0), ValueError, "max_count must be at least 1"),
@@ -92,13 +92,17 @@ ISSUE: dict[str, tuple[Callable[[Crew], Any], type[Exception], str]] = {
         lambda c: c.team.run_job(Job(name="j", prompt="p", required_dependency=int)), JobError, "needs dependencies of"
     ),
     "no job": (lambda c: c.chain.run_job(anything("j")), JobError, "run_job takes a Job, not 'j'"),
-    "trigger": (lambda c: c.a.connect_to(rec("z"), name="n").trigger(), NotQueuedError, "talk 'n' delivers at once"),
+    "trigger": (
+        lambda c: c.a.connect_to(echo_agent("z"), name="n").trigger(),
+        NotQueuedError,
+        "talk 'n' delivers at once",
+    ),
     "wait": (lambda c: c.a.wait(), NotRunningError, "'a'"),
     "result_mode": (lambda c: TeamRun([c.a], result_mode=anything("first")).run("q"), ValueError, "='first'"),
     "policy": (lambda c: Team([c.a], policy="most"), ConfigError, "policy='most' is no policy"),
     "quorum": (lambda c: Team([c.a], policy=2), ConfigError, "more than its 1 members"),
     "talk of nobody": (lambda c: Talk(c.a, []), TalkError, "cannot connect 'a' to nothing"),
-    "name of a talk": (lambda c: c.a.connect_to(rec("z"), name=""), TalkNameError, "must be some text, not ''"),
+    "name of a talk": (lambda c: c.a.connect_to(echo_agent("z"), name=""), TalkNameError, "must be some text, not ''"),
     "empty prompt": (lambda c: c.chain.run(""), EmptyPromptError, "the prompt is empty"),
     "no group": (lambda c: anext(c.a.run_iter()), EmptyPromptError, "the prompt is empty"),
     "a function as prompt": (lambda c: c.model.run(len), PromptError, "is no text; call it"),
@@ -168,7 +172,7 @@ def test_a_setting_of_the_wrong_kind_is_named(name: str, value: object) -> None:
 @pytest.mark.parametrize("group", [Team, TeamRun])
 def test_a_setting_of_a_team_of_the_wrong_kind_is_named(group: type[Any], name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"team 't': {name} must be "):
-        group([rec("a")], name="t", **anything({name: value}))
+        group([echo_agent("a")], name="t", **anything({name: value}))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_a_field_of_a_job_of_the_wrong_kind_is_named(name: str, value: object) -
 )  # fmt: skip
 async def test_a_living_connection_refuses_what_it_cannot_use_and_goes_on(name: str, value: object) -> None:
     crew, seen = Crew(), list[str]()
-    talk = crew.a.connect_to(rec("z", seen))
+    talk = crew.a.connect_to(echo_agent("z", seen))
 
     with pytest.raises(TalkError, match=r"talk .a->.*must be"):
         setattr(talk, name, value)
@@ -204,7 +208,7 @@ async def test_what_goes_wrong_on_a_connection_is_told_and_nobody_else_notices()
     def broken(_: object) -> bool:
         raise KeyError("k")
 
-    talk = crew.a.connect_to(rec("z", seen), transform=lambda _: None)
+    talk = crew.a.connect_to(echo_agent("z", seen), transform=lambda _: None)
     await crew.a.run("q", wait_for_connections=True)
     talk.transform_fn = broken
     await crew.a.run("q", wait_for_connections=True)

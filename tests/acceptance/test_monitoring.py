@@ -7,16 +7,13 @@ import pytest
 from actors import Agent, AgentPool, RunStats, Team, TeamRun
 from actors.testing.models import echo_model
 from actors.testing.settle import settle
+from tests.support.nodes import echo_model_agent
 
 AnyAgent = Agent[object, str]
 
 
-def says(name: str) -> AnyAgent:
-    return Agent(name, model=echo_model(name + "({prompt})"), session=False)
-
-
 def crew() -> tuple[AnyAgent, AnyAgent, AnyAgent]:
-    return says("analyzer"), says("planner"), says("executor")
+    return echo_model_agent("analyzer"), echo_model_agent("planner"), echo_model_agent("executor")
 
 
 @pytest.mark.seed("S43", "S46", "S71")
@@ -35,7 +32,7 @@ async def test_teams_and_chains_are_built_without_running_anything() -> None:
 @pytest.mark.seed("S45")
 async def test_the_target_of_a_team_gets_the_output_of_all_members() -> None:
     model = echo_model()
-    team = Team([says("a"), says("b")])
+    team = Team([echo_model_agent("a"), echo_model_agent("b")])
     team >> Agent("target", model=model)  # pyright: ignore[reportUnusedExpression] - it connects
     await team.run("q", wait_for_connections=True)
 

@@ -11,6 +11,7 @@ from actors import Agent, AgentResponse, ChatMessage, MessageNode, RunStats, Run
 from actors.testing.models import echo_model
 from actors.testing.settle import settle
 from protocols.errors import ChainBrokenError, ConfigError, MemberError, UnknownModelError
+from tests.support.nodes import echo_model_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,16 +20,12 @@ Node = MessageNode[Any, Any]
 KINDS = ["agent", "team", "chain"]
 
 
-def says(name: str) -> Node:
-    return Agent(name, model=echo_model(name + "({prompt})"), session=False)
-
-
 def node_of(kind: str) -> Node:
     """Return a node of each kind, made of agents that answer ``name(input)``."""
     makers: dict[str, Callable[[], Node]] = {
-        "agent": lambda: says("a"),
-        "team": lambda: Team([says("a"), says("b")]),
-        "chain": lambda: TeamRun([says("a"), says("b")]),
+        "agent": lambda: echo_model_agent("a"),
+        "team": lambda: Team([echo_model_agent("a"), echo_model_agent("b")]),
+        "chain": lambda: TeamRun([echo_model_agent("a"), echo_model_agent("b")]),
     }
     return makers[kind]()
 
@@ -56,7 +53,7 @@ async def test_run_gives_one_message(kind: str) -> None:
 
     assert isinstance(message, ChatMessage)
     assert (message.content, message.role, message.name) == (CONTENT[kind], "assistant", node.name)
-    assert (await says("z").run(message)).content.startswith("z(")
+    assert (await echo_model_agent("z").run(message)).content.startswith("z(")
 
 
 @pytest.mark.seed("S7", "S8")
@@ -116,7 +113,7 @@ async def test_an_unlimited_run_goes_on_until_it_is_cancelled(kind: str) -> None
 
 @pytest.mark.seed("S23")
 async def test_run_iter_takes_a_text_as_one_prompt() -> None:
-    agent = says("a")
+    agent = echo_model_agent("a")
     found = [message async for message in agent.run_iter("analyze this", store_history=True, model=echo_model("m"))]
 
     assert [message.content for message in found] == ["m"]
@@ -154,7 +151,7 @@ def test_what_cannot_be_streamed_is_refused_as_a_member_by_name() -> None:
             return "legacy"
 
     with pytest.raises(ConfigError, match="member legacy is no node"):
-        TeamRun([says("a"), Legacy()])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+        TeamRun([echo_model_agent("a"), Legacy()])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
 
 
 class _Whole(FunctionModel):
@@ -169,10 +166,10 @@ async def test_a_node_whose_model_cannot_stream_is_named_when_it_is_streamed() -
     legacy: Node = Agent("legacy", model=_Whole(), session=False)
 
     with pytest.raises(ChainBrokenError, match=r"Chain broken at legacy: .*stream") as broken:
-        _ = [step async for step in TeamRun([says("a"), legacy]).run_stream("q")]
+        _ = [step async for step in TeamRun([echo_model_agent("a"), legacy]).run_stream("q")]
     assert broken.value.node == "legacy"
     with pytest.raises(MemberError, match=r"legacy: .*stream"):
-        _ = [step async for step in Team([says("a"), legacy]).run_stream("q", require_all=True)]
+        _ = [step async for step in Team([echo_model_agent("a"), legacy]).run_stream("q", require_all=True)]
     with pytest.raises(AssertionError, match="stream") as raised:
         _ = [event async for event in legacy.run_stream("q")]
     assert raised.value.__notes__ == ["node 'legacy': the run failed"]
@@ -202,7 +199,7 @@ async def test_a_failed_run_is_signalled_before_the_caller_is_told(kind: str) ->
 
 @pytest.mark.seed("S39", "S40", "S41")
 async def test_execute_iter_shows_each_connection_before_the_message_flows() -> None:
-    chain = TeamRun([says("a"), says("b"), says("c")])
+    chain = TeamRun([echo_model_agent("a"), echo_model_agent("b"), echo_model_agent("c")])
     seen: list[str] = []
     async for item in chain.execute_iter("q"):
         match item:

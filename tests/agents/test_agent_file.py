@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 ALONE = "name: analyzer\nmodel: offline\ndescription: Looks closely\nsystem_prompt: One sentence.\ntimeout: 7s\n"
 WITHIN = "agents: {writer: {model: test}}\n"
-KNOWING = "allow_imports: [tests.pool]\nmodel: offline\nknowledge: {callables: ['tests.pool.material:fact']}\n"
+KNOWING = (
+    "allow_imports: [tests.pool]\nmodel: offline\nknowledge: {callables: ['tests.pool.manifest_functions:fact']}\n"
+)
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ async def test_its_knowledge_is_loaded_on_entering_and_in_its_context(tmp_path: 
 
 async def test_knowledge_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path, no_leaked_actors: None) -> None:
     path = tmp_path / "guide.yml"
-    path.write_text(KNOWING.replace("material:fact", "test_life:raises"), encoding="utf-8")
+    path.write_text(KNOWING.replace("manifest_functions:fact", "test_life:raises"), encoding="utf-8")
     with pytest.raises(NodeStartError, match=r"knowledge .* cannot be loaded: OSError: no network"):
         await Agent(path).open()
 

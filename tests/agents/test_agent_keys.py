@@ -22,7 +22,7 @@ from actors.testing.models import scripted_model
 if TYPE_CHECKING:
     from actors.config.section import Section
 
-M: Final = "tests.pool.material"
+M: Final = "tests.pool.manifest_functions"
 TOOL: Final = f"tools: [{M}:shout]"
 OUTPUT: Final = f"output_type: '{M}:Verdict'"
 

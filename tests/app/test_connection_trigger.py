@@ -26,13 +26,13 @@ allow_imports: [tests.app]
 agents:
   a:
     type: callback
-    callback: tests.app.material:echo
+    callback: tests.app.manifest_functions:echo
     connections: [{{type: node, name: b, label: k, {options}}}]
-  b: {{type: callback, callback: tests.app.material:echo}}
-  c: {{type: callback, callback: tests.app.material:echo}}
+  b: {{type: callback, callback: tests.app.manifest_functions:echo}}
+  c: {{type: callback, callback: tests.app.manifest_functions:echo}}
   listener:
     type: callback
-    callback: tests.app.material:echo
+    callback: tests.app.manifest_functions:echo
     triggers:
       - {{type: connection, name: t, event: {event}, source: a, target: b, include_timestamp: false,
          include_metadata: false, {keys}}}
@@ -145,7 +145,7 @@ async def test_a_connection_that_is_made_later_counts_too(no_leaked_actors: None
         (f"{{type: and, conditions: [{YES}, {{type: message_count, max_messages: 1}}]}}", ["yes 2"]),
         (f"{{type: or, conditions: [{YES}, {{type: message_count, max_messages: 1}}]}}", ["yes 1", "no", "yes 2"]),
         (f"{{type: not, condition: {YES}}}", ["no"]),
-        ("{type: callable, predicate: 'tests.app.material:is_second'}", ["no"]),
+        ("{type: callable, predicate: 'tests.app.manifest_functions:is_second'}", ["no"]),
         ("\"source.name == 'a' and target.name == 'c'\"", []),
     ],
 )
@@ -165,7 +165,7 @@ async def test_a_condition_sees_the_numbers_as_they_were_before_the_message_howe
 
 
 @pytest.mark.parametrize(
-    "condition", ["{type: callable, predicate: 'tests.app.material:broken'}", "\"message.cost < 'x'\""]
+    "condition", ["{type: callable, predicate: 'tests.app.manifest_functions:broken'}", "\"message.cost < 'x'\""]
 )
 async def test_a_condition_that_fails_is_a_dead_letter_and_neither_trigger_nor_connection_notices(
     condition: str, no_leaked_actors: None
@@ -186,7 +186,7 @@ async def test_a_condition_that_fails_is_a_dead_letter_and_neither_trigger_nor_c
 async def test_a_condition_whose_function_may_not_be_imported_is_refused_before_anything_starts() -> None:
     text = MANIFEST.format(
         event="message_forwarded", options="connection_type: run",
-        keys="condition: {type: callable, predicate: 'tests.app.material:missing'}",
+        keys="condition: {type: callable, predicate: 'tests.app.manifest_functions:missing'}",
     )  # fmt: skip
     pool = AgentPool[None](parse_manifest(text))
     with pytest.raises(ConfigError, match=r"'listener'.*missing"):

@@ -19,7 +19,7 @@ from actors import Agent, AgentPool
 from actors.config.load import load_manifest
 from actors.storage import MemoryHistoryStore, open_store
 from protocols.stores import StoreCorruptError, StoreUnavailableError
-from tests.app.keeping import contents, history_of, kept, use
+from tests.app.pool_history import contents, history_of, kept, use
 
 if TYPE_CHECKING:
     from collections.abc import Generator

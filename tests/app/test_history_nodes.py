@@ -11,7 +11,7 @@ from actors.config.load import load_manifest, parse_manifest
 from protocols.errors import NodeStartError
 from protocols.history import HistoryQuery
 from protocols.stores import StoreUnavailableError
-from tests.app.keeping import contents, history_of, kept, remembered
+from tests.app.pool_history import contents, history_of, kept, remembered
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from actors import Agent, AgentPool
 from actors.config.load import parse_manifest
 from protocols.history import HistoryQuery
 from protocols.stores import StoreUnavailableError
-from tests.app.keeping import history_of, kept, remembered
+from tests.app.pool_history import history_of, kept, remembered
 from tests.storage.postgres_server import PostgresServer, running_server
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from actors import AgentPool
 from actors.config.load import load_manifest, parse_manifest
 from protocols.history import HistoryQuery
 from protocols.stores import StorageError
-from tests.app.keeping import history_of, kept, remembered
+from tests.app.pool_history import history_of, kept, remembered
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from actors.config.yaml.problem import InvalidManifestError
 from actors.storage import MemoryHistoryStore, open_store
 from protocols.history import Retention
 from protocols.stores import StorageError, StoreUnavailableError
-from tests.app.keeping import contents, history_of, kept, remembered, use
+from tests.app.pool_history import contents, history_of, kept, remembered, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from actors.app import TriggerAnswer, TriggerService
 from actors.config.load import load_manifest, parse_manifest
 from protocols.history import HistoryQuery
 from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
-from tests.app import material
-from tests.app.keeping import kept, remembered
+from tests.app import manifest_functions
+from tests.app.pool_history import kept, remembered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ TICK = "{type: interval, name: tick, every: 3600, prompt: go}"
 def timers(**triggers: str) -> Manifest:
     """Return a manifest of agents that say everything again, each with the triggers that are given."""
     agents = "\n".join(
-        f"  {name}: {{type: callback, callback: 'tests.app.material:{function(name)}', triggers: [{text}]}}"
+        f"  {name}: {{type: callback, callback: 'tests.app.manifest_functions:{function(name)}', triggers: [{text}]}}"
         for name, text in triggers.items()
     )
     return parse_manifest(f"allow_imports: [tests.app]\nagents:\n{agents}\n")
@@ -69,7 +69,7 @@ async def test_events_that_wait_for_a_removed_node_are_answered_or_accounted_for
     monkeypatch: pytest.MonkeyPatch, no_leaked_actors: None
 ) -> None:
     gate = asyncio.Event()
-    monkeypatch.setattr(material, "GATE", gate)
+    monkeypatch.setattr(manifest_functions, "GATE", gate)
     async with AgentPool[None](timers(slow=TICK, b="")) as pool:
         trigger = trigger_of(pool, "slow/tick")
         for _ in range(3):

@@ -17,7 +17,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from actors import Agent, AgentPool
 from actors.storage import open_store
 from protocols.errors import RunCancelledError
-from tests.app.keeping import kept, remembered
+from tests.app.pool_history import kept, remembered
 from tests.app.session_program import prompts
 
 ROOT = Path(__file__).parents[2]

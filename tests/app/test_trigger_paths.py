@@ -23,7 +23,7 @@ allow_imports: [tests.app]
 agents:
   clerk:
     type: callback
-    callback: tests.app.material:echo
+    callback: tests.app.manifest_functions:echo
     triggers:
       - {type: webhook, name: orders, port: 0, path: /orders, secret: secret}
       - {type: webhook, name: bills, port: 0, path: /bills, secret: secret}

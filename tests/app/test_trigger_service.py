@@ -20,10 +20,10 @@ from actors.triggers import sign
 from actors.triggers.trigger import QueuedEvent
 from protocols.control import DeadLetterReason
 from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
-from tests.app import material
+from tests.app import manifest_functions
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from actors.triggers.trigger import Trigger
@@ -41,7 +41,7 @@ allow_imports: [tests.app]
 agents:
   clerk:
     type: callback
-    callback: tests.app.material:echo
+    callback: tests.app.manifest_functions:echo
     triggers:
       - {type: webhook, name: orders, port: 0, path: /orders, secret: secret, include_timestamp: false}
 """
@@ -50,11 +50,11 @@ allow_imports: [tests.app]
 agents:
   slow:
     type: callback
-    callback: tests.app.material:held
+    callback: tests.app.manifest_functions:held
     triggers: [{type: interval, name: tick, every: 3600, prompt: slow}]
   quick:
     type: callback
-    callback: tests.app.material:echo
+    callback: tests.app.manifest_functions:echo
     triggers: [{type: interval, name: tock, every: 3600, prompt: quick}]
 """
 EVENT = FunctionReturned(source="test", time=0.0, function="f", text="Something happened.")
@@ -64,7 +64,7 @@ EVENT = FunctionReturned(source="test", time=0.0, function="f", text="Something 
 def gate(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """What the agent `slow` waits for; an event belongs to the loop of one test."""
     made = asyncio.Event()
-    monkeypatch.setattr(material, "GATE", made)
+    monkeypatch.setattr(manifest_functions, "GATE", made)
     return made
 
 
@@ -88,12 +88,6 @@ def triggers_of(pool: AgentPool[Any]) -> TriggerService:
 
 def trigger_of(pool: AgentPool[Any], name: str) -> Trigger:
     return next(one for one in triggers_of(pool).plan.triggers if one.full_name == name)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
 
 
 async def until_ready(triggers: TriggerService) -> None:
@@ -191,7 +185,7 @@ async def test_events_that_were_accepted_are_still_answered_when_the_pool_is_lef
         trigger = trigger_of(pool, "slow/tick")
         trigger.accept(EVENT)
         trigger.accept(EVENT)
-        await until(lambda: trigger.running == 1)
+        await wait_until(lambda: trigger.running == 1)
         asyncio.get_running_loop().call_soon(gate.set)
 
     assert (trigger.completed, trigger.failed, trigger.statistics().dead_lettered) == (2, 0, 0)
@@ -207,14 +201,14 @@ async def test_a_trigger_that_is_switched_off_is_not_started() -> None:
 
 
 async def test_a_failed_run_is_counted_and_the_trigger_goes_on(no_leaked_actors: None) -> None:
-    text = TIMERS.replace("material:held", "material:fail")
+    text = TIMERS.replace("manifest_functions:held", "manifest_functions:fail")
     async with AgentPool[None](parse_manifest(text)) as pool:
         answers = Answers(pool)
         trigger = trigger_of(pool, "slow/tick")
         trigger.accept(EVENT)
         trigger_of(pool, "quick/tock").accept(EVENT)
         await answers.next()
-        await until(lambda: trigger.failed == 1)
+        await wait_until(lambda: trigger.failed == 1)
         numbers = {each.name: each for each in triggers_of(pool).statistics()}
 
     assert (numbers["slow/tick"].accepted, numbers["slow/tick"].failed) == (1, 1)
@@ -226,7 +220,7 @@ async def test_an_event_for_a_node_that_was_removed_is_dead_lettered(no_leaked_a
         trigger = trigger_of(pool, "quick/tock")
         await pool.remove_node("quick")
         trigger.accept(EVENT)
-        await until(lambda: trigger.statistics().dead_lettered == 1)
+        await wait_until(lambda: trigger.statistics().dead_lettered == 1)
 
         assert trigger.statistics().failed == 0
 
@@ -237,7 +231,7 @@ async def test_a_port_that_is_taken_holds_nobody_up_and_is_tried_again(no_leaked
     async with AgentPool[None](parse_manifest(WEBHOOK.replace("port: 0", f"port: {port}"))) as pool:
         assert (await pool["clerk"].run("Served.")).text == "Served."
         trigger = trigger_of(pool, "clerk/orders")
-        await until(lambda: trigger.restarts > 0)
+        await wait_until(lambda: trigger.restarts > 0)
         assert "stop what uses it" in trigger.last_error
         taken.close()
         await until_ready(triggers_of(pool))
@@ -276,7 +270,7 @@ async def test_what_waits_when_the_pool_is_left_in_a_hurry_is_a_dead_letter_each
         events = [FunctionReturned(source="test", time=0.0, function="f", text=f"{number}") for number in range(5)]
         for event in events:
             trigger.accept(event)
-        await until(lambda: trigger.running == 1)
+        await wait_until(lambda: trigger.running == 1)
     letters = {
         letter.message.event.to_prompt(): letter
         for letter in ActorSystem.of(asyncio.get_running_loop()).dead_letters

@@ -10,7 +10,7 @@ from actors.config.manifest import Manifest
 from actors.config.section import Section
 from actors.config.yaml.tree import Key
 
-_FUNCTION = "tests.pool.material:shout"
+_FUNCTION = "tests.pool.manifest_functions:shout"
 _TWO: dict[str, Any] = {"a": {}, "b": {}}
 _TRIGGER = ("agents", "a", "triggers", 0)
 _CONNECTION = ("agents", "a", "connections", 0)

@@ -74,7 +74,7 @@ _KNOWLEDGE = Effect(
 EFFECTS: Mapping[str, Effect] = {
     "Manifest": Effect(
         ("config/manifest.py", "config/graph.py", "pool", "agents/manifest/agent.py", "agents/manifest/mcp.py", "app"),
-        ("pool", "app", "nodes", "config/test_graph.py"),
+        ("pool", "app", "agents", "nodes", "config/test_graph.py"),
     ),
     "DefaultsSpec": Effect(("config/defaults.py",), ("config/test_agent.py", "pool")),
     "AgentSpec": _AGENT,
@@ -88,7 +88,7 @@ EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("WordMatch", "MessageCount", "Elapsed", "TokenThreshold", "CostLimit"), _CONDITION),
     **dict.fromkeys(("CallableCondition", "ExpressionCondition"), _CONDITION),
     **dict.fromkeys(("AndCondition", "OrCondition", "NotCondition"), _CONDITION),
-    "McpServerSpec": Effect(("nodes", "config/mcp_server.py"), ("nodes",)),
+    "McpServerSpec": Effect(("mcp", "agents/manifest", "config/mcp_server.py"), ("mcp", "agents", "pool")),
     "UsageLimitsSpec": _MODEL,
     "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), _MODEL.tests),
     "ModelSettingsSpec": _MODEL,
@@ -118,7 +118,9 @@ def files(room: str, place: str) -> tuple[str, ...]:
     """Return the texts of a file, or of all files of a folder."""
     path = ROOT / room / place
     assert path.exists(), path
-    return tuple(file.read_text(encoding="utf-8") for file in ([path] if path.is_file() else sorted(path.glob("*.py"))))
+    return tuple(
+        file.read_text(encoding="utf-8") for file in ([path] if path.is_file() else sorted(path.rglob("*.py")))
+    )
 
 
 @cache

@@ -8,7 +8,7 @@ import httpx2
 
 from tests.cli.conftest import ROOT
 from tests.http.test_server import service
-from tests.web.stage import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 EXAMPLE = ROOT / "examples" / "fastapi_service"
 QUESTION = "Cats sleep for many hours of every single day. Whoever wakes one is liable for the scratches."
@@ -17,7 +17,7 @@ QUESTION = "Cats sleep for many hours of every single day. Whoever wakes one is 
 async def test_the_service_answers_is_ready_and_ends_with_code_0() -> None:
     async with (
         service(EXAMPLE / "app.py") as (process, url),
-        httpx2.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False) as http,
+        httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False) as http,
     ):
         answer = await http.post("/ask/summarizer", params={"question": QUESTION})
         review = await http.post("/ask/review", params={"question": QUESTION})

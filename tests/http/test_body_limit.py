@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from actors.web import BodyLimit, CancelOnDisconnect
-from tests.web.stage import raise_curtain, request_bytes
+from tests.web.server import request_bytes, serve_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,7 +55,7 @@ async def pieces(count: int, of: int = 100) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("number", [0, LIMIT - 1, LIMIT])
 async def test_a_body_within_the_limit_passes(number: int) -> None:
-    async with raise_curtain(starlette()) as stage, stage.client() as http:
+    async with serve_app(starlette()) as stage, stage.client() as http:
         known = await http.post("/size", content=b"x" * number)
         chunked = await http.post("/size", content=pieces(number, of=1))
 
@@ -65,7 +65,7 @@ async def test_a_body_within_the_limit_passes(number: int) -> None:
 @pytest.mark.parametrize("make", [starlette, fastapi])
 async def test_a_body_that_says_it_is_too_large_is_refused_unread(make: Any) -> None:
     head = request_bytes("POST", "/size", Content_Length=str(10**9))
-    async with raise_curtain(make()) as stage, stage.raw(head) as (reader, _):
+    async with serve_app(make()) as stage, stage.raw(head) as (reader, _):
         answer = await asyncio.wait_for(reader.read(), 20)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -80,7 +80,7 @@ async def test_a_body_in_pieces_is_refused_when_it_has_grown_too_large(make: Any
     if cancels:
         app.add_middleware(CancelOnDisconnect)
     head = request_bytes("POST", "/size", Transfer_Encoding="chunked", Content_Type="application/json")
-    async with raise_curtain(app) as stage, stage.raw(head) as (reader, writer):
+    async with serve_app(app) as stage, stage.raw(head) as (reader, writer):
         writer.write((b"64\r\n" + b"x" * 100 + b"\r\n") * 11)  # and it never ends
         answer = await asyncio.wait_for(reader.read(), 20)
 
@@ -92,7 +92,7 @@ async def test_a_body_in_pieces_is_refused_when_it_has_grown_too_large(make: Any
 @pytest.mark.parametrize("make", [starlette, fastapi])
 async def test_a_body_that_does_not_come_is_refused(make: Any) -> None:
     head = request_bytes("POST", "/size", b"{", Content_Length="100", Content_Type="application/json")
-    async with raise_curtain(make(timeout=0.05)) as stage, stage.raw(head) as (reader, _):
+    async with serve_app(make(timeout=0.05)) as stage, stage.raw(head) as (reader, _):
         answer = await asyncio.wait_for(reader.read(), 20)
 
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -100,7 +100,7 @@ async def test_a_body_that_does_not_come_is_refused(make: Any) -> None:
 
 
 async def test_an_application_that_does_not_read_is_not_disturbed() -> None:
-    async with raise_curtain(starlette(timeout=0.01)) as stage, stage.client() as http:
+    async with serve_app(starlette(timeout=0.01)) as stage, stage.client() as http:
         assert (await http.post("/ignore", content=b"x" * LIMIT)).text == "ignored"
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from actors.testing.models import echo_model, slow_model
 from actors.web import CancelOnDisconnect
-from tests.web.stage import make_app, make_pool, raise_curtain, request_bytes, until
+from tests.support.waiting import wait_until
+from tests.web.server import make_app, make_pool, request_bytes, serve_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +38,12 @@ async def test_the_run_of_a_client_that_has_gone_is_cancelled(
 ) -> None:
     model = slow_model(asyncio.Event())
     pool = make_pool(tmp_path, model)
-    async with raise_curtain(make_app(pool)) as stage:
+    async with serve_app(make_app(pool)) as stage:
         async with stage.raw(request_of_client):
-            await until(lambda: model.waiting == runs)
+            await wait_until(lambda: model.waiting == runs)
             assert model.cancelled == 0
-        await until(lambda: model.cancelled == runs)
-        await until(lambda: not stage.server.server_state.tasks)
+        await wait_until(lambda: model.cancelled == runs)
+        await wait_until(lambda: not stage.server.server_state.tasks)
 
     assert model.waiting == 0
 
@@ -50,11 +51,11 @@ async def test_the_run_of_a_client_that_has_gone_is_cancelled(
 async def test_other_clients_get_their_answers(tmp_path: Path) -> None:
     release = asyncio.Event()
     model = slow_model(release)
-    async with raise_curtain(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
+    async with serve_app(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
         answers = [asyncio.create_task(http.post("/ask/helper", content=f"q{number}")) for number in range(20)]
         async with stage.raw(POST):
-            await until(lambda: model.waiting == 21)
-        await until(lambda: model.cancelled == 1)
+            await wait_until(lambda: model.waiting == 21)
+        await wait_until(lambda: model.cancelled == 1)
         release.set()
         texts = [(await answer).text for answer in answers]
 
@@ -63,14 +64,14 @@ async def test_other_clients_get_their_answers(tmp_path: Path) -> None:
 
 
 async def test_concurrent_requests_keep_their_answers_apart(tmp_path: Path) -> None:
-    async with raise_curtain(make_app(make_pool(tmp_path, echo_model()))) as stage, stage.client() as http:
+    async with serve_app(make_app(make_pool(tmp_path, echo_model()))) as stage, stage.client() as http:
         answers = await asyncio.gather(*(http.post("/ask/helper", content=f"q{n}" * 100) for n in range(100)))
 
     assert [answer.text for answer in answers] == [f"q{number}" * 100 for number in range(100)]
 
 
 async def test_a_client_that_has_its_answer_may_go(tmp_path: Path) -> None:
-    async with raise_curtain(make_app(make_pool(tmp_path, echo_model()))) as stage:
+    async with serve_app(make_app(make_pool(tmp_path, echo_model()))) as stage:
         for _ in range(10):
             async with stage.raw(POST) as (reader, _):
                 head = await reader.readuntil(b"\r\n\r\n")

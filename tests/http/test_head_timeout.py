@@ -12,20 +12,22 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from actors.http.head_timeout import PatientProtocol
-from tests.web.stage import raise_curtain, request_bytes
+from tests.web.server import request_bytes, serve_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.requests import Request
 
-    from tests.web.stage import Stage
+    from tests.web.server import RunningServer
 
 GET = request_bytes("GET", "/")
 
 
 @asynccontextmanager
-async def hasty(release: asyncio.Event | None = None, begun: asyncio.Event | None = None) -> AsyncGenerator[Stage]:
+async def hasty(
+    release: asyncio.Event | None = None, begun: asyncio.Event | None = None
+) -> AsyncGenerator[RunningServer]:
     """A server that waits a moment for the head of a request."""
 
     async def answer(_request: Request) -> Response:
@@ -38,7 +40,7 @@ async def hasty(release: asyncio.Event | None = None, begun: asyncio.Event | Non
     class Hasty(PatientProtocol):
         patience = 0.05
 
-    async with raise_curtain(Starlette(routes=[Route("/", answer)]), http=Hasty) as stage:
+    async with serve_app(Starlette(routes=[Route("/", answer)]), http=Hasty) as stage:
         yield stage
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from tests.cli.conftest import ROOT, environment
-from tests.web.stage import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -63,7 +63,7 @@ async def service(*arguments: object) -> AsyncGenerator[tuple[asyncio.subprocess
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE * 3):
+        async with asyncio.timeout(TIMEOUT * 3):
             yield process, await _url(process)
     finally:
         if process.returncode is None:
@@ -81,7 +81,7 @@ async def _url(process: asyncio.subprocess.Process) -> str:
 
 
 async def test_a_request_in_hand_is_answered_before_the_end() -> None:
-    async with service("-c", PROGRAM) as (process, url), httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+    async with service("-c", PROGRAM) as (process, url), httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
         assert process.stdin is not None
         assert process.stdout is not None
         asking = asyncio.create_task(http.get(f"{url}/reader"))
@@ -98,7 +98,7 @@ async def test_a_request_in_hand_is_answered_before_the_end() -> None:
 async def test_what_does_not_end_is_cancelled_within_the_limit() -> None:
     async with (
         service("-c", PROGRAM, "waiter") as (process, url),
-        httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http,
+        httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http,
     ):
         assert process.stdout is not None
         asking = asyncio.create_task(http.get(f"{url}/waiter"))

@@ -15,7 +15,7 @@ from actors.testing.leak import Census
 from actors.testing.models import scripted_model
 from protocols.errors import NodeStartError, RunTimeoutError, ToolServerError
 from protocols.events import ActorCrashed, ActorStopped, ChildRestarted
-from tests.mcp.stage import SCRIPT, children, listener, script_server
+from tests.mcp.servers import SCRIPT, children, listener, script_server
 from tests.runs.tool_answer import call
 
 

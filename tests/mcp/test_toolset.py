@@ -16,7 +16,7 @@ from actors.testing.settle import settle
 from protocols.errors import NodeStartError, ToolServerError
 from protocols.events import ActorCrashed, ChildRestarted
 from tests.mcp.script import make_server
-from tests.mcp.stage import http_server
+from tests.mcp.servers import http_server
 from tests.runs.tool_answer import call
 
 

@@ -4,24 +4,24 @@ from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.testing.models import echo_model
-from tests.nodes.crew import failing, rec
+from tests.support.nodes import echo_agent, failing_agent
 
 
 @pytest.mark.seed("S108")
 def test_prompt_says_kind_name_and_members() -> None:
-    assert Team([rec("a"), rec("b")], name="t").__prompt__() == "Parallel Team 't'\nMembers: a, b"
-    chain = TeamRun([rec("a"), rec("b")], name="t", description="writes")
+    assert Team([echo_agent("a"), echo_agent("b")], name="t").__prompt__() == "Parallel Team 't'\nMembers: a, b"
+    chain = TeamRun([echo_agent("a"), echo_agent("b")], name="t", description="writes")
     assert chain.__prompt__() == "Sequential Team 't' - writes\nPipeline: a -> b"
 
 
 def test_iter_agents_goes_through_teams_depth_first() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
 
     assert list(((a | b) & c).iter_agents()) == [a, b, c]
 
 
 def test_the_structure_is_a_mermaid_diagram() -> None:
-    diagram = (rec("a") | (rec("b") & rec('c "x"'))).get_structure_diagram()
+    diagram = (echo_agent("a") | (echo_agent("b") & echo_agent('c "x"'))).get_structure_diagram()
 
     assert diagram.splitlines() == [
         "flowchart LR",
@@ -42,7 +42,7 @@ async def test_distribute_gives_every_agent_text_and_tools_for_its_next_run() ->
         return where
 
     agents = [Agent(name, model=echo_model()) for name in "ab"]
-    team = Team([agents[0], TeamRun([agents[1], rec("c")])])
+    team = Team([agents[0], TeamRun([agents[1], echo_agent("c")])])
     await team.distribute("Know this.", tools=[look], metadata={"from": "me"})
 
     answer = await agents[0].run("q")
@@ -52,7 +52,7 @@ async def test_distribute_gives_every_agent_text_and_tools_for_its_next_run() ->
 
 
 async def test_stats_show_the_current_or_last_run() -> None:
-    team = Team([rec("a"), rec("b"), failing("bad")])
+    team = Team([echo_agent("a"), echo_agent("b"), failing_agent("bad")])
     assert (len(team.stats), team.stats.message_count) == (0, 0)
     await team.run("q")
 
@@ -67,8 +67,8 @@ async def test_stats_show_the_current_or_last_run() -> None:
 
 @pytest.mark.seed("S45")
 async def test_a_connection_of_a_team_gets_the_output_of_all_members() -> None:
-    target = rec("t")
-    team = Team([rec("a"), rec("b")])
+    target = echo_agent("t")
+    team = Team([echo_agent("a"), echo_agent("b")])
     heard: list[str] = []
     target.message_received.connect(lambda message: heard.append(message.text))
     team >> target  # pyright: ignore[reportUnusedExpression]
@@ -81,15 +81,15 @@ async def test_a_connection_of_a_team_gets_the_output_of_all_members() -> None:
 
 @pytest.mark.seed("S71")
 def test_building_teams_runs_nothing() -> None:
-    a, b, c = failing("a"), failing("b"), failing("c")
+    a, b, c = failing_agent("a"), failing_agent("b"), failing_agent("c")
 
     assert len((a & b) | c) == 2
 
 
 @pytest.mark.seed("S8")
 def test_run_sync_works_on_teams() -> None:
-    assert (rec("a") & rec("b")).run_sync("q").content == ["a(q)", "b(q)"]
-    assert (rec("a") | rec("b")).run_sync("q").content == "b(a(q))"
+    assert (echo_agent("a") & echo_agent("b")).run_sync("q").content == ["a(q)", "b(q)"]
+    assert (echo_agent("a") | echo_agent("b")).run_sync("q").content == "b(a(q))"
 
 
 @pytest.mark.seed("S10")
@@ -97,5 +97,5 @@ def test_run_sync_raises_the_exception_of_a_member_unchanged() -> None:
     error = ValueError("mine")
 
     with pytest.raises(ValueError, match="mine") as raised:
-        (rec("a") | failing("b", error)).run_sync("q")
+        (echo_agent("a") | failing_agent("b", error)).run_sync("q")
     assert raised.value is error

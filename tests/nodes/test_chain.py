@@ -7,16 +7,17 @@ from actors.nodes.team_run import TeamRun
 from actors.runtime.system import ActorSystem
 from protocols.errors import RunError, RunTimeoutError
 from protocols.events import Event, RunFailed
-from tests.nodes.crew import Gate, failing, rec, until
+from tests.support.nodes import BlockedAgents, echo_agent, failing_agent
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.seed("S126")
 async def test_an_error_reaches_the_caller_and_later_nodes_do_not_run() -> None:
     calls: list[str] = []
-    last = rec("c")
+    last = echo_agent("c")
     last.message_received.connect(lambda message: calls.append(message.text))
     error = ValueError("no")
-    chain = rec("a") | failing("b", error) | last
+    chain = echo_agent("a") | failing_agent("b", error) | last
 
     for run in (chain.run, chain.execute):
         with pytest.raises(ValueError, match="no") as raised:
@@ -38,7 +39,7 @@ async def test_the_failed_step_is_published() -> None:
 
     subscription = system.events.subscribe(note, (RunFailed,))
     with pytest.raises(ValueError, match="b cannot"):
-        await (rec("a") | (rec("x") | failing("b"))).run("q")
+        await (echo_agent("a") | (echo_agent("x") | failing_agent("b"))).run("q")
     await asyncio.sleep(0)
     system.events.remove(subscription)
 
@@ -47,7 +48,7 @@ async def test_the_failed_step_is_published() -> None:
 
 @pytest.mark.parametrize("method", ["run", "execute", "run_iter"])
 async def test_a_failing_node_is_skipped_when_not_all_are_required(method: str) -> None:
-    chain = failing("x") | rec("a") | failing("b") | rec("c")
+    chain = failing_agent("x") | echo_agent("a") | failing_agent("b") | echo_agent("c")
 
     if method == "run":
         answer = await chain.run("q", require_all=False)
@@ -66,7 +67,7 @@ async def test_a_failing_node_is_skipped_when_not_all_are_required(method: str) 
 @pytest.mark.seed("S116")
 async def test_a_chain_in_which_nobody_answers_fails() -> None:
     with pytest.raises(RunError, match="no member has answered"):
-        await (failing("a") | failing("b")).run("q", require_all=False)
+        await (failing_agent("a") | failing_agent("b")).run("q", require_all=False)
 
 
 class BrokenError(Exception):
@@ -82,7 +83,7 @@ async def test_a_member_that_crashes_in_mid_run_ends_the_run_with_the_step_or_is
         raise BrokenError
 
     member = Agent.from_callback(breaks, name="b", crash_on=(BrokenError,))
-    chain = TeamRun([rec("a"), member, rec("c")], backoff=None)
+    chain = TeamRun([echo_agent("a"), member, echo_agent("c")], backoff=None)
 
     if is_tolerant:
         assert (await chain.run("q", require_all=False)).content == "c(a(q))"
@@ -95,34 +96,34 @@ async def test_a_member_that_crashes_in_mid_run_ends_the_run_with_the_step_or_is
 
 
 async def test_a_chain_ends_with_its_time_and_cancels_the_step_in_hand() -> None:
-    gate = Gate()
-    chain = rec("a") | gate.member("b") | rec("c")
+    gate = BlockedAgents()
+    chain = echo_agent("a") | gate.agent("b") | echo_agent("c")
 
     with pytest.raises(RunTimeoutError, match=r"not finished within 0\.01 s"):
         await chain.run("q", timeout=0.01)
-    await until(lambda: gate.cancelled == gate.started)
+    await wait_until(lambda: gate.cancelled == gate.started)
     gate.open("b")
     assert (await chain.run("q")).content == "c(b(a(q)))"
 
 
 async def test_a_member_with_less_time_than_the_chain_ends_with_its_own() -> None:
-    gate = Gate()
-    slow = gate.member("b")
+    gate = BlockedAgents()
+    slow = gate.agent("b")
     slow.timeout = 0.01
 
     with pytest.raises(RunTimeoutError, match="node 'b'"):
-        await (rec("a") | slow).run("q")
+        await (echo_agent("a") | slow).run("q")
     assert gate.cancelled == gate.started
 
 
 async def test_cancelling_a_run_cancels_the_step_in_hand() -> None:
-    gate = Gate()
-    chain = rec("a") | gate.member("b")
+    gate = BlockedAgents()
+    chain = echo_agent("a") | gate.agent("b")
     run = asyncio.ensure_future(chain.run("q"))
     await gate.until_started(1)
 
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    await until(lambda: gate.cancelled)
+    await wait_until(lambda: gate.cancelled)
     assert gate.cancelled == ["b"]

@@ -8,10 +8,10 @@ from actors.nodes.team_run import TeamRun
 from actors.runs.selection import MultiPick, Pick
 from actors.testing.models import scripted_model
 from protocols.errors import PickError
-from tests.nodes.crew import Member, rec
+from tests.support.nodes import AnyAgent, echo_agent
 
 
-def picker(answer: Any, seen: list[str] | None = None) -> Member:
+def picker(answer: Any, seen: list[str] | None = None) -> AnyAgent:
     def choose(text: str) -> Any:
         if seen is not None:
             seen.append(text)
@@ -23,7 +23,7 @@ def picker(answer: Any, seen: list[str] | None = None) -> Member:
 @pytest.mark.seed("S122")
 async def test_only_the_picked_nodes_form_the_chain_in_the_order_of_the_answer() -> None:
     seen: list[str] = []
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     a.description = "knows everything"
     chain = TeamRun([a, b, c], picker=picker(MultiPick(["c", "a"]), seen), shared_prompt="Be brief.")
 
@@ -36,7 +36,7 @@ async def test_only_the_picked_nodes_form_the_chain_in_the_order_of_the_answer()
 
 
 async def test_only_the_picked_members_of_a_team_run() -> None:
-    team = Team([rec("a"), rec("b")], picker=picker(Pick("b")), num_picks=1)
+    team = Team([echo_agent("a"), echo_agent("b")], picker=picker(Pick("b")), num_picks=1)
 
     assert (await team.run("q")).content == ["b(q)"]
     assert [message.content async for message in team.run_iter("q")] == ["b(q)"]
@@ -45,7 +45,7 @@ async def test_only_the_picked_members_of_a_team_run() -> None:
 
 async def test_a_model_picks_by_structured_output() -> None:
     chooser = Agent("chooser", model=scripted_model(['{"selections": ["b"], "reason": "x"}']))
-    team = Team([rec("a"), rec("b")], picker=chooser)
+    team = Team([echo_agent("a"), echo_agent("b")], picker=chooser)
 
     picked = await team.pick_agents("q")
 
@@ -55,7 +55,7 @@ async def test_a_model_picks_by_structured_output() -> None:
 
 @pytest.mark.parametrize("answer", ["b", ["b"], {"selection": "b"}, {"selections": ["b"]}, Pick("b"), " b "])
 async def test_a_function_may_pick_in_any_shape(answer: Any) -> None:
-    team = Team([rec("a"), rec("b")], picker=picker(answer))
+    team = Team([echo_agent("a"), echo_agent("b")], picker=picker(answer))
 
     assert [node.name for node in await team.pick_agents("q")] == ["b"]
 
@@ -76,7 +76,7 @@ async def test_a_function_may_pick_in_any_shape(answer: Any) -> None:
 async def test_an_invalid_pick_is_an_error_that_leaves_the_team_usable(
     answer: Any, number: int | None, problem: str
 ) -> None:
-    team = Team([rec("a"), rec("b")], picker=picker(answer), num_picks=number)
+    team = Team([echo_agent("a"), echo_agent("b")], picker=picker(answer), num_picks=number)
 
     with pytest.raises(PickError, match=problem) as raised:
         await team.run("q")
@@ -86,7 +86,7 @@ async def test_an_invalid_pick_is_an_error_that_leaves_the_team_usable(
 
 async def test_an_own_question_takes_the_place_of_the_usual_one() -> None:
     seen: list[str] = []
-    team = Team([rec("a"), rec("b")], picker=picker(["a"], seen), pick_prompt="Say a.")
+    team = Team([echo_agent("a"), echo_agent("b")], picker=picker(["a"], seen), pick_prompt="Say a.")
 
     await team.run("q")
 

@@ -16,7 +16,8 @@ from actors.testing.settle import settle
 from protocols.errors import ConfigError, EmptyChainError, MemberError, NodeNameError, NodeNotFoundError
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
-from tests.nodes.crew import Gate, failing, rec, until
+from tests.support.nodes import BlockedAgents, echo_agent, failing_agent
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.seed("S104")
@@ -29,7 +30,7 @@ def test_teams_are_nodes() -> None:
 
 @pytest.mark.seed("S3")
 async def test_run_returns_one_message_with_the_output_of_every_member() -> None:
-    answer = await Team([rec("a"), rec("b")], name="both").run("q")
+    answer = await Team([echo_agent("a"), echo_agent("b")], name="both").run("q")
 
     assert (answer.content, answer.name, answer.role) == (["a(q)", "b(q)"], "both", "assistant")
     assert [message.name for message in answer.associated_messages] == ["a", "b"]
@@ -41,8 +42,8 @@ async def test_run_returns_one_message_with_the_output_of_every_member() -> None
 
 @pytest.mark.seed("S4")
 async def test_each_member_has_started_before_any_has_finished() -> None:
-    gate = Gate()
-    run = asyncio.ensure_future(Team([gate.member(name) for name in "abc"]).run("q"))
+    gate = BlockedAgents()
+    run = asyncio.ensure_future(Team([gate.agent(name) for name in "abc"]).run("q"))
 
     await gate.until_started(3)
 
@@ -53,7 +54,7 @@ async def test_each_member_has_started_before_any_has_finished() -> None:
 
 @pytest.mark.seed("S5")
 async def test_every_member_gets_the_same_prompt_behind_the_shared_one() -> None:
-    team = Team([rec("a"), Agent("b", model=echo_model())], shared_prompt="Be brief.")
+    team = Team([echo_agent("a"), Agent("b", model=echo_model())], shared_prompt="Be brief.")
 
     assert (await team.run("one", "two")).content == ["a(Be brief.\n\none\n\ntwo)", "Be brief.\n\none\n\ntwo"]
 
@@ -61,8 +62,8 @@ async def test_every_member_gets_the_same_prompt_behind_the_shared_one() -> None
 @pytest.mark.seed("S27")
 @pytest.mark.seed("S38")
 async def test_run_iter_yields_each_answer_as_it_gets_ready() -> None:
-    gate = Gate()
-    team = Team([gate.member("slow"), gate.member("fast")], shared_prompt="Go.")
+    gate = BlockedAgents()
+    team = Team([gate.agent("slow"), gate.agent("fast")], shared_prompt="Go.")
     gate.open("fast")
     seen: list[Any] = []
     async for message in team.run_iter("q"):
@@ -80,19 +81,19 @@ async def test_run_iter_tells_of_failures_after_the_last_answer() -> None:
             seen.append(message.content)  # noqa: PERF401 - what came before the failure counts
 
     with pytest.raises(MemberError, match="bad: bad cannot do q"):
-        await read(Team([failing("bad"), rec("a"), rec("b")]).run_iter("q"))
+        await read(Team([failing_agent("bad"), echo_agent("a"), echo_agent("b")]).run_iter("q"))
     assert seen == ["a(q)", "b(q)"]
 
 
 async def test_leaving_run_iter_cancels_what_still_works() -> None:
-    gate = Gate()
-    team = Team([slow := gate.member("slow"), rec("quick")])
+    gate = BlockedAgents()
+    team = Team([slow := gate.agent("slow"), echo_agent("quick")])
 
     async for message in team.run_iter("q"):
         assert message.name == "quick"
         break
     await settle(ActorSystem.of(asyncio.get_running_loop()))
-    await until(lambda: gate.cancelled)
+    await wait_until(lambda: gate.cancelled)
 
     assert gate.cancelled == ["slow"]
     gate.open("slow")
@@ -100,8 +101,8 @@ async def test_leaving_run_iter_cancels_what_still_works() -> None:
 
 
 async def test_execute_lists_answers_as_they_came_and_errors_by_name() -> None:
-    gate = Gate()
-    team = Team([gate.member("slow"), rec("a"), failing("bad")])
+    gate = BlockedAgents()
+    team = Team([gate.agent("slow"), echo_agent("a"), failing_agent("bad")])
     run = asyncio.ensure_future(team.execute("q"))
     await gate.until_started(1)
     gate.open("slow")
@@ -117,14 +118,14 @@ async def test_execute_lists_answers_as_they_came_and_errors_by_name() -> None:
 
 
 async def test_a_partial_failure_keeps_the_successes() -> None:
-    answer = await Team([rec("a"), failing("bad"), rec("c")]).run("q")
+    answer = await Team([echo_agent("a"), failing_agent("bad"), echo_agent("c")]).run("q")
 
     assert (answer.content, answer.metadata["agent_names"]) == (["a(q)", "c(q)"], ["a", "c"])
     assert answer.metadata["errors"] == {"bad": "bad cannot do q"}
 
 
 async def test_a_team_whose_members_all_fail_fails_and_stays_usable() -> None:
-    team = Team([failing("a"), failing("b", KeyError("k"))])
+    team = Team([failing_agent("a"), failing_agent("b", KeyError("k"))])
 
     with pytest.raises(MemberError) as raised:
         await team.run("q")
@@ -138,7 +139,7 @@ async def test_a_team_whose_members_all_fail_fails_and_stays_usable() -> None:
     ("policy", "fails"), [("all", True), ("any", False), (2, False), ("quorum=2", False), (3, True)]
 )
 async def test_the_policy_says_how_many_must_succeed(policy: str | int, *, fails: bool) -> None:
-    team = Team([rec("a"), failing("bad"), rec("c")], policy=policy)
+    team = Team([echo_agent("a"), failing_agent("bad"), echo_agent("c")], policy=policy)
 
     if fails:
         with pytest.raises(MemberError):
@@ -148,20 +149,22 @@ async def test_the_policy_says_how_many_must_succeed(policy: str | int, *, fails
 
 
 async def test_the_first_success_cancels_the_others() -> None:
-    gate = Gate()
-    team = Team([gate.member("slow"), failing("bad"), rec("a")], policy="first")
+    gate = BlockedAgents()
+    team = Team([gate.agent("slow"), failing_agent("bad"), echo_agent("a")], policy="first")
 
     assert (await team.run("q")).content == ["a(q)"]
-    await until(lambda: gate.cancelled)
+    await wait_until(lambda: gate.cancelled)
     assert gate.cancelled == ["slow"]
 
 
 async def test_require_all_of_one_run_goes_before_the_policy() -> None:
-    team = Team([rec("a"), failing("bad")])
+    team = Team([echo_agent("a"), failing_agent("bad")])
 
     with pytest.raises(MemberError):
         await team.run("q", require_all=True)
-    assert (await Team([rec("a"), failing("bad")], policy="all").run("q", require_all=False)).content == ["a(q)"]
+    assert (await Team([echo_agent("a"), failing_agent("bad")], policy="all").run("q", require_all=False)).content == [
+        "a(q)"
+    ]
 
 
 @pytest.mark.parametrize("policy", ["most", 0, -1, "quorum=x", True, 1.5])
@@ -172,12 +175,12 @@ def test_an_unknown_policy_is_refused(policy: Any) -> None:
 
 def test_a_quorum_above_the_number_of_members_is_refused() -> None:
     with pytest.raises(ConfigError, match="quorum of 3"):
-        Team([rec("a")], policy=3)
+        Team([echo_agent("a")], policy=3)
 
 
 @pytest.mark.seed("S43")
 def test_a_team_is_a_sequence_of_its_members() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     team = Team([a, b, c])
 
     assert (list(team), len(team), team.agents, team.name) == ([a, b, c], 3, (a, b, c), "a & b & c")
@@ -194,16 +197,16 @@ def test_a_team_is_a_sequence_of_its_members() -> None:
 def test_bad_members_are_refused() -> None:
     nobody: Any = 5
     with pytest.raises(NodeNameError, match="two nodes in it are called 'a'"):
-        Team([rec("a"), rec("a")])
+        Team([echo_agent("a"), echo_agent("a")])
     with pytest.raises(ConfigError, match="member 5 is no node"):
         Team([nobody])
     with pytest.raises(ConfigError, match="picker 'x' is no node"):
-        Team([rec("a")], picker="x")
+        Team([echo_agent("a")], picker="x")
     with pytest.raises(ConfigError, match="need a picker"):
-        Team([rec("a")], num_picks=1)
-    misspelt: Any = {"pikcer": rec("b")}
+        Team([echo_agent("a")], num_picks=1)
+    misspelt: Any = {"pikcer": echo_agent("b")}
     with pytest.raises(TypeError, match="no setting 'pikcer'; did you mean 'picker'"):
-        Team([rec("a")], **misspelt)
+        Team([echo_agent("a")], **misspelt)
 
 
 @pytest.mark.parametrize("kind", [Team, TeamRun])
@@ -226,14 +229,14 @@ async def test_keywords_reach_every_member() -> None:
 
 
 async def test_only_the_answer_of_the_team_gets_the_message_id() -> None:
-    answer = await Team([rec("a")]).run("q", message_id="mine")
+    answer = await Team([echo_agent("a")]).run("q", message_id="mine")
 
     assert answer.message_id == "mine"
     assert answer.associated_messages[0].message_id != "mine"
 
 
 async def test_an_exchange_is_remembered_by_the_team_when_that_is_wanted() -> None:
-    team = Team([rec("a")])
+    team = Team([echo_agent("a")])
 
     await team.run("one")
     await team.run("two", store_history=True)
@@ -242,7 +245,7 @@ async def test_an_exchange_is_remembered_by_the_team_when_that_is_wanted() -> No
 
 
 async def test_any_number_of_runs_go_on_at_once_without_mixing() -> None:
-    team = Team([rec("a"), rec("b")])
+    team = Team([echo_agent("a"), echo_agent("b")])
 
     answers = await asyncio.gather(*(team.run(f"q{number}") for number in range(200)))
 

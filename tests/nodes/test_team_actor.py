@@ -12,7 +12,8 @@ from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.errors import MemberError
-from tests.nodes.crew import Gate, rec, until
+from tests.support.nodes import BlockedAgents, echo_agent
+from tests.support.waiting import wait_until
 
 
 class BrokenError(Exception):
@@ -30,7 +31,7 @@ def fragile(name: str, calls: list[str]) -> Agent[object, str]:
 
 
 async def test_members_that_nobody_owns_are_children_of_the_team() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     await b.run("q")
     team = Team([a, b])
     await team.run("q")
@@ -44,7 +45,7 @@ async def test_members_that_nobody_owns_are_children_of_the_team() -> None:
 async def test_a_member_that_crashes_in_a_run_is_restarted_and_the_run_keeps_the_other_answers() -> None:
     calls: list[str] = []
     member = fragile("a", calls)
-    team = Team([member, rec("b")], backoff=None)
+    team = Team([member, echo_agent("b")], backoff=None)
 
     answer = await team.run("break")
     again = await team.run("go on")
@@ -55,18 +56,18 @@ async def test_a_member_that_crashes_in_a_run_is_restarted_and_the_run_keeps_the
 
 
 async def test_a_team_whose_members_crash_too_often_starts_anew_with_the_next_run() -> None:
-    team = Team([fragile("a", []), rec("b")], intensity=RestartIntensity(0, 5.0))
+    team = Team([fragile("a", []), echo_agent("b")], intensity=RestartIntensity(0, 5.0))
     with pytest.raises(ActorCrashedError):  # the whole team ends under the run
         await team.run("break")
-    await until(lambda: team.home.find() is None)
+    await wait_until(lambda: team.home.find() is None)
 
     assert (await team.run("q")).content == ["a(q)", "b(q)"]
 
 
 async def test_a_team_made_for_one_run_leaves_its_members_usable() -> None:
     system = ActorSystem.of(asyncio.get_running_loop())
-    gate = Gate()
-    a, b = gate.member("a"), rec("b")
+    gate = BlockedAgents()
+    a, b = gate.agent("a"), echo_agent("b")
     first = asyncio.ensure_future((a & b).run("1"))
     await gate.until_started(1)
     other = asyncio.ensure_future((a | b).run("2"))
@@ -90,7 +91,7 @@ async def test_a_team_made_for_one_run_leaves_its_members_usable() -> None:
 
 
 async def test_a_closed_team_leaves_its_members_usable() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     async with a & b as team:
         await team.run("q")
 
@@ -99,8 +100,8 @@ async def test_a_closed_team_leaves_its_members_usable() -> None:
 
 
 async def test_closing_a_team_waits_for_its_runs() -> None:
-    gate = Gate()
-    team = gate.member("a") | rec("b")
+    gate = BlockedAgents()
+    team = gate.agent("a") | echo_agent("b")
     await team.open()
     run = asyncio.ensure_future(team.run("q"))
     await gate.until_started(1)
@@ -113,7 +114,7 @@ async def test_closing_a_team_waits_for_its_runs() -> None:
 
 
 async def test_a_team_takes_in_a_member_that_its_other_team_has_left_behind() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     first, second = Team([a]), Team([a, b])
     await first.open()
     await second.run("q")
@@ -127,7 +128,7 @@ async def test_a_team_takes_in_a_member_that_its_other_team_has_left_behind() ->
 
 
 async def test_members_of_a_supervisor_stay_its_own() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     owner = await Supervisor.start([ChildSpec(a.factory(), name="a", restart="transient")]).ready()
     team = Team([a, b])
     await team.run("q")
@@ -139,7 +140,7 @@ async def test_members_of_a_supervisor_stay_its_own() -> None:
 
 
 async def test_a_supervisor_may_own_a_team() -> None:
-    team = Team([rec("a"), rec("b")], name="both")
+    team = Team([echo_agent("a"), echo_agent("b")], name="both")
     root = await Supervisor.start([ChildSpec(team.factory(), name="both", restart="transient")]).ready()
 
     assert (await team.run("q")).content == ["a(q)", "b(q)"]
@@ -149,12 +150,12 @@ async def test_a_supervisor_may_own_a_team() -> None:
 
 
 async def test_a_team_that_nobody_owns_ends_with_its_last_member() -> None:
-    a = rec("a")
+    a = echo_agent("a")
     owner = await Supervisor.start([ChildSpec(a.factory(), name="a", restart="transient")]).ready()
     team = Team([a])
     await team.run("q")
 
     await owner.stop()
-    await until(lambda: team.home.find() is None)
+    await wait_until(lambda: team.home.find() is None)
     with pytest.raises(MemberError, match="has been stopped"):
         await team.run("q")

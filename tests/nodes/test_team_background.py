@@ -7,28 +7,18 @@ import pytest
 from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
-from actors.testing.models import echo_model, failing_model, slow_model
+from actors.testing.models import echo_model, slow_model
 from actors.testing.settle import settle
 from protocols.errors import AlreadyRunningError, MemberError
 from protocols.messages import ChatMessage
+from tests.support.nodes import echo_agent, failing_model_agent
 
 AnyAgent = Agent[object, str]
 
 
-def rec(name: str) -> AnyAgent:
-    def answer(text: str) -> str:
-        return f"{name}({text})"
-
-    return Agent.from_callback(answer, name=name)
-
-
-def broken(name: str) -> AnyAgent:
-    return Agent(name, model=failing_model(LookupError("no luck")), session=False)
-
-
 @pytest.mark.seed("S48", "S52", "S56", "S61", "S62")
 async def test_a_chain_runs_once_in_the_background_and_counts_every_node_once(no_leaked_actors: None) -> None:
-    async with rec("a") | rec("b") | rec("c") as chain:
+    async with echo_agent("a") | echo_agent("b") | echo_agent("c") as chain:
         stats = await chain.run_in_background("task")
         result = await chain.wait()
 
@@ -58,7 +48,7 @@ async def test_the_numbers_of_a_chain_can_be_read_at_any_moment() -> None:
 
 @pytest.mark.seed("S54")
 async def test_a_second_background_run_of_a_team_is_refused_while_one_goes_on() -> None:
-    chain = rec("a") | rec("b")
+    chain = echo_agent("a") | echo_agent("b")
     async with chain:
         await chain.run_in_background("q", max_count=None, interval=1_000.0)
         with pytest.raises(AlreadyRunningError, match="stop it first") as caught:
@@ -72,7 +62,7 @@ async def test_a_second_background_run_of_a_team_is_refused_while_one_goes_on() 
 
 @pytest.mark.seed("S63")
 async def test_a_failing_stage_ends_the_background_run_and_is_noted_and_raised() -> None:
-    chain = rec("a") | broken("b") | rec("c")
+    chain = echo_agent("a") | failing_model_agent("b") | echo_agent("c")
     stats = await chain.run_in_background("q", max_count=5, interval=0.0, block=True)
 
     assert not chain.is_running
@@ -85,7 +75,7 @@ async def test_a_failing_stage_ends_the_background_run_and_is_noted_and_raised()
 
 
 async def test_members_of_a_team_that_fail_are_noted_and_the_others_counted() -> None:
-    team = Team([rec("a"), broken("b"), rec("c")])
+    team = Team([echo_agent("a"), failing_model_agent("b"), echo_agent("c")])
     stats = await team.run_in_background("q", block=True)
     result = await team.wait()
 
@@ -96,7 +86,7 @@ async def test_members_of_a_team_that_fail_are_noted_and_the_others_counted() ->
 
 
 async def test_a_team_of_which_all_fail_raises_in_wait() -> None:
-    team = Team([broken("a"), broken("b")])
+    team = Team([failing_model_agent("a"), failing_model_agent("b")])
     stats = await team.run_in_background("q", block=True)
 
     assert {name for name, _, _ in stats.errors} == {"a", "b"}
@@ -105,7 +95,7 @@ async def test_a_team_of_which_all_fail_raises_in_wait() -> None:
 
 
 async def test_the_numbers_of_several_rounds_add_up() -> None:
-    chain = rec("a") | rec("b")
+    chain = echo_agent("a") | echo_agent("b")
     stats = await chain.run_in_background("q", max_count=3, interval=0.0, block=True)
 
     assert (stats.message_count, len(stats)) == (6, 2)
@@ -115,7 +105,7 @@ async def test_the_numbers_of_several_rounds_add_up() -> None:
 
 @pytest.mark.seed("S55", "S118")
 async def test_the_stats_of_a_team_are_those_of_its_current_or_last_run() -> None:
-    chain = rec("a") | rec("b")
+    chain = echo_agent("a") | echo_agent("b")
     stats = await chain.run_in_background("q")
     assert chain.stats is stats
     await chain.wait()
@@ -128,7 +118,7 @@ async def test_the_stats_of_a_team_are_those_of_its_current_or_last_run() -> Non
 
 async def test_a_background_run_of_a_team_sends_and_passes_on_the_teams_answer() -> None:
     got = echo_model()
-    chain = rec("a") | rec("b")
+    chain = echo_agent("a") | echo_agent("b")
     chain >> Agent("target", model=got)  # pyright: ignore[reportUnusedExpression] - it connects
     sent: list[object] = []
 
@@ -145,7 +135,7 @@ async def test_a_background_run_of_a_team_sends_and_passes_on_the_teams_answer()
 @pytest.mark.seed("S67", "S69")
 async def test_leaving_a_team_ends_an_unlimited_run_and_leaves_nothing_behind(no_leaked_actors: None) -> None:
     answered = asyncio.Event()
-    async with TeamRun([rec("a"), rec("b")]) as chain:
+    async with TeamRun([echo_agent("a"), echo_agent("b")]) as chain:
         chain.message_sent.connect(lambda _: answered.set())
         stats = await chain.run_in_background("q", max_count=None, interval=0.0)
         await answered.wait()
@@ -157,7 +147,7 @@ async def test_leaving_a_team_ends_an_unlimited_run_and_leaves_nothing_behind(no
 
 @pytest.mark.seed("S66")
 async def test_the_stats_stay_readable_after_the_team_is_closed() -> None:
-    async with rec("a") & rec("b") as team:
+    async with echo_agent("a") & echo_agent("b") as team:
         stats = await team.run_in_background("q")
         await team.wait()
 
@@ -168,7 +158,7 @@ async def test_the_stats_stay_readable_after_the_team_is_closed() -> None:
 async def test_a_team_whose_background_run_has_ended_is_no_garbage_in_a_cycle(no_leaked_actors: None) -> None:
     gc.disable()
     try:
-        chain = TeamRun([rec("a"), rec("b")])
+        chain = TeamRun([echo_agent("a"), echo_agent("b")])
         await chain.run_in_background("q", block=True)
         await settle()
         gone = weakref.ref(chain)

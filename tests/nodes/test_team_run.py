@@ -13,13 +13,13 @@ from actors.supervision.child import ChildSpec
 from actors.testing.models import echo_model, scripted_model
 from protocols.errors import ConfigError, NodeNameError
 from protocols.messages import ChatMessage
-from tests.nodes.crew import rec, steps_of
+from tests.support.nodes import collect_steps, echo_agent
 
 
 @pytest.mark.seed("S6")
 @pytest.mark.seed("S110")
 async def test_each_member_gets_the_answer_of_the_one_before() -> None:
-    answer = await TeamRun([rec("a"), rec("b"), rec("c")], name="chain").run("q")
+    answer = await TeamRun([echo_agent("a"), echo_agent("b"), echo_agent("c")], name="chain").run("q")
 
     assert (answer.content, answer.role, answer.name) == ("c(b(a(q)))", "assistant", "chain")
 
@@ -28,7 +28,7 @@ async def test_each_member_gets_the_answer_of_the_one_before() -> None:
 @pytest.mark.seed("S112")
 @pytest.mark.seed("S113")
 async def test_the_answer_says_how_it_came_about() -> None:
-    chain = TeamRun([rec("a"), Agent("b", model=echo_model())])
+    chain = TeamRun([echo_agent("a"), Agent("b", model=echo_model())])
     first, second = await chain.run("q"), await chain.run("q")
 
     assert [message.name for message in first.associated_messages] == ["a", "b"]
@@ -42,8 +42,8 @@ async def test_the_answer_says_how_it_came_about() -> None:
 
 @pytest.mark.seed("S114")
 async def test_a_message_as_only_input_is_forwarded() -> None:
-    first = await rec("a").run("q")
-    answer = await (rec("b") | rec("c")).run(first)
+    first = await echo_agent("a").run("q")
+    answer = await (echo_agent("b") | echo_agent("c")).run(first)
 
     assert (answer.content, answer.forwarded_from) == ("c(b(a(q)))", ("a",))
     assert answer.conversation_id == first.conversation_id
@@ -54,7 +54,7 @@ async def test_a_message_as_only_input_is_forwarded() -> None:
 @pytest.mark.seed("S115")
 async def test_signals_fire_once_around_the_members() -> None:
     told: list[str] = []
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     chain = a | b
     for node in (chain, a, b):
         name = node.name
@@ -71,7 +71,7 @@ async def test_signals_fire_once_around_the_members() -> None:
 @pytest.mark.seed("S46")
 @pytest.mark.seed("S106")
 def test_a_chain_has_exactly_its_nodes_in_order() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     chain = TeamRun(
         [a, b], name="n", description="d", display_name="D", shared_prompt="s", validator=c, picker=None,
         num_picks=None, pick_prompt=None,
@@ -87,20 +87,20 @@ def test_a_chain_has_exactly_its_nodes_in_order() -> None:
 
 @pytest.mark.seed("S119")
 async def test_the_shared_prompt_comes_before_the_task_of_the_first_in_every_method() -> None:
-    chain = TeamRun([rec("a"), rec("b")], shared_prompt="Be brief.")
+    chain = TeamRun([echo_agent("a"), echo_agent("b")], shared_prompt="Be brief.")
     expected = "b(a(Be brief.\n\nq))"
 
     assert (await chain.run("q")).content == expected
     assert (await chain.execute("q"))[-1].response == expected
     assert [message.content async for message in chain.run_iter("q")][-1] == expected
     seen: list[Any] = []
-    await steps_of(chain.execute_iter("q"), seen)
+    await collect_steps(chain.execute_iter("q"), seen)
     assert seen[-1].response == expected
 
 
 @pytest.mark.seed("S124")
 async def test_a_validator_is_the_last_node_and_its_answer_the_result() -> None:
-    answer = await TeamRun([rec("a"), rec("b")], validator=rec("v")).run("q")
+    answer = await TeamRun([echo_agent("a"), echo_agent("b")], validator=echo_agent("v")).run("q")
 
     assert (answer.content, answer.metadata["execution_order"]) == ("v(b(a(q)))", ["a", "b", "v"])
 
@@ -108,20 +108,20 @@ async def test_a_validator_is_the_last_node_and_its_answer_the_result() -> None:
 def test_bad_validators_and_doubtful_names_are_refused() -> None:
     nobody: Any = "b"
     with pytest.raises(ConfigError, match="validator 'b' is no node"):
-        TeamRun([rec("a")], validator=nobody)
+        TeamRun([echo_agent("a")], validator=nobody)
     with pytest.raises(NodeNameError, match="called 'a'"):
-        TeamRun([rec("a")], validator=rec("a"))
+        TeamRun([echo_agent("a")], validator=echo_agent("a"))
 
 
 async def test_a_node_may_stand_in_a_chain_twice() -> None:
-    a = rec("a")
+    a = echo_agent("a")
 
-    assert (await TeamRun([a, rec("b"), a]).run("q")).content == "a(b(a(q)))"
+    assert (await TeamRun([a, echo_agent("b"), a]).run("q")).content == "a(b(a(q)))"
 
 
 @pytest.mark.seed("S107")
 async def test_result_mode_is_last_or_concat_and_nothing_else() -> None:
-    chain = TeamRun([rec("a"), rec("b")])
+    chain = TeamRun([echo_agent("a"), echo_agent("b")])
     assert chain.result_mode == "last"
 
     chain.result_mode = "concat"
@@ -134,7 +134,7 @@ async def test_result_mode_is_last_or_concat_and_nothing_else() -> None:
 @pytest.mark.seed("S117")
 @pytest.mark.seed("S118")
 async def test_execute_returns_the_answers_in_order_with_their_times() -> None:
-    chain = rec("a") | rec("b")
+    chain = echo_agent("a") | echo_agent("b")
     await chain.execute("p")
     response = await chain.execute("q")
 
@@ -158,7 +158,7 @@ async def test_keywords_reach_every_member() -> None:
 
 
 async def test_teams_and_chains_nest_in_every_combination() -> None:
-    a, b, c, d = (rec(name) for name in "abcd")
+    a, b, c, d = (echo_agent(name) for name in "abcd")
 
     assert (await (a | (b & c) | d).run("q")).content == "d([b]: b(a(q))\n\n[c]: c(a(q)))"
     assert (await (a | (b | c)).run("q")).content == "c(b(a(q)))"
@@ -168,7 +168,7 @@ async def test_teams_and_chains_nest_in_every_combination() -> None:
 
 
 async def test_a_nested_team_is_one_step_and_one_message() -> None:
-    chain = rec("a") | (rec("b") & rec("c")) | rec("d")
+    chain = echo_agent("a") | (echo_agent("b") & echo_agent("c")) | echo_agent("d")
     answer = await chain.run("q")
 
     assert answer.metadata["execution_order"] == ["a", "b & c", "d"]
@@ -177,15 +177,15 @@ async def test_a_nested_team_is_one_step_and_one_message() -> None:
 
 
 async def test_functions_may_stand_on_either_side() -> None:
-    a = rec("a")
+    a = echo_agent("a")
 
     assert (await (str.strip | a | str.upper).run(" q ")).content == "A(Q)"
     assert (await (str.upper & a).run("q")).content == ["Q", "a(q)"]
 
 
 async def test_a_thousand_runs_over_shared_members_mix_nothing_and_leave_nothing() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
-    chain = TeamRun([a, Team([b, c]), rec("d")])
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
+    chain = TeamRun([a, Team([b, c]), echo_agent("d")])
     system = ActorSystem.of(asyncio.get_running_loop())
     await _many_runs(chain, 10)
     gc.collect()
@@ -212,14 +212,14 @@ async def _many_runs(chain: TeamRun[Any, Any], number: int) -> None:
 
 
 async def test_a_chain_may_be_a_child_and_its_parts_restart() -> None:
-    chain = rec("a") | rec("b")
+    chain = echo_agent("a") | echo_agent("b")
     spec = ChildSpec(chain.factory(), name="chain")
 
     assert (spec.kind, spec.shutdown) == ("supervisor", "infinity")
 
 
 async def test_a_users_message_adds_nobody_to_the_chain() -> None:
-    answer = await (rec("a") | rec("b")).run(ChatMessage.user_prompt("q", "talk"))
+    answer = await (echo_agent("a") | echo_agent("b")).run(ChatMessage.user_prompt("q", "talk"))
 
     assert (answer.forwarded_from, answer.conversation_id) == ((), "talk")
     assert answer.associated_messages[0].forwarded_from == ()

@@ -8,20 +8,13 @@ from actors.agents.agent import Agent
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.runs.stream import RunStream
-from actors.testing.models import echo_model, failing_model, scripted_model, slow_model
+from actors.testing.models import echo_model, scripted_model, slow_model
 from actors.testing.settle import settle
 from protocols.errors import ChainBrokenError, EmptyChainError
 from protocols.streaming import StreamCompleteEvent
+from tests.support.nodes import echo_model_agent, failing_model_agent
 
 AnyAgent = Agent[object, str]
-
-
-def says(name: str) -> AnyAgent:
-    return Agent(name, model=echo_model(name + "({prompt})"), session=False)
-
-
-def broken(name: str, error: Exception | None = None) -> AnyAgent:
-    return Agent(name, model=failing_model(error or LookupError("no luck")), session=False)
 
 
 async def steps_of(stream: RunStream[Any]) -> list[tuple[str, str]]:
@@ -40,8 +33,8 @@ async def text_of(stream: RunStream[Any]) -> str:
 
 @pytest.mark.seed("S131", "S133")
 async def test_a_chain_gives_node_and_event_one_node_after_the_other() -> None:
-    steps = await steps_of((says("a") | says("b") | says("c")).run_stream("q"))
-    alone = [event.event_kind async for event in says("a").run_stream("q")]
+    steps = await steps_of((echo_model_agent("a") | echo_model_agent("b") | echo_model_agent("c")).run_stream("q"))
+    alone = [event.event_kind async for event in echo_model_agent("a").run_stream("q")]
 
     changes = [name for name, _ in groupby(steps, key=lambda step: step[0])]
     assert changes == ["a", "b", "c"]
@@ -50,7 +43,7 @@ async def test_a_chain_gives_node_and_event_one_node_after_the_other() -> None:
 
 @pytest.mark.seed("S132")
 async def test_the_answer_of_a_node_is_the_input_of_the_next() -> None:
-    stream = (says("a") | says("b")).run_stream("q")
+    stream = (echo_model_agent("a") | echo_model_agent("b")).run_stream("q")
     answers = await completed(stream)
 
     assert answers == {"a": "a(q)", "b": "b(a(q))"}
@@ -60,7 +53,7 @@ async def test_the_answer_of_a_node_is_the_input_of_the_next() -> None:
 
 @pytest.mark.seed("S36")
 async def test_the_text_of_a_chain_is_that_of_its_last_stage_piece_by_piece() -> None:
-    chain = says("a") | Agent("b", model=scripted_model(["one two three"]))
+    chain = echo_model_agent("a") | Agent("b", model=scripted_model(["one two three"]))
     async with chain.run_stream("q", store_history=True) as stream:
         pieces = [piece async for piece in stream.stream()]
 
@@ -70,7 +63,7 @@ async def test_the_text_of_a_chain_is_that_of_its_last_stage_piece_by_piece() ->
 
 
 async def test_functions_in_a_chain_are_streamed_as_one_piece() -> None:
-    chain = says("a") | str.upper
+    chain = echo_model_agent("a") | str.upper
 
     assert await text_of(chain.run_stream("q")) == "A(Q)"
     assert await steps_of((Agent.from_callback(str.upper) | str.lower).run_stream("q")) == [
@@ -83,7 +76,9 @@ async def test_functions_in_a_chain_are_streamed_as_one_piece() -> None:
 async def test_a_failing_stage_breaks_the_stream_and_is_named() -> None:
     error = LookupError("no luck")
     last = scripted_model([])
-    stream = (says("a") | broken("b", error) | Agent("c", model=last)).run_stream("q", require_all=True)
+    stream = (echo_model_agent("a") | failing_model_agent("b", error) | Agent("c", model=last)).run_stream(
+        "q", require_all=True
+    )
     with pytest.raises(ChainBrokenError, match=r"^Chain broken at b: no luck") as caught:
         await steps_of(stream)
 
@@ -94,7 +89,9 @@ async def test_a_failing_stage_breaks_the_stream_and_is_named() -> None:
 
 @pytest.mark.seed("S135")
 async def test_a_failing_stage_can_be_skipped() -> None:
-    stream = (says("a") | broken("b") | says("c")).run_stream("q", require_all=False)
+    stream = (echo_model_agent("a") | failing_model_agent("b") | echo_model_agent("c")).run_stream(
+        "q", require_all=False
+    )
 
     assert await completed(stream) == {"a": "a(q)", "c": "c(a(q))"}
     assert stream.result.metadata["errors"] == {"b": "no luck"}
@@ -102,8 +99,10 @@ async def test_a_failing_stage_can_be_skipped() -> None:
 
 @pytest.mark.seed("S137")
 async def test_events_of_a_nested_team_keep_the_inner_node() -> None:
-    inner = Team([says("b"), says("c")], name="inner")
-    chain = TeamRun([says("a"), inner, TeamRun([says("d")], name="deep"), says("e")])
+    inner = Team([echo_model_agent("b"), echo_model_agent("c")], name="inner")
+    chain = TeamRun(
+        [echo_model_agent("a"), inner, TeamRun([echo_model_agent("d")], name="deep"), echo_model_agent("e")]
+    )
     steps = await steps_of(chain.run_stream("q"))
 
     assert {name for name, _ in steps} == {"a", "b", "c", "d", "e"}
@@ -113,7 +112,7 @@ async def test_events_of_a_nested_team_keep_the_inner_node() -> None:
 @pytest.mark.seed("S138")
 async def test_options_reach_every_stage() -> None:
     model = scripted_model(["one", "two"])
-    chain = broken("a") | broken("b")
+    chain = failing_model_agent("a") | failing_model_agent("b")
 
     assert await completed(chain.run_stream("q", model=model)) == {"a": "one", "b": "two"}
 
@@ -133,7 +132,7 @@ async def test_shared_prompt_and_validator_hold_in_streams() -> None:
 async def test_the_connections_of_a_chain_get_its_answer_when_it_is_streamed() -> None:
     got = echo_model()
     target = Agent("target", model=got, session=False)
-    chain = says("a") | says("b")
+    chain = echo_model_agent("a") | echo_model_agent("b")
     chain >> target  # pyright: ignore[reportUnusedExpression] - it connects
     await steps_of(chain.run_stream("q"))
     await settle()
@@ -168,7 +167,7 @@ async def test_the_text_of_a_parallel_team_is_that_of_all_members() -> None:
 @pytest.mark.seed("S37")
 async def test_leaving_the_stream_of_a_chain_ends_the_stage_in_hand(no_leaked_actors: None) -> None:
     model = slow_model(asyncio.Event())
-    chain = says("a") | Agent("b", model=model)
+    chain = echo_model_agent("a") | Agent("b", model=model)
     async with chain:
         async with chain.run_stream("q") as stream:
             async for node, _ in stream:
@@ -182,7 +181,7 @@ async def test_leaving_the_stream_of_a_chain_ends_the_stage_in_hand(no_leaked_ac
 
 async def test_leaving_the_stream_of_a_team_ends_all_members(no_leaked_actors: None) -> None:
     models = [slow_model(asyncio.Event()), slow_model(asyncio.Event())]
-    team = Team([Agent("a", model=models[0]), Agent("b", model=models[1]), says("c")])
+    team = Team([Agent("a", model=models[0]), Agent("b", model=models[1]), echo_model_agent("c")])
     async with team:
         async with team.run_stream("q") as stream:
             async for _ in stream:
@@ -201,7 +200,7 @@ async def test_a_stream_of_nobody_is_an_error() -> None:
 
 @pytest.mark.seed("S56")
 async def test_a_streamed_chain_is_counted_like_a_run() -> None:
-    chain = says("a") | says("b")
+    chain = echo_model_agent("a") | echo_model_agent("b")
     await steps_of(chain.run_stream("q"))
 
     assert [message.content for message in chain.stats.messages] == ["a(q)", "b(a(q))"]

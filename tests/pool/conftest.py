@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pool.gate import GATE, POOLS
+from tests.pool.reload_functions import GATE, POOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from actors.config.yaml.problem import InvalidManifestError
 from actors.pool.manifest.pool import build
 from actors.testing.models import scripted_model
 from protocols.errors import ConfigError, EmptyPromptError
-from tests.pool.material import ASKED
+from tests.pool.manifest_functions import ASKED
 from tests.runs.tool_answer import call
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.agents.agent import Agent
     from actors.testing.models import RecordingModel
 
-HERE = "tests.pool.material"
+HERE = "tests.pool.manifest_functions"
 
 
 def nodes_of(text: str, model: object = None) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.testing.models import scripted_model
 from actors.testing.settle import settle
-from tests.pool.material import SEEN
+from tests.pool.manifest_functions import SEEN
 
-HERE = "tests.pool.material"
+HERE = "tests.pool.manifest_functions"
 
 
 @pytest.fixture(autouse=True)

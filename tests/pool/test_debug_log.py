@@ -12,8 +12,8 @@ from actors.pool.pool import AgentPool
 TEXT = """
 allow_imports: [tests.pool]
 agents:
-  loud: {debug: true, type: callback, callback: "tests.pool.material:shout"}
-  quiet: {type: callback, callback: "tests.pool.material:shout"}
+  loud: {debug: true, type: callback, callback: "tests.pool.manifest_functions:shout"}
+  quiet: {type: callback, callback: "tests.pool.manifest_functions:shout"}
   broken: {debug: true, type: callback, callback: "tests.pool.test_debug_log:fail"}
 teams: {t: {debug: true, mode: sequential, members: [quiet]}}
 """

@@ -11,7 +11,7 @@ from actors.pool.pool import AgentPool
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
 from protocols.errors import ManifestError, NodeStoppedError
-from tests.pool.gate import CREW, GATE, crew, renewed
+from tests.pool.reload_functions import AGENTS, GATE, manifest_of, second_version
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_leaked_actors", "fresh_gate")
 
 
-def wired(*connections: str, agents: str = CREW) -> Manifest:
+def wired(*connections: str, agents: str = AGENTS) -> Manifest:
     """Return the crew with connections that begin at c."""
-    return crew(agents.replace("c: {}", f"c: {{connections: [{', '.join(connections)}]}}"))
+    return manifest_of(agents.replace("c: {}", f"c: {{connections: [{', '.join(connections)}]}}"))
 
 
 TO_B = "{type: node, name: b}"
@@ -30,7 +30,7 @@ QUEUED = "{type: node, name: b, queued: true, queue_strategy: buffer}"
 
 
 async def test_connections_come_and_go_without_their_nodes_noticing() -> None:
-    async with AgentPool[None](crew()) as pool:
+    async with AgentPool[None](manifest_of()) as pool:
         ref = pool["c"].ref()
 
         done = await pool.reload(wired(TO_B))
@@ -38,7 +38,7 @@ async def test_connections_come_and_go_without_their_nodes_noticing() -> None:
         await pool["c"].run("Hello there.", wait_for_connections=True)
         assert GATE.calls == ["old:Hello there."]
 
-        done = await pool.reload(crew())
+        done = await pool.reload(manifest_of())
         assert (done.changed, done.connections_added, done.connections_removed) == ((), 0, 1)
         await pool["c"].run("Hello again.", wait_for_connections=True)
         assert GATE.calls == ["old:Hello there."]
@@ -51,7 +51,7 @@ async def test_a_connection_that_has_not_changed_keeps_its_numbers_and_what_wait
         (talk,) = pool["c"].connections
         await pool["c"].run("First thing.")
 
-        done = await pool.reload(wired(QUEUED, "{type: node, name: a}", agents=renewed()))
+        done = await pool.reload(wired(QUEUED, "{type: node, name: a}", agents=second_version()))
 
         assert (done.connections_added, done.connections_removed) == (1, 0)
         assert talk in pool["c"].connections
@@ -62,7 +62,7 @@ async def test_what_waits_in_a_connection_that_goes_is_a_dead_letter(actor_syste
     async with AgentPool[None](wired(QUEUED), system=actor_system) as pool:
         await pool["c"].run("First thing.")
 
-        await pool.reload(crew())
+        await pool.reload(manifest_of())
 
         (letter,) = actor_system.dead_letters
         assert letter.message.content == "First thing."
@@ -91,14 +91,14 @@ async def test_every_message_takes_the_old_way_or_the_new_one_never_both_or_none
 
 
 async def test_the_node_behind_a_function_ends_with_its_connection() -> None:
-    call = '{type: callable, callable: "tests.pool.gate:old"}'
+    call = '{type: callable, callable: "tests.pool.reload_functions:old"}'
     async with AgentPool[None](wired(call)) as pool:
         (talk,) = pool["c"].connections
         opened = GATE.shut()
         run = asyncio.ensure_future(pool["c"].run("Hello there.", wait_for_connections=True))
         await settle()
 
-        reload = asyncio.ensure_future(pool.reload(crew()))
+        reload = asyncio.ensure_future(pool.reload(manifest_of()))
         await settle()
         assert not reload.done()
         opened.set()
@@ -115,9 +115,9 @@ async def test_the_node_behind_a_function_ends_with_its_connection() -> None:
 
 async def test_a_connection_leads_to_the_node_that_has_taken_the_place_of_another() -> None:
     rest = "teams: {t: {mode: parallel, members: [b]}}"
-    agents = CREW.replace("c: {}", "c: {connections: [{type: node, name: t}]}")
-    async with AgentPool[None](crew(agents, rest)) as pool:
-        await pool.reload(crew(agents, rest.replace("parallel", "sequential")))
+    agents = AGENTS.replace("c: {}", "c: {connections: [{type: node, name: t}]}")
+    async with AgentPool[None](manifest_of(agents, rest)) as pool:
+        await pool.reload(manifest_of(agents, rest.replace("parallel", "sequential")))
         await pool["c"].run("Hello there.", wait_for_connections=True)
 
         assert GATE.calls == ["old:Hello there."]
@@ -125,7 +125,7 @@ async def test_a_connection_leads_to_the_node_that_has_taken_the_place_of_anothe
 
 
 async def test_a_name_that_a_connection_made_at_run_time_has_is_refused() -> None:
-    async with AgentPool[None](crew()) as pool:
+    async with AgentPool[None](manifest_of()) as pool:
         pool["a"].connect_to(pool["b"], name="x")
 
         with pytest.raises(ManifestError, match="a connection named 'x' is in the pool already"):

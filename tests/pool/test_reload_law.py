@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.nodes.base_team import BaseTeam
 from actors.pool.pool import AgentPool
-from tests.pool.gate import GATE, crew
+from tests.pool.reload_functions import GATE, manifest_of
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
@@ -31,7 +31,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         wires = ", ".join(draw(st.lists(st.sampled_from(others), unique=True)))
         limit = draw(st.integers(1, 3))
         lines.append(
-            f'{name}: {{provider: {{type: callback, callback: "tests.pool.gate:{version}"}}, '
+            f'{name}: {{provider: {{type: callback, callback: "tests.pool.reload_functions:{version}"}}, '
             f"max_concurrency: {limit}, mailbox: {{capacity: {limit + 100}}}, connections: [{wires}]}}"
         )
     teams: list[str] = []
@@ -40,7 +40,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         mode = draw(st.sampled_from(["parallel", "sequential"]))
         teams.append(f"  {name}: {{mode: {mode}, members: [{', '.join(members)}]}}")
         names.append(name)
-    return crew("\n".join(lines), "\n".join(["teams:", *teams]) if teams else "")
+    return manifest_of("\n".join(lines), "\n".join(["teams:", *teams]) if teams else "")
 
 
 def seen(pool: AgentPool[Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from actors.config.load import parse_manifest
 from actors.pool.pool import AgentPool
 from actors.testing.models import scripted_model
 from protocols.errors import NodeStartError
-from tests.mcp.stage import SCRIPT, children
+from tests.mcp.servers import SCRIPT, children
 from tests.runs.tool_answer import call
 
 if TYPE_CHECKING:

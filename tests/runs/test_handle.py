@@ -12,7 +12,7 @@ from actors.testing.models import echo_model, failing_model, scripted_model, slo
 from actors.testing.settle import settle
 from protocols.errors import EmptyPromptError, NodeNameError, NodeStoppedError, RunCancelledError, RunTimeoutError
 from protocols.messages import ChatMessage
-from tests.nodes.recording import rec
+from tests.support.nodes import echo_agent
 
 
 @pytest.mark.seed("S2")
@@ -25,25 +25,25 @@ async def test_run_returns_one_message_with_the_models_answer() -> None:
 
 @pytest.mark.seed("S42")
 async def test_the_answer_of_one_node_is_input_for_any_other() -> None:
-    first = await rec("a").run("q")
+    first = await echo_agent("a").run("q")
     second = await Agent("b", model=echo_model("b({prompt})")).run(first)
-    third = await rec("c").run(second)
+    third = await echo_agent("c").run(second)
 
     assert third.content == "c(b(a(q)))"
 
 
 @pytest.mark.seed("S82")
 async def test_an_answer_carries_the_names_that_led_to_it() -> None:
-    first = await rec("a").run("q")
-    second = await rec("b").run(first)
-    third = await rec("c").run(second)
+    first = await echo_agent("a").run("q")
+    second = await echo_agent("b").run(first)
+    third = await echo_agent("c").run(second)
 
     assert (first.forwarded_from, second.forwarded_from, third.forwarded_from) == ((), ("a",), ("a", "b"))
     assert first.conversation_id == third.conversation_id
 
 
 async def test_a_message_of_a_user_adds_no_sender_to_the_chain() -> None:
-    answer = await rec("a").run(ChatMessage.user_prompt("q", "conversation"))
+    answer = await echo_agent("a").run(ChatMessage.user_prompt("q", "conversation"))
 
     assert (answer.content, answer.forwarded_from, answer.conversation_id) == ("a(q)", (), "conversation")
 
@@ -88,7 +88,7 @@ async def test_run_iter_takes_a_text_as_one_prompt() -> None:
 
 @pytest.mark.seed("S24")
 async def test_run_iter_runs_once_per_group_in_order() -> None:
-    contents = [message.content async for message in rec("a").run_iter(["p1"], ["p2", "p3"], "p4")]
+    contents = [message.content async for message in echo_agent("a").run_iter(["p1"], ["p2", "p3"], "p4")]
 
     assert contents == ["a(p1)", "a(p2\n\np3)", "a(p4)"]
 
@@ -117,7 +117,7 @@ async def test_a_file_becomes_a_document_of_the_prompt(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("read me")
 
-    assert "read me" in (await rec("a").run("look at", file)).content
+    assert "read me" in (await echo_agent("a").run("look at", file)).content
 
 
 def test_a_node_needs_a_name() -> None:
@@ -127,7 +127,7 @@ def test_a_node_needs_a_name() -> None:
 
 async def test_an_unknown_keyword_is_named_with_the_nearest_one() -> None:
     with pytest.raises(TypeError, match=r"'modle'.*did you mean 'model'"):
-        await rec("a").run("x", modle="test")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
+        await echo_agent("a").run("x", modle="test")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
 
 
 # -- failure ------------------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ async def test_a_run_inside_another_one_ends_with_its_time(
 
 
 async def test_a_closed_node_refuses_runs_and_can_be_opened_again() -> None:
-    agent = rec("a")
+    agent = echo_agent("a")
     async with agent:
         await agent.run("x")
 
@@ -311,7 +311,7 @@ async def test_a_closed_node_refuses_runs_and_can_be_opened_again() -> None:
 
 
 async def test_a_node_that_was_opened_twice_is_closed_by_the_second_close() -> None:
-    agent = rec("a")
+    agent = echo_agent("a")
     await agent.open()
     await agent.open()
 
@@ -350,7 +350,7 @@ async def test_a_run_whose_actor_is_killed_says_so() -> None:
 
 
 async def test_two_nodes_of_one_name_do_not_get_in_each_others_way() -> None:
-    assert [(await rec("a").run("x")).content, (await rec("a").run("y")).content] == ["a(x)", "a(y)"]
+    assert [(await echo_agent("a").run("x")).content, (await echo_agent("a").run("y")).content] == ["a(x)", "a(y)"]
 
 
 async def test_complete_tasks_waits_for_the_runs_that_were_accepted() -> None:

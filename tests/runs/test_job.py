@@ -11,7 +11,7 @@ from actors.nodes.team_run import TeamRun
 from actors.runs.job import Job
 from actors.testing.models import echo_model, scripted_model
 from protocols.errors import JobError
-from tests.nodes.crew import failing, rec
+from tests.support.nodes import echo_agent, failing_agent
 
 if TYPE_CHECKING:
     from protocols.response import TeamResponse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def test_run_job_runs_the_prompt_of_the_job() -> None:
     job = Job(name="digest", prompt="Sum up.", knowledge=["The notes."])
 
-    assert (await rec("a").run_job(job)).content == "a(The notes.\n\nSum up.)"
+    assert (await echo_agent("a").run_job(job)).content == "a(The notes.\n\nSum up.)"
 
 
 @pytest.mark.seed("S30")
@@ -38,7 +38,7 @@ async def test_a_prompt_may_be_a_function() -> None:
     async def prompt() -> str:
         return "made"
 
-    assert (await rec("a").run_job(Job(name="j", prompt=prompt))).content == "a(made)"
+    assert (await echo_agent("a").run_job(Job(name="j", prompt=prompt))).content == "a(made)"
 
 
 @pytest.mark.seed("S31")
@@ -68,7 +68,7 @@ async def test_tools_of_a_job_are_there_for_that_run_only() -> None:
 
 async def test_a_failing_job_keeps_the_cause() -> None:
     with pytest.raises(JobError) as raised:
-        await failing("a", KeyError("k")).run_job(Job(name="j", prompt="p"))
+        await failing_agent("a", KeyError("k")).run_job(Job(name="j", prompt="p"))
 
     assert isinstance(raised.value.__cause__, KeyError)
 
@@ -81,7 +81,7 @@ async def test_a_job_whose_dependency_does_not_fit_runs_nothing() -> None:
     with pytest.raises(JobError, match="needs dependencies of type dict, but agent 'a' has None"):
         await agent.run_job(job)
     with pytest.raises(JobError, match="does not fit"):
-        await Team([TeamRun([agent]), rec("b")]).run_job(job)
+        await Team([TeamRun([agent]), echo_agent("b")]).run_job(job)
     assert calls == []
     assert not await job.can_be_executed_by(agent)
     await agent.run_job(job, deps={})
@@ -92,20 +92,20 @@ async def test_an_answer_of_another_type_than_required_is_an_error() -> None:
     job: Job[int] = Job(name="j", prompt="p", required_return_type=int)
 
     with pytest.raises(JobError, match="answered str, not int"):
-        await rec("a").run_job(job)
+        await echo_agent("a").run_job(job)
     assert (await Agent.from_callback(len, name="n").run_job(job)).content == 1
     agent = Agent("m", model=scripted_model(['{"response": 3}']))
     assert (await agent.run_job(job)).content == 3
 
 
 async def test_a_chain_does_a_job_and_gives_a_message() -> None:
-    assert (await (rec("a") | rec("b")).run_job(Job(name="j", prompt="p"))).content == "b(a(p))"
+    assert (await (echo_agent("a") | echo_agent("b")).run_job(Job(name="j", prompt="p"))).content == "b(a(p))"
 
 
 async def test_a_team_does_a_job_and_gives_one_answer_per_member() -> None:
-    response: TeamResponse[Any] = await Team([rec("a"), failing("b"), rec("c") | rec("d")]).run_job(
-        Job(name="j", prompt="p")
-    )
+    response: TeamResponse[Any] = await Team(
+        [echo_agent("a"), failing_agent("b"), echo_agent("c") | echo_agent("d")]
+    ).run_job(Job(name="j", prompt="p"))
 
     assert {one.agent_name: one.response for one in response} == {"a": "a(p)", "c & d": "d(c(p))"}
     assert response.failed_agents == ["b"]
@@ -129,10 +129,10 @@ async def test_a_job_is_refused_for_an_agent_whose_model_is_known_to_be_too_weak
     small = Agent("small", model=_Reader(1_000, sees=False))
     node: Any = {
         "agent": small,
-        "team": Team([rec("a"), small]),
-        "chain": TeamRun([rec("a"), small]),
-        "validator": TeamRun([rec("a")], validator=small),
-        "nested": TeamRun([rec("a"), Team([rec("b"), TeamRun([small])], name="inner")]),
+        "team": Team([echo_agent("a"), small]),
+        "chain": TeamRun([echo_agent("a"), small]),
+        "validator": TeamRun([echo_agent("a")], validator=small),
+        "nested": TeamRun([echo_agent("a"), Team([echo_agent("b"), TeamRun([small])], name="inner")]),
     }[kind]
 
     with pytest.raises(JobError, match=r"needs a model that sees images, but 'function:.*' of agent 'small' does not"):
@@ -156,7 +156,7 @@ async def test_what_is_not_known_of_a_model_does_not_speak_against_it() -> None:
     job = Job(name="j", prompt="p", requires_vision=True, min_context_tokens=10**9)
 
     assert await job.can_be_executed_by(Agent("a", model="test"))
-    assert await job.can_be_executed_by(rec("b"))
+    assert await job.can_be_executed_by(echo_agent("b"))
     assert await job.can_be_executed_by(Agent("c", model="openai:gpt-9"))
     assert not await job.can_be_executed_by(Agent("d", model="offline"))
 
@@ -168,13 +168,13 @@ async def test_a_function_that_answers_another_type_cannot_do_a_job() -> None:
     job: Job[int] = Job(name="j", prompt="p", required_return_type=int)
 
     assert await job.can_be_executed_by(Agent.from_callback(number))
-    assert not await job.can_be_executed_by(rec("text"))
+    assert not await job.can_be_executed_by(echo_agent("text"))
     assert await job.can_be_executed_by(Agent("m", model="test"))
 
 
 async def test_members_of_a_team_that_answer_another_type_are_errors_beside_the_others() -> None:
     number = Agent.from_callback(len, name="number")
-    team = Team([number, rec("text"), Team([Agent.from_callback(len, name="inner")], name="nested")])
+    team = Team([number, echo_agent("text"), Team([Agent.from_callback(len, name="inner")], name="nested")])
     job: Job[int] = Job(name="j", prompt="p", required_return_type=int)
 
     response = await team.run_job(job)

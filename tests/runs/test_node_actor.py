@@ -12,6 +12,7 @@ from actors.testing.models import scripted_model
 from actors.testing.settle import settle
 from protocols.messages import ChatMessage
 from protocols.node import Origin
+from tests.support.nodes import echo_agent
 
 
 class Outlet:
@@ -47,16 +48,9 @@ class Relay:
         actor.fail_reply(error)
 
 
-def rec(name: str) -> Agent[object, str]:
-    def answer(text: str) -> str:
-        return f"{name}({text})"
-
-    return Agent.from_callback(answer, name=name)
-
-
 async def test_an_answer_is_offered_to_each_connection_before_the_caller_has_it() -> None:
     log: list[str] = []
-    agent = rec("a")
+    agent = echo_agent("a")
     agent.talks = (Outlet(log), Outlet(log))
     request = agent.request(["x"], {})
 
@@ -73,7 +67,7 @@ async def test_a_broken_connection_harms_neither_the_run_nor_other_connections(
             raise ValueError("broken")
 
     log: list[str] = []
-    agent = rec("a")
+    agent = echo_agent("a")
     agent.talks = (Broken(), Outlet(log))
 
     assert (await agent.run("x")).content == "a(x)"
@@ -92,7 +86,7 @@ async def test_a_failed_run_offers_nothing() -> None:
 
 
 async def test_a_route_leads_the_answer_from_stage_to_stage_to_the_first_asker() -> None:
-    first, second, third = rec("a"), rec("b"), rec("c")
+    first, second, third = echo_agent("a"), echo_agent("b"), echo_agent("c")
 
     answer = await first.ask(first.request(["x"], {}, route=Relay([second, third], [])))
 
@@ -101,7 +95,7 @@ async def test_a_route_leads_the_answer_from_stage_to_stage_to_the_first_asker()
 
 async def test_a_route_is_told_of_the_stage_that_failed() -> None:
     errors: list[str] = []
-    first, second = rec("a"), Agent("b", model=scripted_model([ValueError("no")]))
+    first, second = echo_agent("a"), Agent("b", model=scripted_model([ValueError("no")]))
 
     with pytest.raises(ValueError, match="no"):
         await first.ask(first.request(["x"], {}, route=Relay([second], errors)))
@@ -116,7 +110,7 @@ async def test_an_exit_inside_a_run_is_a_crash_and_other_nodes_live_on() -> None
     def leave(text: str) -> str:
         raise Stop(text)
 
-    bystander = rec("bystander")
+    bystander = echo_agent("bystander")
     await bystander.run("x")
     ref = bystander.ref()
 
@@ -130,7 +124,7 @@ async def test_an_exit_inside_a_run_is_a_crash_and_other_nodes_live_on() -> None
 
 async def test_a_node_actor_has_no_handler_for_strange_messages() -> None:
     with pytest.raises(UnhandledMessageError, match="str"):
-        await rec("a").ref().ask("hello")
+        await echo_agent("a").ref().ask("hello")
 
 
 class Sink:

@@ -11,7 +11,7 @@ from actors.testing.models import echo_model, failing_model, slow_model
 from actors.testing.settle import settle
 from protocols.errors import EmptyPromptError, RunTimeoutError
 from protocols.events import Event, MessageReceived, MessageSent, RunCancelled, RunCompleted, RunFailed, RunStarted
-from tests.nodes.recording import rec
+from tests.support.nodes import echo_agent
 
 if TYPE_CHECKING:
     from protocols.stamp import StampedEvent
@@ -26,7 +26,7 @@ async def test_context_is_read_once_before_the_next_prompt() -> None:
 
 
 async def test_signals_tell_of_each_message_before_and_after_the_work() -> None:
-    agent = rec("a")
+    agent = echo_agent("a")
     seen: list[tuple[str, str | None]] = []
     agent.message_received.connect(lambda message: seen.append((message.role, str(message.content))))
     agent.message_sent.connect(lambda message: seen.append((message.role, str(message.content))))
@@ -37,7 +37,7 @@ async def test_signals_tell_of_each_message_before_and_after_the_work() -> None:
 
 
 async def test_a_failing_subscriber_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    agent = rec("a")
+    agent = echo_agent("a")
     agent.message_sent.connect(lambda _: 1 / 0)
 
     assert (await agent.run("x")).content == "a(x)"
@@ -54,7 +54,7 @@ def told(system: ActorSystem) -> list[Event]:
 async def test_a_run_is_told_in_events_that_carry_its_id() -> None:
     events = told(ActorSystem.of(asyncio.get_running_loop()))
 
-    answer = await rec("a").run("xyz")
+    answer = await echo_agent("a").run("xyz")
 
     assert [type(event) for event in events] == [RunStarted, MessageReceived, MessageSent, RunCompleted]
     assert len({event.run_id for event in events}) == 1
@@ -79,10 +79,10 @@ async def test_failed_and_cancelled_runs_are_told() -> None:
 
 async def test_a_run_inside_another_one_names_its_parent() -> None:
     events = told(ActorSystem.of(asyncio.get_running_loop()))
-    inner = rec("inner")
+    inner = echo_agent("inner")
 
     async def ask_inner(text: str) -> str:
-        return (await inner.run(text)).content
+        return str((await inner.run(text)).content)
 
     answer = await Agent.from_callback(ask_inner, name="outer").run("x")
 
@@ -92,7 +92,7 @@ async def test_a_run_inside_another_one_names_its_parent() -> None:
 
 
 async def test_posting_waits_for_nobody_and_keeps_errors_in_the_future() -> None:
-    agent = rec("a")
+    agent = echo_agent("a")
 
     good, bad = agent.post(["x"]), agent.post([])
 
@@ -102,7 +102,7 @@ async def test_posting_waits_for_nobody_and_keeps_errors_in_the_future() -> None
 
 
 async def test_a_request_that_is_delivered_is_one_hop_further_and_counted_until_it_ends() -> None:
-    agent, origin = rec("a"), rec("b").request(["x"], {})
+    agent, origin = echo_agent("a"), echo_agent("b").request(["x"], {})
     seen: list[RunRequest] = []
 
     def note(text: str, request: RunRequest) -> str:
@@ -121,11 +121,13 @@ async def test_a_request_that_is_delivered_is_one_hop_further_and_counted_until_
 
 async def test_whoever_posts_is_called_when_the_run_is_settled_before_the_delivery_counts_as_ended() -> None:
     tracker = DeliveryTracker()
-    origin = RunRequest(rec("b"), ("x",), "run", "conversation", tracker)
+    origin = RunRequest(echo_agent("b"), ("x",), "run", "conversation", tracker)
     seen: list[tuple[bool, int]] = []
 
     for prompt in ("x", ""):  # an answer, and a run that cannot even be made
-        reply = rec("a").post([prompt], origin=origin, settled=lambda done: seen.append((done.done(), tracker.open)))
+        reply = echo_agent("a").post(
+            [prompt], origin=origin, settled=lambda done: seen.append((done.done(), tracker.open))
+        )
         await asyncio.wait([reply])
         await settle()
 

@@ -8,7 +8,7 @@ from actors.nodes.team_run import TeamRun
 from actors.runs.selection import MultiPick, Pick
 from actors.testing.models import scripted_model
 from protocols.errors import PickError
-from tests.nodes.crew import Member, rec
+from tests.support.nodes import AnyAgent, echo_agent
 
 
 class Van:
@@ -21,7 +21,7 @@ class Van:
 class Lorry: ...
 
 
-def chooser(answer: Any, seen: list[str] | None = None) -> Member:
+def chooser(answer: Any, seen: list[str] | None = None) -> AnyAgent:
     def choose(text: str) -> Any:
         if seen is not None:
             seen.append(text)
@@ -42,7 +42,7 @@ async def test_a_node_picks_one_of_some_options() -> None:
 
 async def test_a_node_picks_several_options_in_an_order() -> None:
     seen: list[str] = []
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     b.description = "knows everything"
     choice = await chooser(["c", a], seen).pick_multiple([a, b, c], "q", min_picks=2, max_picks=3)
 
@@ -65,8 +65,8 @@ async def test_a_model_picks_and_does_not_remember_it() -> None:
 
 
 async def test_a_chain_picks_by_its_last_member() -> None:
-    chain = TeamRun([rec("reader"), Agent("chooser", model=scripted_model(['{"selections": ["b", "a"]}']))])
-    team = TeamRun([rec("a"), rec("b")], picker=chain)
+    chain = TeamRun([echo_agent("reader"), Agent("chooser", model=scripted_model(['{"selections": ["b", "a"]}']))])
+    team = TeamRun([echo_agent("a"), echo_agent("b")], picker=chain)
 
     assert (await team.run("q")).metadata["execution_order"] == ["b", "a"]
 
@@ -119,4 +119,4 @@ async def test_an_impossible_choice_is_refused_before_anything_runs(
 
 async def test_a_team_cannot_pick_as_one() -> None:
     with pytest.raises(PickError, match="chose too many"):
-        await Team([chooser("x"), rec("b")]).pick(["x", "y"], "q")
+        await Team([chooser("x"), echo_agent("b")]).pick(["x", "y"], "q")

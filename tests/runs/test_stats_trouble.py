@@ -17,6 +17,7 @@ from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.testing.models import failing_model
 from actors.testing.settle import settle
 from protocols.events import EventsDropped, MessageSent, StampedEvent
+from tests.support.nodes import echo_agent
 
 if TYPE_CHECKING:
     from actors.nodes.node import MessageNode
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from actors.stats.projection import StatsSnapshot
 
 RUNS = 30
-
-
-def echo(name: str) -> Agent[object, str]:
-    """Return an agent that answers with what it was asked."""
-
-    def answer(text: str) -> str:
-        return f"{name}({text})"
-
-    return Agent.from_callback(answer, name=name)
 
 
 async def answers(agent: Agent[object, str]) -> list[Any]:
@@ -74,7 +66,7 @@ async def test_statistics_that_are_stuck_hold_up_no_agent_and_know_what_they_mis
     gaps: list[EventsDropped] = []
     system.events.subscribe(gaps.append, [EventsDropped])
 
-    assert await answers(echo("a")) == EXPECTED  # nobody has opened the gate
+    assert await answers(echo_agent("a")) == EXPECTED  # nobody has opened the gate
     Stuck.gate.set()
     await settle()
     snapshot = await stats.ask(ReadStats())
@@ -89,7 +81,7 @@ async def test_statistics_that_are_stuck_hold_up_no_agent_and_know_what_they_mis
 async def test_statistics_that_end_between_two_runs_change_no_answer(end: str) -> None:
     system = ActorSystem.of(asyncio.get_running_loop())
     stats = await system.start(Breaking if end == "crash" else StatsActor, name="stats").ready()
-    agent = echo("a")
+    agent = echo_agent("a")
     if end == "stop":
         await stats.stop()
     elif end == "kill":
@@ -131,10 +123,10 @@ async def numbers(system: ActorSystem, stats: ActorRef[StatsActor]) -> StatsSnap
     """Run nodes of every kind, and return what was counted but for the time that it took."""
     model = Agent("model", model=TestModel(custom_output_text="done"), tools=[shout])
     fails = Agent("fails", model=failing_model(ValueError("no")))
-    nodes: list[MessageNode[Any, Any]] = [echo("a"), model, echo("a") & model, echo("b") | model]
+    nodes: list[MessageNode[Any, Any]] = [echo_agent("a"), model, echo_agent("a") & model, echo_agent("b") | model]
     for node in nodes:
         await node.run("text")
-    for node in (fails, echo("a") | fails):
+    for node in (fails, echo_agent("a") | fails):
         with pytest.raises(Exception, match=r"."):
             await node.run("text")
     snapshot: StatsSnapshot = await stats.ask(ReadStats())
@@ -190,7 +182,7 @@ async def test_a_run_in_hand_is_seen_though_it_is_told_in_brief() -> None:
 async def test_many_runs_wake_the_statistics_once_in_a_while() -> None:
     system = ActorSystem.of(asyncio.get_running_loop())
     stats = await system.start(StatsActor, name="stats").ready()
-    node = echo("a")
+    node = echo_agent("a")
     for number in range(2_000):
         await node.run(str(number))
 

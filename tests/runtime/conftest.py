@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import pytest_asyncio
 from actors.runtime.background_loop import stop_background
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
-from tests.runtime.subjects import Restarter
+from tests.support.actors import Restarter
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -82,9 +81,3 @@ def cell_of(ref: ActorRef[Any]) -> Cell:
 def stash_of(cell: Cell) -> int:
     """Return how many messages the actor has stashed."""
     return 0 if cell.actor is None else len(cell.actor._stash or ())  # pyright: ignore[reportPrivateUsage]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until a thread has brought something about; the guard of this folder is the safety net."""
-    while not condition():  # noqa: ASYNC110 - a thread cannot set an event of the loop without what is tested here
-        await asyncio.sleep(0)

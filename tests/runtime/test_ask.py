@@ -15,7 +15,7 @@ from actors.runtime.ref import ActorRef
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import DeadLetterReason, ExitReason
 from tests.runtime.conftest import cell_of
-from tests.runtime.subjects import Echo, Gated, Recorder
+from tests.support.actors import BlockedActor, Echo, RecordingActor
 
 if TYPE_CHECKING:
     from actors.runtime.lifecycle import Cell
@@ -96,7 +96,7 @@ async def test_queued_work_that_nobody_waits_for_is_not_started(
 ) -> None:
     log: list[Any] = []
     gate = asyncio.Event()
-    ref = actor_system.start(Gated, (log, gate))
+    ref = actor_system.start(BlockedActor, (log, gate))
     ref.tell("first")
     asks = [ref.ask(number, timeout=5) for number in range(10)]
     await settle()
@@ -122,7 +122,7 @@ async def test_running_work_that_nobody_waits_for_is_cancelled_and_the_actor_liv
     actor_system: ActorSystem, manual_clock: ManualClock, how: str
 ) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Gated, (log,))
+    ref = actor_system.start(BlockedActor, (log,))
 
     async def caller() -> Any:
         return await ref.ask("go", timeout=5 if how == "timeout" else None)
@@ -222,7 +222,7 @@ async def test_an_ask_has_a_finite_deadline_unless_none_is_spelled_out(
 async def test_an_actor_class_sets_the_deadline_of_asks_to_it(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
-    class Patient(Gated):
+    class Patient(BlockedActor):
         ask_timeout = 300.0
 
     ask = actor_system.start(Patient, ([],)).ask("go")
@@ -237,7 +237,7 @@ async def test_a_nested_ask_does_not_outlive_the_outer_one(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     log: list[Any] = []
-    inner = actor_system.start(Gated, (log,))
+    inner = actor_system.start(BlockedActor, (log,))
     outer = actor_system.start(lambda: Asks(inner, timeout=10))
     asked = outer.ask("go", timeout=2)
     await manual_clock.advance(1.9)
@@ -250,7 +250,7 @@ async def test_a_nested_ask_does_not_outlive_the_outer_one(
 
 @pytest.mark.conformance("R88")
 async def test_a_nested_ask_with_less_time_keeps_its_own(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
-    inner = actor_system.start(Gated, ([],))
+    inner = actor_system.start(BlockedActor, ([],))
     outer = actor_system.start(lambda: Asks(inner, timeout=1))
     asked = outer.ask("go", timeout=5)
     await manual_clock.advance(1)
@@ -263,7 +263,7 @@ async def test_a_nested_ask_with_less_time_keeps_its_own(actor_system: ActorSyst
 @pytest.mark.conformance("R90")
 async def test_a_timeout_around_many_asks_is_for_the_whole_call(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    refs = [actor_system.start(Gated, (log,)) for _ in range(3)]
+    refs = [actor_system.start(BlockedActor, (log,)) for _ in range(3)]
 
     async def everything() -> None:
         await asyncio.gather(*(ref.ask("go", timeout=None) for ref in refs))
@@ -279,7 +279,7 @@ async def test_a_timeout_around_many_asks_is_for_the_whole_call(actor_system: Ac
 
 async def test_mapped_joined_and_reduced_futures_pass_values_errors_and_cancellation(actor_system: ActorSystem) -> None:
     echo, log = actor_system.start(Echo), list[Any]()
-    gated = actor_system.start(Gated, (log,))
+    gated = actor_system.start(BlockedActor, (log,))
 
     assert await echo.ask(20, block=False).map(lambda n: n + 1) == 21
     assert await echo.ask(1, block=False).join(echo.ask(2), echo.ask(3)) == [1, 2, 3]
@@ -316,7 +316,7 @@ async def test_an_ask_while_the_actor_restarts_is_served_by_the_next_incarnation
         def on_child_event(self, event: Any) -> None: ...
 
     parent = actor_system.start(Holds)
-    ref = actor_system.start(Recorder, ([],), options=StartOptions(parent=cell_of(parent)))
+    ref = actor_system.start(RecordingActor, ([],), options=StartOptions(parent=cell_of(parent)))
     ref.tell(ValueError("no"))
     await settle()
     patient, hasty = ref.ask("patient", timeout=10), ref.ask("hasty", timeout=1)
@@ -334,7 +334,7 @@ async def test_a_timeout_that_is_no_time_is_refused_before_anything_is_sent(
     actor_system: ActorSystem, timeout: Any
 ) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Recorder, (log,))
+    ref = actor_system.start(RecordingActor, (log,))
     with pytest.raises(ValueError, match="seconds >= 0"):
         ref.ask(1, timeout=timeout)
     with pytest.raises(ValueError, match="seconds >= 0"):
@@ -347,14 +347,14 @@ async def test_a_timeout_that_is_no_time_is_refused_before_anything_is_sent(
 async def test_a_timeout_of_zero_ends_an_ask_that_cannot_be_answered_at_once(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
-    asked = actor_system.start(Gated, ([],)).ask("go", timeout=0)
+    asked = actor_system.start(BlockedActor, ([],)).ask("go", timeout=0)
     await manual_clock.advance(0)
 
     assert isinstance(asked.exception(), AskTimeoutError)
 
 
 async def test_an_ask_that_nobody_awaits_causes_no_warning(actor_system: ActorSystem) -> None:
-    ref = actor_system.start(Recorder, ([],))
+    ref = actor_system.start(RecordingActor, ([],))
     asked = ref.ask(ValueError("no"))
     assert inspect.isawaitable(asked)
     await settle()

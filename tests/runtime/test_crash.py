@@ -15,7 +15,7 @@ from actors.testing import TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason, ExitReason
 from protocols.events import ActorCrashed
 from tests.runtime.conftest import StartChild, cell_of
-from tests.runtime.subjects import Echo, Recorder
+from tests.support.actors import Echo, RecordingActor
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
@@ -209,7 +209,7 @@ async def test_any_kind_of_exception_is_a_crash_of_that_actor_alone(
 async def test_an_exit_answers_its_asker_and_ends_the_system_in_order(factory: Any, error: type[BaseException]) -> None:
     log: list[Any] = []
     system = ActorSystem("ending")
-    bystander = system.start(Recorder, (log,))
+    bystander = system.start(RecordingActor, (log,))
     ref = system.start(factory)
     bystander.tell(1)
 
@@ -264,7 +264,7 @@ async def test_what_waits_behind_a_crash_without_a_supervisor_is_dead_and_asks_f
 async def test_on_failure_runs_instead_of_on_stop_and_may_wait(actor_system: ActorSystem) -> None:
     log: list[Any] = []
 
-    class Ends(Recorder):
+    class Ends(RecordingActor):
         async def on_failure(self, *args: Any) -> None:  # type: ignore[override] # Pykka has a plain def
             await asyncio.sleep(0)
             self.log.append(args[:2])

@@ -16,7 +16,7 @@ from actors.runtime.options import StartOptions, SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, settle
 from protocols.events import ActorStarted, DeadLetter, EventsDropped, StampedEvent
-from tests.runtime.subjects import Echo, Recorder
+from tests.support.actors import Echo, RecordingActor
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
@@ -106,7 +106,7 @@ async def test_a_flood_of_dead_letters_writes_few_lines_and_says_later_how_many_
 @pytest.mark.conformance("R78")
 async def test_a_dead_letter_about_a_dead_letter_does_not_go_round(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    subscriber = actor_system.start(Recorder, (log,), options=StartOptions(mailbox=MailboxConfig(capacity=1)))
+    subscriber = actor_system.start(RecordingActor, (log,), options=StartOptions(mailbox=MailboxConfig(capacity=1)))
     actor_system.events.subscribe(subscriber, [DeadLetter])
     gone = await dead(actor_system)
     for number in range(100):
@@ -177,7 +177,7 @@ async def test_events_are_numbered_without_gaps_and_only_made_when_wanted(actor_
 
 
 async def test_a_subscriber_that_has_ended_is_forgotten(actor_system: ActorSystem) -> None:
-    subscriber = actor_system.start(Recorder, ([],))
+    subscriber = actor_system.start(RecordingActor, ([],))
     actor_system.events.subscribe(subscriber, [ActorStarted])
     await subscriber.stop()
     actor_system.start(Echo)
@@ -219,7 +219,7 @@ async def test_an_actor_that_nobody_refers_to_lives_until_it_is_stopped_and_is_l
     actor_system: ActorSystem,
 ) -> None:
     log: list[Any] = []
-    actor_system.start(Recorder, (log,))
+    actor_system.start(RecordingActor, (log,))
     gc.collect()
 
     (orphan,) = actor_system.orphans()

@@ -7,7 +7,7 @@ import pytest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError, AskTimeoutError
 from actors.testing import ManualClock, settle
-from tests.runtime.subjects import Echo, Gated
+from tests.support.actors import BlockedActor, Echo
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
@@ -30,7 +30,7 @@ async def test_a_forwarded_ask_keeps_its_deadline_and_its_cancellation(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     log: list[Any] = []
-    last = actor_system.start(Gated, (log,))
+    last = actor_system.start(BlockedActor, (log,))
 
     class HandsOn(AsyncioActor):
         def on_receive(self, message: Any) -> None:

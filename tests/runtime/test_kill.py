@@ -13,7 +13,7 @@ from actors.runtime.errors import (
 )
 from actors.testing import settle
 from protocols.control import ActorState
-from tests.runtime.subjects import Echo, Gated, Recorder
+from tests.support.actors import BlockedActor, Echo, RecordingActor
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def test_kill_cancels_the_handler_and_skips_on_stop(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Gated, (log,))
+    ref = actor_system.start(BlockedActor, (log,))
     running, queued = ref.ask("running"), ref.ask("queued")
     await settle()
 
@@ -38,7 +38,7 @@ async def test_kill_cancels_the_handler_and_skips_on_stop(actor_system: ActorSys
 
 async def test_kill_ends_an_actor_that_is_already_stopping(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Gated, (log,))
+    ref = actor_system.start(BlockedActor, (log,))
     ref.tell("running")
     await settle()
     stopped = ref.stop()
@@ -51,7 +51,7 @@ async def test_kill_ends_an_actor_that_is_already_stopping(actor_system: ActorSy
 
 async def test_kill_before_the_first_step_ends_an_idle_actor(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Recorder, (log,))
+    ref = actor_system.start(RecordingActor, (log,))
     ref.tell(1)
 
     assert await ref.kill() is True

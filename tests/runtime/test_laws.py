@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from actors.runtime.system import ActorSystem
 from actors.testing import DeterministicDispatcher, ManualClock, explore, settle
 from tests.runtime.conftest import cell_of
-from tests.runtime.world import CONFIG, KINDS, World
+from tests.runtime.law_model import CONFIG, KINDS, LawModel
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
@@ -42,7 +42,7 @@ class Engine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.world: World
+        self.world: LawModel
 
     @initialize(seed=st.integers(0, 1_000_000))
     def begin(self, seed: int) -> None:
@@ -50,7 +50,7 @@ class Engine(RuleBasedStateMachine):
             clock = ManualClock()
             dispatcher = DeterministicDispatcher.seeded(seed)
             system = ActorSystem(f"seed-{seed}", config=CONFIG, clock=clock, dispatcher=dispatcher)
-            self.world = World(system, clock)
+            self.world = LawModel(system, clock)
             self.world.start(supervised=True)
 
         self.do(go())
@@ -179,7 +179,7 @@ def test_the_laws_hold_for_long() -> None:
     laws(examples=5_000, steps=100)
 
 
-def act(world: World, draw: random.Random, refs: list[ActorRef[Any]]) -> None:
+def act(world: LawModel, draw: random.Random, refs: list[ActorRef[Any]]) -> None:
     """Do one thing that only the seed knows."""
     ref, other = draw.choice(refs), draw.choice(refs)
     match draw.choices(("tell", "ask", "stop", "kill", "watch"), (50, 25, 5, 2, 8))[0]:
@@ -198,7 +198,7 @@ def act(world: World, draw: random.Random, refs: list[ActorRef[Any]]) -> None:
 async def storm(system: ActorSystem, clock: ManualClock) -> None:
     """Start, tell, ask, crash, stop, kill, watch in an order that only the seed knows."""
     draw = system.dispatcher.random if isinstance(system.dispatcher, DeterministicDispatcher) else random.Random()
-    world = World(system, clock)
+    world = LawModel(system, clock)
     for number in range(4):
         world.start(supervised=number % 2 == 0)
     for _ in range(draw.randrange(10, 60)):
@@ -219,7 +219,7 @@ def test_the_laws_hold_on_a_thousand_schedules() -> None:
 async def long_storm(system: ActorSystem, clock: ManualClock) -> None:
     """A storm of 10,000 actions, in which new actors take the place of those that have ended."""
     draw = system.dispatcher.random if isinstance(system.dispatcher, DeterministicDispatcher) else random.Random()
-    world = World(system, clock)
+    world = LawModel(system, clock)
     for number in range(10_000):
         alive = [ref for ref in world.refs[-8:] if ref.is_alive()]
         if len(alive) < 4:

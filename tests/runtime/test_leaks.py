@@ -15,7 +15,7 @@ from actors.runtime.errors import ActorStartError, AskTimeoutError, MailboxFullE
 from actors.runtime.system import ActorSystem
 from actors.testing import Census, ManualClock, settle
 from tests.runtime.conftest import StartChild, cell_of
-from tests.runtime.subjects import Echo, Gated, Recorder
+from tests.support.actors import BlockedActor, Echo, RecordingActor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -94,7 +94,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 async def test_restarts_leave_nothing_behind(
     actor_system: ActorSystem, manual_clock: ManualClock, start_child: StartChild, times: int
 ) -> None:
-    class Busy(Recorder):
+    class Busy(RecordingActor):
         def on_start(self) -> None:
             self.schedule(1_000, "never", interval=1_000)
             self.create_task(asyncio.Event().wait())
@@ -139,9 +139,9 @@ async def test_asks_that_time_out_leave_nothing_behind(
 async def test_asks_that_are_cancelled_leave_nothing_behind(
     actor_system: ActorSystem, manual_clock: ManualClock, times: int
 ) -> None:
-    ref = actor_system.start(Gated, ([],))
+    ref = actor_system.start(BlockedActor, ([],))
     actor = cell_of(ref).actor
-    assert isinstance(actor, Gated)
+    assert isinstance(actor, BlockedActor)
 
     async def ask() -> None:
         actor.log.clear()
@@ -257,7 +257,7 @@ async def test_closed_systems_are_collected(no_leaked_actors: None) -> None:
 @pytest.mark.conformance("R100")
 @pytest.mark.parametrize("times", [100_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 async def test_the_mail_of_a_stuck_actor_stays_within_its_bound(actor_system: ActorSystem, times: int) -> None:
-    ref = actor_system.start(Gated, ([],))
+    ref = actor_system.start(BlockedActor, ([],))
     ref.tell("in hand")
     await settle()
     before = memory()

@@ -18,8 +18,8 @@ from actors.runtime.errors import (
 )
 from actors.runtime.system import ActorSystem
 from actors.testing import settle
-from tests.runtime.conftest import until
-from tests.runtime.subjects import Echo, Gated, Recorder
+from tests.support.actors import BlockedActor, Echo, RecordingActor
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def test_a_thread_that_waits_when_the_loop_is_closed_is_told() -> None:
     async def main() -> threading.Thread:
         thread = threading.Thread(target=ask, args=(ActorSystem("short").start(Blocks),))
         thread.start()
-        await until(waiting.is_set)
+        await wait_until(waiting.is_set)
         return thread
 
     asyncio.run(main()).join()
@@ -76,7 +76,7 @@ def test_the_end_of_asyncio_run_ends_the_actors_and_leaves_no_warning(recwarn: p
     refs: list[ActorRef[Any]] = []
 
     async def main() -> None:
-        refs.append(Gated.start(log))
+        refs.append(BlockedActor.start(log))
         refs[0].tell("go")
         await settle()
 
@@ -152,7 +152,7 @@ def test_two_systems_on_two_loops_do_not_affect_each_other(background: None) -> 
 @pytest.mark.conformance("R118")
 async def test_a_crash_that_ends_one_system_leaves_the_other_alone(actor_system: ActorSystem) -> None:
     one = ActorSystem("one")
-    one.start(Recorder, ([],)).tell(SystemExit(1))
+    one.start(RecordingActor, ([],)).tell(SystemExit(1))
     await settle()
 
     assert one.is_closed

@@ -20,7 +20,7 @@ from actors.runtime.options import StartOptions, SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason
-from tests.runtime.subjects import Echo, SlowStart
+from tests.support.actors import Echo, SlowStart
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef

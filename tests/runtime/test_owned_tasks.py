@@ -13,7 +13,7 @@ from actors.runtime.options import SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, settle
 from tests.runtime.conftest import StartChild, cell_of
-from tests.runtime.subjects import Recorder
+from tests.support.actors import RecordingActor
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
@@ -25,7 +25,7 @@ async def test_a_timer_of_one_incarnation_never_reaches_the_next(
 ) -> None:
     log: list[Any] = []
 
-    class Timed(Recorder):
+    class Timed(RecordingActor):
         def on_start(self) -> None:
             self.schedule(5, f"once {self.cell.incarnation}")
             self.schedule(2, f"often {self.cell.incarnation}", interval=2)
@@ -46,7 +46,7 @@ async def test_a_task_of_one_incarnation_is_cancelled_and_its_outcome_never_reac
     log: list[Any] = []
     work: list[asyncio.Future[str]] = []
 
-    class Pipes(Recorder):
+    class Pipes(RecordingActor):
         def on_start(self) -> None:
             work.append(asyncio.get_running_loop().create_future())
             self.pipe_to_self(asyncio.shield(work[-1]), lambda result, error: ("piped", result))
@@ -72,7 +72,7 @@ async def test_pipe_to_self_brings_results_and_errors_as_messages(actor_system: 
     async def fails() -> None:
         raise LookupError("no")
 
-    class Pipes(Recorder):
+    class Pipes(RecordingActor):
         def on_receive(self, message: Any) -> Any:
             if message == "go":
                 self.pipe_to_self(works(), lambda result, error: (result, error))
@@ -109,7 +109,7 @@ async def test_a_timer_can_be_withdrawn_and_none_is_left_at_the_end(
 ) -> None:
     log: list[Any] = []
 
-    class Timed(Recorder):
+    class Timed(RecordingActor):
         def on_start(self) -> None:
             self.schedule(1, "withdrawn").cancel()
             self.schedule(1, "kept")
@@ -139,7 +139,7 @@ async def test_an_interval_fires_once_after_a_long_suspend_not_in_a_burst(
 ) -> None:
     log: list[Any] = []
 
-    class Timed(Recorder):
+    class Timed(RecordingActor):
         def on_start(self) -> None:
             self.schedule(1, "tick", interval=1)
 

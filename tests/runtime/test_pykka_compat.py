@@ -13,7 +13,7 @@ import pytest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.background_loop import background_system, stop_background
 from actors.runtime.errors import ActorStartError, AskTimeoutError
-from tests.runtime.subjects import Gated
+from tests.support.actors import BlockedActor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,7 +271,7 @@ def test_a_failing_on_start_is_raised_by_start(background: ActorSystem) -> None:
 
 def test_an_ask_has_a_deadline_and_its_work_is_cancelled(background: ActorSystem) -> None:
     log: list[Any] = []
-    ref = Gated.start(log)
+    ref = BlockedActor.start(log)
     with pytest.raises(AskTimeoutError) as caught:
         ref.ask("work", timeout=0.001)
     assert isinstance(caught.value, pykka.Timeout)

@@ -11,7 +11,7 @@ from actors.runtime.options import StartOptions
 from actors.testing import settle
 from protocols.control import ActorState
 from tests.runtime.conftest import StartChild, cell_of
-from tests.runtime.subjects import Recorder, Restarter
+from tests.support.actors import RecordingActor, Restarter
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.mark.conformance("R65", "R70")
 async def test_what_waits_behind_a_crash_is_handled_once_each_in_order_fifty_times(start_child: StartChild) -> None:
     log: list[Any] = []
-    ref = start_child(Recorder, log)
+    ref = start_child(RecordingActor, log)
     for number in range(50):
         ref.tell(ValueError("crash"))
         ref.tell(number)
@@ -53,7 +53,7 @@ async def test_the_message_in_hand_at_a_crash_is_not_run_again(
 @pytest.mark.conformance("R66")
 async def test_a_crash_loop_that_ends_for_good_leaves_nothing_unsettled(actor_system: ActorSystem) -> None:
     parent = actor_system.start(Restarter, (3,))
-    ref = actor_system.start(Recorder, ([],), options=StartOptions(parent=cell_of(parent)))
+    ref = actor_system.start(RecordingActor, ([],), options=StartOptions(parent=cell_of(parent)))
     for _ in range(5):
         ref.tell(ValueError("crash"))
     asked = ref.ask("asked", timeout=None)

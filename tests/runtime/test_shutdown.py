@@ -10,7 +10,7 @@ from actors.runtime.log import LimitedLogger
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
-from tests.runtime.subjects import Recorder
+from tests.support.actors import RecordingActor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ def test_a_bad_phase_is_refused_naming_it(shutdown: Shutdown, call: Callable[[Sh
 
 async def test_the_phases_of_a_system_surround_the_stop_of_its_actors(no_leaked_actors: None) -> None:
     system = ActorSystem("test")
-    ref = system.start(Recorder, ([],), name="recorder")
+    ref = system.start(RecordingActor, ([],), name="recorder")
     await ref.ready()
     seen: list[tuple[str, bool]] = []
     system.shutdown.add_phase("close-intake", before=(STOP_ACTORS,))

@@ -15,7 +15,7 @@ from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
-from tests.runtime.subjects import Gated
+from tests.support.actors import BlockedActor
 
 
 @pytest.mark.conformance("R29")
@@ -26,7 +26,7 @@ async def test_sigterm_closes_the_intake_lets_handlers_finish_and_flushes(no_lea
     system = ActorSystem("test", clock=ManualClock())
     system.shutdown.add_phase("flush", after=(STOP_ACTORS,))
     system.shutdown.add_task("flush", "journal", lambda: flushed.append("journal"))
-    ref = system.start(Gated, (log, gate))
+    ref = system.start(BlockedActor, (log, gate))
     reply = ref.ask("work", timeout=None)
     async with SignalHandling(system) as signals:
         await settle()
@@ -47,7 +47,7 @@ async def test_sigterm_closes_the_intake_lets_handlers_finish_and_flushes(no_lea
 async def test_a_second_signal_cancels_the_handlers_at_once(no_leaked_actors: None) -> None:
     log: list[object] = []
     system = ActorSystem("test", clock=ManualClock())
-    ref = system.start(Gated, (log,))
+    ref = system.start(BlockedActor, (log,))
     reply = ref.ask("work", timeout=None)
     ref.tell("queued")
     async with SignalHandling(system) as signals:

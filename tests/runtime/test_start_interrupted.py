@@ -7,7 +7,7 @@ import pytest
 
 from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.testing import ManualClock, settle
-from tests.runtime.subjects import SlowStart
+from tests.support.actors import SlowStart
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem

@@ -18,7 +18,7 @@ from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason, ExitReason
 from tests.runtime.conftest import cell_of
-from tests.runtime.subjects import Echo, Gated, Recorder, Stubborn
+from tests.support.actors import BlockedActor, Echo, RecordingActor, UncancellableActor
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
@@ -52,7 +52,7 @@ async def test_stop_runs_on_stop_once_and_returns_when_it_has_finished(actor_sys
 @pytest.mark.parametrize("mode", ["drain", "now"])
 async def test_a_stopping_actor_refuses_everything_at_once(actor_system: ActorSystem, mode: str) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Gated, (log,))
+    ref = actor_system.start(BlockedActor, (log,))
     ref.tell("running")
     await settle()
     stopping = ref.stop(mode=mode)
@@ -72,7 +72,7 @@ async def test_a_stopping_actor_refuses_everything_at_once(actor_system: ActorSy
     assert [letter.message for letter in actor_system.dead_letters] == ["tell", "ask", "send", "thread", "thread"]
     assert actor_system.dead_letters.counts == {DeadLetterReason.DEAD: 5}
     actor = cell_of(ref).actor
-    assert isinstance(actor, Gated)
+    assert isinstance(actor, BlockedActor)
     actor.gate.set()
     await stopping
 
@@ -81,7 +81,7 @@ async def test_a_stopping_actor_refuses_everything_at_once(actor_system: ActorSy
 async def test_drain_handles_everything_accepted_before_in_order(actor_system: ActorSystem) -> None:
     log: list[Any] = []
     gate = asyncio.Event()
-    ref = actor_system.start(Gated, (log, gate))
+    ref = actor_system.start(BlockedActor, (log, gate))
     asks = [ref.ask(number) for number in range(200)]
     stopped = ref.stop()
     gate.set()
@@ -96,7 +96,7 @@ async def test_drain_handles_everything_accepted_before_in_order(actor_system: A
 async def test_now_lets_the_running_handler_finish_and_drops_the_rest(actor_system: ActorSystem) -> None:
     log: list[Any] = []
     gate = asyncio.Event()
-    ref = actor_system.start(Gated, (log, gate))
+    ref = actor_system.start(BlockedActor, (log, gate))
     running = ref.ask("running")
     waiting = [ref.ask(number) for number in range(400)]
     ref.tell("told")
@@ -118,7 +118,7 @@ async def test_now_lets_the_running_handler_finish_and_drops_the_rest(actor_syst
 async def test_now_after_drain_hurries_the_end(actor_system: ActorSystem) -> None:
     log: list[Any] = []
     gate = asyncio.Event()
-    ref = actor_system.start(Gated, (log, gate))
+    ref = actor_system.start(BlockedActor, (log, gate))
     asks = [ref.ask(number) for number in range(3)]
     await settle()
     drained = ref.stop()
@@ -136,7 +136,7 @@ async def test_a_handler_is_cancelled_when_the_stop_timeout_passes(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Gated, (log,))
+    ref = actor_system.start(BlockedActor, (log,))
     running, queued = ref.ask("running", timeout=None), ref.ask("queued", timeout=None)
     await settle()
     stopped = ref.stop(timeout=5)
@@ -158,7 +158,7 @@ async def test_a_told_message_whose_handler_was_cancelled_by_a_stop_is_a_dead_le
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     release = asyncio.Event()
-    gated, stubborn = actor_system.start(Gated, ([],)), actor_system.start(Stubborn, (release,))
+    gated, stubborn = actor_system.start(BlockedActor, ([],)), actor_system.start(UncancellableActor, (release,))
     gated.tell("cancelled")
     stubborn.tell("cut loose")
     await settle()
@@ -178,7 +178,7 @@ async def test_a_handler_that_ignores_its_cancellation_is_cut_loose_after_the_gr
 ) -> None:
     release = asyncio.Event()
     probe = TestProbe(actor_system)
-    ref = actor_system.start(Stubborn, (release, lambda: probe.ref.tell("from the grave")), name="stubborn")
+    ref = actor_system.start(UncancellableActor, (release, lambda: probe.ref.tell("from the grave")), name="stubborn")
     running = ref.ask("running", timeout=None)
     await settle()
     stopped = ref.stop(timeout=5)
@@ -261,7 +261,7 @@ async def test_stopping_an_actor_that_waits_for_this_handler_is_refused(actor_sy
 async def test_an_actor_may_ask_for_its_own_stop_without_waiting(actor_system: ActorSystem) -> None:
     log: list[Any] = []
 
-    class StopsItself(Recorder):
+    class StopsItself(RecordingActor):
         def on_receive(self, message: Any) -> Any:
             self.stop()
             return super().on_receive(message)
@@ -321,7 +321,7 @@ async def test_stop_all_stops_the_others_and_names_the_one_that_is_stuck(
 ) -> None:
     release = asyncio.Event()
     others = [actor_system.start(Echo) for _ in range(3)]
-    actor_system.start(Stubborn, (release,), name="stuck").tell("go")
+    actor_system.start(UncancellableActor, (release,), name="stuck").tell("go")
     await settle()
 
     stopping = asyncio.create_task(actor_system.stop_all(timeout=2))

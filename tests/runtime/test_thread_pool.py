@@ -11,8 +11,8 @@ from actors.runtime.actor import AsyncioActor
 from actors.runtime.options import SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing import settle
-from tests.runtime.conftest import until
-from tests.runtime.subjects import Echo
+from tests.support.actors import Echo
+from tests.support.waiting import wait_until
 
 
 class Blocking(AsyncioActor):
@@ -34,7 +34,7 @@ class Blocking(AsyncioActor):
 
 async def begun(log: list[Any], count: int) -> None:
     """Wait until so many handlers have begun in their threads."""
-    await until(lambda: sum(entry[0] == "begin" for entry in log) >= count)
+    await wait_until(lambda: sum(entry[0] == "begin" for entry in log) >= count)
 
 
 @pytest.mark.conformance("R113")
@@ -106,7 +106,7 @@ async def test_a_full_pool_does_not_stop_the_engine(no_leaked_actors: None) -> N
         assert stuck == ["b0"]
         assert not any(ref.is_alive() for ref in refs)
         go.set()
-    await until(lambda: not system.dispatcher.tasks)  # the thread that was left behind ends as well
+    await wait_until(lambda: not system.dispatcher.tasks)  # the thread that was left behind ends as well
 
 
 async def test_a_blocking_handler_that_raises_crashes_its_actor_with_that_error(actor_system: ActorSystem) -> None:

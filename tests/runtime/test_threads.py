@@ -26,8 +26,9 @@ from actors.runtime.options import StartOptions
 from actors.testing import settle
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
-from tests.runtime.conftest import cell_of, until
-from tests.runtime.subjects import Echo, Gated, Recorder
+from tests.runtime.conftest import cell_of
+from tests.support.actors import BlockedActor, Echo, RecordingActor
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ async def test_asks_from_threads_that_race_a_stop_all_complete(actor_system: Act
 async def test_the_order_of_each_sender_holds_from_threads_and_from_the_loop(actor_system: ActorSystem) -> None:
     log: list[tuple[int, int]] = []
     options = StartOptions(mailbox=MailboxConfig(capacity=100_000))
-    ref = actor_system.start(Recorder, (log,), options=options)
+    ref = actor_system.start(RecordingActor, (log,), options=options)
 
     def send(sender: int) -> None:
         for number in range(5_000):
@@ -99,7 +100,7 @@ async def test_the_order_of_each_sender_holds_from_threads_and_from_the_loop(act
 async def test_a_tell_from_a_thread_waits_for_room_and_keeps_its_order(actor_system: ActorSystem) -> None:
     log: list[tuple[int, int]] = []
     options = StartOptions(mailbox=MailboxConfig(capacity=2, overflow=Overflow.WAIT))
-    ref = actor_system.start(Recorder, (log,), options=options)
+    ref = actor_system.start(RecordingActor, (log,), options=options)
 
     def send(sender: int) -> None:
         for number in range(300):
@@ -116,12 +117,12 @@ async def test_a_tell_from_a_thread_waits_for_room_and_keeps_its_order(actor_sys
 @pytest.mark.conformance("R95")
 async def test_a_thread_that_waits_for_room_is_told_when_the_actor_ends(actor_system: ActorSystem) -> None:
     options = StartOptions(mailbox=MailboxConfig(capacity=1, overflow=Overflow.WAIT))
-    ref = actor_system.start(Gated, ([],), options=options)
+    ref = actor_system.start(BlockedActor, ([],), options=options)
     ref.tell("in hand")
     await settle()
     ref.tell("waits")
     sending = asyncio.create_task(asyncio.to_thread(ref.tell, "has no room"))
-    await until(lambda: cell_of(ref).senders)
+    await wait_until(lambda: cell_of(ref).senders)
 
     await ref.kill()
 
@@ -131,7 +132,7 @@ async def test_a_thread_that_waits_for_room_is_told_when_the_actor_ends(actor_sy
 
 @pytest.mark.conformance("R95")
 async def test_a_thread_is_refused_by_a_full_mailbox(actor_system: ActorSystem) -> None:
-    ref = actor_system.start(Gated, ([],), options=StartOptions(mailbox=MailboxConfig(capacity=1)))
+    ref = actor_system.start(BlockedActor, ([],), options=StartOptions(mailbox=MailboxConfig(capacity=1)))
     ref.tell("in hand")
     await settle()
     ref.tell("waits")
@@ -170,7 +171,7 @@ async def test_a_thread_blocks_for_the_answer_or_gets_a_future(actor_system: Act
 
 
 async def test_a_thread_gets_the_error_of_the_handler(actor_system: ActorSystem) -> None:
-    ref = actor_system.start(Recorder, ([],))
+    ref = actor_system.start(RecordingActor, ([],))
 
     with pytest.raises(LookupError, match="no such row"):
         await asyncio.to_thread(ref.ask, LookupError("no such row"))
@@ -178,7 +179,7 @@ async def test_a_thread_gets_the_error_of_the_handler(actor_system: ActorSystem)
 
 async def test_a_thread_waits_no_longer_than_its_timeout_and_the_work_is_cancelled(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Gated, (log,))
+    ref = actor_system.start(BlockedActor, (log,))
 
     with pytest.raises(AskTimeoutError):
         await asyncio.to_thread(ref.ask, "go", timeout=0.01)
@@ -237,7 +238,7 @@ async def test_a_cycle_through_to_thread_is_refused_at_once(actor_system: ActorS
 
 @pytest.mark.conformance("R88")
 async def test_an_ask_out_of_a_blocking_handler_does_not_outlive_the_outer_one(actor_system: ActorSystem) -> None:
-    gated = actor_system.start(Gated, ([],))
+    gated = actor_system.start(BlockedActor, ([],))
 
     class Asks(AsyncioActor):
         blocking = True

@@ -19,7 +19,7 @@ from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason
 from protocols.events import HandlerAbandoned
 from tests.runtime.conftest import StartChild, cell_of
-from tests.runtime.subjects import Echo, Gated, Recorder, Stubborn
+from tests.support.actors import BlockedActor, Echo, RecordingActor, UncancellableActor
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
@@ -143,7 +143,7 @@ async def test_an_asyncio_timeout_in_a_handler_works_and_is_its_own(actor_system
 async def test_cancellations_of_one_handler_never_reach_the_next(actor_system: ActorSystem) -> None:
     log: list[Any] = []
     gate = asyncio.Event()
-    refs = [actor_system.start(Gated, (log, gate)) for _ in range(5)]
+    refs = [actor_system.start(BlockedActor, (log, gate)) for _ in range(5)]
     for _ in range(20):
         asks = [ref.ask("cancelled") for ref in refs]
         await settle()
@@ -162,7 +162,7 @@ async def test_a_waiting_handler_that_ignores_its_cancellation_is_cut_loose_and_
     probe = TestProbe(actor_system)
     seen: list[Any] = []
     actor_system.events.subscribe(seen.append, [HandlerAbandoned])
-    ref = start_child(lambda: Stubborn(release, lambda: probe.ref.tell("from the grave")), name="stubborn")
+    ref = start_child(lambda: UncancellableActor(release, lambda: probe.ref.tell("from the grave")), name="stubborn")
     asked = ref.ask("go", timeout=5)
     await manual_clock.advance(5)
     assert asked.done()
@@ -219,7 +219,7 @@ async def test_an_on_failure_that_hangs_does_not_keep_the_next_incarnation(
 ) -> None:
     release = asyncio.Event()
 
-    class Hangs(Recorder):
+    class Hangs(RecordingActor):
         async def on_failure(self, *_: object) -> None:  # type: ignore[override] # Pykka has a plain def
             while not release.is_set():
                 try:
@@ -334,7 +334,7 @@ async def test_a_flood_to_one_actor_keeps_neither_the_others_nor_the_loop_waitin
 @pytest.mark.conformance("R96")
 async def test_a_kill_goes_before_ten_thousand_messages(actor_system: ActorSystem) -> None:
     log: list[Any] = []
-    ref = actor_system.start(Recorder, (log,))
+    ref = actor_system.start(RecordingActor, (log,))
     for number in range(9_999):
         ref.tell(number)
     await ref.kill()
@@ -347,7 +347,7 @@ async def test_a_kill_goes_before_ten_thousand_messages(actor_system: ActorSyste
 @pytest.mark.conformance("R96")
 async def test_a_crash_is_decided_before_the_mail_that_waits(start_child: StartChild) -> None:
     log: list[Any] = []
-    ref = start_child(Recorder, log)
+    ref = start_child(RecordingActor, log)
     ref.tell(ValueError("no"))
     for number in range(5_000):
         ref.tell(number)
@@ -362,7 +362,7 @@ async def test_a_crash_is_decided_before_the_mail_that_waits(start_child: StartC
 async def test_a_jump_of_the_wall_clock_moves_no_deadline(
     actor_system: ActorSystem, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = actor_system.start(Gated, ([],)).ask("go", timeout=5)
+    asked = actor_system.start(BlockedActor, ([],)).ask("go", timeout=5)
     await settle()
     for jump in (3_600, -3_600):
         monkeypatch.setattr(time, "time", lambda jump=jump: jump)

@@ -14,7 +14,7 @@ from actors.runtime.system import ActorSystem
 from actors.testing import TestProbe, settle
 from protocols.control import ActorState, ExitReason, Terminated
 from tests.runtime.conftest import StartChild, cell_of
-from tests.runtime.subjects import Echo, Recorder
+from tests.support.actors import Echo, RecordingActor
 
 
 class Watcher(AsyncioActor):
@@ -63,7 +63,7 @@ async def test_each_watcher_is_told_exactly_once_also_if_it_watched_twice(actor_
 @pytest.mark.conformance("R73")
 async def test_a_watcher_is_not_told_of_a_restart(actor_system: ActorSystem, start_child: StartChild) -> None:
     log: list[Any] = []
-    target = start_child(Recorder, [])
+    target = start_child(RecordingActor, [])
     watcher = actor_system.start(Watcher, (log,))
     await watcher.ask(("watch", target))
     for _ in range(5):

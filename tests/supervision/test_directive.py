@@ -16,7 +16,7 @@ from actors.testing.probe import TestProbe
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason, ExitReason
 from protocols.events import ActorCrashed, ChildGaveUp, ChildRestarted
-from tests.supervision.crew import Log, Member, Plain, child, member, ref_of, states, supervise
+from tests.supervision.children import Log, Member, Plain, child, member, ref_of, states, supervise
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef

@@ -15,7 +15,7 @@ from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.control import ActorState
 from protocols.events import ChildRestarted
-from tests.supervision.crew import (
+from tests.supervision.children import (
     Boom,
     Log,
     Member,

@@ -15,7 +15,7 @@ from actors.supervision.snapshot import ChildCounts
 from actors.supervision.strategies import Answer
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
-from tests.supervision.crew import (
+from tests.supervision.children import (
     Boom,
     Log,
     Plain,

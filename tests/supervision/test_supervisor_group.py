@@ -10,7 +10,7 @@ from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.testing.settle import settle
 from protocols.control import ActorState
-from tests.supervision.crew import Log, child, crash, lives, member, members, ref_of, states, supervise
+from tests.supervision.children import Log, child, crash, lives, member, members, ref_of, states, supervise
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem

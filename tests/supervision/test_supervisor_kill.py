@@ -9,7 +9,7 @@ import pytest
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
-from tests.supervision.crew import Log, Plain, member, members, ref_of, slow, supervise
+from tests.supervision.children import Log, Plain, member, members, ref_of, slow, supervise
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem

@@ -22,7 +22,7 @@ from actors.supervision.supervisor import Supervisor
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from protocols.control import ActorState
-from tests.supervision.crew import Log, member
+from tests.supervision.children import Log, member
 
 if TYPE_CHECKING:
     from actors.runtime.lifecycle import Cell

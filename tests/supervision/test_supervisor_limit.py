@@ -15,7 +15,7 @@ from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.control import ExitReason, Terminated
 from protocols.events import ChildGaveUp
-from tests.supervision.crew import Boom, Log, Plain, child, crash, lives, member, members, ref_of, states, supervise
+from tests.supervision.children import Boom, Log, Plain, child, crash, lives, member, members, ref_of, states, supervise
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef

@@ -16,7 +16,7 @@ from actors.supervision.intensity import RestartIntensity
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
-from tests.supervision.crew import Boom, Log, Plain, child, crash, member, members, ref_of, states, supervise
+from tests.supervision.children import Boom, Log, Plain, child, crash, member, members, ref_of, states, supervise
 
 if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef

@@ -17,7 +17,7 @@ from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
 from actors.supervision.strategies import Answer
 from actors.testing.settle import settle
-from tests.supervision.crew import Log, Member, child, crash, lives, member, members, ref_of, states, supervise
+from tests.supervision.children import Log, Member, child, crash, lives, member, members, ref_of, states, supervise
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem

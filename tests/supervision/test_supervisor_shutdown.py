@@ -15,7 +15,7 @@ from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.control import ActorState, ExitReason
 from protocols.events import ActorStopped
-from tests.supervision.crew import Log, Plain, crash, lives, member, members, ref_of, slow, states, supervise
+from tests.supervision.children import Log, Plain, crash, lives, member, members, ref_of, slow, states, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.control import ExitReason
-from tests.supervision.crew import (
+from tests.supervision.children import (
     Log,
     crash,
     lives,

@@ -12,7 +12,7 @@ import pytest
 
 from actors.supervision.child import ChildSpec
 from actors.testing.settle import settle
-from tests.supervision.crew import (
+from tests.supervision.children import (
     Log,
     Member,
     Plain,

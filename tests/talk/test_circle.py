@@ -4,12 +4,12 @@ import pytest
 
 from actors.runs import delivery_tracker as downstream
 from protocols.events import HopLimitReached, RunStarted
-from tests.talk.stage import AnyAgent, heard, here, rec
+from tests.support.nodes import AnyAgent, current_system, echo_agent, record_events
 
 
 def circle_with_branches() -> list[AnyAgent]:
     """Return nodes where each message becomes two: 2**64 messages within the hop limit."""
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     _ = a >> [b, b]
     _ = b >> [a, a]
     return [a, b]
@@ -19,7 +19,7 @@ async def test_a_circle_with_branches_ends_when_its_run_has_caused_too_many_mess
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downstream, "MOST_MESSAGES", 500)
-    events, runs = heard(here(), HopLimitReached), heard(here(), RunStarted)
+    events, runs = record_events(current_system(), HopLimitReached), record_events(current_system(), RunStarted)
     a, b = circle_with_branches()
 
     answer = await a.run("q", wait_for_connections=True)
@@ -34,8 +34,8 @@ async def test_a_circle_with_branches_ends_when_its_run_has_caused_too_many_mess
 async def test_a_later_run_begins_to_count_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downstream, "MOST_MESSAGES", 10)
     seen: list[str] = []
-    a = rec("a")
-    _ = a >> rec("b", seen)
+    a = echo_agent("a")
+    _ = a >> echo_agent("b", seen)
 
     for number in range(30):
         await a.run(str(number), wait_for_connections=True)
@@ -45,7 +45,7 @@ async def test_a_later_run_begins_to_count_anew(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_chain_that_a_member_leads_back_to_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downstream, "MOST_MESSAGES", 500)
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     chain = a | b
     _ = b >> chain
     _ = a >> b

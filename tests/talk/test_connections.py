@@ -9,30 +9,30 @@ from actors.talk.team_talk import TeamTalk
 from actors.testing.settle import settle
 from protocols.errors import TalkNameError
 from protocols.messages import ChatMessage
-from tests.talk.stage import contents, held, rec
+from tests.support.nodes import blocked_agent, contents, echo_agent
 
 
 async def test_names_are_made_of_both_ends_and_unique() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talks = [a.connect_to(b) for _ in range(3)]
 
     assert [talk.name for talk in talks] == ["a->['b']", "a->['b']_1", "a->['b']_2"]
 
 
 async def test_a_chosen_name_that_is_taken_is_refused() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     a.connect_to(b, name="link")
 
     with pytest.raises(TalkNameError, match="has a connection named 'link' already"):
         a.connect_to(b, name="link")
     with pytest.raises(TalkNameError, match="cannot be that of 2 connections"):
-        a.connections.create_connection([b, rec("c")], name="other")
+        a.connections.create_connection([b, echo_agent("c")], name="other")
     assert len(a.connections) == 1
 
 
 async def test_a_registry_has_unique_names_over_all_nodes_and_lets_ended_connections_go() -> None:
     registry = TalkRegistry()
-    first, second, b = rec("a"), rec("a"), rec("b")
+    first, second, b = echo_agent("a"), echo_agent("a"), echo_agent("b")
     earlier = first.connect_to(b)
     for node in (first, second):
         node.connections.join(registry, {})
@@ -49,7 +49,7 @@ async def test_a_registry_has_unique_names_over_all_nodes_and_lets_ended_connect
 
 
 async def test_targets_and_connections_can_be_listed_with_those_behind_them() -> None:
-    a, b, c, d = (rec(name) for name in "abcd")
+    a, b, c, d = (echo_agent(name) for name in "abcd")
     _ = a >> b >> c >> a
     _ = b >> d
 
@@ -62,7 +62,7 @@ async def test_targets_and_connections_can_be_listed_with_those_behind_them() ->
 
 
 async def test_connections_to_one_node_can_be_ended() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     first, second, third = a.connect_to(b), a.connect_to(c), a.connect_to(b)
     a.stop_passing_results_to(b)
     a.stop_passing_results_to("nobody")
@@ -73,7 +73,7 @@ async def test_connections_to_one_node_can_be_ended() -> None:
 
 
 async def test_the_numbers_of_all_connections_are_added_up() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     _ = a >> [b, c]
     stats = a.connection_stats
     await a.run("x", wait_for_connections=True)
@@ -85,13 +85,13 @@ async def test_the_numbers_of_all_connections_are_added_up() -> None:
 
 
 async def test_numbers_of_no_connections_are_zeros() -> None:
-    stats = rec("a").connection_stats
+    stats = echo_agent("a").connection_stats
 
     assert (stats.message_count, stats.total_cost, stats.start_time, stats.last_message_time) == (0, 0.0, None, None)
 
 
 async def test_triggering_all_keeps_the_answers_of_each_connection_apart() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     a.connect_to(b, queued=True, name="one")
     a.connect_to(c, queued=True, name="two")
     a.connect_to(c)
@@ -107,8 +107,8 @@ async def test_triggering_all_keeps_the_answers_of_each_connection_apart() -> No
 
 async def test_all_connections_can_be_paused() -> None:
     seen: list[str] = []
-    a = rec("a")
-    _ = a >> [rec("b", seen), rec("c", seen)]
+    a = echo_agent("a")
+    _ = a >> [echo_agent("b", seen), echo_agent("c", seen)]
     async with a.connections.paused_routing():
         await a.run("1", wait_for_connections=True)
     await a.run("2", wait_for_connections=True)
@@ -117,7 +117,7 @@ async def test_all_connections_can_be_paused() -> None:
 
 
 async def test_whether_runs_wait_for_a_target_can_be_said_before_and_after_connecting() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     first = a.connect_to(b)
     a.connections.set_wait_state(b)
     second = a.connect_to(b)
@@ -129,7 +129,7 @@ async def test_whether_runs_wait_for_a_target_can_be_said_before_and_after_conne
 
 async def test_new_connections_are_told() -> None:
     told: list[object] = []
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     a.connections.connection_added.connect(told.append)
     a.connections.node_connected.connect(told.append)
     talk = a.connect_to(b)
@@ -138,7 +138,7 @@ async def test_new_connections_are_told() -> None:
 
 
 async def test_the_diagram_shows_all_that_is_behind_a_node() -> None:
-    a, b, c = rec("a"), rec("b"), rec("my end")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("my end")
     a.connect_to(b, queued=True, filter_condition=lambda context: True)
     b.connect_to(c, delay=1.5, priority=2)
 
@@ -150,7 +150,7 @@ async def test_the_diagram_shows_all_that_is_behind_a_node() -> None:
 
 
 async def test_a_recorded_flow_shows_the_way_of_one_conversation() -> None:
-    a, b, c, d = (rec(name) for name in "abcd")
+    a, b, c, d = (echo_agent(name) for name in "abcd")
     _ = a >> [b, c] >> d
     async with a.connections.track_message_flow() as tracker:
         first = await a.run("x", wait_for_connections=True)
@@ -170,7 +170,7 @@ async def test_a_recorded_flow_shows_the_way_of_one_conversation() -> None:
 
 async def test_the_flow_of_a_registry_has_connections_that_are_made_later() -> None:
     registry = TalkRegistry()
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     a.connections.join(registry, {})
     async with FlowTracker(registry) as tracker:
         _ = a >> b
@@ -180,7 +180,7 @@ async def test_the_flow_of_a_registry_has_connections_that_are_made_later() -> N
 
 
 async def test_a_team_talk_is_a_list_of_connections() -> None:
-    a, b, c, d = (rec(name) for name in "abcd")
+    a, b, c, d = (echo_agent(name) for name in "abcd")
     talks: TeamTalk = a >> [b, c] >> d
 
     assert [talk.name for talk in talks.iter_talks()] == ["a->['b']", "a->['c']", "b->['d']", "c->['d']"]
@@ -190,14 +190,14 @@ async def test_a_team_talk_is_a_list_of_connections() -> None:
 
 
 async def test_chained_connections_go_on_from_the_last_node() -> None:
-    a, b, c, d = (rec(name) for name in "abcd")
+    a, b, c, d = (echo_agent(name) for name in "abcd")
     _ = a >> b >> c >> d
 
     assert [node.connections.get_targets() for node in (a, b, c, d)] == [[b], [c], [d], []]
 
 
 async def test_a_function_behind_several_nodes_is_one_node() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     _ = a >> [b, c] >> str.upper
 
     assert b.connections.get_targets() == c.connections.get_targets()
@@ -206,7 +206,7 @@ async def test_a_function_behind_several_nodes_is_one_node() -> None:
 
 async def test_what_is_done_to_a_team_talk_is_done_to_each_connection() -> None:
     seen: list[str] = []
-    a, b, c = rec("a"), rec("b", seen), rec("c", seen)
+    a, b, c = echo_agent("a"), echo_agent("b", seen), echo_agent("c", seen)
     talks: TeamTalk = TeamTalk([TeamTalk([a >> b]), a >> c])
     talks.when(lambda context: "x" in context.message.text).transform(lambda message: message.content + "!")
     async with talks.paused():
@@ -220,7 +220,7 @@ async def test_what_is_done_to_a_team_talk_is_done_to_each_connection() -> None:
 
 
 async def test_a_team_talk_triggers_its_queued_connections() -> None:
-    a, b, c = rec("a"), rec("b"), rec("c")
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c")
     talks = TeamTalk([a.connect_to(b, queued=True), a.connect_to(c)])
     await a.run("x", wait_for_connections=True)
 
@@ -228,7 +228,7 @@ async def test_a_team_talk_triggers_its_queued_connections() -> None:
 
 
 async def test_nodes_can_be_connected_in_a_row_or_each_to_all() -> None:
-    a, b, c, d = (rec(name) for name in "abcd")
+    a, b, c, d = (echo_agent(name) for name in "abcd")
     row = TeamTalk.from_nodes([a, b, c])
     fan = TeamTalk.from_nodes([a, b], [c, d])
 
@@ -242,7 +242,7 @@ async def test_nodes_can_be_connected_in_a_row_or_each_to_all() -> None:
 
 
 async def test_a_connection_belongs_to_its_source_only() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b)
 
     assert talk in a.connections
@@ -251,7 +251,7 @@ async def test_a_connection_belongs_to_its_source_only() -> None:
 
 async def test_a_message_can_be_passed_on_without_running_the_node() -> None:
     seen: list[str] = []
-    a, b, c = rec("a"), rec("b"), rec("c", seen)
+    a, b, c = echo_agent("a"), echo_agent("b"), echo_agent("c", seen)
     _ = a >> b >> c
     message = ChatMessage("news", "assistant", "a")
 
@@ -263,8 +263,8 @@ async def test_a_message_can_be_passed_on_without_running_the_node() -> None:
 
 async def test_whoever_passes_a_message_on_waits_when_a_connection_asks_for_it() -> None:
     seen: list[str] = []
-    a, release = rec("a"), asyncio.Event()
-    _ = a >> held("b", release, seen)
+    a, release = echo_agent("a"), asyncio.Event()
+    _ = a >> blocked_agent("b", release, seen)
     message = ChatMessage("news", "assistant", "a")
 
     await a.connections.route_message(message)
@@ -279,8 +279,8 @@ async def test_whoever_passes_a_message_on_waits_when_a_connection_asks_for_it()
 
 async def test_what_a_node_has_passed_on_can_be_waited_for() -> None:
     seen: list[str] = []
-    a, release = rec("a"), asyncio.Event()
-    _ = a >> rec("b") >> held("c", release, seen)
+    a, release = echo_agent("a"), asyncio.Event()
+    _ = a >> echo_agent("b") >> blocked_agent("c", release, seen)
     await a.run("q")
     waiting = asyncio.ensure_future(a.connections.wait_for_connections())
     await settle()
@@ -291,7 +291,7 @@ async def test_what_a_node_has_passed_on_can_be_waited_for() -> None:
 
 
 async def test_ending_all_connections_may_be_awaited() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a >> b
 
     await a.disconnect_all()

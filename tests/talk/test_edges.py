@@ -16,7 +16,7 @@ from actors.testing.settle import settle
 from protocols.events import RunStarted
 from protocols.messages import ChatMessage
 from protocols.node import Origin
-from tests.talk.stage import AnyAgent, heard, here, rec
+from tests.support.nodes import AnyAgent, current_system, echo_agent, record_events
 
 if TYPE_CHECKING:
     from actors.talk.talk import Talk
@@ -47,7 +47,7 @@ class Sink:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_connections_of_every_kind_go_in_order_of_priority(kind: ConnectionType) -> None:
     given: list[str] = []
-    a = rec("a")
+    a = echo_agent("a")
     for name, priority in (("last", 5), ("first", -1), ("middle", 0), ("middle too", 0)):
         a.connect_to(Sink(name, given), connection_type=kind, priority=priority)
 
@@ -61,7 +61,7 @@ async def test_every_kind_of_connection_waits_for_its_delay(
     kind: ConnectionType, manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
     given: list[str] = []
-    a = rec("a")
+    a = echo_agent("a")
     await actor_system.start(Supervisor, ([ChildSpec(a.factory(), name="a")],)).ready()
     a.connect_to(Sink("slow", given), connection_type=kind, delay=5)
     a.connect_to(Sink("slower", given), connection_type=kind, delay=7)
@@ -78,7 +78,7 @@ async def test_every_kind_of_connection_waits_for_its_delay(
 
 async def test_a_delay_may_be_set_while_messages_wait(manual_clock: ManualClock, actor_system: ActorSystem) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     await actor_system.start(
         Supervisor, ([ChildSpec(a.factory(), name="a"), ChildSpec(b.factory(), name="b")],)
     ).ready()
@@ -94,7 +94,7 @@ async def test_a_delay_may_be_set_while_messages_wait(manual_clock: ManualClock,
 
 
 async def test_whether_a_connection_is_paused_can_be_seen() -> None:
-    talk: Talk = rec("a") >> rec("b")
+    talk: Talk = echo_agent("a") >> echo_agent("b")
 
     async with talk.paused():
         async with talk.paused():
@@ -104,7 +104,7 @@ async def test_whether_a_connection_is_paused_can_be_seen() -> None:
 
 
 async def test_a_pause_ends_with_an_exception_too() -> None:
-    talk: Talk = rec("a") >> rec("b")
+    talk: Talk = echo_agent("a") >> echo_agent("b")
 
     with pytest.raises(KeyError):
         async with talk.paused():
@@ -121,7 +121,7 @@ class Storm:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.nodes: list[AnyAgent] = [rec(f"n{number}") for number in range(6)]
+        self.nodes: list[AnyAgent] = [echo_agent(f"n{number}") for number in range(6)]
         self.made: list[Talk] = []  # those that have ended too
         for _ in range(20):
             self.connect()
@@ -156,7 +156,7 @@ class Storm:
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_connections_that_come_and_go_lose_nothing_and_leave_nothing(seed: int) -> None:
-    started, storm = heard(here(), RunStarted), Storm(seed)
+    started, storm = record_events(current_system(), RunStarted), Storm(seed)
 
     async with asyncio.timeout(30):
         await asyncio.gather(storm.change(300), *(storm.run(20) for _ in range(10)))

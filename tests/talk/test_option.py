@@ -5,7 +5,7 @@ import pytest
 from actors.talk.registry import TalkRegistry
 from actors.talk.talk import Talk
 from protocols.errors import NodeNotFoundError, TalkError
-from tests.talk.stage import rec
+from tests.support.nodes import echo_agent
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.talk.stage import rec
     ],
 )
 async def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], problem: str) -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
 
     with pytest.raises(TalkError, match=problem):
         a.connect_to(b, **options)
@@ -34,11 +34,11 @@ async def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], 
 async def test_an_unknown_option_is_refused_with_the_nearest_one() -> None:
     options: dict[str, Any] = {"filter": None, "queue": True}
     with pytest.raises(TypeError, match="take no keyword 'filter'; did you mean 'filter_condition'"):
-        rec("a").connect_to(rec("b"), **options)
+        echo_agent("a").connect_to(echo_agent("b"), **options)
 
 
 async def test_what_is_no_node_is_refused() -> None:
-    a = rec("a")
+    a = echo_agent("a")
 
     with pytest.raises(ValueError, match="cannot apply >> to 5"):
         _ = a >> 5
@@ -49,7 +49,7 @@ async def test_what_is_no_node_is_refused() -> None:
 
 
 async def test_a_name_leads_to_a_node_of_the_pool() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     a.connections.join(TalkRegistry(), {"a": a, "beta": b})
     talk = a.connect_to("beta")
 

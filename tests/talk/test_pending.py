@@ -13,7 +13,7 @@ from protocols.errors import ConditionError, NotQueuedError, TransformError
 from protocols.events import TalkFailed, TalkProcessed
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
-from tests.talk.stage import contents, failing, heard, here, rec
+from tests.support.nodes import contents, current_system, echo_agent, failing_agent, record_events
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tests.talk.stage import contents, failing, heard, here, rec
 @pytest.mark.seed("S125")
 async def test_a_trigger_delivers_what_waits_by_the_strategy(strategy: Any, expected: list[str]) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, queued=True, queue_strategy=strategy)
     for number in range(3):
         await a.run(str(number), wait_for_connections=True)
@@ -40,7 +40,7 @@ async def test_a_trigger_delivers_what_waits_by_the_strategy(strategy: Any, expe
 
 async def test_a_joined_message_says_how_many_it_was() -> None:
     asked: list[ChatMessage[Any]] = []
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     b.message_received.connect(asked.append)
     talk = a.connect_to(b, queued=True, queue_strategy="concat")
     await a.run("1")
@@ -53,7 +53,7 @@ async def test_a_joined_message_says_how_many_it_was() -> None:
 @pytest.mark.seed("S41")
 async def test_what_is_set_on_a_queued_connection_holds_for_messages_that_wait_already() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, queued=True, queue_strategy="buffer")
     for text in ("1", "2"):
         await a.run(text)
@@ -64,7 +64,7 @@ async def test_what_is_set_on_a_queued_connection_holds_for_messages_that_wait_a
 
 
 async def test_the_latest_message_is_the_latest_that_the_filter_lets_through() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b, queued=True, filter_condition=lambda context: "!" in context.message.text)
     for text in ("1!", "2!", "3"):
         await a.run(text)
@@ -74,7 +74,7 @@ async def test_the_latest_message_is_the_latest_that_the_filter_lets_through() -
 
 
 async def test_a_prompt_comes_below_the_message_and_the_chain_of_names_stays() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b, queued=True)
     await a.run("x")
     answers = await talk.trigger("Be brief.")
@@ -83,7 +83,7 @@ async def test_a_prompt_comes_below_the_message_and_the_chain_of_names_stays() -
 
 
 async def test_options_of_a_trigger_reach_the_targets() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b, queued=True)
     await a.run("x")
     answers = await talk.trigger(metadata={"mark": 1})
@@ -93,12 +93,12 @@ async def test_options_of_a_trigger_reach_the_targets() -> None:
 
 async def test_answers_come_in_the_order_of_the_targets_and_a_failure_is_raised_after_all_are_done() -> None:
     seen: list[str] = []
-    a = rec("a")
-    good = Talk(a, [rec("b"), rec("c")], queued=True)
-    bad = Talk(a, [failing("d"), rec("e", seen)], queued=True)
+    a = echo_agent("a")
+    good = Talk(a, [echo_agent("b"), echo_agent("c")], queued=True)
+    bad = Talk(a, [failing_agent("d"), echo_agent("e", seen)], queued=True)
     a.connections.attach(good)
     a.connections.attach(bad)
-    events = heard(here(), TalkFailed)
+    events = record_events(current_system(), TalkFailed)
     await a.run("x")
 
     assert contents(await good.trigger()) == ["b(a(x))", "c(a(x))"]
@@ -114,8 +114,8 @@ async def test_a_message_for_several_targets_is_transformed_and_counted_once() -
         calls.append("t")
         return message
 
-    a = rec("a")
-    talk = Talk(a, [rec("b"), rec("c")], queued=True, transform=count)
+    a = echo_agent("a")
+    talk = Talk(a, [echo_agent("b"), echo_agent("c")], queued=True, transform=count)
     a.connections.attach(talk)
     await a.run("x")
     await talk.trigger()
@@ -131,19 +131,19 @@ def broken(_given: object) -> bool:
     ("options", "kind"), [({"transform": broken}, TransformError), ({"filter_condition": broken}, ConditionError)]
 )
 async def test_whoever_triggers_is_told_what_failed(options: dict[str, Any], kind: type[Exception]) -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b, queued=True, **options)
     await a.run("x")
     with pytest.raises(kind) as caught:
         await talk.trigger()
 
     assert isinstance(caught.value.__cause__, KeyError)
-    assert here().dead_letters.counts[DeadLetterReason.FAILED] == 1
+    assert current_system().dead_letters.counts[DeadLetterReason.FAILED] == 1
     assert await talk.trigger() == []
 
 
 async def test_only_a_queued_connection_can_be_triggered() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b)
 
     with pytest.raises(NotQueuedError, match="connect with queued=True"):
@@ -157,32 +157,32 @@ async def test_only_a_queued_connection_can_be_triggered() -> None:
 )
 async def test_a_full_queue_lets_messages_go_into_the_dead_letters(overflow: Any, kept: list[str]) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, queued=True, queue_strategy="buffer", capacity=2, overflow=overflow)
-    events = heard(here(), TalkFailed)
+    events = record_events(current_system(), TalkFailed)
     for number in range(4):
         await a.run(str(number))
     await talk.trigger()
 
     assert (seen, talk.stats.dropped, [event.step for event in events]) == (kept, 2, ["queue", "queue"])
-    assert here().dead_letters.counts[DeadLetterReason.OVERFLOW] == 2
+    assert current_system().dead_letters.counts[DeadLetterReason.OVERFLOW] == 2
 
 
 async def test_what_waits_when_a_connection_ends_becomes_dead_letters() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b, queued=True, queue_strategy="buffer")
     for number in range(3):
         await a.run(str(number))
     a.disconnect_all()
 
-    assert (len(talk.pending), here().dead_letters.counts[DeadLetterReason.STOPPED]) == (0, 3)
+    assert (len(talk.pending), current_system().dead_letters.counts[DeadLetterReason.STOPPED]) == (0, 3)
     assert await talk.trigger() == []
 
 
 async def test_a_message_that_waits_is_an_event_without_targets_and_again_one_when_it_is_delivered() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b, queued=True)
-    events = heard(here(), TalkProcessed)
+    events = record_events(current_system(), TalkProcessed)
     await a.run("x")
     await talk.trigger()
 
@@ -191,7 +191,7 @@ async def test_a_message_that_waits_is_an_event_without_targets_and_again_one_wh
 
 async def test_released_messages_can_be_delivered_by_the_caller() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = Talk(a, b, queued=True, transform=lambda message: message.content + "!")
     a.connections.attach(talk)
     answer = await a.run("x")
@@ -205,7 +205,7 @@ async def test_released_messages_can_be_delivered_by_the_caller() -> None:
 
 @pytest.mark.seed("S128")
 async def test_a_private_connection_gets_nothing_but_what_it_is_given() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = Talk(a, b, queued=True)
     await a.run("foreign")
 
@@ -222,7 +222,7 @@ async def test_a_trigger_that_is_cancelled_cancels_the_run_of_its_target() -> No
             ended.append(text)
         return text
 
-    a = rec("a")
+    a = echo_agent("a")
     talk = a >> work
     talk.queued = True
     await a.run("x")

@@ -12,12 +12,12 @@ from actors.testing.settle import settle
 from protocols.errors import ConditionError, TransformError
 from protocols.events import TalkFailed
 from protocols.messages import ChatMessage
-from tests.talk.stage import heard, here, rec
+from tests.support.nodes import current_system, echo_agent, record_events
 
 
 async def test_a_filter_decides_for_each_target_on_the_transformed_message() -> None:
     to_b, to_c = list[str](), list[str]()
-    a, b, c = rec("a"), rec("b", to_b), rec("c", to_c)
+    a, b, c = echo_agent("a"), echo_agent("b", to_b), echo_agent("c", to_c)
     talk = Talk(a, [b, c], transform=lambda message: message.text.upper())
     a.connections.attach(talk)
     talk.when(lambda context: context.target is c and context.message.content == "A(X)")
@@ -28,7 +28,7 @@ async def test_a_filter_decides_for_each_target_on_the_transformed_message() -> 
 
 async def test_a_condition_gets_one_object_with_everything() -> None:
     given: list[TalkContext] = []
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
 
     def keep(context: TalkContext) -> bool:
         given.append(context)
@@ -44,7 +44,7 @@ async def test_a_condition_gets_one_object_with_everything() -> None:
 
 async def test_asynchronous_functions_are_awaited_and_keep_the_order_of_messages() -> None:
     gate, seen = asyncio.Event(), list[str]()
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
 
     async def slow(message: ChatMessage[str]) -> str:
         if message.content == "a(0)":
@@ -68,7 +68,7 @@ async def test_asynchronous_functions_are_awaited_and_keep_the_order_of_messages
 
 async def test_a_run_that_waits_waits_for_asynchronous_conditions_too() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
 
     async def yes(_context: TalkContext) -> bool:
         await asyncio.sleep(0)
@@ -96,34 +96,34 @@ def nothing(_given: object) -> None:
 @pytest.mark.parametrize("transform", [raising, raising_later, nothing])
 async def test_a_transform_that_fails_is_an_event_and_the_source_goes_on(transform: Any) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, transform=transform)
-    events = heard(here(), TalkFailed)
+    events = record_events(current_system(), TalkFailed)
     answer = await a.run("x", wait_for_connections=True)
 
     assert (answer.content, seen, talk.stats.message_count, talk.active) == ("a(x)", [], 0, True)
     assert [(event.step, event.error_type) for event in events] == [("transform", "TransformError")]
-    assert isinstance(next(iter(here().dead_letters)).cause, TransformError)
+    assert isinstance(next(iter(current_system().dead_letters)).cause, TransformError)
 
 
 @pytest.mark.parametrize("condition", [raising, raising_later])
 @pytest.mark.parametrize("step", ["filter", "stop", "exit"])
 async def test_a_condition_that_raises_keeps_only_its_message_back(step: str, condition: Any) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     options: dict[str, Any] = {f"{step}_condition": condition}
     talk = a.connect_to(b, **options)
-    events = heard(here(), TalkFailed)
+    events = record_events(current_system(), TalkFailed)
     await a.run("x", wait_for_connections=True)
 
     assert (seen, talk.active, talk.stats.error_count) == ([], True, 1)
     assert [(event.step, event.error_type, event.target) for event in events] == [(step, "ConditionError", "b")]
-    assert isinstance(next(iter(here().dead_letters)).cause, ConditionError)
+    assert isinstance(next(iter(current_system().dead_letters)).cause, ConditionError)
 
 
 async def test_a_stop_condition_lets_so_many_messages_through_and_then_ends_the_connection() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, stop_condition=lambda context: context.stats.message_count >= 2)
     for number in range(4):
         await a.run(str(number), wait_for_connections=True)
@@ -133,9 +133,9 @@ async def test_a_stop_condition_lets_so_many_messages_through_and_then_ends_the_
 
 async def test_an_exit_condition_asks_the_system_for_an_orderly_end() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, exit_condition=lambda context: "quit" in context.message.text)
-    system = here()
+    system = current_system()
     answer = await a.run("quit")
     await system.close()
 
@@ -145,7 +145,7 @@ async def test_an_exit_condition_asks_the_system_for_an_orderly_end() -> None:
 
 async def test_a_transform_may_return_a_new_content_and_the_chain_of_names_stays() -> None:
     answers: list[ChatMessage[Any]] = []
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     b.message_sent.connect(answers.append)
     a.connect_to(b, transform=lambda message: ChatMessage("new", "user"))
     await a.run("x", wait_for_connections=True)
@@ -155,7 +155,7 @@ async def test_a_transform_may_return_a_new_content_and_the_chain_of_names_stays
 
 async def test_transforms_are_added_in_order_and_keep_everything_else() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
 
     async def louder(message: ChatMessage[str]) -> str:
         await asyncio.sleep(0)
@@ -202,7 +202,7 @@ def test_every_message_is_passed_on_or_filtered_or_a_dead_letter_and_keeps_its_p
         return later(message, message.content.is_later)
 
     async def flow() -> tuple[list[Any], int, int]:
-        source, place = rec("a"), Place()
+        source, place = echo_agent("a"), Place()
         target: Any = place
         talk = Talk(source, target, filter_condition=judge, transform=change)
         origin = source.request(("x",), {})
@@ -210,7 +210,7 @@ def test_every_message_is_passed_on_or_filtered_or_a_dead_letter_and_keeps_its_p
             talk.offer(ChatMessage(mark, "assistant", "a"), origin)
         await origin.downstream.wait()
         await settle()
-        return place.posted, talk.stats.message_count, here().dead_letters.total
+        return place.posted, talk.stats.message_count, current_system().dead_letters.total
 
     def later(value: object, is_later: bool) -> object:
         async def wait() -> object:

@@ -11,7 +11,7 @@ from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
 from protocols.events import TalkFailed
-from tests.talk.stage import heard, held, here, rec
+from tests.support.nodes import blocked_agent, current_system, echo_agent, record_events
 
 
 async def live(system: ActorSystem, *nodes: Agent[Any, Any]) -> None:
@@ -24,7 +24,7 @@ async def test_a_delayed_message_is_delivered_by_the_clock_of_the_system(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     await live(actor_system, a, b)
     talk = a.connect_to(b, delay=5)
     await a.run("1")
@@ -43,7 +43,7 @@ async def test_a_run_that_waits_waits_for_delayed_messages(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     await live(actor_system, a, b)
     a.connect_to(b, delay=60)
     waiting = asyncio.ensure_future(a.run("x", wait_for_connections=True))
@@ -58,7 +58,7 @@ async def test_a_run_that_waits_waits_for_delayed_messages(
 async def test_the_actor_of_a_delay_ends_with_the_last_message(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     await live(actor_system, a, b)
     talk = a.connect_to(b, delay=1)
     before = len(actor_system.cells)
@@ -74,7 +74,7 @@ async def test_disconnecting_frees_whoever_waits_for_delayed_messages(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     await live(actor_system, a, b)
     talk = a.connect_to(b, delay=60)
     waiting = asyncio.ensure_future(a.run("x", wait_for_connections=True))
@@ -89,7 +89,7 @@ async def test_disconnecting_frees_whoever_waits_for_delayed_messages(
 async def test_disconnecting_frees_whoever_waits_behind_a_hanging_transform() -> None:
     seen: list[str] = []
     hanging = asyncio.Event()
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
 
     async def hang(message: Any) -> Any:
         await hanging.wait()
@@ -104,16 +104,16 @@ async def test_disconnecting_frees_whoever_waits_behind_a_hanging_transform() ->
     hanging.set()
     await asyncio.gather(*runs)
 
-    assert (seen, here().dead_letters.counts[DeadLetterReason.STOPPED]) == ([], 3)
+    assert (seen, current_system().dead_letters.counts[DeadLetterReason.STOPPED]) == ([], 3)
 
 
 async def test_functions_that_never_end_are_cancelled_after_their_time_and_free_whoever_waits(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
     seen, cancelled = list[str](), list[str]()
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     await live(actor_system, a, b)
-    failures = heard(actor_system, TalkFailed)
+    failures = record_events(actor_system, TalkFailed)
 
     async def hang(context: TalkContext) -> bool:
         try:
@@ -141,7 +141,7 @@ async def test_functions_that_never_end_are_cancelled_after_their_time_and_free_
 async def test_closing_the_system_leaves_delayed_messages_in_the_dead_letters(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     await live(actor_system, a, b)
     a.connect_to(b, delay=60)
     await a.run("x")
@@ -155,10 +155,10 @@ async def test_as_many_messages_are_under_way_as_the_capacity_says(
     manual_clock: ManualClock, actor_system: ActorSystem
 ) -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     await live(actor_system, a, b)
     talk = a.connect_to(b, delay=1, capacity=2)
-    events = heard(actor_system, TalkFailed)
+    events = record_events(actor_system, TalkFailed)
     for number in range(3):
         await a.run(str(number))
     await manual_clock.advance(1)
@@ -168,7 +168,7 @@ async def test_as_many_messages_are_under_way_as_the_capacity_says(
 
 def test_messages_left_behind_by_an_event_loop_take_no_room_from_the_next_one() -> None:
     seen: list[str] = []
-    a, b = rec("a"), rec("b", seen)
+    a, b = echo_agent("a"), echo_agent("b", seen)
     talk = a.connect_to(b, delay=3600, capacity=1)
 
     async def leave_one_behind() -> None:
@@ -185,22 +185,22 @@ def test_messages_left_behind_by_an_event_loop_take_no_room_from_the_next_one() 
 
 
 async def test_a_target_that_has_been_closed_is_a_failure_of_the_delivery_only() -> None:
-    a, b = rec("a"), rec("b")
+    a, b = echo_agent("a"), echo_agent("b")
     talk = a.connect_to(b)
     async with b:
         pass
-    events = heard(here(), TalkFailed)
+    events = record_events(current_system(), TalkFailed)
     answer = await a.run("x", wait_for_connections=True)
 
     assert (answer.content, talk.stats.error_count) == ("a(x)", 1)
     assert [(event.target, event.error_type) for event in events] == [("b", "NodeStoppedError")]
-    assert len(here().dead_letters) == 1
+    assert len(current_system().dead_letters) == 1
 
 
 async def test_of_the_messages_that_wait_for_a_busy_target_the_lowest_priority_number_goes_first() -> None:
     release, seen = asyncio.Event(), list[str]()
-    target = held("t", release, seen)
-    urgent, usual, slack = rec("urgent"), rec("usual"), rec("slack")
+    target = blocked_agent("t", release, seen)
+    urgent, usual, slack = echo_agent("urgent"), echo_agent("usual"), echo_agent("slack")
     slack.connect_to(target, priority=5)
     usual.connect_to(target)
     urgent.connect_to(target, priority=-5)
@@ -216,7 +216,7 @@ async def test_of_the_messages_that_wait_for_a_busy_target_the_lowest_priority_n
 
 async def test_a_run_that_waits_waits_for_messages_of_low_priority() -> None:
     release, seen = asyncio.Event(), list[str]()
-    a, target = rec("a"), held("t", release, seen)
+    a, target = echo_agent("a"), blocked_agent("t", release, seen)
     a.connect_to(target, priority=1)
     runs = [asyncio.ensure_future(a.run(str(number), wait_for_connections=True)) for number in range(3)]
     await settle()
@@ -229,7 +229,7 @@ async def test_a_run_that_waits_waits_for_messages_of_low_priority() -> None:
 
 async def test_what_waits_for_a_busy_target_is_not_delivered_once_its_connection_has_ended() -> None:
     release, seen = asyncio.Event(), list[str]()
-    a, target = rec("a"), held("t", release, seen)
+    a, target = echo_agent("a"), blocked_agent("t", release, seen)
     talk = a.connect_to(target, priority=1)
     for number in range(2):
         await a.run(str(number))
@@ -237,12 +237,12 @@ async def test_what_waits_for_a_busy_target_is_not_delivered_once_its_connection
     release.set()
     await a.complete_tasks()
 
-    assert (seen, here().dead_letters.counts[DeadLetterReason.STOPPED]) == (["a(0)"], 1)
+    assert (seen, current_system().dead_letters.counts[DeadLetterReason.STOPPED]) == (["a(0)"], 1)
 
 
 async def test_a_message_that_a_stopped_target_had_not_come_to_is_one_dead_letter() -> None:
     release, seen = asyncio.Event(), list[str]()
-    a, target = rec("a"), held("t", release, seen)
+    a, target = echo_agent("a"), blocked_agent("t", release, seen)
     talk = a.connect_to(target)
     for number in range(2):
         await a.run(str(number))
@@ -252,13 +252,13 @@ async def test_a_message_that_a_stopped_target_had_not_come_to_is_one_dead_lette
     await stopping
     await a.complete_tasks()
 
-    assert (seen, talk.stats.error_count, here().dead_letters.total) == (["a(0)"], 1, 1)
+    assert (seen, talk.stats.error_count, current_system().dead_letters.total) == (["a(0)"], 1, 1)
 
 
 async def test_too_many_messages_that_wait_for_one_target_become_dead_letters(monkeypatch: Any) -> None:
     monkeypatch.setattr(delivery, "DOCK_CAPACITY", 1)
     release, seen = asyncio.Event(), list[str]()
-    a, target = rec("a"), held("t", release, seen)
+    a, target = echo_agent("a"), blocked_agent("t", release, seen)
     talk = a.connect_to(target, priority=1)
     for number in range(3):
         await a.run(str(number))
@@ -270,9 +270,9 @@ async def test_too_many_messages_that_wait_for_one_target_become_dead_letters(mo
 
 async def test_connections_of_one_source_go_in_order_of_priority() -> None:
     order: list[str] = []
-    a = rec("a")
+    a = echo_agent("a")
     for name, priority in (("b", 2), ("c", 0), ("d", -1), ("e", 0)):
-        talk = a.connect_to(rec(name), priority=priority)
+        talk = a.connect_to(echo_agent(name), priority=priority)
         talk.message_forwarded.connect(lambda _message, name=name: order.append(name))  # type: ignore[misc]
     await a.run("x", wait_for_connections=True)
 

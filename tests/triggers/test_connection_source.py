@@ -14,7 +14,7 @@ from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
 from protocols.messages import ChatMessage
 from protocols.triggers import ConnectionEvent, ConnectionFact, TriggerConfigError
-from tests.triggers.stage import RecordingNode, Stage, broken, perform
+from tests.triggers.started import RecordingNode, StartedTriggers, crash_message, start_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,8 @@ async def listen(
     flow: Flow,
     settings: ConnectionTrigger,
     condition: Callable[[Any], object] | None = None,
-) -> Stage:
-    return await perform(system, plan_triggers([TriggerRequest("n", settings, node, flow, condition)]))
+) -> StartedTriggers:
+    return await start_plan(system, plan_triggers([TriggerRequest("n", settings, node, flow, condition)]))
 
 
 def texts(node: RecordingNode) -> list[str]:
@@ -230,7 +230,7 @@ async def test_a_trigger_that_is_started_again_listens_once(
     node, flow = RecordingNode(), Flow()
     stage = await listen(actor_system, node, flow, talk("message_processed", backoff=1))
 
-    stage.refs["n/c"].tell(broken())
+    stage.refs["n/c"].tell(crash_message())
     await settle()
     deaf = len(flow.listeners)
     await manual_clock.advance(1)

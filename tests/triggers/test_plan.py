@@ -11,7 +11,7 @@ from actors.config.trigger import FileTrigger, IntervalTrigger, ScheduleTrigger,
 from actors.testing.settle import settle
 from actors.triggers import TriggerPlan, TriggerRequest, extra, plan_triggers
 from protocols.triggers import TriggerConfigError, TriggerExtraError
-from tests.triggers.stage import RecordingNode, raise_curtain
+from tests.triggers.started import RecordingNode, start_triggers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +151,7 @@ def test_importing_the_room_imports_none_of_its_libraries() -> None:
 @pytest.mark.seed("S99")
 async def test_triggers_of_different_kinds_work_side_by_side(actor_system: ActorSystem, manual_clock: Any) -> None:
     node = RecordingNode()
-    stage = await raise_curtain(actor_system, [every("a"), every("b"), hook(port=0)], node)
+    stage = await start_triggers(actor_system, [every("a"), every("b"), hook(port=0)], node)
     await stage.ready()
 
     await manual_clock.advance(10)

@@ -17,7 +17,7 @@ from actors.triggers.trigger import Trigger, TriggerStatistics, queue_class
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeStoppedError
 from protocols.triggers import FunctionReturned, TriggerFullError, TriggerStoppedError
-from tests.triggers.stage import RecordingNode
+from tests.triggers.started import RecordingNode
 
 if TYPE_CHECKING:
     from actors.config.queue import OverflowName

@@ -18,7 +18,7 @@ from actors.triggers import TriggerRequest, plan_triggers
 from protocols.errors import NodeStoppedError
 from protocols.messages import ChatMessage
 from protocols.triggers import ConnectionEvent, ConnectionFact, FunctionReturned, TriggerError, TriggerEvent
-from tests.triggers.stage import RecordingNode, Stage, broken, perform
+from tests.triggers.started import RecordingNode, StartedTriggers, crash_message, start_plan
 from tests.triggers.test_connection_source import Flow
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Node(RecordingNode):
 class Scene:
     """A trigger under a supervisor, and everything that was given to it."""
 
-    def __init__(self, stage: Stage, node: Node, flow: Flow, clock: ManualClock) -> None:
+    def __init__(self, stage: StartedTriggers, node: Node, flow: Flow, clock: ManualClock) -> None:
         self.stage, self.node, self.flow, self.clock = stage, node, flow, clock
         self.trigger: Trigger = stage.plan.triggers[0]
         self.accepted: list[str] = []
@@ -79,7 +79,7 @@ class Scene:
             case "happen":
                 self._happen(text)
             case "source crashes":
-                self.stage.refs["n/c"].tell(broken())
+                self.stage.refs["n/c"].tell(crash_message())
             case "time passes":
                 await self.clock.advance(10)
             case _:
@@ -140,7 +140,7 @@ def test_nothing_accepted_is_lost_over_restarts_overflow_and_stops(
                 queue=QueueSpec(capacity=2, overflow=overflow),
             )  # fmt: skip
             plan = plan_triggers([TriggerRequest("n", config, node, flow)])
-            played = Scene(await perform(system, plan), node, flow, clock)
+            played = Scene(await start_plan(system, plan), node, flow, clock)
             for step in steps:
                 await played.play(step)
                 assert balances(played.trigger.statistics())

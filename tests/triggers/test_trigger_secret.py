@@ -15,7 +15,8 @@ from actors.config.trigger import EmailTrigger, WebhookTrigger
 from actors.testing.settle import settle
 from actors.triggers import Ready
 from protocols.triggers import TriggerError
-from tests.triggers.stage import PATIENCE, RecordingNode, Stage, broken, raise_curtain
+from tests.support.waiting import TIMEOUT
+from tests.triggers.started import RecordingNode, StartedTriggers, crash_message, start_triggers
 from tests.triggers.webhook.client import BODY, NOW, client, raw, signed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Sinks:
         self._events: list[StampedEvent] = []
         system.events.subscribe(self._events.append)
 
-    def text(self, stage: Stage, logs: str) -> str:
+    def text(self, stage: StartedTriggers, logs: str) -> str:
         letters = [f"{letter.target!r} {letter.reason} {_told(letter.cause)}" for letter in self._system.dead_letters]
         numbers = [trigger.statistics() for trigger in stage.plan.triggers]
         parts: list[object] = [
@@ -94,9 +95,9 @@ async def test_the_secret_of_a_webhook_and_forged_requests_leave_no_trace(
             for name, port in (("w", 0), ("taken", taken.getsockname()[1]))
         ]
         with structlog.testing.capture_logs() as logs:
-            stage = await raise_curtain(actor_system, settings, RecordingNode(), wall=lambda: NOW)
+            stage = await start_triggers(actor_system, settings, RecordingNode(), wall=lambda: NOW)
             server = stage.refs["webhooks of 127.0.0.1:0"]
-            await server.ask(Ready(), timeout=PATIENCE)
+            await server.ask(Ready(), timeout=TIMEOUT)
             headers = {**signed(), "authorization": f"Bearer {CANARY}", "cookie": f"session={CANARY}"}
             async with client(stage) as http:
                 forged = await http.post(f"/in?token={CANARY}", content=f'"{BODY_CANARY}"'.encode(), headers=headers)
@@ -105,7 +106,7 @@ async def test_the_secret_of_a_webhook_and_forged_requests_leave_no_trace(
             async with raw(stage) as connection:
                 await connection.send(f"{CANARY}\x1b[2J\r\n\r\n".encode())
                 answer = await connection.until_closed()
-            server.tell(broken())
+            server.tell(crash_message())
             await settle()
 
     shown = sinks.text(stage, f"{logs} {caplog.text} {capfd.readouterr()}")
@@ -128,7 +129,7 @@ async def test_the_payload_of_an_accepted_webhook_is_in_its_prompt_and_nowhere_e
         {"type": "webhook", "name": "w", "port": 0, "path": "/in", "secret": "secret"}
     )
     with structlog.testing.capture_logs() as logs:
-        stage = await raise_curtain(actor_system, [config], node, wall=lambda: NOW)
+        stage = await start_triggers(actor_system, [config], node, wall=lambda: NOW)
         await stage.ready()
         async with client(stage) as http:
             answer = await http.post("/in", content=body, headers=signed(body))
@@ -145,9 +146,9 @@ async def test_the_password_of_a_mail_server_that_repeats_everything_is_not_show
 ) -> None:
     sinks = Sinks(actor_system)
     with structlog.testing.capture_logs() as logs:
-        stage = await raise_curtain(actor_system, [email(babbler)], RecordingNode())
+        stage = await start_triggers(actor_system, [email(babbler)], RecordingNode())
         with pytest.raises(TriggerError, match="I will not") as caught:
-            await stage.refs["n/mail"].ask(Ready(), timeout=PATIENCE)
+            await stage.refs["n/mail"].ask(Ready(), timeout=TIMEOUT)
 
     shown = sinks.text(stage, f"{logs} {caplog.text} {capfd.readouterr()} {_told(caught.value)}")
     assert "\\x1b[2J I will not" in str(caught.value)

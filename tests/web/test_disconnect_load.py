@@ -10,14 +10,15 @@ import pytest
 
 from actors.testing.leak import Census
 from actors.testing.models import ModelCall, RecordingModel
-from tests.web.stage import make_app, make_pool, raise_curtain, request_bytes, until
+from tests.support.waiting import wait_until
+from tests.web.server import make_app, make_pool, request_bytes, serve_app
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx2
 
-    from tests.web.stage import Stage
+    from tests.web.server import RunningServer
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 
@@ -48,18 +49,18 @@ class Stuck:
         return ""
 
 
-async def leave(stage: Stage, requests: list[bytes], stuck: Stuck) -> None:
+async def leave(stage: RunningServer, requests: list[bytes], stuck: Stuck) -> None:
     """Have clients ask for what is never answered, and leave together."""
     before, gone = stuck.cancelled, asyncio.Event()
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         for request in requests:
             group.create_task(stay(stage, request, gone))
-        await until(lambda: stuck.waiting == len(requests))
+        await wait_until(lambda: stuck.waiting == len(requests))
         gone.set()
-        await until(lambda: stuck.cancelled == before + len(requests))
+        await wait_until(lambda: stuck.cancelled == before + len(requests))
 
 
-async def stay(stage: Stage, request: bytes, gone: asyncio.Event) -> None:
+async def stay(stage: RunningServer, request: bytes, gone: asyncio.Event) -> None:
     async with stage.raw(request):
         await gone.wait()
 
@@ -80,7 +81,7 @@ async def test_a_thousand_disconnects_under_load_leave_nothing(tmp_path: Path) -
         request_bytes("POST", "/ask/helper", b"wait", Content_Length="4"),
         request_bytes("GET", "/tell?q=wait"),
     ] * (AT_ONCE // 2)
-    async with raise_curtain(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
+    async with serve_app(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
         await leave(stage, requests, stuck)
         objects, census = count_objects(model), Census.take()
         ended = asyncio.Event()
@@ -89,7 +90,7 @@ async def test_a_thousand_disconnects_under_load_leave_nothing(tmp_path: Path) -
             await leave(stage, requests, stuck)
         ended.set()
         answered = await load
-        await until(lambda: not stage.server.server_state.tasks)
+        await wait_until(lambda: not stage.server.server_state.tasks)
         more, left = count_objects(model) - objects, census.leaks()
 
     assert (stuck.cancelled, stuck.waiting) == (DISCONNECTS + AT_ONCE, 0)

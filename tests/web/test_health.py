@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from actors.testing.models import failing_model
 from actors.testing.settle import settle
-from tests.web.stage import make_app, make_pool, raise_curtain, until
+from tests.support.waiting import wait_until
+from tests.web.server import make_app, make_pool, serve_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ CANARY = "sk-canary-0123456789"
 
 
 async def get(path: str, folder: Path, *, host: str = "localhost", **health: Any) -> tuple[int, dict[str, Any]]:
-    async with raise_curtain(make_app(make_pool(folder), **health)) as stage, stage.client() as http:
+    async with serve_app(make_app(make_pool(folder), **health)) as stage, stage.client() as http:
         answer = await http.get(path, headers={"host": host})
         return answer.status_code, answer.json()
 
@@ -54,7 +55,7 @@ async def test_a_pool_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
 
 async def test_a_node_that_is_gone_makes_the_pool_unavailable(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
-    async with raise_curtain(make_app(pool)) as stage, stage.client() as http:
+    async with serve_app(make_app(pool)) as stage, stage.client() as http:
         await pool["other"].ref().stop()
         answer = await http.get("/health/ready")
 
@@ -65,10 +66,10 @@ async def test_a_node_that_is_gone_makes_the_pool_unavailable(tmp_path: Path) ->
 async def test_restarts_are_counted_and_no_secret_is_told(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, failing_model(ValueError(f"wrong key {CANARY}")))
     pool["helper"].crash_on = (ValueError,)
-    async with raise_curtain(make_app(pool)) as stage, stage.client() as http:
+    async with serve_app(make_app(pool)) as stage, stage.client() as http:
         failed = await http.post("/ask/helper", content=f"my key is {CANARY}")
         ref = pool["helper"].ref()
-        await until(lambda: ref.incarnation == 2 and ref.state == "running")
+        await wait_until(lambda: ref.incarnation == 2 and ref.state == "running")
         await settle()
         answer = await http.get("/health/ready")
 
@@ -96,5 +97,5 @@ async def test_addresses_and_named_hosts_are_answered(tmp_path: Path, host: str)
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_nothing_can_be_changed(tmp_path: Path, method: str) -> None:
-    async with raise_curtain(make_app(make_pool(tmp_path))) as stage, stage.client() as http:
+    async with serve_app(make_app(make_pool(tmp_path))) as stage, stage.client() as http:
         assert (await http.request(method, "/health/ready")).status_code == 405

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from actors.testing.models import slow_model
 from actors.web import lifespan
 from protocols.errors import NodeStartError
-from tests.web.stage import make_app, make_pool, raise_curtain
+from tests.web.server import make_app, make_pool, serve_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 async def test_the_pool_runs_while_the_application_does(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     app = FastAPI(lifespan=lifespan(pool))
-    async with raise_curtain(app):
+    async with serve_app(app):
         assert pool.is_running
         assert app.state.pool is pool
 
@@ -32,7 +32,7 @@ async def test_the_pool_runs_while_the_application_does(tmp_path: Path) -> None:
 async def test_requests_in_hand_are_answered_before_the_pool_ends(tmp_path: Path) -> None:
     release = asyncio.Event()
     model = slow_model(release)
-    async with raise_curtain(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
+    async with serve_app(make_app(make_pool(tmp_path, model))) as stage, stage.client() as http:
         answer = asyncio.create_task(http.post("/ask/helper", content="hello"))
         await model.started.wait()
         stage.server.should_exit = True

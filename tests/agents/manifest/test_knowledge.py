@@ -91,11 +91,15 @@ def test_files_and_texts_have_one_bound(root: Path) -> None:
 
 async def test_what_is_loaded_later_counts_too(root: Path) -> None:
     async with server({"/a?key=1": TEXT + b"\r\n" + b"x" * 90}) as address:
-        found = known(root, f"{{urls: ['{address}/a?key=1'], callables: ['tests.pool.material:fact'], max_bytes: 100}}")
+        found = known(
+            root, f"{{urls: ['{address}/a?key=1'], callables: ['tests.pool.manifest_functions:fact'], max_bytes: 100}}"
+        )
         await found[0].load()
         await found[0].load()  # again, after a restart: it counts once
 
-        with pytest.raises(ConfigError, match=r"with 'tests\.pool\.material:fact' the knowledge has 119 bytes"):
+        with pytest.raises(
+            ConfigError, match=r"with 'tests\.pool\.manifest_functions:fact' the knowledge has 119 bytes"
+        ):
             await found[1].load()
     assert found[0].__prompt__() == f'<document name="{address}/a">\n{"x" * 90}\n</document>'
 

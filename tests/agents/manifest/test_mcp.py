@@ -14,7 +14,7 @@ from actors.config.load import parse_manifest
 from actors.mcp.toolset import McpTools
 from actors.testing.models import scripted_model
 from protocols.errors import MissingExtraError, NodeStartError
-from tests.mcp.stage import SCRIPT, children, http_server
+from tests.mcp.servers import SCRIPT, children, http_server
 from tests.runs.tool_answer import call
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import pytest
 from actors.config.load import load_manifest, parse_manifest
 from actors.pool.pool import AgentPool
 from protocols.errors import ConfigError
-from tests.pool.material import SEEN
+from tests.pool.manifest_functions import SEEN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HERE = "tests.pool.material"
+HERE = "tests.pool.manifest_functions"
 AGENTS = f"""
 allow_imports: [tests.pool]
 agents:

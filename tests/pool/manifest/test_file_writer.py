@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def write(folder: Path, connection: str, *prompts: str, agent: str = "a") -> list[str]:
     """Run an agent whose answers go to a file; return what its connection has noted as errors."""
     file = folder / "agents.yml"
-    shout = "type: callback, callback: 'tests.pool.material:shout'"
+    shout = "type: callback, callback: 'tests.pool.manifest_functions:shout'"
     file.write_text(
         f"allow_imports: [tests.pool]\nagents: {{'{agent}': {{{shout}, connections: [{{type: file, {connection}}}]}}}}",
         encoding="utf-8",

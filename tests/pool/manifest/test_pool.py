@@ -17,13 +17,13 @@ from actors.pool.manifest.pool import Built, build
 from actors.pool.pool import AgentPool
 from actors.supervision.backoff import Backoff
 from protocols.errors import ConfigError
-from tests.pool.material import Verdict
+from tests.pool.manifest_functions import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ALLOW = "allow_imports: [tests.pool]\n"
-HERE = "tests.pool.material"
+HERE = "tests.pool.manifest_functions"
 
 
 def built(text: str, **options: Any) -> Built:

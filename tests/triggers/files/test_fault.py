@@ -11,11 +11,11 @@ import pytest
 
 from actors.triggers import Ready
 from protocols.triggers import FileChange, FileChanged, TriggerError
+from tests.support.waiting import TIMEOUT, wait_until
 from tests.triggers.files.test_source import changes_until, open_stage, until_ready, watch
-from tests.triggers.stage import PATIENCE, RecordingNode, Stage, broken, raise_curtain
+from tests.triggers.started import RecordingNode, StartedTriggers, crash_message, start_triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from actors.runtime.system import ActorSystem
@@ -28,19 +28,13 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-async def until_restarted(stage: Stage, incarnation: int) -> None:
+async def until_restarted(stage: StartedTriggers, incarnation: int) -> None:
     source = source_of(stage)
-    await until(lambda: source.incarnation >= incarnation)
+    await wait_until(lambda: source.incarnation >= incarnation)
     await until_ready(source)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
-
-
-def source_of(stage: Stage) -> Any:
+def source_of(stage: StartedTriggers) -> Any:
     return next(ref for name, ref in stage.refs.items() if name.startswith("files of"))
 
 
@@ -51,7 +45,7 @@ async def test_a_root_that_is_deleted_and_made_again_is_watched_again(actor_syst
     await changes_until(node, "docs/before.md")
 
     shutil.rmtree(root)
-    await until(lambda: "No such file" in stage.plan.triggers[0].last_error)
+    await wait_until(lambda: "No such file" in stage.plan.triggers[0].last_error)
     assert "cannot be watched: No such file" in stage.plan.triggers[0].statistics().last_error
     (root / "docs").mkdir(parents=True)
     (root / "docs" / "between.md").write_text("b")
@@ -137,10 +131,10 @@ async def test_a_pipe_that_is_there_before_and_is_touched_is_left_out(
 
 async def test_a_root_that_is_a_pipe_says_so(actor_system: ActorSystem, root: Path) -> None:
     os.mkfifo(root / "pipe")
-    stage = await raise_curtain(actor_system, [watch("*.md", backoff=0.05)], RecordingNode(), root=root / "pipe")
+    stage = await start_triggers(actor_system, [watch("*.md", backoff=0.05)], RecordingNode(), root=root / "pipe")
 
     with pytest.raises(TriggerError, match="pipe' of a file trigger is no folder"):
-        await source_of(stage).ask(Ready(), timeout=PATIENCE)
+        await source_of(stage).ask(Ready(), timeout=TIMEOUT)
 
 
 async def test_a_file_that_becomes_a_link_out_of_the_root_is_left_out(
@@ -207,8 +201,8 @@ async def test_what_changes_while_the_trigger_restarts_is_told_when_it_is_back(
     node = RecordingNode()
     stage = await open_stage(actor_system, node, root, watch("docs/**/*.md", debounce=0, backoff=0.2))
 
-    source_of(stage).tell(broken())
-    await until(lambda: stage.plan.triggers[0].restarts == 1)
+    source_of(stage).tell(crash_message())
+    await wait_until(lambda: stage.plan.triggers[0].restarts == 1)
     (root / "docs" / "new.md").write_text("new")
     (root / "docs" / "sub").mkdir()
     (root / "docs" / "sub" / "deep.md").write_text("new")
@@ -227,7 +221,7 @@ async def test_more_files_than_an_event_lists_are_counted(actor_system: ActorSys
     for number in range(1_200):
         (root / "docs" / f"{number:04}.md").write_text("x")
     told = 0
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while told < 1_200:
             event: FileChanged = await node.next_event()
             told += len(event.changes) + event.omitted

@@ -11,7 +11,8 @@ from actors.config.trigger import FileTrigger
 from actors.testing.settle import settle
 from actors.triggers import Ready
 from protocols.triggers import FileChange, FileChanged, TriggerError
-from tests.triggers.stage import PATIENCE, RecordingNode, Stage, raise_curtain
+from tests.support.waiting import TIMEOUT
+from tests.triggers.started import RecordingNode, StartedTriggers, start_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,8 @@ def watch(*paths: str, name: str = "f", **keys: Any) -> FileTrigger:
     return FileTrigger(type="file", name=name, paths=paths, **keys)
 
 
-async def open_stage(system: ActorSystem, node: RecordingNode, root: Path, *triggers: FileTrigger) -> Stage:
-    stage = await raise_curtain(system, triggers, node, root=root)
+async def open_stage(system: ActorSystem, node: RecordingNode, root: Path, *triggers: FileTrigger) -> StartedTriggers:
+    stage = await start_triggers(system, triggers, node, root=root)
     await stage.ready()
     return stage
 
@@ -184,11 +185,11 @@ async def test_triggers_of_one_root_share_a_watcher_and_get_what_is_theirs(
 async def test_a_root_that_is_made_later_is_watched_when_it_is_there(actor_system: ActorSystem, root: Path) -> None:
     node = RecordingNode()
     late = root / "late"
-    stage = await raise_curtain(actor_system, [watch("*.md", backoff=0.01)], node, root=late)
+    stage = await start_triggers(actor_system, [watch("*.md", backoff=0.01)], node, root=late)
     source = stage.refs[f"files of {late}"]
 
     with pytest.raises(TriggerError, match="cannot be watched"):
-        await source.ask(Ready(), timeout=PATIENCE)
+        await source.ask(Ready(), timeout=TIMEOUT)
     late.mkdir()
     await until_ready(source)
     (late / "a.md").write_text("a")
@@ -200,7 +201,7 @@ async def test_a_root_that_is_made_later_is_watched_when_it_is_there(actor_syste
 async def until_ready(source: Any) -> None:
     for _ in range(20):
         with suppress(TriggerError):  # the life that was asked may have failed; the next one does better
-            await source.ask(Ready(), timeout=PATIENCE)
+            await source.ask(Ready(), timeout=TIMEOUT)
             return
     pytest.fail("the source never watched")
 

@@ -12,8 +12,9 @@ from actors.triggers import Ready
 from actors.triggers.mail.folder import MailFolder
 from actors.triggers.mail.source import LookNow
 from protocols.triggers import MailReceived, TriggerConfigError, TriggerError
+from tests.support.waiting import TIMEOUT
 from tests.triggers.mail.imap_server import PASSWORD, USER, ImapServer, running_server
-from tests.triggers.stage import PATIENCE, RecordingNode, Stage, raise_curtain
+from tests.triggers.started import RecordingNode, StartedTriggers, start_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,7 +39,7 @@ class Mailbox:
     """The mailbox as its owner sees it."""
 
     def __init__(self, server: ImapServer) -> None:
-        self._client = imaplib.IMAP4("127.0.0.1", server.port, timeout=PATIENCE)
+        self._client = imaplib.IMAP4("127.0.0.1", server.port, timeout=TIMEOUT)
 
     def __enter__(self) -> Mailbox:
         self._client.login(USER, PASSWORD)
@@ -83,15 +84,15 @@ def email(server: ImapServer, **keys: Any) -> EmailTrigger:
     )  # fmt: skip
 
 
-async def open_stage(system: ActorSystem, node: RecordingNode, config: EmailTrigger) -> Stage:
-    stage = await raise_curtain(system, [config], node)
+async def open_stage(system: ActorSystem, node: RecordingNode, config: EmailTrigger) -> StartedTriggers:
+    stage = await start_triggers(system, [config], node)
     await stage.ready()
     return stage
 
 
-async def look_again(stage: Stage) -> None:
+async def look_again(stage: StartedTriggers) -> None:
     """Wait for the end of a look that begins after this call."""
-    await stage.refs["n/mail"].ask(LookNow(), timeout=PATIENCE)
+    await stage.refs["n/mail"].ask(LookNow(), timeout=TIMEOUT)
 
 
 async def test_a_new_mail_starts_a_run_with_sender_subject_and_text(
@@ -278,19 +279,19 @@ async def test_a_server_that_goes_down_and_comes_back_costs_no_mail(
 
 async def test_a_wrong_password_says_so_without_showing_it(actor_system: ActorSystem, server: ImapServer) -> None:
     config = email(server, password="not-it-at-all", backoff=0.01)
-    stage = await raise_curtain(actor_system, [config], RecordingNode())
+    stage = await start_triggers(actor_system, [config], RecordingNode())
 
     with pytest.raises(TriggerError, match="AUTHENTICATIONFAILED") as caught:
-        await stage.refs["n/mail"].ask(Ready(), timeout=PATIENCE)
+        await stage.refs["n/mail"].ask(Ready(), timeout=TIMEOUT)
 
     assert "not-it-at-all" not in str(caught.value) + repr(config)
 
 
 async def test_a_folder_that_does_not_exist_says_so(actor_system: ActorSystem, server: ImapServer) -> None:
-    stage = await raise_curtain(actor_system, [email(server, folder="Nowhere", backoff=5)], RecordingNode())
+    stage = await start_triggers(actor_system, [email(server, folder="Nowhere", backoff=5)], RecordingNode())
 
     with pytest.raises(TriggerError, match="folder 'Nowhere'"):
-        await stage.refs["n/mail"].ask(Ready(), timeout=PATIENCE)
+        await stage.refs["n/mail"].ask(Ready(), timeout=TIMEOUT)
 
 
 def test_numbers_of_another_validity_mean_other_mail(server: ImapServer) -> None:
@@ -339,11 +340,11 @@ async def test_a_stop_does_not_wait_for_a_server_that_does_not_answer(
 
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
         config = email(server, port=silent.sockets[0].getsockname()[1])
-        stage = await raise_curtain(actor_system, [config], RecordingNode())
+        stage = await start_triggers(actor_system, [config], RecordingNode())
         await connected.wait()
         await actor_system.in_thread(lambda: None)()
 
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await stage.supervisor.stop(block=False)
 
         assert stage.refs["n/mail"].state == "stopped"

@@ -12,7 +12,7 @@ from actors.triggers import TriggerRequest, plan_triggers
 from actors.triggers.schedule.progress import ServedTimes
 from protocols.triggers import TriggerError
 from tests.triggers.schedule.test_source import NOON, cron, dues
-from tests.triggers.stage import RecordingNode, perform
+from tests.triggers.started import RecordingNode, start_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ async def live(path: Path, start: float, seconds: float, settings: Trigger) -> R
     node, clock = RecordingNode(), ManualClock()
     plan = plan_triggers([TriggerRequest("n", settings, node)], book=book, wall=lambda: start + clock.now())
     async with ActorSystem("process", clock=clock) as system:
-        stage = await perform(system, plan)
+        stage = await start_plan(system, plan)
         await stage.ready()
         for _ in range(int(seconds // 60) or 1):
             await clock.advance(min(60.0, seconds))

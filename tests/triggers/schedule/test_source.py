@@ -8,7 +8,7 @@ import pytest
 
 from actors.config.trigger import IntervalTrigger, ScheduleTrigger
 from actors.testing.settle import settle
-from tests.triggers.stage import RecordingNode, raise_curtain
+from tests.triggers.started import RecordingNode, start_triggers
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
@@ -44,7 +44,7 @@ def dues(node: RecordingNode) -> list[str]:
 
 async def test_runs_come_at_the_times_of_the_line(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     node = RecordingNode()
-    await raise_curtain(actor_system, [cron("*/20 * * * *")], node, wall=Wall(manual_clock))
+    await start_triggers(actor_system, [cron("*/20 * * * *")], node, wall=Wall(manual_clock))
 
     await manual_clock.advance(3_600)
 
@@ -56,7 +56,7 @@ async def test_runs_come_at_the_times_of_the_line(actor_system: ActorSystem, man
 
 async def test_nothing_runs_before_its_time(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     node = RecordingNode()
-    await raise_curtain(actor_system, [cron("*/20 * * * *")], node, wall=Wall(manual_clock))
+    await start_triggers(actor_system, [cron("*/20 * * * *")], node, wall=Wall(manual_clock))
 
     await manual_clock.advance(1_199.9)
     assert dues(node) == []
@@ -66,7 +66,7 @@ async def test_nothing_runs_before_its_time(actor_system: ActorSystem, manual_cl
 
 async def test_a_day_of_schedule_passes_in_moments(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     node = RecordingNode()
-    stage = await raise_curtain(
+    stage = await start_triggers(
         actor_system, [cron("*/10 * * * *", queue={"capacity": 5})], node, wall=Wall(manual_clock)
     )
 
@@ -86,7 +86,7 @@ async def test_a_fixed_time_runs_once_on_the_days_of_the_change(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock, datetime.fromisoformat(day).timestamp())
-    await raise_curtain(actor_system, [cron("30 2 * * *", zone="Europe/Berlin")], node, wall=wall)
+    await start_triggers(actor_system, [cron("30 2 * * *", zone="Europe/Berlin")], node, wall=wall)
 
     await manual_clock.advance(23 * 3_600)
 
@@ -98,7 +98,7 @@ async def test_times_that_a_sleeping_machine_missed_make_one_run(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock)
-    await raise_curtain(actor_system, [cron("*/10 * * * *")], node, wall=wall)
+    await start_triggers(actor_system, [cron("*/10 * * * *")], node, wall=wall)
     await settle()
 
     wall.offset += 3_605
@@ -114,7 +114,7 @@ async def test_missed_times_are_left_out_when_the_trigger_says_so(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock)
-    await raise_curtain(actor_system, [cron("*/10 * * * *", skip=True)], node, wall=wall)
+    await start_triggers(actor_system, [cron("*/10 * * * *", skip=True)], node, wall=wall)
     await settle()
 
     wall.offset += 3_900
@@ -128,7 +128,7 @@ async def test_each_missed_time_runs_when_the_trigger_says_so(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock)
-    await raise_curtain(actor_system, [cron("*/20 * * * *", make_up="all")], node, wall=wall)
+    await start_triggers(actor_system, [cron("*/20 * * * *", make_up="all")], node, wall=wall)
     await settle()
 
     wall.offset += 3_600
@@ -142,7 +142,7 @@ async def test_missed_times_are_made_up_for_within_a_bound(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock)
-    await raise_curtain(actor_system, [cron("* * * * *", make_up="all")], node, wall=wall)
+    await start_triggers(actor_system, [cron("* * * * *", make_up="all")], node, wall=wall)
     await settle()
 
     wall.offset += 30 * 86_400
@@ -156,7 +156,7 @@ async def test_a_clock_that_is_set_back_a_little_repeats_nothing(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock)
-    await raise_curtain(actor_system, [cron("*/10 * * * *")], node, wall=wall)
+    await start_triggers(actor_system, [cron("*/10 * * * *")], node, wall=wall)
     await manual_clock.advance(601)
 
     wall.offset -= 300
@@ -170,7 +170,7 @@ async def test_a_clock_that_was_wrong_by_days_goes_on_from_the_right_time(
 ) -> None:
     node = RecordingNode()
     wall = Wall(manual_clock)
-    await raise_curtain(actor_system, [cron("*/10 * * * *")], node, wall=wall)
+    await start_triggers(actor_system, [cron("*/10 * * * *")], node, wall=wall)
     await manual_clock.advance(601)
 
     wall.offset -= 2 * 86_400
@@ -181,7 +181,7 @@ async def test_a_clock_that_was_wrong_by_days_goes_on_from_the_right_time(
 
 async def test_a_restart_of_the_actor_forgets_no_time(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     node = RecordingNode()
-    stage = await raise_curtain(actor_system, [cron("*/10 * * * *", backoff=5)], node, wall=Wall(manual_clock))
+    stage = await start_triggers(actor_system, [cron("*/10 * * * *", backoff=5)], node, wall=Wall(manual_clock))
     await manual_clock.advance(598)
 
     crash(stage.refs["n/t"])
@@ -202,7 +202,7 @@ async def test_jitter_delays_but_never_beyond_the_next_time(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     node = RecordingNode()
-    await raise_curtain(actor_system, [cron("* * * * *", jitter=3_000)], node, wall=Wall(manual_clock))
+    await start_triggers(actor_system, [cron("* * * * *", jitter=3_000)], node, wall=Wall(manual_clock))
 
     await manual_clock.advance(3_600)
 
@@ -217,7 +217,7 @@ async def test_an_interval_needs_no_wall_clock(actor_system: ActorSystem, manual
     node = RecordingNode()
     wall = Wall(manual_clock)
     every = IntervalTrigger(type="interval", name="i", every=10, prompt="Look", immediately=True)
-    await raise_curtain(actor_system, [every], node, wall=wall)
+    await start_triggers(actor_system, [every], node, wall=wall)
     await settle()
     at_once = len(node.events)
 
@@ -234,7 +234,7 @@ async def test_an_interval_skips_what_comes_while_a_run_goes_on(
     node = RecordingNode()
     node.gate = asyncio.Event()
     every = IntervalTrigger(type="interval", name="i", every=10, prompt="Look")
-    await raise_curtain(actor_system, [every], node)
+    await start_triggers(actor_system, [every], node)
 
     await manual_clock.advance(45)
     node.gate.set()
@@ -249,7 +249,7 @@ async def test_one_run_makes_up_for_what_came_while_a_run_went_on(
     node = RecordingNode()
     node.gate = asyncio.Event()
     every = IntervalTrigger(type="interval", name="i", every=10, prompt="Look", skip_missed=False)
-    await raise_curtain(actor_system, [every], node)
+    await start_triggers(actor_system, [every], node)
 
     await manual_clock.advance(45)
     node.gate.set()
@@ -260,7 +260,7 @@ async def test_one_run_makes_up_for_what_came_while_a_run_went_on(
 
 async def test_a_stop_does_not_wait_for_the_next_time(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     node = RecordingNode()
-    stage = await raise_curtain(actor_system, [cron("0 0 1 1 *")], node, wall=Wall(manual_clock))
+    stage = await start_triggers(actor_system, [cron("0 0 1 1 *")], node, wall=Wall(manual_clock))
 
     assert await stage.supervisor.stop(block=False)
 

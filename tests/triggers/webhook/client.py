@@ -10,7 +10,8 @@ import httpx2
 
 from actors.config.trigger import WebhookTrigger
 from actors.triggers.webhook.signature import sign
-from tests.triggers.stage import PATIENCE, RecordingNode, Stage, raise_curtain
+from tests.support.waiting import TIMEOUT
+from tests.triggers.started import RecordingNode, StartedTriggers, start_triggers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -31,15 +32,15 @@ def signed(body: bytes = BODY, *, event_id: str = "e1", **more: str) -> dict[str
     return {**sign("secret", body, event_id=event_id, timestamp=NOW), "content-type": "application/json", **more}
 
 
-async def open_stage(system: ActorSystem, node: RecordingNode, *hooks: WebhookTrigger) -> Stage:
-    stage = await raise_curtain(system, hooks or [hook()], node, wall=lambda: NOW)
+async def open_stage(system: ActorSystem, node: RecordingNode, *hooks: WebhookTrigger) -> StartedTriggers:
+    stage = await start_triggers(system, hooks or [hook()], node, wall=lambda: NOW)
     await stage.ready()
     return stage
 
 
 @asynccontextmanager
-async def client(stage: Stage) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=stage.plan.sites[0].url, timeout=PATIENCE, trust_env=False) as opened:
+async def client(stage: StartedTriggers) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=stage.plan.sites[0].url, timeout=TIMEOUT, trust_env=False) as opened:
         yield opened
 
 
@@ -55,20 +56,20 @@ class Raw:
         await self._writer.drain()
 
     async def until_closed(self) -> bytes:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             try:
                 return await self._reader.read()
             except ConnectionResetError:
                 return b""
 
     async def status(self) -> int:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             line = await self._reader.readline()
         return int(line.split()[1]) if line else 0
 
 
 @asynccontextmanager
-async def raw(stage: Stage) -> AsyncGenerator[Raw]:
+async def raw(stage: StartedTriggers) -> AsyncGenerator[Raw]:
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.plan.sites[0].port)
     try:
         yield Raw(reader, writer)
@@ -83,7 +84,7 @@ def head(length: int | None = None, **extra: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def reading(stage: Stage) -> None:
+async def reading(stage: StartedTriggers) -> None:
     """Let the server read what was sent: it answers a request that was sent after."""
     async with client(stage) as http:
         await http.get("/")

@@ -14,7 +14,7 @@ from actors.triggers.webhook.decision import Answer, Webhook, WebhookDesk
 from actors.triggers.webhook.replay_guard import ReplayGuard
 from actors.triggers.webhook.signature import sign
 from protocols.triggers import TriggerConfigError
-from tests.triggers.stage import RecordingNode
+from tests.triggers.started import RecordingNode
 
 if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem

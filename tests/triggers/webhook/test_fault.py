@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.testing.settle import settle
-from tests.triggers.stage import PATIENCE, RecordingNode, Stage
+from tests.support.waiting import TIMEOUT
+from tests.triggers.started import RecordingNode, StartedTriggers
 from tests.triggers.webhook.client import BODY, NOW, client, head, hook, open_stage, raw, reading, signed
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def open_files() -> int:
 
 
 @asynccontextmanager
-async def leaving_nothing(stage: Stage) -> AsyncGenerator[None]:
+async def leaving_nothing(stage: StartedTriggers) -> AsyncGenerator[None]:
     """Check that neither task nor open file is left of what happens inside."""
     await reading(stage)
     await settle()
     before = len(asyncio.all_tasks()), open_files()
     yield
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while (len(asyncio.all_tasks()), open_files()) != before:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from actors.http import server
 from actors.testing.settle import settle
 from actors.triggers.webhook import server as webhook
-from tests.triggers.stage import RecordingNode
+from tests.triggers.started import RecordingNode
 from tests.triggers.webhook.client import BODY, client, head, hook, open_stage, raw, reading, signed
 
 if TYPE_CHECKING:

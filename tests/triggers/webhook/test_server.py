@@ -9,7 +9,7 @@ import pytest
 
 from actors.testing.settle import settle
 from actors.triggers import Ready
-from tests.triggers.stage import RecordingNode, broken, raise_curtain
+from tests.triggers.started import RecordingNode, crash_message, start_triggers
 from tests.triggers.webhook.client import BODY, NOW, client, hook, open_stage, signed
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def test_a_replay_is_not_run_again_even_after_a_restart_of_the_server(acto
 
     async with client(stage) as http:
         first = await http.post("/in", content=BODY, headers=signed())
-    server.tell(broken())
+    server.tell(crash_message())
     await settle()
     await server.ready()
     await stage.ready()
@@ -152,7 +152,7 @@ async def test_a_port_in_use_holds_up_nobody_and_is_tried_again(
     node = RecordingNode()
     with socket.create_server(("127.0.0.1", 0)) as other:
         port: int = other.getsockname()[1]
-        stage = await raise_curtain(actor_system, [hook(port=port, backoff=1)], node, wall=lambda: NOW)
+        stage = await start_triggers(actor_system, [hook(port=port, backoff=1)], node, wall=lambda: NOW)
         await settle()
         numbers = stage.plan.triggers[0].statistics()
         assert f"webhooks cannot listen on http://127.0.0.1:{port}" in numbers.last_error
@@ -192,7 +192,7 @@ async def test_a_question_whether_it_listens_fails_when_it_stops_first(
     actor_system: ActorSystem, manual_clock: ManualClock
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        stage = await raise_curtain(actor_system, [hook(port=other.getsockname()[1], backoff=5)], RecordingNode())
+        stage = await start_triggers(actor_system, [hook(port=other.getsockname()[1], backoff=5)], RecordingNode())
         await settle()
         asked = stage.refs[f"webhooks of 127.0.0.1:{other.getsockname()[1]}"].ask(Ready(), timeout=None)
         await stage.supervisor.stop(block=False)

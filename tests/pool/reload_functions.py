@@ -38,22 +38,22 @@ class Gate:
         return f"{version}:{text}"
 
 
-CREW = """
+AGENTS = """
 a: {system_prompts: [One.]}
-b: {provider: {type: callback, callback: "tests.pool.gate:old"}}
+b: {provider: {type: callback, callback: "tests.pool.reload_functions:old"}}
 c: {}
 """
 
 
-def crew(agents: str = CREW, rest: str = "") -> Manifest:
+def manifest_of(agents: str = AGENTS, rest: str = "") -> Manifest:
     """Return a manifest with these agents."""
     lines = "\n".join(f"  {line}" for line in agents.strip().splitlines())
     return parse_manifest(f"allow_imports: [tests.pool]\nagents:\n{lines}\n{rest}")
 
 
-def renewed(text: str = CREW) -> str:
+def second_version(text: str = AGENTS) -> str:
     """Return the agents with the second version of b."""
-    return text.replace("gate:old", "gate:new")
+    return text.replace("reload_functions:old", "reload_functions:new")
 
 
 GATE = Gate()

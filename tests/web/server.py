@@ -16,16 +16,15 @@ from starlette.routing import Route
 from actors.config.load import load_manifest
 from actors.pool.pool import AgentPool
 from actors.web import CancelOnDisconnect, health_routes, lifespan
+from tests.support.waiting import TIMEOUT, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from starlette.requests import Request
 
-PATIENCE = 20
-"""Seconds after which a test that hangs fails."""
 
 MANIFEST = """
 name: web
@@ -68,7 +67,7 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-class Stage:
+class RunningServer:
     """A server that listens."""
 
     def __init__(self, port: int, server: uvicorn.Server) -> None:
@@ -78,7 +77,7 @@ class Stage:
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[httpx2.AsyncClient]:
         url = f"http://127.0.0.1:{self.port}"
-        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False) as opened:
+        async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False) as opened:
             yield opened
 
     @asynccontextmanager
@@ -95,7 +94,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def raise_curtain(app: Any, **options: Any) -> AsyncGenerator[Stage]:
+async def serve_app(app: Any, **options: Any) -> AsyncGenerator[RunningServer]:
     """Serve an application until the end of the block."""
     opened = socket.create_server(("127.0.0.1", 0))
     settings: dict[str, Any] = {
@@ -109,19 +108,12 @@ async def raise_curtain(app: Any, **options: Any) -> AsyncGenerator[Stage]:
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[opened]))
     try:
-        await until(lambda: server.started or serving.done())
-        yield Stage(int(opened.getsockname()[1]), server)
+        await wait_until(lambda: server.started or serving.done())
+        yield RunningServer(int(opened.getsockname()[1]), server)
     finally:
         server.should_exit = True
         await serving
         opened.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until something is so: bytes arrive when the kernel likes."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0)
 
 
 def request_bytes(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:

@@ -15,7 +15,7 @@ from actors.testing.scheduler import close
 from protocols.control import ActorState, Terminated
 from protocols.mailbox import Overflow
 from tests.runtime.conftest import cell_of, stash_of
-from tests.runtime.subjects import Restarter
+from tests.support.actors import Restarter
 
 if TYPE_CHECKING:
     from actors.runtime.future import AsyncioFuture
@@ -113,7 +113,7 @@ async def _deaf(worker: Worker) -> None:
                 raise
 
 
-class World:
+class LawModel:
     """The actors of one run, and the laws."""
 
     def __init__(self, system: ActorSystem, clock: ManualClock) -> None:

@@ -10,6 +10,7 @@ from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from actors.triggers import Ready, TriggerPlan, TriggerRequest, plan_triggers
+from tests.support.waiting import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from actors.runtime.system import ActorSystem
     from protocols.ids import RunId
     from protocols.triggers import TriggerEvent
-
-PATIENCE = 10.0
-"""Real seconds after which an event that does not come is a failure."""
 
 
 class RecordingNode:
@@ -59,7 +57,7 @@ class RecordingNode:
 
     async def next_event(self) -> Any:
         """Return the next event that was not looked at, waiting for it if need be."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while len(self.events) <= self._seen:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -67,7 +65,7 @@ class RecordingNode:
         return self.events[self._seen - 1]
 
 
-class Stage:
+class StartedTriggers:
     """Triggers of a plan under a supervisor."""
 
     def __init__(self, plan: TriggerPlan, refs: dict[str, ActorRef[Any]], supervisor: ActorRef[Supervisor]) -> None:
@@ -79,33 +77,33 @@ class Stage:
         """Wait until all sources watch."""
         for name, ref in self.refs.items():
             if not name.endswith(" queue"):
-                await ref.ask(Ready(), timeout=PATIENCE)
+                await ref.ask(Ready(), timeout=TIMEOUT)
 
 
-async def raise_curtain(
+async def start_triggers(
     system: ActorSystem,
     settings: Iterable[Trigger],
     node: RecordingNode,
     *,
     root: Path | None = None,
     wall: Callable[[], float] | None = None,
-) -> Stage:
+) -> StartedTriggers:
     """Start triggers of the node `n`."""
     requests = [TriggerRequest("n", each, node) for each in settings]
     plan = plan_triggers(requests, root=root, wall=wall or time.time)
-    return await perform(system, plan)
+    return await start_plan(system, plan)
 
 
-async def perform(system: ActorSystem, plan: TriggerPlan) -> Stage:
+async def start_plan(system: ActorSystem, plan: TriggerPlan) -> StartedTriggers:
     """Start the actors of a plan."""
     specs = [child.spec(backoff=Backoff(min=child.backoff, max=5.0, jitter=0.0)) for child in plan.children]
     intensity = RestartIntensity(limit=1000, period=1.0)
     supervisor = await system.start(Supervisor, (specs,), {"intensity": intensity}).ready()
     refs = {child.name: child.ref for child in await supervisor.proxy().children()}
-    return Stage(plan, refs, supervisor)
+    return StartedTriggers(plan, refs, supervisor)
 
 
-def broken() -> Any:
+def crash_message() -> Any:
     """Return a message that crashes a source."""
     from actors.triggers.source import _WatchEnded  # pyright: ignore[reportPrivateUsage]
 

@@ -21,7 +21,7 @@ class Echo(AsyncioActor):
         return message
 
 
-class Recorder(AsyncioActor):
+class RecordingActor(AsyncioActor):
     """Writes down what happens to it; raises a message that is an exception."""
 
     def __init__(self, log: list[Any]) -> None:
@@ -41,7 +41,7 @@ class Recorder(AsyncioActor):
         self.log.append("on_failure")
 
 
-class Gated(AsyncioActor):
+class BlockedActor(AsyncioActor):
     """Waits in its handler until the gate opens, and writes down how the wait ended."""
 
     def __init__(self, log: list[Any], gate: asyncio.Event | None = None) -> None:
@@ -63,7 +63,7 @@ class Gated(AsyncioActor):
         self.log.append("on_stop")
 
 
-class Stubborn(AsyncioActor):
+class UncancellableActor(AsyncioActor):
     """Ignores its cancellation until it is released; then it still tries to send and to answer."""
 
     def __init__(self, release: asyncio.Event, after: Callable[[], object] = lambda: None) -> None:
