@@ -1,77 +1,148 @@
-"""What keywords may hold: pure checks that say in words what was expected."""
+"""Check the values that users give, and say in words what was expected."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-Values = Mapping[str, Any]
+from protocols.errors import nearest
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What one keyword may hold."""
+class Check:
+    """What one value must be.
 
-    words: str
-    """What it is, for people."""
-    fits: Callable[[Any], bool]
-    """Whether a value is it."""
+    Example:
+        >>> problem_of("retries", -1, whole(0))
+        'retries must be a whole number >= 0, not -1'
+    """
 
-
-def kind(words: str, *types: type) -> Kind:
-    """Return the kind of values of some types."""
-    return Kind(words, lambda value: isinstance(value, types))
-
-
-def series(words: str, fits: Callable[[Any], bool]) -> Kind:
-    """Return the kind of lists and tuples whose items fit."""
-    return Kind(words, lambda value: isinstance(value, list | tuple) and all(map(fits, cast("Iterable[Any]", value))))
+    expected: str
+    """The condition in words, as it follows "must be"."""
+    accepts: Callable[[Any], bool]
+    """Returns True if the value fulfils the condition."""
 
 
-def whole(least: int) -> Kind:
-    """Return the kind of whole numbers from a least one."""
-    return Kind(f"a whole number >= {least}", lambda value: type(value) is int and value >= least)
+Checks = Mapping[str, Check]
+ErrorOf = Callable[[str, str], Exception]
+"""Make the exception from the name of the refused value and the problem in words."""
 
 
-def choice(*words: str) -> Kind:
-    """Return the kind of some words."""
-    return Kind(f"one of {', '.join(map(repr, words))}", lambda value: isinstance(value, str) and value in words)
+def instance_of(expected: str, *types: type) -> Check:
+    """Return the check for instances of some types."""
+    return Check(expected, lambda value: isinstance(value, types))
+
+
+def list_of(expected: str, accepts: Callable[[Any], bool]) -> Check:
+    """Return the check for lists and tuples whose items are all accepted."""
+    return Check(
+        expected, lambda value: isinstance(value, list | tuple) and all(map(accepts, cast("Iterable[Any]", value)))
+    )
+
+
+def whole(least: int) -> Check:
+    """Return the check for whole numbers of at least `least`."""
+    return Check(f"a whole number >= {least}", lambda value: type(value) is int and value >= least)
+
+
+def finite(least: int) -> Check:
+    """Return the check for finite numbers of at least `least`."""
+    return Check(f"a finite number >= {least}", lambda value: is_finite(value) and value >= least)
+
+
+def choice(*words: str) -> Check:
+    """Return the check for one of some words."""
+    expected = f"one of {', '.join(repr(str(word)) for word in words)}"
+    return Check(expected, lambda value: isinstance(value, str) and value in words)
 
 
 def is_a(value: object, *types: type) -> bool:
-    """Return ``isinstance``: what users pass may not be what its annotation promises."""
+    """Return ``isinstance``: the values of users may break their annotations."""
     return isinstance(value, types)
 
 
 def is_number(value: object) -> bool:
-    """Whether something is a number other than nan; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    """Return True for a number other than nan; True and False are not numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - nan
+
+
+def is_finite(value: object) -> bool:
+    """Return True for a number that a float can hold, other than infinity."""
+    return is_number(value) and abs(cast("float", value)) <= sys.float_info.max
 
 
 def is_failure(value: object) -> bool:
-    """Whether something is a class of exceptions."""
+    """Return True for a class of exceptions."""
     return isinstance(value, type) and issubclass(value, Exception)
 
 
-TEXT = kind("text", str)
-FLAG = kind("True or False", bool)
-FUNCTION = Kind("a function", callable)
-SECONDS = Kind("seconds > 0, or None for no limit", lambda value: is_number(value) and value > 0)
-FAILURES = series("a tuple of classes of exceptions", is_failure)
+TEXT = instance_of("text", str)
+NAME = Check("a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
+FLAG = instance_of("True or False", bool)
+FUNCTION = Check("a function", callable)
+SECONDS = Check("seconds > 0", lambda value: is_number(value) and value > 0)
+POSITIVE = Check("a finite number > 0", lambda value: is_finite(value) and value > 0)
+TIME_LIMIT = Check("seconds > 0, or None for no limit", SECONDS.accepts)
+FAILURES = list_of("a tuple of classes of exceptions", is_failure)
 
 
-def misfit(kinds: Mapping[str, Kind], given: Values, *, never_none: Iterable[str] = ()) -> str | None:
-    """Return the first keyword whose value is not what it must be, in words; None when all are.
+def problem_of(name: str, value: object, check: Check) -> str | None:
+    """Return why a value fails its check, in words; None if it passes."""
+    return None if check.accepts(value) else f"{name} must be {check.expected}, not {shown(value)}"
+
+
+def _value_error(_: str, problem: str) -> Exception:
+    return ValueError(problem)
+
+
+def check_values(
+    checks: Checks, given: Mapping[str, Any], error: ErrorOf = _value_error, *, never_none: Container[str] = ()
+) -> None:
+    """Refuse the first value that fails its check.
 
     Args:
-        kinds: what the keywords may hold; one that is not among them may hold anything.
-        given: the keywords. None means the default, and fits.
-        never_none: keywords for which None does not fit.
+        checks: one check per name; a value without a check is accepted.
+        given: the values by name. None means the default, and is accepted.
+        error: makes the exception that is raised.
+        never_none: names whose value must not be None.
     """
     for name, value in given.items():
-        expected = kinds.get(name)
-        if expected is None or (value is None and name not in never_none):
+        check = checks.get(name)
+        if check is None or (value is None and name not in never_none):
             continue
-        if not expected.fits(value):
-            return f"{name} must be {expected.words}, not {value!r:.200}"
-    return None
+        problem = problem_of(name, value, check)
+        if problem is not None:
+            raise error(name, problem)
+
+
+def check_fields(
+    checks: Checks, subject: object, error: ErrorOf = _value_error, *, never_none: Container[str] = ()
+) -> None:
+    """Refuse the first attribute that fails its check; see `check_values`."""
+    check_values(checks, {name: getattr(subject, name) for name in checks}, error, never_none=never_none)
+
+
+def check_keywords(who: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse an unknown keyword.
+
+    Args:
+        who: begins the error text, which goes on with the name.
+        given: names of the keywords.
+        known: names of the possible keywords.
+
+    Raises:
+        TypeError: a keyword is unknown; offers the nearest.
+    """
+    unknown = set(given).difference(known)
+    if unknown:
+        name = min(unknown)
+        message = f"{who} {name!r}{nearest(name, known)}"
+        raise TypeError(message)
+
+
+def shown(value: object) -> str:
+    """Return a short `repr` that never raises."""
+    try:
+        return f"{value!r:.200}"
+    except Exception:  # a broken repr must not replace the error that is being reported
+        return f"<{type(value).__name__}>"

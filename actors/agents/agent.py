@@ -15,10 +15,9 @@ from pydantic_ai.toolsets import FunctionToolset
 from actors.agents.callback import Callback, callback_name
 from actors.agents.execution import Execution
 from actors.agents.job_fit import answer_problem, model_problem
-from actors.agents.keyword_checks import AGENT_KINDS
 from actors.agents.model_agent import model_agent
 from actors.agents.model_run import ModelRun
-from actors.agents.settings import AgentKeywords, AgentSettings
+from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import default_model_name
@@ -29,7 +28,7 @@ from actors.runs.handle import Deps, NodeHandle, Other, Out
 from actors.runs.job import Job
 from actors.runs.node_actor import UNLIMITED
 from actors.runs.request import AnyTool, RunRequest
-from protocols.checks import FUNCTION, is_a, misfit
+from protocols.checks import is_a
 from protocols.errors import ConfigError, NodeNameError
 from protocols.messages import ChatMessage
 
@@ -88,9 +87,8 @@ class Agent(MessageNode[Deps, Out]):
         name = str(name)
         made = AgentSettings.of(name, settings)
         toolsets = [*made.toolsets, *_server_tools(name, made)]
-        _check(
-            name, model=model, output_type=output_type, deps_type=deps_type, system_prompt=system_prompt, tools=tools
-        )
+        given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
+        check_settings(name, {"model": model, "deps_type": deps_type, **given})
         inner = model_agent(
             name, made, output_type=output_type, system_prompt=system_prompt, tools=tools, toolsets=toolsets
         )
@@ -167,7 +165,7 @@ class Agent(MessageNode[Deps, Out]):
         Raises:
             ConfigError: it is no function, or a setting cannot be used.
         """
-        if not FUNCTION.fits(function):
+        if not callable(function):
             msg = f"agent {name or 'processor'!r}: {function!r} is no function"
             raise ConfigError(msg, node=name)
         agent = cls.__new__(cls)
@@ -202,7 +200,7 @@ class Agent(MessageNode[Deps, Out]):
         Raises:
             ConfigError: the agent answers by a function, or it is no model.
         """
-        _check(self.name, model=model)
+        check_settings(self.name, {"model": model})
         self._model_run("set_model").model = model
 
     @overload
@@ -378,13 +376,6 @@ def _server_tools(name: str, settings: AgentSettings) -> list[McpTools]:
     """Return the tools of the agent's servers as one collection; none if it has no servers."""
     servers = mcp_servers(settings.mcp_servers, name)
     return [McpTools(servers, timeout=settings.tool_timeout)] if servers else []
-
-
-def _check(name: str, **given: object) -> None:
-    problem = misfit(AGENT_KINDS, given)
-    if problem is not None:
-        msg = f"agent {name!r}: {problem}"
-        raise ConfigError(msg, node=name)
 
 
 def _named(*, output_type: object, system_prompt: object, tools: object) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What an agent is made of, beside its name, model, output, tools and system prompt."""
 
-import difflib
 from collections.abc import Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, TypedDict
 
 import msgspec
@@ -11,12 +11,25 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
-from actors.agents.keyword_checks import AGENT_KINDS
 from actors.agents.memory import DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import Confirmation, InputProvider
 from actors.prompts.knowledge import with_sources
+from actors.runs.keywords import MODEL, OUTPUT, TOOLS
 from actors.runs.request import DEFAULT_TIMEOUT
-from protocols.checks import misfit
+from protocols.checks import (
+    FAILURES,
+    FLAG,
+    TEXT,
+    TIME_LIMIT,
+    Check,
+    Checks,
+    check_keywords,
+    check_values,
+    choice,
+    instance_of,
+    list_of,
+    whole,
+)
 from protocols.errors import ConfigError
 from protocols.session import Session, SessionQuery
 
@@ -117,17 +130,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             TypeError: for an unknown keyword; offers the nearest.
             ConfigError: for an impossible value.
         """
-        unknown = keywords.keys() - set(cls.__struct_fields__)
-        if unknown:
-            name = min(unknown)
-            near = difflib.get_close_matches(name, cls.__struct_fields__, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            msg = f"agent {agent!r}: there is no keyword {name!r}{hint}"
-            raise TypeError(msg)
-        problem = misfit(AGENT_KINDS, keywords)
-        if problem is not None:
-            msg = f"agent {agent!r}: {problem}"
-            raise ConfigError(msg, node=agent)
+        check_keywords(f"agent {agent!r}: there is no keyword", keywords, cls.__struct_fields__)
+        check_settings(agent, keywords)
         if keywords.get("requires_tool_confirmation") == "always" and keywords.get("input_provider") is None:
             msg = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"
             raise ConfigError(msg, node=agent)
@@ -136,3 +140,43 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         settings = cls(**keywords)
         SessionQuery.parse(settings.session)
         return settings
+
+
+def check_settings(agent: str, given: Mapping[str, Any]) -> None:
+    """Refuse an impossible setting of an agent with a `ConfigError`."""
+    check_values(_CHECKS, given, lambda _, problem: ConfigError(f"agent {agent!r}: {problem}", node=agent))
+
+
+_INSTRUCTIONS = Check(
+    "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
+)
+_CONTENT = list_of("a list of texts, paths and objects", lambda _: True)
+_CHECKS: Checks = {
+    "model": MODEL,
+    "output_type": OUTPUT,
+    "deps_type": Check("a type", lambda value: not isinstance(value, str | bytes | int | float)),
+    "system_prompt": _INSTRUCTIONS,
+    "tools": TOOLS,
+    "description": TEXT,
+    "display_name": TEXT,
+    "instructions": _INSTRUCTIONS,
+    "toolsets": list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
+    "mcp_servers": list_of("a list of servers", lambda _: True),
+    "knowledge": _CONTENT,
+    "user_prompts": _CONTENT,
+    "retries": whole(0),
+    "output_retries": whole(0),
+    "tool_timeout": TIME_LIMIT,
+    "end_strategy": choice("early", "graceful", "exhaustive"),
+    "history_limit": whole(1),
+    "summary": Check("a plain function", lambda value: callable(value) and not iscoroutinefunction(value)),
+    "model_settings": instance_of("a dict of settings", Mapping),
+    "usage_limits": instance_of("UsageLimits", UsageLimits),
+    "capabilities": list_of("a list of capabilities", lambda value: isinstance(value, AbstractCapability)),
+    "input_provider": Check("'console' or a function", lambda value: value == "console" or callable(value)),
+    "requires_tool_confirmation": choice("per_tool", "always", "never"),
+    "max_concurrency": whole(1),
+    "timeout": TIME_LIMIT,
+    "parallel_init": FLAG,
+    "crash_on": FAILURES,
+}

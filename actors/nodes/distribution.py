@@ -8,6 +8,7 @@ from pydantic_ai.tools import Tool
 from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.keywords import TOOLS
 from actors.runs.request import AnyTool
+from protocols.checks import check_values
 from protocols.errors import ConfigError
 
 
@@ -42,9 +43,7 @@ class Distribution:
         Raises:
             ConfigError: a tool is neither a function nor a tool; no agent has got anything.
         """
-        if not TOOLS.fits(list(tools)):
-            msg = f"tools must be {TOOLS.words}, not {tools!r:.200}"
-            raise ConfigError(msg)
+        check_values({"tools": TOOLS}, {"tools": list(tools)}, lambda _, problem: ConfigError(problem))
         facts = "\n".join(f"{name}: {value}" for name, value in (metadata or {}).items())
         prompts = [part for part in (content, facts, *resources) if part]
         text = prompt_text(await load_user_content(prompts)) if prompts else ""

@@ -12,8 +12,8 @@ from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
-from protocols.checks import FAILURES, SECONDS, TEXT, choice, kind, misfit, whole
-from protocols.errors import ConfigError, nearest
+from protocols.checks import FAILURES, TEXT, TIME_LIMIT, check_keywords, check_values, choice, instance_of, whole
+from protocols.errors import ConfigError
 
 
 class TeamKeywords(TypedDict, total=False):
@@ -72,15 +72,8 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             TypeError: there is no such keyword; offers the nearest.
             ConfigError: a value is impossible.
         """
-        unknown = keywords.keys() - set(cls.__struct_fields__)
-        if unknown:
-            first = min(unknown)
-            msg = f"team {name!r}: there is no setting {first!r}{nearest(first, cls.__struct_fields__)}"
-            raise TypeError(msg)
-        problem = misfit(_KINDS, keywords)
-        if problem is not None:
-            msg = f"team {name!r}: {problem}"
-            raise ConfigError(msg, node=name)
+        check_keywords(f"team {name!r}: there is no setting", keywords, cls.__struct_fields__)
+        check_values(_CHECKS, keywords, lambda _, problem: ConfigError(f"team {name!r}: {problem}", node=name))
         made = cls(**keywords)
         if made.picker is None and (made.num_picks is not None or made.pick_prompt is not None):
             msg = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
@@ -103,17 +96,17 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return (await choose(self.picker, rules, task, self.pick_prompt, kind=kind)).selections
 
 
-_KINDS = {
+_CHECKS = {
     "description": TEXT,
     "display_name": TEXT,
     "num_picks": whole(1),
     "pick_prompt": TEXT,
     "strategy": choice("one_for_one", "one_for_all", "rest_for_one"),
-    "intensity": kind("RestartIntensity(limit, period)", RestartIntensity),
-    "backoff": kind("Backoff(min, max), or None for none", Backoff),
-    "timeout": SECONDS,
+    "intensity": instance_of("RestartIntensity(limit, period)", RestartIntensity),
+    "backoff": instance_of("Backoff(min, max), or None for none", Backoff),
+    "timeout": TIME_LIMIT,
     "crash_on": FAILURES,
-    "usage_limits": kind("UsageLimits", UsageLimits),
+    "usage_limits": instance_of("UsageLimits", UsageLimits),
     "max_concurrency": whole(1),
-    "member_specs": kind("a map from names of members to maps", Mapping),
+    "member_specs": instance_of("a map from names of members to maps", Mapping),
 }

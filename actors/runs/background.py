@@ -17,13 +17,13 @@ from actors.runtime.envelope import current
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
-from protocols.checks import Kind, is_number, misfit, whole
+from protocols.checks import Check, check_values, finite, whole
 from protocols.errors import AlreadyRunningError, EmptyPromptError, NotRunningError
 from protocols.messages import ChatMessage
 
-_KINDS = {
-    "max_count": Kind("at least 1, or None for no limit", whole(1).fits),
-    "interval": Kind("seconds >= 0", lambda value: is_number(value) and 0 <= value < float("inf")),
+_CHECKS = {
+    "max_count": Check("at least 1, or None for no limit", whole(1).accepts),
+    "interval": Check("seconds >= 0", finite(0).accepts),
 }
 
 
@@ -98,10 +98,12 @@ class BackgroundRuns(NodeStats[Deps, Out]):
     ) -> Plan:
         if max_count is UNSET:
             max_count = 1 if self.is_group else None
-        problem = misfit(_KINDS, {"max_count": max_count, "interval": interval}, never_none=("interval",))
-        if problem is not None:
-            msg = f"node {self.name!r}: {problem}"
-            raise ValueError(msg)
+        check_values(
+            _CHECKS,
+            {"max_count": max_count, "interval": interval},
+            lambda _, problem: ValueError(f"node {self.name!r}: {problem}"),
+            never_none=("interval",),
+        )
         if not prompts:
             msg = f"node {self.name!r}: the prompt is empty; pass some text"
             raise EmptyPromptError(msg, node=self.name)

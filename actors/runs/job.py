@@ -1,6 +1,6 @@
 """`Job`: a named task that any fitting node can do."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable, isclass
 from types import UnionType
@@ -10,30 +10,26 @@ from pydantic_ai.tools import Tool
 from typing_extensions import TypeVar
 
 from actors.runs.request import AnyTool
-from protocols.checks import FLAG, TEXT, Kind, series, whole
-from protocols.checks import misfit as misfitting
+from protocols.checks import FLAG, NAME, TEXT, Check, Checks, check_fields, list_of, whole
 from protocols.errors import ConfigError
 
 Result = TypeVar("Result", default=str)
 
 
-def _is_blank(text: str) -> bool:
-    return not text.strip()
-
-
-_KINDS: Mapping[str, Kind] = {
-    "name": Kind("some text", lambda value: isinstance(value, str) and not _is_blank(value)),
-    "prompt": Kind(
-        "text, another prompt, or a function", lambda value: not isinstance(value, str) or not _is_blank(value)
+_CHECKS: Checks = {
+    "name": NAME,
+    "prompt": Check(
+        "text, another prompt, or a function", lambda value: not isinstance(value, str) or bool(value.strip())
     ),
     "description": TEXT,
-    "required_dependency": Kind("a type", lambda value: isinstance(value, type | UnionType | tuple)),
-    "required_return_type": Kind("a type, not its name", lambda value: not isinstance(value, str)),
-    "knowledge": series("a list of texts, paths and objects", lambda _: True),
-    "tools": series("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value)),
+    "required_dependency": Check("a type", lambda value: isinstance(value, type | UnionType | tuple)),
+    "required_return_type": Check("a type, not its name", lambda value: not isinstance(value, str)),
+    "knowledge": list_of("a list of texts, paths and objects", lambda _: True),
+    "tools": list_of("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value)),
     "requires_vision": FLAG,
     "min_context_tokens": whole(1),
 }
+_NEVER_NONE = ("name", "prompt", "knowledge", "tools")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +66,9 @@ class Job(Generic[Result]):
         Raises:
             ConfigError: a field cannot be used.
         """
-        problem = misfitting(_KINDS, vars(self), never_none=("name", "prompt", "knowledge", "tools"))
-        if problem is not None:
-            msg = f"job {self.name!r}: {problem}"
-            raise ConfigError(msg)
+        check_fields(
+            _CHECKS, self, lambda _, problem: ConfigError(f"job {self.name!r}: {problem}"), never_none=_NEVER_NONE
+        )
 
     async def get_prompt(self) -> object:
         """Return the prompt; a function is called."""

@@ -18,8 +18,7 @@ from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.loop_refs import LoopRefs
 from actors.talk.signal import Signal
-from protocols.checks import FLAG, TEXT, Kind, is_number, kind, misfit, series
-from protocols.errors import nearest
+from protocols.checks import FLAG, TEXT, Check, Checks, check_keywords, check_values, instance_of, is_number, list_of
 from protocols.messages import ChatMessage
 
 DEFAULT_TIMEOUT = 300.0
@@ -102,38 +101,36 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """
         if not keywords:
             return NO_OPTIONS
-        unknown = keywords.keys() - _FIELDS
-        if unknown:
-            name = min(unknown)
-            msg = f"node {node!r}: run methods take no keyword {name!r}{nearest(name, _FIELDS)}"
-            raise TypeError(msg)
-        problem = misfit(_KINDS, keywords, never_none=("include_agent_tools",))
-        if problem is not None:
-            msg = f"node {node!r}: {problem}"
-            raise ValueError(msg) if problem.startswith("timeout") else TypeError(msg)
+        if not keywords.keys() <= _FIELDS:
+            check_keywords(f"node {node!r}: run methods take no keyword", keywords, _FIELDS)
+
+        def refused(name: str, problem: str) -> Exception:
+            return (ValueError if name == "timeout" else TypeError)(f"node {node!r}: {problem}")
+
+        check_values(_CHECKS, keywords, refused, never_none=("include_agent_tools",))
         return cls(**keywords)
 
 
-_KINDS: Mapping[str, Kind] = {
+_CHECKS: Checks = {
     "model": MODEL,
     "store_history": FLAG,
     "output_type": OUTPUT,
-    "usage_limits": kind("UsageLimits", UsageLimits),
-    "usage": kind("RunUsage", RunUsage),
-    "timeout": Kind(
+    "usage_limits": instance_of("UsageLimits", UsageLimits),
+    "usage": instance_of("RunUsage", RunUsage),
+    "timeout": Check(
         "seconds >= 0, or None for no limit", lambda value: value is UNSET or (is_number(value) and value >= 0)
     ),
-    "message_history": series(
+    "message_history": list_of(
         "a list of messages of pydantic_ai", lambda value: isinstance(value, ModelRequest | ModelResponse)
     ),
     "conversation_id": TEXT,
     "message_id": TEXT,
-    "instructions": Kind("text, or a list of texts", lambda value: isinstance(value, str | list | tuple)),
+    "instructions": Check("text, or a list of texts", lambda value: isinstance(value, str | list | tuple)),
     "tools": TOOLS,
-    "toolsets": series("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
+    "toolsets": list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
     "include_agent_tools": FLAG,
-    "model_settings": kind("a dict of settings", Mapping),
-    "metadata": kind("a dict", Mapping),
+    "model_settings": instance_of("a dict of settings", Mapping),
+    "metadata": instance_of("a dict", Mapping),
     "wait_for_connections": FLAG,
     "require_all": FLAG,
 }

@@ -16,7 +16,7 @@ from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
-from actors.runtime.options import check_count, check_mailbox, check_seconds
+from actors.runtime.options import check_class
 from actors.runtime.turn import Turn
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ActorRestarted, ActorStarted
@@ -59,7 +59,7 @@ class Cell(ChildCells):
         concurrency = getattr(kind, "max_concurrency", 1)
         timeout = getattr(kind, "ask_timeout", None)
         if mailbox is not None or timeout is not None or concurrency != 1:
-            _check_class(kind)
+            check_class(kind)
         self.max_concurrency = int(options.max_concurrency or concurrency or 1)
         self.mailbox = (options.mailbox or mailbox or system.config.mailbox).build(self.name)
         self.ask_timeout: float = system.config.ask_timeout if timeout is None else timeout
@@ -294,14 +294,3 @@ class Cell(ChildCells):
         """Ask the actor to end, and return a future that is done when it has."""
         self.request_stop(mode, timeout, reason)
         return self.stopped_future()
-
-
-def _check_class(kind: Any) -> None:
-    """Refuse what an actor class says about itself if it is impossible, before anything has started."""
-    name = getattr(kind, "__name__", "actor")
-    for field, check in (
-        ("mailbox", check_mailbox), ("ask_timeout", check_seconds), ("max_concurrency", check_count),
-    ):  # fmt: skip
-        value = getattr(kind, field, None)
-        if value is not None:
-            check(f"{name}.{field}", value)

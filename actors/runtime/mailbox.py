@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from protocols.checks import Check, Checks, check_fields, choice, whole
 from protocols.control import Terminated
 from protocols.mailbox import Overflow
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from actors.runtime.envelope import Envelope
 
 DEFAULT_CAPACITY: Final = 10_000
+_FUNCTION: Final = Check("a function of the message", callable)
+_NEVER_NONE: Final = ("capacity", "overflow", "starvation_bound")
+_CHECKS: Final[Checks] = {
+    "capacity": whole(1),
+    "overflow": choice(*Overflow),
+    "key": _FUNCTION,
+    "priority": _FUNCTION,
+    "starvation_bound": whole(1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +49,7 @@ class MailboxConfig:
     """With lanes: after so many messages in a row that overtook a lower lane, one from that lane is taken."""
 
     def __post_init__(self) -> None:
-        given = cast("object", self.capacity)
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-            msg = f"mailbox capacity must be a whole number >= 1, not {self.capacity!r}"
-            raise ValueError(msg)
-        if self.overflow not in tuple(Overflow):
-            names = ", ".join(repr(str(o)) for o in Overflow)
-            msg = f"mailbox overflow must be one of {names}, not {self.overflow!r}"
-            raise ValueError(msg)
+        check_fields(_CHECKS, self, lambda _, problem: ValueError(f"mailbox {problem}"), never_none=_NEVER_NONE)
         object.__setattr__(self, "overflow", Overflow(self.overflow))
         if (self.overflow is Overflow.COALESCE) != (self.key is not None):
             msg = "mailbox key and overflow 'coalesce' go together: give both or neither"
@@ -54,15 +57,6 @@ class MailboxConfig:
         if self.overflow is Overflow.COALESCE and self.priority is not None:
             msg = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
             raise ValueError(msg)
-        bound = cast("object", self.starvation_bound)
-        if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
-            msg = f"mailbox starvation_bound must be a whole number >= 1, not {bound!r}"
-            raise ValueError(msg)
-        functions = cast("tuple[tuple[str, object], ...]", (("key", self.key), ("priority", self.priority)))
-        for name, function in functions:
-            if function is not None and not callable(function):
-                msg = f"mailbox {name} must be a function of the message, not {function!r}"
-                raise ValueError(msg)
 
     def build(self, who: str) -> BoundedMailbox:
         """Make the mailbox of one actor, named `who` in errors."""

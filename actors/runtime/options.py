@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from actors.runtime.mailbox import MailboxConfig
+from protocols.checks import NAME, SECONDS, Checks, check_fields, check_values, instance_of, whole
 
 if TYPE_CHECKING:
     from actors.runtime.lifecycle import Cell
+
+_MAILBOX = instance_of("a MailboxConfig", MailboxConfig)
+_START: Final[Checks] = {"name": NAME, "mailbox": _MAILBOX, "start_timeout": SECONDS, "max_concurrency": whole(1)}
+_CLASS: Final[Checks] = {"mailbox": _MAILBOX, "ask_timeout": SECONDS, "max_concurrency": whole(1)}
+_SYSTEM: Final[Checks] = {
+    **dict.fromkeys(("ask_timeout", "start_timeout", "stop_timeout", "grace"), SECONDS),
+    **dict.fromkeys(("dead_letters", "blocking_threads", "stash"), whole(1)),
+    "mailbox": _MAILBOX,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +38,7 @@ class StartOptions:
     """Whether the name is entered in the system; names of children are unique under their supervisor only."""
 
     def __post_init__(self) -> None:
-        name = cast("object", self.name)
-        if name is not None and not (isinstance(name, str) and name.strip()):
-            msg = f"actor name must be a text that is not empty, got {name!r}"
-            raise ValueError(msg)
-        if self.start_timeout is not None:
-            check_seconds("start_timeout", self.start_timeout)
-        if self.max_concurrency is not None:
-            check_count("max_concurrency", self.max_concurrency)
-        if self.mailbox is not None:
-            check_mailbox("mailbox", self.mailbox)
+        check_fields(_START, self, lambda _, problem: ValueError(f"actor {problem}"))
 
 
 DEFAULT: Final = StartOptions()
@@ -63,41 +64,15 @@ class SystemConfig:
     """Most messages that one actor may stash."""
 
     def __post_init__(self) -> None:
-        for name in ("ask_timeout", "start_timeout", "stop_timeout", "grace"):
-            check_seconds(name, getattr(self, name))
-        for name in ("dead_letters", "blocking_threads", "stash"):
-            check_count(name, getattr(self, name))
-        check_mailbox("mailbox", self.mailbox)
+        check_fields(_SYSTEM, self, never_none=_SYSTEM)
 
 
-def check_seconds(name: str, value: object) -> None:
-    """Refuse what is no time that can pass.
+def check_class(kind: object) -> None:
+    """Refuse an impossible option of an actor class, before anything has started.
 
     Raises:
-        ValueError: not a number, NaN, zero or negative.
+        ValueError: names class, option and value.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        msg = f"{name} must be > 0 seconds, not {value!r}"
-        raise ValueError(msg)
-
-
-def check_count(name: str, value: object) -> None:
-    """Refuse what is no whole number of at least 1.
-
-    Raises:
-        ValueError: anything else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        msg = f"{name} must be a whole number >= 1, not {value!r}"
-        raise ValueError(msg)
-
-
-def check_mailbox(name: str, value: object) -> None:
-    """Refuse what is no `MailboxConfig`.
-
-    Raises:
-        ValueError: anything else.
-    """
-    if not isinstance(value, MailboxConfig):
-        msg = f"{name} must be a MailboxConfig, not {value!r}"
-        raise ValueError(msg)  # noqa: TRY004 - every refused option is a ValueError
+    name = getattr(kind, "__name__", "actor")
+    given = {option: getattr(kind, option, None) for option in _CLASS}
+    check_values(_CLASS, given, lambda _, problem: ValueError(f"{name}.{problem}"))

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from protocols.checks import SECONDS, check_values
+
 if TYPE_CHECKING:
     from actors.runtime.log import LimitedLogger
     from protocols.clock import Clock
@@ -80,9 +82,9 @@ class Shutdown:
                 f"shutdown phase {name!r}: unknown phase {unknown[0]!r}; known are {', '.join(self._phases) or 'none'}"
             )
             raise ValueError(msg)
-        if timeout is not None and not timeout > 0:
-            msg = f"shutdown phase {name!r}: timeout must be > 0 seconds, not {timeout!r}"
-            raise ValueError(msg)
+        check_values(
+            {"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"shutdown phase {name!r}: {text}")
+        )
         phases = {key: set(phase.after) for key, phase in self._phases.items()}
         phases[name] = set(after)
         for other in before:

@@ -9,6 +9,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Final, Self
 
+from protocols.checks import SECONDS, check_values
 from protocols.events import LoopBlocked
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ class BlockedLoopWatch:
     """
 
     def __init__(self, system: ActorSystem, limit: float = 0.1) -> None:
-        if not limit > 0:
-            msg = f"limit must be > 0 seconds, not {limit!r}"
-            raise ValueError(msg)
+        check_values({"limit": SECONDS}, {"limit": limit})
         self._system = system
         self._limit = limit
         self._beat = time.monotonic()

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from actors.supervision.option import OptionCheck, SupervisionOptionError
+from actors.supervision.option import SupervisionOptionError
+from protocols.checks import Checks, check_fields, finite, whole
 
 _MOST_STEPS: Final = 10**300
 """More steps than this are the same; a larger whole number is no float."""
+
+_CHECKS: Final[Checks] = {
+    **dict.fromkeys(("min", "max", "jitter", "reset_after"), finite(0)),
+    "factor": finite(1),
+    "max_consecutive": whole(0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +48,15 @@ class Backoff:
 
     def __post_init__(self) -> None:
         """Refuse values that are no delay, naming the field."""
-        check = OptionCheck(partial(SupervisionOptionError, "backoff"))
-        check.number("min", self.min)
-        check.number("max", self.max)
-        check.number("factor", self.factor, least=1.0)
-        check.number("jitter", self.jitter)
+        refused = partial(SupervisionOptionError, "backoff")
+        check_fields(_CHECKS, self, refused, never_none=("min", "max", "factor", "jitter"))
         if self.max < self.min:
-            check.refuse("max", f"max={self.max!r} must not be less than min={self.min!r}")
+            raise refused(field="max", problem=f"max={self.max!r} must not be less than min={self.min!r}")
         if self.min == 0.0 < self.max:
-            check.refuse("min", f"min={self.min!r} never grows to max={self.max!r}; use Backoff.none() for no delay")
-        if self.reset_after is not None:
-            check.number("reset_after", self.reset_after)
-        if self.max_consecutive is not None:
-            check.count("max_consecutive", self.max_consecutive)
+            raise refused(
+                field="min",
+                problem=f"min={self.min!r} never grows to max={self.max!r}; use Backoff.none() for no delay",
+            )
 
     @classmethod
     def none(cls) -> Self:

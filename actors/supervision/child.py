@@ -11,8 +11,23 @@ from typing import Any, Final, Literal, Self, cast, get_args
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.directive import Directive
-from actors.supervision.option import OptionCheck, SupervisionOptionError, shown, unknown
+from actors.supervision.intensity import RestartIntensity
+from actors.supervision.option import SupervisionOptionError
 from actors.supervision.strategies import AutoShutdown, Restart, Strategy
+from protocols.checks import (
+    FLAG,
+    NAME,
+    POSITIVE,
+    Check,
+    Checks,
+    check_fields,
+    check_values,
+    choice,
+    finite,
+    instance_of,
+    shown,
+)
+from protocols.errors import nearest
 
 Shutdown = float | Literal["kill", "infinity"]
 """Seconds a child gets to stop before it is killed; or kill it at once; or wait for as long as it takes."""
@@ -84,22 +99,22 @@ class ChildSpec:
 
     def __post_init__(self) -> None:
         """Fill in the derived fields and refuse impossible ones."""
-        _check_start(OptionCheck(partial(ChildSpecError, _spoken(self.actor_class, self.name))), self.actor_class)
-        _set(self, name=_checked_name(self.actor_class, self.name))
-        check = OptionCheck(partial(ChildSpecError, self.name))
-        _set(self, kind=_checked_kind(check, self.actor_class, self.kind))
-        check.choice("restart", self.restart, get_args(Restart))
-        check.flag("significant", self.significant)
+        start = _maker(self.actor_class)
+        given: Any = self  # the derived fields may be None still
+        if given.name is None:
+            _set(self, name=_snake_case(getattr(start, "__name__", None)))
+        if given.kind is None:
+            _set(self, kind=getattr(start, "child_kind", "worker"))
+        if given.shutdown is None:
+            _set(self, shutdown="infinity" if self.kind == "supervisor" else DEFAULT_SHUTDOWN)
+        refused = partial(ChildSpecError, self.name if NAME.accepts(self.name) else shown(self.actor_class))
+        check_fields(_CHECKS, self, refused, never_none=_NEVER_NONE)
         if self.significant and self.restart == "permanent":
-            check.refuse("significant", "a permanent child always restarts; make it transient or not significant")
-        _set(self, shutdown=_checked_shutdown(check, self.shutdown, self.kind))
-        _set(self, args=check.arguments("args", self.args), kwargs=check.keywords("kwargs", self.kwargs))
-        if self.mailbox is not None and not isinstance(self.mailbox, MailboxConfig):
-            check.refuse(
-                "mailbox", f"mailbox={shown(self.mailbox)} must be a MailboxConfig, or None for the class's own"
+            raise refused(
+                field="significant", problem="a permanent child always restarts; make it transient or not significant"
             )
-        _check_options(check, self.start_timeout, self.backoff, self.crash_on)
-        _set(self, on_exception=_checked_directives(check, self.on_exception))
+        maps = {field: MappingProxyType(dict(getattr(self, field) or {})) for field in ("kwargs", "on_exception")}
+        _set(self, args=tuple(self.args), **maps)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
@@ -108,15 +123,15 @@ class ChildSpec:
         Raises:
             ChildSpecError: A field is unknown (the nearest known one is named), missing or impossible.
         """
-        spoken = _spoken(mapping.get("actor_class"), mapping.get("name"))
-        check = OptionCheck(partial(ChildSpecError, spoken))
+        refused = partial(ChildSpecError, _spoken(mapping.get("actor_class"), mapping.get("name")))
         known = [known.name for known in fields(cls)]
         for key in cast("Mapping[object, Any]", mapping):
             if key not in known:
-                check.refuse(key if isinstance(key, str) else shown(key), unknown("field", key, known))
+                word = key if isinstance(key, str) else shown(key)
+                raise refused(word, f"unknown field {shown(key)}{nearest(word, known)}")
         if "actor_class" not in mapping:
-            check.refuse(
-                "actor_class", "actor_class is missing; give the actor class or a callable that makes the actor"
+            raise refused(
+                field="actor_class", problem="actor_class is missing; give the actor class or a callable that makes it"
             )
         return cls(**mapping)
 
@@ -125,7 +140,7 @@ class ChildSpec:
 
         For temporary children, which never restart: a supervisor need not keep their arguments in memory.
         """
-        start = cast("Callable[..., Any]", _made_by(self.actor_class))
+        start = cast("Callable[..., Any]", _maker(self.actor_class))
         return replace(self, actor_class=start, args=(), kwargs={}, mailbox=None)
 
 
@@ -141,11 +156,7 @@ def check_specs(
         ChildSpecError: A child is impossible, two have the same name, or one does not fit `auto_shutdown`.
         SupervisionOptionError: `strategy` or `auto_shutdown` is unknown.
     """
-    check = OptionCheck(partial(SupervisionOptionError, "supervisor"))
-    check.choice("strategy", strategy, get_args(Strategy))
-    check.choice("auto_shutdown", auto_shutdown, get_args(AutoShutdown))
-    if not _is_list(specs):
-        check.refuse("children", f"children={shown(specs)} must be a list of ChildSpec")
+    check_supervisor(children=specs, strategy=strategy, auto_shutdown=auto_shutdown)
     checked: dict[str, ChildSpec] = {}
     for position, spec in enumerate(specs):
         child = check_spec(spec, auto_shutdown=auto_shutdown, position=position)
@@ -178,10 +189,6 @@ def check_spec(
     return given
 
 
-def _is_list(specs: object) -> bool:
-    return isinstance(specs, Iterable) and not isinstance(specs, Mapping | str)
-
-
 def _checked_spec(spec: object, position: int) -> ChildSpec:
     if not isinstance(spec, ChildSpec):
         problem = f"{shown(spec)} is not a ChildSpec; wrap it as ChildSpec(...)"
@@ -199,82 +206,75 @@ def _spoken(start: object, name: object) -> str:
     return name if isinstance(name, str) else shown(start)
 
 
-def _checked_name(start: object, name: object) -> str:
-    if name is None:
-        name = _derived_name(start)
-    if not isinstance(name, str) or not name.strip():
-        raise ChildSpecError(shown(start), "name", f"name={shown(name)} must be a text that is not empty")
-    return name
-
-
-def _derived_name(start: object) -> str:
-    name = getattr(_made_by(start), "__name__", None)
+def _snake_case(name: object) -> str | None:
+    """Return the name of a class in snake case; None for the name of a lambda, or for none at all."""
     if not isinstance(name, str) or not name.isidentifier():
-        raise ChildSpecError(shown(start), "name", "it has no class name to be called by; give name=...")
+        return None
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def _checked_kind(check: OptionCheck, start: object, kind: object) -> object:
-    kind = getattr(_made_by(start), "child_kind", "worker") if kind is None else kind
-    check.choice("kind", kind, get_args(ChildKind))
-    return kind
-
-
-def _made_by(start: object) -> object:
+def _maker(start: object) -> object:
     """Return the class or function behind a partial."""
-    inner: object = getattr(start, "func", None)
-    return inner if isinstance(start, partial) else start
+    return start.func if isinstance(start, partial) else start
 
 
-def _check_start(check: OptionCheck, start: object) -> None:
-    if not callable(start):
-        check.refuse("actor_class", f"actor_class={shown(start)} cannot be called; give the class, not an actor")
-    if inspect.iscoroutinefunction(start):
-        check.refuse("actor_class", f"actor_class={shown(start)} is async; make the actor there and await in on_start")
+def check_supervisor(**options: object) -> None:
+    """Refuse an impossible option of a supervisor with a `SupervisionOptionError`."""
+    check_values(_SUPERVISOR, options, partial(SupervisionOptionError, "supervisor"), never_none=_REQUIRED)
 
 
-def _checked_shutdown(check: OptionCheck, shutdown: object, kind: ChildKind) -> Shutdown:
-    if shutdown is None:
-        return "infinity" if kind == "supervisor" else DEFAULT_SHUTDOWN
-    if shutdown == "kill":
-        return "kill"
-    if shutdown == "infinity":
-        return "infinity"
-    if isinstance(shutdown, str):
-        problem = unknown("shutdown", shutdown, ("kill", "infinity"))
-        check.refuse("shutdown", f"{problem}; or give seconds as a number")
-    if shutdown == float("inf"):
-        check.refuse("shutdown", f"shutdown={shown(shutdown)} must be finite; use 'infinity' to wait without limit")
-    return check.number("shutdown", shutdown)
-
-
-def _check_options(check: OptionCheck, start_timeout: object, backoff: object, crash_on: object) -> None:
-    if start_timeout is not None:
-        check.number("start_timeout", start_timeout, above=0.0)
-    if backoff is not None and not isinstance(backoff, Backoff):
-        check.refuse("backoff", f"backoff={shown(backoff)} must be a Backoff, or None for the supervisor's")
-    if not isinstance(crash_on, tuple):
-        check.refuse("crash_on", f"crash_on={shown(crash_on)} must be a tuple of exception types")
-    for kind in cast("tuple[object, ...]", crash_on):
-        if not _is_exception_type(kind):
-            check.refuse("crash_on", f"crash_on holds {shown(kind)}, which is no exception type")
+def _is_mapping(value: object, is_key: Callable[[Any], bool], is_item: Callable[[Any], bool]) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    items = cast("Mapping[object, object]", value).items()
+    return all(is_key(key) and is_item(item) for key, item in items)
 
 
 def _is_exception_type(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
-def _checked_directives(check: OptionCheck, directives: object) -> Mapping[Any, Directive]:
-    """Return the mapping as one of its own that cannot change; none for `None`."""
-    if directives is None:
-        return MappingProxyType({})
-    if not isinstance(directives, Mapping):
-        check.refuse("on_exception", f"on_exception={shown(directives)} must map exception types to directives")
-    given = dict(cast("Mapping[object, Directive]", directives))
-    for kind, directive in given.items():
-        if not _is_exception_type(kind):
-            check.refuse("on_exception", f"on_exception has the key {shown(kind)}, which is no exception type")
-        if directive not in get_args(Directive):
-            problem = unknown("directive", directive, get_args(Directive))
-            check.refuse("on_exception", f"{problem} for {shown(kind)}; known are {', '.join(get_args(Directive))}")
-    return MappingProxyType(given)
+def _is_exception_types(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_exception_type, cast("tuple[object, ...]", value)))
+
+
+_AMOUNT: Final = finite(0)
+_DIRECTIVE: Final = choice(*get_args(Directive))
+_NEVER_NONE: Final = ("actor_class", "name", "restart", "shutdown", "significant", "kind", "args", "crash_on")
+_CHECKS: Final[Checks] = {
+    "actor_class": Check(
+        "a class, or a plain function that makes the actor (await in on_start)",
+        lambda start: callable(start) and not inspect.iscoroutinefunction(start),
+    ),
+    "name": Check("a text that is not empty; give name=... if the class has no name", NAME.accepts),
+    "kind": choice(*get_args(ChildKind)),
+    "restart": choice(*get_args(Restart)),
+    "significant": FLAG,
+    "shutdown": Check(
+        "a finite number of seconds >= 0, 'kill', or 'infinity' for no limit",
+        lambda value: _AMOUNT.accepts(value) or (isinstance(value, str) and value in ("kill", "infinity")),
+    ),
+    "args": instance_of("a tuple of arguments, such as (value,)", tuple, list),
+    "kwargs": Check(
+        "a mapping of argument names to values",
+        lambda value: _is_mapping(value, lambda key: isinstance(key, str), lambda _: True),
+    ),
+    "mailbox": instance_of("a MailboxConfig, or None for the class's own", MailboxConfig),
+    "start_timeout": POSITIVE,
+    "backoff": instance_of("a Backoff, or None for the supervisor's", Backoff),
+    "crash_on": Check("a tuple of exception types", _is_exception_types),
+    "on_exception": Check(
+        f"a mapping of exception types to {_DIRECTIVE.expected}",
+        lambda value: _is_mapping(value, _is_exception_type, _DIRECTIVE.accepts),
+    ),
+}
+_SUPERVISOR: Final[Checks] = {
+    "strategy": choice(*get_args(Strategy)),
+    "auto_shutdown": choice(*get_args(AutoShutdown)),
+    "children": Check(
+        "a list of ChildSpec", lambda value: isinstance(value, Iterable) and not isinstance(value, Mapping | str)
+    ),
+    "intensity": instance_of("a RestartIntensity", RestartIntensity),
+    "backoff": instance_of("a Backoff, or None to restart at once", Backoff),
+}
+_REQUIRED: Final = _SUPERVISOR.keys() - {"backoff"}

@@ -10,10 +10,13 @@ from functools import partial
 from math import isnan
 from typing import Final
 
-from actors.supervision.option import OptionCheck, SupervisionOptionError
+from actors.supervision.option import SupervisionOptionError
+from protocols.checks import POSITIVE, Checks, check_fields, whole
 
 _RESOLUTION: Final = 1e-9
 """Windows are compared to the nanosecond, the step of a monotonic clock: sums of floats hit no boundary exactly."""
+
+_CHECKS: Final[Checks] = {"limit": whole(0), "period": POSITIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,7 @@ class RestartIntensity:
 
     def __post_init__(self) -> None:
         """Refuse a limit that is not a whole number >= 0 and a period that is not positive and finite."""
-        check = OptionCheck(partial(SupervisionOptionError, "restart intensity"))
-        check.count("limit", self.limit)
-        check.number("period", self.period, above=0.0)
+        check_fields(_CHECKS, self, partial(SupervisionOptionError, "restart intensity"), never_none=_CHECKS)
 
 
 class RestartWindow:

@@ -10,7 +10,7 @@ from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.owned_tasks import PendingReply
 from actors.supervision.backoff import Backoff
-from actors.supervision.child import check_spec, check_specs
+from actors.supervision.child import check_spec, check_specs, check_supervisor
 from actors.supervision.child_state import is_ignored
 from actors.supervision.children import Children
 from actors.supervision.intensity import RestartIntensity
@@ -87,9 +87,7 @@ class Supervisor(AsyncioActor):
         """
         super().__init__()
         self._specs = check_specs(children, strategy=strategy, auto_shutdown=auto_shutdown)
-        _check_kind("intensity", intensity, RestartIntensity)
-        if backoff is not None:
-            _check_kind("backoff", backoff, Backoff)
+        check_supervisor(intensity=intensity, backoff=backoff)
         self._auto_shutdown: AutoShutdown = auto_shutdown
         self._family = Children(self, strategy, intensity, backoff, auto_shutdown)
 
@@ -219,9 +217,7 @@ class Supervisor(AsyncioActor):
             SupervisionOptionError: one is impossible; nothing has changed.
         """
         try:
-            _check_kind("intensity", intensity, RestartIntensity)
-            if backoff is not None:
-                _check_kind("backoff", backoff, Backoff)
+            check_supervisor(intensity=intensity, backoff=backoff)
         except SupervisionOptionError as error:
             return self._failed(error)
         self._family.set_limits(intensity, backoff)
@@ -297,9 +293,3 @@ class Supervisor(AsyncioActor):
 
 def _is_future(result: Any) -> TypeGuard[AsyncioFuture[Any]]:
     return isinstance(result, AsyncioFuture)
-
-
-def _check_kind(field: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        subject = "supervisor"
-        raise SupervisionOptionError(subject, field, f"{field}={value!r} must be a {kind.__name__}")

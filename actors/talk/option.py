@@ -1,12 +1,25 @@
 """How a connection treats messages: its keywords, what they mean, and what is refused."""
 
-from collections.abc import Callable
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypedDict, get_args
 
 import msgspec
 
 from actors.talk.context import Condition
-from protocols.errors import TalkError, nearest
+from protocols.checks import (
+    FLAG,
+    FUNCTION,
+    TIME_LIMIT,
+    Check,
+    Checks,
+    check_keywords,
+    check_values,
+    choice,
+    finite,
+    instance_of,
+    whole,
+)
+from protocols.errors import TalkError
 from protocols.mailbox import Overflow
 
 ConnectionType = Literal["run", "context", "forward"]
@@ -17,14 +30,6 @@ Transform = Callable[[Any], object]
 DEFAULT_CAPACITY = 1_000
 DEFAULT_HOP_LIMIT = 64
 DEFAULT_TIMEOUT = 300.0
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "connection_type": ("run", "context", "forward"),
-    "queue_strategy": ("latest", "concat", "buffer"),
-    "overflow": ("reject", "drop_oldest", "drop_newest"),
-}
-_FLAGS = ("queued", "wait_for_completion", "per_member")
-_CALLABLES = ("transform", "filter_condition", "stop_condition", "exit_condition")
 
 
 class TalkKeywords(TypedDict, total=False):
@@ -97,14 +102,8 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """
         if not keywords:
             return _PLAIN
-        unknown = keywords.keys() - set(cls.__struct_fields__)
-        if unknown:
-            name = min(unknown)
-            msg = f"{who}: connections take no keyword {name!r}{nearest(name, cls.__struct_fields__)}"
-            raise TypeError(msg)
-        for problem in problems(keywords):
-            msg = f"{who}: {problem}"
-            raise TalkError(msg)
+        check_keywords(f"{who}: connections take no keyword", keywords, cls.__struct_fields__)
+        check_options(keywords, who)
         if "overflow" in keywords:
             keywords = {**keywords, "overflow": Overflow(keywords["overflow"])}
         return cls(**keywords)
@@ -113,43 +112,33 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 _PLAIN = TalkOptions()
 
 
-def problems(given: dict[str, Any]) -> list[str]:
-    """Return what is wrong with keywords, worst first."""
-    found = [
-        f"{name} must be one of {', '.join(map(repr, choices))}, not {given[name]!r}"
-        for name, choices in _CHOICES.items()
-        if name in given and given[name] not in choices
-    ]
-    found += [
-        f"{name} must be a whole number >= 1, not {given[name]!r}"
-        for name in ("capacity", "hop_limit")
-        if name in given and not (type(given[name]) is int and given[name] >= 1)
-    ]
-    found += [
-        f"{name} must be a function, not {given[name]!r}"
-        for name in _CALLABLES
-        if given.get(name) is not None and not callable(given[name])
-    ]
-    found += [
-        f"{name} must be True or False, not {given[name]!r}"
-        for name in _FLAGS
-        if name in given and not isinstance(given[name], bool)
-    ]
-    if "priority" in given and type(given["priority"]) is not int:
-        found.append(f"priority must be a whole number, not {given['priority']!r}")
-    timeout = given.get("timeout")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
-        found.append(f"timeout must be seconds > 0, or None for no limit, not {timeout!r}")
-    found += _delay_problems(given)
-    return found
+def check_options(given: Mapping[str, Any], who: str) -> None:
+    """Refuse impossible options with a `TalkError`.
+
+    Args:
+        given: the options by name.
+        who: the connection, for the error.
+    """
+    check_values(_CHECKS, given, lambda _, problem: TalkError(f"{who}: {problem}"), never_none=_NEVER_NONE)
+    if given.get("queued") and given.get("delay") is not None:
+        message = f"{who}: delay does not go with queued: a queued message is delivered when trigger() is called"
+        raise TalkError(message)
 
 
-def _delay_problems(given: dict[str, Any]) -> list[str]:
-    delay = given.get("delay")
-    if delay is None:
-        return []
-    if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < float("inf"):
-        return [f"delay must be seconds >= 0, not {delay!r}"]
-    if given.get("queued"):
-        return ["delay does not go with queued: a queued message is delivered when trigger() is called"]
-    return []
+_CHECKS: Checks = {
+    "connection_type": choice(*get_args(ConnectionType)),
+    "queued": FLAG,
+    "queue_strategy": choice(*get_args(QueueStrategy)),
+    "capacity": whole(1),
+    "overflow": choice("reject", "drop_oldest", "drop_newest"),
+    **dict.fromkeys(("transform", "filter_condition", "stop_condition", "exit_condition"), FUNCTION),
+    "priority": instance_of("a whole number", int),
+    "delay": Check("seconds >= 0", finite(0).accepts),
+    "wait_for_completion": FLAG,
+    "per_member": FLAG,
+    "hop_limit": whole(1),
+    "timeout": TIME_LIMIT,
+}
+_NEVER_NONE = frozenset(
+    name for name, check in _CHECKS.items() if check not in (FUNCTION, TIME_LIMIT) and name != "delay"
+)

@@ -3,8 +3,7 @@
 from typing import Any
 
 from actors.talk.context import Condition
-from actors.talk.option import ConnectionType, QueueStrategy, TalkOptions, Transform, problems
-from protocols.errors import TalkError
+from actors.talk.option import ConnectionType, QueueStrategy, TalkOptions, Transform, check_options
 from protocols.mailbox import Overflow
 
 
@@ -44,9 +43,8 @@ class TalkSetting:
         """
         if name in _CHECKED:
             option = "transform" if name == "transform_fn" else name
-            for problem in problems({"queued": self.queued, "delay": self.delay, option: value}):
-                msg = f"talk {getattr(self, 'name', '')!r}: {problem}"
-                raise TalkError(msg)
+            given = {"queued": self.queued, "delay": self.delay, option: value}
+            check_options(given, f"talk {getattr(self, 'name', '')!r}")
             if name == "overflow":
                 value = Overflow(value)
         super().__setattr__(name, value)

@@ -40,15 +40,15 @@ def alive(_actor: Does) -> str:
 @pytest.mark.parametrize(
     ("kind", "options", "told"),
     [
-        (StartOptions, {"name": 3}, "actor name must be a text that is not empty, got 3"),
+        (StartOptions, {"name": 3}, "actor name must be a text that is not empty, not 3"),
         (StartOptions, {"name": b"x"}, "actor name must be a text"),
-        (StartOptions, {"start_timeout": "1"}, "start_timeout must be > 0 seconds, not '1'"),
-        (StartOptions, {"start_timeout": nan}, "start_timeout must be > 0 seconds, not nan"),
+        (StartOptions, {"start_timeout": "1"}, "start_timeout must be seconds > 0, not '1'"),
+        (StartOptions, {"start_timeout": nan}, "start_timeout must be seconds > 0, not nan"),
         (StartOptions, {"max_concurrency": "2"}, "max_concurrency must be a whole number >= 1, not '2'"),
         (StartOptions, {"max_concurrency": True}, "max_concurrency must be a whole number >= 1, not True"),
         (StartOptions, {"mailbox": 100}, "mailbox must be a MailboxConfig, not 100"),
-        (SystemConfig, {"ask_timeout": None}, "ask_timeout must be > 0 seconds, not None"),
-        (SystemConfig, {"grace": nan}, "grace must be > 0 seconds, not nan"),
+        (SystemConfig, {"ask_timeout": None}, "ask_timeout must be seconds > 0, not None"),
+        (SystemConfig, {"grace": nan}, "grace must be seconds > 0, not nan"),
         (SystemConfig, {"dead_letters": 1.5}, "dead_letters must be a whole number >= 1, not 1.5"),
         (SystemConfig, {"mailbox": "big"}, "mailbox must be a MailboxConfig, not 'big'"),
         (MailboxConfig, {"priority": 3}, "mailbox priority must be a function of the message, not 3"),
@@ -69,7 +69,7 @@ def test_options_that_make_no_sense_are_refused_with_what_was_given(
         ({"mailbox": 5}, "Odd.mailbox must be a MailboxConfig, not 5"),
         ({"max_concurrency": 0}, "Odd.max_concurrency must be a whole number >= 1, not 0"),
         ({"max_concurrency": -1}, "Odd.max_concurrency must be a whole number >= 1, not -1"),
-        ({"ask_timeout": -1}, "Odd.ask_timeout must be > 0 seconds, not -1"),
+        ({"ask_timeout": -1}, "Odd.ask_timeout must be seconds > 0, not -1"),
     ],
 )
 async def test_a_class_that_says_nonsense_about_itself_is_not_started(

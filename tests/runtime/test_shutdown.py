@@ -101,7 +101,7 @@ def test_a_cycle_of_phases_is_refused_when_it_is_registered(shutdown: Shutdown) 
     [
         (methodcaller("add_phase", "first"), "'first' exists"),
         (methodcaller("add_phase", "x", after=("nowhere",)), "unknown phase 'nowhere'; known are first"),
-        (methodcaller("add_phase", "x", timeout=0), "timeout must be > 0 seconds, not 0"),
+        (methodcaller("add_phase", "x", timeout=0), "timeout must be seconds > 0, not 0"),
         (methodcaller("add_task", "nowhere", "t", print), "unknown phase 'nowhere'"),
     ],
 )

@@ -53,5 +53,5 @@ async def test_the_end_of_a_block_is_published_with_its_actor(actor_system: Acto
 
 
 async def test_a_limit_that_is_no_time_is_refused(actor_system: ActorSystem) -> None:
-    with pytest.raises(ValueError, match="limit must be > 0 seconds, not 0"):
+    with pytest.raises(ValueError, match="limit must be seconds > 0, not 0"):
         BlockedLoopWatch(actor_system, limit=0)

@@ -85,27 +85,26 @@ def test_repr_does_not_tell_the_arguments() -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "told"),
     [
-        ({"restart": "allways"}, "restart", "unknown restart 'allways'"),
-        ({"restart": "permanant"}, "restart", "did you mean 'permanent'"),
-        ({"restart": None}, "restart", "unknown restart None"),
-        ({"restart": ["permanent"]}, "restart", "known are permanent"),
-        ({"shutdown": -1.0}, "shutdown", "at least 0"),
+        ({"restart": "allways"}, "restart", "'temporary', not 'allways'"),
+        ({"restart": None}, "restart", "must be one of"),
+        ({"restart": ["permanent"]}, "restart", "one of 'permanent', 'transient', 'temporary'"),
+        ({"shutdown": -1.0}, "shutdown", "seconds >= 0"),
         ({"shutdown": nan}, "shutdown", "finite"),
-        ({"shutdown": inf}, "shutdown", "use 'infinity'"),
-        ({"shutdown": "infinite"}, "shutdown", "did you mean 'infinity'"),
-        ({"shutdown": True}, "shutdown", "not a number"),
-        ({"start_timeout": 0.0}, "start_timeout", "greater than 0"),
-        ({"start_timeout": -2.0}, "start_timeout", "greater than 0"),
+        ({"shutdown": inf}, "shutdown", "'infinity' for no limit"),
+        ({"shutdown": "infinite"}, "shutdown", "or 'infinity'"),
+        ({"shutdown": True}, "shutdown", "a finite number"),
+        ({"start_timeout": 0.0}, "start_timeout", "finite number > 0"),
+        ({"start_timeout": -2.0}, "start_timeout", "finite number > 0"),
         ({"start_timeout": inf}, "start_timeout", "finite"),
         ({"significant": "yes", "restart": "transient"}, "significant", "True or False"),
-        ({"kind": "boss"}, "kind", "unknown kind 'boss'"),
+        ({"kind": "boss"}, "kind", "one of 'worker', 'supervisor', not 'boss'"),
         ({"args": "ab"}, "args", "tuple"),
-        ({"args": 5}, "args", "args=(5,)"),
-        ({"kwargs": [1]}, "kwargs", "map argument names"),
-        ({"kwargs": {1: 2}}, "kwargs", "the key 1"),
+        ({"args": 5}, "args", "such as (value,), not 5"),
+        ({"kwargs": [1]}, "kwargs", "mapping of argument names"),
+        ({"kwargs": {1: 2}}, "kwargs", "argument names to values, not {1: 2}"),
         ({"backoff": 3.0}, "backoff", "must be a Backoff"),
         ({"crash_on": ValueError}, "crash_on", "tuple of exception types"),
-        ({"crash_on": (int,)}, "crash_on", "no exception type"),
+        ({"crash_on": (int,)}, "crash_on", "exception types, not (<class 'int'>,)"),
         ({"mailbox": 100}, "mailbox", "must be a MailboxConfig"),
         ({"restart": Unspeakable()}, "restart", "<Unspeakable"),
     ],
@@ -123,14 +122,14 @@ def test_spec_refuses_an_impossible_value_and_names_child_and_field(
 @pytest.mark.conformance("R57")
 @pytest.mark.parametrize("start", [None, 3, "Counter", HTTPCounter(), start_later])
 def test_spec_refuses_a_start_that_cannot_make_an_actor(start: Any) -> None:
-    with pytest.raises(ChildSpecError, match="actor_class=") as caught:
+    with pytest.raises(ChildSpecError, match="actor_class must be ") as caught:
         ChildSpec(start, name="counter")
     assert caught.value.field == "actor_class"
 
 
 @pytest.mark.parametrize("name", ["", "  ", 3, b"x"])
 def test_spec_refuses_an_empty_name(name: Any) -> None:
-    with pytest.raises(ChildSpecError, match="name="):
+    with pytest.raises(ChildSpecError, match="name must be "):
         ChildSpec(HTTPCounter, name=name)
 
 
@@ -191,7 +190,7 @@ def test_two_children_of_one_name_are_refused() -> None:
     [({"strategy": "one_for_al"}, "strategy"), ({"auto_shutdown": "always"}, "auto_shutdown")],
 )
 def test_unknown_options_of_the_supervisor_are_refused(options: dict[str, Any], field: str) -> None:
-    with pytest.raises(SupervisionOptionError, match=f"supervisor: unknown {field}") as caught:
+    with pytest.raises(SupervisionOptionError, match=f"supervisor: {field} must be one of ") as caught:
         check_specs([], **options)
     assert caught.value.field == field
 

@@ -115,6 +115,6 @@ def test_window_refuses_a_time_that_is_no_number() -> None:
     ],
 )
 def test_intensity_refuses_an_impossible_value_and_names_the_field(options: dict[str, Any], field: str) -> None:
-    with pytest.raises(SupervisionOptionError, match=f"restart intensity: {field}=") as caught:
+    with pytest.raises(SupervisionOptionError, match=f"restart intensity: {field} must be ") as caught:
         RestartIntensity(**options)
     assert caught.value.field == field
