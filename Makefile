@@ -1,8 +1,8 @@
-# Everything a contributor types. Needs python3 >= 3.11, make and a package index; makes .venv itself.
+# Everything a contributor types. Needs python3 >= 3.11, make and, the first time, a package index; makes .venv itself.
 # `make lock` is the only target that needs more than the locked versions.
 
 PYTHON ?= python3
-VENV ?= .venv
+VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -15,6 +15,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help install demo test check bench format lint types docs lock conformance acceptance soak build clean
 
 help:  ## Show this list
@@ -68,21 +69,14 @@ clean:  ## Remove everything that make can make again
 
 # ------------------------------------------------------------------------------------- environment
 
-# A stamp per requirements file: the second `make` does nothing until a pin or pyproject.toml changes.
-$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproject.toml $(VENV)/.python
-	$(PIP) install --quiet --no-deps --require-hashes -r $<
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	$(PIP) check
-	@touch $@
+# A stamp per requirements file: the second `make` does nothing until a pin or pyproject.toml changes. The stamp says where
+# the environment is and what runs it; when that is no longer so, its programs would not start.
+STAMPS := $(VENV)/.run $(VENV)/.dev $(VENV)/.bench
+.PHONY: $(shell for stamp in $(STAMPS); do [ ! -e $$stamp ] || { [ -x $(PY) ] && \
+	[ "$$(cat $$stamp)" = "$$(cd $(VENV) && pwd -P) $$(readlink -f $(PY))" ]; } || echo $$stamp; done)
 
-$(VENV)/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "understudy: $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing), but Python >= 3.11 is needed;" \
-			"name another one with: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { \
-		echo "understudy: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; \
-		exit 1; }
-	@touch $@
+$(STAMPS): $(VENV)/.%: requirements/%.txt requirements/install.sh pyproject.toml
+	@sh requirements/install.sh '$(PYTHON)' '$(VENV)' $*
 
 # ------------------------------------------------------------------------------------- locked versions
 
@@ -92,7 +86,8 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-build-options $(if $(UPGRADE),--upgrade)
 FEATURES = --extra anthropic --extra mcp --extra openai --extra postgres --extra triggers --extra web
 
-lock: $(VENV)/.python  ## Compile requirements/*.txt with hashes: make lock [UPGRADE=1]
+lock:  ## Compile requirements/*.txt with hashes: make lock [UPGRADE=1]
+	@sh requirements/install.sh '$(PYTHON)' '$(VENV)'
 	@test -x $(BIN)/uv || $(PIP) install --quiet uv
 	@mkdir -p requirements
 	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null || true)}}; \
