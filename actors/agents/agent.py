@@ -1,6 +1,6 @@
 """`Agent`: one node that answers by a model, or by a function."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -10,6 +10,7 @@ import msgspec
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
+from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import FunctionToolset
 
 from actors.agents.callback import Callback, callback_name
@@ -35,7 +36,7 @@ from protocols.messages import ChatMessage
 _FILES = (".yml", ".yaml")
 
 
-class Agent(MessageNode[Deps, Out]):
+class Agent(MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
     An agent remembers what was said, unless it is made with ``session=False``; its memory changes only when a run has
@@ -47,7 +48,6 @@ class Agent(MessageNode[Deps, Out]):
         'Cats sleep for many hours of every single day.'
     """
 
-    is_agent = True
     made_of = (*MessageNode.made_of, "settings", "execution")
 
     def __init__(
@@ -172,6 +172,11 @@ class Agent(MessageNode[Deps, Out]):
         name = name or callback_name(function)
         agent._make(name, Callback(function, blocking=blocking), AgentSettings.of(name, settings))
         return cast("Agent[object, Any]", agent)
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], taken: frozenset[str]) -> "Agent[object, Any]":
+        """Return an agent for a function among the operands of ``&``, ``|`` and ``>>``, with a name that is free."""
+        return cls.from_callback(function, name=_unique(callback_name(function), taken))
 
     @classmethod
     def from_config(cls, path: str | Path) -> Self:
@@ -312,6 +317,19 @@ class Agent(MessageNode[Deps, Out]):
         )
         self._model_run("register_worker").tools.add_tool(tool)
 
+    def take_tools(self, tools: Sequence[AnyTool]) -> None:
+        """Give the model more tools. An agent that answers by a function ignores them."""
+        if isinstance(self.execution, ModelRun):
+            for tool in tools:
+                if isinstance(tool, Tool):
+                    self.execution.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
+                else:
+                    self.execution.tools.add_function(tool)
+
+    def iter_agents(self) -> Iterator[Any]:
+        """Yield this agent."""
+        yield self
+
     # -- inside the actor -----------------------------------------------------------------------------------------
 
     @property
@@ -330,7 +348,7 @@ class Agent(MessageNode[Deps, Out]):
                     await tools.let_go()
 
     def job_problem(self, job: Job[Any], *, deps: object = None, model: Any = None) -> str | None:
-        """Return why the agent cannot do a job; see `JobRuns.job_problem`."""
+        """Return why the agent cannot do a job; see `MessageNode.job_problem`."""
         problem = super().job_problem(job, deps=deps, model=model)
         return model_problem(job, self.name, self.execution, model) if problem is None else problem
 
@@ -357,13 +375,6 @@ class Agent(MessageNode[Deps, Out]):
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
         return self.execution.answer(request, asked)
-
-
-def _of_function(function: Callable[..., Any], taken: frozenset[str]) -> Agent[object, Any]:
-    return Agent.from_callback(function, name=_unique(callback_name(function), taken))
-
-
-MessageNode.of_function = _of_function
 
 
 def _unique(name: str, taken: frozenset[str]) -> str:

@@ -21,7 +21,7 @@ from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.errors import stopped
 from actors.runs.handle import Deps, Out
 from actors.runs.node_actor import UNLIMITED, NodeFactory
-from actors.runs.request import RunRequest, Settle
+from actors.runs.request import EventSink, RunRequest, Settle
 from actors.runs.run_stats import RunStats
 from actors.runtime.ref import ActorRef
 from protocols.checks import is_a
@@ -45,7 +45,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     """What it calls itself."""
     is_chain: ClassVar[bool] = False
     """Whether its members work one after the other."""
-    is_group: ClassVar[bool] = True
+    runs_until_stopped = False
     made_of = (*MessageNode.made_of, "nodes", "_names", "shared_prompt", "settings", "is_named")
     _current: Transcript | None = None
     _session_stats: RunStats | None = None
@@ -173,23 +173,23 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return self.nodes[key]
 
     def iter_agents(self) -> Iterator[Any]:
-        """Yield the agents of the team and of the teams inside of it, depth first.
+        """Yield the agents of the team and of the teams inside it, depth first.
 
         Raises:
             ValueError: a member is neither an agent nor a team.
         """
         for member in self.nodes:
-            if isinstance(member, BaseTeam):
-                yield from member.iter_agents()
-            elif member.is_agent:
-                yield member
-            else:
-                msg = f"team {self.name!r}: member {member!r} is neither an agent nor a team"
-                raise ValueError(msg)
+            yield from member.iter_agents()
 
-    def job_agents(self) -> Sequence[AnyNode]:
-        """Return whom a job has to fit: all agents, those of the teams inside included."""
-        return tuple(self.iter_agents())
+    def leaves(self) -> Iterator[Any]:
+        """Yield the leaves of the members, depth first."""
+        for member in self.nodes:
+            yield from member.leaves()
+
+    def speakers(self) -> Iterator[Any]:
+        """Yield all members that work, and the members of the teams among them."""
+        for stage in self.stages:
+            yield from stage.speakers()
 
     async def pick_agents(self, task: str) -> Sequence[AnyNode]:
         """Return the members that work on a task: all, or those that the picker names, in the order of its answer.
@@ -243,6 +243,16 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Show these as the current run's."""
         self._current, self._session_stats = None, stats
         super().keep_stats(stats)
+
+    def counts_alone(self, request: RunRequest) -> bool:
+        """Return False: the runs of a team count the answers of the members."""
+        return False
+
+    def count_round(self, answer: ChatMessage[Any], stats: RunStats) -> None:
+        """Do nothing: the answers of the members are counted already."""
+
+    def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
+        """Do nothing: each member has put its own last event."""
 
     # -- run ------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Connecting nodes: ``a >> b`` and ``a.connect_to(b, ...)``."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, Unpack, cast, overload
 
+from actors.nodes.operators import as_node
 from actors.talk.connections import Connections
 from actors.talk.done import Done
 from actors.talk.option import TalkKeywords
@@ -21,7 +22,6 @@ class Connecting:
 
     name: str
     talks: tuple[Outlet, ...]
-    operators: ClassVar[Any]
     _connections: Connections | None = None
 
     @property
@@ -83,7 +83,7 @@ class Connecting:
             return self._find(target)
         if callable(getattr(target, "post", None)):
             return cast("Target", target)
-        return cast("Target", self.operators.node(target, ">>", taken))
+        return cast("Target", as_node(target, ">>", taken))
 
     def _find(self, name: str) -> Target:
         directory: Mapping[str, Target] | None = self.connections.directory
@@ -110,7 +110,7 @@ class Connecting:
         if _is_sequence(other):
             talks: list[Any] = [self.__rrshift__(source) for source in other]
             return TeamTalk(talks)
-        source: Connecting = self.operators.node(other, ">>", (self.name,))
+        source: Connecting = as_node(other, ">>", (self.name,))
         return source.connections.create_connection(cast("Target", self))
 
 

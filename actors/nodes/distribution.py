@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic_ai.tools import Tool
-
 from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.keywords import TOOLS
 from actors.runs.request import AnyTool
@@ -15,14 +13,14 @@ from protocols.errors import ConfigError
 class Distribution:
     """What a team can give to its agents."""
 
-    def iter_agents(self) -> Iterator[Any]:
-        """Yield the agents."""
+    def leaves(self) -> Iterator[Any]:
+        """Yield the nodes that do the work."""
         raise NotImplementedError
 
     def add_context(self, text: str) -> None:
         """Give text that every agent of the team reads before the prompt of its next run (once)."""
-        for agent in self.iter_agents():
-            agent.add_context(text)
+        for node in self.leaves():
+            node.add_context(text)
 
     async def distribute(
         self,
@@ -47,16 +45,7 @@ class Distribution:
         facts = "\n".join(f"{name}: {value}" for name, value in (metadata or {}).items())
         prompts = [part for part in (content, facts, *resources) if part]
         text = prompt_text(await load_user_content(prompts)) if prompts else ""
-        for agent in dict.fromkeys(self.iter_agents()):
-            if agent.model is not None:
-                for tool in tools:
-                    _register(agent, tool)
+        for node in dict.fromkeys(self.leaves()):
+            node.take_tools(tools)
             if text:
-                agent.add_context(text)
-
-
-def _register(agent: Any, tool: AnyTool) -> None:
-    if isinstance(tool, Tool):
-        agent.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
-    else:
-        agent.tools.add_function(tool)
+                node.add_context(text)

@@ -1,7 +1,7 @@
 """`MessageNode`: what users hold of every node. It runs, connects and combines."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, overload
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 from weakref import WeakSet
 
 from pydantic_ai.tools import Tool
@@ -9,53 +9,45 @@ from pydantic_ai.tools import Tool
 from actors.nodes.connectable import Connecting
 from actors.nodes.context import NodeContext, Pool
 from actors.nodes.diagram import Structure
+from actors.nodes.operators import Operand, both, register, then
 from actors.runs.as_tool import tool_of
 from actors.runs.background import BackgroundRuns
 from actors.runs.handle import Deps, Other, Out
-from actors.runs.job_run import JobRuns
-from actors.runs.selection import Selection
-from actors.runs.streaming import Streaming
+from actors.runs.job import Job, Worker, job_prompts, wrong_answer
+from actors.runs.request import NO_OPTIONS, AnyTool, RunKeywords, RunOptions
+from actors.runs.selection import Choice, MultiPick, SelectionRules, choose
+from actors.runs.stream import RunStream
+from protocols.errors import JobError
+from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
     from actors.nodes.team import Team
     from actors.nodes.team_run import TeamRun
 
-
-class Operators(Protocol):
-    """What combines nodes. It knows all kinds of nodes, so it is given to this class instead of imported by it."""
-
-    def both(self, left: object, right: object) -> Any:
-        """Return ``left & right``."""
-        ...
-
-    def then(self, left: object, right: object) -> Any:
-        """Return ``left | right``."""
-        ...
-
-    def node(self, operand: object, operator: str, taken: Iterable[str]) -> Any:
-        """Return a node as it is and a function as an agent with a name that is not taken."""
-        ...
+T = TypeVar("T")
 
 
-class MessageNode(
-    Connecting,
-    JobRuns[Deps, Out],
-    Selection[Deps, Out],
-    BackgroundRuns[Deps, Out],
-    Streaming[Deps, Out],
-):
-    """Anything that takes messages and answers them: an agent, a team, a chain.
+class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
+    """Anything that answers messages: an agent, a team, a chain, or a kind of the user's own.
 
-    A node is a handle: it holds configuration, and its actor does the work. It may be used from several event loops.
+    A node is a handle: it holds configuration, and its actor does the work. Several event loops may use one node. A
+    subclass needs one method, `perform`; docs/add-a-node-kind.md shows a complete one.
     """
 
-    is_agent: ClassVar[bool] = False
-    """True for a node that answers by a model, or by a function."""
-    of_function: ClassVar[Callable[..., Any]]
-    """Makes an agent of a function and the names that are taken."""
-    operators: ClassVar[Operators]
-    """Set by `actors.nodes` once all kinds of nodes are there."""
     _groups: "WeakSet[Any] | None" = None
+
+    def __init_subclass__(cls, *, makes: Operand | None = None, **keywords: Any) -> None:
+        """Register the class if an operator makes it.
+
+        Args:
+            makes: the operator, ``&`` or ``|``; ``function`` if functions become nodes of this class.
+            **keywords: for other base classes.
+        """
+        super().__init_subclass__(**keywords)
+        if makes is not None:
+            register(makes, cls)
+
+    # -- operators ------------------------------------------------------------------------------------------------
 
     @overload
     def __and__(self, other: "Team[Any, Other]") -> "Team[Deps, Out | Other]": ...
@@ -67,7 +59,7 @@ class MessageNode(
     def __and__(self, other: Callable[..., Other]) -> "Team[Deps, Out | Other]": ...
 
     def __and__(self, other: object) -> Any:
-        return self.operators.both(self, other)
+        return both(self, other)
 
     @overload
     def __rand__(self, other: Callable[..., Awaitable[Other]]) -> "Team[Deps, Other | Out]": ...
@@ -75,7 +67,7 @@ class MessageNode(
     def __rand__(self, other: Callable[..., Other]) -> "Team[Deps, Other | Out]": ...
 
     def __rand__(self, other: object) -> Any:
-        return self.operators.both(other, self)
+        return both(other, self)
 
     @overload
     def __or__(self, other: "MessageNode[Any, Other]") -> "TeamRun[Deps, Other]": ...
@@ -85,27 +77,31 @@ class MessageNode(
     def __or__(self, other: Callable[..., Other]) -> "TeamRun[Deps, Other]": ...
 
     def __or__(self, other: object) -> Any:
-        return self.operators.then(self, other)
+        return then(self, other)
 
     def __ror__(self, other: Callable[..., object]) -> "TeamRun[Deps, Out]":
-        chain: TeamRun[Deps, Out] = self.operators.then(other, self)
-        return chain
+        return cast("TeamRun[Deps, Out]", then(other, self))
 
-    @property
-    def context(self) -> NodeContext:
-        """The pool of the node, what it was made with, and its dependencies.
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def leaves(self) -> Iterator[Any]:
+        """Yield the nodes that do the work: the members of a team, and of the teams inside it; else the node itself.
+
+        Jobs have to fit these nodes, and `distribute` and `add_context` of a team reach them.
+        """
+        yield self
+
+    def iter_agents(self) -> Iterator[Any]:
+        """Yield the agents among the `leaves`.
 
         Raises:
-            ValueError: the members of a team are in different pools.
-            RuntimeError: somebody tries to set it.
+            ValueError: a leaf is not an agent.
         """
-        settings: Any = getattr(self, "settings", None)
-        return NodeContext(self.name, self.find_pool(), settings, getattr(settings, "deps", None))
+        message = f"{self!r} is neither an agent nor a team"
+        raise ValueError(message)
 
-    @context.setter
-    def context(self, _: object) -> None:
-        msg = f"node {self.name!r}: its context cannot be set; it is that of its pool (pool.add_node)"
-        raise RuntimeError(msg)
+    def take_tools(self, tools: Sequence[AnyTool]) -> None:
+        """Give the model of the node more tools. A node without a model ignores them."""
 
     def structure(self) -> Structure | None:
         """Return what a diagram shows inside the node. None for a node without members."""
@@ -122,22 +118,142 @@ class MessageNode(
             self._groups = WeakSet()
         self._groups.add(group)
 
+    # -- pool -----------------------------------------------------------------------------------------------------
+
+    @property
+    def context(self) -> NodeContext:
+        """The pool of the node, its settings, and its dependencies.
+
+        Raises:
+            ValueError: the members of a team are in different pools.
+            RuntimeError: the context is set.
+        """
+        settings: Any = getattr(self, "settings", None)
+        return NodeContext(self.name, self.find_pool(), settings, getattr(settings, "deps", None))
+
+    @context.setter
+    def context(self, _: object) -> None:
+        message = f"node {self.name!r}: its context cannot be set; it is that of its pool (pool.add_node)"
+        raise RuntimeError(message)
+
     def find_pool(self) -> Pool | None:
-        """Return the pool that the node belongs to; None for none."""
+        """Return the pool that the node belongs to. None for a node outside any pool."""
         return self.connections.directory
 
-    def to_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[Any]:
-        """Return a tool of pydantic_ai that runs this node with a prompt and gives back the content of its answer.
+    # -- runs -----------------------------------------------------------------------------------------------------
 
-        The deadline and the cancellation of the run that uses the tool reach this node, and its limits of usage hold
-        for both together.
+    def run_stream(self, *prompts: object, **options: Unpack[RunKeywords]) -> RunStream[Out]:
+        """Return a stream over one run: ``async with``, ``async for``, `RunStream.stream`.
+
+        Args:
+            prompts: as for `run`.
+            **options: what differs for this run only, see `RunOptions`. ``require_all=False`` lets a chain skip a stage
+                that fails.
+
+        Raises:
+            EmptyPromptError: the prompts are empty.
+            TypeError: an unknown option.
+
+        Reading the stream raises what `run` raises, except that a chain raises ChainBrokenError (also a ValueError),
+        which names the stage and has the exception of the stage as its cause.
+        """
+        return RunStream(self, prompts, RunOptions.of(self.name, options) if options else NO_OPTIONS)
+
+    async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Choice[T]:
+        """Have the node choose exactly one option.
+
+        Args:
+            options: texts, classes, nodes or anything else, named by their text, their name, or their `repr`.
+            task: what the choice is for.
+            prompt: question in place of the usual one, which contains the task and the options.
+
+        Raises:
+            PickError: there are no options, or the answer is not a valid choice.
+            Exception: what the run raised.
+        """
+        return await choose(self, SelectionRules(options, f"node {self.name!r}", most=1), task, prompt)
+
+    async def pick_multiple(
+        self,
+        options: Sequence[T],
+        task: object,
+        *,
+        min_picks: int = 1,
+        max_picks: int | None = None,
+        prompt: str | None = None,
+    ) -> Choice[T]:
+        """Have the node choose several options, in the order in which they are to be used; see `pick`.
+
+        Args:
+            options: as for `pick`.
+            task: what the choice is for.
+            min_picks: least number.
+            max_picks: greatest number; None for all.
+            prompt: question in place of the usual one.
+
+        Raises:
+            PickError: as for `pick`; also when `max_picks` is below `min_picks`.
+        """
+        rules = SelectionRules(options, f"node {self.name!r}", least=min_picks, most=max_picks)
+        return await choose(self, rules, task, prompt, kind=MultiPick)
+
+    def to_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[Any]:
+        """Return a tool of pydantic_ai that runs this node with a prompt and returns the content of the answer.
+
+        The deadline and the cancellation of the calling run reach this node. Its usage limits hold for both together.
 
         Args:
             name: by default ``ask_<name of the node>``.
-            description: by default says whom it asks and what for.
+            description: by default the name and the purpose of the node.
         """
         return tool_of(self, name=name, description=description)
 
+    # -- jobs -----------------------------------------------------------------------------------------------------
+
+    def job_agents(self) -> Sequence[Worker]:
+        """Return the nodes that a job must fit."""
+        return tuple(self.leaves())
+
+    def job_problem(self, job: Job[Any], *, deps: object = None, model: Any = None) -> str | None:
+        """Return why the node cannot do a job. None if nothing is known against it.
+
+        Args:
+            job: the job.
+            deps: dependencies for this run; None for those of the node.
+            model: model for this run; None for that of the node.
+        """
+        del model  # only an agent has one
+        return job.deps_problem(self.name, self.context.data if deps is None else deps)
+
+    def answer_problem(self, job: Job[Any]) -> str | None:
+        """Return why the answers of the node cannot be what a job requires. None if they may be."""
+        del job
+        return None
+
+    async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords]) -> ChatMessage[Other]:
+        """Do a job once. Its tools and its knowledge hold for this run only.
+
+        Args:
+            job: what to do.
+            **options: as for `run`. The exchange is kept in the history unless ``store_history=False``; with
+                ``include_agent_tools=False`` only the tools of the job can be used.
+
+        Raises:
+            JobError: an agent does not fit, and nothing was run; or the run failed (the cause is chained); or the
+                answer is of another type than the job requires.
+        """
+        given: dict[str, Any] = {"store_history": True, **options}
+        prompts = await job_prompts(self.name, job, self.job_agents(), given)
+        try:
+            answer: ChatMessage[Any] = await self.run(*prompts, **given)
+        except Exception as error:
+            message = f"job {job.name!r}: node {self.name!r} failed: {error}"
+            raise JobError(message, node=self.name) from error
+        problem = wrong_answer(job, self.name, answer)
+        if problem is not None:
+            raise problem
+        return cast("ChatMessage[Other]", answer)
+
 
 AnyNode = MessageNode[Any, Any]
-"""Any node: an agent, a team, a chain, or a node of the user."""
+"""Any node."""

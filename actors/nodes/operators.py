@@ -11,100 +11,86 @@
 ``team | x``            chain of the team and ``x``
 ======================  ==================================================================
 
-A function may stand on either side. The classes of teams and chains are given by `actors.nodes`, which knows all kinds.
+A function may stand on either side. `MessageNode` registers the classes that the operators make.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeGuard
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeGuard
 
-from actors.nodes.node import AnyNode, MessageNode
+from actors.runs.handle import NodeHandle
+from protocols.errors import ConfigError
 
+Operand = Literal["&", "|", "function"]
+"""An operator, or a function among the operands."""
 
-class Group(Protocol):
-    """A team or a chain, as the operators see it."""
-
-    @property
-    def nodes(self) -> Sequence[AnyNode]:
-        """The members."""
-        ...
-
-    @property
-    def shared_prompt(self) -> str | None:
-        """What its members are told in front of every prompt."""
-        ...
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is but its members and a shared prompt, without picker, validator, policy or name of its own."""
-        ...
+_kinds: dict[Operand, Any] = {}
 
 
-MakeGroup = Callable[[Sequence[AnyNode], str | None], AnyNode]
-"""Makes a team or a chain of members and a shared prompt."""
+def register(operand: Operand, kind: type[NodeHandle[Any, Any]]) -> None:
+    """Make nodes of this kind from now on.
+
+    Args:
+        operand: the operator that makes the node, or ``function`` for a kind that a function becomes.
+        kind: a class with the constructor of a team; for functions a class with `Agent.of_function`.
+    """
+    _kinds[operand] = kind
 
 
-class NodeOperators:
-    """The operators over one class of teams and one of chains."""
-
-    def __init__(
-        self, team: type[AnyNode], chain: type[AnyNode], *, make_team: MakeGroup, make_chain: MakeGroup
-    ) -> None:
-        """Take both classes and what makes them."""
-        self._team = team
-        self._chain = chain
-        self._make_team = make_team
-        self._make_chain = make_chain
-
-    def both(self, left: object, right: object) -> AnyNode:
-        """Return ``left & right``.
-
-        Raises:
-            ValueError: an operand is neither a node nor a function.
-            NodeNameError: two members have the same name.
-        """
-        groups = [self._taken_apart(side, self._team) for side in (left, right)]
-        return self._make_team(_members("&", groups), _combined(shared for _, shared in groups))
-
-    def then(self, left: object, right: object) -> AnyNode:
-        """Return ``left | right``; raises as `both`."""
-        first, shared = self._taken_apart(left, self._chain)
-        return self._make_chain(_members("|", [(first, shared), ([right], None)]), shared)
-
-    def node(self, operand: object, operator: str, taken: Iterable[str]) -> AnyNode:
-        """Return an operand as a node; see `as_node`."""
-        return as_node(operand, operator, taken)
-
-    def _taken_apart(self, side: object, kind: type[AnyNode]) -> tuple[Sequence[object], str | None]:
-        operands: list[object] = [side]
-        if isinstance(side, kind) and (group := _as_group(side)).is_plain:
-            return group.nodes, group.shared_prompt
-        return operands, None
-
-
-def is_node(operand: object) -> TypeGuard[AnyNode]:
-    """Whether something is a node."""
-    return isinstance(operand, MessageNode)
-
-
-def as_node(operand: object, operator: str, taken: Iterable[str] = ()) -> AnyNode:
-    """Return a node as it is and a function as an agent, whose name is made unique among those taken.
+def both(left: object, right: object) -> Any:
+    """Return ``left & right``.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: an operand is neither a node nor a function.
+        NodeNameError: two members have the same name.
+    """
+    kind = _kinds["&"]
+    groups = [_taken_apart(side, kind) for side in (left, right)]
+    return kind(_members("&", groups), shared_prompt=_combined(shared for _, shared in groups))
+
+
+def then(left: object, right: object) -> Any:
+    """Return ``left | right``. Raises the errors of `both`."""
+    kind = _kinds["|"]
+    first, shared = _taken_apart(left, kind)
+    return kind(_members("|", [(first, shared), ([right], None)]), shared_prompt=shared)
+
+
+def as_node(operand: object, operator: str, taken: Iterable[str] = ()) -> Any:
+    """Return a node as it is, and a function as an agent with a name that is not taken.
+
+    Raises:
+        ValueError: the operand is neither.
+        ConfigError: the operand is a function, and the class of agents is not imported.
     """
     if is_node(operand):
         return operand
     if not callable(operand):
-        msg = f"cannot apply {operator} to {operand!r}: it is neither a node nor a function"
-        raise ValueError(msg)  # noqa: TRY004 - the type that the contract names
-    made: AnyNode = MessageNode.of_function(operand, frozenset(taken))
-    return made
+        message = f"cannot apply {operator} to {operand!r}: it is neither a node nor a function"
+        raise ValueError(message)  # noqa: TRY004 - the type that the contract names
+    if "function" not in _kinds:
+        message = (
+            f"cannot apply {operator} to {operand!r}: a function becomes an agent, so import that class first: "
+            "from actors import Agent"
+        )
+        raise ConfigError(message)
+    return _kinds["function"].of_function(operand, frozenset(taken))
 
 
-def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]]) -> list[AnyNode]:
+def is_node(operand: object) -> TypeGuard[NodeHandle[Any, Any]]:
+    """Return True for a node."""
+    return isinstance(operand, NodeHandle)
+
+
+def _taken_apart(side: Any, kind: type) -> tuple[Sequence[object], str | None]:
+    if isinstance(side, kind) and side.is_plain:
+        return side.nodes, side.shared_prompt
+    return [side], None
+
+
+def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]]) -> list[Any]:
     operands = [operand for members, _ in groups for operand in members]
     names = {operand.name for operand in operands if is_node(operand)}
-    members: list[AnyNode] = []
+    members: list[Any] = []
     for operand in operands:
         members.append(as_node(operand, operator, names))
         names.add(members[-1].name)
@@ -113,8 +99,3 @@ def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]
 
 def _combined(prompts: Iterable[str | None]) -> str | None:
     return "\n\n".join(dict.fromkeys(prompt for prompt in prompts if prompt)) or None
-
-
-def _as_group(node: Any) -> Group:
-    group: Group = node
-    return group

@@ -13,15 +13,14 @@ from actors.nodes.success_policy import ALL, ANY, SuccessPolicy
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Other, Out
-from actors.runs.job import Job
-from actors.runs.job_run import job_prompts, wrong_answer
+from actors.runs.job import Job, job_prompts, wrong_answer
 from actors.runs.request import RunKeywords, RunRequest
 from protocols.errors import ConfigError, MemberError
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
 
-class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out]):
+class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
     """Members that work on the same task at the same time; the answer is the list of theirs, in the order of members.
 
     Example:

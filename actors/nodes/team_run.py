@@ -1,6 +1,6 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar, Generic, Literal, Unpack, cast, overload
 
 from msgspec import UNSET
@@ -13,6 +13,7 @@ from actors.nodes.step_handoff import StepHandoff
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Out
+from actors.runs.job import Worker
 from actors.runs.request import RunRequest
 from actors.talk.talk import Talk
 from protocols.errors import ChainBrokenError, RunError
@@ -23,7 +24,7 @@ ResultMode = Literal["last", "concat"]
 """What the result is: the last answer, or all answers joined by empty lines."""
 
 
-class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
+class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
     """Members that work one after the other; the answer is that of the last.
 
     Example:
@@ -112,10 +113,17 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out]):
         extra = () if self.validator is None else (self.validator,)
         return tuple(dict.fromkeys((*super().members(), *extra)))
 
-    def job_agents(self) -> Sequence[AnyNode]:
-        """Return whom a job has to fit: all agents, those of the validator included."""
-        validator: Sequence[Any] = () if self.validator is None else self.validator.job_agents()
+    def job_agents(self) -> Sequence[Worker]:
+        """Return the nodes that a job must fit: the leaves of all members and of the validator."""
+        validator: Sequence[Worker] = () if self.validator is None else self.validator.job_agents()
         return tuple(dict.fromkeys((*super().job_agents(), *validator)))
+
+    def speakers(self) -> Iterator[Any]:
+        """Yield the nodes of the last stage. Nothing if that stage is picked by a run, or works more than once."""
+        stages = self.stages
+        is_picked = self.settings.picker is not None and self.validator is None
+        if stages and self.result_mode == "last" and not is_picked and stages.count(stages[-1]) == 1:
+            yield from stages[-1].speakers()
 
     # -- run ------------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         """
         plan = self._plan(prompts, RunOptions.of(self.name, options) if options else NO_OPTIONS, max_count, interval)
         while self.is_running:
-            if self.is_group:
+            if not self.runs_until_stopped:
                 msg = f"node {self.name!r} is running in the background already; stop it first"
                 raise AlreadyRunningError(msg, node=self.name)
             await self.cancel()
@@ -97,7 +97,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         self, prompts: Sequence[object], options: RunOptions, max_count: int | UnsetType | None, interval: float
     ) -> Plan:
         if max_count is UNSET:
-            max_count = 1 if self.is_group else None
+            max_count = None if self.runs_until_stopped else 1
         check_values(
             _CHECKS,
             {"max_count": max_count, "interval": interval},

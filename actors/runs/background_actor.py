@@ -92,7 +92,7 @@ class BackgroundActor(AsyncioActor):
 
     def on_stop(self) -> None:
         """Release whoever waits for the end."""
-        self._stats.finish(self._answer, self._error if self._answer is None or self._plan.node.is_group else None)
+        self._stats.finish(self._answer, self._error if self._answer is None else None)
 
     def on_failure(
         self,
@@ -111,8 +111,7 @@ class BackgroundActor(AsyncioActor):
         plan = self._plan
         self.watch(plan.node.ref())
         self._known_errors = self._stats.error_count
-        if plan.node.is_group:
-            self._stats.begin()
+        self._stats.begin()
         request = plan.node.request([await _prompt(one) for one in plan.prompts], plan.options)
         return await plan.node.ask(msgspec.structs.replace(request, stats=self._stats))
 
@@ -121,8 +120,7 @@ class BackgroundActor(AsyncioActor):
         self._rounds += 1
         if ended.answer is not None:
             self._answer, self._error = ended.answer, None
-            if not self._plan.node.is_group:
-                self._stats.add(ended.answer)
+            self._plan.node.count_round(ended.answer, self._stats)
         elif isinstance(ended.error, NodeStoppedError):
             self._is_stopping = True
         elif isinstance(ended.error, Exception):
@@ -137,7 +135,8 @@ class BackgroundActor(AsyncioActor):
     def _failed(self, error: Exception) -> None:
         node, stats = self._plan.node, self._stats
         self._error = error
-        self._is_stopping = self._is_stopping or node.is_group
+        if not node.runs_until_stopped:
+            self._is_stopping, self._answer = True, None
         if stats.error_count == self._known_errors:  # a team has noted which of its members failed
             stats.add_error(node.name, str(error) or type(error).__name__)
 

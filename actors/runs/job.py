@@ -1,6 +1,6 @@
 """`Job`: a named task that any fitting node can do."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable, isclass
 from types import UnionType
@@ -10,8 +10,9 @@ from pydantic_ai.tools import Tool
 from typing_extensions import TypeVar
 
 from actors.runs.request import AnyTool
-from protocols.checks import FLAG, NAME, TEXT, Check, Checks, check_fields, list_of, whole
-from protocols.errors import ConfigError
+from protocols.checks import FLAG, NAME, TEXT, Check, Checks, check_fields, is_a, list_of, whole
+from protocols.errors import ConfigError, JobError
+from protocols.messages import ChatMessage
 
 Result = TypeVar("Result", default=str)
 
@@ -113,3 +114,33 @@ def fits(content: object, wanted: Any) -> bool:
 
 def _items(content: Any) -> list[object]:
     return list(content)
+
+
+def wrong_answer(job: Job[Any], node: str, answer: ChatMessage[Any]) -> JobError | None:
+    """Return the error of an answer that is not of the type that the job requires."""
+    wanted: Any = job.required_return_type
+    if fits(answer.content, wanted):
+        return None
+    msg = f"job {job.name!r}: node {node!r} answered {type(answer.content).__name__}, not {wanted.__name__}"
+    return JobError(msg, node=node, message=answer)
+
+
+async def job_prompts(node: str, job: Job[Any], agents: Iterable[Worker], options: dict[str, Any]) -> list[object]:
+    """Return what a job asks, and put what else it needs into the options of the run.
+
+    Raises:
+        JobError: it is no job, or an agent does not fit.
+    """
+    if not is_a(job, Job):
+        msg = f"node {node!r}: run_job takes a Job, not {job!r}"
+        raise JobError(msg, node=node)
+    for agent in agents:
+        problem = agent.job_problem(job, deps=options.get("deps"), model=options.get("model"))
+        if problem is not None:
+            msg = f"job {job.name!r} does not fit node {node!r}: {problem}"
+            raise JobError(msg, node=node)
+    if job.tools:
+        options["tools"] = [*job.get_tools(), *(options.get("tools") or ())]
+    if job.required_return_type is not str:
+        options.setdefault("output_type", job.required_return_type)
+    return [*job.knowledge, await job.get_prompt()]

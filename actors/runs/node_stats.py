@@ -1,9 +1,10 @@
 """What a node knows about its runs: the current or last one, and all of them together."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from actors.runs.handle import Deps, NodeHandle, Out
-from actors.runs.request import RunRequest
+from actors.runs.request import EventSink, RunRequest
 from actors.runs.run_stats import FRAME, RunStats
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
 from actors.stats.run_watch import Screen
@@ -14,8 +15,8 @@ from protocols.streaming import StreamCompleteEvent
 class NodeStats(NodeHandle[Deps, Out]):
     """The statistics of a node."""
 
-    is_group: ClassVar[bool] = False
-    """Whether it is a team or a chain: it counts the answers of its members in `RunRequest.stats` itself."""
+    runs_until_stopped: ClassVar[bool] = True
+    """True if a background run has no limit by default, survives failures, and makes way for a second one."""
 
     _stats: RunStats | None = None
     _last: ChatMessage[Any] | None = None
@@ -59,22 +60,34 @@ class NodeStats(NodeHandle[Deps, Out]):
         """Count an answer, give it to the subscribers and to the connections, then to whoever streams the run."""
         tally: MessageTotals = self.__dict__.get("_answers") or self._tally
         tally.add(answer)
-        if request.stats is None and self._is_own(request):
+        if self.counts_alone(request):
             self._last = answer
         super().send(answer, request)
-        if request.sink is not None and not self.is_group:
-            request.sink.put_now(StreamCompleteEvent(answer))
+        if request.sink is not None:
+            self.end_stream(answer, request.sink)
 
     def fail(self, error: Exception, request: RunRequest) -> None:
         """Count a failure."""
         self._tally.add_failure()
-        if self._is_own(request):
+        if self.counts_alone(request):
             stats = RunStats(name=self.name)
             stats.add_error(self.name, str(error) or type(error).__name__)
             stats.finish(error=error)
             self.keep_stats(stats)
         super().fail(error, request)
 
-    def _is_own(self, request: RunRequest) -> bool:
-        """Whether a run is one of an agent by itself, whose numbers nobody else keeps."""
-        return not self.is_group and request.stats is None and (self._stats is None or self._stats.done)
+    def counts_alone(self, request: RunRequest) -> bool:
+        """Return True if `stats` shows this run. A team returns False: its runs count the answers of the members."""
+        return request.stats is None and (self._stats is None or self._stats.done)
+
+    def count_round(self, answer: ChatMessage[Any], stats: RunStats) -> None:
+        """Count the answer of one round of a background run. A team does nothing: the members are counted already."""
+        stats.add(answer)
+
+    def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
+        """Put the last event of a streamed run. A team puts nothing: each member has put its own."""
+        sink.put_now(StreamCompleteEvent(answer))
+
+    def speakers(self) -> Iterator[Any]:
+        """Yield the nodes whose text becomes the text of the answer. Nothing if that is unknown before the end."""
+        yield self

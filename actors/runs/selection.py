@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
-from actors.runs.handle import Deps, NodeHandle, Out
+from actors.runs.handle import NodeHandle
 from protocols.errors import PickError, nearest
 
 T = TypeVar("T")
@@ -143,56 +143,14 @@ class SelectionRules(Generic[T]):
         raise PickError(msg)
 
 
-class Selection(NodeHandle[Deps, Out]):
-    """Choosing: any node that can answer in a structure, or with names, may be asked to."""
-
-    async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Choice[T]:
-        """Have the node choose exactly one of some options.
-
-        Args:
-            options: texts, classes, nodes or anything else; they are called by their text, their name, or their `repr`.
-            task: what the choice is for.
-            prompt: question in place of the usual one, which has the task and the options in it.
-
-        Raises:
-            PickError: there is nothing to choose from, or the answer is no valid choice.
-            Exception: what the run raised.
-        """
-        return await choose(self, SelectionRules(options, f"node {self.name!r}", most=1), task, prompt)
-
-    async def pick_multiple(
-        self,
-        options: Sequence[T],
-        task: object,
-        *,
-        min_picks: int = 1,
-        max_picks: int | None = None,
-        prompt: str | None = None,
-    ) -> Choice[T]:
-        """Have the node choose several of some options, in the order in which they are to be used; see `pick`.
-
-        Args:
-            options: what there is to choose from.
-            task: what the choice is for.
-            min_picks: least number.
-            max_picks: greatest number; None for all.
-            prompt: question in place of the usual one.
-
-        Raises:
-            PickError: as for `pick`; also when `max_picks` is below `min_picks`.
-        """
-        ballot = SelectionRules(options, f"node {self.name!r}", least=min_picks, most=max_picks)
-        return await choose(self, ballot, task, prompt, kind=MultiPick)
-
-
 async def choose(
-    node: NodeHandle[Any, Any], ballot: SelectionRules[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
+    node: NodeHandle[Any, Any], rules: SelectionRules[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
 ) -> Choice[T]:
     """Have a node choose. The exchange is not kept in its history."""
-    text = ballot.question(str(task)) if prompt is None else prompt
+    text = rules.question(str(task)) if prompt is None else prompt
     answer = await node.run(text, output_type=kind, store_history=False)
     try:
-        return ballot.read(answer.content)
+        return rules.read(answer.content)
     except PickError as error:
         error.node = node.name
         raise

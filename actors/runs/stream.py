@@ -6,7 +6,8 @@ from contextlib import aclosing
 from typing import Any, Generic, Self
 
 from actors.runs.event_channel import EventChannel
-from actors.runs.handle import NodeHandle, Out
+from actors.runs.handle import Out
+from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from actors.runs.stream_text import TextFilter
 from protocols.cost import TokenUsage
@@ -31,7 +32,7 @@ class RunStream(Generic[Out]):
         ```
     """
 
-    def __init__(self, node: NodeHandle[Any, Out], prompts: tuple[object, ...], options: RunOptions) -> None:
+    def __init__(self, node: NodeStats[Any, Out], prompts: tuple[object, ...], options: RunOptions) -> None:
         """Take the node and its run; see `MessageNode.run_stream`."""
         self._channel = EventChannel()
         self._node = node

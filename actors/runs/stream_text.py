@@ -1,37 +1,35 @@
-"""Whose words are the text of a stream: those that end up in the answer."""
+"""Select the text of a streamed run: only text that becomes part of the final answer."""
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 
+from actors.runs.node_stats import NodeStats
 from protocols.streaming import StreamCompleteEvent
 
 
 class TextFilter:
     """Picks the text out of the events of one run.
 
-    Of a chain only its last stage is heard, so the pieces make up the answer; of a parallel team everybody is, in the
-    order in which the pieces come. A node that says nothing in pieces, such as a function, is heard when it is done.
+    Of a chain only the last stage is heard, so the pieces make up the answer. Of a parallel team all members are heard,
+    in the order in which the pieces come. A node without pieces, such as a function, is heard when it is done.
     """
 
-    def __init__(self, node: Any) -> None:
-        """Take the node that is run."""
+    def __init__(self, node: NodeStats[Any, Any]) -> None:
         self._node = node
-        self._speakers = None if not node.is_group else set(_speakers(node))
+        self._speakers = {id(speaker) for speaker in node.speakers()}
         self._spoke: set[int] = set()
 
     @property
     def has_spoken(self) -> bool:
-        """Whether there was any text."""
+        """True if there was any text."""
         return bool(self._spoke)
 
     def text(self, item: Any) -> str:
         """Return the text in an item of the stream; empty when there is none."""
-        speaker: object = item[0] if self._speakers is not None else self._node
-        event: object = item[1] if self._speakers is not None else item
-        if self._speakers is not None and id(speaker) not in self._speakers:
+        named: tuple[object, object] = cast("Any", item) if isinstance(item, tuple) else (self._node, item)
+        speaker, event = named
+        if id(speaker) not in self._speakers:
             return ""
         if isinstance(event, StreamCompleteEvent):
             text = "" if id(speaker) in self._spoke else event.message.text
@@ -49,22 +47,3 @@ def text_of(event: object) -> str:
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
     return ""
-
-
-def _speakers(node: Any) -> Iterator[int]:
-    """Yield the ids of those who are heard; nobody where it cannot be known before the end."""
-    if not node.is_group:
-        yield id(node)
-        return
-    for member in _heard(node):
-        yield from _speakers(member)
-
-
-def _heard(group: Any) -> list[Any]:
-    stages = [*group.nodes, *([group.validator] if getattr(group, "validator", None) is not None else [])]
-    if not hasattr(group, "result_mode"):
-        return stages
-    if not stages or group.result_mode != "last" or Counter(map(id, stages))[id(stages[-1])] > 1:
-        return []
-    is_picked = group.settings.picker is not None and getattr(group, "validator", None) is None
-    return [] if is_picked else stages[-1:]

@@ -1,43 +1,21 @@
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from actors.agents.agent import Agent
-from actors.nodes.node import AnyNode, MessageNode
-from actors.nodes.operators import NodeOperators
-
-
-class Group(MessageNode[object, Any]):
-    def __init__(self, nodes: Sequence[AnyNode], shared_prompt: str | None = None, *, is_plain: bool = True) -> None:
-        super().__init__("group")
-        self.nodes = list(nodes)
-        self.shared_prompt = shared_prompt
-        self.is_plain = is_plain
-
-
-class FakeTeam(Group): ...
-
-
-class FakeChain(Group): ...
-
-
-@pytest.fixture(autouse=True)
-def fake_operators() -> Iterator[None]:
-    before = MessageNode.__dict__.get("operators")
-    MessageNode.operators = NodeOperators(FakeTeam, FakeChain, make_team=FakeTeam, make_chain=FakeChain)
-    yield
-    if before is None:
-        del MessageNode.operators
-    else:
-        MessageNode.operators = before
+from actors.nodes.node import AnyNode
+from actors.nodes.team import Team
+from actors.nodes.team_run import TeamRun
 
 
 def shape(node: AnyNode) -> object:
     """Return the kinds and names of a structure: a team as a set-like list, a chain as a tuple."""
-    if isinstance(node, FakeTeam):
+    if isinstance(node, Team):
         return [shape(member) for member in node.nodes]
-    return tuple(shape(step) for step in node.nodes) if isinstance(node, FakeChain) else node.name
+    return tuple(shape(step) for step in node.nodes) if isinstance(node, TeamRun) else node.name
 
 
 a, b, c, d = (Agent(name) for name in "abcd")
@@ -63,8 +41,8 @@ upper: Callable[[str], str] = str.upper
         (lambda: (a & b) | c, (["a", "b"], "c")),
         (lambda: a | (b & c) | d, ("a", ["b", "c"], "d")),
         (lambda: (a & b) | (c | d), (["a", "b"], ("c", "d"))),
-        (lambda: a & FakeTeam([b], is_plain=False), ["a", ["b"]]),
-        (lambda: FakeChain([a], is_plain=False) | b, (("a",), "b")),
+        (lambda: a & Team([b], name="named"), ["a", ["b"]]),
+        (lambda: TeamRun([a], name="named") | b, (("a",), "b")),
         (lambda: a | upper | str.upper, ("a", "upper", "upper_2")),
     ],
 )
@@ -82,7 +60,7 @@ def test_an_operator_never_changes_its_operands() -> None:
 
 def test_shared_prompts_of_joined_teams_are_combined_once() -> None:
     def both(first: str | None, second: str | None) -> str | None:
-        team: Any = FakeTeam([a], first) & FakeTeam([b], second)
+        team: Any = Team([a], shared_prompt=first) & Team([b], shared_prompt=second)
         prompt: str | None = team.shared_prompt
         return prompt
 
@@ -93,7 +71,7 @@ def test_shared_prompts_of_joined_teams_are_combined_once() -> None:
 
 
 def test_a_longer_chain_keeps_the_shared_prompt() -> None:
-    assert (FakeChain([a], "be brief") | b).shared_prompt == "be brief"
+    assert (TeamRun([a], shared_prompt="be brief") | b).shared_prompt == "be brief"
 
 
 @pytest.mark.parametrize("operand", [5, "b", None, object()])
@@ -102,3 +80,15 @@ def test_what_is_neither_node_nor_function_is_refused(operand: Any) -> None:
         _ = a & operand
     with pytest.raises(ValueError, match=r"cannot apply \|"):
         _ = operand | a
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["actors.nodes", "actors.nodes.node", "actors.nodes.team", "actors.nodes.team_run", "actors.nodes.operators"],
+)
+def test_a_function_without_the_class_of_agents_says_what_to_import(module: str) -> None:
+    code = f"import {module}; from actors.nodes import Team; Team([]) & str.upper"
+
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert "import that class first: from actors import Agent" in ran.stderr
