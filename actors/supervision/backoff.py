@@ -1,6 +1,6 @@
-"""How long a supervisor waits before it starts a child again.
+"""The delay before a supervisor starts a child again.
 
-Exponential with a cap, as in Akka and Pekko, except that the cap holds after the jitter: no delay exceeds `max`.
+Delays grow exponentially up to a cap, as in Akka and Pekko. The cap holds after the jitter: no delay exceeds `max`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from actors.supervision.option import SupervisionOptionError
 from protocols.checks import Checks, check_fields, finite, whole
 
 _MOST_STEPS: Final = 10**300
-"""More steps than this are the same; a larger whole number is no float."""
+"""Exponents above this do not fit a float and give the same delay."""
 
 _CHECKS: Final[Checks] = {
     **dict.fromkeys(("min", "max", "jitter", "reset_after"), finite(0)),
@@ -35,19 +35,19 @@ class Backoff:
     max: float = 30.0
     """No delay is longer than this, jitter included; seconds."""
     factor: float = 2.0
-    """By how much the delay grows with each restart; at least 1."""
+    """Growth of the delay with each restart; at least 1."""
     jitter: float = 0.2
-    """A delay is lengthened by a random share of up to this, so that many children do not come back at once."""
+    """A delay grows by a random share of up to this, so that many children do not restart at once."""
     reset_after: float | None = None
-    """Seconds a child has to run for the count to begin again; `None` is the middle between `min` and `max`."""
+    """Seconds a child has to run to reset the count; `None` is the middle between `min` and `max`."""
     max_consecutive: int | None = None
-    """Restarts in a row that are borne at most; `None` leaves that to the restart intensity.
+    """Most restarts in a row; `None` leaves the limit to the restart intensity.
 
-    With growing delays few restarts fall into one period, so only this stops a child that can never start.
+    Growing delays put few restarts into one period, so only this limit stops a child that can never start.
     """
 
     def __post_init__(self) -> None:
-        """Refuse values that are no delay, naming the field."""
+        """Refuse impossible values, naming the field."""
         refused = partial(SupervisionOptionError, "backoff")
         check_fields(_CHECKS, self, refused, never_none=("min", "max", "factor", "jitter"))
         if self.max < self.min:
@@ -65,7 +65,7 @@ class Backoff:
 
     @property
     def quiet_period(self) -> float:
-        """Seconds a child has to run for the count of restarts to begin again."""
+        """Seconds a child has to run to reset the count of restarts."""
         return self.min / 2 + self.max / 2 if self.reset_after is None else self.reset_after
 
     def delay(self, restarts: int, draw: float = 0.0) -> float:
@@ -100,13 +100,13 @@ class RestartStreak:
         """Restarts since the child last ran for the quiet period."""
 
     def started(self, now: float) -> None:
-        """Note that an incarnation runs since `now`."""
+        """Note that an incarnation has been running since `now`."""
         self._running_since = now
 
     def failed(self, now: float, draw: float = 0.0) -> float | None:
-        """Note a crash or a failed start; return the delay of the next restart, or `None` when there have been enough.
+        """Note a crash or a failed start; return the delay of the next restart, or `None` at the limit.
 
-        A failed start leads to a longer delay as a crash does: nothing ran, so nothing was quiet.
+        A failed start lengthens the delay as a crash does, because no quiet time has passed.
         """
         since, self._running_since = self._running_since, None
         if since is not None and now - since >= self._backoff.quiet_period:

@@ -1,4 +1,4 @@
-"""What a supervisor knows about a child before it starts it."""
+"""`ChildSpec`: how a supervisor starts, stops and restarts one child."""
 
 import inspect
 import re
@@ -30,15 +30,15 @@ from protocols.checks import (
 from protocols.errors import nearest
 
 Shutdown = float | Literal["kill", "infinity"]
-"""Seconds a child gets to stop before it is killed; or kill it at once; or wait for as long as it takes."""
+"""Seconds a child gets to stop before it is killed; "kill" to kill it at once; "infinity" to wait without limit."""
 ChildKind = Literal["worker", "supervisor"]
-"""Whether a child is the root of a subtree."""
+"""A supervisor is the root of a subtree, a worker is not."""
 
 DEFAULT_SHUTDOWN: Final = 5.0
 """Seconds a worker gets to stop."""
 
 _DERIVED: Final[Any] = None
-"""Default of fields that are never None once the spec exists: `__post_init__` fills them in."""
+"""Default of fields that `__post_init__` fills in, so that they are never None in a spec."""
 
 
 class ChildSpecError(SupervisionOptionError):
@@ -47,7 +47,7 @@ class ChildSpecError(SupervisionOptionError):
     def __init__(self, child: str, field: str, problem: str) -> None:
         super().__init__(child, field, problem)
         self.child = child
-        """Name of the child; what stands in its place when it has no name."""
+        """Name of the child, or a text that stands for a child without a name."""
 
     @staticmethod
     def _call(subject: str) -> str:
@@ -58,7 +58,7 @@ class ChildSpecError(SupervisionOptionError):
 class ChildSpec:
     """How to start, stop and restart one child.
 
-    A plain spec is permanent, as in Erlang; nodes make theirs transient, so that one that was stopped stays stopped.
+    A plain spec is permanent, as in Erlang. Nodes make transient specs, so that a stopped node stays stopped.
 
     Example:
         >>> spec = ChildSpec(list, args=[(1, 2)], name="numbers", restart="transient")
@@ -66,36 +66,36 @@ class ChildSpec:
         ('numbers', 'transient', 5.0)
 
     Raises:
-        ChildSpecError: A field has an impossible value; names the child and the field.
+        ChildSpecError: a field has an impossible value; the error names the child and the field.
     """
 
     actor_class: Callable[..., Any]
-    """Actor class, or a callable that makes the actor object; called again for each incarnation."""
+    """Actor class, or a callable that makes the actor object. It is called for each incarnation."""
     _: KW_ONLY
     args: tuple[Any, ...] = field(default=(), hash=False, repr=False)
-    """Positional arguments of `actor_class`; not part of the repr, they may be large or secret."""
+    """Positional arguments of `actor_class`. The repr leaves them out, because they may be large or secret."""
     kwargs: Mapping[str, Any] = field(default=_DERIVED, hash=False, repr=False)
-    """Keyword arguments of `actor_class`; not part of the repr either."""
+    """Keyword arguments of `actor_class`. The repr leaves them out."""
     name: str = _DERIVED
     """Unique name under its supervisor; by default the class name in snake case."""
     restart: Restart = "permanent"
-    """Whether it comes back after it ended."""
+    """Whether the child restarts after it ended."""
     shutdown: Shutdown = _DERIVED
-    """Time it gets to stop; by default 5 seconds, for a supervisor "infinity", so that its subtree is waited for."""
+    """Time to stop; by default 5 seconds, and "infinity" for a supervisor, because its subtree has to stop first."""
     significant: bool = False
-    """Whether its own end counts for the supervisor's automatic shutdown."""
+    """True if the child's own end counts for the supervisor's automatic shutdown."""
     kind: ChildKind = _DERIVED
-    """By default what the class says in its attribute `child_kind`, otherwise "worker"."""
+    """By default the class attribute `child_kind`, or else "worker"."""
     mailbox: Any = field(default=None, hash=False)
-    """Mailbox of the actor; `None` leaves it to the class."""
+    """Mailbox of the actor; `None` takes the mailbox of the class."""
     start_timeout: float | None = None
-    """Seconds for its start; `None` leaves it to the system."""
+    """Seconds for the start; `None` takes the limit of the system."""
     backoff: Backoff | None = None
-    """Delays of its restarts; `None` leaves it to the supervisor."""
+    """Delays of restarts; `None` takes those of the supervisor."""
     crash_on: tuple[type[BaseException], ...] = ()
-    """Exceptions that are a crash for a child whose failed runs otherwise are values."""
+    """Exceptions that are a crash although failed runs of this child are values."""
     on_exception: Mapping[type[BaseException], Directive] = field(default=_DERIVED, hash=False)
-    """Exception types to restart (the default), resume, stop or escalate; see `actors.supervision.directive`."""
+    """Directive by exception type; the default is restart. See `actors.supervision.directive`."""
 
     def __post_init__(self) -> None:
         """Fill in the derived fields and refuse impossible ones."""
@@ -121,7 +121,7 @@ class ChildSpec:
         """Return the spec with these fields.
 
         Raises:
-            ChildSpecError: A field is unknown (the nearest known one is named), missing or impossible.
+            ChildSpecError: a field is unknown, missing or impossible. The error suggests the nearest known field.
         """
         refused = partial(ChildSpecError, _spoken(mapping.get("actor_class"), mapping.get("name")))
         known = [known.name for known in fields(cls)]
@@ -136,10 +136,7 @@ class ChildSpec:
         return cls(**mapping)
 
     def without_arguments(self) -> Self:
-        """Return the spec without what it was started with.
-
-        For temporary children, which never restart: a supervisor need not keep their arguments in memory.
-        """
+        """Return the spec without its arguments, for temporary children: they never restart."""
         start = cast("Callable[..., Any]", _maker(self.actor_class))
         return replace(self, actor_class=start, args=(), kwargs={}, mailbox=None)
 
@@ -150,10 +147,10 @@ def check_specs(
     strategy: Strategy = "one_for_one",
     auto_shutdown: AutoShutdown = "never",
 ) -> tuple[ChildSpec, ...]:
-    """Return the specs of one supervisor, all of them checked, before any child starts.
+    """Check all specs of one supervisor before any child starts, and return them.
 
     Raises:
-        ChildSpecError: A child is impossible, two have the same name, or one does not fit `auto_shutdown`.
+        ChildSpecError: a child is impossible, two children have the same name, or one does not fit `auto_shutdown`.
         SupervisionOptionError: `strategy` or `auto_shutdown` is unknown.
     """
     check_supervisor(children=specs, strategy=strategy, auto_shutdown=auto_shutdown)
@@ -170,15 +167,15 @@ def check_specs(
 def check_spec(
     spec: ChildSpec | Mapping[str, Any], *, auto_shutdown: AutoShutdown = "never", position: int = 0
 ) -> ChildSpec:
-    """Return one spec, checked against the supervisor that is going to start it.
+    """Check one spec against the supervisor that starts it, and return the spec.
 
     Args:
-        spec: The spec, or a mapping of its fields.
-        auto_shutdown: The supervisor's setting.
-        position: Where the spec stands in its list, for the error.
+        spec: the spec, or a mapping of its fields.
+        auto_shutdown: the supervisor's setting.
+        position: position of the spec in its list, for the error.
 
     Raises:
-        ChildSpecError: It is no spec, or a significant child of a supervisor that never shuts down by itself.
+        ChildSpecError: it is not a spec, or a significant child of a supervisor that never shuts down by itself.
     """
     given = ChildSpec.from_mapping(spec) if isinstance(spec, Mapping) else _checked_spec(spec, position)
     if given.significant and auto_shutdown == "never":
@@ -202,7 +199,7 @@ def _set(spec: ChildSpec, **values: object) -> None:
 
 
 def _spoken(start: object, name: object) -> str:
-    """Return what an error calls a child whose name is not settled yet."""
+    """Return the name of a child for an error, before its name is known to be good."""
     return name if isinstance(name, str) else shown(start)
 
 

@@ -1,4 +1,4 @@
-"""A child in the care of its supervisor: its spec, its cell, and who ended it last."""
+"""The state of one child: its spec, its cell, and the cause of its last end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.runtime.options import StartOptions
 from actors.supervision.backoff import Backoff, RestartStreak
 from actors.supervision.directive import directive_for
 from actors.supervision.snapshot import ChildSnapshot
-from actors.supervision.strategies import LIVE
+from actors.supervision.strategies import LIVE, Decision, decide
 from protocols.control import ActorState, ExitReason, StopMode
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ChildState:
-    """Everything that a supervisor holds of one child. Only the supervisor's own steps change it."""
+    """The record of one child. Only the steps of the supervisor change it."""
 
     __slots__ = ("cell", "ended_by", "judged", "news", "spec", "starting", "streak", "waiters")
 
@@ -33,32 +33,32 @@ class ChildState:
         self.cell: Cell | None = None
         self.ended_by: EndedBy = "itself"
         self.starting: AsyncioFuture[Any] | None = None
-        """The start whose outcome is still to come; an end that is told before it waits in `news`."""
+        """The start that is under way. An end that is reported before its outcome waits in `news`."""
         self.news: ChildEnded | None = None
         self.judged = 0
-        """The incarnation whose end was decided upon; each is decided once."""
+        """The incarnation whose end was decided; each end is decided once."""
         self.streak: RestartStreak | None = None
         self.waiters: list[AsyncioFuture[Any]] | None = None
-        """Who waits for it to run."""
+        """Futures of the callers that wait until the child runs."""
 
     @property
     def name(self) -> str:
-        """Its name under its supervisor."""
+        """Name under its supervisor."""
         return self.spec.name
 
     @property
     def restart(self) -> Restart:
-        """Its restart policy."""
+        """Restart policy."""
         return self.spec.restart
 
     @property
     def significant(self) -> bool:
-        """Whether its own end counts for the automatic shutdown."""
+        """True if its own end counts for the automatic shutdown."""
         return self.spec.significant
 
     @property
     def state(self) -> ActorState:
-        """Where it is; unlike the public state, starting (not restarting) while its next life is starting."""
+        """Current state. Unlike in the snapshot it is starting, not restarting, while the next life starts."""
         cell = self.cell
         if cell is None:
             return ActorState.STOPPED
@@ -68,17 +68,26 @@ class ChildState:
 
     @property
     def is_live(self) -> bool:
-        """Whether there is an incarnation that has to be stopped or waited for."""
+        """True if there is an incarnation that has to be stopped or waited for."""
         return self.state in LIVE
 
     def directive(self, reason: ExitReason, cause: BaseException | None) -> Directive:
-        """Return what its spec says about an end; only a crash that was its own doing can be anything but restart."""
+        """Return the directive of the spec for an end; restart for any end but a crash of the child itself."""
         if reason is not ExitReason.CRASH or cause is None or self.ended_by != "itself":
             return "restart"
         return directive_for(cause, self.spec.on_exception)
 
+    def will_restart(self, reason: ExitReason) -> bool:
+        """Return True if the child restarts after an end for this reason, so that its ref and mailbox stay."""
+        cell = self.cell
+        if cell is None or (cell.starting and cell.incarnation == 1):
+            return False
+        if self.directive(reason, cell.cause) in ("stop", "escalate"):
+            return False
+        return decide(self.restart, reason, self.ended_by) is Decision.RESTART
+
     def snapshot(self) -> ChildSnapshot:
-        """Return what the supervisor tells about it."""
+        """Return the public facts."""
         cell, spec = self.cell, self.spec
         if cell is None:
             return ChildSnapshot(spec.name, None, ActorState.STOPPED, 0, spec.restart, spec.kind, spec.significant)
@@ -87,10 +96,10 @@ class ChildState:
         )
 
     def start(self, supervisor: Cell) -> AsyncioFuture[Any]:
-        """Start its next life; one that ended for good becomes a new actor with a new ref.
+        """Start the next life. A child that had ended for good becomes a new actor with a new ref.
 
         Returns:
-            The future of the ref, which fails with `ActorStartError` whatever went wrong.
+            The future of the ref. Every failure is an `ActorStartError`.
         """
         self.ended_by = "itself"
         self.news = None
@@ -124,7 +133,7 @@ class ChildState:
         return failure
 
     def started(self, now: float) -> None:
-        """Note that it runs: whoever waits for it is answered, and what only a restart needs is let go."""
+        """Note that the child runs: answer the waiting callers, and drop what only a restart would need."""
         self.starting = None
         if self.streak is not None:
             self.streak.started(now)
@@ -141,7 +150,7 @@ class ChildState:
         cell.args, cell.kwargs, cell.factory = (), None, spec.actor_class
 
     def not_started(self, error: BaseException | None) -> None:
-        """Note that it does not run; whoever waits for it gets the error, or None if that was its own decision."""
+        """Note that the child does not run. Waiting callers get the error, or None if the child decided so."""
         self.starting = None
         for waiter in self._take_waiters():
             if error is None or is_ignored(error):
@@ -154,16 +163,16 @@ class ChildState:
         return [waiter for waiter in waiters or () if not waiter.done()]
 
     def delay(self, backoff: Backoff, now: float, draw: float) -> float | None:
-        """Note a failure and return the seconds before its next life, None if there have been too many in a row."""
+        """Note a failure. Return the seconds before the next life; None after too many failures in a row."""
         if self.streak is None:
             self.streak = RestartStreak(self.spec.backoff or backoff)
         return self.streak.failed(now, draw)
 
     def update(self, spec: ChildSpec) -> None:
-        """Follow another spec: the life it has keeps its actor, the next one is made from the new spec.
+        """Set another spec. The current life keeps its actor, the next one is made from the new spec.
 
         Raises:
-            ValueError: its mailbox would have to be of another kind.
+            ValueError: the spec needs a mailbox of another kind.
         """
         cell = self.cell
         if cell is not None and cell.state is not ActorState.STOPPED:
@@ -175,14 +184,14 @@ class ChildState:
         self.spec = spec
 
     def suspend(self) -> AsyncioFuture[bool]:
-        """End its life for the sake of a sibling; ref and mailbox stay, except for a temporary child."""
+        """End the life because a sibling restarts. Ref and mailbox stay, except for a temporary child."""
         cell = self.cell
         assert cell is not None, f"child {self.name} has no life to end"
         return cell.stop_as_child() if self.restart == "temporary" else cell.suspend_as_child()
 
 
 def is_ignored(error: BaseException | None) -> bool:
-    """Whether a failed start was the child's own decision that there is nothing to run."""
+    """Return True if the child itself decided not to run."""
     return error is not None and isinstance(error.__cause__, IgnoreStart)
 
 

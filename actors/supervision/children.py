@@ -1,7 +1,7 @@
-"""The children of one supervisor: who they are, and what becomes of the others when one of them ends.
+"""The children of one supervisor, and what happens to them when one of them ends.
 
-The decisions are pure functions of `strategies`, `intensity` and `backoff`; this is where they are carried out. Every
-method returns at once: what takes time comes back as a step of the supervisor.
+The decisions are pure functions of `strategies`, `intensity` and `backoff`; this file carries them out. Every method
+returns at once: work that takes time comes back as a step of the supervisor.
 """
 
 from __future__ import annotations
@@ -34,349 +34,341 @@ if TYPE_CHECKING:
 
 
 class Children:
-    """The children of one incarnation of a supervisor, in the order of their start."""
+    """The children of one incarnation of a supervisor."""
 
     def __init__(
         self, actor: AsyncioActor, strategy: Strategy, intensity: RestartIntensity, backoff: Backoff | None,
         auto_shutdown: AutoShutdown,
     ) -> None:  # fmt: skip
         self.actor = actor
-        self.charges: dict[str, ChildState] = {}
+        self.states: dict[str, ChildState] = {}
+        """The children by name, in start order."""
         self._by_cell: dict[Cell, ChildState] = {}
         self._strategy: Strategy = strategy
         self._intensity = intensity
         self._window = RestartWindow(intensity)
         self._backoff = backoff or Backoff.none()
         self._auto_shutdown: AutoShutdown = auto_shutdown
-        self._procedures: dict[str, GroupRestart] = {}
+        self._restarts: dict[str, GroupRestart] = {}
         self._postponed: list[Callable[[], None]] = []
-        """What waits for the end of a group restart."""
+        """Steps that wait for the end of a group restart."""
 
     # -- members --------------------------------------------------------------------------------------------------
 
     def add(self, spec: ChildSpec) -> ChildState:
-        """Take a child in, as the last one; it does not run yet."""
-        charge = self.charges[spec.name] = ChildState(spec)
-        return charge
+        """Add a child at the end, without starting it."""
+        child = self.states[spec.name] = ChildState(spec)
+        return child
 
-    def remove(self, charge: ChildState) -> None:
+    def remove(self, child: ChildState) -> None:
         """Forget a child that does not run."""
-        if self.charges.get(charge.name) is charge:
-            del self.charges[charge.name]
-        if charge.cell is not None:
-            self._by_cell.pop(charge.cell, None)
+        if self.states.get(child.name) is child:
+            del self.states[child.name]
+        if child.cell is not None:
+            self._by_cell.pop(child.cell, None)
 
-    def launch(self, charge: ChildState) -> AsyncioFuture[Any]:
+    def of(self, cell: Cell) -> ChildState | None:
+        """Return the child that a cell belongs to; None for any other cell."""
+        return self._by_cell.get(cell)
+
+    def launch(self, child: ChildState) -> AsyncioFuture[Any]:
         """Start the next life of a child."""
-        before = charge.cell
-        ready = charge.start(self.actor.cell)
-        if charge.cell is not before and before is not None:
+        before = child.cell
+        ready = child.start(self.actor.cell)
+        if child.cell is not before and before is not None:
             self._by_cell.pop(before, None)
-        if charge.cell is not None:
-            self._by_cell[charge.cell] = charge
+        if child.cell is not None:
+            self._by_cell[child.cell] = child
         return ready
 
     def after(self, future: AsyncioFuture[Any], step: Callable[[], None]) -> None:
         """Take a step of the supervisor when the future is done, never at once."""
         future.add_done_callback(partial(_supervise, self.actor, step))
 
-    def holds(self, child: Cell, reason: ExitReason) -> bool:
-        """Whether a child that ended so is going to live again, so that its ref and mailbox stay."""
-        charge = self._by_cell.get(child)
-        if charge is None or (child.starting and child.incarnation == 1):
-            return False
-        if charge.directive(reason, child.cause) in ("stop", "escalate"):
-            return False
-        return decide(charge.restart, reason, charge.ended_by) is Decision.RESTART
-
-    def resumes(self, child: Cell, error: BaseException) -> bool:
-        """Whether a child whose handler raised this goes on as it is."""
-        charge = self._by_cell.get(child)
-        return charge is not None and charge.directive(ExitReason.CRASH, error) == "resume"
-
-    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
-        """Return these cells in the order of the children, those that are none at the end."""
-        given = dict.fromkeys(children)
-        known = {charge.cell: None for charge in self.charges.values() if charge.cell is not None}
-        return (*(cell for cell in known if cell in given), *(cell for cell in given if cell not in known))
-
     def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> None:
-        """Follow another intensity and other delays from the next failure on."""
+        """Set the intensity and the delays from the next failure on."""
         self._window.follow(intensity)
         self._intensity = intensity
         if (backoff or Backoff.none()) != self._backoff:
             self._backoff = backoff or Backoff.none()
-            for charge in self.charges.values():
-                charge.streak = None
+            for child in self.states.values():
+                child.streak = None
 
     # -- by request -----------------------------------------------------------------------------------------------
 
-    def bring_up(self, charge: ChildState, *, is_new: bool) -> AsyncioFuture[Any]:
-        """Start a child because somebody asked for it; one that is new and fails is forgotten again.
+    def bring_up(self, child: ChildState, *, is_new: bool) -> AsyncioFuture[Any]:
+        """Start a child by request; forget a new child that fails to start.
 
         Returns:
             A future of the ref, or of None if the child decided not to run.
         """
-        waiter: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
-        charge.waiters = [*(charge.waiters or ()), waiter]
-        ready = self.launch(charge)
-        step = partial(self._brought_up, charge, ready, is_new=is_new)
+        waiter = self._wait_for(child)
+        ready = self.launch(child)
+        step = partial(self._brought_up, child, ready, is_new=is_new)
         if ready.done() and ready.exception() is None:
             step()
         else:
             self.after(ready, step)
         return waiter
 
-    def _brought_up(self, charge: ChildState, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
-        if charge.starting is not ready:
+    def _wait_for(self, child: ChildState, waiter: AsyncioFuture[Any] | None = None) -> AsyncioFuture[Any]:
+        waiter = self._future() if waiter is None else waiter
+        child.waiters = [*(child.waiters or ()), waiter]
+        return waiter
+
+    def _future(self) -> AsyncioFuture[Any]:
+        return AsyncioFuture(loop=self.actor.cell.loop)
+
+    def _brought_up(self, child: ChildState, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
+        if child.starting is not ready:
             return
         error = ready.exception()
         if error is None:
-            self.is_up(charge, None)
-        elif charge.ended_by == "sibling" and charge.restart != "temporary":
-            charge.starting = None  # the group restart that interrupted it starts it again
+            self.is_up(child, None)
+        elif child.ended_by == "sibling" and child.restart != "temporary":
+            child.starting = None  # the group restart that interrupted it starts it again
         elif is_ignored(error):
-            self.is_ignored(charge)
+            self.is_ignored(child)
         else:
-            charge.not_started(error)
-            if is_new or charge.restart == "temporary":
-                self.remove(charge)
+            child.not_started(error)
+            if is_new or child.restart == "temporary":
+                self.remove(child)
 
-    def update(self, charge: ChildState, spec: ChildSpec) -> AsyncioFuture[bool]:
+    def update(self, child: ChildState, spec: ChildSpec) -> AsyncioFuture[bool]:
         """Give a child another spec and leave its life alone."""
-        done: AsyncioFuture[bool] = AsyncioFuture(loop=self.actor.cell.loop)
-        if "" in self._procedures:  # what a group restart is doing with the child depends on its spec
-            self._postponed.append(partial(self._update, charge, spec, done))
-        else:
-            self._update(charge, spec, done)
+        done = self._future()
+        self._after_group(partial(self._update, child, spec, done))
         return done
 
-    def _update(self, charge: ChildState, spec: ChildSpec, done: AsyncioFuture[bool]) -> None:
-        if self._takes(charge, spec, done):
+    def _after_group(self, step: Callable[[], None]) -> None:
+        """Take a step that a group restart must not meet, because the restart depends on the spec of the child."""
+        if "" in self._restarts:
+            self._postponed.append(step)
+        else:
+            step()
+
+    def _update(self, child: ChildState, spec: ChildSpec, done: AsyncioFuture[bool]) -> None:
+        if _takes(child, spec, done):
             done.answer(True)
 
-    def replace(self, charge: ChildState, spec: ChildSpec) -> AsyncioFuture[Any]:
+    def replace(self, child: ChildState, spec: ChildSpec) -> AsyncioFuture[Any]:
         """End the life of a child and begin the next one from another spec, behind the same ref and mailbox."""
-        done: AsyncioFuture[Any] = AsyncioFuture(loop=self.actor.cell.loop)
-        charge.ended_by = "sibling"
-        group = self._procedures.get("")
-        if group is not None:
-            self._postponed.append(partial(self._replace, charge, spec, done))
-        else:
-            self._leave_out(charge)
-            self._replace(charge, spec, done)
+        done = self._future()
+        child.ended_by = "sibling"
+        if "" not in self._restarts:
+            self._leave_out(child)
+        self._after_group(partial(self._replace, child, spec, done))
         return done
 
-    def _takes(self, charge: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool:
-        try:
-            charge.update(spec)
-        except ValueError as error:
-            done.fail(ChildSpecError(charge.name, "mailbox", str(error)))
-            return False
-        return True
-
-    def _replace(self, charge: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> None:
-        if charge.ended_by == "request":  # it was to end in the meantime
+    def _replace(self, child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> None:
+        if child.ended_by == "request":  # it was terminated in the meantime
             done.answer(None)
             return
-        if not self._takes(charge, spec, done):
+        if not _takes(child, spec, done):
             return
-        charge.ended_by = "sibling"
-        if not charge.is_live:
-            self._begin_anew(charge, done)
+        child.ended_by = "sibling"
+        if not child.is_live:
+            self._begin_anew(child, done)
             return
-        ended = charge.suspend()
+        self._when_ended(child.suspend(), partial(self._begin_anew, child, done))
+
+    def _when_ended(self, ended: AsyncioFuture[bool], step: Callable[[], None]) -> None:
         if ended.done():
-            self._begin_anew(charge, done)
+            step()
         else:
-            self.after(ended, partial(self._begin_anew, charge, done))
+            self.after(ended, step)
 
-    def _begin_anew(self, charge: ChildState, done: AsyncioFuture[Any]) -> None:
-        if charge.ended_by == "request" or not self.actor.cell.can_decide:
+    def _begin_anew(self, child: ChildState, done: AsyncioFuture[Any]) -> None:
+        if child.ended_by == "request" or not self.actor.cell.can_decide:
             done.answer(None)
             return
-        self.charges.setdefault(charge.name, charge)  # a temporary child was forgotten with its end
-        group = self._procedures.get("")
-        if charge.is_live:  # a group restart that came meanwhile has started it
-            done.answer(charge.cell.ref if charge.cell is not None else None)
+        self.states.setdefault(child.name, child)  # a temporary child was forgotten with its end
+        group = self._restarts.get("")
+        if child.is_live:  # a group restart has started it in the meantime
+            done.answer(child.cell.ref if child.cell is not None else None)
             return
-        charge.waiters = [*(charge.waiters or ()), done]
-        if group is not None and charge.name in group.start:
+        self._wait_for(child, done)
+        if group is not None and child.name in group.start:
             return
-        ready = self.launch(charge)
-        self.after(ready, partial(self._began_anew, charge, ready))
+        ready = self.launch(child)
+        self.after(ready, partial(self._began_anew, child, ready))
 
-    def _began_anew(self, charge: ChildState, ready: AsyncioFuture[Any]) -> None:
+    def _began_anew(self, child: ChildState, ready: AsyncioFuture[Any]) -> None:
         error = ready.exception()
-        fails = charge.starting is ready and error is not None and charge.ended_by == "itself"
-        if not fails or is_ignored(error) or charge.restart == "temporary":
-            self._brought_up(charge, ready, is_new=False)
+        fails = child.starting is ready and error is not None and child.ended_by == "itself"
+        if not fails or is_ignored(error) or child.restart == "temporary":
+            self._brought_up(child, ready, is_new=False)
             return
-        charge.not_started(error)  # whoever asked is told, and it is tried again as after any failed restart
-        self.has_failed(charge, ExitReason.START_FAILED, error)
+        child.not_started(error)  # the asker is told, and the start is tried again as after any failed restart
+        self.has_failed(child, ExitReason.START_FAILED, error)
 
-    def take_down(self, charge: ChildState) -> AsyncioFuture[bool]:
-        """End a child because somebody asked for it. It is not restarted; a temporary one is forgotten."""
-        self._leave_out(charge)
-        charge.ended_by = "request"
-        cell = charge.cell
-        done: AsyncioFuture[bool] = AsyncioFuture(loop=self.actor.cell.loop)
+    def take_down(self, child: ChildState) -> AsyncioFuture[bool]:
+        """End a child by request. It does not restart; a temporary one is forgotten."""
+        self._leave_out(child)
+        child.ended_by = "request"
+        cell = child.cell
+        done = self._future()
         if cell is None or cell.state is ActorState.STOPPED:
-            self._taken_down(charge, done)
-            return done
-        ended = cell.stop_as_child()
-        if ended.done():
-            self._taken_down(charge, done)
+            self._taken_down(child, done)
         else:
-            self.after(ended, partial(self._taken_down, charge, done))
+            self._when_ended(cell.stop_as_child(), partial(self._taken_down, child, done))
         return done
 
-    def _taken_down(self, charge: ChildState, done: AsyncioFuture[bool]) -> None:
-        if charge.restart == "temporary" and not charge.is_live:
-            self.remove(charge)
+    def _taken_down(self, child: ChildState, done: AsyncioFuture[bool]) -> None:
+        if child.restart == "temporary" and not child.is_live:
+            self.remove(child)
         if not done.done():
             done.answer(True)
 
-    def _leave_out(self, charge: ChildState) -> None:
+    def _leave_out(self, child: ChildState) -> None:
         """Take a child out of the restart that is under way."""
-        key = self._key(charge)
-        procedure = self._procedures.get(key)
-        if procedure is None:
+        key = self._key(child)
+        restart = self._restarts.get(key)
+        if restart is None:
             return
-        procedure.leave_out(charge.name)
+        restart.leave_out(child.name)
         if key:
-            procedure.cancel()
-            del self._procedures[key]
+            restart.cancel()
+            del self._restarts[key]
 
-    # -- a child has ended ----------------------------------------------------------------------------------------
+    # -- the end of a child ---------------------------------------------------------------------------------------
 
     def ended(self, event: ChildEnded) -> None:
-        """Decide what becomes of a child whose incarnation has ended."""
-        charge = self._by_cell.get(event.child)
-        if charge is None:
+        """Decide about a child whose incarnation has ended."""
+        child = self._by_cell.get(event.child)
+        if child is None:
             return
-        if charge.starting is not None:
-            charge.news = event
+        if child.starting is not None:
+            child.news = event
         else:
-            self._judge(charge, event)
+            self._judge(child, event)
 
-    def _judge(self, charge: ChildState, event: ChildEnded) -> None:
+    def _judge(self, child: ChildState, event: ChildEnded) -> None:
         cell = event.child
-        if charge.cell is not cell or cell.actor is not None or event.incarnation != cell.incarnation:
+        if child.cell is not cell or cell.actor is not None or event.incarnation != cell.incarnation:
             return  # it lives again already
-        again = charge.judged == event.incarnation
-        charge.judged = event.incarnation
+        again = child.judged == event.incarnation
+        child.judged = event.incarnation
         if cell.state is ActorState.STOPPED:
             self._by_cell.pop(cell, None)
-        directive = charge.directive(event.reason, event.cause)
+        directive = child.directive(event.reason, event.cause)
         if directive == "escalate" and event.cause is not None:
-            self._escalate(charge, event.cause)
+            self._escalate(child, event.cause)
         ends = directive == "stop"
-        if not ends and decide(charge.restart, event.reason, charge.ended_by) is Decision.RESTART:
-            if charge.ended_by == "itself" and not again and not self._is_due(charge):
-                self.has_failed(charge, event.reason, event.cause)
+        if not ends and decide(child.restart, event.reason, child.ended_by) is Decision.RESTART:
+            if child.ended_by == "itself" and not again and not self._is_due(child):
+                self.has_failed(child, event.reason, event.cause)
             return
-        self._leave_out(charge)
-        self._rest(charge, ExitReason.NORMAL if ends else event.reason)  # an end that the spec wants is an orderly one
+        self._leave_out(child)
+        self._rest(child, ExitReason.NORMAL if ends else event.reason)  # an end that the spec wants is an orderly one
 
-    def _is_due(self, charge: ChildState) -> bool:
-        """Whether a restart that is under way is going to start this child anyway."""
-        procedure = self._procedures.get(self._key(charge))
-        return procedure is not None and charge.name in procedure.start
+    def _is_due(self, child: ChildState) -> bool:
+        """Return True if a restart that is under way starts this child anyway."""
+        restart = self._restarts.get(self._key(child))
+        return restart is not None and child.name in restart.start
 
-    def _rest(self, charge: ChildState, reason: ExitReason) -> None:
-        """Leave a child as it is, forget it if it is temporary, and see whether the supervisor ends with it."""
-        if charge.restart == "temporary":
-            self.remove(charge)
-        siblings = (other for other in self.charges.values() if other is not charge)
-        if charge.ended_by == "itself" and ends_supervisor(self._auto_shutdown, charge, reason, siblings):
+    def _rest(self, child: ChildState, reason: ExitReason) -> None:
+        """Leave a child stopped; forget a temporary one. End the supervisor if its automatic shutdown says so."""
+        if child.restart == "temporary":
+            self.remove(child)
+        siblings = (other for other in self.states.values() if other is not child)
+        if child.ended_by == "itself" and ends_supervisor(self._auto_shutdown, child, reason, siblings):
             self.actor.cell.request_stop(StopMode.NOW, None, ExitReason.SHUTDOWN)
 
-    def is_ignored(self, charge: ChildState) -> None:
-        """Note that a child has decided not to run; that is no failure."""
-        charge.not_started(None)
-        if charge.cell is not None:
-            charge.cell.terminate(ExitReason.IGNORE, None)
-        self._rest(charge, ExitReason.IGNORE)
+    def is_ignored(self, child: ChildState) -> None:
+        """Note that a child has decided not to run. That is not a failure."""
+        child.not_started(None)
+        if child.cell is not None:
+            child.cell.terminate(ExitReason.IGNORE, None)
+        self._rest(child, ExitReason.IGNORE)
 
     # -- restart --------------------------------------------------------------------------------------------------
 
-    def has_failed(self, charge: ChildState, reason: ExitReason, cause: BaseException | None) -> None:
-        """Restart a child that ended or could not start, with those whom the strategy names.
+    def has_failed(self, child: ChildState, reason: ExitReason, cause: BaseException | None) -> None:
+        """Restart a child that ended or could not start, with the siblings that the strategy names.
 
         Raises:
             RestartIntensityExceededError: there have been too many restarts. It ends the supervisor.
         """
         now = self.actor.cell.now()
         too_many = self._window.record(now)
-        delay = None if too_many else charge.delay(self._backoff, now, random.random())
+        delay = None if too_many else child.delay(self._backoff, now, random.random())
         if delay is None:
-            self._give_up(charge, reason, cause, too_many=too_many)
+            self._give_up(child, reason, cause, too_many=too_many)
             return
-        failure = Failure(charge.name, reason, cause, self._window.count(now), delay)
+        failure = Failure(child.name, reason, cause, self._window.count(now), delay)
         due = now + delay if delay else None
-        name, key = charge.name, self._key(charge)
-        before = self._procedures.pop(key, None)
+        name, key = child.name, self._key(child)
+        before = self._restarts.pop(key, None)
         if before is not None:
             before.cancel()
             name = name if key else self._first_of({name, *before.start})
             due = max((time for time in (due, before.due) if time is not None), default=None)
-        plan = plan_restart(self._strategy, self.charges, name)
-        procedure = self._procedures[key] = GroupRestart(self, key, plan, failure, due)
-        procedure.advance()
+        plan = plan_restart(self._strategy, self.states, name)
+        restart = self._restarts[key] = GroupRestart(self, key, plan, failure, due)
+        restart.advance()
 
     def _first_of(self, names: set[str]) -> str:
-        return next(name for name in self.charges if name in names)
+        return next(name for name in self.states if name in names)
 
-    def _key(self, charge: ChildState) -> str:
-        return charge.name if self._strategy == "one_for_one" else ""
+    def _key(self, child: ChildState) -> str:
+        return child.name if self._strategy == "one_for_one" else ""
 
-    def has_ended(self, procedure: GroupRestart) -> None:
-        """Forget a restart that is complete."""
-        if self._procedures.get(procedure.key) is procedure:
-            del self._procedures[procedure.key]
+    def has_ended(self, restart: GroupRestart) -> None:
+        """Forget a restart that is complete, and take the steps that waited for it."""
+        if self._restarts.get(restart.key) is restart:
+            del self._restarts[restart.key]
         postponed, self._postponed = self._postponed, []
         for step in postponed:
             step()
 
-    def is_up(self, charge: ChildState, failure: Failure | None) -> None:
-        """Note that a child runs; `failure` is why it was restarted, None for a start by request."""
+    def is_up(self, child: ChildState, failure: Failure | None) -> None:
+        """Note that a child runs; `failure` is the reason of a restart, None for a start by request."""
         cell = self.actor.cell
-        charge.started(cell.now())
-        if failure is not None and charge.cell is not None and cell.system.events.wants(ChildRestarted):
+        child.started(cell.now())
+        if failure is not None and child.cell is not None and cell.system.events.wants(ChildRestarted):
             cell.system.events.publish(
-                ChildRestarted, actor=cell.name, child=charge.name, incarnation=charge.cell.incarnation,
-                attempt=failure.attempt, delay=failure.delay, reason=_told(failure.reason, failure.cause),
+                ChildRestarted, actor=cell.name, child=child.name, incarnation=child.cell.incarnation,
+                attempt=failure.attempt, delay=failure.delay, reason=_reason_text(failure.reason, failure.cause),
             )  # fmt: skip
-        news, charge.news = charge.news, None
+        news, child.news = child.news, None
         if news is not None:
-            self._judge(charge, news)
+            self._judge(child, news)
 
-    def _escalate(self, charge: ChildState, cause: BaseException) -> NoReturn:
-        self._tell_give_up(charge, _told(ExitReason.CRASH, cause))
+    def _escalate(self, child: ChildState, cause: BaseException) -> NoReturn:
+        self._publish_give_up(child, _reason_text(ExitReason.CRASH, cause))
         raise cause
 
-    def _give_up(self, charge: ChildState, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
-        cell, intensity, told = self.actor.cell, self._intensity, _told(reason, cause)
-        self._tell_give_up(charge, told)
-        if charge.cell is not None and charge.cell.actor is None:
-            charge.cell.terminate(reason, cause)
+    def _give_up(self, child: ChildState, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
+        cell, intensity, last = self.actor.cell, self._intensity, _reason_text(reason, cause)
+        self._publish_give_up(child, last)
+        if child.cell is not None and child.cell.actor is None:
+            child.cell.terminate(reason, cause)
         limit = f"more than {intensity.limit} restarts in {intensity.period:g} s" if too_many else "too many in a row"
-        text = f"supervisor {cell.name!r} gives up on child {charge.name!r}: {limit}; the last time it was {told}"
-        raise RestartIntensityExceededError(text, node=charge.name) from cause
+        message = f"supervisor {cell.name!r} gives up on child {child.name!r}: {limit}; the last time it was {last}"
+        raise RestartIntensityExceededError(message, node=child.name) from cause
 
-    def _tell_give_up(self, charge: ChildState, told: str) -> None:
+    def _publish_give_up(self, child: ChildState, reason: str) -> None:
         cell, intensity = self.actor.cell, self._intensity
         if cell.system.events.wants(ChildGaveUp):
             cell.system.events.publish(
-                ChildGaveUp, actor=cell.name, child=charge.name, restarts=self._window.count(cell.now()),
-                limit=intensity.limit, period=intensity.period, reason=told,
+                ChildGaveUp, actor=cell.name, child=child.name, restarts=self._window.count(cell.now()),
+                limit=intensity.limit, period=intensity.period, reason=reason,
             )  # fmt: skip
+
+
+def _takes(child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool:
+    try:
+        child.update(spec)
+    except ValueError as error:
+        done.fail(ChildSpecError(child.name, "mailbox", str(error)))
+        return False
+    return True
 
 
 def _supervise(actor: AsyncioActor, step: Callable[[], None], _future: object) -> None:
     actor.cell.supervise(actor, step)
 
 
-def _told(reason: ExitReason, cause: BaseException | None) -> str:
+def _reason_text(reason: ExitReason, cause: BaseException | None) -> str:
     return str(reason) if cause is None else f"{reason} ({error_line(cause, 200)})"

@@ -1,11 +1,11 @@
-"""What a supervisor does about an exception of a child, by the type of the exception.
+"""The directives: what a supervisor does about an exception of a child, by the type of the exception.
 
 | directive | the child | the supervisor |
 |---|---|---|
 | restart | starts anew, if its restart policy says so; this is the default | counts the restart |
-| resume | goes on with the state it has | learns nothing; no restart is counted |
-| stop | has ended, whatever its restart policy is | goes on without it |
-| escalate | has ended | fails with the same exception |
+| resume | continues with its current state | is not told and counts no restart |
+| stop | stops, whatever its restart policy is | continues without it |
+| escalate | stops | fails with the same exception |
 
 In all four cases the asker gets the error at once and the message counts as failed.
 """
@@ -14,20 +14,19 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 Directive = Literal["restart", "resume", "stop", "escalate"]
-"""What becomes of a child whose handler raised."""
+"""What happens to a child whose handler raised."""
 Directives = Mapping[type[BaseException], Directive]
-"""Exception types to what they lead to."""
+"""Exception types and their directives."""
 
 _MOST_SEVERE_FIRST: Final[tuple[Directive, ...]] = ("escalate", "stop", "restart", "resume")
 
 
 def directive_for(error: BaseException, directives: Directives) -> Directive:
-    """Return what an exception leads to: the entry of the most specific class that is mapped, else restart.
+    """Return the directive of the most specific mapped class of an exception, else restart.
 
-    The most specific one is the first in the method resolution order of the exception's class. An exception group
-    counts as what is inside it, groups in groups as well, and the most severe answer wins (escalate, stop, restart,
-    resume): one error that asks for a restart is not healed by another that could be resumed. Only an entry for a class
-    of groups (``ExceptionGroup`` itself, say) is about the group as a whole.
+    The most specific class is the first one in the method resolution order. An exception group counts as its members,
+    at any depth, and the most severe directive wins: escalate, stop, restart, resume. Only an entry for a class of
+    groups, such as ``ExceptionGroup``, is about the group as a whole.
 
     Example:
         >>> directive_for(FileNotFoundError(), {OSError: "stop", Exception: "resume"})
@@ -49,7 +48,7 @@ def _of_class(error: BaseException, directives: Directives) -> Directive:
 
 
 def _parts(error: BaseException, directives: Directives) -> Iterator[BaseException]:
-    """Yield what counts of an exception, without recursion: groups may be nested as deep as anybody likes."""
+    """Yield the exceptions that count, without recursion, because groups may be nested to any depth."""
     left = [error]
     while left:
         each = left.pop()

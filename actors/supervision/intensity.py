@@ -1,6 +1,6 @@
-"""How many restarts a supervisor bears before it gives up.
+"""The number of restarts after which a supervisor gives up.
 
-The rule: give up when more than `limit` restarts fall into any window of `period` seconds, both ends included.
+A supervisor gives up when more than `limit` restarts fall into any window of `period` seconds, both ends included.
 A child that crashes every c seconds therefore ends its supervisor exactly if c * limit <= period.
 """
 
@@ -14,7 +14,7 @@ from actors.supervision.option import SupervisionOptionError
 from protocols.checks import POSITIVE, Checks, check_fields, whole
 
 _RESOLUTION: Final = 1e-9
-"""Windows are compared to the nanosecond, the step of a monotonic clock: sums of floats hit no boundary exactly."""
+"""Windows are compared to the nanosecond, the step of a monotonic clock, because sums of floats are inexact."""
 
 _CHECKS: Final[Checks] = {"limit": whole(0), "period": POSITIVE}
 
@@ -29,7 +29,7 @@ class RestartIntensity:
     """
 
     limit: int = 3
-    """Restarts that are borne within one period; 0 gives up at the first."""
+    """Restarts allowed within one period; 0 gives up at the first."""
     period: float = 5.0
     """Length of the window in seconds."""
 
@@ -48,15 +48,15 @@ class RestartWindow:
         self._times: deque[float] = deque()
 
     def follow(self, intensity: RestartIntensity) -> None:
-        """Go on with another limit and period; the attempts so far still count."""
+        """Set another limit and period. The attempts so far still count."""
         self._intensity = intensity
         while len(self._times) > intensity.limit + 1:
             self._times.popleft()
 
     def record(self, now: float) -> bool:
-        """Count one attempt at `now` (seconds of a monotonic clock) and return whether that is one too many.
+        """Count one attempt at `now` (seconds of a monotonic clock); return True if it exceeds the limit.
 
-        Every attempt counts, also one whose start fails; a group restart is one attempt.
+        Every attempt counts, a failed start included. A group restart is one attempt.
 
         Raises:
             ValueError: `now` is not a number.
@@ -71,7 +71,7 @@ class RestartWindow:
         return len(self._times) > self._intensity.limit
 
     def count(self, now: float) -> int:
-        """Return how many attempts the window that ends at `now` holds, at most `limit + 1`."""
+        """Return the number of attempts in the window that ends at `now`, at most `limit + 1`."""
         self._forget(now)
         return len(self._times)
 

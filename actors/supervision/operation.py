@@ -1,4 +1,4 @@
-"""How a supervisor refuses an operation on one of its children."""
+"""`ChildOperationError`: a supervisor refuses an operation on one of its children."""
 
 from typing import Any, Final
 
@@ -16,10 +16,7 @@ _WORDS: Final = {
 
 
 class ChildOperationError(Reject):
-    """A supervisor cannot do this to a child now; nothing was changed and the supervisor goes on.
-
-    `answer` is the reason as a word, one of `Answer`.
-    """
+    """Raised when an operation does not fit the state of a child. Nothing was changed; the supervisor continues."""
 
     def __init__(self, supervisor: str, operation: Operation, child: str, answer: Answer, ref: Any = None) -> None:
         super().__init__(f"supervisor {supervisor!r} cannot {operation} child {child!r}: {_WORDS[answer]}")
@@ -27,5 +24,6 @@ class ChildOperationError(Reject):
         self.child = child
         """Name of the child."""
         self.answer = answer
+        """The reason as a word."""
         self.ref = ref
-        """The child that is in the way, if there is one."""
+        """The child that prevents the operation, if there is one."""

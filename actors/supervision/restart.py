@@ -1,7 +1,7 @@
 """A restart that is under way: siblings stop, the delay passes, children start.
 
-Nothing here waits. Each action leaves a callback behind, which comes back as a step of the supervisor; a step of a
-procedure that was replaced in the meantime does nothing.
+No method waits. Each action leaves a callback, which comes back as a step of the supervisor. A step of a restart that
+was replaced in the meantime does nothing.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.runtime.owned_tasks import PendingStep
 from actors.supervision.child_state import is_ignored
 from protocols.control import ExitReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.actor import AsyncioActor
     from actors.runtime.future import AsyncioFuture
     from actors.supervision.child_state import ChildState
-    from actors.supervision.children import Children
     from actors.supervision.strategies import RestartPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a restart is made; for the events that tell of it."""
+    """Why a restart is made; for the events about it."""
 
     name: str
     """The child that failed."""
@@ -36,26 +38,57 @@ class Failure:
     """Seconds of backoff."""
 
 
+class Siblings(Protocol):
+    """The children of a supervisor, as far as a restart of some of them needs them."""
+
+    actor: AsyncioActor
+    """The supervisor."""
+    states: dict[str, ChildState]
+    """The children by name, in start order."""
+
+    def launch(self, child: ChildState) -> AsyncioFuture[Any]:
+        """Start the next life of a child."""
+        ...
+
+    def remove(self, child: ChildState) -> None:
+        """Forget a child that does not run."""
+
+    def after(self, future: AsyncioFuture[Any], step: Callable[[], None]) -> None:
+        """Take a step of the supervisor when the future is done."""
+
+    def is_up(self, child: ChildState, failure: Failure | None) -> None:
+        """Note that a child runs."""
+
+    def is_ignored(self, child: ChildState) -> None:
+        """Note that a child has decided not to run."""
+
+    def has_failed(self, child: ChildState, reason: ExitReason, cause: BaseException | None) -> None:
+        """Note that a child could not start."""
+
+    def has_ended(self, restart: GroupRestart) -> None:
+        """Note that a restart is complete."""
+
+
 class GroupRestart:
-    """One restart. A new failure replaces it; it is never changed, except that a child may be taken out of it."""
+    """One restart. A new failure replaces it. It never changes, except that a child may be taken out of it."""
 
-    __slots__ = ("_failure", "_family", "_is_over", "_remove", "_stop", "_timer", "due", "key", "start")
+    __slots__ = ("_failure", "_is_over", "_remove", "_siblings", "_stop", "_timer", "due", "key", "start")
 
-    def __init__(self, family: Children, key: str, plan: RestartPlan, failure: Failure, due: float | None) -> None:
-        self._family = family
+    def __init__(self, siblings: Siblings, key: str, plan: RestartPlan, failure: Failure, due: float | None) -> None:
+        self._siblings = siblings
         self.key = key
         """The child's name, or the empty name for the whole group."""
         self._failure = failure
         self._stop = deque(plan.stop)
         self._remove = plan.remove
         self.start = deque(plan.start)
-        """Names of those who are still to start; the first one may be starting."""
+        """Names of the children that have not started; the first one may be starting."""
         self.due = due
         """When the delay is over, in seconds of the clock; None without a delay."""
         self._timer: PendingStep | None = None
         self._is_over = False
         for name in plan.stop:
-            family.charges[name].ended_by = "sibling"
+            siblings.states[name].ended_by = "sibling"
 
     def cancel(self) -> None:
         """Do nothing more."""
@@ -69,33 +102,33 @@ class GroupRestart:
             self.start.remove(name)
 
     def advance(self) -> None:
-        """Go on as far as possible without waiting."""
+        """Do everything that needs no waiting."""
         if self._is_over or self._is_stopping() or self._is_delayed() or self._is_starting():
             return
         self._is_over = True
-        self._family.has_ended(self)
+        self._siblings.has_ended(self)
 
     def _is_stopping(self) -> bool:
         while self._stop:
-            charge = self._family.charges.get(self._stop.popleft())
-            if charge is None or not charge.is_live:
+            child = self._siblings.states.get(self._stop.popleft())
+            if child is None or not child.is_live:
                 continue
-            ended = charge.suspend()
+            ended = child.suspend()
             if not ended.done():
-                self._family.after(ended, self.advance)
+                self._siblings.after(ended, self.advance)
                 return True
         remove, self._remove = self._remove, ()
         for name in remove:
-            charge = self._family.charges.get(name)
-            if charge is not None and not charge.is_live:
-                self._family.remove(charge)
+            child = self._siblings.states.get(name)
+            if child is not None and not child.is_live:
+                self._siblings.remove(child)
         return False
 
     def _is_delayed(self) -> bool:
         due, self.due = self.due, None
         if due is None or not self.start:
             return False
-        actor = self._family.actor
+        actor = self._siblings.actor
         left = due - actor.cell.now()
         if left <= 0:
             return False
@@ -109,34 +142,34 @@ class GroupRestart:
 
     def _is_starting(self) -> bool:
         while self.start and not self._is_over:
-            charge = self._family.charges.get(self.start[0])
-            if charge is None or charge.is_live:
+            child = self._siblings.states.get(self.start[0])
+            if child is None or child.is_live:
                 self.start.popleft()
                 continue
-            ready = self._family.launch(charge)
+            ready = self._siblings.launch(child)
             if not ready.done() or ready.exception() is not None:
-                # A start that failed comes back through the loop as well, so that a restart loop lets others run.
-                self._family.after(ready, partial(self._came_up, charge, ready))
+                # A failed start comes back through the loop as well, so that other tasks run during a restart loop.
+                self._siblings.after(ready, partial(self._came_up, child, ready))
                 return True
-            self._is_up(charge)
+            self._is_up(child)
         return self._is_over
 
-    def _came_up(self, charge: ChildState, ready: AsyncioFuture[Any]) -> None:
-        if self._is_over or charge.starting is not ready:
+    def _came_up(self, child: ChildState, ready: AsyncioFuture[Any]) -> None:
+        if self._is_over or child.starting is not ready:
             return self.advance()
-        charge.starting = None
+        child.starting = None
         error = ready.exception()
-        if charge.name not in self.start:
-            charge.not_started(error)  # it was terminated while it started
+        if child.name not in self.start:
+            child.not_started(error)  # it was terminated while it started
         elif error is None:
-            self._is_up(charge)
+            self._is_up(child)
         elif is_ignored(error):
-            self.start.remove(charge.name)
-            self._family.is_ignored(charge)
+            self.start.remove(child.name)
+            self._siblings.is_ignored(child)
         else:
-            self._family.has_failed(charge, ExitReason.START_FAILED, error)
+            self._siblings.has_failed(child, ExitReason.START_FAILED, error)
         return self.advance()
 
-    def _is_up(self, charge: ChildState) -> None:
+    def _is_up(self, child: ChildState) -> None:
         self.start.popleft()
-        self._family.is_up(charge, self._failure)
+        self._siblings.is_up(child, self._failure)

@@ -1,4 +1,4 @@
-"""What a supervisor tells about its children."""
+"""The public facts about the children of a supervisor."""
 
 from typing import Any
 
@@ -11,27 +11,27 @@ from protocols.control import ActorState
 
 
 class ChildSnapshot(msgspec.Struct, frozen=True):
-    """One child, as it was when it was asked for."""
+    """One child at one moment."""
 
     name: str
     """Unique under its supervisor."""
     ref: ActorRef[Any] | None
-    """Its address, the same over all restarts; None if it never came to life."""
+    """Address, the same over all restarts; None if the child never started."""
     state: ActorState
-    """Restarting while it waits for its next life, and while that one starts."""
+    """Restarting while the child waits for its next life, and while that life starts."""
     incarnation: int
-    """Which life it is in, from 1; 0 if it never came to life."""
+    """Number of the current life, from 1; 0 if the child never started."""
     restart: Restart
     kind: ChildKind
     significant: bool
 
 
 class ChildCounts(msgspec.Struct, frozen=True):
-    """How many children a supervisor has."""
+    """The numbers of a supervisor's children."""
 
     specs: int
-    """All, running or not."""
+    """All children, running or not."""
     active: int
-    """Those with an incarnation that lives."""
+    """Children with a live incarnation."""
     supervisors: int
     workers: int

@@ -1,6 +1,6 @@
-"""Decisions of a supervisor: whether a child comes back, and which siblings stop and start with it.
+"""Decisions of a supervisor: whether a child restarts, and which siblings stop and start with it.
 
-Pure functions over the children in start order. The rules are those of Erlang/OTP's `supervisor`:
+All functions are pure and take the children in start order. The rules are those of Erlang/OTP's `supervisor`:
 
 | restart policy | normal, shutdown | crash, killed, start failed | ignore, by request | for a sibling |
 |---|---|---|---|---|
@@ -10,9 +10,9 @@ Pure functions over the children in start order. The rules are those of Erlang/O
 
 | strategy | stop (reverse start order) | start (start order) |
 |---|---|---|
-| one_for_one | nobody | the failed child |
-| one_for_all | everybody who lives | all |
-| rest_for_one | who lives and was started after the failed child | the failed child and those after it |
+| one_for_one | none | the failed child |
+| one_for_all | all live children | all |
+| rest_for_one | live children after the failed child | the failed child and those after it |
 
 As in Erlang, a group restart also starts siblings that were not running, and removes temporary ones.
 """
@@ -26,17 +26,15 @@ from typing import Final, Literal, Protocol, assert_never
 from protocols.control import ActorState, ExitReason
 
 Restart = Literal["permanent", "transient", "temporary"]
-"""Whether a child comes back after it ended."""
+"""Whether a child restarts after it ended."""
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 """Which children restart together."""
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 """Whether the end of significant children ends their supervisor."""
 Operation = Literal["start", "terminate", "restart", "delete", "update", "replace"]
-"""What can be asked of a supervisor about one child."""
-
-
+"""Operations of a supervisor on one child."""
 EndedBy = Literal["itself", "request", "sibling"]
-"""Who ended a child: its own doing, `terminate_child`, or a group restart that a sibling caused."""
+"""Cause of a child's end: the child itself, `terminate_child`, or a group restart that a sibling caused."""
 LIVE: Final = frozenset({ActorState.STARTING, ActorState.RUNNING, ActorState.STOPPING})
 """States in which an incarnation exists that has to be stopped or waited for.
 
@@ -45,17 +43,17 @@ A child in state restarting has none: it waits for its delay, its siblings or it
 
 
 class Decision(StrEnum):
-    """What becomes of a child that ended."""
+    """What happens to a child that ended."""
 
     RESTART = "restart"
     KEEP = "keep"
-    """Not running, its spec stays, `restart_child` can start it."""
+    """The child stays stopped; its spec stays, and `restart_child` can start it."""
     REMOVE = "remove"
-    """Its spec is forgotten."""
+    """The spec is forgotten."""
 
 
 class Answer(StrEnum):
-    """What a supervisor says to an operation on one child."""
+    """The result of an operation on one child."""
 
     OK = "ok"
     ALREADY_STARTED = "already_started"
@@ -66,27 +64,27 @@ class Answer(StrEnum):
 
 
 class SupervisedChild(Protocol):
-    """What the decisions need to know of a child."""
+    """The facts about a child that the decisions need."""
 
     @property
     def restart(self) -> Restart:
-        """Its restart policy."""
+        """Restart policy."""
         ...
 
     @property
     def state(self) -> ActorState:
-        """Where it is now."""
+        """Current state."""
         ...
 
     @property
     def significant(self) -> bool:
-        """Whether its own end counts for the automatic shutdown."""
+        """True if its own end counts for the automatic shutdown."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RestartPlan:
-    """Who stops, who is forgotten and who starts, each in the order in which it has to happen."""
+    """The children that stop, are removed and start, each in the order of execution."""
 
     stop: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
@@ -97,7 +95,7 @@ _ORDERLY: Final = frozenset({ExitReason.NORMAL, ExitReason.SHUTDOWN})
 
 
 def decide(restart: Restart, reason: ExitReason, ended_by: EndedBy = "itself") -> Decision:
-    """Return what becomes of a child with this policy that ended for this reason."""
+    """Decide about a child with this policy that ended for this reason."""
     if restart == "temporary":
         return Decision.REMOVE
     if ended_by == "sibling":
@@ -108,20 +106,20 @@ def decide(restart: Restart, reason: ExitReason, ended_by: EndedBy = "itself") -
 
 
 def plan_restart(strategy: Strategy, children: Mapping[str, SupervisedChild], failed: str) -> RestartPlan:
-    """Return the plan that brings back `failed`, which ended or whose start failed.
+    """Return the plan that restarts `failed`, which ended or could not start.
 
-    When a child fails to start while a plan is carried out, the next attempt is the plan for *that* child:
-    one_for_all then stops the ones that were already restarted, rest_for_one leaves those before it running.
-    Costs one look-up for one_for_one, whatever the number of children.
+    If another child fails to start during a plan, the next attempt is the plan for *that* child: one_for_all stops the
+    children that have restarted, rest_for_one leaves the children before it running. For one_for_one the plan costs one
+    look-up, whatever the number of children.
 
     Args:
-        strategy: Which children restart together.
-        children: All children by name, in start order.
-        failed: Name of the child that has to be restarted.
+        strategy: which children restart together.
+        children: all children by name, in start order.
+        failed: name of the child to restart.
 
     Raises:
         KeyError: `failed` is not among the children.
-        ValueError: `failed` is temporary, which is never restarted.
+        ValueError: `failed` is temporary, and temporary children never restart.
     """
     if children[failed].restart == "temporary":
         message = f"child {failed!r} is temporary and is never restarted"
@@ -145,23 +143,23 @@ def _plan_group(group: Mapping[str, SupervisedChild]) -> RestartPlan:
 
 
 def stop_order(children: Mapping[str, SupervisedChild]) -> tuple[str, ...]:
-    """Return the children that live, the last started first: the order of a shutdown and of a failed first start."""
+    """Return the live children, the last started first: the order of a shutdown and of a failed first start."""
     return tuple(name for name in reversed(tuple(children)) if children[name].state in LIVE)
 
 
 def ends_supervisor(
     auto_shutdown: AutoShutdown, ended: SupervisedChild, reason: ExitReason, siblings: Iterable[SupervisedChild]
 ) -> bool:
-    """Return whether a child that ended by itself takes its supervisor with it.
+    """Return True if a child that ended by itself ends its supervisor.
 
-    Not to be asked for a child that was terminated by request or stopped for a sibling: those ends never count.
-    all_significant waits for the last significant child; one that is being restarted still counts as there.
+    Only for a child that ended by itself: an end by request or for a sibling never counts. all_significant waits for
+    the last significant child; a child that restarts still counts as present.
 
     Args:
-        auto_shutdown: The supervisor's setting.
-        ended: The child that ended.
-        reason: Why it ended.
-        siblings: The other children.
+        auto_shutdown: the supervisor's setting.
+        ended: the child that ended.
+        reason: why it ended.
+        siblings: the other children.
     """
     if auto_shutdown == "never" or not ended.significant or reason is ExitReason.IGNORE:
         return False
@@ -173,7 +171,7 @@ def ends_supervisor(
 
 
 def answer(operation: Operation, state: ActorState | None) -> Answer:
-    """Return what a supervisor answers to an operation on a child in this state; `None` stands for no such child."""
+    """Return the answer to an operation on a child in this state; `None` stands for no such child."""
     if state is None:
         return Answer.OK if operation == "start" else Answer.NOT_FOUND
     match operation:

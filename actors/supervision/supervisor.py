@@ -17,7 +17,8 @@ from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
 from actors.supervision.snapshot import ChildCounts, ChildSnapshot
-from actors.supervision.strategies import LIVE, Answer, answer
+from actors.supervision.strategies import Answer, answer
+from protocols.control import ExitReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,27 +29,26 @@ if TYPE_CHECKING:
     from actors.supervision.child import ChildKind, ChildSpec
     from actors.supervision.child_state import ChildState
     from actors.supervision.strategies import AutoShutdown, Operation, Strategy
-    from protocols.control import ExitReason
 
 _BATCH: Final = 128
-"""Children that are started before the event loop runs other things."""
+"""Children that start before the event loop runs other tasks."""
 
 
 class Supervisor(AsyncioActor):
-    """An actor that keeps its children running.
+    """An actor that restarts its children when they crash.
 
     | strategy | when a child crashes |
     |---|---|
     | one_for_one | only that child restarts |
     | one_for_all | all others stop in reverse order, then all start in order |
-    | rest_for_one | those started after it stop in reverse order, then it and they start in order |
+    | rest_for_one | the children after it stop in reverse order, then it and they start in order |
 
-    The children start in order, each when the one before runs; if one cannot start, those before are stopped and the
-    supervisor itself fails to start. A child keeps its ref and its mailbox over restarts. When there are more restarts
+    The children start in order, each one when the one before runs. If a child cannot start, the children before it are
+    stopped and the supervisor fails to start. A child keeps its ref and its mailbox over restarts. After more restarts
     than `intensity` allows, the supervisor ends with `RestartIntensityExceededError`, a crash for its own supervisor.
 
-    All operations are plain calls, through `proxy()` from outside. Those that take time return a future; the supervisor
-    goes on meanwhile, so it always answers.
+    All operations are plain calls, through `proxy()` from outside. An operation that takes time returns a future, and
+    the supervisor keeps answering in the meantime.
 
     Example:
         ```python
@@ -72,87 +72,88 @@ class Supervisor(AsyncioActor):
         backoff: Backoff | None = Backoff(),  # noqa: B008 - frozen
         auto_shutdown: AutoShutdown = "never",
     ) -> None:
-        """Check everything; nothing has been started if this raises.
+        """Check all options; no child has been started if this raises.
 
         Args:
-            children: what to start, in this order.
+            children: the children to start, in this order.
             strategy: which children restart together.
-            intensity: how many restarts are borne in which time.
+            intensity: restart limit: number of restarts allowed in a period.
             backoff: delays of restarts for children whose spec names none; None restarts at once.
             auto_shutdown: whether the end of significant children ends the supervisor.
 
         Raises:
-            ChildSpecError: a child is impossible, or two have the same name.
+            ChildSpecError: a child spec is impossible, or two children have the same name.
             SupervisionOptionError: another option is impossible.
         """
         super().__init__()
         self._specs = check_specs(children, strategy=strategy, auto_shutdown=auto_shutdown)
         check_supervisor(intensity=intensity, backoff=backoff)
         self._auto_shutdown: AutoShutdown = auto_shutdown
-        self._family = Children(self, strategy, intensity, backoff, auto_shutdown)
+        self._children = Children(self, strategy, intensity, backoff, auto_shutdown)
 
     # -- look -----------------------------------------------------------------------------------------------------
 
     def children(self) -> list[ChildSnapshot]:
-        """Return all children in the order of their start, those that do not run as well."""
-        return [charge.snapshot() for charge in self._family.charges.values()]
+        """Return all children in start order, whether they run or not."""
+        return [child.snapshot() for child in self._children.states.values()]
 
     def get_child(self, name: str) -> ChildSnapshot | None:
-        """Return one child, None if there is none of this name."""
-        charge = self._family.charges.get(name)
-        return None if charge is None else charge.snapshot()
+        """Return the child of this name; None if there is no such child."""
+        child = self._children.states.get(name)
+        return None if child is None else child.snapshot()
 
     def count_children(self) -> ChildCounts:
-        """Return how many children there are."""
-        charges = self._family.charges.values()
-        supervisors = sum(charge.spec.kind == "supervisor" for charge in charges)
-        active = sum(charge.state in LIVE for charge in charges)
-        return ChildCounts(len(charges), active, supervisors, len(charges) - supervisors)
+        """Count the children."""
+        children = self._children.states.values()
+        supervisors = sum(child.spec.kind == "supervisor" for child in children)
+        active = sum(child.is_live for child in children)
+        return ChildCounts(len(children), active, supervisors, len(children) - supervisors)
 
     # -- change ---------------------------------------------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[ActorRef[Any] | None]:
-        """Start another child, the last in order; if it cannot start it is forgotten.
+        """Start another child, the last in order. A child that cannot start is forgotten.
 
         Returns:
-            A future of its ref once it runs, or of None if it decided not to run. It fails with:
+            A future of the ref once the child runs, or of None if the child decided not to run. It fails with:
             ChildSpecError: the spec is impossible.
             ChildOperationError: there is a child of this name; `answer` tells whether it runs.
-            ActorStartError: it could not start.
+            ActorStartError: the child could not start.
         """
         try:
             checked = check_spec(spec, auto_shutdown=self._auto_shutdown)
         except SupervisionOptionError as error:
             return self._failed(error)
-        present = self._family.charges.get(checked.name)
+        present = self._children.states.get(checked.name)
         if present is not None:
             return self._refused("start", checked.name, present)
         if not self.cell.can_decide:
-            return self._failed(ActorStoppingError(f"supervisor {self.cell.name!r} is stopping and starts no children"))
-        return self._family.bring_up(self._family.add(checked), is_new=True)
+            message = f"supervisor {self.cell.name!r} is stopping and starts no children"
+            return self._failed(ActorStoppingError(message))
+        return self._children.bring_up(self._children.add(checked), is_new=True)
 
     def terminate_child(self, name: str) -> AsyncioFuture[bool]:
-        """Stop a child within its shutdown time, or stop restarting it; its spec stays unless it is temporary.
+        """Stop a child within its shutdown time, or stop restarting it. The spec stays unless the child is temporary.
 
         Returns:
-            A future that is True when it has ended. It fails with:
+            A future that is True when the child has ended. It fails with:
             ChildOperationError: there is no such child.
         """
-        charge = self._family.charges.get(name)
-        return self._refused("terminate", name, None) if charge is None else self._family.take_down(charge)
+        child = self._children.states.get(name)
+        return self._refused("terminate", name, None) if child is None else self._children.take_down(child)
 
     def restart_child(self, name: str) -> AsyncioFuture[ActorRef[Any] | None]:
-        """Start a child that does not run; it gets a new ref, since it had ended for good.
+        """Start a child that has ended. It gets a new ref.
 
         Returns:
-            A future of its ref once it runs, or of None if it decided not to run. It fails with:
+            A future of the ref once the child runs, or of None if the child decided not to run. It fails with:
             ChildOperationError: there is no such child, or it runs or is being restarted.
-            ActorStartError: it could not start; its spec stays.
+            ActorStartError: the child could not start; its spec stays.
         """
-        charge = self._family.charges.get(name)
-        if charge is None or answer("restart", self._public_state(charge)) is not Answer.OK:
-            return self._refused("restart", name, charge)
-        return self._family.bring_up(charge, is_new=False)
+        child = self._children.states.get(name)
+        if child is None or answer("restart", child.snapshot().state) is not Answer.OK:
+            return self._refused("restart", name, child)
+        return self._children.bring_up(child, is_new=False)
 
     def delete_child(self, name: str) -> AsyncioFuture[bool]:
         """Forget a child that does not run.
@@ -161,38 +162,38 @@ class Supervisor(AsyncioActor):
             A future that is True. It fails with:
             ChildOperationError: there is no such child, or it runs or is being restarted.
         """
-        charge = self._family.charges.get(name)
-        if charge is None or answer("delete", self._public_state(charge)) is not Answer.OK:
-            return self._refused("delete", name, charge)
-        self._family.remove(charge)
+        child = self._children.states.get(name)
+        if child is None or answer("delete", child.snapshot().state) is not Answer.OK:
+            return self._refused("delete", name, child)
+        self._children.remove(child)
         return self._done(True)
 
     def update_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[bool]:
-        """Give the child of this name another spec and leave its life alone.
+        """Give the child of this name another spec without a restart.
 
-        Restart policy, shutdown time, backoff and the limits of mailbox and concurrency hold from now on; what the
-        actor is made from holds from its next life on.
+        Restart policy, shutdown time, backoff and the limits of mailbox and concurrency hold from now on. Class and
+        arguments hold from the next life on.
 
         Returns:
             A future that is True. It fails with:
             ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
             ChildOperationError: there is no such child.
         """
-        return self._respecify("update", spec, self._family.update)
+        return self._respecify("update", spec, self._children.update)
 
     def replace_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[ActorRef[Any] | None]:
         """End the life of the child of this name and begin the next one from another spec, behind the same ref.
 
-        It is stopped as in a restart: the message in hand gets its shutdown time, what waits in the mailbox stays for
-        the next life. It does not count as a restart. A child that does not run is started.
+        The child stops as in a restart: its current message gets the shutdown time, and queued messages stay for the
+        next life. The restart limit does not count this. A child that does not run is started.
 
         Returns:
-            A future of its ref once it runs again, or of None if it decided not to run. It fails with:
+            A future of the ref once the child runs again, or of None if the child decided not to run. It fails with:
             ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
             ChildOperationError: there is no such child.
-            ActorStartError: it could not start; it is tried again as after any restart that failed.
+            ActorStartError: the child could not start; the start is tried again as after any failed restart.
         """
-        return self._respecify("replace", spec, self._family.replace)
+        return self._respecify("replace", spec, self._children.replace)
 
     def _respecify(
         self,
@@ -204,60 +205,64 @@ class Supervisor(AsyncioActor):
             checked = check_spec(spec, auto_shutdown=self._auto_shutdown)
         except SupervisionOptionError as error:
             return self._failed(error)
-        charge = self._family.charges.get(checked.name)
-        if charge is None:
+        child = self._children.states.get(checked.name)
+        if child is None:
             return self._refused(operation, checked.name, None)
-        return act(charge, checked)
+        return act(child, checked)
 
     def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> AsyncioFuture[bool]:
-        """Follow another restart intensity and other delays from the next failure on; past restarts still count.
+        """Set another restart intensity and other delays from the next failure on. Past restarts still count.
 
         Returns:
             A future that is True. It fails with:
-            SupervisionOptionError: one is impossible; nothing has changed.
+            SupervisionOptionError: an option is impossible; nothing has changed.
         """
         try:
             check_supervisor(intensity=intensity, backoff=backoff)
         except SupervisionOptionError as error:
             return self._failed(error)
-        self._family.set_limits(intensity, backoff)
+        self._children.set_limits(intensity, backoff)
         return self._done(True)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def on_start(self) -> None:
-        """Start the children in order. Whoever overrides it awaits this one."""
+        """Start the children in order. An override has to await this method."""
         specs, self._specs = self._specs, ()
         for number, spec in enumerate(specs, 1):
-            charge = self._family.add(spec)
-            ready = self._family.launch(charge)
+            child = self._children.add(spec)
+            ready = self._children.launch(child)
             try:
                 await ready
             except ActorStartError as error:
                 if not is_ignored(error):
-                    text = f"supervisor {self.cell.name!r}: child {spec.name!r} could not start"
-                    raise ActorStartError(text, node=spec.name) from error
-                self._family.is_ignored(charge)
+                    message = f"supervisor {self.cell.name!r}: child {spec.name!r} could not start"
+                    raise ActorStartError(message, node=spec.name) from error
+                self._children.is_ignored(child)
             else:
-                self._family.is_up(charge, None)
+                self._children.is_up(child, None)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
 
     def on_child_event(self, event: ChildEnded) -> None:
-        """Decide what becomes of a child whose incarnation has ended."""
-        self._family.ended(event)
+        """Decide about a child whose incarnation has ended."""
+        self._children.ended(event)
 
     def holds(self, child: Cell, reason: ExitReason) -> bool:
-        """Whether a child that ended so is going to live again."""
-        return self._family.holds(child, reason)
+        """Return True if a child that ended for this reason restarts."""
+        state = self._children.of(child)
+        return state is not None and state.will_restart(reason)
 
     def resumes(self, child: Cell, error: BaseException) -> bool:
-        """Whether a child whose handler raised this goes on as it is."""
-        return self._family.resumes(child, error)
+        """Return True if the child continues after this error without a restart."""
+        state = self._children.of(child)
+        return state is not None and state.directive(ExitReason.CRASH, error) == "resume"
 
     def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
-        """Return the children in their order: one that was brought back by request has kept its place."""
-        return self._family.in_start_order(children)
+        """Sort the cells in start order. A child restarted by request keeps its place; other cells come last."""
+        given = dict.fromkeys(children)
+        known = {child.cell: None for child in self._children.states.values() if child.cell is not None}
+        return (*(cell for cell in known if cell in given), *(cell for cell in given if cell not in known))
 
     # -- answers --------------------------------------------------------------------------------------------------
 
@@ -266,18 +271,15 @@ class Supervisor(AsyncioActor):
         return self._answer_later(result) if _is_future(result) else result
 
     def _answer_later(self, result: AsyncioFuture[Any]) -> None:
-        """Let the asker have what the future will bring; the supervisor does not wait for it."""
+        """Answer the asker when the future is done, without waiting."""
         reply = self.take_reply()
         if reply is not None:
             PendingReply(self.cell, result, reply)
 
-    def _public_state(self, charge: ChildState) -> Any:
-        return charge.snapshot().state
-
-    def _refused(self, operation: Operation, name: str, charge: ChildState | None) -> AsyncioFuture[Any]:
-        child = None if charge is None else charge.snapshot()
-        word = answer(operation, None if child is None else child.state)
-        ref = None if child is None else child.ref
+    def _refused(self, operation: Operation, name: str, child: ChildState | None) -> AsyncioFuture[Any]:
+        known = None if child is None else child.snapshot()
+        word = answer(operation, None if known is None else known.state)
+        ref = None if known is None else known.ref
         return self._failed(ChildOperationError(self.cell.name, operation, name, word, ref))
 
     def _failed(self, error: Exception) -> AsyncioFuture[Any]:
