@@ -71,6 +71,9 @@ class Named(Protocol):
 class Target(Named, Protocol):
     """A node as connections see it. Nothing here waits for the node's work."""
 
+    queue: Any
+    """The `TargetQueue` of connections with priorities; None without any."""
+
     def post(
         self,
         prompts: Sequence[object],

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from actors.agents.manifest.imports import ImportScope
     from actors.config.trigger import ConnectionTrigger
+    from actors.talk.context import ConnectionProcessed
     from actors.talk.registry import TalkRegistry
-    from actors.talk.talk_events import ConnectionProcessed
 
 
 class ConnectionEvents:

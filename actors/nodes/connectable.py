@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard, Unpack, cast, overload
 
 from actors.nodes.operators import as_node
-from actors.talk.connections import Connections
-from actors.talk.done import Done
+from actors.talk.connections import Connections, Done
 from actors.talk.option import TalkKeywords
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import AggregatedTalkStats

@@ -40,6 +40,7 @@ from protocols.node import Origin, Outlet
 
 if TYPE_CHECKING:
     from actors.runs.delivery_tracker import DeliveryTracker
+    from actors.talk.target_queue import TargetQueue
 
 Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)
@@ -84,6 +85,8 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         """Called with the exception of every run that failed, before whoever waits for the run is told."""
         self.talks: tuple[Outlet, ...] = ()
         """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
+        self.queue: TargetQueue | None = None
+        """Messages that wait for the node, in order of priority; None until a connection has a priority."""
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self._trackers: set[DeliveryTracker] = set()
 

@@ -1,11 +1,10 @@
 """The outgoing connections of one node."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol, Self, Unpack, runtime_checkable
 
 from actors.talk.diagram import mermaid
-from actors.talk.done import Done
 from actors.talk.flow_tracker import FlowTracker
 from actors.talk.option import TalkKeywords
 from actors.talk.registry import TalkRegistry, unique_name
@@ -22,15 +21,13 @@ class Source(Named, Protocol):
     """A node whose messages are passed on."""
 
     talks: tuple[Outlet, ...]
-    """Who gets them; replaced, never changed."""
+    """Its connections; the tuple is replaced, never changed."""
 
     async def route(self, message: Message, *, wait: bool | None = None) -> None:
         """Give a message to the connections without running the node."""
-        ...
 
     async def delivered(self) -> None:
-        """Wait until what was given to the connections has been worked on."""
-        ...
+        """Wait until all messages given to the connections are finished."""
 
 
 @runtime_checkable
@@ -43,17 +40,26 @@ class Connected(Protocol):
         ...
 
 
-class Connections:
-    """The connections that begin at one node, in order of priority and then of making.
+class Done:
+    """Nothing to wait for: ``a.disconnect_all()`` and ``await a.disconnect_all()`` are the same."""
 
-    They may be made and ended while messages flow: a message that is being passed on keeps to those that were there.
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from ()
+
+
+class Connections:
+    """The connections that begin at one node, in order of priority and then of creation.
+
+    They may be made and ended while messages flow. A message that is being passed on keeps to the connections at its
+    begin.
     """
 
     def __init__(self, source: Source) -> None:
-        """Take the node."""
         self._source = source
         self.registry: TalkRegistry | None = None
-        """The connections of the pool that the node belongs to."""
+        """The connections of the node's pool."""
         self.directory: Mapping[str, Target] | None = None
         """The nodes of that pool by name, for ``a >> "name"``."""
         self.node_connected: Signal[Target] = Signal("node_connected")
@@ -68,38 +74,38 @@ class Connections:
     def create_connection(
         self, target: Target | Sequence[Target], *, name: str | None = None, **options: Unpack[TalkKeywords]
     ) -> Talk | TeamTalk:
-        """Connect the node to another one, or to several, each by a connection of its own.
+        """Connect the node to another one, or to several nodes, each by its own connection.
 
         Args:
             target: the node, or a sequence of nodes, which makes a `TeamTalk`.
-            name: unique; only for a single node. By default made from both ends, with a number if need be.
+            name: unique; only for a single node. By default made from both ends, with a number if it is taken.
             **options: see `TalkOptions`.
 
         Raises:
             TalkNameError: the name is taken.
-            TalkError: a target is no node, or the options cannot be used.
+            TalkError: a target is not a node, or the options are impossible.
         """
         if not isinstance(target, list | tuple):
             return self.attach(Talk(self._source, target, name=name, **options), is_named=name is not None)
         if not target:
-            msg = f"cannot connect {self._source.name!r} to nothing; name at least one target"
-            raise TalkError(msg, node=self._source.name)
+            message = f"cannot connect {self._source.name!r} to nothing; name at least one target"
+            raise TalkError(message, node=self._source.name)
         if name is not None:
-            msg = f"the name {name!r} cannot be that of {len(target)} connections; connect one by one to name them"
-            raise TalkNameError(msg, node=self._source.name)
+            message = f"the name {name!r} cannot be that of {len(target)} connections; connect one by one to name them"
+            raise TalkNameError(message, node=self._source.name)
         made = [Talk(self._source, each, **options) for each in target]
         return TeamTalk([self.attach(talk) for talk in made])
 
     def attach(self, talk: Talk, *, is_named: bool = False) -> Talk:
-        """Have a connection get the node's messages.
+        """Give the node's messages to a connection from now on.
 
         Raises:
             TalkNameError: its name was chosen and is taken.
         """
         taken = {each.name: each for each in self}
         if is_named and talk.name in taken:
-            msg = f"node {self._source.name!r} has a connection named {talk.name!r} already; choose another name"
-            raise TalkNameError(msg, node=self._source.name)
+            message = f"node {self._source.name!r} has a connection named {talk.name!r} already; choose another name"
+            raise TalkNameError(message, node=self._source.name)
         if not is_named:
             talk.name = unique_name(talk.name, taken)
         if self.registry is not None:
@@ -118,11 +124,11 @@ class Connections:
     def _detach(self, talk: Talk) -> None:
         self._source.talks = tuple(each for each in self._source.talks if each is not talk)
         self._chosen.discard(talk)
-        if talk.registry is not None:
-            talk.registry.remove(talk)
+        if self.registry is not None:
+            self.registry.remove(talk)
 
     def join(self, registry: TalkRegistry, directory: Mapping[str, Target]) -> Self:
-        """Take note of the pool that the node belongs to.
+        """Add the connections to those of a pool.
 
         Raises:
             TalkNameError: a connection's chosen name is taken in the pool.
@@ -133,11 +139,11 @@ class Connections:
         return self
 
     def leave(self) -> None:
-        """Forget the pool; the connections go on."""
-        for talk in self:
-            if talk.registry is not None:
-                talk.registry.remove(talk)
-                talk.registry = None
+        """Remove the connections from those of the pool; they stay connected."""
+        if self.registry is not None:
+            for talk in self:
+                self.registry.remove(talk)
+                talk.registry = talk.message_flow = None
         self.registry = self.directory = None
 
     # -- look -----------------------------------------------------------------------------------------------------
@@ -152,7 +158,7 @@ class Connections:
         return any(each is talk for each in self)
 
     def get_connections(self, *, recursive: bool = False) -> list[Talk]:
-        """Return the connections; with `recursive` also those of the targets, each once."""
+        """Return the connections; with `recursive` also the connections of the targets, each once."""
         found = list(self)
         if recursive:
             for node in self.get_targets(recursive=True):
@@ -161,7 +167,7 @@ class Connections:
         return list(dict.fromkeys(found))
 
     def get_targets(self, *, recursive: bool = False) -> list[Target]:
-        """Return the nodes that messages go to; with `recursive` also those that they go to from there."""
+        """Return the targets; with `recursive` also the targets of the targets."""
         found = dict.fromkeys(target for talk in self for target in talk.targets)
         if recursive:
             left = list(found)
@@ -174,7 +180,7 @@ class Connections:
         return list(found)
 
     def has_connection_to(self, node: object) -> bool:
-        """Whether messages go directly to a node."""
+        """Return True if messages go directly to a node."""
         return any(target is node for target in self.get_targets())
 
     @property
@@ -186,13 +192,13 @@ class Connections:
         """Return the connections as the text of a mermaid flowchart.
 
         Args:
-            include_details: whether kind, queue and conditions are written on the lines.
-            recursive: whether the connections of the targets are in it.
+            include_details: write type, queue and conditions on the lines.
+            recursive: include the connections of the targets.
         """
         return mermaid(self.get_connections(recursive=recursive), has_details=include_details)
 
     def track_message_flow(self) -> FlowTracker:
-        """Return what records the messages that these connections, and those behind them, handle: ``async with``."""
+        """Return a recorder of the messages of these and all further connections, for ``async with``."""
         return FlowTracker(self.get_connections(recursive=True))
 
     # -- change ---------------------------------------------------------------------------------------------------
@@ -201,17 +207,17 @@ class Connections:
         """Give a message to all connections, in their order, as if the node had answered it.
 
         Args:
-            message: what is passed on.
-            wait: whether to return only when all that it causes has finished; None when a connection asks for it.
+            message: the message.
+            wait: wait for all that it causes; None waits if a connection asks for it.
         """
         await self._source.route(message, wait=wait)
 
     async def wait_for_connections(self) -> None:
-        """Wait until what the node has passed on has been worked on, by indirect targets too."""
+        """Wait until all messages that the node has passed on are finished, by indirect targets too."""
         await self._source.delivered()
 
     def set_wait_state(self, target: Target | str, wait: bool = True) -> None:
-        """Say whether runs that do not say it themselves wait for the connections to a node."""
+        """Set whether runs wait for the connections to a node, unless they say it themselves."""
         name = target if isinstance(target, str) else target.name
         self._waits[name] = wait
         for talk in self:
@@ -228,11 +234,11 @@ class Connections:
         return [answer for talk in found for answer in await talk.trigger(prompt)]
 
     def disconnect(self, node: object) -> None:
-        """End all connections to a node (or a name); harmless when there are none."""
+        """End all connections to a node (or a name); harmless without any."""
         self._end(lambda talk: any(node is target or node == target.name for target in talk.targets))
 
     def disconnect_all(self) -> Done:
-        """End all connections; done at once, and may be awaited."""
+        """End all connections at once; the result may be awaited."""
         self._end(lambda _: True)
         return Done()
 
@@ -243,7 +249,7 @@ class Connections:
 
     @asynccontextmanager
     async def paused_routing(self) -> AsyncGenerator[Self]:
-        """Let messages pass by all connections while the block runs."""
+        """Ignore messages on all connections while the block runs."""
         async with AsyncExitStack() as stack:
             for talk in tuple(self):
                 await stack.enter_async_context(talk.paused())

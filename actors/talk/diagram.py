@@ -1,19 +1,16 @@
 """Connections as the text of a mermaid flowchart."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from actors.talk.talk import Talk
+from actors.talk.context import TalkView
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*")
 _ODD = re.compile(r"[^A-Za-z0-9]")
 _RESERVED = frozenset({"end", "graph", "subgraph", "flowchart", "class", "click", "style", "default"})
 
 
-def mermaid(talks: "Iterable[Talk]", *, has_details: bool) -> str:
+def mermaid(talks: Iterable[TalkView], *, has_details: bool) -> str:
     """Return a flowchart with one line per connection and target."""
     lines = ["flowchart LR"]
     for talk in talks:
@@ -24,7 +21,7 @@ def mermaid(talks: "Iterable[Talk]", *, has_details: bool) -> str:
 
 
 def label(name: str) -> str:
-    """Return a node of the chart: its name, or an id with the name as text where mermaid would misread the name."""
+    """Return a node of the chart: the name, or an id with the name as text if mermaid would misread the name."""
     if _PLAIN.fullmatch(name) and name.lower() not in _RESERVED and name.isascii():
         return name
     plain = _ODD.sub(lambda found: f"_{ord(found[0]):x}_", name)
@@ -35,7 +32,7 @@ def _text(text: str) -> str:
     return '"' + text.replace("&", "#amp;").replace('"', "#quot;").replace("\n", " ") + '"'
 
 
-def _details(talk: "Talk") -> str:
+def _details(talk: TalkView) -> str:
     facts: list[str] = [talk.connection_type]
     if talk.queued:
         facts.append(f"queued: {talk.queue_strategy}")
@@ -43,10 +40,8 @@ def _details(talk: "Talk") -> str:
         facts.append(f"delay: {talk.delay:g} s")
     if talk.priority:
         facts.append(f"priority: {talk.priority}")
-    for name, part in (
-        ("filter", talk.filter_condition), ("transform", talk.transform_fn),
-        ("stop", talk.stop_condition), ("exit", talk.exit_condition),
-    ):  # fmt: skip
-        if part is not None:
-            facts.append(name)
-    return ", ".join(facts)
+    parts = {
+        "filter": talk.filter_condition, "transform": talk.transform_fn,
+        "stop": talk.stop_condition, "exit": talk.exit_condition,
+    }  # fmt: skip
+    return ", ".join([*facts, *(name for name, part in parts.items() if part is not None)])

@@ -1,24 +1,20 @@
-"""Recording which way messages go."""
+"""Recording the way that messages take."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import Self
 
+from actors.talk.context import ConnectionProcessed, TalkView
 from actors.talk.diagram import label
 from actors.talk.registry import TalkRegistry
 from actors.talk.signal import Signal
-from actors.talk.talk_events import ConnectionProcessed
 from actors.talk.transform import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from actors.talk.talk import Talk
 
 _KEPT = 10_000
 
 
 class FlowTracker:
-    """What some connections handled while it was entered; the last 10,000 messages.
+    """Records the last 10,000 messages that some connections handle while it is entered.
 
     Example:
         ```python
@@ -28,22 +24,26 @@ class FlowTracker:
         ```
     """
 
-    def __init__(self, watched: "TalkRegistry | Sequence[Talk]") -> None:
-        """Take the connections: those of a pool, later ones too, or some."""
+    def __init__(self, watched: TalkRegistry | Sequence[TalkView]) -> None:
+        """Make a tracker.
+
+        Args:
+            watched: some connections; or all connections of a pool, later ones included.
+        """
         self._watched = watched
         self._events: deque[ConnectionProcessed] = deque(maxlen=_KEPT)
 
     @property
     def events(self) -> list[ConnectionProcessed]:
-        """What was handled, oldest first."""
+        """The recorded messages, oldest first."""
         return list(self._events)
 
     def filter(self, message: Message) -> list[ConnectionProcessed]:
-        """Return what belongs to the conversation of a message."""
+        """Return the events of the conversation of a message."""
         return [event for event in self._events if event.conversation_id == message.conversation_id]
 
     def visualize(self, message: Message) -> str:
-        """Return the way of a conversation as the text of a mermaid flowchart: a line for each two nodes."""
+        """Return the way of a conversation as the text of a mermaid flowchart: one line for each pair of nodes."""
         lines = (
             f"    {label(event.source.name)}-->{label(target.name)}"
             for event in self.filter(message)

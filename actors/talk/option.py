@@ -1,11 +1,11 @@
-"""How a connection treats messages: its keywords, what they mean, and what is refused."""
+"""The options of a connection: keywords, meaning, checks, and the options of a living connection."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict, get_args
 
 import msgspec
 
-from actors.talk.context import Condition
+from actors.talk.context import Condition, ConnectionType, QueueStrategy, Transform
 from protocols.checks import (
     FLAG,
     FUNCTION,
@@ -22,18 +22,13 @@ from protocols.checks import (
 from protocols.errors import TalkError
 from protocols.mailbox import Overflow
 
-ConnectionType = Literal["run", "context", "forward"]
-QueueStrategy = Literal["latest", "concat", "buffer"]
-Transform = Callable[[Any], object]
-"""Gets the message and returns what is passed on, or an awaitable of it."""
-
 DEFAULT_CAPACITY = 1_000
 DEFAULT_HOP_LIMIT = 64
 DEFAULT_TIMEOUT = 300.0
 
 
 class TalkKeywords(TypedDict, total=False):
-    """Keywords of `connect_to` and `Talk`; see `TalkOptions` for what they mean."""
+    """Keywords of `connect_to` and `Talk`; see `TalkOptions` for their meaning."""
 
     connection_type: ConnectionType
     queued: bool
@@ -58,12 +53,12 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     connection_type: ConnectionType = "run"
     """Run the targets, add the message to their next run, or pass it on through their own connections."""
     queued: bool = False
-    """Whether messages wait for `trigger()`."""
+    """True if messages wait for `trigger()`."""
     queue_strategy: QueueStrategy = "latest"
     """What a trigger delivers: the newest message, all as one, or each in turn."""
     capacity: int = DEFAULT_CAPACITY
-    """Messages that wait for a trigger at most, for each target; and those that wait for an asynchronous condition or
-    transform, or for their delay, together."""
+    """Most messages that wait for a trigger, for each target; and most messages that wait for an asynchronous function
+    or a delay, together."""
     overflow: Overflow = Overflow.REJECT
     """What a full queue does: refuse the new message, drop it, or drop the oldest. Each becomes a dead letter."""
     transform: Transform | None = None
@@ -73,24 +68,24 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     stop_condition: Condition | None = None
     """The connection ends with the first message for which it is true; that message does not pass."""
     exit_condition: Condition | None = None
-    """The system is asked for an orderly end with the first message for which it is true; it does not pass."""
+    """The system begins an orderly end with the first message for which it is true; that message does not pass."""
     priority: int = 0
-    """Lower numbers go first, among the connections of a source and among what waits for a target."""
+    """Lower numbers go first, among the connections of a source and among the messages that wait for a target."""
     delay: float | None = None
     """Seconds between a message and its delivery, by the clock of the system."""
     wait_for_completion: bool = False
-    """Whether a run of the source waits for this connection unless it says ``wait_for_connections=False``."""
+    """True if a run of the source waits for this connection unless it says ``wait_for_connections=False``."""
     per_member: bool = False
     """Pass on one message per member of a team instead of the team's combined one."""
     hop_limit: int = DEFAULT_HOP_LIMIT
-    """Connections that may have led to a message; one more and it is a dead letter."""
+    """Most connections that may have led to a message; after one more it is a dead letter."""
     timeout: float | None = DEFAULT_TIMEOUT
-    """Seconds that asynchronous conditions and the transform may take over a message, waiting behind earlier ones
-    included; then they are cancelled and it is a dead letter. None for no limit. `trigger` has no limit of its own."""
+    """Seconds for the asynchronous conditions and the transform of a message, waiting behind earlier messages included.
+    Then they are cancelled and the message is a dead letter. None for no limit. `trigger` has no limit of its own."""
 
     @classmethod
     def of(cls, who: str, keywords: dict[str, Any]) -> "TalkOptions":
-        """Take keywords.
+        """Check keywords and return the options.
 
         Args:
             who: the connection, for the error.
@@ -98,7 +93,7 @@ class TalkOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
         Raises:
             TypeError: an unknown keyword.
-            TalkError: a value that cannot be used, or values that do not go together.
+            TalkError: an impossible value, or values that do not fit each other.
         """
         if not keywords:
             return _PLAIN
@@ -142,3 +137,53 @@ _CHECKS: Checks = {
 _NEVER_NONE = frozenset(
     name for name, check in _CHECKS.items() if check not in (FUNCTION, TIME_LIMIT) and name != "delay"
 )
+
+
+class TalkSetting:
+    """The options of one living connection; see `TalkOptions` for their meaning.
+
+    A change holds for the next message; on a queued connection also for the waiting messages.
+    """
+
+    connection_type: ConnectionType
+    queued: bool
+    queue_strategy: QueueStrategy
+    capacity: int
+    overflow: Overflow
+    filter_condition: Condition | None
+    stop_condition: Condition | None
+    exit_condition: Condition | None
+    delay: float | None
+    wait_for_completion: bool
+    per_member: bool
+    hop_limit: int
+    timeout: float | None
+    transform_fn: Transform | None
+    """The transform; `Talk.transform` adds one after it."""
+    _priority: int
+
+    def __init__(self, options: TalkOptions) -> None:
+        given = {name: getattr(options, name) for name in _CHANGEABLE}  # checked already
+        self.__dict__.update(given, transform_fn=options.transform, _priority=options.priority)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an option.
+
+        Raises:
+            TalkError: the value is impossible; nothing has changed.
+        """
+        if name in _CHANGEABLE or name == "transform_fn":
+            option = "transform" if name == "transform_fn" else name
+            given = {"queued": self.queued, "delay": self.delay, option: value}
+            check_options(given, f"talk {getattr(self, 'name', '')!r}")
+            if name == "overflow":
+                value = Overflow(value)
+        super().__setattr__(name, value)
+
+    @property
+    def priority(self) -> int:
+        """Lower numbers go first; it cannot change."""
+        return self._priority
+
+
+_CHANGEABLE = frozenset(TalkOptions.__struct_fields__) - {"transform", "priority"}

@@ -1,34 +1,52 @@
-"""Triggering a queued connection: what waits is filtered, transformed, put together and delivered."""
+"""Triggering a queued connection: waiting messages are filtered, transformed, put together and delivered."""
 
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from actors.talk.pending import RoutedMessage
+from actors.talk.context import TalkView
+from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.pipeline import apply_filter, apply_transform, walk
-from actors.talk.target_queue import Forwarded
-from actors.talk.transform import Message, context_text, merged, prompted
+from actors.talk.talk_events import passed, settled
+from actors.talk.target_queue import hand_over
+from actors.talk.transform import Message, merged, prompted
 from protocols.errors import NotQueuedError
 from protocols.node import Target
-
-if TYPE_CHECKING:
-    from actors.talk.talk import Talk
 
 Release = tuple[Target, Message, RoutedMessage]
 
 
-async def release(talk: "Talk") -> list[Release]:
-    """Take what waits for the targets of a connection; see `Talk.release`."""
-    released, failures = await _release(talk)
-    if failures:
-        raise failures[0]
-    return released
+class QueuedTalk(TalkView, Protocol):
+    """A connection whose messages wait for a trigger."""
+
+    pending: PendingQueue
 
 
-async def trigger(talk: "Talk", prompt: str | None, options: Mapping[str, Any]) -> list[Message]:
-    """Deliver what waits; see `Talk.trigger`."""
-    released, failures = await _release(talk)
+async def take_waiting(talk: QueuedTalk) -> tuple[list[Release], list[Exception]]:
+    """Take the waiting messages of all targets, filtered, transformed and put together; and the failures.
+
+    Raises:
+        NotQueuedError: the connection does not queue.
+    """
+    if not talk.queued:
+        message = f"talk {talk.name!r} delivers at once and has nothing to trigger; connect with queued=True"
+        raise NotQueuedError(message, node=talk.source.name)
+    steps = _QueuedSteps(talk)
+    released: list[Release] = []
+    for target in talk.targets:
+        released += [(target, *one) for one in await steps.apply(target, talk.pending.take(target))]
+    together: dict[RoutedMessage, tuple[Message, list[Target]]] = {}
+    for target, message, routed in released:
+        together.setdefault(routed, (message, []))[1].append(target)
+    for routed, (message, targets) in together.items():
+        passed(talk, routed, message, targets)
+    return released, steps.failures
+
+
+async def deliver_waiting(talk: QueuedTalk, prompt: str | None, options: Mapping[str, Any]) -> list[Message]:
+    """Deliver the waiting messages and wait for the targets; see `Talk.trigger`."""
+    released, failures = await take_waiting(talk)
     by_target: dict[Target, list[Release]] = {}
     for one in released:
         by_target.setdefault(one[0], []).append(one)
@@ -44,86 +62,59 @@ async def trigger(talk: "Talk", prompt: str | None, options: Mapping[str, Any]) 
     return answers
 
 
-async def _release(talk: "Talk") -> tuple[list[Release], list[Exception]]:
-    if not talk.queued:
-        msg = f"talk {talk.name!r} delivers at once and has nothing to trigger; connect with queued=True"
-        raise NotQueuedError(msg, node=talk.source.name)
-    shaper = _Shaper(talk)
-    released: list[Release] = []
-    for target in talk.targets:
-        released += [(target, *one) for one in await shaper.shaped(target, talk.pending.take(target))]
-    together: dict[int, tuple[RoutedMessage, Message, list[Target]]] = {}
-    for target, message, parcel in released:
-        together.setdefault(id(parcel), (parcel, message, []))[2].append(target)
-    for parcel, message, targets in together.values():
-        talk.note_passed(parcel, message, targets)
-    return released, shaper.failures
+class _QueuedSteps:
+    """Filters waiting messages, and transforms each one once, however many targets it is for."""
 
-
-class _Shaper:
-    """Filters what waits, and transforms each message once, however many targets it is for."""
-
-    def __init__(self, talk: "Talk") -> None:
+    def __init__(self, talk: QueuedTalk) -> None:
         self._talk = talk
         self._messages: dict[RoutedMessage, Message | None] = {}
         self.failures: list[Exception] = []
 
-    async def shaped(self, target: Target, waiting: list[RoutedMessage]) -> list[tuple[Message, RoutedMessage]]:
-        """Return what of the waiting parcels goes to a target."""
+    async def apply(self, target: Target, waiting: list[RoutedMessage]) -> list[tuple[Message, RoutedMessage]]:
+        """Return the messages for a target."""
         kept: list[tuple[Message, RoutedMessage]] = []
         strategy = self._talk.queue_strategy
-        for parcel in reversed(waiting) if strategy == "latest" else waiting:
-            message = await self._passing(target, parcel)
+        for routed in reversed(waiting) if strategy == "latest" else waiting:
+            message = await self._passing(target, routed)
             if message is not None:
-                kept.append((message, parcel))
+                kept.append((message, routed))
                 if strategy == "latest":
                     break
         if strategy == "concat" and kept:
             return [(merged([message for message, _ in kept]), kept[-1][1])]
         return kept
 
-    async def _passing(self, target: Target, parcel: RoutedMessage) -> Message | None:
-        if parcel not in self._messages:
-            parcel.failure = None
-            self._messages[parcel] = await walk(apply_transform(self._talk, parcel))
-            self._note(parcel)
-        message = self._messages[parcel]
+    async def _passing(self, target: Target, routed: RoutedMessage) -> Message | None:
+        if routed not in self._messages:
+            routed.failure = None
+            self._messages[routed] = await walk(apply_transform(self._talk, routed))
+            self._note_failure(routed)
+        message = self._messages[routed]
         if message is None:
             return None
-        passes = await walk(apply_filter(self._talk, parcel, message, (target,)))
-        self._note(parcel)
+        passes = await walk(apply_filter(self._talk, routed, message, (target,)))
+        self._note_failure(routed)
         return message if passes else None
 
-    def _note(self, parcel: RoutedMessage) -> None:
-        if parcel.failure is not None:
-            self.failures.append(parcel.failure)
-            parcel.failure = None
+    def _note_failure(self, routed: RoutedMessage) -> None:
+        if routed.failure is not None:
+            self.failures.append(routed.failure)
+            routed.failure = None
 
 
 async def _run_in_turn(
-    talk: "Talk", waiting: list[Release], prompt: str | None, options: Mapping[str, Any]
+    talk: TalkView, waiting: list[Release], prompt: str | None, options: Mapping[str, Any]
 ) -> tuple[list[Message], list[Exception]]:
     answers: list[Message] = []
     failures: list[Exception] = []
-    for target, message, parcel in waiting:
+    for target, released, routed in waiting:
+        message = prompted(released, prompt)
         try:
-            answer = await _run(talk, target, prompted(message, prompt), parcel, options)
+            if talk.connection_type == "run":
+                done = partial(settled, talk, routed, target)
+                answers.append(await target.post((message,), origin=routed.origin, settled=done, **options))
+            else:
+                hand_over(talk, routed, message, target)
         except Exception as error:
             failures.append(error)
-        else:
-            if answer is not None:
-                answers.append(answer)
     return answers, failures
-
-
-async def _run(
-    talk: "Talk", target: Target, message: Message, parcel: RoutedMessage, options: Mapping[str, Any]
-) -> Message | None:
-    if talk.connection_type == "context":
-        target.add_context(context_text(message, talk.source.name))
-        return None
-    if talk.connection_type == "forward":
-        target.offer(message, Forwarded.past(parcel.origin, talk))
-        return None
-    settled = partial(talk.settled, parcel, target)
-    return await target.post((message,), origin=parcel.origin, settled=settled, **options)

@@ -1,39 +1,37 @@
 """The connections of one pool by name."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.talk.signal import Signal
 from protocols.errors import TalkNameError
+from protocols.node import Target
 
 if TYPE_CHECKING:
-    from actors.talk.talk import Talk
-    from actors.talk.talk_events import ConnectionProcessed
-    from protocols.node import Target
+    from actors.talk.context import ConnectionProcessed
 
 
 def unique_name(wanted: str, taken: Mapping[str, object]) -> str:
-    """Return the name, with ``_1``, ``_2``... behind it if it is taken."""
+    """Return the name, followed by ``_1``, ``_2``... if it is taken."""
     if wanted not in taken:
         return wanted
     return next(f"{wanted}_{number}" for number in range(1, len(taken) + 2) if f"{wanted}_{number}" not in taken)
 
 
-class TalkRegistry(Mapping[str, "Talk"]):
-    """The connections of the nodes of one pool. A connection that ends leaves it."""
+class TalkRegistry(Mapping[str, Any]):
+    """The connections of the nodes of one pool: a `Talk` by its name. A connection that ends leaves it."""
 
     def __init__(self) -> None:
-        """Start empty."""
-        self._talks: dict[str, Talk] = {}
+        self._talks: dict[str, Any] = {}
         self.message_flow: Signal[ConnectionProcessed] = Signal("message_flow")
         """Called for every message that one of the connections handled."""
 
-    def add(self, talk: "Talk", *, is_named: bool) -> None:
-        """Take a connection in.
+    def add(self, talk: Any, *, is_named: bool) -> None:
+        """Add a connection.
 
         Args:
-            talk: the connection; its name is made unique unless somebody chose it.
-            is_named: whether somebody chose its name.
+            talk: the connection. Its name is made unique unless a user chose it.
+            is_named: True if a user chose the name.
 
         Raises:
             TalkNameError: a chosen name is taken.
@@ -41,23 +39,23 @@ class TalkRegistry(Mapping[str, "Talk"]):
         if self._talks.get(talk.name) is talk:
             return
         if is_named and talk.name in self._talks:
-            msg = f"a connection named {talk.name!r} is in the pool already; choose another name"
-            raise TalkNameError(msg, node=talk.source.name)
+            message = f"a connection named {talk.name!r} is in the pool already; choose another name"
+            raise TalkNameError(message, node=talk.source.name)
         talk.name = unique_name(talk.name, self._talks)
-        talk.registry = self
+        talk.registry, talk.message_flow = self, self.message_flow
         self._talks[talk.name] = talk
 
-    def remove(self, talk: "Talk") -> None:
-        """Let a connection go; harmless when it is not here."""
+    def remove(self, talk: Any) -> None:
+        """Remove a connection; harmless if it is not here."""
         if self._talks.get(talk.name) is talk:
             del self._talks[talk.name]
 
-    def redirect(self, old: "Target", new: "Target | None") -> None:
-        """Have connections that lead to one node lead to another one, with what waits there for a trigger.
+    def redirect(self, old: Target, new: Target | None) -> None:
+        """Replace a target of all connections, with the messages that wait for it.
 
         Args:
             old: the node that goes.
-            new: the node in its place; None for none: a connection with no other target ends.
+            new: the node in its place; None for none. Then a connection without another target ends.
         """
         for talk in tuple(self._talks.values()):
             if old not in talk.targets:
@@ -67,7 +65,7 @@ class TalkRegistry(Mapping[str, "Talk"]):
             else:
                 talk.redirect(old, new)
 
-    def __getitem__(self, name: str) -> "Talk":
+    def __getitem__(self, name: str) -> Any:
         return self._talks[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Synchronous subscribers of a node or a connection: called in order, and unable to harm it or each other."""
+"""Synchronous subscribers of a node or a connection. Their errors stop neither it nor the other subscribers."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _log = logging.getLogger("understudy")
 
 
 class Signal(Generic[T]):
-    """Functions that are called with every value; what they raise is logged and goes no further.
+    """Functions that are called with every value, in order. An exception of a function is logged.
 
     Example:
         >>> signal: Signal[str] = Signal("greeted")
@@ -22,7 +22,11 @@ class Signal(Generic[T]):
     __slots__ = ("name", "subscribers")
 
     def __init__(self, name: str) -> None:
-        """Take the name used in the log."""
+        """Make a signal without subscribers.
+
+        Args:
+            name: the name in the log.
+        """
         self.name = name
         self.subscribers: tuple[Callable[[T], object], ...] = ()
 
@@ -32,7 +36,7 @@ class Signal(Generic[T]):
         return subscriber
 
     def disconnect(self, subscriber: Callable[[T], object]) -> None:
-        """Call it no more; harmless when it is not connected."""
+        """Stop calling the function; harmless if it is not connected."""
         self.subscribers = tuple(one for one in self.subscribers if one != subscriber)
 
     def emit(self, value: T) -> None:

@@ -1,13 +1,14 @@
 """The actor of a connection whose messages have to wait: for an asynchronous function, or for a delay.
 
-It is started for the first such message and ends with the last, so a connection that never waits has none. It handles
-one message at a time: they keep their order. A delay is a message that it sends itself by the clock of its system.
+The first such message starts it, and it ends with the last one. It handles one message at a time, so messages keep
+their order. A delay is a message that the actor sends to itself by the clock of its system.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -18,207 +19,176 @@ from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
+from actors.talk.context import TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.pipeline import Steps, walk
+from actors.talk.talk_events import crowded_out, failed, undelivered
+from actors.talk.target_queue import deliver
 from actors.talk.transform import Message
 from protocols.errors import TalkError
 from protocols.node import Target
 
-if TYPE_CHECKING:
-    from actors.talk.talk import Talk
-
 
 class PendingMessage(msgspec.Struct, eq=False):
-    """A parcel whose way is not finished."""
+    """A message whose steps through the connection are not finished."""
 
-    parcel: RoutedMessage
-    steps: Steps | None = None
-    """The rest of the way; None when it has not begun."""
+    routed: RoutedMessage
+    steps: Steps
+    """The rest of the steps."""
     awaited: Awaitable[Any] | None = None
-    """What the rest of the way waits for."""
+    """What the steps wait for; None if they have not begun."""
     is_begun: bool = False
-    """Whether the courier has come to it."""
+    """True once the actor has taken the message."""
+
+    def discard(self) -> None:
+        """Close what will not be awaited, so that Python does not warn."""
+        if asyncio.iscoroutine(self.awaited):
+            self.awaited.close()
 
 
 class DelayedMessage(msgspec.Struct, eq=False):
     """A message that is delivered later."""
 
-    parcel: RoutedMessage
+    routed: RoutedMessage
     message: Message
-    targets: tuple[Target, ...]
+    targets: Sequence[Target]
     due: float
     """Seconds on the clock of the system."""
-    is_over: bool = False
 
 
 class TalkActor(AsyncioActor):
-    """Carries the messages of one connection."""
+    """Finishes the messages of one connection that have to wait."""
 
-    def __init__(self, line: "InFlight") -> None:
+    def __init__(self, in_flight: "InFlight") -> None:
         super().__init__()
-        self._line = line
-        self._waiting: dict[DelayedMessage, None] = {}
+        self._in_flight = in_flight
+        self._delayed: dict[DelayedMessage, None] = {}
 
     async def on_receive(self, message: Any) -> None:
-        """Go a message's way, wait for its time, or deliver it."""
+        """Walk the steps of a message, wait for its time, or deliver it."""
         try:
             if type(message) is PendingMessage:
                 message.is_begun = True
-                await self._line.go(message)
+                await self._walk(message)
             elif type(message) is DelayedMessage:
-                self._ship(message)
+                self._delay_or_deliver(message)
         finally:
-            self._rest()
+            if not self._delayed and not len(self.cell.mailbox):
+                self._in_flight.actors.pop(self.system, None)
+                self.stop()
 
-    def _rest(self) -> None:
-        """End when there is nothing left to do."""
-        if not self._waiting and not len(self.cell.mailbox):
-            self._line.forget(self.system)
-            self.stop()
-
-    def _ship(self, shipment: DelayedMessage) -> None:
-        if shipment in self._waiting:
-            del self._waiting[shipment]
-            self._line.deliver(shipment)
+    async def _walk(self, pending: PendingMessage) -> None:
+        talk = self._in_flight.talk
+        if talk.active:
+            await walk(pending.steps, pending.awaited)
         else:
-            self._waiting[shipment] = None
-            self.schedule(max(0.0, shipment.due - self.system.clock.now()), shipment)
+            pending.discard()
+            undelivered(talk, pending.routed, talk.targets)
+
+    def _delay_or_deliver(self, delayed: DelayedMessage) -> None:
+        if delayed not in self._delayed:
+            self._delayed[delayed] = None
+            self.schedule(max(0.0, delayed.due - self.system.clock.now()), delayed)
+            return
+        del self._delayed[delayed]
+        deliver(self._in_flight.talk, delayed.routed, delayed.message, delayed.targets)
+        self._in_flight.end(delayed.routed)
 
     def on_stop(self) -> None:
-        """What still waits is not delivered."""
-        self._give_up()
+        """Give up the delayed messages."""
+        delayed, self._delayed = self._delayed, {}
+        self._in_flight.actors.pop(self.system, None)
+        for each in delayed:
+            undelivered(self._in_flight.talk, each.routed, each.targets)
+            self._in_flight.end(each.routed)
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """What still waits is not delivered."""
-        self._give_up()
-
-    def _give_up(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        self._line.forget(self.system)
-        for shipment in waiting:
-            self._line.give_up(shipment)
+        """Give up the delayed messages."""
+        self.on_stop()
 
 
 class InFlight:
-    """What one connection has under way, bounded by its capacity, and its couriers: one for each system."""
+    """The messages that one connection has under way, bounded by its capacity, and its actors: one per system."""
 
-    def __init__(self, talk: "Talk") -> None:
+    def __init__(self, talk: TalkView) -> None:
         self.talk = talk
-        self.couriers: dict[ActorSystem, ActorRef[Any]] = {}
+        self.actors: dict[ActorSystem, ActorRef[Any]] = {}
         self._open: dict[RoutedMessage, int] = {}
 
-    def forget(self, system: ActorSystem) -> None:
-        """The courier of a system ends."""
-        self.couriers.pop(system, None)
-
-    async def go(self, errand: PendingMessage) -> None:
-        """Go the way of a message, inside a courier."""
-        if self.talk.active:
-            steps = errand.steps if errand.steps is not None else self.talk.way(errand.parcel)
-            await walk(steps, errand.awaited)
-        else:
-            _forget_work(errand)
-            self.talk.undelivered(errand.parcel, self.talk.targets, None)
-
-    def carry(self, errand: PendingMessage) -> None:
-        """Have a courier go a message's way."""
-        parcel = errand.parcel
-        if not self._has_room(parcel, self.talk.targets):
-            _forget_work(errand)
+    def finish(self, pending: PendingMessage) -> None:
+        """Let an actor finish the steps of a message."""
+        routed = pending.routed
+        if not self._begin(routed, self.talk.targets):
+            pending.discard()
             return
-        self._begin(parcel)
-        # An ask, because it ends in any case: also when the courier is stopped before it comes to the message.
-        reply = copy_context().run(_ask_outside, self._courier(parcel.system), errand, self.talk.timeout)
-        reply.add_done_callback(lambda done: self._carried(errand, done))
+        # An ask, because it always ends: also when the actor is stopped before it takes the message.
+        reply = copy_context().run(_ask_outside, self._actor(routed.system), pending, self.talk.timeout)
+        reply.add_done_callback(partial(self._finished, pending))
 
-    def _carried(self, errand: PendingMessage, done: "asyncio.Future[Any]") -> None:
+    def _finished(self, pending: PendingMessage, done: asyncio.Future[Any]) -> None:
         error = done.exception() if not done.cancelled() else asyncio.CancelledError()
         if error is not None:
-            _forget_work(errand)
-            self._not_carried(errand, error)
-        self._end(errand.parcel)
+            pending.discard()
+            self._not_finished(pending, error)
+        self.end(pending.routed)
 
-    def _not_carried(self, errand: PendingMessage, error: BaseException) -> None:
-        talk, parcel = self.talk, errand.parcel
+    def _not_finished(self, pending: PendingMessage, error: BaseException) -> None:
+        talk, routed = self.talk, pending.routed
         if not isinstance(error, AskTimeoutError):
-            if errand.is_begun:  # else the engine has put it into the dead letters
-                talk.undelivered(parcel, talk.targets, error)
+            if pending.is_begun:  # else the engine has recorded a dead letter
+                undelivered(talk, routed, talk.targets, error)
             return
-        msg = f"talk {talk.name!r}: its asynchronous functions took more than {talk.timeout} s over a message"
-        late = TalkError(msg, node=talk.source.name, message=parcel.message)
-        if errand.is_begun:
-            talk.too_late(parcel, late)
+        message = f"talk {talk.name!r}: its asynchronous functions took more than {talk.timeout} s over a message"
+        if pending.is_begun:
+            failed(talk, routed, "deliver", TalkError(message, node=talk.source.name, message=routed.message))
         else:
-            talk.stats.add_error(talk.source.name, f"TalkError: {late}")
+            talk.stats.add_error(talk.source.name, f"TalkError: {message}")
 
-    def ship_later(self, parcel: RoutedMessage, message: Message, targets: tuple[Target, ...], delay: float) -> None:
+    def delay(self, routed: RoutedMessage, message: Message, targets: Sequence[Target], seconds: float) -> None:
         """Deliver a message after a delay."""
-        if not self._has_room(parcel, targets):
-            return
-        self._begin(parcel)
-        shipment = DelayedMessage(parcel, message, targets, parcel.system.clock.now() + delay)
-        self._courier(parcel.system).tell(shipment)
-
-    def deliver(self, shipment: DelayedMessage) -> None:
-        """The time of a shipment has come."""
-        if not shipment.is_over:
-            shipment.is_over = True
-            self.talk.hand_over_all(shipment.parcel, shipment.message, shipment.targets)
-            self._end(shipment.parcel)
-
-    def give_up(self, shipment: DelayedMessage) -> None:
-        """A shipment will not be delivered."""
-        if not shipment.is_over:
-            shipment.is_over = True
-            self.talk.undelivered(shipment.parcel, shipment.targets, None)
-            self._end(shipment.parcel)
+        if self._begin(routed, targets):
+            due = routed.system.clock.now() + seconds
+            self._actor(routed.system).tell(DelayedMessage(routed, message, targets, due))
 
     def close(self) -> None:
-        """Deliver nothing any more; what is under way becomes dead letters."""
-        for ref in tuple(self.couriers.values()):
+        """Deliver no further message; messages under way become dead letters."""
+        for ref in tuple(self.actors.values()):
             if ref.is_alive():
                 ref.stop(block=False)
 
-    def _has_room(self, parcel: RoutedMessage, targets: tuple[Target, ...]) -> bool:
+    def _begin(self, routed: RoutedMessage, targets: Sequence[Target]) -> bool:
+        """Count a message that is under way; False if there is no capacity for it."""
         talk = self.talk
         self._forget_closed()
-        if len(self._open) < talk.capacity or parcel in self._open:
-            return True
-        msg = f"talk {talk.name!r}: {len(self._open)} messages are under way, which is its capacity"
-        for target in targets:
-            talk.crowded_out(parcel, target, TalkError(msg, node=talk.source.name, message=parcel.message))
-        return False
+        if len(self._open) >= talk.capacity and routed not in self._open:
+            message = f"talk {talk.name!r}: {len(self._open)} messages are under way, which is its capacity"
+            for target in targets:
+                crowded_out(talk, routed, target, TalkError(message, node=talk.source.name, message=routed.message))
+            return False
+        self._open[routed] = self._open.get(routed, 0) + 1
+        routed.origin.downstream.begin()
+        return True
 
-    def _begin(self, parcel: RoutedMessage) -> None:
-        self._open[parcel] = self._open.get(parcel, 0) + 1
-        parcel.origin.downstream.begin()
-
-    def _end(self, parcel: RoutedMessage) -> None:
-        left = self._open.pop(parcel, 1) - 1
+    def end(self, routed: RoutedMessage) -> None:
+        """Count a message that is finished."""
+        left = self._open.pop(routed, 1) - 1
         if left:
-            self._open[parcel] = left
-        parcel.origin.downstream.end()
+            self._open[routed] = left
+        routed.origin.downstream.end()
 
     def _forget_closed(self) -> None:
-        """Let go what was under way on event loops that have ended without running any hook."""
-        for system in [system for system in self.couriers if system.is_closed]:
-            del self.couriers[system]
-            self._open = {parcel: count for parcel, count in self._open.items() if parcel.system is not system}
+        """Forget messages on event loops that have ended without running any hook."""
+        for system in [system for system in self.actors if system.is_closed]:
+            del self.actors[system]
+            self._open = {routed: count for routed, count in self._open.items() if routed.system is not system}
 
-    def _courier(self, system: ActorSystem) -> ActorRef[Any]:
-        ref = self.couriers.get(system)
+    def _actor(self, system: ActorSystem) -> ActorRef[Any]:
+        ref = self.actors.get(system)
         if ref is None or not ref.is_alive():
-            options = StartOptions(
-                f"talk {self.talk.name}", MailboxConfig(2 * self.talk.capacity + 1), is_registered=False
-            )
-            ref = self.couriers[system] = system.start(TalkActor, (self,), options=options)
+            mailbox = MailboxConfig(2 * self.talk.capacity + 1)
+            options = StartOptions(f"talk {self.talk.name}", mailbox, is_registered=False)
+            ref = self.actors[system] = system.start(TalkActor, (self,), options=options)
         return ref
-
-
-def _forget_work(errand: PendingMessage) -> None:
-    """Close what will not be awaited, so that Python does not warn of it."""
-    if asyncio.iscoroutine(errand.awaited):
-        errand.awaited.close()
 
 
 def _ask_outside(ref: ActorRef[Any], message: object, timeout: float | None) -> "asyncio.Future[Any]":

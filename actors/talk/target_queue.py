@@ -1,33 +1,33 @@
 """Handing messages to a target: at once, or in the order of their connections' priorities.
 
-A target is given all messages at once, and its mailbox keeps their order, as long as no connection to it has a
-priority. With one, messages of all connections wait here, and the target gets as many as it works on at a time; what
-waits goes in order of priority, messages of equal priority in order of arrival.
+Without priorities a target gets all messages at once, and its mailbox keeps their order. The first connection with a
+priority gives the target queues. From then on the messages of all its connections wait there, and the target gets as
+many as it handles at the same time: in order of priority, and in order of arrival among equal priorities.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
 
+from actors.talk.context import TalkView
 from actors.talk.pending import RoutedMessage
-from actors.talk.transform import Message
+from actors.talk.talk_events import crowded_out, failed, settled, undelivered
+from actors.talk.transform import Message, context_text
 from protocols.errors import TalkError
 from protocols.node import Origin, Target, Tracker
 
-if TYPE_CHECKING:
-    from actors.talk.talk import Talk
-
-DOCK_CAPACITY = 1_000
-"""Messages that wait for one target at most."""
+CAPACITY = 1_000
+"""Most messages that wait for one target on one event loop."""
 
 
 class Forwarded(msgspec.Struct, frozen=True, eq=False):
-    """The run because of which a message is passed on past a node that does not run."""
+    """The run that caused a message which is passed on by a node that does not run."""
 
     run_id: str
     conversation_id: str
@@ -35,7 +35,7 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
     wait_for_connections: bool | None
     downstream: Tracker
     passed: tuple[object, ...]
-    """Connections that the message came through since a node ran."""
+    """Connections that passed the message on since a node ran."""
 
     @classmethod
     def past(cls, origin: Origin, talk: object) -> "Forwarded":
@@ -50,67 +50,93 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
 class QueuedDelivery(msgspec.Struct, eq=False):
     """A message that waits for its target."""
 
-    talk: "Talk"
-    parcel: RoutedMessage
+    talk: TalkView
+    routed: RoutedMessage
     message: Message
     target: Target
 
 
+class _LoopQueue:
+    """The queue of one target on one event loop."""
+
+    __slots__ = ("order", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.running = 0
+        """Messages that the target is handling."""
+        self.waiting: list[tuple[int, int, QueuedDelivery]] = []
+        self.order = count()
+
+
 class TargetQueue:
-    """What waits for one target on one event loop, and how much the target has in hand."""
+    """The messages that wait for one target, by event loop. The target owns it."""
 
     def __init__(self, width: int) -> None:
+        """Make an empty queue.
+
+        Args:
+            width: how many messages the target handles at the same time.
+        """
         self._width = width
-        self._in_hand = 0
-        self._waiting: list[tuple[int, int, QueuedDelivery]] = []
-        self._order = count()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopQueue] = WeakKeyDictionary()
 
-    def put(self, berth: QueuedDelivery) -> None:
-        """Give a message to the target when its turn has come."""
-        if self._in_hand < self._width:
-            self._post(berth)
-            return
-        entry = (berth.talk.priority, next(self._order), berth)
-        if len(self._waiting) < DOCK_CAPACITY:
-            berth.parcel.origin.downstream.begin()
-            heappush(self._waiting, entry)
-            return
-        msg = f"node {berth.target.name!r}: {DOCK_CAPACITY} messages of connections wait for it already"
-        berth.talk.crowded_out(berth.parcel, berth.target, TalkError(msg, message=berth.message))
+    def put(self, delivery: QueuedDelivery) -> None:
+        """Give a message to the target now, or when its turn has come."""
+        loop = asyncio.get_running_loop()
+        queue = self._by_loop.get(loop)
+        if queue is None:
+            queue = self._by_loop[loop] = _LoopQueue()
+        if queue.running < self._width:
+            self._post(queue, delivery)
+        elif len(queue.waiting) < CAPACITY:
+            delivery.routed.origin.downstream.begin()
+            heappush(queue.waiting, (delivery.talk.priority, next(queue.order), delivery))
+        else:
+            message = f"node {delivery.target.name!r}: {CAPACITY} messages of connections wait for it already"
+            error = TalkError(message, message=delivery.message)
+            crowded_out(delivery.talk, delivery.routed, delivery.target, error)
 
-    def _post(self, berth: QueuedDelivery) -> None:
-        self._in_hand += 1
-        berth.target.post((berth.message,), origin=berth.parcel.origin, settled=partial(self._done, berth))
+    def _post(self, queue: _LoopQueue, delivery: QueuedDelivery) -> None:
+        queue.running += 1
+        done = partial(self._done, queue, delivery)
+        delivery.target.post((delivery.message,), origin=delivery.routed.origin, settled=done)
 
-    def _done(self, berth: QueuedDelivery, done: "asyncio.Future[Any]") -> None:
-        self._in_hand -= 1
-        berth.talk.settled(berth.parcel, berth.target, done)
-        while self._waiting and self._in_hand < self._width:
-            _, _, following = heappop(self._waiting)
+    def _done(self, queue: _LoopQueue, delivery: QueuedDelivery, done: asyncio.Future[Any]) -> None:
+        queue.running -= 1
+        settled(delivery.talk, delivery.routed, delivery.target, done)
+        while queue.waiting and queue.running < self._width:
+            following = heappop(queue.waiting)[2]
             if following.talk.active:
-                self._post(following)
+                self._post(queue, following)
             else:
-                following.talk.undelivered(following.parcel, (following.target,), None)
-            following.parcel.origin.downstream.end()
-
-
-_docks: WeakKeyDictionary[Target, WeakKeyDictionary[asyncio.AbstractEventLoop, TargetQueue]] = WeakKeyDictionary()
+                undelivered(following.talk, following.routed, (following.target,))
+            following.routed.origin.downstream.end()
 
 
 def keep_priorities(target: Target) -> None:
-    """Have messages for a target wait in order of priority from now on."""
-    _docks.setdefault(target, WeakKeyDictionary())
+    """Deliver messages to a target in order of priority from now on."""
+    if target.queue is None:
+        target.queue = TargetQueue(getattr(target, "max_concurrency", 1))
 
 
-def dock_of(target: Target) -> TargetQueue | None:
-    """Return the dock of a target on the running loop; None when its messages need not wait."""
-    if not _docks:
-        return None
-    docks = _docks.get(target)
-    if docks is None:
-        return None
-    loop = asyncio.get_running_loop()
-    dock = docks.get(loop)
-    if dock is None:
-        dock = docks[loop] = TargetQueue(getattr(target, "max_concurrency", 1))
-    return dock
+def deliver(talk: TalkView, routed: RoutedMessage, message: Message, targets: Sequence[Target]) -> None:
+    """Deliver a message now. The failure of one target does not concern the others."""
+    for target in targets:
+        try:
+            if talk.connection_type != "run":
+                hand_over(talk, routed, message, target)
+            elif target.queue is None:
+                done = partial(settled, talk, routed, target)
+                target.post((message,), origin=routed.origin, settled=done)
+            else:
+                target.queue.put(QueuedDelivery(talk, routed, message, target))
+        except Exception as error:
+            failed(talk, routed, "deliver", error, (target,))
+
+
+def hand_over(talk: TalkView, routed: RoutedMessage, message: Message, target: Target) -> None:
+    """Give a message to a target that does not run: as context, or to its own connections."""
+    if talk.connection_type == "context":
+        target.add_context(context_text(message, talk.source.name))
+    else:
+        target.offer(message, Forwarded.past(routed.origin, talk))

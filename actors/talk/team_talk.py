@@ -3,21 +3,17 @@
 import itertools
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from actors.talk.chaining import connect_further
-from actors.talk.context import Condition
-from actors.talk.option import Transform
+from actors.talk.context import Condition, Transform
 from actors.talk.talk_stats import AggregatedTalkStats
 from actors.talk.transform import Message
+from protocols.errors import TalkError
 from protocols.node import Target
-
-if TYPE_CHECKING:
-    from actors.talk.talk import Talk
 
 
 class TeamTalk(list[Any]):
-    """A list of connections; what is done to it is done to each. May hold others of its kind.
+    """A list of connections. An operation on it applies to each one. It may hold other lists of its kind.
 
     Example:
         ```python
@@ -27,8 +23,13 @@ class TeamTalk(list[Any]):
         ```
     """
 
-    def __init__(self, talks: "Iterable[Talk | TeamTalk]" = (), *, ends: Iterable[Target] | None = None) -> None:
-        """Take the connections, and the nodes from which ``>>`` goes on; None for all targets."""
+    def __init__(self, talks: Iterable[Any] = (), *, ends: Iterable[Target] | None = None) -> None:
+        """Make a list of connections.
+
+        Args:
+            talks: the connections: each a `Talk` or a `TeamTalk`.
+            ends: the nodes that ``>>`` connects further; None for all targets.
+        """
         super().__init__(talks)
         self._ends = None if ends is None else list(ends)
 
@@ -39,8 +40,8 @@ class TeamTalk(list[Any]):
             return cls(node.connect_to(list(targets)) for node in nodes)
         return cls(node.connect_to(following) for node, following in itertools.pairwise(nodes))
 
-    def iter_talks(self) -> "Iterator[Talk]":
-        """Yield the single connections."""
+    def iter_talks(self) -> Iterator[Any]:
+        """Yield the single connections, each a `Talk`."""
         for talk in self:
             if isinstance(talk, TeamTalk):
                 yield from talk.iter_talks()
@@ -48,8 +49,7 @@ class TeamTalk(list[Any]):
                 yield talk
 
     def __rshift__(self, other: Any) -> "TeamTalk":
-        made = connect_further(self.targets if self._ends is None else self._ends, other)
-        return TeamTalk([*self, *made], ends=TeamTalk(made).targets)
+        return connect_further(self, self.targets if self._ends is None else self._ends, other)
 
     __hash__ = object.__hash__  # type: ignore[assignment] # a handle: found by identity, though it is a list
 
@@ -70,14 +70,14 @@ class TeamTalk(list[Any]):
 
     @property
     def active(self) -> bool:
-        """Whether at least one connection is."""
+        """True if at least one connection is active."""
         return self.has_active_talks()
 
     def has_active_talks(self) -> bool:
-        """Whether at least one connection passes messages on."""
+        """Return True if at least one connection passes messages on."""
         return any(talk.active for talk in self.iter_talks())
 
-    def get_active_talks(self) -> "list[Talk]":
+    def get_active_talks(self) -> list[Any]:
         """Return the connections that pass messages on."""
         return [talk for talk in self.iter_talks() if talk.active]
 
@@ -87,8 +87,8 @@ class TeamTalk(list[Any]):
         """Trigger each queued connection and return all answers.
 
         Raises:
-            NotQueuedError: none of them queues.
-            Exception: the first failure of `Talk.trigger`, once all have been triggered.
+            NotQueuedError: no connection queues.
+            Exception: the first failure of `Talk.trigger`, after all connections were triggered.
         """
         talks = list(self.iter_talks())
         queued = [talk for talk in talks if talk.queued] or talks
@@ -104,13 +104,13 @@ class TeamTalk(list[Any]):
         return answers
 
     def when(self, condition: Condition | None) -> Self:
-        """Replace the filter of each connection; returns the object itself."""
+        """Replace the filter of each connection; return the object itself."""
         for talk in self.iter_talks():
             talk.when(condition)
         return self
 
     def transform(self, function: Transform) -> Self:
-        """Add a transform to each connection; returns the object itself."""
+        """Add a transform to each connection; return the object itself."""
         for talk in self.iter_talks():
             talk.transform(function)
         return self
@@ -122,8 +122,25 @@ class TeamTalk(list[Any]):
 
     @asynccontextmanager
     async def paused(self) -> AsyncGenerator[Self]:
-        """Let messages pass by all connections while the block runs."""
+        """Ignore messages on all connections while the block runs."""
         async with AsyncExitStack() as stack:
             for talk in self.iter_talks():
                 await stack.enter_async_context(talk.paused())
             yield self
+
+
+def connect_further(talks: Iterable[Any], ends: Iterable[Any], other: Any) -> TeamTalk:
+    """Connect each end of some connections to `other`, and return all connections.
+
+    A function becomes one node that all ends share.
+
+    Raises:
+        TalkError: an end cannot be connected.
+    """
+    made: list[Any] = []
+    for end in dict.fromkeys(ends):
+        if not callable(getattr(end, "connect_to", None)):
+            message = f"cannot connect {end.name!r} to {other!r}: it has no connections of its own"
+            raise TalkError(message, node=end.name)
+        made.append(end.connect_to(list(made[0].targets) if made else other))
+    return TeamTalk([*talks, *made], ends=TeamTalk(made).targets)

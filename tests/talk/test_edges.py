@@ -9,8 +9,7 @@ import pytest
 from actors.runtime.system import ActorSystem
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
-from actors.talk.context import TalkContext
-from actors.talk.option import ConnectionType
+from actors.talk.context import ConnectionType, TalkContext
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from protocols.events import RunStarted
@@ -30,6 +29,7 @@ class Sink:
     def __init__(self, name: str, given: list[str]) -> None:
         self.name = name
         self.given = given
+        self.queue: Any = None
 
     def post(self, prompts: Any, *, origin: Origin | None = None, **_: Any) -> "asyncio.Future[ChatMessage[Any]]":
         self.given.append(self.name)
@@ -171,4 +171,4 @@ async def test_connections_that_come_and_go_lose_nothing_and_leave_nothing(seed:
     assert passed_on > 100
     assert [len(node.connections) for node in storm.nodes] == [0] * 6
     assert not any(node.is_busy() for node in storm.nodes)
-    assert not any(talk.line.couriers for talk in storm.made)
+    assert not any(talk.in_flight.actors for talk in storm.made)

@@ -248,10 +248,10 @@ class Place:
 def test_a_queue_keeps_its_bound_and_loses_nothing_silently(capacity: int, overflow: Overflow, count: int) -> None:
     queue, place = PendingQueue(), Place()
     target: Any = place
-    parcels = [RoutedMessage(ChatMessage(number, "user"), *[None] * 2) for number in range(count)]  # type: ignore[arg-type]
-    lost = [queue.put(target, parcel, capacity, overflow) for parcel in parcels]
-    dropped = [parcel.message.content for parcel in lost if parcel is not None]
-    kept = [parcel.message.content for parcel in queue.take(target)]
+    messages = [RoutedMessage(ChatMessage(number, "user"), *[None] * 2) for number in range(count)]  # type: ignore[arg-type]
+    lost = [queue.put(target, routed, capacity, overflow) for routed in messages]
+    dropped = [routed.message.content for routed in lost if routed is not None]
+    kept = [routed.message.content for routed in queue.take(target)]
 
     assert len(kept) == min(capacity, count)
     assert sorted(kept + dropped) == list(range(count))

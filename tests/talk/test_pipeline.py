@@ -176,6 +176,7 @@ class Place:
 
     def __init__(self) -> None:
         self.posted: list[object] = []
+        self.queue: Any = None
 
     def post(self, prompts: Sequence[Any], *, origin: object = None, **_options: object) -> asyncio.Future[Any]:
         self.posted.append(prompts[0].content)

@@ -5,7 +5,7 @@ from actors.agents.agent import Agent
 from actors.runtime.system import ActorSystem
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
-from actors.talk import target_queue as delivery
+from actors.talk import target_queue
 from actors.talk.context import TalkContext
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
@@ -36,7 +36,7 @@ async def test_a_delayed_message_is_delivered_by_the_clock_of_the_system(
     assert seen == ["a(1)"]
     await manual_clock.advance(3)
 
-    assert (seen, talk.line.couriers) == (["a(1)", "a(2)"], {})
+    assert (seen, talk.in_flight.actors) == (["a(1)", "a(2)"], {})
 
 
 async def test_a_run_that_waits_waits_for_delayed_messages(
@@ -67,7 +67,7 @@ async def test_the_actor_of_a_delay_ends_with_the_last_message(
     during = len(actor_system.cells)
     await manual_clock.advance(1)
 
-    assert (during - before, len(actor_system.cells), talk.line.couriers) == (1, before, {})
+    assert (during - before, len(actor_system.cells), talk.in_flight.actors) == (1, before, {})
 
 
 async def test_disconnecting_frees_whoever_waits_for_delayed_messages(
@@ -135,7 +135,7 @@ async def test_functions_that_never_end_are_cancelled_after_their_time_and_free_
     assert "took more than 10 s over a message" in talk.stats.errors[0][1]
     talk.when(None)
     await a.run("3", wait_for_connections=True)
-    assert (seen, talk.line.couriers) == (["a(3)"], {})
+    assert (seen, talk.in_flight.actors) == (["a(3)"], {})
 
 
 async def test_closing_the_system_leaves_delayed_messages_in_the_dead_letters(
@@ -256,7 +256,7 @@ async def test_a_message_that_a_stopped_target_had_not_come_to_is_one_dead_lette
 
 
 async def test_too_many_messages_that_wait_for_one_target_become_dead_letters(monkeypatch: Any) -> None:
-    monkeypatch.setattr(delivery, "DOCK_CAPACITY", 1)
+    monkeypatch.setattr(target_queue, "CAPACITY", 1)
     release, seen = asyncio.Event(), list[str]()
     a, target = echo_agent("a"), blocked_agent("t", release, seen)
     talk = a.connect_to(target, priority=1)
