@@ -9,7 +9,6 @@ import msgspec
 from actors.talk.signal import Signal
 from actors.talk.talk_stats import TalkStats
 from actors.talk.transform import Message
-from protocols.mailbox import Overflow
 from protocols.node import Named, Target
 
 ConnectionType = Literal["run", "context", "forward"]
@@ -34,14 +33,11 @@ class TalkView(Protocol):
     queued: bool
     queue_strategy: QueueStrategy
     capacity: int
-    overflow: Overflow
     transform_fn: Transform | None
     filter_condition: "Condition | None"
     stop_condition: "Condition | None"
     exit_condition: "Condition | None"
     delay: float | None
-    wait_for_completion: bool
-    per_member: bool
     hop_limit: int
     timeout: float | None
 

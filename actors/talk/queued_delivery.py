@@ -30,8 +30,8 @@ async def take_waiting(talk: QueuedTalk) -> tuple[list[Release], list[Exception]
         NotQueuedError: the connection does not queue.
     """
     if not talk.queued:
-        message = f"talk {talk.name!r} delivers at once and has nothing to trigger; connect with queued=True"
-        raise NotQueuedError(message, node=talk.source.name)
+        text = f"talk {talk.name!r} delivers at once and has nothing to trigger; connect with queued=True"
+        raise NotQueuedError(text, node=talk.source.name)
     steps = _QueuedSteps(talk)
     released: list[Release] = []
     for target in talk.targets:

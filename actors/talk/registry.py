@@ -47,7 +47,8 @@ class TalkRegistry(Mapping[str, Any]):
 
     def remove(self, talk: Any) -> None:
         """Remove a connection; harmless if it is not here."""
-        if self._talks.get(talk.name) is talk:
+        known: Any = self._talks.get(talk.name)
+        if known is talk:
             del self._talks[talk.name]
 
     def redirect(self, old: Target, new: Target | None) -> None:

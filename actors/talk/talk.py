@@ -1,6 +1,6 @@
 """`Talk`: a connection that passes the answers of one node on to others."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from inspect import isawaitable
@@ -66,9 +66,9 @@ class Talk(TalkSetting):
         """False for good after `disconnect`, or after its stop condition was true."""
         self.stats = TalkStats(source.name, (target.name for target in self.targets))
         """Its numbers, live."""
-        self.registry = None
-        """The connections of the pool it belongs to."""
-        self.message_flow = None
+        self.registry: Mapping[str, Any] | None = None
+        """The connections of the pool it belongs to, by name."""
+        self.message_flow: Signal[ConnectionProcessed] | None = None
         self.message_forwarded: Signal[Message] = Signal("message_forwarded")
         """Called once with every message that is passed on, transformed."""
         self.connection_processed: Signal[ConnectionProcessed] = Signal("connection_processed")
