@@ -2,24 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any, Self, Unpack, cast, overload
 
-import msgspec
+from msgspec.structs import replace
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
 from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import FunctionToolset
 
-from actors.agents.callback import Callback, callback_name
+from actors.agents import manifest
+from actors.agents.callback import callback_name
+from actors.agents.definition import AgentDefinition
 from actors.agents.execution import Execution
-from actors.agents.job_fit import answer_problem, model_problem
-from actors.agents.model_agent import model_agent
-from actors.agents.model_run import ModelRun
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
-from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import default_model_name
 from actors.nodes.node import MessageNode
@@ -48,7 +45,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         'Cats sleep for many hours of every single day.'
     """
 
-    made_of = (*MessageNode.made_of, "settings", "execution")
+    definition: AgentDefinition  # pyright: ignore[reportIncompatibleVariableOverride] # replaced as a whole only
 
     def __init__(
         self,
@@ -79,48 +76,32 @@ class Agent(MessageNode[Deps, Out], makes="function"):
             TypeError: there is no such setting.
         """
         if not is_a(name, str, PurePath):
-            msg = f"an agent needs a name, got {name!r}"
-            raise NodeNameError(msg)
+            message = f"an agent needs a name, got {name!r}"
+            raise NodeNameError(message)
         if str(name).endswith(_FILES):
-            self._take(name, model, _named(output_type=output_type, system_prompt=system_prompt, tools=tools), settings)
+            given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
+            self._become(_from_file(name, model, given, settings))
             return
-        name = str(name)
-        made = AgentSettings.of(name, settings)
-        toolsets = [*made.toolsets, *_server_tools(name, made)]
-        given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
-        check_settings(name, {"model": model, "deps_type": deps_type, **given})
-        inner = model_agent(
-            name, made, output_type=output_type, system_prompt=system_prompt, tools=tools, toolsets=toolsets
+        definition = AgentDefinition.of_model(
+            str(name),
+            model=model,
+            output_type=output_type,
+            deps_type=deps_type,
+            system_prompt=system_prompt,
+            tools=tools,
+            **settings,
         )
-        self._make(name, ModelRun(inner, made, model=model, toolsets=toolsets), made)
+        self._become(definition)
 
-    def _take(
-        self, path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
-    ) -> None:
-        """Become the agent of a file."""
-        refused = [*given, *(key for key in settings if key != "parallel_init")]
-        if refused:
-            text = f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file"
-            raise ConfigError(text)
-        build: Any = import_module("actors.agents.manifest.agent")  # reads YAML, which few agents need
-        made: Agent[Any, Any] = build.agent_from_file(path)
-        changed = {} if "parallel_init" not in settings else {"parallel_init": settings["parallel_init"]}
-        self._make(made.name, made.execution, msgspec.structs.replace(made.settings, **changed))
-        if model is not None:
-            self.set_model(model)
+    def _become(self, definition: AgentDefinition) -> None:
+        super().__init__(definition.name, definition)
 
-    def _make(self, name: str, execution: Execution, settings: AgentSettings) -> None:
-        super().__init__(
-            name,
-            description=settings.description,
-            display_name=settings.display_name,
-            timeout=settings.timeout,
-            crash_on=settings.crash_on,
-        )
-        self.settings = settings
-        """What it was made with."""
-        self.execution = execution
-        """How it answers."""
+    @classmethod
+    def from_definition(cls, definition: AgentDefinition) -> Self:
+        """Make an agent of its definition."""
+        agent = cls.__new__(cls)
+        agent._become(definition)  # noqa: SLF001 - this very class
+        return agent
 
     @overload
     @classmethod
@@ -165,13 +146,8 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         Raises:
             ConfigError: it is no function, or a setting cannot be used.
         """
-        if not callable(function):
-            msg = f"agent {name or 'processor'!r}: {function!r} is no function"
-            raise ConfigError(msg, node=name)
-        agent = cls.__new__(cls)
-        name = name or callback_name(function)
-        agent._make(name, Callback(function, blocking=blocking), AgentSettings.of(name, settings))
-        return cast("Agent[object, Any]", agent)
+        definition = AgentDefinition.of_function(function, name=name, blocking=blocking, **settings)
+        return cast("Agent[object, Any]", cls.from_definition(definition))
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], taken: frozenset[str]) -> "Agent[object, Any]":
@@ -186,18 +162,25 @@ class Agent(MessageNode[Deps, Out], makes="function"):
             ManifestError: the file cannot be read or is wrong; lists every problem.
             ConfigError: something that it names cannot be imported or used.
         """
-        agent = cls.__new__(cls)
-        agent._take(path, None, {}, {})  # noqa: SLF001 - this very class
-        return agent
+        return cls.from_definition(manifest.read_agent(path))
+
+    @property
+    def settings(self) -> AgentSettings:
+        """The settings that the agent was made with."""
+        return self.definition.settings
+
+    @property
+    def execution(self) -> Execution:
+        """How the agent answers: by a model, or by a function."""
+        return self.definition.execution
 
     # -- model ----------------------------------------------------------------------------------------------------
 
     @property
     def model(self) -> Model | str | None:
         """The model, or its name; None for an agent that answers by a function."""
-        if not isinstance(self.execution, ModelRun):
-            return None
-        return default_model_name() if self.execution.model is None else self.execution.model
+        execution = self.execution
+        return default_model_name() if execution.has_model and execution.model is None else execution.model
 
     def set_model(self, model: Model | str | None) -> None:
         """Use another model from the next run on; None for the default.
@@ -206,7 +189,8 @@ class Agent(MessageNode[Deps, Out], makes="function"):
             ConfigError: the agent answers by a function, or it is no model.
         """
         check_settings(self.name, {"model": model})
-        self._model_run("set_model").model = model
+        self._check_model("set_model")
+        self.execution.model = model
 
     @overload
     def variant(
@@ -248,34 +232,29 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         Raises:
             ConfigError: the agent answers by a function, which only takes other dependencies.
         """
-        execution = self.execution
+        if (output_type, model, session) != (None, None, None):
+            self._check_model("another model, type of output or memory")
         remembers = self.settings.query.is_enabled if session is None else session
         changed = {} if deps is None else {"deps": deps}
-        settings = msgspec.structs.replace(self.settings, session=None if remembers else False, **changed)
-        if isinstance(execution, ModelRun):
-            execution = execution.variant(settings, model, output_type)
-        elif (output_type, model, session) != (None, None, None):
-            self._model_run("another model, type of output or memory")
-        made: Agent[Any, Any] = Agent.__new__(type(self))
-        made._make(self.name, execution, settings)
-        return made
+        settings = replace(self.settings, session=None if remembers else False, **changed)
+        execution = self.execution.variant(settings, model, output_type)
+        return self.from_definition(AgentDefinition(name=self.name, settings=settings, execution=execution))
 
     @property
     def history(self) -> tuple[ModelMessage, ...]:
-        """What it remembers: messages of the model, oldest first. Empty for an agent that does not remember."""
-        history = self.execution.history if isinstance(self.execution, ModelRun) else None
-        return () if history is None else history.messages
+        """What the agent remembers: messages of the model, oldest first. Empty for an agent that does not remember."""
+        memory = self.execution.memory
+        return () if memory is None else memory.messages
 
     def reset(self) -> None:
         """Forget everything that was said; a run in progress adds what it says when it has succeeded."""
-        if isinstance(self.execution, ModelRun) and self.execution.history is not None:
-            self.execution.history.clear()
+        if self.execution.memory is not None:
+            self.execution.memory.clear()
 
-    def _model_run(self, what: str) -> ModelRun:
-        if not isinstance(self.execution, ModelRun):
-            msg = f"agent {self.name!r}: {what} needs a model, but it answers by a function"
-            raise ConfigError(msg)
-        return self.execution
+    def _check_model(self, what: str) -> None:
+        if not self.execution.has_model:
+            message = f"agent {self.name!r}: {what} needs a model, but it answers by a function"
+            raise ConfigError(message)
 
     # -- tools ----------------------------------------------------------------------------------------------------
 
@@ -286,7 +265,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         Raises:
             ConfigError: the agent answers by a function.
         """
-        return self._model_run("tools").tools
+        return self._tools("tools")
 
     def register_worker(
         self,
@@ -315,16 +294,22 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         tool = tool_of(
             worker, name=name, description=description, reset_history=reset_history, pass_history=pass_history
         )
-        self._model_run("register_worker").tools.add_tool(tool)
+        self._tools("register_worker").add_tool(tool)
+
+    def _tools(self, what: str) -> FunctionToolset[Any]:
+        self._check_model(what)
+        return cast("FunctionToolset[Any]", self.execution.tools)
 
     def take_tools(self, tools: Sequence[AnyTool]) -> None:
         """Give the model more tools. An agent that answers by a function ignores them."""
-        if isinstance(self.execution, ModelRun):
-            for tool in tools:
-                if isinstance(tool, Tool):
-                    self.execution.tools.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
-                else:
-                    self.execution.tools.add_function(tool)
+        own = self.execution.tools
+        if own is None:
+            return
+        for tool in tools:
+            if isinstance(tool, Tool):
+                own.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
+            else:
+                own.add_function(tool)
 
     def iter_agents(self) -> Iterator[Any]:
         """Yield this agent."""
@@ -335,37 +320,40 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     @property
     def max_concurrency(self) -> int:
         """How many runs go on at the same time."""
-        if self.settings.max_concurrency is not None:
-            return self.settings.max_concurrency
-        return 1 if isinstance(self.execution, ModelRun) and self.execution.history is not None else UNLIMITED
+        limit = self.settings.max_concurrency
+        if limit is not None:
+            return limit
+        return UNLIMITED if self.execution.memory is None else 1
 
     async def close(self) -> None:
         """Give back what `open` took, or what runs have started; see `NodeHandle.close`."""
         await super().close()
-        if self.is_closed and isinstance(self.execution, ModelRun):
-            for tools in self.execution.toolsets:
-                if isinstance(tools, McpTools):
-                    await tools.let_go()
+        if self.is_closed:
+            for tools in self._server_tools():
+                await tools.let_go()
 
     def job_problem(self, job: Job[Any], *, deps: object = None, model: Any = None) -> str | None:
         """Return why the agent cannot do a job; see `MessageNode.job_problem`."""
         problem = super().job_problem(job, deps=deps, model=model)
-        return model_problem(job, self.name, self.execution, model) if problem is None else problem
+        return self.execution.job_problem(job, self.name, model) if problem is None else problem
 
     def answer_problem(self, job: Job[Any]) -> str | None:
         """Return why the answers of the agent cannot be what a job requires."""
-        return answer_problem(job, self.name, self.execution)
+        return self.execution.answer_problem(job, self.name)
 
     def default_prompts(self) -> Sequence[object]:
-        """Return what a run is asked that is given no prompt."""
+        """Return the prompts of a run that is given none."""
         return self.settings.user_prompts
 
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
         """What is entered when the agent is opened."""
-        toolsets = self.execution.toolsets if isinstance(self.execution, ModelRun) else ()
-        own = [one for one in toolsets if not isinstance(one, McpTools)]
-        servers = [held for one in toolsets if isinstance(one, McpTools) for held in one.held(self)]
+        own = [one for one in self.execution.toolsets if not isinstance(one, McpTools)]
+        ref = self.home.find()  # none for an agent that is only made for another one to become like it
+        servers = [held for one in self._server_tools() for held in one.held(None if ref is None else ref.system)]
         return (*own, *servers, *sources_in(self.settings.knowledge))
+
+    def _server_tools(self) -> list[McpTools]:
+        return [one for one in self.execution.toolsets if isinstance(one, McpTools)]
 
     @property
     def is_opened_in_parallel(self) -> bool:
@@ -374,7 +362,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
 
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
-        return self.execution.answer(request, asked)
+        return self.definition.execution.answer(request, asked)
 
 
 def _unique(name: str, taken: frozenset[str]) -> str:
@@ -383,13 +371,22 @@ def _unique(name: str, taken: frozenset[str]) -> str:
     return next(f"{name}_{number}" for number in range(2, len(taken) + 3) if f"{name}_{number}" not in taken)
 
 
-def _server_tools(name: str, settings: AgentSettings) -> list[McpTools]:
-    """Return the tools of the agent's servers as one collection; none if it has no servers."""
-    servers = mcp_servers(settings.mcp_servers, name)
-    return [McpTools(servers, timeout=settings.tool_timeout)] if servers else []
+def _from_file(
+    path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
+) -> AgentDefinition:
+    """Return the definition that a file describes, with the few keywords that may stand beside a file.
 
-
-def _named(*, output_type: object, system_prompt: object, tools: object) -> dict[str, object]:
-    """Return what was given that is not the default."""
-    given = {"output_type": None if output_type is str else output_type, "system_prompt": system_prompt, "tools": tools}
-    return {name: value for name, value in given.items() if value}
+    Raises:
+        ConfigError: a keyword belongs into the file.
+    """
+    usual = {"output_type": str, "system_prompt": (), "tools": ()}
+    refused = [name for name, value in given.items() if value and value != usual[name]]
+    refused += [name for name in settings if name != "parallel_init"]
+    if refused:
+        message = f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file"
+        raise ConfigError(message)
+    definition = manifest.read_agent(path)
+    if model is not None:
+        check_settings(definition.name, {"model": model})
+        definition.execution.model = model
+    return replace(definition, settings=replace(definition.settings, **settings))

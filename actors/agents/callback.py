@@ -21,7 +21,9 @@ from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
+from actors.agents.execution import Execution
 from actors.runs.input_message import is_list, is_message
+from actors.runs.job import Job
 from actors.runs.request import RunRequest
 from protocols.messages import ChatMessage
 
@@ -30,8 +32,8 @@ Reader = Callable[[ChatMessage[Any]], object]
 _PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict, ChatMessage))  # never awaited
 
 
-class Callback:
-    """A function in the place of a model."""
+class Callback(Execution):
+    """Answers by a function."""
 
     def __init__(self, function: Callable[..., Any], *, blocking: bool = False) -> None:
         """Take the function; with `blocking` a plain function runs in a thread and does not hold the event loop."""
@@ -49,6 +51,13 @@ class Callback:
             error.add_note(f"raised by callback {callback_name(self.function)!r}")
             raise
         return _answer(result, request, asked, perf_counter() - started)
+
+    def answer_problem(self, job: Job[Any], agent: str) -> str | None:
+        """Return why the answers cannot be what a job requires: what the function is annotated to return."""
+        wanted, given = job.required_return_type, _hints(self.function).get("return")
+        if wanted is str or not inspect.isclass(wanted) or not inspect.isclass(given) or issubclass(given, wanted):
+            return None
+        return f"it requires {wanted.__name__}, but the function of agent {agent!r} returns {given.__name__}"
 
     def _call(self, given: object, request: RunRequest) -> Any:
         keywords = {self._context_name: request} if self._context_name is not None else {}

@@ -1,14 +1,46 @@
-"""How an agent does its work: by a model, or by a function."""
+"""How an agent answers: by a model (`ModelRun`), or by a function (`Callback`)."""
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from actors.agents.memory import Memory
+from actors.agents.settings import AgentSettings
+from actors.runs.job import Job
 from actors.runs.request import RunRequest
 from protocols.messages import ChatMessage
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-class Execution(Protocol):
-    """Answers one message."""
+    from pydantic_ai.models import Model
+    from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+
+
+class Execution:
+    """Answers the messages of one agent. The defaults are those of a function."""
+
+    has_model: ClassVar[bool] = False
+    """True if a model answers."""
+    model: "Model | str | None" = None
+    """The model or its name. None for the default model, and for a function."""
+    tools: "FunctionToolset[Any] | None" = None
+    """The agent's own tools. None for a function."""
+    toolsets: "Sequence[AbstractToolset[Any]]" = ()
+    """Further collections of tools, entered while the agent is open."""
+    memory: Memory | None = None
+    """What the agent remembers. None for an agent that does not remember."""
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
-        """Do the work of one run and return the answer, complete; raise what went wrong."""
-        ...
+        """Do the work of one run and return the complete answer. Raises what went wrong."""
+        raise NotImplementedError
+
+    def variant(self, settings: AgentSettings, model: "Model | str | None", output_type: Any) -> "Execution":
+        """Return an execution with the same tools, other settings and a memory of its own."""
+        return self
+
+    def job_problem(self, job: Job[Any], agent: str, model: "Model | str | None") -> str | None:
+        """Return why the agent cannot do a job with a model. None if nothing is known against it."""
+        return None
+
+    def answer_problem(self, job: Job[Any], agent: str) -> str | None:
+        """Return why the answers cannot be what a job requires. None if nothing is known against them."""
+        return None

@@ -3,8 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, UserPromptPart
 
 Summary = Callable[[Sequence[ModelMessage]], Sequence[ModelMessage]]
 """Gets the messages that would be forgotten, returns what takes their place: at most as many as are remembered.
@@ -97,3 +98,17 @@ def first_turn(messages: Sequence[ModelMessage], at_least: int) -> int:
 
 def _begins_turn(message: ModelMessage) -> bool:
     return isinstance(message, ModelRequest) and any(isinstance(part, UserPromptPart) for part in message.parts)
+
+
+def dump_messages(messages: Sequence[Any]) -> bytes:
+    """Return requests and responses of a model as JSON."""
+    return ModelMessagesTypeAdapter.dump_json(list(messages))
+
+
+def load_messages(data: bytes) -> list[ModelMessage]:
+    """Return the messages that `dump_messages` was given.
+
+    Raises:
+        ValueError: the data is not what `dump_messages` returns, or comes from a version that knows other messages.
+    """
+    return ModelMessagesTypeAdapter.validate_json(data)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
@@ -14,14 +14,17 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 from pydantic_ai.usage import UsageLimits
 
+from actors.agents.execution import Execution
 from actors.agents.memory import Memory
-from actors.agents.model_agent import tools_of
 from actors.agents.model_answer import message_of
 from actors.agents.settings import AgentSettings
+from actors.agents.tool_approval import confirmation
 from actors.agents.tool_calls import WATCH, ToolLedger, ledger
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
+from actors.runs.job import Job
 from actors.runs.request import AnyTool, EventSink, RunOptions, RunRequest
+from protocols.errors import ModelError
 from protocols.messages import ChatMessage
 
 Prompt = str | Sequence[UserContent]
@@ -29,8 +32,10 @@ Prompt = str | Sequence[UserContent]
 _NO_LIMITS = UsageLimits(request_limit=None)  # pydantic_ai's own 50 would end long conversations
 
 
-class ModelRun:
+class ModelRun(Execution):
     """Answers by a model of pydantic_ai, and remembers what was said."""
+
+    has_model = True
 
     def __init__(
         self,
@@ -38,21 +43,59 @@ class ModelRun:
         settings: AgentSettings,
         *,
         model: Model | str | None = None,
+        output_type: Any = None,
         toolsets: Sequence[AbstractToolset[Any]] = (),
     ) -> None:
-        """Take the agent (without a model), the model, and the collections of tools that the agent was made with."""
+        """Make an execution.
+
+        Args:
+            agent: the agent of pydantic_ai, without a model.
+            settings: the settings of the agent.
+            model: the model or its name; None for the default model.
+            output_type: type of an answer; None for what `agent` was made with.
+            toolsets: the collections of tools that `agent` was made with.
+        """
         self.agent = agent
         self.settings = settings
         self.model = model
-        self.output_type: Any = None
-        """What an answer is; None for what `agent` was made with."""
-        self.tools = tools_of(agent)
-        """The agent's own tools; more may be added at any time."""
+        self.output_type = output_type
+        self.tools: FunctionToolset[Any] = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
+        """The agent's own tools, which pydantic_ai puts first. More may be added at any time."""
         self.toolsets = tuple(toolsets)
-        """Further collections of tools, entered while the agent is open."""
-        self.history = Memory(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
-        """What it remembers; None for an agent that does not."""
+        self.memory = Memory(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the parts of an agent of pydantic_ai
+        cls,
+        name: str,
+        settings: AgentSettings,
+        *,
+        model: Model | str | None,
+        output_type: Any,
+        system_prompt: str | Sequence[str],
+        tools: Sequence[AnyTool],
+        toolsets: Sequence[AbstractToolset[Any]],
+    ) -> "ModelRun":
+        """Make an execution and its agent of pydantic_ai.
+
+        System prompts become instructions, which hold for every request, whatever the history says.
+        """
+        output_retries = settings.retries if settings.output_retries is None else settings.output_retries
+        agent: pydantic_ai.Agent[Any, Any] = pydantic_ai.Agent(
+            output_type=output_type,
+            instructions=[*_several(system_prompt), *_several(settings.instructions)],
+            name=name,
+            description=settings.description,
+            model_settings=settings.model_settings,
+            retries={"tools": settings.retries, "output": output_retries},
+            tools=tools,
+            toolsets=toolsets or None,
+            end_strategy=settings.end_strategy,
+            tool_timeout=settings.tool_timeout,
+            capabilities=[*settings.capabilities, *_approval(name, settings)] or None,
+        )
+        return cls(agent, settings, model=model, toolsets=toolsets)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Run the model once; on success the exchange joins the history, unless the run said not to."""
@@ -64,8 +107,8 @@ class ModelRun:
             result = await self.agent.run(prompt, **keywords)
         else:
             result = await self._unusual(request, prompt, keywords)
-        if self.history is not None and request.options.store_history is not False:
-            self.history.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
+        if self.memory is not None and request.options.store_history is not False:
+            self.memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
         return message_of(result, request, asked, tools, perf_counter() - started)
 
     async def _prompt(self, request: RunRequest, asked: ChatMessage[Any]) -> Prompt:
@@ -77,7 +120,7 @@ class ModelRun:
 
     def _knowledge(self, options: RunOptions) -> Sequence[object]:
         """What the model has to be given first, unless the history it sees holds it already."""
-        is_known = options.message_history is None and self.history is not None and self.history.is_primed
+        is_known = options.message_history is None and self.memory is not None and self.memory.is_primed
         return () if is_known else self.settings.knowledge
 
     async def _unusual(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
@@ -123,13 +166,34 @@ class ModelRun:
     def _history(self, options: RunOptions) -> Sequence[ModelMessage] | None:
         if options.message_history is not None:
             return options.message_history
-        return self.history.messages if self.history is not None else None
+        return self.memory.messages if self.memory is not None else None
 
     def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "ModelRun":
-        """Return another one with the same instructions and tools, and with a memory of its own."""
-        made = ModelRun(self.agent, settings, model=self.model if model is None else model, toolsets=self.toolsets)
-        made.output_type = self.output_type if output_type is None else output_type
-        return made
+        """Return an execution with the same instructions and tools, and with a memory of its own."""
+        return ModelRun(
+            self.agent,
+            settings,
+            model=self.model if model is None else model,
+            output_type=self.output_type if output_type is None else output_type,
+            toolsets=self.toolsets,
+        )
+
+    def job_problem(self, job: Job[Any], agent: str, model: Model | str | None) -> str | None:
+        """Return why the model cannot do a job. A model that cannot be made is left to the run, which says why."""
+        if not job.requires_vision and job.min_context_tokens is None:
+            return None
+        try:
+            found = self.resolve(self.model if model is None else model, agent)
+        except ModelError:
+            return None
+        if job.requires_vision and found.profile.get("supports_image_input") is False:
+            return f"it needs a model that sees images, but {found.model_name!r} of agent {agent!r} does not"
+        needed, window = job.min_context_tokens, found.context_window
+        if needed is not None and window is not None and window < needed:
+            return (
+                f"it needs {needed} tokens of context, but model {found.model_name!r} of agent {agent!r} reads {window}"
+            )
+        return None
 
     def resolve(self, model: Model | str | None, node: str) -> Model:
         """Return the model for a name on the running loop; its client is shared by all runs there."""
@@ -145,3 +209,17 @@ class ModelRun:
 
 def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
     return [FunctionToolset(tools)] if tools else []
+
+
+def _approval(name: str, settings: AgentSettings) -> Sequence[Any]:
+    """Return what asks before calls. Without a provider that is left to the user's own capabilities and output."""
+    provider, mode = settings.input_provider, settings.requires_tool_confirmation
+    if provider is None and mode != "never":
+        return ()
+    return confirmation(name, None if isinstance(provider, str) else provider, mode)
+
+
+def _several(instructions: Any) -> list[Any]:
+    if instructions is None or instructions == "":
+        return []
+    return list(cast("list[Any]", instructions)) if isinstance(instructions, list | tuple) else [instructions]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, TypedDict
 
-import msgspec
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.settings import ModelSettings
@@ -14,8 +13,8 @@ from pydantic_ai.usage import UsageLimits
 from actors.agents.memory import DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import Confirmation, InputProvider
 from actors.prompts.knowledge import with_sources
+from actors.runs.definition import NodeSettings
 from actors.runs.keywords import MODEL, OUTPUT, TOOLS
-from actors.runs.request import DEFAULT_TIMEOUT
 from protocols.checks import (
     FAILURES,
     FLAG,
@@ -63,13 +62,9 @@ class AgentKeywords(TypedDict, total=False):
     crash_on: tuple[type[Exception], ...]
 
 
-class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """How an agent works. Checked by `of`, so that no run fails because of it."""
+class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
+    """Settings of an agent; `NodeSettings` holds those of every node. `of` checks them, so that no run fails later."""
 
-    description: str | None = None
-    """What it is good for, for those who pick an agent or use it as a tool."""
-    display_name: str | None = None
-    """Name for people."""
     instructions: Any = None
     """More instructions: a text, a function of the run context, or a sequence of them."""
     toolsets: Sequence[AbstractToolset[Any]] = ()
@@ -110,12 +105,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Which calls are confirmed: those of tools that demand it (``requires_approval``), ``always``, or ``never``."""
     max_concurrency: int | None = None
     """Runs that go on at the same time; None is 1 for an agent that remembers, and no limit for others."""
-    timeout: float | None = DEFAULT_TIMEOUT
-    """Seconds that a run may take, waiting for earlier ones included; None for no limit."""
     parallel_init: bool = True
     """Whether what the agent needs is opened all at once, not one after the other."""
-    crash_on: tuple[type[Exception], ...] = ()
-    """Exceptions of a run that break the actor, so that its supervisor restarts it."""
 
     @property
     def query(self) -> SessionQuery:

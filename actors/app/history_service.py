@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.agents.agent import Agent
-from actors.agents.message_dump import load_messages
-from actors.agents.model_run import ModelRun
+from actors.agents.memory import load_messages
 from actors.app.history_feed import HistoryFeed
 from actors.app.recorder import Recorder
 from actors.app.store_paths import history_stores, retention_of
@@ -127,15 +126,15 @@ class HistoryService(PoolService):
         conversation, said = await self._read(agent)
         if conversation is not None or not agent.history:  # without memory it begins anew
             recorder.begin_conversation(conversation)
-        execution = agent.execution
-        if not said or not isinstance(execution, ModelRun) or execution.history is None or agent.history:
+        memory = agent.execution.memory
+        if not said or memory is None or agent.history:
             return
         try:
             messages = [one for each in said if each.payload is not None for one in load_messages(each.payload)]
         except ValueError as error:
             _log.warning("agent %r: the stored conversation cannot be read, it starts anew: %s", agent.name, error)
             return
-        execution.history.replace(messages)
+        memory.replace(messages)
 
     async def _read(self, agent: Agent[Any, Any]) -> tuple[str | None, list[StoredMessage]]:
         """Return the conversation, and what the first store knows of it that can be read and knows anything."""

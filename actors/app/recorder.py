@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.agents.agent import Agent
-from actors.agents.message_dump import dump_messages
+from actors.agents.memory import dump_messages
 from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
 from protocols.history import StoredMessage

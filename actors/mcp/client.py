@@ -97,7 +97,7 @@ class McpLink:
             Exception: what a toolset that is no MCP client raised.
         """
         actor = await self._actor()
-        clock = actor._cell.system.clock  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the time of its system
+        clock = actor.system.clock
         end = clock.now() + min(timeout, self.source.call_timeout)
         for is_last in (False, True):
             connection = await self._lease(actor, end - clock.now())

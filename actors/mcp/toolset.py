@@ -8,17 +8,15 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pydantic_ai import RunContext
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.toolsets.abstract import ToolsetTool
 
 from actors.mcp.server import McpServer
+from actors.runtime.system import ActorSystem
 from protocols.errors import ToolServerError
-
-if TYPE_CHECKING:
-    from actors.runs.handle import NodeHandle
 
 _MOST_TOOLS = 1_000
 """Tools of one server that are shown to a model."""
@@ -64,9 +62,9 @@ class McpTools(AbstractToolset[Any]):
         """What errors call it."""
         return f"MCP servers {', '.join(server.name for server in self.servers)}"
 
-    def held(self, node: "NodeHandle[Any, Any]") -> list[AbstractAsyncContextManager[Any]]:
-        """Return what a node enters while it is open: each server once."""
-        return [_Held(server, node) for server in self.servers]
+    def held(self, system: ActorSystem | None) -> list[AbstractAsyncContextManager[Any]]:
+        """Return what a node enters while it is open: each server once, in an actor system or else the loop's own."""
+        return [_Held(server, system) for server in self.servers]
 
     async def let_go(self) -> None:
         """Stop the servers that were started by a run of an agent that nobody has opened."""
@@ -154,11 +152,9 @@ class McpTools(AbstractToolset[Any]):
 class _Held(AbstractAsyncContextManager["_Held"]):
     """A server that is open as long as one node is."""
 
-    def __init__(self, server: McpServer, node: "NodeHandle[Any, Any]") -> None:
+    def __init__(self, server: McpServer, system: ActorSystem | None) -> None:
         self._link = server.link
-        ref = node.home.find()  # none for a node that is only made for another one to become like it
-        cell = None if ref is None else ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its system
-        self._system = None if cell is None else cell.system
+        self._system = system
 
     async def __aenter__(self) -> Self:
         await self._link.open(self._system)

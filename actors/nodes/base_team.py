@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 from types import NoneType
-from typing import Any, ClassVar, Generic, overload
+from typing import Any, ClassVar, Generic, Self, overload
 
 import msgspec
 
@@ -15,13 +15,14 @@ from actors.nodes.diagram import Structure, diagram
 from actors.nodes.distribution import Distribution
 from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.team_actor import KeepAlive, TeamActor
-from actors.nodes.team_settings import TeamSettings
+from actors.nodes.team_settings import TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.errors import stopped
 from actors.runs.handle import Deps, Out
 from actors.runs.node_actor import UNLIMITED, NodeFactory
 from actors.runs.request import EventSink, RunRequest, Settle
+from actors.runs.resources import OpenResources
 from actors.runs.run_stats import RunStats
 from actors.runtime.ref import ActorRef
 from protocols.checks import is_a
@@ -46,51 +47,57 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     is_chain: ClassVar[bool] = False
     """Whether its members work one after the other."""
     runs_until_stopped = False
-    made_of = (*MessageNode.made_of, "nodes", "_names", "shared_prompt", "settings", "is_named")
+    definition: TeamDefinition  # pyright: ignore[reportIncompatibleVariableOverride] # replaced as a whole only
     _current: Transcript | None = None
     _session_stats: RunStats | None = None
 
     def __init__(
-        self, nodes: Sequence[AnyNode], name: str | None, shared_prompt: str | None, settings: TeamSettings
+        self,
+        nodes: Sequence[AnyNode],
+        name: str | None,
+        settings: TeamSettings,
+        *,
+        shared_prompt: str | None,
+        **options: Any,
     ) -> None:
-        """Take what all teams have.
+        """Make a team.
+
+        Args:
+            nodes: the members.
+            name: None for the names of the members.
+            settings: see `TeamSettings`.
+            shared_prompt: see `TeamDefinition`.
+            **options: further fields of the `TeamDefinition`.
 
         Raises:
             NodeNameError: two members have the same name.
+            ConfigError: a member is not a node, or a setting cannot be used.
         """
         members = _listed(nodes)
         if not is_a(shared_prompt, str, NoneType):
-            msg = f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}"
-            raise ConfigError(msg)
+            message = f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}"
+            raise ConfigError(message)
         for member in members:
             _check_node(member, "member")
         super().__init__(
             name if name is not None else " & ".join(member.name for member in members) or type(self).__name__,
-            description=settings.description,
-            display_name=settings.display_name,
-            timeout=settings.timeout,
-            crash_on=settings.crash_on,
+            TeamDefinition(
+                settings=settings, nodes=members, shared_prompt=shared_prompt, is_named=name is not None, **options
+            ),
         )
-        self._names: dict[str, AnyNode] = {}
-        for member in members:
-            self.check_member(member, "member")
-        if settings.picker is not None:
-            self.check_member(settings.picker, "picker")
-        self.nodes = members
-        """The members, in order."""
-        self.shared_prompt = shared_prompt
-        """What comes before every task, for all members of a parallel team and for the first of a chain."""
-        self.settings = settings
-        """What it was made with."""
-        self.is_named = name is not None
-        """Whether its name was given, not made of those of its members."""
+        self._check_names()
         self.lease = KeepAlive(self.name)
         """Keeps the team's actor as long as the team, or a member that is its child."""
         self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
-        self.renewed()
+        self._tell_members()
 
-    def renewed(self) -> None:
-        """Tell the members that they are in this team."""
+    def reconfigure(self, other: Self, opened: OpenResources | None = None) -> OpenResources | None:
+        """Take over the definition of another team; see `NodeLifecycle.reconfigure`."""
+        before = super().reconfigure(other, opened)
+        self._tell_members()
+        return before
+
+    def _tell_members(self) -> None:
         for member in self.nodes:
             member.join_group(self)
 
@@ -107,21 +114,37 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return self.nodes
 
     @property
+    def nodes(self) -> tuple[AnyNode, ...]:
+        """The members, in order."""
+        return self.definition.nodes
+
+    @property
+    def settings(self) -> TeamSettings:
+        """The settings that the team was made with."""
+        return self.definition.settings
+
+    @property
+    def shared_prompt(self) -> str | None:
+        """Text before every task: for all members of a parallel team, for the first member of a chain."""
+        return self.definition.shared_prompt
+
+    @property
     def is_plain(self) -> bool:
-        """Whether it is but its members and a shared prompt, without picker, validator, policy or name of its own."""
-        return not self.is_named and self.settings.picker is None
+        """True if the team has only members and a shared prompt; see `TeamDefinition`."""
+        return self.definition.is_plain
 
-    def check_member(self, node: AnyNode, role: str) -> None:
-        """Refuse what is no node, and a second node of one name.
-
-        Raises:
-            ConfigError: it is no node.
-            NodeNameError: another one of the team has its name.
-        """
-        _check_node(node, f"team {self.name!r}: {role}")
-        if self._names.setdefault(node.name, node) is not node:
-            msg = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
-            raise NodeNameError(msg, node=node.name)
+    def _check_names(self) -> None:
+        """Refuse what is not a node, and two nodes of one name."""
+        names: dict[str, AnyNode] = {}
+        definition = self.definition
+        extra = (("picker", definition.settings.picker), ("validator", definition.validator))
+        for role, node in (*(("member", one) for one in definition.nodes), *extra):
+            if node is None:
+                continue
+            _check_node(node, f"team {self.name!r}: {role}")
+            if names.setdefault(node.name, node) is not node:
+                message = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
+                raise NodeNameError(message, node=node.name)
 
     @property
     def stages(self) -> Sequence[AnyNode]:
@@ -130,8 +153,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     def members(self) -> Sequence[AnyNode]:
         """Return all nodes that the team supervises: members, picker, validator; each once."""
-        picker: tuple[AnyNode, ...] = () if self.settings.picker is None else (self.settings.picker,)
-        return tuple(dict.fromkeys((*self.nodes, *picker)))
+        return self.definition.members()
 
     def find_pool(self) -> Pool | None:
         """Return the pool of the members, which is that of the team if it belongs to one itself.
@@ -198,12 +220,13 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             PickError: the picker answered something that is no valid pick.
             EmptyChainError: there are no members.
         """
-        if not self.nodes:
+        nodes, settings = self.definition.nodes, self.definition.settings
+        if not nodes:
             msg = f"team {self.name!r} has no members; pass at least one"
             raise EmptyChainError(msg, node=self.name)
-        if self.settings.picker is None:
-            return self.nodes
-        return await self.settings.pick(self.name, self.nodes, task)
+        if settings.picker is None:
+            return nodes
+        return await settings.pick(self.name, nodes, task)
 
     # -- look -----------------------------------------------------------------------------------------------------
 
@@ -285,7 +308,8 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Have the members work, inside the actor."""
         transcript = request.observer if isinstance(request.observer, Transcript) else Transcript()
-        picked = await self.pick_agents(await self.task_text(asked) if self.settings.picker is not None else "")
+        has_picker = self.definition.settings.picker is not None
+        picked = await self.pick_agents(await self.task_text(asked) if has_picker else "")
         transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
         if request.stats is None and (self._session_stats is None or self._session_stats.done):
             self._current = transcript

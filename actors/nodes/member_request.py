@@ -87,7 +87,7 @@ class MemberRequest:
     def timeout(self, member: NodeHandle[Any, Any]) -> float | None:
         """Return how long a member may take; the time of the whole run holds as well."""
         timeout = self.options.timeout
-        return member.timeout if timeout is UNSET else timeout
+        return member.definition.settings.timeout if timeout is UNSET else timeout
 
 
 def _within_limits(options: RunOptions, team: Any) -> RunOptions:

@@ -30,7 +30,6 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
     """
 
     kind: ClassVar[str] = "Parallel Team"
-    made_of = (*BaseTeam.made_of, "policy")
 
     @overload
     def __init__(
@@ -75,17 +74,22 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
             NodeNameError: two members have the same name.
             ConfigError: a member is no node, or a setting cannot be used.
         """
-        super().__init__(nodes, name, shared_prompt, TeamSettings.of(name or "team", cast("Any", settings)))
-        self.policy = SuccessPolicy.of(policy)
-        """How many members must succeed."""
-        if self.policy.quorum is not None and self.policy.quorum > len(self.nodes):
-            msg = f"team {self.name!r}: a quorum of {self.policy.quorum} is more than its {len(self.nodes)} members"
-            raise ConfigError(msg, node=self.name)
+        super().__init__(
+            nodes,
+            name,
+            TeamSettings.of(name or "team", cast("Any", settings)),
+            shared_prompt=shared_prompt,
+            policy=SuccessPolicy.of(policy),
+        )
+        quorum = self.policy.quorum
+        if quorum is not None and quorum > len(self.nodes):
+            message = f"team {self.name!r}: a quorum of {quorum} is more than its {len(self.nodes)} members"
+            raise ConfigError(message, node=self.name)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is but its members and a shared prompt, without picker, policy or name of its own."""
-        return super().is_plain and self.policy == ANY
+    def policy(self) -> SuccessPolicy:
+        """Number of members that must succeed."""
+        return self.definition.policy
 
     @overload  # type: ignore[override]
     def __and__(self, other: "Team[Any, Other]") -> "Team[Deps, Out | Other]": ...
@@ -140,7 +144,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         policy = self._policy_of(request)
         members = cast("Sequence[AnyNode]", transcript.members)
         fan_out = FanOut(members, policy, transcript, is_patient=request.observer is not None)
-        await fan_out.run(await MemberRequest.of(request, asked, self.shared_prompt))
+        await fan_out.run(await MemberRequest.of(request, asked, self.definition.shared_prompt))
         if not policy.is_met(len(transcript.responses), len(members)):
             raise MemberError.of(self.name, transcript.errors) from next(iter(transcript.errors.values()), None)
         return self._composed(request, asked, transcript, fan_out)
@@ -148,7 +152,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
     def _policy_of(self, request: RunRequest) -> SuccessPolicy:
         require_all = request.options.require_all
         if require_all is None:
-            return self.policy
+            return self.definition.policy
         return ALL if require_all else ANY
 
     def _composed(

@@ -1,16 +1,17 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Literal, Unpack, cast, overload
+from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.chain import Chain, SteppedChain, WatchedChain
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.step_handoff import StepHandoff
-from actors.nodes.team_settings import TeamKeywords, TeamSettings
+from actors.nodes.team_settings import ResultMode, TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Out
 from actors.runs.job import Worker
@@ -19,9 +20,6 @@ from actors.talk.talk import Talk
 from protocols.errors import ChainBrokenError, RunError
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
-
-ResultMode = Literal["last", "concat"]
-"""What the result is: the last answer, or all answers joined by empty lines."""
 
 
 class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
@@ -35,7 +33,6 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
     kind: ClassVar[str] = "Sequential Team"
     is_chain: ClassVar[bool] = True
-    made_of = (*BaseTeam.made_of, "validator", "result_mode")
 
     @overload
     def __init__(
@@ -95,23 +92,28 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             NodeNameError: two different members have the same name.
             ConfigError: a member is no node, or a setting cannot be used.
         """
-        super().__init__(nodes, name, shared_prompt, TeamSettings.of(name or "team run", cast("Any", settings)))
-        if validator is not None:
-            self.check_member(validator, "validator")
-        self.validator = validator
-        """Works last; None for none."""
-        self.result_mode: ResultMode = result_mode
-        """What the result is."""
+        super().__init__(
+            nodes,
+            name,
+            TeamSettings.of(name or "team run", cast("Any", settings)),
+            shared_prompt=shared_prompt,
+            validator=validator,
+            result_mode=result_mode,
+        )
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is but its members and a shared prompt, without picker, validator or name of its own."""
-        return super().is_plain and self.validator is None and self.result_mode == "last"
+    def validator(self) -> MessageNode[Any, Out] | None:
+        """Node that works last; None for none."""
+        return self.definition.validator
 
-    def members(self) -> Sequence[AnyNode]:
-        """Return all nodes that the chain supervises: members, picker, validator; each once."""
-        extra = () if self.validator is None else (self.validator,)
-        return tuple(dict.fromkeys((*super().members(), *extra)))
+    @property
+    def result_mode(self) -> ResultMode:
+        """What the result is: the last answer, or all answers joined by empty lines."""
+        return self.definition.result_mode
+
+    @result_mode.setter
+    def result_mode(self, mode: ResultMode) -> None:
+        self.definition = replace(self.definition, result_mode=mode)
 
     def job_agents(self) -> Sequence[Worker]:
         """Return the nodes that a job must fit: the leaves of all members and of the validator."""
@@ -164,12 +166,13 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
     def working(self, picked: Sequence[AnyNode]) -> Sequence[AnyNode]:
         """Return who works when these were picked: the validator comes last."""
-        return picked if self.validator is None else (*picked, self.validator)
+        validator = self.definition.validator
+        return picked if validator is None else (*picked, validator)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Send the task through the stages, inside the actor."""
         self._check_mode()
-        make = await MemberRequest.of(request, asked, self.shared_prompt)
+        make = await MemberRequest.of(request, asked, self.definition.shared_prompt)
         chain = self._chain(make, transcript)
         try:
             await chain.run()
@@ -182,9 +185,10 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         return self._result(request, asked, transcript)
 
     def _check_mode(self) -> None:
-        if self.result_mode not in ("last", "concat"):
-            msg = f"team {self.name!r}: result_mode={self.result_mode!r} is unknown; use 'last' or 'concat'"
-            raise ValueError(msg)
+        mode = self.definition.result_mode
+        if mode not in ("last", "concat"):
+            message = f"team {self.name!r}: result_mode={mode!r} is unknown; use 'last' or 'concat'"
+            raise ValueError(message)
 
     def _chain(self, make: MemberRequest, transcript: Transcript) -> Chain:
         stages = cast("Sequence[AnyNode]", transcript.members)
@@ -200,7 +204,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             msg = f"team {self.name!r}: no member has answered"
             raise RunError(msg, node=self.name) from next(iter(transcript.errors.values()), None)
         content: object = answers[-1].content
-        if self.result_mode == "concat":
+        if self.definition.result_mode == "concat":
             content = "\n\n".join(answer.text for answer in answers)
         names = {"execution_order": [response.agent_name for response in transcript.responses]}
         return self.composed(content, answers, names, request, asked, transcript)
@@ -208,10 +212,11 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
 def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
     """Whether a stage has less time than the run as a whole, so that it has to be watched."""
-    if make.options.timeout is not UNSET or stage.timeout is None:
+    own = stage.definition.settings.timeout
+    if make.options.timeout is not UNSET or own is None:
         return False
     whole = make.parent.node.timeout
-    return whole is None or stage.timeout < whole
+    return whole is None or own < whole
 
 
 def _explain(error: Exception, team: str, transcript: Transcript) -> None:

@@ -1,19 +1,24 @@
 """What a team is made of, beside its members and its kind."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 from pydantic_ai.usage import UsageLimits
 
+from actors.nodes.node import AnyNode
+from actors.nodes.success_policy import ANY, SuccessPolicy
+from actors.runs.definition import Definition, NodeSettings
 from actors.runs.handle import NodeHandle
-from actors.runs.request import DEFAULT_TIMEOUT
 from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
 from protocols.checks import FAILURES, TEXT, TIME_LIMIT, check_keywords, check_values, choice, instance_of, whole
 from protocols.errors import ConfigError
+
+ResultMode = Literal["last", "concat"]
+"""The result of a chain: the last answer, or all answers joined by empty lines."""
 
 
 class TeamKeywords(TypedDict, total=False):
@@ -34,13 +39,9 @@ class TeamKeywords(TypedDict, total=False):
     member_specs: Mapping[str, Mapping[str, Any]]
 
 
-class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """How a team works."""
+class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
+    """Settings of a team. `NodeSettings` holds those of every node."""
 
-    description: str | None = None
-    """What it is good for, for those who pick a team or use it as a tool."""
-    display_name: str | None = None
-    """Name for people."""
     picker: Any = None
     """Node that chooses the members for each run; None for all."""
     num_picks: int | None = None
@@ -53,10 +54,6 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """How many restarts are borne in which time."""
     backoff: Backoff | None = msgspec.field(default_factory=Backoff)
     """Delays of restarts; None restarts at once."""
-    timeout: float | None = DEFAULT_TIMEOUT
-    """Seconds that a run of the team may take unless it says otherwise; None for no limit."""
-    crash_on: tuple[type[Exception], ...] = ()
-    """Exceptions of a run that break the team's own actor."""
     usage_limits: UsageLimits | None = None
     """Most requests, calls of tools and tokens of one run, all members together."""
     max_concurrency: int | None = None
@@ -94,6 +91,35 @@ class TeamSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         )
         kind = Pick if number == 1 else MultiPick
         return (await choose(self.picker, rules, task, self.pick_prompt, kind=kind)).selections
+
+
+class TeamDefinition(Definition, frozen=True, kw_only=True, eq=False):
+    """What a team is made with. `policy` belongs to parallel teams, `validator` and `result_mode` to chains."""
+
+    settings: TeamSettings
+    nodes: tuple[AnyNode, ...]
+    """The members, in order."""
+    shared_prompt: str | None
+    """Text before every task: for all members of a parallel team, for the first member of a chain."""
+    is_named: bool
+    """True if the user has named the team. Otherwise its name consists of the names of the members."""
+    policy: SuccessPolicy = ANY
+    """Number of members that must succeed."""
+    validator: AnyNode | None = None
+    """Node that works last, on the result of the others."""
+    result_mode: ResultMode = "last"
+    """What the result is."""
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the team has only members and a shared prompt: no name, picker, validator, policy or result mode."""
+        is_usual = self.policy == ANY and self.result_mode == "last"
+        return is_usual and not self.is_named and self.settings.picker is None and self.validator is None
+
+    def members(self) -> Sequence[AnyNode]:
+        """Return all nodes that the team supervises, each once: members, picker, validator."""
+        every = (*self.nodes, self.settings.picker, self.validator)
+        return tuple(dict.fromkeys(node for node in every if node is not None))
 
 
 _CHECKS = {

@@ -17,7 +17,7 @@ from actors.pool.debug_log import log_runs
 from actors.pool.manifest.pool import Built
 from actors.pool.prompt_versions import file_marks
 from actors.prompts.knowledge import sources_in
-from actors.runs.reconfigure import Renewal
+from actors.runs.reconfigure import Reconfigure
 from actors.runs.request import Settle
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
@@ -291,20 +291,20 @@ class Reload:
         log_runs(self._sorted.own[name], is_on=self._manifest.nodes[name].debug)
         node, other, root = self._sorted.own[name], self._made[name], self._estate.root
         if root is None or opened is None:
-            node.become(other)
+            node.reconfigure(other)
             return
         has_other_members = isinstance(node, BaseTeam) and _family(node) != _family(other)
-        renewal = Renewal(node, other, opened)
+        change = Reconfigure(node, other, opened)
         ref = node.home.find()
         try:
             if ref is not None:
-                await ref.ask(renewal, timeout=self._estate.limit)
+                await ref.ask(change, timeout=self._estate.limit)
         except Exception as error:  # it is busy for too long, or has ended, or its own run has called for the reload
             _log.warning("node %r: made anew before its runs had ended: %s", name, error)
-        renewal.apply()
+        change.apply()
         if ref is None or has_other_members:
             await _done(f"node {name!r} did not start at once, and is tried again", root.restart(node, self._policy))
-        await _done(f"node {name!r}: what it needed before could not be closed", renewal.close())
+        await _done(f"node {name!r}: what it needed before could not be closed", change.close())
         await _done(f"node {name!r}: what it remembers is not known", self._estate.services.opening(node))
 
     def _rewire(self) -> None:

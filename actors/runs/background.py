@@ -110,7 +110,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         return Plan(self, prompts, options, max_count, interval)
 
     def _start(self, plan: Plan) -> _Session:
-        system = self.ref()._cell.system  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its clock and its end are the node's
+        system = self.ref().system  # its clock and its end are the node's
         stats = RunStats(name=self.name)
         start = StartOptions(f"{self.name}-background", is_registered=False)
         session = self._session = _Session(

@@ -9,16 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
+from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
 from actors.runs.correlation import lineage_of
+from actors.runs.definition import Definition
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import NodeFactory
 from actors.runs.request import (
-    DEFAULT_TIMEOUT,
     NO_OPTIONS,
     AddContext,
     EventSink,
@@ -56,27 +57,12 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        description: str | None = None,
-        display_name: str | None = None,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        crash_on: tuple[type[Exception], ...] = (),
-    ) -> None:
-        """Take what all nodes have; see `Agent` for the meaning."""
+    def __init__(self, name: str, definition: Definition | None = None) -> None:
         if not is_a(name, str) or not name.strip():
-            msg = f"a node needs a name, got {name!r}"
-            raise NodeNameError(msg)
-        super().__init__()
+            message = f"a node needs a name, got {name!r}"
+            raise NodeNameError(message)
+        super().__init__(Definition() if definition is None else definition)
         self.name = name
-        self.description = description
-        self._display_name = display_name
-        self.timeout = timeout
-        """Seconds that a run may take unless it says otherwise, waiting in the mailbox included; None for no limit."""
-        self.crash_on = crash_on
-        """Exceptions of a run that break the actor, so that its supervisor restarts it."""
         self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
         """Called with every message the node takes, before it works on it."""
         self.message_sent: Signal[ChatMessage[Any]] = Signal("message_sent")
@@ -95,7 +81,37 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
     @property
     def display_name(self) -> str:
         """Name for people; the name when none was given."""
-        return self._display_name or self.name
+        return self.definition.settings.display_name or self.name
+
+    @property
+    def description(self) -> str | None:
+        """What the node is good for."""
+        return self.definition.settings.description
+
+    @description.setter
+    def description(self, description: str | None) -> None:
+        self._change(description=description)
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a run may take unless it says otherwise, waiting in the mailbox included; None for no limit."""
+        return self.definition.settings.timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        self._change(timeout=seconds)
+
+    @property
+    def crash_on(self) -> tuple[type[Exception], ...]:
+        """Exceptions of a run that crash the actor, so that its supervisor restarts it."""
+        return self.definition.settings.crash_on
+
+    @crash_on.setter
+    def crash_on(self, kinds: tuple[type[Exception], ...]) -> None:
+        self._change(crash_on=kinds)
+
+    def _change(self, **settings: Any) -> None:
+        self.definition = replace(self.definition, settings=replace(self.definition.settings, **settings))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -213,7 +229,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         """Send a request to the node's actor and wait for the answer, and for the connections if that was wanted."""
         timeout = request.options.timeout
         if timeout is UNSET:
-            timeout = self.timeout
+            timeout = self.definition.settings.timeout
         try:
             answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
         except ENGINE_ERRORS as error:
@@ -240,7 +256,9 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         except Exception as error:  # whoever posts is told by the future
             return failed_reply(error, settled)
         timeout = request.options.timeout
-        return post_outside(ref, request, self.timeout if timeout is UNSET else timeout, origin, settled)
+        if timeout is UNSET:
+            timeout = self.definition.settings.timeout
+        return post_outside(ref, request, timeout, origin, settled)
 
     async def _wait_for_connections(self, request: RunRequest) -> None:
         wait = request.options.wait_for_connections

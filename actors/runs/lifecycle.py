@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
+from actors.runs.definition import Definition
 from actors.runs.resources import OpenResources
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
@@ -13,13 +14,11 @@ from protocols.errors import NodeStartError
 class NodeLifecycle:
     """Opening and closing of a node."""
 
-    made_of: ClassVar[tuple[str, ...]] = ("description", "_display_name", "timeout", "crash_on")
-    """Attributes that a node of the same kind takes over with `become`."""
-
     name: str
 
-    def __init__(self) -> None:
-        """Begin closed."""
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        """What the node is made with; replaced as a whole, never changed."""
         self.home = LoopRefs()
         """Where the actors of the node live."""
         self._entered = 0
@@ -106,26 +105,21 @@ class NodeLifecycle:
             raise self._not_opened(error) from error
         return stack
 
-    def become(self, other: Self, opened: OpenResources | None = None) -> OpenResources | None:
-        """Be made of what another node of the same kind is made of, from the next run on.
+    def reconfigure(self, other: Self, opened: OpenResources | None = None) -> OpenResources | None:
+        """Take over the definition of another node of the same kind, from the next run on.
 
-        Name, actors, connections and subscribers stay. Runs in hand end as they began.
+        Name, actors, connections and subscribers stay. Open runs end with the definition that they began with.
 
         Args:
-            other: not used by anybody.
-            opened: what it needs, entered; closed with this node from now on.
+            other: an unused node.
+            opened: the resources of `other`, already open; this node closes them from now on.
 
         Returns:
-            What this node needed until now, for the caller to close when the runs in hand have ended.
+            The resources of this node until now. The caller closes them when the open runs are finished.
         """
-        for attribute in self.made_of:
-            setattr(self, attribute, getattr(other, attribute))
+        self.definition = other.definition
         before, self._opened = self._opened, opened
-        self.renewed()
         return before
-
-    def renewed(self) -> None:
-        """Do what is due when the node is made of something else."""
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -10,7 +10,7 @@ from actors.runs.errors import failed_step
 from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
 from actors.runs.input_message import input_message
 from actors.runs.open_runs import OpenRuns
-from actors.runs.reconfigure import Renewal
+from actors.runs.reconfigure import Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import IgnoreStart
@@ -41,7 +41,7 @@ class NodeActor(AsyncioActor):
             return message.node.keep_context(message.text)
         if type(message) is Settle:
             return self.ledger.settled()
-        if type(message) is Renewal:
+        if type(message) is Reconfigure:
             return message.applied_by(self)
         return self.unhandled(message)
 

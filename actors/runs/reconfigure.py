@@ -1,4 +1,4 @@
-"""`Renewal`: a node becomes like another one when its turn in the mailbox comes, so that no accepted run is cut."""
+"""`Reconfigure`: a node becomes like another one when its turn in the mailbox comes, so that no accepted run is cut."""
 
 from collections.abc import Coroutine
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ class Keeping(Protocol):
     ledger: OpenRuns
 
 
-class Renewal:
+class Reconfigure:
     """Asks the actor of a node to have the node become like `other`.
 
     Is answered when every run that began before has ended. Runs that were accepted before it are done as before, those
@@ -35,7 +35,7 @@ class Renewal:
         """Do it, if it has not been done."""
         if not self._is_applied:
             self._is_applied = True
-            self._before = self.node.become(self._other, self._opened)
+            self._before = self.node.reconfigure(self._other, self._opened)
 
     def applied_by(self, actor: Keeping) -> Coroutine[Any, Any, None]:
         """Do it inside the actor, and return what waits for the runs that began before."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.lifecycle import Cell
+    from actors.runtime.system import ActorSystem
 
 A = TypeVar("A")
 
@@ -53,6 +54,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
     def actor_urn(self) -> str:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
         """A URN that is unique for ever; made when first read."""
         return self._cell.system.urn_of(self._cell)
+
+    @property
+    def system(self) -> ActorSystem:
+        """The system that the actor lives in."""
+        return self._cell.system
 
     @property
     def actor_inbox(self) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]

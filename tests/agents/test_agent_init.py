@@ -85,7 +85,7 @@ async def test_a_file_of_an_agent_says_how_its_components_start(tmp_path: Path) 
     text = "agents: {a: {model: offline}, b: {model: offline, parallel_init: false}}"
     builder = AgentBuilder(parse_manifest(text))
 
-    assert [builder.build(name).is_opened_in_parallel for name in "ab"] == [True, False]
+    assert [Agent.from_definition(builder.definition(name)).is_opened_in_parallel for name in "ab"] == [True, False]
 
 
 @pytest.mark.seed("S88")

@@ -119,7 +119,7 @@ async def made_of(keys: str) -> str:
         return "a function"
     assert isinstance(execution, ModelRun)
     servers = [one.servers for one in execution.toolsets if isinstance(one, McpTools)]
-    told += [agent.model, servers, execution.history is None]
+    told += [agent.model, servers, execution.memory is None]
     for name, tool in execution.tools.tools.items():
         closure = [cell.cell_contents for cell in getattr(tool.function, "__closure__", None) or ()]
         told.append((name, tool.description, tool.max_retries, tool.timeout, tool.requires_approval, closure))

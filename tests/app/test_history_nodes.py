@@ -163,7 +163,7 @@ async def test_an_agent_without_history_leaves_nothing_until_its_settings_change
     async with AgentPool[None](manifest) as pool:
         await pool.add_node(mute)
         await mute.run("secret")
-        mute.become(heard)
+        mute.reconfigure(heard)
         await mute.run("heard")
         assert "secret" not in await contents(await kept(pool))
         assert "heard" in await contents(await kept(pool))

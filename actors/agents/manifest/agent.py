@@ -1,4 +1,4 @@
-"""From an agent of the manifest to an `Agent`."""
+"""From an agent of the manifest to an `AgentDefinition`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.toolsets import AbstractToolset
 
-from actors.agents.agent import Agent
+from actors.agents.definition import AgentDefinition
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.mcp import ServerBuilder
@@ -56,8 +56,8 @@ class AgentBuilder:
         """What the manifest may import."""
         return self._scope
 
-    def build(self, name: str) -> Agent[Any, Any]:
-        """Make one agent.
+    def definition(self, name: str) -> AgentDefinition:
+        """Return the definition of one agent.
 
         Raises:
             ConfigError: something that the manifest names cannot be found or used.
@@ -67,9 +67,9 @@ class AgentBuilder:
         assert isinstance(spec, AgentSpec)
         settings = self._shared(spec)
         if spec.function is not None:
-            return Agent.from_callback(self._scope.function(spec.function, name), name=name, **settings)
+            return AgentDefinition.of_function(self._scope.function(spec.function, name), name=name, **settings)
         texts, functions = self._prompts(spec)
-        return Agent(
+        return AgentDefinition.of_model(
             name,
             model=self._model if spec.model is None else model_of(spec.model, name),
             output_type=output_of(
@@ -149,8 +149,8 @@ class AgentBuilder:
         return self._scope.function(str(spec.input_provider), spec.name)
 
 
-def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:
-    """Make the agent that a file describes: a manifest with exactly one agent, or just the keys of an agent.
+def read_agent(path: str | PathLike[str]) -> AgentDefinition:
+    """Return the agent that a file describes: a manifest with exactly one agent, or just the keys of an agent.
 
     Raises:
         ManifestError: the file cannot be read or is wrong; lists every problem.
@@ -162,4 +162,4 @@ def agent_from_file(path: str | PathLike[str]) -> Agent[Any, Any]:
     if idle:
         msg = f"agent {name!r}: {', '.join(idle)} has no effect on an agent alone; open the file with AgentPool(...)"
         raise ConfigError(msg, node=name)
-    return AgentBuilder(manifest).build(name)
+    return AgentBuilder(manifest).definition(name)

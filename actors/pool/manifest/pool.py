@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.agents.manifest.values import usage_limits_of
 from actors.config.agent import AgentSpec
@@ -80,7 +81,9 @@ class Builder:
             ConfigError: something that the manifest names cannot be imported or used.
         """
         manifest = self.manifest
-        agents = {name: self._agents.build(name) for name in manifest.agents if name in names}
+        agents: dict[str, Agent[Any, Any]] = {
+            name: Agent.from_definition(self._agents.definition(name)) for name in manifest.agents if name in names
+        }
         made: dict[str, Any] = dict(agents)
         nodes: dict[str, AnyNode] = {name: there.get(name) or made[name] for name in manifest.agents}
         for name in build_order(manifest):

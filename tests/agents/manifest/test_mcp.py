@@ -33,7 +33,7 @@ async def result_of(agent: Agent[Any, Any], tool: str, **args: object) -> Any:
 
 
 def servers_of(text: str, agent: str = "a") -> tuple[McpServer, ...]:
-    execution = AgentBuilder(parse_manifest(text)).build(agent).execution
+    execution = AgentBuilder(parse_manifest(text)).definition(agent).execution
     assert isinstance(execution, ModelRun)
     return next((one.servers for one in execution.toolsets if isinstance(one, McpTools)), ())
 
