@@ -1,25 +1,28 @@
-"""The history of a running pool: what its nodes say is kept, and agents go on where they stopped."""
+"""The history of a running pool: store what nodes say, and restore the memory of agents."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
-from actors.app.history_feed import HistoryFeed
 from actors.app.recorder import Recorder
 from actors.app.store_paths import history_stores, retention_of
 from actors.pool.services import PoolService, PoolView
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
+from actors.storage.history import HistoryWriter
+from actors.storage.history_actor import CLOSE_TIMEOUT, Flush, HistoryActor
 from actors.storage.session import conversation_of, restore
+from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.stores import StorageError
 
 if TYPE_CHECKING:
+    from actors.config.storage import StorageSpec
     from actors.nodes.node import AnyNode
     from actors.runtime.ref import ActorRef
     from actors.storage.history import WriterStatistics
@@ -27,100 +30,115 @@ if TYPE_CHECKING:
     from protocols.stores import HistoryStore
 
 FLUSH_TIMEOUT: Final = 5.0
-"""Seconds that a node which is added waits for what has been said to be written, before it reads."""
+"""Seconds that an added node waits for pending writes, before its session is read."""
 _log = logging.getLogger("understudy.history")
 
 
 class HistoryService(PoolService):
-    """The history of a pool whose manifest has `storage`; without it, nothing.
+    """The history of a pool whose manifest has `storage`; without `storage` it stores nothing.
 
-    Entered before the nodes start, so that they find what they said in an earlier life, and left when they have ended,
-    so that their last words are kept. Nodes that are added to the running pool are treated alike.
+    It is entered before the nodes start, so agents find their memory, and left after the nodes stop, so their last
+    messages are stored. Nodes that are added to the running pool are treated alike.
+
+    Args:
+        pool: the pool.
     """
 
     def __init__(self, pool: PoolView) -> None:
-        """Take the pool; nothing is opened yet."""
         self._pool = pool
-        self.feeds: tuple[HistoryFeed, ...] = ()
-        """The ways to the stores, in the order of the manifest; none when nothing is kept."""
+        self.writers: tuple[HistoryWriter, ...] = ()
+        """The writers of the stores, in the order of the manifest; empty when nothing is stored."""
+        self._actors: list[ActorRef[HistoryActor]] = []
         self._recorders: dict[AnyNode, Recorder] = {}
         self._stack = AsyncExitStack()
 
     @property
     def stores(self) -> tuple[HistoryStore, ...]:
-        """The open stores, in the order of the manifest; all hold the same, but for what one could not be given."""
-        return tuple(feed.store for feed in self.feeds)
+        """The open stores, in the order of the manifest. All hold the same messages, unless a store failed."""
+        return tuple(writer.store for writer in self.writers)
 
     @property
     def store(self) -> HistoryStore | None:
-        """The first store; None when nothing is kept."""
-        return self.stores[0] if self.feeds else None
+        """The first store; None when nothing is stored."""
+        return self.stores[0] if self.writers else None
 
     def statistics(self) -> dict[str, WriterStatistics]:
-        """Return what became of the messages, by the location of the store."""
-        return {feed.store.location: feed.statistics() for feed in self.feeds}
+        """Return the numbers of messages, by the location of the store."""
+        return {writer.store.location: writer.statistics() for writer in self.writers}
 
-    async def flush(self) -> None:
-        """Wait until everything that has been said is in all stores, for as long as it takes."""
-        await asyncio.gather(*(feed.flush() for feed in self.feeds))
+    async def flush(self, timeout: float | None = None) -> None:
+        """Wait until all stores have everything that was said.
+
+        Args:
+            timeout: seconds; None to wait without limit.
+
+        Raises:
+            AskTimeoutError: a store failed for so long. The other stores have everything.
+        """
+        waiting = (actor.ask(Flush(), timeout=timeout) for actor in self._actors)
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def __aenter__(self) -> Self:
+        spec, stores = self._pool.manifest.storage, history_stores(self._pool.manifest)
         async with self._stack as stack:
-            feeds = [await self._open(store, stack) for store in history_stores(self._pool.manifest)]
-            if feeds:
-                supervisor = self._supervisor()
-                stack.push_async_callback(_stop, supervisor)
-                for number, feed in enumerate(feeds, start=1):
-                    await feed.start(supervisor, f"store-{number}")
-            self.feeds = tuple(feeds)
+            writers = [await self._open(store, spec, stack) for store in stores if spec is not None]
+            if spec is not None and writers:
+                await self._start(writers, spec, stack)
+            self.writers = tuple(writers)
             self._stack = stack.pop_all()
         return self
 
-    async def _open(self, store: HistoryStore, stack: AsyncExitStack) -> HistoryFeed:
-        spec = self._pool.manifest.storage
-        assert spec is not None
+    async def _open(self, store: HistoryStore, spec: StorageSpec, stack: AsyncExitStack) -> HistoryWriter:
         await stack.enter_async_context(store)
-        return HistoryFeed(
-            store, batch_size=spec.batch_size, batch_delay=spec.batch_delay, retention=retention_of(spec)
-        )
+        writer = HistoryWriter(store, batch=spec.batch_size, linger=spec.batch_delay)
+        stack.push_async_callback(writer.close)  # its actor has closed it, unless its supervisor gave the actor up
+        return writer
+
+    async def _start(self, writers: list[HistoryWriter], spec: StorageSpec, stack: AsyncExitStack) -> None:
+        system = self._pool.system or current_system()
+        supervisor = system.start(Supervisor, options=StartOptions("history", is_registered=False))
+        stack.push_async_callback(_stop, supervisor)
+        options = {"retention": retention_of(spec)}
+        for number, writer in enumerate(writers, start=1):
+            child = ChildSpec(
+                HistoryActor, args=(writer,), kwargs=options, name=f"store-{number}", shutdown=2 * CLOSE_TIMEOUT
+            )
+            self._actors.append(await supervisor.proxy().start_child(child))
 
     async def __aexit__(self, *_exc: object) -> None:
         for recorder in self._recorders.values():
             recorder.stop()
-        self._recorders, self.feeds = {}, ()
+        self._recorders, self._actors, self.writers = {}, [], ()
         await self._stack.aclose()
 
     # -- the nodes of the pool ------------------------------------------------------------------------------------
 
     def joined(self, node: AnyNode) -> None:
-        """Keep what a node says from now on."""
-        is_helper = node.name not in self._pool
-        if not self.feeds or is_helper or node in self._recorders:
-            return
-        recorder = self._recorders[node] = Recorder(node, tuple(feed.backlog for feed in self.feeds))
-        recorder.start()
+        """Record the messages of a node of the pool, but not those of helper nodes of connections."""
+        if self.writers and node.name in self._pool and node not in self._recorders:
+            self._recorders[node] = Recorder(node, self.writers)
 
     async def opening(self, node: AnyNode) -> None:
-        """Give an agent the messages of the conversation that its session goes on with.
+        """Give an agent the messages of the conversation that its session continues.
 
         Raises:
-            StorageError: No store could be read.
+            StorageError: no store could be read.
         """
         recorder = self._recorders.get(node)
-        if recorder is None:
-            self._warn(node)
-        elif isinstance(node, Agent):
+        if not isinstance(node, Agent):
+            return
+        if recorder is not None:
             await self._restore(node, recorder)
+        elif not self.writers and node.settings.query.is_restored:
+            _log.warning("agent %r: nothing is stored that its session could go on with; add `storage`", node.name)
 
     def left(self, node: AnyNode) -> None:
-        """Listen to a node no more."""
+        """Record the messages of a node no more."""
         recorder = self._recorders.pop(node, None)
         if recorder is not None:
             recorder.stop()
-
-    def _warn(self, node: AnyNode) -> None:
-        if not self.feeds and isinstance(node, Agent) and node.settings.query.is_restored:
-            _log.warning("agent %r: nothing is stored that its session could go on with; add `storage`", node.name)
 
     async def _restore(self, agent: Agent[Any, Any], recorder: Recorder) -> None:
         conversation, said = await self._read(agent)
@@ -137,14 +155,14 @@ class HistoryService(PoolService):
         memory.replace(messages)
 
     async def _read(self, agent: Agent[Any, Any]) -> tuple[str | None, list[StoredMessage]]:
-        """Return the conversation, and what the first store knows of it that can be read and knows anything."""
+        """Return the conversation, and its messages in the first readable store that has any."""
         session = agent.settings.query
         conversation = session.conversation
         if not session.is_restored:
             return conversation, []
         if self._pool.is_running:
-            waiting = (feed.flush(FLUSH_TIMEOUT) for feed in self.feeds)
-            await asyncio.gather(*waiting, return_exceptions=True)  # what cannot be written now is not there to read
+            with suppress(Exception):  # messages that cannot be written now are not there to read
+                await self.flush(FLUSH_TIMEOUT)
         problems: list[StorageError] = []
         for store in self.stores:
             try:
@@ -160,10 +178,6 @@ class HistoryService(PoolService):
         if len(problems) == len(self.stores):
             raise problems[0]
         return conversation, []
-
-    def _supervisor(self) -> ActorRef[Supervisor]:
-        system = self._pool.system or current_system()
-        return system.start(Supervisor, options=StartOptions("history", is_registered=False))
 
 
 async def _stop(supervisor: ActorRef[Supervisor]) -> None:

@@ -1,4 +1,4 @@
-"""What one node is asked and answers, handed to the backlogs of history."""
+"""Hand the messages that one node receives and sends to history."""
 
 from __future__ import annotations
 
@@ -13,88 +13,75 @@ from protocols.history import StoredMessage
 from protocols.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from actors.nodes.node import AnyNode
-    from actors.storage.backlog import Backlog, Unmade
+    from actors.storage.history import HistoryWriter, Unmade
     from protocols.messages import ChatMessage
 
 
 class Recorder:
-    """Hears every message of a node from `start` to `stop`. It does as little as it can: a run waits for it."""
+    """Records every message of a node from its making to `stop`. A run waits for it, so it does as little as it can.
 
-    def __init__(self, node: AnyNode, backlogs: tuple[Backlog, ...]) -> None:
-        """Take the node and what to feed; nothing is heard before `start`."""
-        self._name = node.name
+    Args:
+        node: the node.
+        writers: the writers of the stores.
+    """
+
+    def __init__(self, node: AnyNode, writers: Iterable[HistoryWriter]) -> None:
         self._node = node
-        self._hear = self._hearing(node, backlogs)
+        self._record = self._recording(node, [writer.put for writer in writers])
         self.begin_conversation()
+        node.message_received.connect(self._record)
+        node.message_sent.connect(self._record)
 
     def begin_conversation(self, name: str | None = None) -> None:
-        """Let what the node remembers from now on be a part of this conversation; None for a new one."""
-        conversation = name or f"{self._name}-{new_id()}"
-        self._remembered = partial(_kept, self._name, conversation if isinstance(self._node, Agent) else None)
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._node.message_received.connect(self._hear)
-        self._node.message_sent.connect(self._hear)
+        """Make the messages from now on a part of this conversation; None for a new one."""
+        conversation = name or f"{self._node.name}-{new_id()}"
+        self._remembered = partial(stored, self._node.name, conversation if self._node.is_agent else None)
 
     def stop(self) -> None:
-        """Listen no more."""
-        self._node.message_received.disconnect(self._hear)
-        self._node.message_sent.disconnect(self._hear)
+        """Record no more."""
+        self._node.message_received.disconnect(self._record)
+        self._node.message_sent.disconnect(self._record)
 
-    def _hearing(self, node: Any, backlogs: tuple[Backlog, ...]) -> Callable[[ChatMessage[Any]], None]:
-        """Return the function that hands a message over: local names are the quickest that there are."""
-        put, scope_of = _put_into(backlogs), current.get
-        beside = partial(_kept, self._name, None)
+    def _recording(self, node: Any, puts: Sequence[Callable[[Unmade], object]]) -> Callable[[ChatMessage[Any]], None]:
+        """Return the function that records a message; local names make it fast."""
+        scope_of, is_agent, forgotten = current.get, node.is_agent, partial(stored, node.name, None)
         seen: object = None
         is_on = True
 
-        def hear(message: ChatMessage[Any]) -> None:
+        def record(message: ChatMessage[Any]) -> None:
             nonlocal seen, is_on
-            if node.settings is not seen:  # a new manifest may have changed them
+            if node.settings is not seen:  # a reload may have changed them
                 seen = node.settings
-                is_on = not isinstance(node, Agent) or node.settings.query.is_enabled
+                is_on = not is_agent or node.settings.query.is_enabled
             if not is_on:
                 return
             scope = scope_of()
             request = None if scope is None else scope.message
             if type(request) is not RunRequest:
-                put((beside, message, None))
+                unmade: Unmade = (forgotten, message, None)
             elif request.options.store_history is False:
-                put((beside, message, request.run_id))
+                unmade = (forgotten, message, request.run_id)
             else:
-                put((self._remembered, message, request.run_id))
+                unmade = (self._remembered, message, request.run_id)
+            for put in puts:
+                put(unmade)
 
-        return hear
-
-
-def _put_into(backlogs: tuple[Backlog, ...]) -> Callable[[Unmade], None]:
-    if len(backlogs) == 1:
-        return backlogs[0].put
-
-    def put(message: Unmade) -> None:
-        for backlog in backlogs:
-            backlog.put(message)
-
-    return put
+        return record
 
 
-def _kept(node: str, conversation: str | None, message: ChatMessage[Any], run_id: str | None) -> StoredMessage:
-    return stored(node, message, run_id or new_id(), conversation)
-
-
-def stored(node: str, message: ChatMessage[Any], run_id: str, conversation: str | None) -> StoredMessage:
+def stored(node: str, conversation: str | None, message: ChatMessage[Any], run_id: str | None) -> StoredMessage:
     """Return a message as history keeps it.
 
     Args:
-        node: who received or wrote it.
+        node: the node that received or sent the message.
+        conversation: the conversation in which the node remembers the message; None if the node does not.
         message: the message.
-        run_id: the run in which that happened.
-        conversation: what the node remembers it as a part of; None when it does not remember it.
+        run_id: the run of the message; None for a new one.
     """
+    run_id = run_id or new_id()
     flow = message.conversation_id or run_id
     is_answer = message.role == "assistant"
     usage, cost = message.usage, message.cost_info

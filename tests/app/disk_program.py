@@ -31,9 +31,9 @@ async def main(file: str) -> None:
         biggest = max(path.stat().st_size for path in Path(file).parent.iterdir())
         resource.setrlimit(resource.RLIMIT_FSIZE, (biggest + ROOM, resource.RLIM_INFINITY))
         answers = [await pool["echo"].run(f"run {number}") for number in range(RUNS)]
-        (feed,) = history.feeds
-        while not (full := feed.statistics()).failures:
-            await asyncio.wait({asyncio.ensure_future(feed.flush(timeout=1.0))}, timeout=0.01)
+        (writer,) = history.writers
+        while not (full := writer.statistics()).failures:
+            await asyncio.wait({asyncio.ensure_future(history.flush(timeout=1.0))}, timeout=0.01)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await history.flush()
         (store,) = history.stores

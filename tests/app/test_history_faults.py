@@ -85,11 +85,11 @@ async def test_runs_go_on_while_another_process_holds_the_database_and_all_is_wr
             other.execute("BEGIN IMMEDIATE")
             for number in range(20):
                 await pool["keen"].run(f"Run {number}.")
-            (feed,) = history_of(pool).feeds
+            (writer,) = history_of(pool).writers
             with pytest.raises(TimeoutError):
-                await feed.flush(timeout=0.3)
-            assert feed.statistics().failures > 0
-            assert feed.statistics().waiting == 40
+                await history_of(pool).flush(timeout=0.3)
+            assert writer.statistics().failures > 0
+            assert writer.statistics().waiting == 40
             other.execute("ROLLBACK")
         assert len(await contents(await kept(pool))) == 40
 
@@ -129,16 +129,16 @@ async def test_a_store_that_hangs_slows_no_run_and_what_finds_no_room_is_counted
         await pool.add_node(upper())
         for _ in range(runs):
             await pool["upper"].run("x")
-        (feed,) = history_of(pool).feeds
+        (writer,) = history_of(pool).writers
         with pytest.raises(TimeoutError):
-            await feed.flush(timeout=0.05)
-        numbers = feed.statistics()
+            await history_of(pool).flush(timeout=0.05)
+        numbers = writer.statistics()
         assert numbers.accepted == 2 * runs == numbers.waiting + numbers.dropped
-        assert numbers.dropped >= 2 * runs - 10_000 - feed.batch_size
-        assert numbers.waiting <= 10_000 + feed.batch_size
+        assert numbers.dropped >= 2 * runs - 10_000 - writer.batch
+        assert numbers.waiting <= 10_000 + writer.batch
         store.released.set()
-        await feed.flush()
-        assert feed.statistics().stored == numbers.waiting == await store.count()
+        await writer.flush()
+        assert writer.statistics().stored == numbers.waiting == await store.count()
     assert "history store 'memory': no room for more than 10000 messages; the oldest are lost" in caplog.text
 
 

@@ -52,15 +52,15 @@ async def test_runs_go_on_while_the_database_is_down_and_nothing_is_lost(
     server: PostgresServer, manifest: Manifest
 ) -> None:
     async with AgentPool[None](manifest) as pool:
-        upper, (feed,) = await upper_in(pool), history_of(pool).feeds
+        upper, (writer,) = await upper_in(pool), history_of(pool).writers
         await upper.run("before")
-        await feed.flush()
+        await writer.flush()
         await asyncio.to_thread(server.stop)
         try:
             answers = [(await upper.run(f"run {number}")).text for number in range(500)]
             with pytest.raises(TimeoutError):
-                await feed.flush(timeout=1.0)
-            down = feed.statistics()
+                await history_of(pool).flush(timeout=1.0)
+            down = writer.statistics()
         finally:
             await asyncio.to_thread(server.start)
         await upper.run("after")
@@ -80,17 +80,17 @@ async def test_what_finds_no_room_while_the_database_is_down_is_counted_and_the_
 ) -> None:
     runs = 6_000
     async with AgentPool[None](manifest) as pool:
-        upper, (feed,) = await upper_in(pool), history_of(pool).feeds
+        upper, (writer,) = await upper_in(pool), history_of(pool).writers
         await asyncio.to_thread(server.stop)
         try:
             for number in range(runs):
                 await upper.run(f"run {number}")
             with pytest.raises(TimeoutError):
-                await feed.flush(timeout=0.5)
+                await history_of(pool).flush(timeout=0.5)
         finally:
             await asyncio.to_thread(server.start)
         store = await kept(pool)
-        numbers, stored = feed.statistics(), await store.count(HistoryQuery(agent="upper"))
+        numbers, stored = writer.statistics(), await store.count(HistoryQuery(agent="upper"))
         (latest,) = await store.query(HistoryQuery(role="user", limit=1))
 
     assert numbers.accepted == 2 * runs == numbers.stored + numbers.dropped

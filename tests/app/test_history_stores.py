@@ -83,7 +83,7 @@ async def test_a_store_that_fails_keeps_nobody_from_writing_to_the_others(
     use(monkeypatch, down, up)
     async with AgentPool[None](write("memory")) as pool:
         await pool["keen"].run("Hello.")
-        await history_of(pool).feeds[1].flush()
+        await history_of(pool).writers[1].flush()
         assert len(await contents(up)) == 2
         assert history_of(pool).statistics()["down"].waiting == 2
         down.is_down = False
@@ -189,10 +189,10 @@ async def test_a_batch_is_written_when_it_is_full_or_has_waited(
 ) -> None:
     other = "batch_delay: 0.001s" if key == "batch_size" else "batch_size: 10000"
     async with AgentPool[None](write(f"{{type: sqlite, path: h.db, {key}: {value}, {other}}}")) as pool:
-        feed = history_of(pool).feeds[0]
-        assert getattr(feed, key) == value
+        writer = history_of(pool).writers[0]
+        assert {"batch_size": writer.batch, "batch_delay": writer.linger}[key] == value
         await pool["keen"].run("Hello.")
-        await feed.flush()
+        await writer.flush()
     with sqlite3.connect(tmp_path / "h.db") as connection:
         assert connection.execute("SELECT count(*) FROM understudy_history").fetchone() == (2,)
 

@@ -1,4 +1,4 @@
-"""The history actor keeps what waits in its backlog, and nothing keeps it from keeping the rest."""
+"""The history actor writes what it was given, and nothing keeps it from keeping the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime.system import ActorSystem
-from actors.storage.backlog import Backlog
 from actors.storage.history import HistoryWriter
 from actors.storage.history_actor import Flush, HistoryActor
 from actors.storage.memory import MemoryHistoryStore
@@ -30,19 +29,18 @@ LATER = 3_600.0
 
 
 class Line:
-    """A backlog, a writer and the actor between them."""
+    """A writer and the actor that runs it."""
 
     def __init__(self, store: MemoryHistoryStore, **limits: Any) -> None:
         self.store = store
-        self.backlog = Backlog(**limits)
-        self.writer = HistoryWriter(store, linger=LATER)
+        self.writer = HistoryWriter(store, linger=LATER, **limits)
 
     def start(self, system: ActorSystem, **options: Any) -> ActorRef[HistoryActor]:
-        return system.start(HistoryActor, (self.store, self.writer, self.backlog), {"delay": LATER, **options})
+        return system.start(HistoryActor, (self.writer,), options)
 
     def say(self, *numbers: int) -> None:
         for number in numbers:
-            self.backlog.put((made, number, None))
+            self.writer.put((made, number, None))
 
     async def kept(self) -> list[str]:
         return [one.id for one in await self.store.conversation("c1")]
@@ -73,12 +71,12 @@ async def test_what_was_said_is_in_the_store_when_flush_is_answered_also_after_a
 ) -> None:
     async with running(line) as ref:
         line.say(1)
-        line.backlog.put((broken, 1, None))
+        line.writer.put((broken, 1, None))
         line.say(2)
         await ref.ask(Flush())
 
         assert await line.kept() == ["m1", "m2"]
-        statistics = line.writer.statistics().with_backlog(line.backlog)
+        statistics = line.writer.statistics()
         assert (statistics.accepted, statistics.stored, statistics.rejected) == (3, 2, 1)
 
 
@@ -100,11 +98,9 @@ async def test_what_was_said_before_the_start_is_kept(line: Line) -> None:
 
 async def test_a_batch_is_written_without_waiting_for_the_delay() -> None:
     line = Line(MemoryHistoryStore(), batch=2)
-    line.writer = HistoryWriter(line.store, linger=0.0)
-    async with running(line) as ref:
+    async with running(line):
         line.say(1, 2)
-        await ref.ask(Flush())  # a barrier: the backlog has been taken before, or would be empty now
-        assert len(line.backlog) == 0
+        await rest()
         assert line.writer.statistics().stored == 2
 
 
@@ -133,7 +129,7 @@ async def test_what_is_said_while_a_flush_waits_for_a_store_that_is_down_is_stil
         await store.tried.wait()
         line.say(*range(5, 10))
         await rest()
-        assert (len(line.backlog), line.writer.statistics().waiting) == (0, 10)
+        assert line.writer.statistics().waiting == 10
 
         store.is_down = False
         await line.writer.flush()
@@ -148,7 +144,7 @@ async def test_a_full_backlog_drops_the_oldest_and_counts_them() -> None:
         await ref.ask(Flush())
 
         assert await line.kept() == ["m5", "m6", "m7"]
-        assert line.writer.statistics().with_backlog(line.backlog).dropped == 5
+        assert line.writer.statistics().dropped == 5
 
 
 class Fragile(HistoryActor):
@@ -164,8 +160,7 @@ class Fragile(HistoryActor):
 async def test_a_crash_of_the_actor_loses_nothing(line: Line) -> None:
     async with ActorSystem("s") as system, line.store:
         supervisor = system.start(Supervisor, kwargs={"backoff": Backoff.none()})
-        arguments = (line.store, line.writer, line.backlog)
-        spec = ChildSpec(Fragile, args=arguments, kwargs={"delay": LATER}, name="history")
+        spec = ChildSpec(Fragile, args=(line.writer,), name="history")
         ref = await supervisor.proxy().start_child(spec)
         line.say(1)
         ref.tell("break")
@@ -196,9 +191,3 @@ async def test_what_is_too_old_is_removed_at_the_start(line: Line) -> None:
         await ref.ask(Flush())
 
         assert await line.store.count() == 0
-
-
-@pytest.mark.parametrize("limits", [{"capacity": 0}, {"batch": 0}, {"capacity": -1}])
-def test_senseless_limits_of_a_backlog_are_refused(limits: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="1 or more messages"):
-        Backlog(**limits)
