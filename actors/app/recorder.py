@@ -38,7 +38,7 @@ class Recorder:
     def begin_conversation(self, name: str | None = None) -> None:
         """Make the messages from now on a part of this conversation; None for a new one."""
         conversation = name or f"{self._node.name}-{new_id()}"
-        self._remembered = partial(stored, self._node.name, conversation if self._node.is_agent else None)
+        self._remembered = partial(stored, self._node.name, conversation if isinstance(self._node, Agent) else None)
 
     def stop(self) -> None:
         """Record no more."""
@@ -47,7 +47,7 @@ class Recorder:
 
     def _recording(self, node: Any, puts: Sequence[Callable[[Unmade], object]]) -> Callable[[ChatMessage[Any]], None]:
         """Return the function that records a message; local names make it fast."""
-        scope_of, is_agent, forgotten = current.get, node.is_agent, partial(stored, node.name, None)
+        scope_of, is_agent, forgotten = current.get, isinstance(node, Agent), partial(stored, node.name, None)
         seen: object = None
         is_on = True
 
