@@ -88,7 +88,11 @@ FAILURES = list_of("a tuple of classes of exceptions", is_failure)
 
 def problem_of(name: str, value: object, check: Check) -> str | None:
     """Return why a value fails its check, in words; None if it passes."""
-    return None if check.accepts(value) else f"{name} must be {check.expected}, not {shown(value)}"
+    return None if check.accepts(value) else _problem(name, value, check)
+
+
+def _problem(name: str, value: object, check: Check) -> str:
+    return f"{name} must be {check.expected}, not {shown(value)}"
 
 
 def _value_error(_: str, problem: str) -> Exception:
@@ -108,18 +112,18 @@ def check_values(
     """
     for name, value in given.items():
         check = checks.get(name)
-        if check is None or (value is None and name not in never_none):
-            continue
-        problem = problem_of(name, value, check)
-        if problem is not None:
-            raise error(name, problem)
+        if check is not None and (value is not None or name in never_none) and not check.accepts(value):
+            raise error(name, _problem(name, value, check))
 
 
 def check_fields(
     checks: Checks, subject: object, error: ErrorOf = _value_error, *, never_none: Container[str] = ()
 ) -> None:
     """Refuse the first attribute that fails its check; see `check_values`."""
-    check_values(checks, {name: getattr(subject, name) for name in checks}, error, never_none=never_none)
+    for name, check in checks.items():
+        value = getattr(subject, name)
+        if (value is not None or name in never_none) and not check.accepts(value):
+            raise error(name, _problem(name, value, check))
 
 
 def check_keywords(who: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -6,18 +6,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from protocols.limits import (
-    MAX_TEXT_FILTER,
-    check_choice,
-    check_count,
-    check_key,
-    check_kind,
-    check_limit,
-    check_number,
-    check_optional_key,
-    check_span,
-    check_time,
-)
+from protocols.checks import TEXT, Checks, check_fields, check_values, choice, instance_of
+from protocols.limits import AMOUNT, COUNT, KEY, LIMIT, TEXT_FILTER, TIME, check_span
 
 Role = Literal["user", "assistant", "system"]
 """Whose words a message holds."""
@@ -27,6 +17,40 @@ HistoryGroup = Literal["agent", "role", "model", "conversation", "day"]
 
 ROLES: tuple[str, ...] = get_args(Role)
 GROUPS: tuple[str, ...] = get_args(HistoryGroup)
+
+_STORED: Checks = {
+    "id": KEY,
+    "conversation_id": KEY,
+    "run_id": KEY,
+    "node": KEY,
+    "role": choice(*ROLES),
+    "content": TEXT,
+    "model": KEY,
+    "tokens": COUNT,
+    "input_tokens": COUNT,
+    "output_tokens": COUNT,
+    "cost": AMOUNT,
+    "created": TIME,
+    "payload": instance_of("bytes", bytes),
+    "metadata": instance_of("a dict", dict),
+}
+_ALWAYS = _STORED.keys() - {"run_id", "model", "cost", "payload"}
+_QUERY: Checks = {
+    "agent": KEY,
+    "role": choice(*ROLES),
+    "since": TIME,
+    "until": TIME,
+    "text": TEXT_FILTER,
+    "conversation": KEY,
+    "limit": LIMIT,
+    "after": COUNT,
+}
+_RETENTION: Checks = {"max_age": AMOUNT, "max_messages": COUNT, "max_per_conversation": COUNT}
+
+
+def check_group(group_by: HistoryGroup | None) -> None:
+    """Refuse an unknown group with a ValueError that lists the known ones."""
+    check_values({"group_by": choice(*GROUPS)}, {"group_by": group_by})
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,23 +91,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what no store could keep."""
-        check_key("id", self.id)
-        check_key("conversation_id", self.conversation_id)
-        check_key("node", self.node)
-        if self.run_id is not None:
-            check_key("run_id", self.run_id)
-        if self.model is not None:
-            check_key("model", self.model)
-        check_choice("role", self.role, ROLES)
-        check_kind("content", self.content, str)
-        check_kind("metadata", self.metadata, dict)
-        if self.payload is not None:
-            check_kind("payload", self.payload, bytes)
-        check_time("created", self.created)
-        if self.cost is not None:
-            check_number("cost", self.cost)
-        for field in ("tokens", "input_tokens", "output_tokens"):
-            check_count(field, getattr(self, field))
+        check_fields(_STORED, self, never_none=_ALWAYS)
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,17 +117,8 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """Refuse conditions that cannot be meant."""
-        check_optional_key("agent", self.agent)
-        check_optional_key("conversation", self.conversation)
-        if self.role is not None:
-            check_choice("role", self.role, ROLES)
+        check_fields(_QUERY, self, never_none=("limit",))
         check_span(self.since, self.until)
-        if self.text is not None and not 0 < len(self.text) <= MAX_TEXT_FILTER:
-            msg = f"text must have 1 to {MAX_TEXT_FILTER} characters, not {len(self.text)}"
-            raise ValueError(msg)
-        check_limit(self.limit)
-        if self.after is not None:
-            check_count("after", self.after)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,11 +136,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         """Refuse limits below zero."""
-        if self.max_age is not None:
-            check_number("max_age", self.max_age)
-        for field in ("max_messages", "max_per_conversation"):
-            if (value := getattr(self, field)) is not None:
-                check_count(field, value)
+        check_fields(_RETENTION, self)
 
 
 class HistoryStats(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,10 @@ from typing import Any, cast
 
 import msgspec
 
-from protocols.limits import check_count, check_limit, check_optional_key, check_span
+from protocols.checks import Checks, check_fields
+from protocols.limits import COUNT, KEY, LIMIT, TIME, check_span
+
+_CHECKS: Checks = {"conversation": KEY, "since": TIME, "until": TIME, "limit": LIMIT, "max_tokens": COUNT}
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,11 +36,8 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """Refuse conditions that cannot be meant."""
-        check_optional_key("conversation", self.conversation)
+        check_fields(_CHECKS, self, never_none=("limit",))
         check_span(self.since, self.until)
-        check_limit(self.limit)
-        if self.max_tokens is not None:
-            check_count("max_tokens", self.max_tokens)
 
     @classmethod
     def parse(cls, session: Session) -> SessionQuery:

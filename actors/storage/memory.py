@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from actors.storage.wording import metadata_from, metadata_json, storable
-from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
+from protocols.checks import check_values, whole
+from protocols.history import (
+    ConversationSummary,
+    HistoryGroup,
+    HistoryQuery,
+    HistoryStats,
+    Retention,
+    StoredMessage,
+    check_group,
+)
 from protocols.limits import check_limit
 from protocols.stores import StorageError
 
@@ -33,9 +42,7 @@ class MemoryHistoryStore:
     location = "memory"
 
     def __init__(self, *, capacity: int = 100_000) -> None:
-        if capacity < 1:
-            msg = f"capacity must be 1 or more messages, not {capacity!r}"
-            raise ValueError(msg)
+        check_values({"capacity": whole(1)}, {"capacity": capacity}, never_none=("capacity",))
         self.capacity = capacity
         self.dropped = 0
         """Messages that lost their place to newer ones."""
@@ -146,11 +153,8 @@ def group_key(group_by: HistoryGroup | None) -> Callable[[StoredMessage], str]:
         "conversation": lambda m: m.conversation_id,
         "day": lambda m: datetime.fromtimestamp(m.created, UTC).date().isoformat(),
     }
-    try:
-        return keys[group_by]
-    except KeyError:
-        msg = f"group_by must be one of {', '.join(k for k in keys if k)}, not {group_by!r}"
-        raise ValueError(msg) from None
+    check_group(group_by)
+    return keys[group_by]
 
 
 def _kept(message: StoredMessage) -> StoredMessage:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Delete, Executable, case, delete, func, se
 
 from actors.storage.schema import history
 from actors.storage.wording import storable
+from protocols.history import check_group
 
 if TYPE_CHECKING:
     from protocols.history import HistoryGroup, HistoryQuery
@@ -120,11 +121,8 @@ def _group(group_by: HistoryGroup) -> ColumnElement[Any]:
         "conversation": columns.conversation_id,
         "day": columns.day,
     }
-    try:
-        return groups[group_by]
-    except KeyError:
-        msg = f"group_by must be one of {', '.join(groups)}, not {group_by!r}"
-        raise ValueError(msg) from None
+    check_group(group_by)
+    return groups[group_by]
 
 
 def _delete(condition: ColumnElement[bool]) -> Delete:

@@ -258,7 +258,7 @@ async def test_stats_honour_conditions_and_limit(store: HistoryStore) -> None:
 
 async def test_stats_refuse_an_unknown_grouping(store: HistoryStore) -> None:
     unknown: Any = "seq; --"
-    with pytest.raises(ValueError, match="group_by must be one of agent"):
+    with pytest.raises(ValueError, match="group_by must be one of 'agent'"):
         await store.stats(HistoryQuery(), group_by=unknown)
 
 

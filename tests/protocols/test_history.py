@@ -76,7 +76,7 @@ def test_query_refuses_a_condition_without_sense(field: str, value: Any) -> None
 
 @pytest.mark.parametrize("text", ["", "x" * 1_001])
 def test_query_refuses_an_empty_or_huge_text(text: str) -> None:
-    with pytest.raises(ValueError, match="text must have 1 to 1000 characters"):
+    with pytest.raises(ValueError, match="text must be 1 to 1000 characters"):
         HistoryQuery(text=text)
 
 
