@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.question import Contestant, Question, Target, Unit
 
 if TYPE_CHECKING:
-    from actors.config.trigger import Trigger
+    from actors.config.trigger import TriggerSpec
     from protocols.ids import RunId
     from protocols.triggers import TriggerEvent
 
@@ -32,7 +32,7 @@ async def ours(count: int) -> float:
 
     clock = ManualClock()
     cron = {"type": "time", "prompt": "Sum up", "timezone": "Europe/Berlin"}
-    settings: list[Trigger] = [
+    settings: list[TriggerSpec] = [
         ScheduleTrigger.model_validate({**cron, "name": "minutely", "schedule": "* * * * *"}),
         ScheduleTrigger.model_validate({**cron, "name": "daily", "schedule": "30 2 * * *"}),
         IntervalTrigger(type="interval", name="often", every=10, prompt="Look"),

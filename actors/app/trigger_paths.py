@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from actors.app.store_paths import data_folder
 from actors.config.trigger import ScheduleTrigger, WebhookTrigger
-from actors.triggers.schedule.progress import ServedTimes
+from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.webhook.replay_journal import ReplayJournal
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def replay_journal(manifest: Manifest) -> ReplayJournal | None:
     return ReplayJournal(folder / f"webhooks-{_digest(manifest, ports)}.replay")
 
 
-def served_times(manifest: Manifest) -> ServedTimes | None:
+def schedule_progress(manifest: Manifest) -> ScheduleProgress | None:
     """Return how far the cron lines of a manifest have come, not yet open; None if it keeps nothing or has none."""
     folder = _folder(manifest)
     if folder is None or not _triggers(manifest, ScheduleTrigger):
         return None
-    return ServedTimes(folder / f"schedules-{_digest(manifest, '')}.json")
+    return ScheduleProgress(folder / f"schedules-{_digest(manifest, '')}.json")
 
 
 def _folder(manifest: Manifest) -> Path | None:

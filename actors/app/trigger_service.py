@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from actors.agents.manifest.imports import ImportScope
 from actors.app.connection_events import ConnectionEvents, condition_for
-from actors.app.trigger_paths import replay_journal, served_times
+from actors.app.trigger_paths import replay_journal, schedule_progress
 from actors.config.trigger import ConnectionTrigger
 from actors.pool.node_supervisor import EXIT_TIMEOUT
 from actors.pool.services import PoolService, PoolView
@@ -22,19 +22,21 @@ from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
-from actors.triggers.function_source import FunctionEvents, FunctionSettings
-from actors.triggers.plan import TriggerChild, TriggerPlan, TriggerRequest, plan_triggers, queue_child, queue_name
+from actors.triggers.function_source import FunctionEvents
+from actors.triggers.plan import TriggerPlan, plan_triggers, queue_child, queue_name
+from actors.triggers.settings import FunctionSettings
 from actors.triggers.source import Ready
 from actors.triggers.trigger import Trigger, TriggerStatistics
+from actors.triggers.trigger_type import TriggerChild, TriggerRequest
 from protocols.errors import NodeStoppedError
 from protocols.triggers import TriggerConfigError
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
-    from actors.config.trigger import Trigger as TriggerConfig
+    from actors.config.trigger import TriggerSpec
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
-    from actors.triggers.schedule.progress import ServedTimes
+    from actors.triggers.schedule.progress import ScheduleProgress
     from actors.triggers.webhook.replay_journal import ReplayJournal
     from protocols.ids import RunId
     from protocols.messages import ChatMessage
@@ -77,13 +79,13 @@ class TriggerService(PoolService):
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
         self._journal: ReplayJournal | None = None
-        self._book: ServedTimes | None = None
+        self._progress: ScheduleProgress | None = None
         self._supervisor: ActorRef[Supervisor] | None = None
 
     async def __aenter__(self) -> Self:
         self._journal = replay_journal(self._pool.manifest)
-        self._book = served_times(self._pool.manifest)
-        for kept in (self._book, self._journal):
+        self._progress = schedule_progress(self._pool.manifest)
+        for kept in (self._progress, self._journal):
             if kept is not None:
                 await self._system.in_thread(kept.open)()
         try:
@@ -117,7 +119,9 @@ class TriggerService(PoolService):
         requests = [
             self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
         ]
-        plan = plan_triggers(requests, root=manifest.root, previous=self.plan, journal=self._journal, book=self._book)
+        plan = plan_triggers(
+            requests, root=manifest.root, previous=self.plan, journal=self._journal, progress=self._progress
+        )
         taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
         if taken:
             text = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"
@@ -183,7 +187,7 @@ class TriggerService(PoolService):
     def _system(self) -> ActorSystem:
         return self._pool.system or current_system()
 
-    def _request(self, node: str, settings: TriggerConfig, scope: ImportScope) -> TriggerRequest:
+    def _request(self, node: str, settings: TriggerSpec, scope: ImportScope) -> TriggerRequest:
         starter = partial(self._run, node, settings.name)
         if not isinstance(settings, ConnectionTrigger) or not settings.enabled:
             return TriggerRequest(node, settings, starter)

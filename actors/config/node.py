@@ -10,7 +10,7 @@ from actors.config.import_path import ImportText
 from actors.config.mcp_server import McpServerSpec
 from actors.config.queue import QueueSpec
 from actors.config.section import Section
-from actors.config.trigger import Trigger
+from actors.config.trigger import AnyTriggerSpec
 from actors.config.usage_limit import UsageLimitsSpec
 from actors.config.value import Flag, Name, Positive, Text
 
@@ -26,7 +26,7 @@ class NodeSpec(Section):
     """Name for people; the name by default."""
     description: Text | None = None
     """What the node does; pickers and models read it."""
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[AnyTriggerSpec, ...] = ()
     """What starts a run from outside."""
     connections: tuple[Connection, ...] = ()
     """Where each of its messages goes."""

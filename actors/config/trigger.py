@@ -1,11 +1,20 @@
 """What starts a run from outside: files, webhooks, the clock, e-mail, other connections."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from actors.config.condition import Condition
 from actors.config.cron_line import CronLine
@@ -16,9 +25,18 @@ from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import PromptTemplate
 from actors.config.value import Flag, Name, Port, Positive, Secret, Text
+from actors.config.yaml.tree import as_map
+
+GROUP = "understudy.triggers"
+"""Group of the entry points with which installed packages bring types of triggers."""
 
 
-class _Trigger(Section):
+class TriggerSpec(Section):
+    """What every trigger of a manifest has. A further type of trigger is a subclass with a `type` and keys of its own.
+
+    See docs/add-a-trigger.md for a complete example.
+    """
+
     name: Name
     """Name of the trigger, unique within its node."""
     enabled: Flag = True
@@ -35,6 +53,8 @@ class _Trigger(Section):
     """How many events may wait."""
     backoff: Seconds = 0.2
     """First delay before it is restarted after a failure, in seconds; it grows."""
+    type: Any
+    """Name of the type: a `Literal` in each subclass."""
 
 
 def _pattern(value: str) -> str:
@@ -70,7 +90,7 @@ Extensions = Annotated[
 """File extensions, in lower case with their dot."""
 
 
-class FileTrigger(_Trigger):
+class FileTrigger(TriggerSpec):
     """Starts a run when files change; changes that come together make one run."""
 
     spellings: ClassVar[Mapping[str, str]] = {"ignore": "ignore_paths"}
@@ -102,7 +122,7 @@ Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_many, json_schem
 """One or several secrets."""
 
 
-class WebhookTrigger(_Trigger):
+class WebhookTrigger(TriggerSpec):
     """Starts a run for each signed POST."""
 
     spellings: ClassVar[Mapping[str, str]] = {"secrets": "secret"}
@@ -147,7 +167,7 @@ TimeZone = Annotated[str, AfterValidator(_zone)]
 """Name of a time zone that this machine knows."""
 
 
-class ScheduleTrigger(_Trigger):
+class ScheduleTrigger(TriggerSpec):
     """Starts a run at the times of a cron line."""
 
     spellings: ClassVar[Mapping[str, str]] = {"cron": "schedule"}
@@ -168,7 +188,7 @@ class ScheduleTrigger(_Trigger):
     """Random delay of up to so many seconds."""
 
 
-class IntervalTrigger(_Trigger):
+class IntervalTrigger(TriggerSpec):
     """Starts a run again and again."""
 
     spellings: ClassVar[Mapping[str, str]] = {"interval": "every"}
@@ -189,7 +209,7 @@ class IntervalTrigger(_Trigger):
     """Random delay of up to so many seconds."""
 
 
-class EmailTrigger(_Trigger):
+class EmailTrigger(TriggerSpec):
     """Starts a run for each new e-mail of an IMAP folder."""
 
     spellings: ClassVar[Mapping[str, str]] = {"user": "username"}
@@ -224,7 +244,7 @@ class EmailTrigger(_Trigger):
                 yield "filters", f"unknown key {key!r}; known are 'from', 'to', 'subject' and 'body'"
 
 
-class ConnectionTrigger(_Trigger):
+class ConnectionTrigger(TriggerSpec):
     """Starts a run when something happens on a connection of the pool."""
 
     type: Literal["connection"]
@@ -239,8 +259,45 @@ class ConnectionTrigger(_Trigger):
     """Only messages for which it is true."""
 
 
-Trigger = Annotated[
-    FileTrigger | WebhookTrigger | ScheduleTrigger | IntervalTrigger | EmailTrigger | ConnectionTrigger,
-    Field(discriminator="type"),
-]
+class InstalledType(Protocol):
+    """A type of trigger of an installed package; the triggers room knows what else it has."""
+
+    @property
+    def spec(self) -> type[TriggerSpec]:
+        """The section of the manifest."""
+        ...
+
+
+@cache
+def installed_type(name: str) -> InstalledType | None:
+    """Load the type of trigger that an installed package brings under this name; None if there is none.
+
+    Raises:
+        ImportError: Its module is missing or cannot be imported.
+        AttributeError: Its module does not have it.
+    """
+    found: InstalledType | None = None
+    for entry in entry_points(group=GROUP, name=name):
+        found = entry.load()
+    return found
+
+
+_BuiltIn = FileTrigger | WebhookTrigger | ScheduleTrigger | IntervalTrigger | EmailTrigger | ConnectionTrigger
+_NAMES = frozenset(name for spec in get_args(_BuiltIn) for name in get_args(spec.model_fields["type"].annotation))
+
+
+def _by_type(value: object, built_in: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Read a trigger of an installed type. No package can replace a built-in type."""
+    name = value.type if isinstance(value, TriggerSpec) else (as_map(value) or {}).get("type")
+    if not isinstance(name, str) or name in _NAMES:
+        return built_in(value)
+    try:
+        installed = installed_type(name)
+    except (ImportError, AttributeError) as error:
+        message = f"the type of trigger {name!r} cannot be loaded: {type(error).__name__}: {error}"
+        raise complaint(message) from error
+    return built_in(value) if installed is None else installed.spec.model_validate(value, context=info.context)
+
+
+AnyTriggerSpec = Annotated[_BuiltIn, Field(discriminator="type"), WrapValidator(_by_type)]
 """A trigger, told apart by `type`."""

@@ -25,7 +25,7 @@ _SLOW_HEAD: Final = (
 )
 
 
-class PatientProtocol(H11Protocol):
+class LimitedProtocol(H11Protocol):
     """uvicorn's protocol, which closes a connection whose next head takes too long.
 
     uvicorn alone waits forever for a client that sends nothing, or a byte now and then. A client that has sent a part

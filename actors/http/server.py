@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from actors.http.head_limit import HEADER_BYTES
-from actors.http.head_timeout import HEAD_PATIENCE, PatientProtocol
+from actors.http.head_timeout import HEAD_PATIENCE, LimitedProtocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Generator
@@ -85,7 +85,7 @@ async def running_server(
     limits = {"clock": clock, "patience": patience, "most_connections": MOST_CONNECTIONS}
     config = uvicorn.Config(
         app,
-        http=type("_Connection", (PatientProtocol,), limits),
+        http=type("_Connection", (LimitedProtocol,), limits),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -152,7 +152,7 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int
         KeyboardInterrupt: Ctrl+C ended the server.
     """
     settings: dict[str, Any] = {
-        "http": PatientProtocol,
+        "http": LimitedProtocol,
         "access_log": False,  # its lines hold the address of the request, which may hold a prompt
         "limit_concurrency": MOST_REQUESTS,
         "h11_max_incomplete_event_size": HEADER_BYTES,

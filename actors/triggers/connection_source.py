@@ -1,28 +1,31 @@
-"""The connection trigger: is told what happens on connections between nodes, and offers what counts."""
+"""The connection trigger: hears what happens on connections between nodes, and offers the events that count."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from actors.config.trigger import ConnectionTrigger
 from actors.runtime.errors import MailboxFullError
 from actors.triggers.source import TriggerSource
+from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
-from protocols.triggers import ConnectionEvent, TalkEventName
+from protocols.triggers import ConnectionEvent, TalkEventName, TriggerConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from actors.triggers.trigger import Trigger
     from protocols.triggers import ConnectionFact, ConnectionFlow
 
 CONDITION_TIMEOUT: Final = 60.0
-"""Seconds that an asynchronous condition may take over one event; then it has failed."""
+"""Seconds that an asynchronous condition may take for one event."""
 
 
 class TalkFilter:
@@ -40,19 +43,19 @@ class TalkFilter:
     """
 
     def __init__(self, event: TalkEventName, *, source: str | None = None, target: str | None = None) -> None:
-        """Take what is wanted.
+        """Choose events and connections.
 
         Args:
-            event: What must have happened.
-            source: Only connections from this node.
-            target: Only connections to this node.
+            event: what must have happened.
+            source: only connections from this node.
+            target: only connections to this node.
         """
         self.event: TalkEventName = event
         self._source = source
         self._target = target
 
     def fits(self, fact: ConnectionFact) -> bool:
-        """Whether it counts."""
+        """Return True if the fact counts."""
         if self._source not in (None, fact.sender) or (self._target is not None and self._target not in ends_of(fact)):
             return False
         match self.event:
@@ -69,21 +72,21 @@ class TalkFilter:
 
 
 def ends_of(fact: ConnectionFact) -> tuple[str, ...]:
-    """Return the nodes that a message goes to; for one that waits or was filtered away, those it might have gone to."""
+    """Return the targets of a message. One that waits or was filtered away has the ends of its connection."""
     return fact.targets or fact.ends
 
 
-class _Happened(msgspec.Struct, frozen=True):
+class _PendingEvent(msgspec.Struct, frozen=True):
     event: ConnectionEvent
     context: Any = None
-    """What the condition looks at, as it was when it happened."""
+    """What the condition looks at, as it was at the time of the event."""
 
 
 class ConnectionActor(TriggerSource):
-    """Offers an event for each thing that happens on the connections it is interested in.
+    """Offers an event for each fact that passes a `TalkFilter`.
 
-    The condition is asked here and not where the message is passed on, so that neither the connection nor its nodes
-    notice one that is slow or broken. An event whose condition fails is a dead letter, and the trigger lives on.
+    The actor asks the condition, so a slow or broken condition delays neither the connection nor its nodes. An event
+    whose condition raises becomes a dead letter, and the trigger continues.
     """
 
     def __init__(
@@ -104,12 +107,12 @@ class ConnectionActor(TriggerSource):
         self._listen_no_more: Callable[[], None] | None = None
 
     def on_start(self) -> None:
-        """Listen."""
+        """Begin to listen."""
         self._listen_no_more = self._flow.connect(self._note)
         self.established()
 
     def on_stop(self) -> Any:
-        """Listen no more."""
+        """Stop listening."""
         self._leave()
         return super().on_stop()
 
@@ -119,13 +122,13 @@ class ConnectionActor(TriggerSource):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> Any:
-        """Listen no more; the next life does."""
+        """Stop listening; the next incarnation begins again."""
         self._leave()
         return super().on_failure(exception_type, exception_value, traceback)
 
     async def on_receive(self, message: Any) -> Any:
-        """Offer an event if its condition holds."""
-        if not isinstance(message, _Happened):
+        """Offer an event if its condition is true."""
+        if not isinstance(message, _PendingEvent):
             return await super().on_receive(message)
         try:
             holds = self._condition is None or await self._truth(self._condition, message.context)
@@ -152,14 +155,14 @@ class ConnectionActor(TriggerSource):
                 timer.cancel()
 
     def _note(self, fact: ConnectionFact) -> None:
-        """Take what counts into the mailbox; called where the message is passed on, so it must not wait."""
+        """Put an event that counts into the mailbox; called on the way of a message, so it must not wait."""
         if not self._wanted.fits(fact):
             return
-        happened = _Happened(self._event(fact), fact.freeze() if self._condition is not None else None)
+        pending = _PendingEvent(self._event(fact), fact.freeze() if self._condition is not None else None)
         try:
-            self.actor_ref.tell(happened)
+            self.actor_ref.tell(pending)
         except MailboxFullError:
-            self._trigger.discard(happened.event)
+            self._trigger.discard(pending.event)
 
     def _event(self, fact: ConnectionFact) -> ConnectionEvent:
         return ConnectionEvent(
@@ -178,3 +181,20 @@ class ConnectionActor(TriggerSource):
         if self._listen_no_more is not None:
             self._listen_no_more()
             self._listen_no_more = None
+
+
+def _build(group: Sequence[tuple[Trigger, ConnectionTrigger]], context: BuildContext) -> SourceSpec:
+    ((trigger, spec),) = group
+    request = context.requests[trigger.full_name]
+    if request.flow is None:
+        message = f"trigger {trigger.full_name!r}: nothing that tells of connections was given; pass flow="
+        raise TriggerConfigError(message)
+    if spec.condition is not None and request.condition is None:
+        message = f"trigger {trigger.full_name!r} has a condition, but nothing that evaluates it was given"
+        raise TriggerConfigError(message)
+    wanted = TalkFilter(spec.event, source=spec.source, target=spec.target)
+    args = (trigger, wanted, request.flow, request.condition)
+    return SourceSpec(partial(ConnectionActor, wall=context.wall), args)
+
+
+CONNECTION = TriggerType(ConnectionTrigger, _build)

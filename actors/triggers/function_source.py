@@ -1,19 +1,16 @@
-"""Decorators that turn functions of the user into triggers: `track` reports each call, `poll` calls again and again."""
+"""Decorators that turn functions of the user into triggers: `track` reports each call, `poll` calls at an interval."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import logging
-from dataclasses import dataclass, field
 from time import time as wall_time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
-from actors.config.queue import QueueSpec
 from actors.runtime.actor import AsyncioActor
-from actors.triggers.prompt import check_prompt_template
 from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
 
 if TYPE_CHECKING:
@@ -29,25 +26,27 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def track(sink: TriggerSink, name: str, **metadata: str | float | bool | None) -> Callable[[F], F]:
-    """Return a decorator: what the function returns becomes an event; None does not.
+    """Return a decorator: each result of the function becomes an event, except None.
 
-    The function works as before, in whatever thread: it neither waits for the run nor fails because of its event. What
-    it returns to be awaited is an event when it has been awaited.
+    The function works as before, in any thread. It neither waits for the run nor fails because of its event. An
+    awaitable result becomes an event when it has been awaited.
 
     Args:
-        sink: Takes the events.
-        name: Name of the event's function.
-        metadata: Facts that each event carries.
+        sink: takes the events.
+        name: name of the event's function.
+        metadata: facts that each event carries.
 
     Raises:
-        TriggerConfigError: What is decorated is a generator function, which returns nothing at its end.
+        TriggerConfigError: The function is a generator function, which has no result.
     """
     facts = {"function": name, **metadata}
 
     def decorate(function: F) -> F:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            msg = f"track {name!r}: a generator function has no result that could be an event; track a plain function"
-            raise TriggerConfigError(msg)
+            message = (
+                f"track {name!r}: a generator function has no result that could be an event; track a plain function"
+            )
+            raise TriggerConfigError(message)
 
         async def reported(result: Awaitable[Any]) -> Any:
             value = await result
@@ -76,11 +75,11 @@ def track(sink: TriggerSink, name: str, **metadata: str | float | bool | None) -
 
 
 def poll(sink: TriggerSink, interval: float, *, system: ActorSystem) -> Callable[[F], F]:
-    """Return a decorator: the function is called every `interval` seconds; what it returns becomes an event, None not.
+    """Return a decorator that calls the function every `interval` seconds. Each result becomes an event, except None.
 
-    The first call is after one interval. A plain function runs in a thread; the next call is never before the last one
-    has ended. An exception is logged and polling goes on. It ends with the system; to end it earlier, or to have it
-    supervised, start a `PollActor` yourself.
+    The first call is after one interval. A plain function runs in a thread. Calls never overlap. An exception is
+    logged, and polling continues. Polling ends with the system; start a `PollActor` yourself to end it earlier, or to
+    have it supervised.
 
     Raises:
         TriggerConfigError: The interval is not positive.
@@ -91,48 +90,13 @@ def poll(sink: TriggerSink, interval: float, *, system: ActorSystem) -> Callable
         return function
 
     if not interval > 0:
-        msg = f"poll: interval must be > 0 seconds, not {interval!r}"
-        raise TriggerConfigError(msg)
+        message = f"poll: interval must be > 0 seconds, not {interval!r}"
+        raise TriggerConfigError(message)
     return decorate
 
 
-@dataclass(frozen=True)
-class FunctionSettings:
-    """Settings of a trigger whose events come from functions; no manifest has one."""
-
-    name: str = "events"
-    """Name of the trigger, unique within its node."""
-    template: str | None = None
-    """Prompt of the run; what the function returned by default."""
-    include_metadata: bool = True
-    """Add the event's metadata to the prompt."""
-    include_timestamp: bool = True
-    """Add the time of the event to the prompt."""
-    concurrency: int = 1
-    """How many of its runs may go on at once."""
-    queue: QueueSpec = field(default_factory=QueueSpec)
-    """How many events may wait."""
-    backoff: float = 0.2
-    """First delay before the queue is started again after a failure, in seconds."""
-
-    def __post_init__(self) -> None:
-        """Check the settings.
-
-        Raises:
-            TriggerConfigError: The name is empty, the template has an unknown place, or the concurrency is below 1.
-        """
-        if not self.name.strip() or self.concurrency < 1:
-            msg = f"events need a name and a concurrency >= 1, not {self.name!r} and {self.concurrency!r}"
-            raise TriggerConfigError(msg)
-        try:
-            check_prompt_template(self.template)
-        except ValueError as error:
-            msg = f"events {self.name!r}: {error}"
-            raise TriggerConfigError(msg) from error
-
-
 class FunctionEvents:
-    """`track` and `poll` for one sink, with an end of their own.
+    """`track` and `poll` for one sink, until `close`.
 
     Example:
         ```python
@@ -148,18 +112,17 @@ class FunctionEvents:
     """
 
     def __init__(self, sink: TriggerSink, system: ActorSystem) -> None:
-        """Take where the events go, and where polling lives."""
         self._sink = sink
         self._system = system
         self._polls: list[ActorRef[Any]] = []
         self._is_closed = False
 
     def track(self, name: str, **metadata: str | float | bool | None) -> Callable[[F], F]:
-        """Return a decorator as `track` does."""
+        """Return the decorator of `track`."""
         return track(self._sink, name, **metadata)
 
     def poll(self, interval: float) -> Callable[[F], F]:
-        """Return a decorator as `poll` does.
+        """Return the decorator of `poll`.
 
         Raises:
             TriggerConfigError: The interval is not positive.
@@ -168,18 +131,18 @@ class FunctionEvents:
 
         def decorate(function: F) -> F:
             if self._is_closed:
-                msg = f"events of trigger {self._sink.name!r} have ended; nothing is polled for them any more"
-                raise TriggerStoppedError(msg)
+                message = f"events of trigger {self._sink.name!r} have ended; nothing is polled for them any more"
+                raise TriggerStoppedError(message)
             self._polls.append(self._system.start(PollActor, (self._sink, function, interval)))
             return function
 
         if not interval > 0:
-            msg = f"poll: interval must be > 0 seconds, not {interval!r}"
-            raise TriggerConfigError(msg)
+            message = f"poll: interval must be > 0 seconds, not {interval!r}"
+            raise TriggerConfigError(message)
         return decorate
 
     async def close(self) -> None:
-        """End all polling; a call in hand is waited for. Tracked functions go on working, as any function."""
+        """End all polling, after the present calls. Tracked functions continue to work."""
         self._is_closed = True
         polls, self._polls = self._polls, []
         for ref in polls:
@@ -191,7 +154,7 @@ class _Poll(msgspec.Struct, frozen=True):
 
 
 class PollActor(AsyncioActor):
-    """Calls a function again and again and hands on what it returns."""
+    """Calls a function at an interval and reports what it returns."""
 
     def __init__(
         self,
@@ -212,7 +175,7 @@ class PollActor(AsyncioActor):
         self.schedule(self._interval, _Poll())
 
     async def on_receive(self, message: Any) -> None:
-        """Call once, and arrange for the next call."""
+        """Call the function, and schedule the next call."""
         if not isinstance(message, _Poll):
             self.unhandled(message)
             return
@@ -236,7 +199,7 @@ class PollActor(AsyncioActor):
 
 
 def _report(sink: TriggerSink, name: str, result: object, facts: Metadata) -> None:
-    """Make an event of what a function returned; whatever is wrong with it is no business of the function."""
+    """Report the result of a function as an event; a failure here must not reach the function."""
     if result is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""`TriggerSource`: the parent of sources that watch something; the end of the watch is a crash, so it is supervised."""
+"""`TriggerSource`: the parent of actors that watch for events. The end of the watch is a crash, for the supervisor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Ask it of a source: the answer, True, comes when it watches. It fails when the source ends or fails first."""
+    """Ask whether a source watches. The reply is True as soon as it does, or the error with which it ends first."""
 
 
 class _WatchEnded(msgspec.Struct, frozen=True):
@@ -32,8 +32,8 @@ class _WatchEnded(msgspec.Struct, frozen=True):
 class TriggerSource(AsyncioActor):
     """Watches something for one or several triggers, and offers them events.
 
-    A source starts at once and opens what it needs beside: a port that is taken, a server that is down or a folder that
-    is missing is a crash after the start, and the supervisor tries again with backoff.
+    A source starts at once and opens its port, server or folder afterwards. A port that is taken or a server that is
+    down is a crash after the start, and the supervisor restarts the source with backoff.
     """
 
     mailbox: ClassVar[MailboxConfig | None] = MailboxConfig(capacity=1_000)
@@ -42,17 +42,17 @@ class TriggerSource(AsyncioActor):
         super().__init__()
         self.triggers = tuple(triggers)
         self.is_established = False
-        """Whether it watches."""
+        """True while the source sees events."""
         self._askers: list[AsyncioFuture[Any]] = []
         self._task: PendingTask[None] | None = None
         self._ended: asyncio.Event | None = None
 
     async def observe(self) -> None:
-        """Open what is watched, call `established`, and watch until cancelled. It releases everything when it ends."""
+        """Open what is watched, call `established`, and watch until cancelled. Release everything at the end."""
         raise NotImplementedError
 
     def established(self) -> None:
-        """Say that events are seen from now on."""
+        """Declare that the source sees events from now on."""
         self.is_established = True
         waiting, self._askers = self._askers, []
         for reply in waiting:
@@ -66,19 +66,19 @@ class TriggerSource(AsyncioActor):
         self._task = self.pipe_to_self(self._observe(), lambda _, error: _WatchEnded(error))
 
     async def on_receive(self, message: Any) -> Any:
-        """Answer `Ready`; crash when the watch has ended."""
+        """Answer `Ready`; crash at the end of the watch."""
         if isinstance(message, Ready):
             return self._when_established()
         if isinstance(message, _WatchEnded):
             if message.error is not None:
                 raise message.error
-            msg = f"{self.cell.name}: the watch ended by itself"
-            raise TriggerError(msg)
+            text = f"{self.cell.name}: the watch ended by itself"
+            raise TriggerError(text)
         self.unhandled(message)
         return None
 
     def on_stop(self) -> Any:
-        """Stop watching, and wait until everything is released."""
+        """Stop the watch, and wait until everything is released."""
         self._refuse(TriggerError(f"{self.cell.name} has stopped"))
         return self._release()
 
@@ -88,7 +88,7 @@ class TriggerSource(AsyncioActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> Any:
-        """Release everything, so that the next life can open it again."""
+        """Release everything, so that the next incarnation can open it again."""
         error = exception_value or TriggerError(f"{self.cell.name} failed")
         for trigger in self.triggers:
             trigger.note_failure(error)

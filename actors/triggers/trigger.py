@@ -1,9 +1,9 @@
-"""`Trigger`: what sources hold of one trigger, and `TriggerQueue`, the actor behind it that owns the queue."""
+"""`Trigger`, the handle that takes events, and `TriggerQueue`, the actor that starts a run for each event."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, RuntimeClosedError
 from actors.runtime.mailbox import MailboxConfig
-from actors.triggers.prompt import PromptStyle, format_prompt
+from actors.triggers.prompt import format_prompt
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId, new_id
@@ -21,40 +21,13 @@ from protocols.triggers import TriggerEvent, TriggerFullError, TriggerStoppedErr
 
 if TYPE_CHECKING:
     from actors.runtime.lifecycle import Cell
+    from actors.triggers.settings import TriggerSettings
     from protocols.triggers import RunStarter
 
 _log: Final = logging.getLogger("understudy")
 
 UNDELIVERED: Final = (ActorStoppingError, RuntimeClosedError, NodeStoppedError, MailboxFullError)
-"""Errors after which a run has not begun."""
-
-
-class QueueSettings(Protocol):
-    """How many events may wait, as in `actors.config.queue.QueueSpec`."""
-
-    @property
-    def capacity(self) -> int:
-        """Events that may wait."""
-        ...
-
-    @property
-    def overflow(self) -> str:
-        """What happens to one too many."""
-        ...
-
-
-class TriggerSettings(PromptStyle, Protocol):
-    """What all triggers have; each trigger of a manifest fits."""
-
-    @property
-    def concurrency(self) -> int:
-        """Runs that may go on at once."""
-        ...
-
-    @property
-    def queue(self) -> QueueSettings:
-        """The queue."""
-        ...
+"""Errors before a run has begun."""
 
 
 class TriggerStatistics(msgspec.Struct, frozen=True):
@@ -71,15 +44,15 @@ class TriggerStatistics(msgspec.Struct, frozen=True):
     dead_lettered: int = 0
     """Events without a run: the queue overflowed, the trigger stopped, or the node was gone."""
     running: int = 0
-    """Runs that go on."""
+    """Runs that have not ended yet."""
     queued: int = 0
     """Events that wait."""
     refused: int = 0
-    """Events that were not accepted, because the queue was full; their senders know."""
+    """Events that a full queue has refused; their senders know."""
     restarts: int = 0
-    """How often the source has failed."""
+    """Failures of the source."""
     last_error: str = ""
-    """Why it failed last."""
+    """The last failure."""
 
 
 class QueuedEvent(msgspec.Struct, frozen=True):
@@ -90,18 +63,18 @@ class QueuedEvent(msgspec.Struct, frozen=True):
 
 
 class Trigger:
-    """One trigger of one node: takes events, queues them, counts. It is a `TriggerSink`.
+    """One trigger of one node: takes events, queues and counts them. It is a `TriggerSink`.
 
-    It stays the same when its source or its queue restarts.
+    The handle stays the same when its source or its queue restarts.
     """
 
     def __init__(self, settings: TriggerSettings, starter: RunStarter, *, node: str = "") -> None:
-        """Take the settings and what starts the runs; nothing is started yet.
+        """Start nothing yet.
 
         Args:
-            settings: A trigger of a manifest, or anything like it.
-            starter: Starts a run of the node.
-            node: Name of the node, for names and errors.
+            settings: a trigger of a manifest, or `FunctionSettings`.
+            starter: starts a run of the node.
+            node: name of the node, for names and errors.
         """
         self.settings = settings
         self.starter = starter
@@ -127,7 +100,7 @@ class Trigger:
         return f"{self.node}/{self.name}" if self.node else self.name
 
     def accept(self, event: TriggerEvent) -> RunId:
-        """Queue one run for the event and return its id at once; also from other threads.
+        """Queue one run for the event and return the id of the run at once. Works in any thread.
 
         Raises:
             TriggerFullError: The queue is full and refuses.
@@ -141,18 +114,18 @@ class Trigger:
             cell.ref.tell(queued)
         except MailboxFullError as error:
             self.refused += 1
-            msg = f"trigger {self.full_name!r}: the queue is full ({cell.mailbox.capacity} events); try again later"
-            raise TriggerFullError(msg, node=self.node) from error
+            message = f"trigger {self.full_name!r}: the queue is full ({cell.mailbox.capacity} events); try again later"
+            raise TriggerFullError(message, node=self.node) from error
         except ActorStoppingError as error:
             raise self._stopped() from error
         self._accepted += 1
         return queued.run_id
 
     def report(self, event: TriggerEvent) -> None:
-        """Queue one run for an event of somebody who wants no answer. From any thread; never waits and never raises.
+        """Queue one run for an event whose sender wants no answer. Works in any thread; never waits and never raises.
 
-        An event that cannot be queued is a dead letter; one for a trigger that has never run, or whose event loop has
-        been closed, is not even that, and logged.
+        An event that cannot be queued becomes a dead letter. If the trigger has never run, or its event loop is closed,
+        the event is only logged.
         """
         cell = self._cell
         if cell is not None and running_loop() is cell.loop:
@@ -176,10 +149,10 @@ class Trigger:
             self._accepted += 1
 
     async def offer(self, event: TriggerEvent) -> RunId | None:
-        """Queue one run for an event whose sender cannot be told to come again.
+        """Queue one run for an event whose sender cannot send it again.
 
-        Waits for room if that is the policy of the queue. An event that a full queue refuses becomes a dead letter, and
-        so does one for a trigger that has stopped.
+        Waits for space if that is the policy of the queue. An event becomes a dead letter if a full queue refuses it or
+        the trigger has stopped.
 
         Returns:
             The id of the run; None for a dead letter.
@@ -219,17 +192,17 @@ class Trigger:
         cell.system.dead_letters.add(Envelope(event, cell, at=cell.now()), reason, cause)
 
     def lose(self) -> None:
-        """Count an accepted event whose run could not begin (called by the queue)."""
+        """Count an accepted event whose run could not begin. The queue calls this."""
         self._lost += 1
 
     def bind(self, cell: Cell) -> None:
-        """Use this actor as the queue (called by it when it is made)."""
+        """Use this actor as the queue. The actor calls this when it is made."""
         if self._cell is not None and self._cell is not cell:
             self._lost += self._cell.dead
         self._cell = cell
 
     def note_failure(self, error: BaseException) -> None:
-        """Remember why the source failed (called by the source)."""
+        """Remember why the source failed. The source calls this."""
         self.restarts += 1
         self.last_error = f"{type(error).__name__}: {error}"[:500]
 
@@ -250,7 +223,7 @@ class Trigger:
         )
 
     def mailbox_config(self) -> MailboxConfig:
-        """Return the queue of the settings as the mailbox that it becomes."""
+        """Return the mailbox that the queue of the settings becomes."""
         queue = self.settings.queue
         return MailboxConfig(capacity=queue.capacity, overflow=Overflow(queue.overflow))
 
@@ -268,9 +241,9 @@ class Trigger:
 
 
 class TriggerQueue(AsyncioActor):
-    """Starts a run for each event; its mailbox is the queue, its concurrency the limit of runs at once.
+    """Starts a run for each event. Its mailbox is the queue; its concurrency limits the runs at the same time.
 
-    A run that fails is a dead letter and no crash. Make it with `queue_class`.
+    A run that fails is a dead letter and not a crash. `queue_class` makes the class.
     """
 
     def __init__(self, trigger: Trigger) -> None:
@@ -304,5 +277,5 @@ class TriggerQueue(AsyncioActor):
 
 
 def queue_class(concurrency: int) -> type[TriggerQueue]:
-    """Return the class of queues with so many runs at once."""
+    """Return the class of queues with this limit of runs at the same time."""
     return type("TriggerQueue", (TriggerQueue,), {"max_concurrency": concurrency, "__doc__": TriggerQueue.__doc__})

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from actors import AgentPool
-from actors.app.trigger_paths import replay_journal, served_times
+from actors.app.trigger_paths import replay_journal, schedule_progress
 from actors.config.load import load_manifest
 from actors.triggers import sign
 from protocols.triggers import TriggerError
@@ -110,12 +110,12 @@ async def test_a_time_that_passed_while_no_pool_ran_is_made_up_for_with_storage(
     manifest = written(tmp_path, f"{STORAGE}agents: {{a: {{model: offline, triggers: {triggers}}}}}")
     async with AgentPool[None](manifest) as pool:
         assert [each.accepted for each in triggers_of(pool).statistics()] == [0, 0]
-    book = served_times(load_manifest(manifest))
-    assert book is not None
-    book.open()
+    progress = schedule_progress(load_manifest(manifest))
+    assert progress is not None
+    progress.open()
     for name in ("a/kept", "a/skips"):
-        assert book.of(name, "0 0 1 1 *") is not None
-        book.keep(name, "0 0 1 1 *", time.time() - 3 * 365.25 * 86_400)
+        assert progress.of(name, "0 0 1 1 *") is not None
+        progress.keep(name, "0 0 1 1 *", time.time() - 3 * 365.25 * 86_400)
 
     async with AgentPool[None](manifest) as pool:
         answers = Answers(pool)

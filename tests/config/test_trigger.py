@@ -1,6 +1,13 @@
 import pytest
 
-from actors.config.trigger import EmailTrigger, FileTrigger, IntervalTrigger, ScheduleTrigger, Trigger, WebhookTrigger
+from actors.config.trigger import (
+    EmailTrigger,
+    FileTrigger,
+    IntervalTrigger,
+    ScheduleTrigger,
+    TriggerSpec,
+    WebhookTrigger,
+)
 from tests.config.manifest_text import problem_of, read
 
 
@@ -8,7 +15,7 @@ def text(trigger: str) -> str:
     return f"agents: {{a: {{triggers: [{trigger}]}}, b: {{}}}}"
 
 
-def first(trigger: str) -> Trigger:
+def first(trigger: str) -> TriggerSpec:
     return read(text(trigger)).agents["a"].triggers[0]
 
 

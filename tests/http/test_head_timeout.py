@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from actors.http.head_timeout import PatientProtocol
+from actors.http.head_timeout import LimitedProtocol
 from tests.web.server import request_bytes, serve_app
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def hasty(
             await release.wait()
         return PlainTextResponse("here")
 
-    class Hasty(PatientProtocol):
+    class Hasty(LimitedProtocol):
         patience = 0.05
 
     async with serve_app(Starlette(routes=[Route("/", answer)]), http=Hasty) as stage:
@@ -57,7 +57,7 @@ async def test_a_request_in_hand_may_take_its_time() -> None:
     release, begun = asyncio.Event(), asyncio.Event()
     async with hasty(release, begun) as stage, stage.raw(GET) as (reader, _):
         await begun.wait()
-        connection = cast("PatientProtocol", next(iter(stage.server.server_state.connections)))
+        connection = cast("LimitedProtocol", next(iter(stage.server.server_state.connections)))
         assert not connection.is_waiting
         release.set()
         answer = await asyncio.wait_for(reader.readuntil(b"here"), 20)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from actors.config.trigger import Trigger
+    from actors.config.trigger import TriggerSpec
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from protocols.ids import RunId
@@ -82,7 +82,7 @@ class StartedTriggers:
 
 async def start_triggers(
     system: ActorSystem,
-    settings: Iterable[Trigger],
+    settings: Iterable[TriggerSpec],
     node: RecordingNode,
     *,
     root: Path | None = None,

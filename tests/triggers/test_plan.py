@@ -9,14 +9,15 @@ from pydantic import SecretStr
 
 from actors.config.trigger import FileTrigger, IntervalTrigger, ScheduleTrigger, WebhookTrigger
 from actors.testing.settle import settle
-from actors.triggers import TriggerPlan, TriggerRequest, extra, plan_triggers
+from actors.triggers import TriggerPlan, TriggerRequest, plan_triggers
+from actors.triggers.registry import BUILT_IN
 from protocols.triggers import TriggerConfigError, TriggerExtraError
 from tests.triggers.started import RecordingNode, start_triggers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.config.trigger import Trigger
+    from actors.config.trigger import TriggerSpec
     from actors.runtime.system import ActorSystem
 
 
@@ -36,7 +37,7 @@ def find_nothing(name: str) -> None:
     """Find no library."""
 
 
-def plan(*settings: Trigger, previous: TriggerPlan | None = None) -> TriggerPlan:
+def plan(*settings: TriggerSpec, previous: TriggerPlan | None = None) -> TriggerPlan:
     return plan_triggers([TriggerRequest("n", each, RecordingNode()) for each in settings], previous=previous)
 
 
@@ -94,7 +95,7 @@ def test_a_reload_that_adds_a_webhook_keeps_what_the_others_remember() -> None:
 
     after = plan(hook("a", "/a"), hook("b", "/b"), previous=before)
 
-    assert after.webhooks[0] is before.webhooks[0]
+    assert after.sites[0].routes.webhooks[0] is before.sites[0].routes.webhooks[0]
     assert after.children[-1] is not before.children[-1]
 
 
@@ -118,7 +119,7 @@ def test_a_reload_uses_the_new_node_for_what_is_kept() -> None:
         ([hook("a"), hook("b")], "different paths"),
     ],
 )
-def test_what_can_never_work_is_refused_before_anything_starts(settings: list[Trigger], text: str) -> None:
+def test_what_can_never_work_is_refused_before_anything_starts(settings: list[TriggerSpec], text: str) -> None:
     with pytest.raises(TriggerConfigError, match=text):
         plan(*settings)
 
@@ -126,7 +127,7 @@ def test_what_can_never_work_is_refused_before_anything_starts(settings: list[Tr
 @pytest.mark.parametrize(
     "settings", [hook(), files(), ScheduleTrigger(type="time", name="t", schedule="@daily", prompt="p")]
 )
-def test_a_missing_library_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, settings: Trigger) -> None:
+def test_a_missing_library_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, settings: TriggerSpec) -> None:
     monkeypatch.setattr("importlib.util.find_spec", find_nothing)
 
     with pytest.raises(TriggerExtraError, match=r"needs .*pip install 'understudy\[triggers\]'"):
@@ -140,7 +141,7 @@ def test_triggers_that_need_no_library_work_without_the_extra(monkeypatch: pytes
 
 
 def test_importing_the_room_imports_none_of_its_libraries() -> None:
-    libraries = sorted({name for modules in extra.MODULES.values() for name in modules})
+    libraries = sorted({name for known in BUILT_IN for name in known.libraries})
     code = f"import sys, actors.triggers; sys.exit(' '.join(set({libraries}) & sys.modules.keys()) or 0)"
 
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.trigger import FileTrigger
-from actors.triggers.prompt import check_prompt_template, format_prompt
+from actors.triggers.prompt import format_prompt
+from actors.triggers.settings import FunctionSettings
 from protocols.triggers import FileChange, FileChanged, FunctionReturned
 
 EVENT = FileChanged(
@@ -62,7 +63,6 @@ def test_metadata_stays_on_its_line_and_is_bounded() -> None:
 
 
 def test_a_template_with_an_unknown_place_is_refused() -> None:
-    check_prompt_template(None)
-    check_prompt_template("{prompt}")
+    FunctionSettings(template="{prompt}")
     with pytest.raises(ValueError, match=r"unknown place \{promt\}; did you mean 'prompt'"):
-        check_prompt_template("{promt}")
+        FunctionSettings(template="{promt}")

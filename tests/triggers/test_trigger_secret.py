@@ -41,7 +41,8 @@ class Sinks:
         letters = [f"{letter.target!r} {letter.reason} {_told(letter.cause)}" for letter in self._system.dead_letters]
         numbers = [trigger.statistics() for trigger in stage.plan.triggers]
         parts: list[object] = [
-            logs, *letters, stage.plan, stage.plan.children, stage.plan.triggers, stage.plan.sites, stage.plan.webhooks,
+            logs, *letters, stage.plan, stage.plan.children, stage.plan.triggers, stage.plan.sites,
+            [site.routes.webhooks for site in stage.plan.sites],
             [trigger.settings for trigger in stage.plan.triggers], msgspec.json.encode(numbers).decode(),
             [msgspec.json.encode(event).decode() for event in self._events], self._system.tree(), stage.refs,
         ]  # fmt: skip

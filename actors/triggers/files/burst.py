@@ -1,4 +1,4 @@
-"""Changes that come together: merged per file, given out when it has been quiet for a while. No clock, no disk."""
+"""Changes that come together: merged per file, complete after a quiet time. No clock, no disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from protocols.triggers import ChangeKind, FileChange
 MOST_LISTED: Final = 1_000
 """Files that one event lists; further ones are counted."""
 MOST_DELAYED: Final = 10
-"""Quiet times after which a burst that does not end is given out."""
+"""Quiet times after which an endless burst is taken all the same."""
 
 
 class FileBurst:
@@ -29,10 +29,10 @@ class FileBurst:
         self._omitted: set[str] = set()
         self._first: float | None = None
         self.due: float | None = None
-        """When it is to be taken; None when it is empty."""
+        """Time at which the burst is complete; None while it is empty."""
 
     def add(self, kind: ChangeKind, path: str, *, now: float) -> None:
-        """Add one change; it puts off the end of the burst."""
+        """Add one change, which delays the end of the burst."""
         if path not in self._kinds and len(self._kinds) >= MOST_LISTED:
             if len(self._omitted) < 100 * MOST_LISTED:
                 self._omitted.add(path)
@@ -47,7 +47,7 @@ class FileBurst:
         self.due = min(now + self._quiet, self._first + MOST_DELAYED * self._quiet)
 
     def take(self) -> tuple[tuple[FileChange, ...], int]:
-        """Return the changes in the order of their paths and how many are not listed, and begin anew."""
+        """Return the changes in the order of their paths and the number of unlisted ones. Empty the burst."""
         changes = tuple(FileChange(kind, path) for path, kind in sorted(self._kinds.items()))
         omitted = len(self._omitted)
         self._kinds, self._omitted = {}, set()
@@ -56,7 +56,7 @@ class FileBurst:
 
 
 def _merged(before: ChangeKind | None, kind: ChangeKind) -> ChangeKind | None:
-    """Return what two changes of one file are together; None if it is as if nothing had been."""
+    """Return the sum of two changes of one file; None if they cancel each other."""
     if before == "added":
         return None if kind == "deleted" else "added"
     if before == "deleted" and kind != "deleted":

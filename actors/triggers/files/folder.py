@@ -1,4 +1,4 @@
-"""What is on the disk below a root, without ever leaving it: links that lead out, pipes and devices do not count."""
+"""Files and folders below a root. Links that lead out of the root, pipes and devices are left out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, Literal
 
+from actors.triggers.files.pattern import UNWATCHED
 from protocols.triggers import TriggerError, printable
 
 if TYPE_CHECKING:
@@ -15,15 +16,12 @@ if TYPE_CHECKING:
     from actors.triggers.files.pattern import FilePattern, FileSelection
 
 Identity = tuple[int, int]
-"""Device and number of a folder: another one at the same path has another identity."""
+"""Device and number of a folder: a new folder at the same path has another identity."""
 Entry = Literal["file", "folder", "missing", "refused"]
-"""What a path is."""
+"""What a path leads to."""
 
 MOST_FOLDERS: Final = 50_000
-"""Folders that one root may have watched."""
-_NEVER_ENTERED: Final = frozenset(
-    {".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".mypy_cache"}
-)
+"""Folders that may be watched for one root."""
 _MOST_WARNED: Final = 1_000
 
 
@@ -31,11 +29,11 @@ class Folder:
     """A root that file triggers watch."""
 
     def __init__(self, root: Path, warn: Callable[[str, str], None]) -> None:
-        """Take the root as the user wrote it.
+        """Open nothing yet.
 
         Args:
-            root: The folder that nothing leaves.
-            warn: Told once for each path that is left out, with the reason.
+            root: the folder, as the user wrote it.
+            warn: called once for each path that is left out, with the reason.
         """
         self.given = root
         self._warn = warn
@@ -46,18 +44,18 @@ class Folder:
         """Find the root, following links to it.
 
         Raises:
-            TriggerError: It is missing, or no folder.
+            TriggerError: The root is missing, or not a folder.
         """
         try:
             self.root = self.given.resolve(strict=True)
             found = self.root.stat()
         except (OSError, RuntimeError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            msg = f"the root {str(self.given)!r} of a file trigger cannot be watched: {why}"
-            raise TriggerError(msg) from error
+            message = f"the root {str(self.given)!r} of a file trigger cannot be watched: {why}"
+            raise TriggerError(message) from error
         if not stat.S_ISDIR(found.st_mode):
-            msg = f"the root {str(self.given)!r} of a file trigger is no folder"
-            raise TriggerError(msg)
+            message = f"the root {str(self.given)!r} of a file trigger is no folder"
+            raise TriggerError(message)
         return found.st_dev, found.st_ino
 
     def relative(self, path: str) -> str:
@@ -66,7 +64,7 @@ class Folder:
         return "" if relative == "." else relative.replace(os.sep, "/")
 
     def entry(self, relative: str) -> Entry:
-        """Return what a path below the root is. A link counts as what it leads to, if that is below the root."""
+        """Return what a path below the root leads to. A link is followed if its end is below the root."""
         path = self.root / relative
         try:
             found = path.lstat()
@@ -83,26 +81,26 @@ class Folder:
         return "file" if stat.S_ISREG(found.st_mode) else self._refuse(relative, "it is no regular file")
 
     def was_refused(self, relative: str) -> bool:
-        """Whether the path was left out, so that its end is no news either."""
+        """Return True if the path was left out, so that its end is not told either."""
         return relative in self._warned
 
     def survey(self, selections: Iterable[FileSelection]) -> dict[str, Identity]:
-        """Return the folders to watch for these patterns. Where one is missing yet, that is the nearest one above it.
+        """Return the folders to watch for these patterns. The nearest folder above stands for a missing one.
 
         Raises:
-            TriggerError: There are too many.
+            TriggerError: There are too many folders.
         """
         found: dict[str, Identity] = {}
         for pattern in {pattern.text: pattern for each in selections for pattern in each.patterns}.values():
             for relative, identity in self._folders_of(pattern):
                 found[relative] = identity
                 if len(found) > MOST_FOLDERS:
-                    msg = f"file triggers below {str(self.root)!r} would watch more than {MOST_FOLDERS} folders"
-                    raise TriggerError(msg)
+                    message = f"file triggers below {str(self.root)!r} would watch more than {MOST_FOLDERS} folders"
+                    raise TriggerError(message)
         return found
 
     def files(self, relative: str) -> Iterator[str]:
-        """Yield the paths of what lies directly in a folder and is not a folder itself."""
+        """Yield the paths of the files directly in a folder."""
         try:
             with os.scandir(self.root / relative) as entries:
                 for entry in entries:
@@ -113,7 +111,7 @@ class Folder:
             return  # it has gone again
 
     def changed_since(self, relative: str, time: float) -> Iterator[str]:
-        """Yield those of `files` that were changed, made, or moved there, at a time by the wall clock or later."""
+        """Yield those of `files` that were changed, made or moved there since this time of the wall clock."""
         for path in self.files(relative):
             try:
                 if (self.root / path).lstat().st_ctime >= time:
@@ -122,7 +120,7 @@ class Folder:
                 continue  # it has gone again
 
     def _is_text(self, path: str) -> bool:
-        """Whether the name is UTF-8; the watcher knows no other ones."""
+        """Return True if the name is UTF-8; the watcher knows only those."""
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -145,7 +143,7 @@ class Folder:
             folders[:] = [
                 name
                 for name in folders
-                if (name not in _NEVER_ENTERED or name in named) and self._is_text(f"{relative}/{name}".lstrip("/"))
+                if (name not in UNWATCHED or name in named) and self._is_text(f"{relative}/{name}".lstrip("/"))
             ]
             yield from self._identified(relative)
 

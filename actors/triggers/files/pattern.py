@@ -1,4 +1,4 @@
-"""File patterns below a root: what they match, and which folders to watch for them. Nothing here touches a disk."""
+"""File patterns below a root: what they match, and which folders to watch for them. No access to the disk."""
 
 from __future__ import annotations
 
@@ -6,53 +6,24 @@ import re
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from protocols.triggers import TriggerConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from actors.config.trigger import FileTrigger
 
 _MAGIC: Final = re.compile(r"[*?\[]")
 _TEMPORARY: Final = re.compile(r"\.#.*|.*~|#.*#|.*\.sw[a-z]|4913")
 """Files that editors make for themselves."""
-_UNWATCHED: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".mypy_cache"})
+UNWATCHED: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".mypy_cache"})
 """Folders that no pattern enters unless it names them."""
-
-
-class FileSettings(Protocol):
-    """Settings of one file trigger, as in `actors.config.trigger.FileTrigger`."""
-
-    @property
-    def paths(self) -> Sequence[str]:
-        """Files, folders or patterns."""
-        ...
-
-    @property
-    def extensions(self) -> Sequence[str]:
-        """Only these, in lower case with their dot; all if empty."""
-        ...
-
-    @property
-    def ignore_paths(self) -> Sequence[str]:
-        """What is left out."""
-        ...
-
-    @property
-    def recursive(self) -> bool:
-        """Whether folders inside a folder count."""
-        ...
-
-    @property
-    def debounce(self) -> float:
-        """Quiet time before a run, in seconds."""
-        ...
 
 
 class FilePattern:
     """One pattern: `**` is any number of folders, `*`, `?` and `[abc]` stay within one name; case counts.
 
-    A pattern without these is a file, or a folder with all that is in it.
+    A pattern without these is a file, or a folder with all its content.
 
     Example:
         >>> pattern = FilePattern("docs/**/*.md")
@@ -61,32 +32,32 @@ class FilePattern:
     """
 
     def __init__(self, text: str, *, recursive: bool = True) -> None:
-        """Take the pattern.
+        """Split the pattern into names.
 
         Raises:
-            TriggerConfigError: It could leave the root.
+            TriggerConfigError: The pattern could leave the root.
         """
         parts = PurePosixPath(text).parts
         if not text.strip() or text.startswith(("/", "~", "\\")) or ".." in parts or "\0" in text:
-            msg = f"file pattern {text!r} must stay below its root: not absolute, without '..' and '~'"
-            raise TriggerConfigError(msg)
+            message = f"file pattern {text!r} must stay below its root: not absolute, without '..' and '~'"
+            raise TriggerConfigError(message)
         self.text = text
         self._recursive = recursive
         self._parts = tuple(part for part in parts if part != ".")
         fixed = next((n for n, part in enumerate(self._parts) if _MAGIC.search(part)), len(self._parts))
         self.is_plain = fixed == len(self._parts)
-        """Whether it is a plain path."""
+        """True for a plain path."""
         self.prefix = "/".join(self._parts[:fixed])
-        """The folder (or plain path) that everything it matches is in; empty for the root itself."""
+        """The folder (or plain path) above every match; empty for the root itself."""
         rest = self._parts[fixed:]
         self.is_deep = recursive if self.is_plain else len(rest) > 1 or rest[:1] == ("**",)
-        """Whether folders inside the prefix must be watched."""
+        """True if folders inside the prefix must be watched."""
         self._names = frozenset(self._parts)
 
     def matches(self, path: str) -> bool:
-        """Whether it matches this path below the root, written with `/`."""
+        """Return True for a match of this path below the root, written with `/`."""
         parts = tuple(path.split("/"))
-        if any(part in _UNWATCHED and part not in self._names for part in parts[:-1]):
+        if any(part in UNWATCHED and part not in self._names for part in parts[:-1]):
             return False
         if not self.is_plain:
             return _match(self._parts, parts)
@@ -97,8 +68,8 @@ class FilePattern:
 class FileSelection:
     """All patterns of one trigger together."""
 
-    def __init__(self, settings: FileSettings) -> None:
-        """Take the settings.
+    def __init__(self, settings: FileTrigger) -> None:
+        """Read the patterns.
 
         Raises:
             TriggerConfigError: A pattern could leave the root.
@@ -108,7 +79,7 @@ class FileSelection:
         self._extensions = tuple(settings.extensions)
 
     def matches(self, path: str) -> bool:
-        """Whether the trigger wants to know of this path below the root, written with `/`."""
+        """Return True if the trigger wants this path below the root, written with `/`."""
         name = path.rpartition("/")[2]
         if _TEMPORARY.fullmatch(name) or (self._extensions and not name.lower().endswith(self._extensions)):
             return False
@@ -118,7 +89,7 @@ class FileSelection:
 
 
 def _match(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    """Match name by name, keeping the set of places reached: linear in both, whatever the pattern."""
+    """Match name by name and keep the set of reached places: linear in both, for every pattern."""
     reached = {0}
     for part in parts:
         reached = _step(pattern, _skip(pattern, reached), part)
@@ -128,7 +99,7 @@ def _match(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 
 
 def _skip(pattern: tuple[str, ...], places: set[int]) -> set[int]:
-    """Add the places behind each `**`, which may stand for no folder at all."""
+    """Add the place after each `**`, which may stand for zero folders."""
     found = set(places)
     for place in range(len(pattern)):
         if place in found and pattern[place] == "**":

@@ -1,4 +1,4 @@
-"""The file trigger: one actor for all file triggers of a root; it survives folders that come, go and come again."""
+"""The file trigger: one actor for all file triggers of a root. Folders may come, go and come again."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from actors.config.trigger import FileTrigger
     from actors.triggers.files.folder import Identity
-    from actors.triggers.files.pattern import FileSettings
     from actors.triggers.trigger import Trigger
     from protocols.triggers import Metadata
 
 _CHECK: Final = 2.0
-"""Seconds between two looks whether the root is still there."""
+"""Seconds between two checks that the root is still the same."""
 _BLUR: Final = 0.05
-"""Seconds by which the times of files and of their changes may differ; a file may be told twice, but none is missed."""
+"""Seconds by which the times of files and of their changes may differ. A file may be told twice; none is missed."""
 _SHORTEST_STEP: Final = 0.005
 _LONGEST_STEP: Final = 0.015
 _MOST_WAITING: Final = 100_000
-"""Paths that may wait to be looked at; further ones are looked for."""
+"""Changed paths that wait for a check; for further ones the folders are searched."""
 
 
 class FileWatch:
-    """One file trigger: what it looks for, and the burst that it collects."""
+    """One file trigger: its patterns, and the burst that it collects."""
 
-    def __init__(self, trigger: Trigger, settings: FileSettings) -> None:
-        """Take the settings.
+    def __init__(self, trigger: Trigger, settings: FileTrigger) -> None:
+        """Read the patterns.
 
         Raises:
             TriggerConfigError: A pattern could leave the root.
@@ -48,7 +48,7 @@ class FileWatch:
         self.debounce = settings.debounce
         self.burst = FileBurst(self.debounce)
         self.seen_until = 0.0
-        """Time by the wall clock up to which all changes have been seen; 0 before it has watched at all."""
+        """Time of the wall clock up to which all changes were seen; 0 before the first watch."""
 
 
 class _Changed(msgspec.Struct, frozen=True):
@@ -56,15 +56,15 @@ class _Changed(msgspec.Struct, frozen=True):
     """Number of the watch, what happened, and to which path below the root."""
 
 
-class _Quiet(msgspec.Struct, frozen=True):
+class _BurstEnded(msgspec.Struct, frozen=True):
     watch: int
 
 
 class FileWatchActor(TriggerSource):
-    """Watches the folders that the patterns of some triggers need, and no others.
+    """Watches the folders that the patterns of some triggers need.
 
-    Links are not followed while looking for folders. A file in a folder that appears is an added file. After a restart
-    it looks for what has changed meanwhile; what was deleted meanwhile is not seen.
+    The search for folders follows no links. A file in a folder that appears is an added file. After a restart the actor
+    finds files that have changed meanwhile; files that were deleted meanwhile are not told.
     """
 
     def __init__(self, root: Path, watches: Sequence[FileWatch], *, wall: Callable[[], float]) -> None:
@@ -76,13 +76,13 @@ class FileWatchActor(TriggerSource):
         self._changed: dict[str, set[ChangeKind]] = {}
         self._arrived = asyncio.Event()
         self._has_gap = min(watch.seen_until for watch in watches) > 0
-        """Whether changes may have been missed."""
+        """True if changes may have been missed."""
         self._until = 0.0
-        """Time by the wall clock up to which all changes are in `_changed`."""
+        """Time of the wall clock up to which all changes are in `_changed`."""
         self._notifiers: list[FolderNotifier] = []
         self._folders: dict[str, Identity] = {}
 
-    # -- beside the handlers --------------------------------------------------------------------------------------
+    # -- the watch ------------------------------------------------------------------------------------------------
 
     async def observe(self) -> None:
         """Watch until cancelled, or until the root is replaced."""
@@ -98,14 +98,14 @@ class FileWatchActor(TriggerSource):
                 if self._has_gap:
                     await self._catch_up()
                 await self._next_batch(root)
-                if await self._sift():
+                if await self._check_changes():
                     await self._survey(is_first=False)
         finally:
             for notifier in self._notifiers:
                 await notifier.close()
 
     async def _survey(self, *, is_first: bool) -> None:
-        """Watch the folders that are there now; what lies in new ones is added."""
+        """Watch the folders that exist now; files in new folders are added files."""
         selections = [watch.selection for watch in self._watches]
         folders: dict[str, Identity] = await self.system.in_thread(self._folder.survey)(selections)
         if folders == self._folders:
@@ -133,7 +133,7 @@ class FileWatchActor(TriggerSource):
         return [found for path in paths for found in self._judged(path, {"added"})]
 
     async def _catch_up(self) -> None:
-        """Tell of what has changed while nobody looked."""
+        """Tell what has changed during a gap."""
         self._has_gap = False
         now = time()
         await self._survey(is_first=False)
@@ -157,13 +157,13 @@ class FileWatchActor(TriggerSource):
         self._until = until
         for kind, path in changes:
             if len(self._changed) >= _MOST_WAITING and path not in self._changed:
-                self._has_gap = True  # a look at the folders finds the rest
+                self._has_gap = True  # a search of the folders finds the rest
                 break
             self._changed.setdefault(path, set()).add(kind)
         self._arrived.set()
 
     async def _next_batch(self, root: Identity) -> None:
-        """Wait for changes; meanwhile see that the root is still the same."""
+        """Wait for changes; meanwhile check that the root is still the same."""
         notifier = self._notifiers[-1]
         while not (self._changed or self._has_gap):
             self._arrived.clear()
@@ -176,30 +176,30 @@ class FileWatchActor(TriggerSource):
                 notifier.ended.remove_done_callback(self._wake)
             if notifier.ended.done():
                 notifier.ended.result()
-                msg = "folders are not watched any more"
-                raise TriggerError(msg)
+                message = "folders are not watched any more"
+                raise TriggerError(message)
             await self._check(root)
         if str(self._folder.root) in self._changed:
             await self._check(root)
 
     async def _check(self, root: Identity) -> None:
         if await self.system.in_thread(self._folder.open)() != root:
-            msg = f"the root {str(self._folder.given)!r} has been replaced; it is opened again"
-            raise TriggerError(msg)
+            message = f"the root {str(self._folder.given)!r} has been replaced; it is opened again"
+            raise TriggerError(message)
 
     def _wake(self, _: object) -> None:
         self._arrived.set()
 
-    async def _sift(self) -> bool:
-        """Look at the paths that changed; returns whether folders came."""
+    async def _check_changes(self) -> bool:
+        """Check the changed paths; return True if there are new folders."""
         waiting, self._changed = self._changed, {}
         until = self._until
-        found, has_folders = await self.system.in_thread(self._sifted)(waiting)
+        found, has_folders = await self.system.in_thread(self._checked)(waiting)
         await self._found(found)
         self._note_seen(until)
         return bool(has_folders)
 
-    def _sifted(self, waiting: dict[str, set[ChangeKind]]) -> tuple[list[tuple[int, ChangeKind, str]], bool]:
+    def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[list[tuple[int, ChangeKind, str]], bool]:
         found: list[tuple[int, ChangeKind, str]] = []
         has_folders = False
         for path, kinds in waiting.items():
@@ -215,12 +215,12 @@ class FileWatchActor(TriggerSource):
         return found, has_folders
 
     def _forget(self, gone: str) -> None:
-        """A folder that comes again is another one, even if it happens to get the same number."""
+        """Forget a folder: if it comes again, it is another folder, even with the same number."""
         for folder in [path for path in self._folders if path == gone or path.startswith(f"{gone}/")]:
             del self._folders[folder]
 
     def _judged(self, relative: str, kinds: set[ChangeKind]) -> list[tuple[int, ChangeKind, str]]:
-        """Return what the triggers are told about one path, after a look at what it is now."""
+        """Return what the triggers are told about one path, as it is now on the disk."""
         wanted = [number for number, watch in enumerate(self._watches) if watch.selection.matches(relative)]
         if not wanted:
             return []
@@ -249,17 +249,17 @@ class FileWatchActor(TriggerSource):
     # -- handlers -------------------------------------------------------------------------------------------------
 
     def on_start(self) -> Any:
-        """Begin to watch; bursts of the life before go on."""
+        """Begin to watch, and continue the bursts of the previous incarnation."""
         for number, watch in enumerate(self._watches):
             if watch.burst.due is not None:
-                self.schedule(watch.debounce, _Quiet(number))
+                self.schedule(watch.debounce, _BurstEnded(number))
         return super().on_start()
 
     async def on_receive(self, message: Any) -> Any:
-        """Collect changes; offer an event when a burst is over."""
+        """Collect changes; offer an event at the end of a burst."""
         if isinstance(message, _Changed):
             self._collect(message)
-        elif isinstance(message, _Quiet):
+        elif isinstance(message, _BurstEnded):
             await self._offer(self._watches[message.watch], message)
         else:
             return await super().on_receive(message)
@@ -271,10 +271,10 @@ class FileWatchActor(TriggerSource):
         for number, kind, path in message.changes:
             burst = self._watches[number].burst
             if burst.due is None:
-                self.schedule(max(0.0, self._watches[number].debounce - self._step), _Quiet(number))
+                self.schedule(max(0.0, self._watches[number].debounce - self._step), _BurstEnded(number))
             burst.add(kind, path, now=now)
 
-    async def _offer(self, watch: FileWatch, message: _Quiet) -> None:
+    async def _offer(self, watch: FileWatch, message: _BurstEnded) -> None:
         due = watch.burst.due
         if due is None:
             return

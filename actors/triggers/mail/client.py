@@ -1,4 +1,4 @@
-"""IMAP connections that say when their socket is open, so that another thread can break them off."""
+"""IMAP connections that hand out their open socket, so that another thread can break them off."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class MailClient(BaseMailBox):
         Args:
             host: IMAP server.
             port: TCP port.
-            timeout: Seconds that the server may take for one answer.
-            on_open: Called with the socket, before anything is read from it.
-            context: How the server's certificate is checked; None for a connection that is not encrypted.
+            timeout: seconds that the server may take for one answer.
+            on_open: called with the socket before the first read.
+            context: checks the server's certificate; None for a connection without encryption.
         """
         self._make: Callable[[], Any] = (
             (lambda: _PlainClient(host, port, timeout, on_open))

@@ -6,7 +6,7 @@ import imaplib
 import socket
 import ssl
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from imap_tools import AND, ImapToolsError, U
@@ -16,55 +16,18 @@ from actors.triggers.mail.html_text import html_text
 from protocols.triggers import TriggerConfigError, TriggerError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
     from imap_tools import MailMessage
 
+    from actors.config.trigger import EmailTrigger
+
 MOST_AT_ONCE: Final = 50
-"""E-mails that one look brings; the next look follows at once when there are more."""
+"""E-mails of one batch; the next one follows at once if there are more."""
 TIMEOUT: Final = 15.0
 """Seconds that the server may take for one answer."""
 _LONGEST_ERROR: Final = 300
 _FAILURES: Final = (OSError, imaplib.IMAP4.error, ImapToolsError)
-
-
-class MailSettings(Protocol):
-    """Settings of one e-mail trigger, as in `actors.config.trigger.EmailTrigger`, without the password."""
-
-    @property
-    def host(self) -> str:
-        """IMAP server."""
-        ...
-
-    @property
-    def port(self) -> int:
-        """TCP port."""
-        ...
-
-    @property
-    def username(self) -> str:
-        """Account."""
-        ...
-
-    @property
-    def folder(self) -> str:
-        """Folder."""
-        ...
-
-    @property
-    def ssl(self) -> bool:
-        """Whether the connection is encrypted; the server's certificate is checked then."""
-        ...
-
-    @property
-    def filters(self) -> Mapping[str, str]:
-        """Texts that `from`, `to`, `subject` or `body` must contain."""
-        ...
-
-    @property
-    def max_size(self) -> int:
-        """Larger e-mails are left out, in bytes."""
-        ...
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -77,40 +40,40 @@ class Mail(msgspec.Struct, frozen=True):
     recipients: tuple[str, ...] = ()
     attachments: tuple[str, ...] = ()
     left_out: str = ""
-    """Why it has no content: too large, or not readable."""
+    """Why the mail has no content: too large, or not readable."""
 
 
-class Look(msgspec.Struct, frozen=True):
-    """What one look into the folder found."""
+class MailBatch(msgspec.Struct, frozen=True):
+    """New e-mails of a folder."""
 
     validity: str
-    """When it differs from that of the look before, the numbers of the e-mails have changed their meaning."""
+    """A batch with another validity than the one before gives new meanings to the numbers of e-mails."""
     mails: tuple[Mail, ...]
     """In the order of their numbers."""
     has_more: bool = False
 
 
 class MailFolder:
-    """Looks for e-mails that are not marked as read."""
+    """Finds e-mails that are not marked as read."""
 
     def __init__(
-        self, settings: MailSettings, password: str, *, who: str, context: ssl.SSLContext | None = None
+        self, settings: EmailTrigger, password: str, *, who: str, context: ssl.SSLContext | None = None
     ) -> None:
-        """Take the settings; nothing is connected yet.
+        """Connect to nothing yet.
 
         Args:
-            settings: Server, account, folder.
-            password: Its password.
-            who: Name for errors.
-            context: How the server's certificate is checked; by default as this machine does.
+            settings: server, account, folder.
+            password: password of the account.
+            who: name for errors.
+            context: checks the server's certificate; the default of this machine by default.
 
         Raises:
             TriggerConfigError: A text has line breaks or other control characters.
         """
         texts = [settings.host, settings.username, settings.folder, password, *settings.filters.values()]
         if any(sign in text for text in texts for sign in "\r\n\0"):
-            msg = f"{who}: host, username, password, folder and filters must be free of line breaks"
-            raise TriggerConfigError(msg)
+            message = f"{who}: host, username, password, folder and filters must be free of line breaks"
+            raise TriggerConfigError(message)
         self._settings = settings
         self._password = password
         self._context = context
@@ -118,8 +81,8 @@ class MailFolder:
         self._is_aborted = False
         self._where = f"{settings.username!r} at {settings.host}:{settings.port}, folder {settings.folder!r}"
 
-    def look(self, validity: str, highest: int) -> Look:
-        """Return the e-mails that are not marked as read, after number `highest` if the validity is still the same.
+    def poll(self, validity: str, highest: int) -> MailBatch:
+        """Return the e-mails that are not marked as read, after number `highest` if the validity is the same.
 
         Raises:
             TriggerError: The server does not answer, or refuses.
@@ -134,10 +97,10 @@ class MailFolder:
             uids = sorted(uid for uid in map(int, box.uids(criteria, charset)) if uid >= first)
             chosen = uids[:MOST_AT_ONCE]
             mails = tuple(self._fetched(box, chosen))
-            return Look(now, mails, has_more=len(uids) > len(chosen))
+            return MailBatch(now, mails, has_more=len(uids) > len(chosen))
 
     def abort(self) -> None:
-        """Break off a look that goes on in another thread; harmless when there is none."""
+        """Break off a `poll` in another thread, if there is one."""
         self._is_aborted = True
         opened = self._socket
         if opened is not None:
@@ -158,7 +121,7 @@ class MailFolder:
         settings = self._settings
         try:
             context = (self._context or ssl.create_default_context()) if settings.ssl else None
-            # A look may be broken off, marking may not.
+            # `abort` may break off a poll, but not the marking.
             on_open = self._begin if readonly else _ignore
             box: Any = MailClient(settings.host, settings.port, timeout=TIMEOUT, on_open=on_open, context=context)
             with _closing(box):
@@ -168,13 +131,13 @@ class MailFolder:
                 box.folder.set(settings.folder, readonly=readonly)
                 yield box
         except _FAILURES as error:
-            msg = f"e-mail of {self._where}: {type(error).__name__}: {self._shown(error)}"
-            raise TriggerError(msg) from None  # its text is unchecked
+            message = f"e-mail of {self._where}: {type(error).__name__}: {self._shown(error)}"
+            raise TriggerError(message) from None  # its text is unchecked
         finally:
             self._socket = None
 
     def _shown(self, error: Exception) -> str:
-        """Return what a server said, which may be anything, even the command with the password."""
+        """Return the text of a server without the password: it may repeat the command."""
         said = str(error)
         for secret in filter(None, (self._password, repr(self._password)[1:-1])):
             said = said.replace(secret, "***")
@@ -207,7 +170,7 @@ class MailFolder:
 
 
 def _ignore(opened: socket.socket) -> None:
-    """Keep no hold of a connection."""
+    """Do not keep the socket."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The e-mail trigger: looks into an IMAP folder from time to time; marks as read only what was accepted."""
+"""The e-mail trigger: poll an IMAP folder. A mail is marked as read only after its event was accepted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from protocols.triggers import MailReceived, TriggerFullError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.triggers.mail.folder import Look, Mail, MailFolder
+    from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
     from actors.triggers.trigger import Trigger
 
 
 class MailWatch:
-    """One e-mail trigger and how far it has come; it outlives restarts of the actor."""
+    """One e-mail trigger and its progress, which outlives restarts of the actor."""
 
     def __init__(self, trigger: Trigger, folder: MailFolder, *, interval: float, mark_seen: bool) -> None:
-        """Take the folder, the seconds between two looks, and whether accepted e-mails are marked as read."""
+        """Begin without progress.
+
+        Args:
+            trigger: takes the events.
+            folder: the folder.
+            interval: seconds between two polls.
+            mark_seen: True to mark accepted e-mails as read.
+        """
         self.trigger = trigger
         self.folder = folder
         self.interval = interval
@@ -35,15 +42,15 @@ class MailWatch:
         """E-mails without a run, because they are too large or cannot be read."""
 
 
-class LookNow(msgspec.Struct, frozen=True):
-    """Ask it of an e-mail trigger not to wait for its next look; the answer comes after a look that begins then."""
+class PollNow(msgspec.Struct, frozen=True):
+    """Ask an e-mail trigger to poll at once. The reply arrives after a poll that begins then."""
 
 
 class EmailActor(TriggerSource):
-    """Looks into the folder, accepts what is new, and marks it as read.
+    """Polls the folder, accepts new e-mails, and marks them as read.
 
-    When the queue is full, the rest stays unread for the next look. A server that is down is a crash: the supervisor
-    tries again with backoff.
+    When the queue is full, the rest stays unread for the next poll. A server that is down is a crash: the supervisor
+    restarts the actor with backoff.
     """
 
     def __init__(self, watch: MailWatch, *, wall: Callable[[], float]) -> None:
@@ -53,38 +60,38 @@ class EmailActor(TriggerSource):
         self._hurry = asyncio.Event()
 
     def on_stop(self) -> Any:
-        """Break off the look in hand, so that the stop does not wait for a server that does not answer."""
+        """Break off the present poll, so that the stop does not wait for a silent server."""
         self._watch.folder.abort()
         return super().on_stop()
 
     async def on_receive(self, message: Any) -> Any:
-        """Look soon if asked to."""
-        if not isinstance(message, LookNow):
+        """Poll at once after `PollNow`."""
+        if not isinstance(message, PollNow):
             return await super().on_receive(message)
         self.is_established = False
         self._hurry.set()
         return await super().on_receive(Ready())
 
     async def observe(self) -> None:
-        """Look, accept, mark, wait."""
+        """Poll, accept, mark, wait."""
         while True:
             self._hurry.clear()
-            has_more = await self._look()
+            has_more = await self._poll()
             if not self._hurry.is_set():
                 self.established()
             if not has_more:
                 await self._wait()
 
-    async def _look(self) -> bool:
-        """Look once; returns whether there is more that can be accepted."""
+    async def _poll(self) -> bool:
+        """Poll once; return True if there are more e-mails that the queue can accept."""
         watch = self._watch
         await self._mark()
-        look: Look = await self.system.in_thread(watch.folder.look)(watch.validity, watch.highest)
-        if look.validity != watch.validity:
-            watch.validity, watch.highest, watch.unmarked = look.validity, 0, []
-        is_all = self._accept_all(look)
+        batch: MailBatch = await self.system.in_thread(watch.folder.poll)(watch.validity, watch.highest)
+        if batch.validity != watch.validity:
+            watch.validity, watch.highest, watch.unmarked = batch.validity, 0, []
+        is_all = self._accept_all(batch)
         await self._mark()
-        return look.has_more and is_all
+        return batch.has_more and is_all
 
     async def _wait(self) -> None:
         timer = self.system.clock.call_later(self._watch.interval, self._hurry.set)
@@ -93,9 +100,9 @@ class EmailActor(TriggerSource):
         finally:
             timer.cancel()
 
-    def _accept_all(self, look: Look) -> bool:
+    def _accept_all(self, batch: MailBatch) -> bool:
         watch = self._watch
-        for mail in look.mails:
+        for mail in batch.mails:
             if mail.left_out:
                 watch.left_out += 1
                 self.system.log_limited("an e-mail is left out", actor=self.cell.name, uid=mail.uid, why=mail.left_out)
@@ -123,7 +130,7 @@ class EmailActor(TriggerSource):
         )
 
     async def _mark(self) -> None:
-        """Mark what was accepted, now or before a failure."""
+        """Mark the accepted e-mails, also those of before a failure."""
         watch = self._watch
         if watch.unmarked:
             marked = tuple(watch.unmarked)

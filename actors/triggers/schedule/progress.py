@@ -1,4 +1,4 @@
-"""How far schedules have come, on disk, so that times that pass while no process runs can be made up for."""
+"""The progress of schedules on disk, so that a new process can make up for missed times."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("understudy")
 
 
-class _Served(msgspec.Struct, frozen=True):
+class _Progress(msgspec.Struct, frozen=True):
     schedule: str
     served: float
 
 
-class ServedTimes:
-    """A small file with the last time that each schedule has served. `open` and `keep` block; any thread may call."""
+class ScheduleProgress:
+    """A small file with the last served time of each schedule. `open` and `keep` block; any thread may call them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._times: dict[str, _Served] = {}
+        self._times: dict[str, _Progress] = {}
         self._lock = threading.Lock()
         self._is_broken = False
 
     def open(self) -> None:
-        """Read the file, and see that it can be written.
+        """Read the file, and check that it can be written.
 
         Raises:
-            TriggerError: It cannot be written.
+            TriggerError: The file cannot be written.
         """
         self._times = self._read()
         try:
@@ -43,18 +43,20 @@ class ServedTimes:
             self._write()
         except OSError as error:
             why = error.strerror or str(error)
-            msg = f"how far schedules have come cannot be kept in {str(self.path)!r}: {why}; change it, or 'storage'"
-            raise TriggerError(msg) from error
+            message = (
+                f"how far schedules have come cannot be kept in {str(self.path)!r}: {why}; change it, or 'storage'"
+            )
+            raise TriggerError(message) from error
 
     def of(self, trigger: str, schedule: str) -> float | None:
-        """Return the last time that a trigger has served; None if it is not known, or was for another schedule."""
+        """Return the last time that a trigger has served; None if unknown, or for another schedule."""
         found = self._times.get(trigger)
         return found.served if found is not None and found.schedule == schedule else None
 
     def keep(self, trigger: str, schedule: str, served: float) -> None:
-        """Write down how far a trigger has come; that it cannot be written is logged once."""
+        """Write the last served time of a trigger. A failure is logged once."""
         with self._lock:
-            self._times[trigger] = _Served(schedule, served)
+            self._times[trigger] = _Progress(schedule, served)
             try:
                 self._write()
             except OSError:
@@ -64,9 +66,9 @@ class ServedTimes:
             else:
                 self._is_broken = False
 
-    def _read(self) -> dict[str, _Served]:
+    def _read(self) -> dict[str, _Progress]:
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, _Served])
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, _Progress])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The schedule trigger: waits on the injectable clock, so a day passes in moments under a manual one."""
+"""The schedule trigger: waits on the injectable clock, so that a test passes a day in moments."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from protocols.triggers import TimeReached
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.triggers.schedule.progress import ServedTimes
+    from actors.triggers.schedule.progress import ScheduleProgress
     from actors.triggers.schedule.times import Times
     from actors.triggers.trigger import Trigger
 
 MissedPolicy = Literal["skip", "once", "all"]
-"""What becomes of times that were due while nothing could run: none, one run for all of them, or one run each."""
+"""Runs for times that were due while nothing could run: none, one for all, or one each."""
 
 LATE: Final = 5.0
 """Seconds after which a time counts as missed."""
 MOST_MADE_UP: Final = 100
-"""Most runs that `all` makes up for at once; the newest count."""
+"""Most runs with which `all` makes up for missed times, the newest ones."""
 MOST_COUNTED: Final = 1_000
 """Most missed times that are counted."""
 LONGEST_WAIT: Final = 60.0
-"""Seconds after which the wall clock is looked at again: it may have been set, or the machine may have slept."""
+"""Seconds between two looks at the wall clock: it may have been set, or the machine may have slept."""
 SET_BACK: Final = 3_600.0
-"""Seconds that the wall clock must have been set back before times come due again that have been served."""
+"""Seconds that the wall clock must have been set back before served times are due again."""
 
 
 class Schedule:
-    """What a schedule trigger runs by, and how far it has come; it outlives restarts of the actor."""
+    """The times of a schedule trigger, and its progress. A schedule outlives restarts of the actor."""
 
     def __init__(  # noqa: PLR0913 - all but the first three have defaults
         self,
@@ -47,16 +47,16 @@ class Schedule:
         immediately: bool = False,
         by_wall_clock: bool = True,
     ) -> None:
-        """Take the settings.
+        """Start nothing yet.
 
         Args:
-            label: The cron line or interval, for prompts.
-            prompt: Prompt of the runs.
-            make_times: Makes the series of times of the moment at which the schedule starts.
-            missed: What becomes of missed times.
-            jitter: Random delay of up to so many seconds, never beyond the next time.
-            immediately: Whether a run starts at once.
-            by_wall_clock: Whether the times are those of the wall clock; else of the monotonic clock of the system.
+            label: the cron line or interval, for prompts.
+            prompt: prompt of the runs.
+            make_times: makes the times, given the start of the schedule.
+            missed: which missed times get a run.
+            jitter: longest random delay in seconds, at most half the way to the next time.
+            immediately: True to start a run at once.
+            by_wall_clock: True for times of the wall clock; otherwise those of the monotonic clock of the system.
         """
         self.label = label
         self.prompt = prompt
@@ -67,9 +67,9 @@ class Schedule:
         self.by_wall_clock = by_wall_clock
         self.times: Times | None = None
         self.served = 0.0
-        """The last time that was served, in seconds of its clock."""
+        """The last served time, in seconds of its clock."""
         self.skipped = 0
-        """Times that were left out because they were missed or because a run was still going on."""
+        """Times without a run, because they were missed or the last run had not ended."""
 
 
 class _Wake(msgspec.Struct, frozen=True):
@@ -84,20 +84,20 @@ class ScheduleActor(TriggerSource):
         trigger: Trigger,
         schedule: Schedule,
         *,
-        book: ServedTimes | None = None,
+        progress: ScheduleProgress | None = None,
         wall: Callable[[], float] = wall_time,
         random: Random | None = None,
     ) -> None:
         super().__init__((trigger,))
         self._trigger = trigger
         self._schedule = schedule
-        self._book = book if schedule.by_wall_clock else None
+        self._progress = progress if schedule.by_wall_clock else None
         self._wall = wall
         self._random = random or Random()
         self._target = 0.0
 
     async def on_start(self) -> None:
-        """Compute the first time and wait for it."""
+        """Wait for the first time."""
         schedule = self._schedule
         if schedule.times is None:
             await self._recall()
@@ -111,22 +111,22 @@ class ScheduleActor(TriggerSource):
         self.established()
 
     async def _recall(self) -> None:
-        """Begin now, or where the last process has come to."""
+        """Begin now, or at the progress of the last process."""
         now = self._schedule.served = self._now()
-        if self._book is not None:
-            kept = self._book.of(self._trigger.full_name, self._schedule.label)
+        if self._progress is not None:
+            kept = self._progress.of(self._trigger.full_name, self._schedule.label)
             if kept is None:
                 await self._keep()
             else:
                 self._schedule.served = min(now, kept)
 
     async def _keep(self) -> None:
-        if self._book is not None:
-            keep, schedule = self.system.in_thread(self._book.keep), self._schedule
+        if self._progress is not None:
+            keep, schedule = self.system.in_thread(self._progress.keep), self._schedule
             await keep(self._trigger.full_name, schedule.label, schedule.served)
 
     async def on_receive(self, message: Any) -> Any:
-        """Serve the times that have come, and wait for the next one."""
+        """Serve the times that are due, and wait for the next one."""
         if not isinstance(message, _Wake):
             return await super().on_receive(message)
         schedule = self._schedule
@@ -158,7 +158,7 @@ class ScheduleActor(TriggerSource):
         await self._keep()
 
     def _chosen(self, due: list[float], now: float) -> list[tuple[float, int]]:
-        """Return the times that get a run, each with how many others it makes up for."""
+        """Return the times that get a run, each with the number of times it makes up for."""
         numbers = self._trigger.statistics()
         if self._schedule.missed == "all":
             return [(time, 0) for time in due[-MOST_MADE_UP:]]

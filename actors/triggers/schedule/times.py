@@ -1,4 +1,4 @@
-"""When a schedule is due: cron lines in a time zone, and intervals. Pure: no clock, no actor."""
+"""The times of schedules: cron lines in a time zone, and intervals. Pure: no clock, no actor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Times(Protocol):
     """A series of times, in seconds of some clock."""
 
     def next_after(self, time: float) -> float | None:
-        """Return the first time later than `time`; None if there is none."""
+        """Return the first time later than `time`; None at the end of the series."""
         ...
 
     def latest(self, after: float, until: float, limit: int) -> list[float]:
@@ -35,8 +35,8 @@ class Times(Protocol):
 class CronTimes:
     """The times of a cron line, in seconds since 1970 UTC.
 
-    Daylight saving time is handled as Debian's cron does: a fixed time that the change skips runs right after the gap,
-    one that comes twice runs once; lines with `*` in the hour follow the real hours.
+    Daylight saving time follows Debian's cron: a fixed time that the change skips is due right after the gap, one that
+    comes twice is due once. Lines with `*` in the hour follow the real hours.
 
     Example:
         >>> times = CronTimes("0 9 * * MON-FRI", ZoneInfo("Europe/Berlin"))
@@ -45,30 +45,34 @@ class CronTimes:
     """
 
     def __init__(self, line: str, zone: tzinfo) -> None:
-        """Take five fields (minute, hour, day, month, weekday), six with seconds first, or one of `WORDS`.
+        """Parse the line.
+
+        Args:
+            line: minute, hour, day, month, weekday; with seconds first, or one of `WORDS`.
+            zone: time zone of the fields.
 
         Raises:
-            TriggerConfigError: It is no cron line, or no day ever fits it.
+            TriggerConfigError: The line cannot be parsed, or never comes due.
         """
         self._line = WORDS.get(line.strip().lower(), line.strip())
         self._zone = zone
         if len(line) > _LONGEST:
-            msg = f"cron line of {len(line)} characters is too long"
-            raise TriggerConfigError(msg)
+            message = f"cron line of {len(line)} characters is too long"
+            raise TriggerConfigError(message)
         from cronsim import CronSimError
 
         try:
             found = self.next_after(0.0)
         except CronSimError as error:
             words = ", ".join(WORDS)
-            msg = f"cron line {line!r}: {error}; expected 'minute hour day month weekday' or one of {words}"
-            raise TriggerConfigError(msg) from error
+            message = f"cron line {line!r}: {error}; expected 'minute hour day month weekday' or one of {words}"
+            raise TriggerConfigError(message) from error
         if found is None:
-            msg = f"cron line {line!r} never comes due"
-            raise TriggerConfigError(msg)
+            message = f"cron line {line!r} never comes due"
+            raise TriggerConfigError(message)
 
     def next_after(self, time: float) -> float | None:
-        """Return the first time later than `time`; None if there is none within some 50 years."""
+        """Return the first time later than `time`; None if the next 50 years have none."""
         found = next(self._from(time, reverse=False), None)
         return None if found is None else found.timestamp()
 
@@ -100,8 +104,8 @@ class IntervalTimes:
 
     def __init__(self, every: float, *, start: float) -> None:
         if not every > 0:
-            msg = f"interval must be > 0 seconds, not {every!r}"
-            raise TriggerConfigError(msg)
+            message = f"interval must be > 0 seconds, not {every!r}"
+            raise TriggerConfigError(message)
         self._every = every
         self._start = start
 
@@ -120,7 +124,7 @@ class IntervalTimes:
 
 
 def local_zone() -> tzinfo:
-    """Return the time zone of this machine with its rules for daylight saving time; UTC when it is unknown."""
+    """Return the time zone of this machine with its daylight saving time; UTC if unknown."""
     name = os.environ.get("TZ", "").lstrip(":")
     if name:
         try:

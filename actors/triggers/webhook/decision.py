@@ -1,9 +1,9 @@
-"""What a webhook answers to a request that has been read: pure decisions over headers and body, no socket."""
+"""The answer of a webhook to a complete request: pure decisions over headers and body, no socket."""
 
 from __future__ import annotations
 
 from time import time as wall_time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,7 @@ from protocols.triggers import TriggerConfigError, TriggerFullError, TriggerStop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actors.config.trigger import WebhookTrigger
     from actors.triggers.trigger import Trigger
     from actors.triggers.webhook.replay_journal import ReplayJournal
     from actors.triggers.webhook.signature import SignedRequest
@@ -29,7 +30,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def refusal(status: int, why: str, *headers: tuple[bytes, bytes]) -> Answer:
-    """Return an answer that says why nothing was started."""
+    """Return an answer that says why no run was started."""
     return Answer(status, msgspec.json.encode({"error": why}), headers)
 
 
@@ -47,102 +48,83 @@ _STOPPED: Final = refusal(503, "not running; try again later", _LATER)
 _DUPLICATE: Final = Answer(200, b'{"status":"duplicate"}')
 
 
-class WebhookSettings(Protocol):
-    """Settings of one webhook, as in `actors.config.trigger.WebhookTrigger`."""
-
-    @property
-    def path(self) -> str:
-        """URL path."""
-        ...
-
-    @property
-    def max_bytes(self) -> int:
-        """Bound on the body."""
-        ...
-
-    @property
-    def window(self) -> float:
-        """How far a timestamp may be off, in seconds."""
-        ...
-
-    @property
-    def timeout(self) -> float:
-        """How long a request may take to arrive, in seconds."""
-        ...
-
-
 class Webhook:
-    """One path of a server. It remembers what was accepted, so a restart of the server opens nothing to replays."""
+    """One path of a server. It outlives the server and remembers accepted requests, so none is accepted twice."""
 
     def __init__(
         self,
         trigger: Trigger,
-        settings: WebhookSettings,
+        settings: WebhookTrigger,
         secrets: Sequence[str],
         *,
         insecure: bool = False,
         journal: ReplayJournal | None = None,
         wall: Callable[[], float] = wall_time,
     ) -> None:
-        """Take the settings.
+        """Read the secrets.
 
         Args:
-            trigger: Takes the events.
-            settings: Path and limits.
-            secrets: Keys; several while they are changed.
-            insecure: Whether requests need no signature.
-            journal: Keeps what was accepted beyond the end of the process.
-            wall: The wall clock, in seconds since 1970 UTC.
+            trigger: takes the events.
+            settings: path and limits.
+            secrets: keys; several while they are changed.
+            insecure: True if requests need no signature.
+            journal: keeps what was accepted beyond the end of the process.
+            wall: the wall clock, in seconds since 1970 UTC.
 
         Raises:
-            TriggerConfigError: A secret is empty, or there is none and `insecure` is not set.
+            TriggerConfigError: A secret is empty, or there are none without `insecure`, or some with it.
         """
         who = f"trigger {trigger.full_name!r}"
         if not secrets and not insecure:
-            msg = f"{who}: a webhook needs a secret, or insecure=True, with which anybody can start runs"
-            raise TriggerConfigError(msg)
+            message = f"{who}: a webhook needs a secret, or insecure=True, with which anybody can start runs"
+            raise TriggerConfigError(message)
         if secrets and insecure:
-            msg = f"{who}: insecure=True does not go with a secret"
-            raise TriggerConfigError(msg)
+            message = f"{who}: insecure=True does not go with a secret"
+            raise TriggerConfigError(message)
         self.trigger = trigger
         self.settings = settings
         self.keys = tuple(read_key(secret, who) for secret in secrets)
         self.guard = ReplayGuard(journal=journal, scope=trigger.full_name)
         self.since = float(int(wall())) if journal is None else journal.since
-        """What was accepted is known since then; without a journal a process forgets when it ends. Nothing that was
-        signed earlier is accepted."""
+        """Requests that were signed earlier are refused: without a journal, a process does not know what the process
+        before it has accepted."""
 
     @property
     def is_signed(self) -> bool:
-        """Whether requests need a signature."""
+        """True if requests need a signature."""
         return bool(self.keys)
 
 
-class WebhookDesk:
+class WebhookRoutes:
     """Answers the requests of all webhooks of one port."""
 
     def __init__(self, webhooks: Sequence[Webhook], *, wall: Callable[[], float] = wall_time) -> None:
-        """Take the webhooks; `wall` is the wall clock, in seconds since 1970 UTC.
+        """Sort the webhooks by path.
+
+        Args:
+            webhooks: at least one.
+            wall: the wall clock, in seconds since 1970 UTC.
 
         Raises:
-            TriggerConfigError: There is none, or two have the same path.
+            TriggerConfigError: There are none, or two have the same path.
         """
-        self._webhooks = {webhook.settings.path: webhook for webhook in webhooks}
-        if len(self._webhooks) != len(webhooks) or not webhooks:
+        self.webhooks = tuple(webhooks)
+        self._by_path = {webhook.settings.path: webhook for webhook in webhooks}
+        if len(self._by_path) != len(webhooks) or not webhooks:
             paths = sorted(webhook.settings.path for webhook in webhooks)
-            msg = f"the webhooks of a port need different paths, not {paths}"
-            raise TriggerConfigError(msg)
+            message = f"the webhooks of a port need different paths, not {paths}"
+            raise TriggerConfigError(message)
         self._wall = wall
-        # A path that does not exist is checked like one that does, against keys that nobody has.
+        # A missing path is checked like an existing one, against random keys, so that both take the same time.
         self._decoys = tuple(decoy_key() for _ in range(max(len(webhook.keys) for webhook in webhooks)))
         self.max_bytes = max(webhook.settings.max_bytes for webhook in webhooks)
-        """The largest body that any of them takes: the limit for all, so that it tells nobody which paths exist."""
+        """The largest limit of all webhooks. It holds for every path, so that it does not tell which paths exist."""
         self.timeout = max(webhook.settings.timeout for webhook in webhooks)
-        """The longest time that any of them waits."""
+        """The longest time limit of all webhooks, for the same reason."""
 
     def answer(self, path: str, headers: Headers, body: bytes) -> Answer:
-        """Return the answer to a POST that has been read; a valid one has its run queued then."""
-        webhook = self._webhooks.get(path)
+        """Return the answer to a complete POST; queue a run for a valid one."""
+        webhook = self._by_path.get(path)
         if webhook is None:
             if not self._decoys:
                 return NOT_FOUND
@@ -168,7 +150,7 @@ class WebhookDesk:
         return answer
 
     def _answer_unsigned(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
-        """A web page can reach loopback: browsers say where a POST comes from, and cannot send JSON unasked."""
+        """Refuse web pages, which can reach loopback: browsers name the origin of a POST and cannot send JSON."""
         if any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
             return _FROM_A_PAGE
         if not is_json(_content_type(headers)):

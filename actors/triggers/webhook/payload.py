@@ -1,4 +1,4 @@
-"""From the raw body of a webhook to its payload, refusing what is made to hurt."""
+"""From the raw body of a webhook to its payload; harmful JSON is refused."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class PayloadError(ValueError):
 
 
 class PayloadTypeError(PayloadError):
-    """The body is of a kind that webhooks do not take."""
+    """Webhooks do not take bodies of this type."""
 
 
 def is_json(content_type: str) -> bool:
-    """Whether this content type, possibly with parameters, is JSON."""
+    """Return True if this content type, with or without parameters, is JSON."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
@@ -33,7 +33,7 @@ def read_payload(body: bytes, content_type: str) -> Any:
 
     Raises:
         PayloadTypeError: The content type is another one.
-        PayloadError: It is no UTF-8 or no JSON, has NaN, numbers out of range, or is nested too deeply.
+        PayloadError: The body is not UTF-8 or not JSON, has NaN or numbers out of range, or is nested too deeply.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if not body and (not kind or is_json(kind)):
@@ -41,8 +41,8 @@ def read_payload(body: bytes, content_type: str) -> Any:
     if kind.startswith("text/"):
         return _text(body)
     if kind and not is_json(kind):
-        msg = "expected application/json or text/plain"
-        raise PayloadTypeError(msg)
+        message = "expected application/json or text/plain"
+        raise PayloadTypeError(message)
     return read_json(body)
 
 
@@ -50,13 +50,13 @@ def read_json(body: bytes) -> Any:
     """Return decoded JSON.
 
     Raises:
-        PayloadError: It is no JSON, has NaN, numbers out of range, or is nested too deeply.
+        PayloadError: The body is not JSON, has NaN or numbers out of range, or is nested too deeply.
     """
     try:
         payload = msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        msg = f"the body is no valid JSON ({type(error).__name__})"
-        raise PayloadError(msg) from None
+        message = f"the body is no valid JSON ({type(error).__name__})"
+        raise PayloadError(message) from None
     _check_depth(body)
     return payload
 
@@ -65,8 +65,8 @@ def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
-        msg = "the body is no valid UTF-8"
-        raise PayloadError(msg) from None
+        message = "the body is no valid UTF-8"
+        raise PayloadError(message) from None
 
 
 def _check_depth(body: bytes) -> None:
@@ -76,5 +76,5 @@ def _check_depth(body: bytes) -> None:
         left = left.replace(b"[]", b"")
         if not left:
             return
-    msg = f"the body is nested deeper than {MOST_NESTED} levels"
-    raise PayloadError(msg)
+    message = f"the body is nested deeper than {MOST_NESTED} levels"
+    raise PayloadError(message)

@@ -1,4 +1,4 @@
-"""Which webhooks have been accepted already: a bounded store that forgets what is too old to come again."""
+"""Identifiers of accepted webhooks: a bounded set that forgets what is too old to come again."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 MOST_KEPT: Final = 500_000
 """Identifiers that are kept; some 120 bytes each."""
 _BUCKET: Final = 10
-"""Seconds of expiry that are forgotten together."""
+"""Seconds: identifiers that expire within one bucket are forgotten together."""
 
 
 class ReplayGuard:
-    """Remembers identifiers until the time after which their requests would be refused as too old anyway.
+    """Remembers an identifier until its request would be refused as too old.
 
     Example:
         >>> guard = ReplayGuard()
@@ -25,7 +25,13 @@ class ReplayGuard:
     """
 
     def __init__(self, capacity: int = MOST_KEPT, *, journal: ReplayJournal | None = None, scope: str = "") -> None:
-        """Take the bound, and where it is kept under which name beyond the end of the process."""
+        """Read the journal.
+
+        Args:
+            capacity: identifiers that are kept.
+            journal: keeps them beyond the end of the process.
+            scope: name of the trigger, for the journal.
+        """
         self._capacity = capacity
         self._known: set[bytes] = set()
         self._buckets: dict[int, list[bytes]] = {}
@@ -35,17 +41,17 @@ class ReplayGuard:
             self._keep(short, expires)
 
     def knows(self, identifier: str, *, now: float) -> bool:
-        """Whether this one was accepted already."""
+        """Return True if a request with this identifier was accepted before."""
         self._forget(now)
         return _short(identifier) in self._known
 
     @property
     def is_full(self) -> bool:
-        """Whether no further one can be remembered now. Nothing is forgotten to make room: that would open the door."""
+        """True if the capacity is reached. The guard forgets nothing early: that would allow replays."""
         return len(self._known) >= self._capacity
 
     def remember(self, identifier: str, *, expires: float) -> None:
-        """Remember one that was accepted, for as long as a request with its timestamp is valid."""
+        """Remember an accepted identifier for as long as a request with its timestamp is valid."""
         short = _short(identifier)
         if short not in self._known:
             self._keep(short, expires)

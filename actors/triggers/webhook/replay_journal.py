@@ -1,4 +1,4 @@
-"""What webhooks have accepted, on disk, so that the end of the process opens nothing to replays. Everything blocks."""
+"""Accepted webhooks on disk, so that a new process accepts none of them again. Every call blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_LIFE: Final = 86_400.0
-"""Seconds after which a file is put aside; what is in it has expired when the next one is."""
+"""Seconds after which a new file begins. The old one is removed when the next one is full: it has expired then."""
 _HEAD: Final = struct.Struct("<24sd")
 _RECORD: Final = struct.Struct("<8s16sd")
 _MAGIC: Final = b"understudy replays 1"
@@ -27,17 +27,22 @@ _log: Final = logging.getLogger("understudy")
 
 
 class ReplayJournal:
-    """A file to which each accepted identifier is added, for one process at a time.
+    """A file of accepted identifiers, for one process at a time.
 
-    A record is written before its request is answered: it outlives the process, though not a loss of power. When
-    writing fails, the file is removed, and after the next start nothing is accepted that was signed before it.
+    A record is written before its request is answered. It outlives the process, but not a loss of power. After a failed
+    write the file is removed, and the next process refuses requests that were signed before its start.
     """
 
     def __init__(self, path: Path, *, wall: Callable[[], float] = wall_time) -> None:
-        """Take the path; `wall` is the wall clock, in seconds since 1970 UTC."""
+        """Open nothing yet.
+
+        Args:
+            path: the file.
+            wall: the wall clock, in seconds since 1970 UTC.
+        """
         self.path = path
         self.since = float(int(wall()))
-        """Nothing that was signed later and accepted is missing; known when it is open."""
+        """The journal knows every accepted request that was signed later; set by `open`."""
         self._wall = wall
         self._older = path.with_name(f"{path.name}.1")
         self._file = -1
@@ -45,10 +50,10 @@ class ReplayJournal:
         self._live: dict[bytes, list[tuple[bytes, float]]] = {}
 
     def open(self) -> None:
-        """Read what still matters, and begin a new file with it.
+        """Read the records that have not expired, and begin a new file with them.
 
         Raises:
-            TriggerError: The file cannot be written, or belongs to somebody else.
+            TriggerError: The file cannot be written, or belongs to another user.
         """
         now = self._wall()
         since, records = self._read(self.path)
@@ -68,15 +73,15 @@ class ReplayJournal:
         except OSError as error:
             self.close()
             why = error.strerror or str(error)
-            msg = f"what webhooks accept cannot be kept in {str(self.path)!r}: {why}; change it, or 'storage'"
-            raise TriggerError(msg) from error
+            message = f"what webhooks accept cannot be kept in {str(self.path)!r}: {why}; change it, or 'storage'"
+            raise TriggerError(message) from error
 
     def live(self, scope: bytes) -> list[tuple[bytes, float]]:
-        """Return what was accepted before it was opened and may still come again: digests, and until when."""
+        """Return the identifiers of earlier processes that have not expired: digest and end of each."""
         return self._live.get(scope, [])
 
     def add(self, scope: bytes, short: bytes, expires: float) -> None:
-        """Add one."""
+        """Add one identifier."""
         if self._file < 0:
             return
         try:
@@ -113,11 +118,11 @@ class ReplayJournal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _read(self, path: Path) -> tuple[float | None, list[tuple[bytes, bytes, float]]]:
-        """Return since when nothing is missing, None if nothing is known, and all records."""
+        """Return the time since which no record is missing (None if unknown), and all records."""
         try:
             if path.stat().st_uid != os.geteuid():
-                msg = f"{str(path)!r} belongs to another user; remove it"
-                raise TriggerError(msg)
+                message = f"{str(path)!r} belongs to another user; remove it"
+                raise TriggerError(message)
             data = path.read_bytes()
         except FileNotFoundError:
             return None, []

@@ -15,11 +15,10 @@ from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
 
     from starlette.types import Receive, Scope, Send
 
-    from actors.triggers.webhook.decision import Webhook, WebhookDesk
+    from actors.triggers.webhook.decision import WebhookRoutes
     from protocols.clock import Clock
 
 MOST_REQUESTS: Final = 100
@@ -28,18 +27,18 @@ GRACE: Final = 2
 """Seconds that open requests have to end when the server stops."""
 
 
-class WebhookSite:
-    """Where a server listens, and for which webhooks. A site outlives restarts of its server."""
+class WebhookLocation:
+    """Where a server listens, and for which webhooks. A location outlives restarts of its server."""
 
-    def __init__(self, host: str, port: int, desk: WebhookDesk) -> None:
+    def __init__(self, host: str, port: int, routes: WebhookRoutes) -> None:
         self.host = host
         self.port = port
         """The port; 0 for any free one, which stays the same after a restart of the server."""
-        self.desk = desk
+        self.routes = routes
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """Address of the server, for clients."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
@@ -62,30 +61,30 @@ class WebhookSite:
 class WebhookServer(TriggerSource):
     """Owns the server of a port. The actor starts at once and opens the port afterwards."""
 
-    def __init__(self, site: WebhookSite, webhooks: Sequence[Webhook]) -> None:
-        super().__init__([webhook.trigger for webhook in webhooks])
+    def __init__(self, site: WebhookLocation) -> None:
+        super().__init__([webhook.trigger for webhook in site.routes.webhooks])
         self._site = site
 
     async def observe(self) -> None:
         """Listen until cancelled; then answer the open requests and close the port."""
         site, clock = self._site, self.system.clock
-        app = WebhookApp(site.desk, clock)
-        async with running_server(app, site.bind(), clock=clock, patience=site.desk.timeout, grace=GRACE) as ended:
+        app = WebhookApp(site.routes, clock)
+        async with running_server(app, site.bind(), clock=clock, patience=site.routes.timeout, grace=GRACE) as ended:
             self.established()
             await ended
 
 
 class WebhookApp:
-    """The ASGI application of one server: reads a request within its limits and lets the desk answer it."""
+    """The ASGI application of one server: reads a request within its limits and answers it by the routes."""
 
-    def __init__(self, desk: WebhookDesk, clock: Clock) -> None:
-        """Take the webhooks of the port.
+    def __init__(self, routes: WebhookRoutes, clock: Clock) -> None:
+        """Serve the webhooks of one port.
 
         Args:
-            desk: answers requests that have been read.
+            routes: answers complete requests.
             clock: ends slow requests.
         """
-        self._desk = desk
+        self._routes = routes
         self._clock = clock
         self._reading = 0
 
@@ -104,13 +103,13 @@ class WebhookApp:
             return WRONG_METHOD
         if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
             return COMPRESSED
-        desk = self._desk
-        body = LimitedBody(scope, receive, max_bytes=desk.max_bytes, timeout=desk.timeout, clock=self._clock)
+        routes = self._routes
+        body = LimitedBody(scope, receive, max_bytes=routes.max_bytes, timeout=routes.timeout, clock=self._clock)
         try:
             body.check_length()
             if self._reading >= MOST_REQUESTS:
                 return TOO_MANY
-            return desk.answer(scope["path"], headers, await self._read(Request(scope, body.receive)))
+            return routes.answer(scope["path"], headers, await self._read(Request(scope, body.receive)))
         except HTTPException as error:
             return TOO_LARGE if error.status_code == TOO_LARGE.status else TOO_SLOW
 

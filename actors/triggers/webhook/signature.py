@@ -40,21 +40,21 @@ _PREFIX: Final = "whsec_"
 
 
 class SignedRequest(msgspec.Struct, frozen=True):
-    """What a valid signature covers besides the body."""
+    """What a valid signature covers apart from the body."""
 
     event_id: str
     timestamp: int
 
 
 def read_key(secret: str, who: str) -> bytes:
-    """Return the key that a secret stands for: after `whsec_` it is base64, otherwise the text itself.
+    """Return the key of a secret: base64 after `whsec_`, otherwise the text itself.
 
     Raises:
-        TriggerConfigError: It is empty or blank, or no base64.
+        TriggerConfigError: The secret is blank, or not base64 after `whsec_`.
     """
     if not secret.strip():
-        msg = f"{who}: the secret of a webhook must not be empty"
-        raise TriggerConfigError(msg)
+        message = f"{who}: the secret of a webhook must not be empty"
+        raise TriggerConfigError(message)
     if not secret.startswith(_PREFIX):
         return secret.encode("utf-8", "surrogatepass")
     try:
@@ -62,13 +62,13 @@ def read_key(secret: str, who: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        msg = f"{who}: a secret that begins with {_PREFIX!r} must go on with base64"
-        raise TriggerConfigError(msg)
+        message = f"{who}: a secret that begins with {_PREFIX!r} must go on with base64"
+        raise TriggerConfigError(message)
     return key
 
 
 def decoy_key() -> bytes:
-    """Return a key that nobody has, to check requests for which there is none in the same time."""
+    """Return a random key, so that a request without a webhook takes the same time as one with a wrong signature."""
     return secrets.token_bytes(32)
 
 
@@ -91,17 +91,17 @@ def sign(secret: str, body: bytes, *, event_id: str, timestamp: int) -> dict[str
 def verify(
     headers: Headers, body: bytes, keys: Sequence[bytes], *, now: float, window: float, not_before: float = 0.0
 ) -> SignedRequest | None:
-    """Return what was signed, or None if the request is not signed by one of the keys or its time is off.
+    """Return what was signed; None if no key has signed the request, or its time is off.
 
-    It takes the same time whichever of the two it is, and whichever key fits.
+    The check takes the same time in every case, whichever key fits.
 
     Args:
-        headers: All headers of the request.
-        body: The raw body.
-        keys: The keys, any of which may have signed.
-        now: Seconds since 1970 UTC.
-        window: How far the timestamp may be off, in seconds.
-        not_before: Timestamps before this one are too old, too.
+        headers: all headers of the request.
+        body: the raw body.
+        keys: the keys; one of them must have signed.
+        now: seconds since 1970 UTC.
+        window: seconds that the timestamp may be off.
+        not_before: earlier timestamps are too old as well.
     """
     event_id = _single(headers, ID_HEADER, _ID)
     stamp = _single(headers, TIME_HEADER, _TIMESTAMP)
@@ -126,7 +126,7 @@ def _digest(key: bytes, event_id: bytes, stamp: bytes, body: bytes) -> bytes:
 
 
 def _single(headers: Headers, name: bytes, form: re.Pattern[bytes]) -> bytes:
-    """Return the value of a header that must be there once and have this form; empty if not."""
+    """Return the value of a header that occurs once and has this form; empty otherwise."""
     values = [value for key, value in headers if key == name]
     return values[0] if len(values) == 1 and form.fullmatch(values[0]) else b""
 

@@ -10,7 +10,7 @@ import pytest
 from actors.config.trigger import EmailTrigger
 from actors.triggers import Ready
 from actors.triggers.mail.folder import MailFolder
-from actors.triggers.mail.source import LookNow
+from actors.triggers.mail.source import PollNow
 from protocols.triggers import MailReceived, TriggerConfigError, TriggerError
 from tests.support.waiting import TIMEOUT
 from tests.triggers.mail.imap_server import PASSWORD, USER, ImapServer, running_server
@@ -92,7 +92,7 @@ async def open_stage(system: ActorSystem, node: RecordingNode, config: EmailTrig
 
 async def look_again(stage: StartedTriggers) -> None:
     """Wait for the end of a look that begins after this call."""
-    await stage.refs["n/mail"].ask(LookNow(), timeout=TIMEOUT)
+    await stage.refs["n/mail"].ask(PollNow(), timeout=TIMEOUT)
 
 
 async def test_a_new_mail_starts_a_run_with_sender_subject_and_text(
@@ -301,9 +301,9 @@ def test_numbers_of_another_validity_mean_other_mail(server: ImapServer) -> None
         box.put("a")
         box.put("b")
 
-    first = folder.look("", 0)
-    same = folder.look(first.validity, first.mails[-1].uid)
-    other = folder.look("another", first.mails[-1].uid)
+    first = folder.poll("", 0)
+    same = folder.poll(first.validity, first.mails[-1].uid)
+    other = folder.poll("another", first.mails[-1].uid)
 
     assert [mail.subject for mail in first.mails] == ["a", "b"]
     assert same.mails == ()
@@ -314,7 +314,7 @@ def test_an_encrypted_connection_is_not_made_to_a_server_that_has_none(server: I
     folder = MailFolder(email(server, ssl=True), PASSWORD, who="test")
 
     with pytest.raises(TriggerError, match="SSL"):
-        folder.look("", 0)
+        folder.poll("", 0)
 
 
 @pytest.mark.parametrize("key", ["host", "username", "folder", "password"])

@@ -9,7 +9,7 @@ from actors.config.trigger import IntervalTrigger
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.triggers import TriggerRequest, plan_triggers
-from actors.triggers.schedule.progress import ServedTimes
+from actors.triggers.schedule.progress import ScheduleProgress
 from protocols.triggers import TriggerError
 from tests.triggers.schedule.test_source import NOON, cron, dues
 from tests.triggers.started import RecordingNode, start_plan
@@ -17,15 +17,15 @@ from tests.triggers.started import RecordingNode, start_plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.config.trigger import Trigger
+    from actors.config.trigger import TriggerSpec
 
 
-async def live(path: Path, start: float, seconds: float, settings: Trigger) -> RecordingNode:
+async def live(path: Path, start: float, seconds: float, settings: TriggerSpec) -> RecordingNode:
     """Let a process live for so many seconds of the wall clock, and return what it has run."""
-    book = ServedTimes(path)
-    book.open()
+    progress = ScheduleProgress(path)
+    progress.open()
     node, clock = RecordingNode(), ManualClock()
-    plan = plan_triggers([TriggerRequest("n", settings, node)], book=book, wall=lambda: start + clock.now())
+    plan = plan_triggers([TriggerRequest("n", settings, node)], progress=progress, wall=lambda: start + clock.now())
     async with ActorSystem("process", clock=clock) as system:
         stage = await start_plan(system, plan)
         await stage.ready()
@@ -99,21 +99,21 @@ async def test_a_clock_that_was_ahead_when_it_was_written_down_blocks_nothing(pa
 def test_a_file_that_says_nothing_is_a_new_beginning(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    book = ServedTimes(path)
+    progress = ScheduleProgress(path)
 
-    book.open()
+    progress.open()
 
-    assert book.of("n/t", "*/10 * * * *") is None
+    assert progress.of("n/t", "*/10 * * * *") is None
 
 
 def test_the_file_is_replaced_in_one_step_and_belongs_to_its_owner_alone(path: Path) -> None:
-    book = ServedTimes(path)
-    book.open()
-    book.keep("n/t", "@daily", 1.5)
+    progress = ScheduleProgress(path)
+    progress.open()
+    progress.keep("n/t", "@daily", 1.5)
 
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    again = ServedTimes(path)
+    again = ScheduleProgress(path)
     again.open()
     assert (again.of("n/t", "@daily"), again.of("n/t", "@hourly"), again.of("n/x", "@daily")) == (1.5, None, None)
 
@@ -121,15 +121,15 @@ def test_the_file_is_replaced_in_one_step_and_belongs_to_its_owner_alone(path: P
 def test_a_place_that_cannot_be_written_says_so_at_the_start_and_is_logged_once_later(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    book = ServedTimes(path)
-    book.open()
+    progress = ScheduleProgress(path)
+    progress.open()
     path.unlink()
     path.mkdir()
 
     with pytest.raises(TriggerError, match=r"how far schedules have come cannot be kept in '.*schedules\.json'"):
-        ServedTimes(path).open()
-    book.keep("n/t", "@daily", 1.5)
-    book.keep("n/t", "@daily", 2.5)
+        ScheduleProgress(path).open()
+    progress.keep("n/t", "@daily", 1.5)
+    progress.keep("n/t", "@daily", 2.5)
 
     assert caplog.text.count("cannot be written; times may be missed") == 1
-    assert book.of("n/t", "@daily") == 2.5
+    assert progress.of("n/t", "@daily") == 2.5

@@ -10,7 +10,7 @@ from actors.config.trigger import WebhookTrigger
 from actors.runtime.options import StartOptions
 from actors.testing.settle import settle
 from actors.triggers.trigger import Trigger, queue_class
-from actors.triggers.webhook.decision import Answer, Webhook, WebhookDesk
+from actors.triggers.webhook.decision import Answer, Webhook, WebhookRoutes
 from actors.triggers.webhook.replay_guard import ReplayGuard
 from actors.triggers.webhook.signature import sign
 from protocols.triggers import TriggerConfigError
@@ -36,7 +36,7 @@ class Desk:
         self.trigger = Trigger(config, self.node, node="n")
         secrets = () if insecure else ("secret",)
         self.webhook = Webhook(self.trigger, config, secrets, insecure=insecure, wall=lambda: self.now)
-        self.desk = WebhookDesk([self.webhook], wall=lambda: self.now)
+        self.routes = WebhookRoutes([self.webhook], wall=lambda: self.now)
         options = StartOptions("q", self.trigger.mailbox_config())
         self.queue = system.start(queue_class(1), (self.trigger,), options=options)
 
@@ -45,10 +45,10 @@ class Desk:
     ) -> Answer:
         headers = sign(secret, body, event_id=event_id, timestamp=int(self.now))
         headers.update({name.replace("_", "-"): value for name, value in extra.items()})
-        return self.desk.answer(path, [(k.encode(), v.encode()) for k, v in headers.items()], body)
+        return self.routes.answer(path, [(k.encode(), v.encode()) for k, v in headers.items()], body)
 
     def post_unsigned(self, body: bytes = b"{}", **headers: str) -> Answer:
-        return self.desk.answer("/in", [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()], body)
+        return self.routes.answer("/in", [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()], body)
 
 
 async def test_a_signed_post_is_accepted_with_the_id_of_its_run(actor_system: ActorSystem) -> None:
@@ -80,7 +80,7 @@ async def test_a_request_is_refused_as_a_replay_for_as_long_as_its_time_is_valid
     statuses: list[int] = []
     for later in (300.0, 450.0, 899.0, 900.0, 901.0):
         desk.now = NOW + later
-        statuses.append(desk.desk.answer("/in", headers, b"{}").status)
+        statuses.append(desk.routes.answer("/in", headers, b"{}").status)
 
     assert statuses == [202, 200, 200, 200, 401]
     await settle()
@@ -170,4 +170,4 @@ async def test_webhooks_that_cannot_work_are_refused(actor_system: ActorSystem) 
     with pytest.raises(TriggerConfigError, match="does not go with"):
         Webhook(desk.trigger, config, ("x",), insecure=True)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(TriggerConfigError, match="different paths"):
-        WebhookDesk([desk.webhook, desk.webhook])
+        WebhookRoutes([desk.webhook, desk.webhook])

@@ -176,7 +176,7 @@ async def test_who_sends_too_slowly_is_answered_and_cut_off(
         assert await silent.until_closed() == b""
 
     assert node.events == []
-    assert stage.plan.sites[0].desk.timeout == 10
+    assert stage.plan.sites[0].routes.timeout == 10
 
 
 async def test_hundreds_of_slow_clients_do_not_hold_up_a_good_one(

@@ -1,0 +1,30 @@
+"""The type of file triggers: all of one root share a watcher."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actors.config.trigger import FileTrigger
+from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from actors.triggers.trigger import Trigger
+
+
+def _root(spec: FileTrigger, context: BuildContext) -> Path:
+    return context.root / (spec.root or ".")
+
+
+def _build(group: Sequence[tuple[Trigger, FileTrigger]], context: BuildContext) -> SourceSpec:
+    from actors.triggers.files.source import FileWatch, FileWatchActor
+
+    root = _root(group[0][1], context)
+    watches = tuple(FileWatch(trigger, spec) for trigger, spec in group)
+    return SourceSpec(partial(FileWatchActor, wall=context.wall), (root, watches), f"files of {root}")
+
+
+FILE = TriggerType(FileTrigger, _build, shared_by=_root, libraries=("watchfiles",))

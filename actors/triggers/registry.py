@@ -1,0 +1,38 @@
+"""The types of triggers: the built-in ones, and those of installed packages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.config.trigger import installed_type
+from actors.triggers.connection_source import CONNECTION
+from actors.triggers.files.trigger_type import FILE
+from actors.triggers.mail.trigger_type import EMAIL
+from actors.triggers.schedule.trigger_type import INTERVAL, SCHEDULE
+from actors.triggers.trigger_type import TriggerType
+from actors.triggers.webhook.trigger_type import WEBHOOK
+from protocols.triggers import TriggerConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.config.trigger import TriggerSpec
+
+BUILT_IN: Final[tuple[TriggerType[Any], ...]] = (FILE, WEBHOOK, SCHEDULE, INTERVAL, EMAIL, CONNECTION)
+
+
+def type_of(spec: TriggerSpec, further: Iterable[TriggerType[Any]] = ()) -> TriggerType[Any]:
+    """Return the type of a trigger.
+
+    Args:
+        spec: the trigger.
+        further: types beside the built-in and the installed ones.
+
+    Raises:
+        TriggerConfigError: No type has this class as its `spec`.
+    """
+    for known in (*BUILT_IN, *further, installed_type(spec.type)):
+        if isinstance(known, TriggerType) and known.spec is type(spec):
+            return known
+    message = f"trigger {spec.name!r}: no type of trigger has {type(spec).__name__} as its spec; pass types=[...]"
+    raise TriggerConfigError(message)
