@@ -81,9 +81,10 @@ def is_node(operand: object) -> TypeGuard[NodeHandle[Any, Any]]:
     return isinstance(operand, NodeHandle)
 
 
-def _taken_apart(side: Any, kind: type) -> tuple[Sequence[object], str | None]:
-    if isinstance(side, kind) and side.is_plain:
-        return side.nodes, side.shared_prompt
+def _taken_apart(side: object, kind: type) -> tuple[Sequence[object], str | None]:
+    group: Any = side
+    if isinstance(side, kind) and group.is_plain:
+        return group.nodes, group.shared_prompt
     return [side], None
 
 
