@@ -24,17 +24,17 @@ def tool_of(
     reset_history: bool = False,
     pass_history: bool = False,
 ) -> Tool[Any]:
-    """Return a tool with one argument, the prompt, that runs a node and gives back the content of its answer.
+    """Return a tool that runs a node with one argument, the prompt, and returns the content of the answer.
 
-    The deadline and the cancellation of the run that uses the tool reach the node. What the node uses counts for that
-    run as well, whose limits hold for both together; the node's own limits hold for what it uses itself.
+    The deadline and the cancellation of the calling run reach the node. The usage of the node counts for the calling
+    run, whose limits hold for both together. The limits of the node hold for its own usage.
 
     Args:
-        node: whom to ask.
+        node: the node to ask.
         name: by default ``ask_<name of the node>``.
-        description: by default says whom it asks and what for.
-        reset_history: whether each call begins without the node's own history, and leaves none.
-        pass_history: whether the node is given the conversation of the agent that asks, in place of its own.
+        description: by default the name and the purpose of the node.
+        reset_history: True if each call begins without the history of the node, and leaves none.
+        pass_history: True if the node gets the conversation of the calling agent in place of its own.
     """
 
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
@@ -55,7 +55,7 @@ def tool_of(
 
 
 def _before(ctx: RunContext[Any]) -> list[ModelMessage]:
-    """Return the conversation up to the request that led to this call: a call without its result ends no history."""
+    """Return the conversation up to the request of this call. A history must not end with an unanswered call."""
     messages = list(ctx.messages)
     while messages and isinstance(messages[-1], ModelResponse):
         messages.pop()

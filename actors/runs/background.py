@@ -1,4 +1,4 @@
-"""Background runs of a node: started, watched through `RunStats`, waited for, stopped."""
+"""Background runs of a node: start, watch through `RunStats`, wait, stop."""
 
 import weakref
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _CHECKS = {
 
 
 class _Session:
-    """One background run. It holds its actor weakly: the actor holds the node, and the node holds this."""
+    """One background run. Holds its actor weakly, because the actor holds the node, and the node this object."""
 
     def __init__(self, plan: Plan, stats: RunStats, ref: ActorRef[Any]) -> None:
         self.is_unlimited = plan.max_count is None
@@ -39,18 +39,18 @@ class _Session:
     async def end(self, step: Step, node: object) -> None:
         ref = self._ref()
         if ref is not None and ref.is_alive():
-            with suppress(ActorStoppingError, RuntimeClosedError):  # it ended in another thread just now
+            with suppress(ActorStoppingError, RuntimeClosedError):  # the actor has just stopped in another thread
                 ref.tell(step)
         if _is_inside(node):
-            return  # the round in hand would wait for itself
-        with suppress(Exception):  # told by `wait` and by the stats
+            return  # the current round would wait for itself
+        with suppress(Exception):  # `wait` and the stats raise it
             await self.stats
         if ref is not None and running_loop() is self._loop:
             await ref.stop()
 
 
 class BackgroundRuns(NodeStats[Deps, Out]):
-    """Running a node again and again while the caller goes on."""
+    """A node that can repeat runs in the background."""
 
     _session: _Session | None = None
 
@@ -62,34 +62,34 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         block: bool = False,
         **options: Unpack[RunKeywords],
     ) -> RunStats:
-        """Run the node again and again, and return the live statistics at once.
+        """Repeat runs of the node in the background, and return the live stats at once.
 
-        An agent goes on when a run fails, and a second start takes the place of the first. A failure of a team or a
-        chain ends its background run, and a second start is refused while one goes on. Leaving ``async with`` or
-        closing the pool ends it as well.
+        An agent continues after a failed run, and a second start replaces the first. A failure of a team or a chain
+        ends its background run, and a second start is refused meanwhile. Leaving ``async with`` or closing the pool
+        ends the background run as well.
 
         Args:
-            prompts: as for `run`; a function among them is called for every run, and may be async.
-            max_count: how many runs; None for no limit, which is what an agent does unless told otherwise. A team or
-                chain runs once.
-            interval: seconds between the end of a run and the next.
-            block: return only after the last run.
+            prompts: as for `run`. A function among them, plain or async, is called for every run.
+            max_count: number of runs; None for no limit. By default an agent has no limit, and a team or chain runs
+                once.
+            interval: seconds between the end of a run and the start of the next.
+            block: True to return only after the last run.
             **options: what differs for these runs, see `RunOptions`.
 
         Raises:
-            ValueError: `max_count` is no whole number or below 1, or `interval` is no number or negative.
-            AlreadyRunningError: a team or chain is running in the background.
-            NodeStoppedError: the node has been closed.
+            ValueError: `max_count` is not a whole number above 0, or `interval` is negative or not a number.
+            AlreadyRunningError: a team or chain is already running in the background.
+            NodeStoppedError: the node is closed.
         """
         plan = self._plan(prompts, RunOptions.of(self.name, options) if options else NO_OPTIONS, max_count, interval)
         while self.is_running:
             if not self.runs_until_stopped:
-                msg = f"node {self.name!r} is running in the background already; stop it first"
-                raise AlreadyRunningError(msg, node=self.name)
+                message = f"node {self.name!r} is running in the background already; stop it first"
+                raise AlreadyRunningError(message, node=self.name)
             await self.cancel()
         stats = self._start(plan).stats
         if block:
-            with suppress(Exception):  # in the errors of the stats, and raised by `wait` and by awaiting the stats
+            with suppress(Exception):  # the stats list it; `wait` and awaiting the stats raise it
                 await stats
         return stats
 
@@ -105,8 +105,8 @@ class BackgroundRuns(NodeStats[Deps, Out]):
             never_none=("interval",),
         )
         if not prompts:
-            msg = f"node {self.name!r}: the prompt is empty; pass some text"
-            raise EmptyPromptError(msg, node=self.name)
+            message = f"node {self.name!r}: the prompt is empty; pass some text"
+            raise EmptyPromptError(message, node=self.name)
         return Plan(self, prompts, options, max_count, interval)
 
     def _start(self, plan: Plan) -> _Session:
@@ -121,45 +121,47 @@ class BackgroundRuns(NodeStats[Deps, Out]):
 
     @property
     def is_running(self) -> bool:
-        """Whether it is running in the background."""
+        """True while a background run is open."""
         return self._session is not None and not self._session.stats.done
 
     def is_busy(self) -> bool:
-        """Return whether it is running in the background, or has messages to work on."""
+        """Return True if the node is running in the background, or has messages to work on."""
         ref = self.home.find()
         return self.is_running or (ref is not None and _has_work(ref))
 
     async def wait(self) -> ChatMessage[Out] | None:
-        """Wait for the end of the background run and return its last answer.
+        """Wait until the background run ends.
 
         Returns:
-            None if it was stopped before the first answer.
+            The last answer. None if the background run was stopped before its first answer.
 
         Raises:
-            NotRunningError: none was started, or it would never end.
-            Exception: what the last run of a team failed with, or that of an agent none of whose runs succeeded.
+            NotRunningError: no background run was started, or it has no limit.
+            Exception: the error of the last run of a team, or of an agent without any successful run.
         """
         session = self._session
         if session is None:
-            msg = f"node {self.name!r}: there is no background run to wait for; start one with run_in_background"
-            raise NotRunningError(msg, node=self.name)
+            message = f"node {self.name!r}: there is no background run to wait for; start one with run_in_background"
+            raise NotRunningError(message, node=self.name)
         if session.is_unlimited and not session.stats.done:
-            msg = f"node {self.name!r}: its background run has no limit and would never end; stop it, or pass max_count"
-            raise NotRunningError(msg, node=self.name)
+            message = (
+                f"node {self.name!r}: its background run has no limit and would never end; stop it, or pass max_count"
+            )
+            raise NotRunningError(message, node=self.name)
         return cast("ChatMessage[Out] | None", await session.stats)
 
     async def stop(self) -> None:
-        """End the background run: the run in hand has 5 seconds to end, no other begins. Harmless without one."""
+        """End the background run. The current run has 5 seconds to end. Harmless without a background run."""
         if self._session is not None:
             await self._session.end(Step.STOP, self)
 
     async def cancel(self) -> None:
-        """End the background run at once, cancelling the run in hand. Harmless without one."""
+        """End the background run at once, and cancel the current run. Harmless without a background run."""
         if self._session is not None:
             await self._session.end(Step.ABORT, self)
 
     async def close(self) -> None:
-        """End the background run, then do what every node does."""
+        """End the background run, then close the node."""
         if self._entered <= 1:
             await self.stop()
         await super().close()

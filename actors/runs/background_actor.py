@@ -1,4 +1,4 @@
-"""The actor that runs a node again and again: rounds, pauses and the end are messages to itself."""
+"""`BackgroundActor`: repeats the runs of a node. Rounds, pauses and the end are messages to itself."""
 
 import inspect
 from collections.abc import Sequence
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from actors.runtime.owned_tasks import PendingTask
 
 SHUTDOWN = 5.0
-"""Seconds that a round in hand may take to end once the run is stopped."""
+"""Seconds that the current round has to end after a stop."""
 
 
 class Plan(msgspec.Struct, frozen=True, eq=False):
-    """What is repeated."""
+    """What a background run repeats."""
 
     node: NodeStats[Any, Any]
     prompts: Sequence[object]
-    """Functions among them are called for every round."""
+    """Functions among the prompts are called for every round."""
     options: RunOptions
     max_count: int | None
-    """Rounds; None for no limit."""
+    """Number of rounds; None for no limit."""
     interval: float
-    """Seconds between the end of a round and the next."""
+    """Seconds between the end of a round and the start of the next."""
 
 
 class Step(Enum):
-    """What the actor is told."""
+    """A message to the actor."""
 
     NEXT = "next"
-    """Begin a round."""
+    """Start a round."""
     STOP = "stop"
-    """Begin no round more; the one in hand may end within the shutdown time."""
+    """Start no more rounds. The current round may end within the shutdown time."""
     ABORT = "abort"
-    """Cancel the round in hand and end."""
+    """Cancel the current round and stop."""
 
 
 class _Ended(msgspec.Struct, frozen=True, eq=False):
@@ -54,11 +54,11 @@ class _Ended(msgspec.Struct, frozen=True, eq=False):
 
 
 class BackgroundActor(AsyncioActor):
-    """Repeats the runs of one node until they are enough, one of a team fails, it is stopped, or the node ends."""
+    """Repeats the runs of one node until the last round, a failure of a team, a stop, or the end of the node."""
 
     def __init__(self, work: list[tuple[Plan, RunStats]]) -> None:
         super().__init__()
-        self._plan, self._stats = work.pop()  # the engine keeps the arguments, and must not keep the nodes in them
+        self._plan, self._stats = work.pop()  # the engine keeps the arguments, and must not keep the node
         self._rounds = 0
         self._answer: ChatMessage[Any] | None = None
         self._error: Exception | None = None
@@ -67,11 +67,11 @@ class BackgroundActor(AsyncioActor):
         self._is_stopping = False
 
     def on_start(self) -> None:
-        """Begin with the first round."""
+        """Start the first round."""
         self.actor_ref.tell(Step.NEXT)
 
     def on_receive(self, message: Any) -> None:
-        """Take one step."""
+        """Handle one step."""
         if type(message) is _Ended:
             self._ended(message)
         elif message is Step.NEXT:
@@ -84,14 +84,14 @@ class BackgroundActor(AsyncioActor):
             self.unhandled(message)
 
     def on_terminated(self, terminated: Terminated) -> None:
-        """End with the node."""
+        """Stop if the node has stopped for good."""
         try:
-            self._plan.node.ref()  # an actor that nobody owns is started anew
-        except Exception:  # closed, given up by its supervisor, or the system is closing: there will be no round more
+            self._plan.node.ref()  # starts an actor without an owner again
+        except Exception:  # the node is closed or given up, or the system is closing
             self._finish()
 
     def on_stop(self) -> None:
-        """Release whoever waits for the end."""
+        """Report the end to the stats."""
         self._stats.finish(self._answer, self._error if self._answer is None else None)
 
     def on_failure(
@@ -100,7 +100,7 @@ class BackgroundActor(AsyncioActor):
         exception_value: BaseException | None,
         traceback: "TracebackType | None",
     ) -> None:
-        """Release whoever waits for the end."""
+        """Report the crash to the stats."""
         self._stats.finish(None, exception_value if isinstance(exception_value, Exception) else None)
 
     def _next(self) -> None:
@@ -137,7 +137,7 @@ class BackgroundActor(AsyncioActor):
         self._error = error
         if not node.runs_until_stopped:
             self._is_stopping, self._answer = True, None
-        if stats.error_count == self._known_errors:  # a team has noted which of its members failed
+        if stats.error_count == self._known_errors:  # a team has already noted the failed member
             stats.add_error(node.name, str(error) or type(error).__name__)
 
     def _stop_soon(self) -> None:

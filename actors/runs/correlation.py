@@ -1,4 +1,4 @@
-"""Where a run comes from: a user, the run that it is a part of, or the run whose answer a connection passes on."""
+"""Correlation: the ids that a run takes over from a user, from its parent run, or through a connection."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from actors.runs.request import RunOptions, RunRequest
 from actors.runtime.envelope import current
 from protocols.node import Origin
 
-Lineage = tuple[str | None, DeliveryTracker, str, int]
-"""What a run has of the one that it comes from: conversation (None: its own), deliveries, run, connections."""
+Correlation = tuple[str | None, DeliveryTracker, str, int]
+"""Conversation (None for a new one), deliveries, parent run, and number of connections on the way."""
 
 
-def lineage_of(options: RunOptions, first: object, parent: RunRequest | None, origin: Origin | None) -> Lineage:
-    """Return the lineage of a run.
+def correlation_of(options: RunOptions, first: object, parent: RunRequest | None, origin: Origin | None) -> Correlation:
+    """Return the correlation of a run.
 
     Args:
-        options: those of the run.
-        first: its first prompt.
-        parent: the run it is a part of; None takes the run whose handler calls this, if any.
+        options: options of the run.
+        first: first prompt of the run.
+        parent: the run that contains this one. None takes the run whose handler makes this call, if any.
         origin: the run whose answer a connection passes on.
     """
     given = options.conversation_id
@@ -29,6 +29,6 @@ def lineage_of(options: RunOptions, first: object, parent: RunRequest | None, or
         parent = scope.message
     if parent is None:
         return (given or (None if type(first) is str else conversation_of(first)), DeliveryTracker(), "", 0)
-    # Who waits for the deliveries of a part must not wait for the whole, which waits for the part.
+    # A caller that waits for the deliveries of a part must not wait for the whole, which waits for the part.
     downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
     return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)

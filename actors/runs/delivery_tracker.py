@@ -1,4 +1,4 @@
-"""Deliveries that runs have caused through connections, and waiting until all of them are finished."""
+"""`DeliveryTracker`: counts the deliveries that a run causes through connections, and waits for their end."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,26 +7,26 @@ from typing import Any
 import msgspec
 
 MOST_MESSAGES = 20_000
-"""Messages that connections pass on because of one run. A circle with branches doubles them with every round."""
+"""Most messages that connections pass on because of one run. A circle with branches doubles them in every round."""
 
 
 class DeliveryTracker(msgspec.Struct, eq=False):
-    """The open deliveries caused by one run, direct and indirect. Lives on one event loop."""
+    """The open deliveries of one run, direct and indirect. Belongs to one event loop."""
 
     open: int = 0
-    """Deliveries that are not finished."""
+    """Unfinished deliveries."""
     passed_on: int = 0
-    """Messages that connections have taken because of the run."""
+    """Messages that connections have accepted because of the run."""
     is_required: bool = False
-    """Whether a connection asks the caller to wait (see `protocols.node.Tracker.require`)."""
+    """True if a connection asks the caller to wait; see `protocols.node.Tracker.require`."""
     _waiters: list[Callable[[], Any]] = []
 
     def begin(self) -> None:
-        """Count one delivery more."""
+        """Add an open delivery."""
         self.open += 1
 
     def end(self) -> None:
-        """Count one delivery less; at zero whoever waits goes on."""
+        """Remove an open delivery. At zero, call the waiting callbacks."""
         self.open -= 1
         if self.open == 0:
             waiters, self._waiters = self._waiters, []
@@ -34,16 +34,16 @@ class DeliveryTracker(msgspec.Struct, eq=False):
                 waiter()
 
     def spend(self) -> bool:
-        """Count one message that a connection takes; False when there have been `MOST_MESSAGES` of them."""
+        """Count a message that a connection accepts. Return False after `MOST_MESSAGES` messages."""
         self.passed_on += 1
         return self.passed_on <= MOST_MESSAGES
 
     def require(self) -> None:
-        """Ask the caller of the run to wait unless it said that it does not want to."""
+        """Ask the caller of the run to wait, unless its options say otherwise."""
         self.is_required = True
 
     def then(self, callback: Callable[[], Any]) -> None:
-        """Call a function once, when the number of open deliveries next comes to zero."""
+        """Call a function once, when the number of open deliveries is next zero."""
         self._waiters.append(callback)
 
     async def wait(self) -> None:

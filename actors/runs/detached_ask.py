@@ -1,4 +1,4 @@
-"""Requests that nobody waits for inside a handler, such as those of connections."""
+"""Asks that are detached from the handler that makes them, such as those of connections."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,10 +19,10 @@ Settled = Callable[[asyncio.Future[Any]], object]
 def post_outside(
     ref: ActorRef[Any], request: RunRequest, timeout: float | None, origin: Origin | None, settled: Settled | None
 ) -> Reply:
-    """Ask as if from outside any handler: without its deadline, and without being part of its chain of asks.
+    """Ask as if outside any handler: without its deadline, and outside its chain of asks.
 
-    So a >> b >> a is no cycle of actors that wait for each other. Traces and log context go along. The delivery is
-    counted by `origin` until the reply is there and `settled` was called with it.
+    So ``a >> b >> a`` is not a cycle of waiting actors. Traces and log context are kept. `origin` counts the delivery
+    until the reply has arrived and `settled` has been called with it.
     """
     if origin is not None:
         origin.downstream.begin()
@@ -46,7 +46,7 @@ def _end(tracker: Tracker, settled: Settled | None, done: asyncio.Future[Any]) -
 
 
 def failed_reply(error: Exception, settled: Settled | None = None) -> Reply:
-    """Return the reply of a request that could not even be made."""
+    """Return the reply of a request that could not be made."""
     reply: Reply = AsyncioFuture(loop=asyncio.get_running_loop())
     reply.fail(error)
     if settled is not None:

@@ -1,4 +1,4 @@
-"""Errors of the engine about a run, in the words of a run."""
+"""Translates errors of the engine into errors of a run."""
 
 from actors.runtime.errors import (
     AbandonedError,
@@ -10,14 +10,14 @@ from actors.runtime.errors import (
 from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError
 
 ENGINE_ERRORS = (AskTimeoutError, ActorStoppingError, ActorCrashedError, AbandonedError, RuntimeClosedError)
-"""What an ask may raise that the run itself did not."""
+"""Errors that an ask raises and the run itself does not."""
 
 
 def run_failure(error: Exception, node: str, timeout: float | None) -> Exception:
-    """Return what the caller of a run gets for what the engine said about its ask.
+    """Return the error that the caller of a run gets for an error of the engine.
 
-    An exception that the run itself raised carries a note of its node, and is returned as it is: so is the timeout of
-    an ask that a callable made to somebody else.
+    An exception of the run itself carries a note of its node, and stays as it is. So does the timeout of an ask that a
+    callable made to another actor.
     """
     if getattr(error, "__notes__", None):
         return error
@@ -33,17 +33,17 @@ def run_failure(error: Exception, node: str, timeout: float | None) -> Exception
 
 
 def stopped(node: str) -> NodeStoppedError:
-    """Return the error of a node that takes no runs any more."""
+    """Return the error of a node that accepts no more runs."""
     return NodeStoppedError(f"node {node!r} has been stopped and takes no runs", node=node)
 
 
 def member_failure(error: Exception, node: str, timeout: float | None) -> Exception:
-    """Return what a team notes for what a member's ask raised; what the member itself raised stays as it is."""
+    """Return the error that a team notes for a failed ask of a member. An exception of the member stays as it is."""
     if isinstance(error, AskTimeoutError | ActorStoppingError | ActorCrashedError):
         return run_failure(error, node, timeout)
     return error
 
 
 def failed_step(error: Exception) -> str:
-    """Return which member of a chain raised an exception; empty when it was none."""
+    """Return the member of a chain that raised the exception. Empty if no member did."""
     return str(getattr(error, "failed_step", ""))

@@ -1,35 +1,34 @@
-"""`EventChannel`: events of a run on their way to the one who reads them, who thereby sets the pace."""
+"""`EventChannel`: a bounded queue of the events of a run. The reader sets the pace."""
 
 import asyncio
 from collections import deque
 from typing import Any
 
 CAPACITY = 16
-"""Events that a run may be ahead of its reader."""
+"""Most events that a run is ahead of its reader."""
 
 
 class EventChannel:
     """A bounded queue of events for one reader, on one event loop.
 
-    A full channel makes the producers wait. A reader that has gone makes them go on, into nothing, so that none hangs.
+    Producers wait while the channel is full. After the reader has left, they continue and their events are dropped.
     """
 
     __slots__ = ("_capacity", "_items", "_news", "_producers", "is_closed")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        """Take how many events may wait."""
         self._capacity = capacity
         self._items: deque[Any] = deque()
         self._producers: list[asyncio.Future[None]] = []
         self._news: asyncio.Future[None] | None = None
         self.is_closed = False
-        """Whether nothing more will be read, or nothing more will come."""
+        """True if the reader has left, or the run is over."""
 
     def __len__(self) -> int:
         return len(self._items)
 
     async def put(self, event: Any) -> None:
-        """Add an event, waiting until there is room for it."""
+        """Add an event. Wait until there is space for it."""
         while len(self._items) >= self._capacity and not self.is_closed:
             room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._producers.append(room)
@@ -37,26 +36,26 @@ class EventChannel:
         self.put_now(event)
 
     def put_now(self, event: Any) -> None:
-        """Add an event though there may be no room: each node of the run does so once, with its last."""
+        """Add an event without waiting for space. Each node of the run does this once, with its last event."""
         if not self.is_closed:
             self._items.append(event)
             self._wake()
 
     def close(self) -> None:
-        """End the channel: what is in it can still be read; whoever waits goes on."""
+        """Close the channel and wake all waiting callers. Queued events can still be read."""
         self.is_closed = True
         self._wake()
         self._release_producers()
 
     async def get(self) -> Any:
-        """Return the next event, waiting for it; None once the channel is closed and empty."""
+        """Wait for the next event and return it. None once the channel is closed and empty."""
         while not self._items:
             if self.is_closed:
                 return None
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         event = self._items.popleft()
-        # Producers go on when there is room for several events: a switch of tasks for each one would be dear.
+        # Producers wake when there is space for several events: a task switch for each event would be slow.
         if self._producers and len(self._items) <= self._capacity // 2:
             self._release_producers()
         return event

@@ -1,4 +1,4 @@
-"""Events of one run, made only when somebody listens to their kind."""
+"""Publishes the events of one run. An event is made only if it has a subscriber."""
 
 from time import perf_counter
 from typing import Any
@@ -21,23 +21,18 @@ from protocols.events import (
 from protocols.messages import ChatMessage
 
 _MOST_TEXT = 500
-"""Characters of an error that an event carries."""
+"""Most characters of an error text in an event."""
 
 
 def run_started(events: EventStream, request: RunRequest) -> None:
-    """Say that a run begins."""
+    """Publish the start of a run."""
     if events.count is None and events.wants(RunStarted):
-        _publish(
-            events,
-            RunStarted,
-            request,
-            parent_run_id=request.parent_run_id,
-            conversation_id=request.conversation_id,
-        )
+        parent, conversation = request.parent_run_id, request.conversation_id
+        _publish(events, RunStarted, request, parent_run_id=parent, conversation_id=conversation)
 
 
 def message_received(events: EventStream, request: RunRequest, asked: ChatMessage[Any]) -> None:
-    """Say that the node took a message."""
+    """Publish the input message of a run."""
     if events.wants(MessageReceived):
         _publish(
             events,
@@ -51,8 +46,8 @@ def message_received(events: EventStream, request: RunRequest, asked: ChatMessag
 
 
 def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[Any], duration: float) -> None:
-    """Say that the node answered."""
-    if events.count is not None:  # it was told in brief
+    """Publish the answer of a run."""
+    if events.count is not None:  # counted in brief already
         return
     if events.wants(MessageSent):
         _publish(events, MessageSent, request, **_numbers(answer, duration))
@@ -61,7 +56,7 @@ def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[
 
 
 def run_failed(events: EventStream, request: RunRequest, error: Exception, duration: float, *, step: str = "") -> None:
-    """Say that a run ended with an exception; `step` is the member that raised it, if it was not the node itself."""
+    """Publish the failure of a run. `step` is the member that raised the error, if the node itself did not."""
     if events.wants(RunFailed):
         text = str(error)[:_MOST_TEXT]
         kind = type(error).__name__
@@ -69,7 +64,7 @@ def run_failed(events: EventStream, request: RunRequest, error: Exception, durat
 
 
 def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> None:
-    """Say that nobody waits for a run any more."""
+    """Publish that a run is cancelled."""
     if events.wants(RunCancelled):
         _publish(events, RunCancelled, request, reason="cancelled", duration=duration)
 
@@ -79,7 +74,13 @@ def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest,
 
 
 def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float) -> RunAnswered:
-    """Return what counts of the answer of a run that was started at a reading of `perf_counter`."""
+    """Return the numbers of an answer.
+
+    Args:
+        request: request of the run.
+        answer: answer of the run.
+        started: `perf_counter` at the start of the run.
+    """
     content: object = answer.content
     size = len(content) if type(content) is str and content.isascii() else answer.byte_count
     seconds = answer.response_time if answer.response_time is not None else perf_counter() - started

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
-from actors.runs.correlation import lineage_of
+from actors.runs.correlation import correlation_of
 from actors.runs.definition import Definition
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
@@ -216,7 +216,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()
-        conversation, downstream, parent_run_id, hops = lineage_of(options, first, parent, origin)
+        conversation, downstream, parent_run_id, hops = correlation_of(options, first, parent, origin)
         return RunRequest(
             self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink
         )

@@ -1,4 +1,4 @@
-"""From the prompts of a run to the message that the node is asked."""
+"""From the prompts of a run to its input message."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -28,22 +28,22 @@ async def input_message(prompts: Sequence[object], conversation_id: str) -> Chat
 
 
 def conversation_of(first: object) -> str | None:
-    """Return the conversation that the first prompt, a message, belongs to."""
+    """Return the conversation of the first prompt. None if the prompt is not a message."""
     return first.conversation_id if is_message(first) else None
 
 
 def is_message(value: object) -> TypeGuard[ChatMessage[Any]]:
-    """Whether something is a message, of whatever content."""
+    """Return True for a message, whatever its content."""
     return isinstance(value, ChatMessage)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether something is a list, of whatever items."""
+    """Return True for a list, whatever its items."""
     return isinstance(value, list)
 
 
 def _forwarded(message: ChatMessage[Any], conversation_id: str) -> ChatMessage[Any]:
-    """Return a message as a question to the next node: its sender joins the chain, its cost stays behind."""
+    """Return a message as the input of the next node: the sender joins the chain, the cost is dropped."""
     chain = message.forwarded_from
     if message.name is not None or message.role != "user":
         chain = (*chain, message.name or "unknown")

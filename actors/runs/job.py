@@ -6,9 +6,9 @@ from inspect import isawaitable, isclass
 from types import UnionType
 from typing import Any, Generic, Protocol, cast
 
-from pydantic_ai.tools import Tool
 from typing_extensions import TypeVar
 
+from actors.runs.keywords import TOOLS
 from actors.runs.request import AnyTool
 from protocols.checks import FLAG, NAME, TEXT, Check, Checks, check_fields, is_a, list_of, whole
 from protocols.errors import ConfigError, JobError
@@ -26,7 +26,7 @@ _CHECKS: Checks = {
     "required_dependency": Check("a type", lambda value: isinstance(value, type | UnionType | tuple)),
     "required_return_type": Check("a type, not its name", lambda value: not isinstance(value, str)),
     "knowledge": list_of("a list of texts, paths and objects", lambda _: True),
-    "tools": list_of("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value)),
+    "tools": TOOLS,
     "requires_vision": FLAG,
     "min_context_tokens": whole(1),
 }
@@ -35,7 +35,7 @@ _NEVER_NONE = ("name", "prompt", "knowledge", "tools")
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Generic[Result]):
-    """What to do, what must be known for it, and what the node must bring along.
+    """A named task: its prompt, its knowledge and tools, and the requirements on the node.
 
     Example:
         >>> Job(name="digest", prompt="Sum up the notes.").name
@@ -43,26 +43,26 @@ class Job(Generic[Result]):
     """
 
     name: str
-    """What it is called."""
+    """Name of the job."""
     prompt: object
-    """What the node is asked: a text, another prompt (see `actors.prompts.content`), or a function that returns one."""
+    """Prompt of the node: a text, another prompt (see `actors.prompts.content`), or a function that returns one."""
     description: str | None = None
-    """What it is for."""
+    """Purpose of the job."""
     required_return_type: type[Result] = str  # type: ignore[assignment] # pyright: ignore[reportAssignmentType] - the default of Result
-    """Type of the answer. Other than ``str`` it is asked of the model, and an answer of another type is an error."""
+    """Type of the answer. A model is asked for any type but ``str``. An answer of another type is an error."""
     required_dependency: type[Any] | None = None
-    """Type that the node's dependencies must have; None for any."""
+    """Type of the dependencies of the node; None for any."""
     knowledge: Sequence[object] = ()
     """Prompts and paths that the node reads for this job only."""
     tools: Sequence[AnyTool] = ()
     """Tools for this job only."""
     requires_vision: bool = False
-    """Whether the model must see images. An agent whose model is known not to is refused."""
+    """True if the model must see images. An agent is refused if its model is known not to."""
     min_context_tokens: int | None = None
-    """Tokens that the model must be able to read at once. An agent whose model is known to read fewer is refused."""
+    """Least context window of the model, in tokens. An agent is refused if its model is known to read fewer."""
 
     def __post_init__(self) -> None:
-        """Refuse what no node could do.
+        """Check the fields.
 
         Raises:
             ConfigError: a field cannot be used.
@@ -72,7 +72,7 @@ class Job(Generic[Result]):
         )
 
     async def get_prompt(self) -> object:
-        """Return the prompt; a function is called."""
+        """Return the prompt. Calls it if it is a function."""
         made: object = cast("Callable[[], object]", self.prompt)() if callable(self.prompt) else self.prompt
         return await cast("Awaitable[object]", made) if isawaitable(made) else made
 
@@ -81,11 +81,11 @@ class Job(Generic[Result]):
         return tuple(self.tools)
 
     async def can_be_executed_by(self, agent: "Worker") -> bool:
-        """Return True if dependencies, model and type of the answer may fit, as far as they are known."""
+        """Return True if nothing is known against the dependencies, the model and the type of the answer."""
         return agent.job_problem(self) is None and agent.answer_problem(self) is None
 
     def deps_problem(self, agent: str, deps: object) -> str | None:
-        """Return why these dependencies are not what the job requires; None if they are."""
+        """Return why these dependencies are not what the job requires. None if they are."""
         needed = self.required_dependency
         if needed is None or isinstance(deps, needed):
             return None
@@ -94,26 +94,22 @@ class Job(Generic[Result]):
 
 
 class Worker(Protocol):
-    """A node that may be given a job."""
+    """A node that can get a job."""
 
     def job_problem(self, job: Job[Any], *, deps: object = None, model: Any = None) -> str | None:
-        """Return why the node cannot do the job; None if nothing is known that speaks against it."""
+        """Return why the node cannot do the job. None if nothing is known against it."""
         ...
 
     def answer_problem(self, job: Job[Any]) -> str | None:
-        """Return why the answers of the node cannot be what the job requires."""
+        """Return why the answers of the node cannot be what the job requires. None if they may be."""
         ...
 
 
 def fits(content: object, wanted: Any) -> bool:
-    """Whether an answer is of the type that a job requires; of the answer of a team each item must be."""
+    """Return True if an answer is of the type that a job requires. In a list, each item must be."""
     if wanted is str or not isclass(wanted) or isinstance(content, wanted):
         return True
-    return isinstance(content, list) and all(fits(item, wanted) for item in _items(content))
-
-
-def _items(content: Any) -> list[object]:
-    return list(content)
+    return isinstance(content, list) and all(fits(item, wanted) for item in cast("list[object]", content))
 
 
 def wrong_answer(job: Job[Any], node: str, answer: ChatMessage[Any]) -> JobError | None:
@@ -121,24 +117,24 @@ def wrong_answer(job: Job[Any], node: str, answer: ChatMessage[Any]) -> JobError
     wanted: Any = job.required_return_type
     if fits(answer.content, wanted):
         return None
-    msg = f"job {job.name!r}: node {node!r} answered {type(answer.content).__name__}, not {wanted.__name__}"
-    return JobError(msg, node=node, message=answer)
+    message = f"job {job.name!r}: node {node!r} answered {type(answer.content).__name__}, not {wanted.__name__}"
+    return JobError(message, node=node, message=answer)
 
 
 async def job_prompts(node: str, job: Job[Any], agents: Iterable[Worker], options: dict[str, Any]) -> list[object]:
-    """Return what a job asks, and put what else it needs into the options of the run.
+    """Return the prompts of a job. Adds its tools and its type of answer to the options of the run.
 
     Raises:
-        JobError: it is no job, or an agent does not fit.
+        JobError: `job` is not a Job, or an agent does not fit.
     """
     if not is_a(job, Job):
-        msg = f"node {node!r}: run_job takes a Job, not {job!r}"
-        raise JobError(msg, node=node)
+        message = f"node {node!r}: run_job takes a Job, not {job!r}"
+        raise JobError(message, node=node)
     for agent in agents:
         problem = agent.job_problem(job, deps=options.get("deps"), model=options.get("model"))
         if problem is not None:
-            msg = f"job {job.name!r} does not fit node {node!r}: {problem}"
-            raise JobError(msg, node=node)
+            message = f"job {job.name!r} does not fit node {node!r}: {problem}"
+            raise JobError(message, node=node)
     if job.tools:
         options["tools"] = [*job.get_tools(), *(options.get("tools") or ())]
     if job.required_return_type is not str:

@@ -1,4 +1,4 @@
-"""What a node knows about its runs: the current or last one, and all of them together."""
+"""`NodeStats`: the stats of the current or last run of a node, and of all its runs together."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from protocols.streaming import StreamCompleteEvent
 
 
 class NodeStats(NodeHandle[Deps, Out]):
-    """The statistics of a node."""
+    """A node that counts its runs."""
 
     runs_until_stopped: ClassVar[bool] = True
     """True if a background run has no limit by default, survives failures, and makes way for a second one."""
@@ -23,7 +23,7 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     @property
     def stats(self) -> RunStats:
-        """The live numbers of the current or last run; those of a background run hold all its repetitions."""
+        """The live stats of the current or last run. A background run counts all its rounds together."""
         last, self._last = self._last, None
         if last is not None:
             self._stats = RunStats(name=self.name)
@@ -31,7 +31,7 @@ class NodeStats(NodeHandle[Deps, Out]):
             self._stats.finish(last)
         if self._stats is None:
             self._stats = RunStats(name=self.name)
-            self._stats.finish()  # there is no run to wait for
+            self._stats.finish()  # so that nothing waits for it
         return self._stats
 
     async def get_stats(self) -> RunStats:
@@ -39,12 +39,12 @@ class NodeStats(NodeHandle[Deps, Out]):
         return self.stats
 
     async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> RunStats:
-        """Show the numbers of the current run until it has ended; see `RunStats.watch`."""
+        """Show the stats of the current run until its end; see `RunStats.watch`."""
         return await self.stats.watch(screen, interval=interval)
 
     @property
     def total_stats(self) -> MessageTotalsSnapshot:
-        """The numbers of all answers that the node has ever given."""
+        """The totals of all answers of the node."""
         return self._tally.snapshot()
 
     @property
@@ -53,11 +53,11 @@ class NodeStats(NodeHandle[Deps, Out]):
         return tally
 
     def keep_stats(self, stats: RunStats) -> None:
-        """Show these as the current run's."""
+        """Show these stats as those of the current run."""
         self._stats, self._last = stats, None
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
-        """Count an answer, give it to the subscribers and to the connections, then to whoever streams the run."""
+        """Count an answer, then give it to the subscribers, the connections and the stream."""
         tally: MessageTotals = self.__dict__.get("_answers") or self._tally
         tally.add(answer)
         if self.counts_alone(request):

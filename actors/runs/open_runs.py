@@ -1,4 +1,4 @@
-"""How many runs an actor has in hand, and waiting until there are none."""
+"""`OpenRuns`: the number of open runs of an actor, and waiting for their end."""
 
 import asyncio
 
@@ -6,28 +6,33 @@ from actors.runtime.event_stream import EventStream
 
 
 class OpenRuns:
-    """Counts the runs in hand of one actor. Lives on its loop. `serve` counts, and calls `check` if anybody waits."""
+    """Counts the open runs of one actor, on its loop. `serve` counts, and calls `check` if a caller waits."""
 
     __slots__ = ("_earlier", "_idle", "events", "is_awaited", "open")
 
     def __init__(self, events: EventStream, earlier: "OpenRuns | None" = None) -> None:
-        """Take where the runs are published, and the ledger of runs that began before this one was opened."""
+        """Start at zero.
+
+        Args:
+            events: where the runs are published.
+            earlier: the counter of the runs that began before this one.
+        """
         self.events = events
         self._earlier = earlier
         self.open = 0
-        """Runs in hand."""
+        """Number of open runs."""
         self.is_awaited = False
-        """Whether somebody waits for the end of all runs."""
+        """True while a caller waits for the end of all runs."""
         self._idle = asyncio.Event()
 
     def check(self) -> None:
-        """Let whoever waits go on if no run is in hand."""
+        """Wake the waiting callers if no run is open."""
         if not self.open:
             self.is_awaited = False
             self._idle.set()
 
     async def settled(self) -> None:
-        """Wait until no run is in hand."""
+        """Wait until no run is open."""
         if self._earlier is not None:
             await self._earlier.settled()
             self._earlier = None

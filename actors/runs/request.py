@@ -1,4 +1,4 @@
-"""`RunRequest`: the one message that asks a node to run, with the options of that run."""
+"""`RunRequest`: the one message that asks a node to run, with the options of the run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypedDict
@@ -22,14 +22,14 @@ from protocols.checks import FLAG, TEXT, Check, Checks, check_keywords, check_va
 from protocols.messages import ChatMessage
 
 DEFAULT_TIMEOUT = 300.0
-"""Seconds that a run may take when nobody says otherwise."""
+"""Seconds that a run may take by default."""
 
 AnyTool = Tool[Any] | Callable[..., Any]
 """A function, or a tool of pydantic_ai."""
 
 
 class RunKeywords(TypedDict, total=False):
-    """Keywords that every method of the run family takes; see `RunOptions` for what they mean."""
+    """Keywords of every run method; `RunOptions` explains them."""
 
     model: Model | str | None
     store_history: bool | None
@@ -51,53 +51,52 @@ class RunKeywords(TypedDict, total=False):
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """How one run differs from what its node does by default. None means the node's own."""
+    """Options of one run. None stands for the default of the node."""
 
     model: Model | str | None = None
     """Model for this run only."""
     store_history: bool | None = None
-    """Whether the exchange is kept in the node's history."""
+    """True to keep the exchange in the history of the node."""
     output_type: Any = None
-    """What the answer of a model must be, for this run only; in a chain that of the last member. A function answers
-    what it always does."""
+    """Type of the answer of a model, for this run only; in a chain that of the last member. Functions ignore it."""
     deps: Any = None
-    """Dependencies that tools and instructions get."""
+    """Dependencies of tools and instructions."""
     usage_limits: UsageLimits | None = None
-    """Most requests, tool calls and tokens of this run."""
+    """Limits of requests, tool calls and tokens of this run."""
     usage: RunUsage | None = None
-    """Counts of a run that this one is a part of; they are added to, and limits look at the sum."""
+    """Usage of the outer run. This run adds to it, and the limits hold for the sum."""
     timeout: float | UnsetType | None = UNSET
-    """Seconds until the run ends with RunTimeoutError, waiting in the mailbox included; None never."""
+    """Seconds until the run fails with RunTimeoutError, including the wait in the mailbox. None for no limit."""
     message_history: Sequence[ModelMessage] | None = None
-    """Used in place of the node's own history."""
+    """History for this run, in place of that of the node."""
     conversation_id: str | None = None
-    """Flow of messages the run belongs to."""
+    """Conversation of the run."""
     message_id: str | None = None
     """Id of the answer."""
     instructions: str | Sequence[str] | None = None
-    """Added to the node's instructions."""
+    """Further instructions."""
     tools: Sequence[AnyTool] | None = None
-    """Added to the node's tools."""
+    """Further tools."""
     toolsets: Sequence[AbstractToolset[Any]] | None = None
-    """Added to the node's tools."""
+    """Further toolsets."""
     include_agent_tools: bool = True
-    """Whether the agent's own tools can be used."""
+    """True if the model may call the tools of the agent."""
     model_settings: ModelSettings | None = None
-    """Added to the node's model settings."""
+    """Further model settings."""
     metadata: Mapping[str, Any] | None = None
-    """Put into the metadata of the answer."""
+    """Further metadata of the answer."""
     wait_for_connections: bool | None = None
-    """Whether the call returns only after everything that the run caused through connections has finished."""
+    """True to return only after all deliveries that the run causes through connections."""
     require_all: bool | None = None
-    """Teams: whether a failing member fails the run."""
+    """For teams: True if a failing member fails the run."""
 
     @classmethod
     def of(cls, node: str, keywords: Mapping[str, Any]) -> "RunOptions":
-        """Take the keywords of a run method.
+        """Make the options from the keywords of a run method.
 
         Raises:
-            TypeError: for an unknown keyword, which offers the nearest, and for a value of the wrong type.
-            ValueError: for a timeout below 0.
+            TypeError: a keyword is unknown (the error offers the nearest), or a value has the wrong type.
+            ValueError: the timeout is below 0.
         """
         if not keywords:
             return NO_OPTIONS
@@ -141,29 +140,29 @@ NO_OPTIONS = RunOptions()
 
 
 class EventSink(Protocol):
-    """Where the events of a streamed run go."""
+    """Takes the events of a streamed run."""
 
     async def put(self, event: Any) -> None:
-        """Take an event, waiting until there is room for it."""
+        """Take an event. Wait until there is space for it."""
         ...
 
     def put_now(self, event: Any) -> None:
-        """Take the last event of a node: when it comes, the node has stored and passed on its answer."""
+        """Take the last event of a node, after the node has stored and passed on its answer."""
         ...
 
 
 class Route(Protocol):
-    """What becomes of a stage's outcome when the run is one step of a chain. Called inside the stage's handler.
+    """The rest of a chain, when the run is one of its stages. The handler of the stage calls exactly one method.
 
-    Exactly one of the two is called. It has to take the reply (`AsyncioActor.take_reply`) and hand it on.
+    That method takes the reply (`AsyncioActor.take_reply`) and passes it on.
     """
 
     def passed(self, actor: AsyncioActor, request: "RunRequest", answer: ChatMessage[Any]) -> None:
-        """The stage answered."""
+        """Continue after the answer of the stage."""
         ...
 
     def failed(self, actor: AsyncioActor, request: "RunRequest", error: Exception) -> None:
-        """The stage failed."""
+        """Continue after the failure of the stage."""
         ...
 
 
@@ -233,7 +232,7 @@ class RunObserver(Protocol):
 
 
 class RunRequest(msgspec.Struct, frozen=True, eq=False):
-    """Ask a node to run. Every run method makes the same request; they differ in how they wait."""
+    """Asks a node to run. All run methods make the same request, and differ in how they wait."""
 
     node: Runnable
     """The node to run. The request holds it, so a node lives at least as long as its requests."""
@@ -241,33 +240,33 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     run_id: str
     conversation_id: str
     downstream: DeliveryTracker
-    """Deliveries that the run causes through connections."""
+    """Deliveries of the run through connections."""
     options: RunOptions = NO_OPTIONS
     parent_run_id: str = ""
-    """Run this one is a part of; empty for a run that a user started."""
+    """The run that contains this one; empty for a run of a user."""
     hops: int = 0
-    """How many connections led to the run."""
+    """Number of connections on the way to the run."""
     route: Route | None = None
-    """The rest of the chain that this run is a step of."""
+    """The rest of the chain, if the run is one of its stages."""
     sink: EventSink | None = None
-    """Where the events of the run go while it goes on; None when nobody listens."""
+    """Takes the events of a streamed run; None for other runs."""
     observer: RunObserver | None = None
     """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None
-    """Where the answers and failures of a team's members are counted; None for a run of its own (see `RunStats`)."""
+    """Counts the answers and failures of the members of a team. None for new stats; see `RunStats`."""
 
     @property
     def wait_for_connections(self) -> bool | None:
-        """Whether the caller waits for the deliveries; None when the connections decide."""
+        """True if the caller waits for the deliveries. None if the connections decide."""
         return self.options.wait_for_connections
 
 
 class AddContext(msgspec.Struct, frozen=True, eq=False):
-    """Text that a node reads before the prompt of its next run."""
+    """Gives a node text that it reads before the prompt of its next run."""
 
     node: Runnable
     text: str
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """Is answered when every run that was accepted before has ended."""
+    """Asks for a reply when all earlier runs are finished."""

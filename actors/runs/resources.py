@@ -1,4 +1,4 @@
-"""What a node keeps open between `open` and `close`, such as collections of tools."""
+"""`OpenResources`: what a node keeps open between `open` and `close`, such as toolsets."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,23 +7,22 @@ from typing import Any
 
 
 class OpenResources:
-    """Context managers that were entered, to be left in reverse order.
+    """Entered context managers, left in reverse order.
 
-    Each has a task of its own, which enters it and leaves it: what is built on anyio must be left by the task that has
-    entered it, whichever task opens and closes the node.
+    Each one has its own task, which enters and leaves it: anyio requires the same task for both, and different tasks
+    may open and close the node.
     """
 
     def __init__(self) -> None:
         self._keepers: list[_Keeper] = []
 
     async def enter(self, resources: Sequence[AbstractAsyncContextManager[Any]], *, is_parallel: bool) -> None:
-        """Enter them all at once, or one after the other.
+        """Enter all resources at once, or one after the other.
 
-        If one fails, those that are still being entered are cancelled, and those that are entered stay noted for
-        `close`.
+        If a resource fails, the ones that are still entering are cancelled, and `close` leaves the entered ones.
 
         Raises:
-            Exception: that of the first one that could not be entered.
+            Exception: the error of the first resource that failed.
         """
         groups = [resources] if is_parallel else [[resource] for resource in resources]
         for group in groups:
@@ -39,10 +38,10 @@ class OpenResources:
             raise
 
     async def close(self) -> None:
-        """Leave them, all of them whatever one may raise; closing twice is harmless.
+        """Leave all resources, even if one of them raises. Closing twice is harmless.
 
         Raises:
-            Exception: that of the first one that could not be left in order.
+            Exception: the error of the first resource that failed.
         """
         keepers, self._keepers = self._keepers[::-1], []
         failed: list[Exception] = []
@@ -53,7 +52,7 @@ class OpenResources:
                 except Exception as error:
                     failed.append(error)
         finally:
-            for keeper in keepers:  # of those that are left nothing is wanted; the others end by themselves
+            for keeper in keepers:  # after a cancellation, the remaining tasks leave by themselves
                 keeper.left.set()
         if failed:
             raise failed[0]
@@ -64,9 +63,9 @@ class _Keeper:
 
     def __init__(self, resource: AbstractAsyncContextManager[Any]) -> None:
         self.entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the resource has been entered, or could not be."""
+        """Done when the resource is entered or has failed."""
         self.left = asyncio.Event()
-        """Set when it is to be left."""
+        """Set when the task should leave the resource."""
         self._task = asyncio.create_task(self._keep(resource))
 
     async def _keep(self, resource: AbstractAsyncContextManager[Any]) -> None:
@@ -79,15 +78,15 @@ class _Keeper:
             if self.entered.done():
                 raise
             self.entered.set_exception(error)
-            self.entered.exception()  # told, even if another one has failed before and nobody asks
+            self.entered.exception()  # retrieved, even if the caller has stopped at an earlier failure
 
     def give_up(self) -> None:
-        """Stop entering, if it has not been entered."""
+        """Cancel the task if the resource is not entered yet."""
         if not self.entered.done() or self.entered.cancelled():
             self._task.cancel()
 
     async def leave(self) -> None:
-        """Leave the resource, and wait for the end of its task."""
+        """Leave the resource and wait until its task ends."""
         self.left.set()
         await asyncio.wait({self._task})
         if not self._task.cancelled() and (error := self._task.exception()) is not None:

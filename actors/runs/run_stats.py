@@ -1,4 +1,4 @@
-"""`RunStats`: one run as it goes on: its connections, its answers, its failures, its numbers, its end."""
+"""`RunStats`: the live view of one run: connections, answers, failures, totals, end."""
 
 import asyncio
 import threading
@@ -19,14 +19,14 @@ from protocols.messages import ChatMessage
 from protocols.tool_call import ToolCallInfo
 
 FRAME = 0.25
-"""Seconds between two looks of `watch`."""
+"""Seconds between two updates of `watch`."""
 
 
 class RunStats(TeamTalk):
-    """The live numbers of one run: readable from any task or thread, and only ever growing while it goes on.
+    """The live stats of one run. Any task or thread can read them, and the totals only grow.
 
-    It is the list of the run's connections, holds the answers (the latest 1,000) and the failures, and can be awaited:
-    the result is the final message. It stays readable when the run has ended, its node and its pool too.
+    The object is the list of the connections of the run, and holds the latest 1,000 answers and the failures. Awaiting
+    it gives the final message. It stays readable after the end of the run, the node and the pool.
 
     Example:
         ```python
@@ -39,48 +39,54 @@ class RunStats(TeamTalk):
     """
 
     def __init__(self, talks: Iterable[Any] = (), *, name: str = "", capacity: int = DEFAULT_CAPACITY) -> None:
-        """Take the connections, the name of the node that is run, and how many answers are kept."""
+        """Make the stats of a run.
+
+        Args:
+            talks: connections of the run.
+            name: name of the node.
+            capacity: number of answers that are kept.
+        """
         super().__init__(talks)
         self.name = name
         self.start_time = datetime.now(UTC)
-        """When the run began (UTC)."""
+        """Start of the run (UTC)."""
         self.messages: MessageRing[ChatMessage[Any]] = MessageRing(capacity=capacity)
-        """The answers, oldest first; the latest `capacity` of them."""
+        """The latest `capacity` answers, oldest first."""
         self.errors: list[RunError] = []
-        """The failures as (name, text, time), oldest first; the latest `capacity` of them."""
+        """The latest `capacity` failures as (name, text, time), oldest first."""
         self._tool_calls: MessageRing[ToolCallInfo] = MessageRing(capacity=capacity)
         self._total = MessageTotals()
         self._nodes: dict[str, MessageTotals] = {}
         self._targets: dict[str, None] = {}
         self._lock = threading.Lock()
         self._outcome: Future[ChatMessage[Any] | None] = Future()
-        self._outcome.set_running_or_notify_cancel()  # so that whoever awaits it cannot cancel it for the others
+        self._outcome.set_running_or_notify_cancel()  # so that an awaiting caller cannot cancel it for the others
 
     # -- numbers --------------------------------------------------------------------------------------------------
 
     @property
-    def stats(self) -> "RunStats":  # type: ignore[override] # one object has the connections and the numbers
-        """Itself."""
+    def stats(self) -> "RunStats":  # type: ignore[override] # one object has the connections and the totals
+        """This object."""
         return self
 
     @property
     def message_count(self) -> int:
-        """Answers of nodes, each counted once."""
+        """Number of answers; each counts once."""
         return self._total.message_count
 
     @property
     def token_count(self) -> int:
-        """Tokens read and written by models."""
+        """Tokens that models have read and written."""
         return self._total.input_tokens + self._total.output_tokens
 
     @property
     def total_cost(self) -> float:
-        """Money in US dollars, of the answers whose price is known."""
+        """Cost in US dollars of the answers with a known price."""
         return float(self._total.cost)
 
     @property
     def cost_known(self) -> bool:
-        """Whether the price of every answer is known."""
+        """True if the price of every answer is known."""
         return not self._total.unpriced
 
     @property
@@ -90,41 +96,41 @@ class RunStats(TeamTalk):
 
     @property
     def error_count(self) -> int:
-        """Failures of nodes."""
+        """Number of failures."""
         return self._total.error_count
 
     @property
     def last_message_time(self) -> datetime | None:
-        """When the last answer was made (UTC); None before the first."""
+        """Time of the last answer (UTC); None before the first."""
         return self._total.last_message_time
 
     @property
     def tool_calls(self) -> list[ToolCallInfo]:
-        """The calls of tools, oldest first; the latest `capacity` of them."""
+        """The latest `capacity` tool calls, oldest first."""
         return list(self._tool_calls)
 
     @property
     def error_log(self) -> list[RunError]:
-        """Same list as `errors`."""
+        """The same list as `errors`."""
         return self.errors
 
     @property
     def num_connections(self) -> int:
-        """Connections of the current or last execution."""
+        """Number of connections of the current or last execution."""
         return len(self)
 
     @property
     def source_names(self) -> set[str]:
-        """Nodes that answered."""
+        """Names of the nodes that have answered."""
         return {name for name, tally in self._nodes.copy().items() if tally.message_count}
 
     @property
     def target_names(self) -> set[str]:
-        """Nodes that were given a message of another node of the run."""
+        """Names of the nodes that got a message of another node of the run."""
         return set(self._targets.copy())
 
     def snapshot(self) -> RunSnapshot:
-        """Return the numbers as they are now."""
+        """Return the current stats as a value."""
         with self._lock:
             return RunSnapshot(
                 self.name,
@@ -141,7 +147,7 @@ class RunStats(TeamTalk):
     # -- what happens ---------------------------------------------------------------------------------------------
 
     def begin(self, talks: Iterable[Any] = ()) -> None:
-        """Begin one execution over these connections; the numbers of earlier ones of the same run stay."""
+        """Begin an execution over these connections. The totals of earlier executions of the run stay."""
         self[:] = talks
 
     def add(self, message: ChatMessage[Any]) -> None:
@@ -156,7 +162,7 @@ class RunStats(TeamTalk):
             self._total.add(message)
 
     def add_error(self, agent: str, error: str) -> None:
-        """Note that a node failed."""
+        """Count the failure of a node."""
         with self._lock:
             self._tally(agent).add_failure()
             self._total.add_failure()
@@ -164,7 +170,7 @@ class RunStats(TeamTalk):
             del self.errors[: -self.messages.capacity]
 
     def clear(self) -> None:
-        """Forget connections, answers, failures and numbers."""
+        """Remove connections, answers, failures and totals."""
         with self._lock:
             super().clear()
             self.errors.clear()
@@ -183,7 +189,7 @@ class RunStats(TeamTalk):
     # -- end ------------------------------------------------------------------------------------------------------
 
     def finish(self, result: ChatMessage[Any] | None = None, error: Exception | None = None) -> None:
-        """Say that the run has ended; only the first word counts."""
+        """Note the end of the run. Only the first call counts."""
         with self._lock:
             if self._outcome.done():
                 return
@@ -194,19 +200,19 @@ class RunStats(TeamTalk):
 
     @property
     def done(self) -> bool:
-        """Whether the run has ended."""
+        """True after the end of the run."""
         return self._outcome.done()
 
     def result(self) -> ChatMessage[Any] | None:
-        """Return the final message of a run that has ended; None when it was stopped before its first answer.
+        """Return the final message of a finished run. None if the run was stopped before its first answer.
 
         Raises:
-            NotRunningError: it has not ended; await the stats instead.
-            Exception: what the run failed with.
+            NotRunningError: the run is still open; await the stats instead.
+            Exception: the error of the run.
         """
         if not self._outcome.done():
-            msg = f"run of {self.name!r}: it has not ended yet; await it"
-            raise NotRunningError(msg, node=self.name)
+            message = f"run of {self.name!r}: it has not ended yet; await it"
+            raise NotRunningError(message, node=self.name)
         return self._outcome.result()
 
     def __await__(self) -> Generator[Any, None, ChatMessage[Any] | None]:
@@ -215,11 +221,11 @@ class RunStats(TeamTalk):
     # -- view -----------------------------------------------------------------------------------------------------
 
     async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> "RunStats":
-        """Show the numbers until the run has ended.
+        """Show the stats until the run ends.
 
         Args:
-            screen: where; None for the output of the cell in a notebook, else for a table of text on standard output.
-            interval: seconds between two looks.
+            screen: where to show them. None for the output of a notebook cell, else a text table on standard output.
+            interval: seconds between two updates.
         """
         if screen is None:
             screen = NotebookScreen() if in_notebook() else TextScreen()
@@ -232,18 +238,18 @@ class RunStats(TeamTalk):
         return self
 
     def format(self, style: MessageStyle = "simple", **options: Any) -> str:
-        """Return one formatted message per line; see `ChatMessage.format`."""
+        """Return the answers, one formatted message per line; see `ChatMessage.format`."""
         return "\n".join(message.format(style, **options) for message in self.messages)
 
     def table(self) -> str:
-        """Return the numbers by node as a table of text."""
+        """Return the stats by node as a text table."""
         return text_table(self.snapshot())
 
     def _repr_html_(self) -> str:
         return html_table(self.snapshot())
 
     def _ipython_display_(self) -> None:
-        """Show the numbers in a notebook, and keep them up to date beside the next cells until the run has ended."""
+        """Show the stats in a notebook, and update them until the run ends."""
         screen = NotebookScreen()
         screen.show(self.snapshot())
         if not self.done:
@@ -264,7 +270,7 @@ class RunStats(TeamTalk):
     def __ne__(self, other: object) -> bool:  # a list has its own
         return self is not other
 
-    def __hash__(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride] # runs are told apart by identity
+    def __hash__(self) -> int:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride] # runs differ by identity
         return id(self)
 
     def __repr__(self) -> str:
@@ -275,8 +281,8 @@ class RunStats(TeamTalk):
 
 def _look_at(ended: asyncio.Future[Any]) -> None:
     if not ended.cancelled():
-        ended.exception()  # whoever awaits the stats is told
+        ended.exception()  # awaiting the stats raises it
 
 
 ExtendedTeamTalk = RunStats
-"""The name of the contract."""
+"""Name of `RunStats` in the contract."""

@@ -1,4 +1,4 @@
-"""Having a node choose among options: what it is asked, how its answer is read, and what is refused."""
+"""A node chooses among options: the question, the reading of its answer, and the refusals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,57 +12,57 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pick:
-    """What a model answers that chooses exactly one option."""
+    """Answer of a model that chooses exactly one option."""
 
     selection: str
     """Name of the option."""
     reason: str = ""
-    """Why this one."""
+    """Reason of the choice."""
 
 
 @dataclass(frozen=True)
 class MultiPick:
-    """What a model answers that chooses several options, in the order in which they are to be used."""
+    """Answer of a model that chooses several options, in the order of their use."""
 
     selections: list[str] = field(default_factory=list[str])
     """Names of the options."""
     reason: str = ""
-    """Why these."""
+    """Reason of the choice."""
 
 
 @dataclass(frozen=True)
 class Choice(Generic[T]):
-    """The options that were chosen, in the order of the answer."""
+    """The chosen options, in the order of the answer."""
 
     selections: tuple[T, ...]
     """The options themselves."""
     reason: str = ""
-    """Why these; empty when the node did not say."""
+    """Reason of the choice; empty if the node gives none."""
 
     @property
     def selection(self) -> T:
-        """The first one, which is the only one of `pick`."""
+        """The first option; `pick` chooses only one."""
         return self.selections[0]
 
 
 @dataclass(frozen=True)
 class SelectionRules(Generic[T]):
-    """Options, how many of them may be chosen, and the words of the errors."""
+    """The options, the allowed number of choices, and the words of the errors."""
 
     options: Sequence[T]
     who: str
-    """Who chooses."""
+    """The choosing node, in errors."""
     noun: str = "option"
-    """What an option is."""
+    """Kind of the options, in errors."""
     least: int = 1
     most: int | None = None
-    """None for all."""
+    """Greatest number of choices; None for all."""
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could choose from.
+        """Check the options.
 
         Raises:
-            PickError: there are no options, two have the same label, or the numbers do not go together.
+            PickError: there are no options, two have the same label, or the numbers do not fit.
         """
         labels = self.labels
         twice = next((label for label in labels if labels.count(label) > 1), None)
@@ -75,11 +75,11 @@ class SelectionRules(Generic[T]):
 
     @property
     def labels(self) -> list[str]:
-        """What the options are called, in their order."""
+        """Labels of the options, in their order."""
         return [label_of(option) for option in self.options]
 
     def question(self, task: str) -> str:
-        """Return what whoever chooses is asked."""
+        """Return the question to the choosing node."""
         options = "\n".join(
             f"- {label}{_described(option)}" for label, option in zip(self.labels, self.options, strict=True)
         )
@@ -94,17 +94,17 @@ class SelectionRules(Generic[T]):
         return least if self.most is None else f"{least} and at most {self.most}"
 
     def read(self, content: object) -> Choice[T]:
-        """Return what was chosen.
+        """Return the chosen options.
 
         Raises:
-            PickError: an unknown option, one twice, too few or too many.
+            PickError: an option is unknown or chosen twice, or there are too few or too many.
         """
         labels, reason = self._answered(content)
         self._check_number(labels)
         return Choice(tuple(self._found(label) for label in labels), reason)
 
     def _answered(self, content: object) -> tuple[list[str], str]:
-        """Read names, and why, out of whatever shape an answer has."""
+        """Read labels and reason out of an answer of any shape."""
         chosen, reason = content, ""
         for key in ("selections", "selection"):
             value = _part(content, key)
@@ -139,14 +139,14 @@ class SelectionRules(Generic[T]):
         return known[label]
 
     def _refuse(self, problem: str) -> NoReturn:
-        msg = f"{self.who} {problem}"
-        raise PickError(msg)
+        message = f"{self.who} {problem}"
+        raise PickError(message)
 
 
 async def choose(
     node: NodeHandle[Any, Any], rules: SelectionRules[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
 ) -> Choice[T]:
-    """Have a node choose. The exchange is not kept in its history."""
+    """Have a node choose. The exchange stays out of its history."""
     text = rules.question(str(task)) if prompt is None else prompt
     answer = await node.run(text, output_type=kind, store_history=False)
     try:
@@ -157,7 +157,7 @@ async def choose(
 
 
 def label_of(option: Any) -> str:
-    """Return what an option is called: a text as it is, a class or a node by its name, anything else by its `repr`."""
+    """Return the label of an option: a text itself, the name of a class or a node, else the `repr`."""
     if isinstance(option, str):
         return option
     if isinstance(option, NodeHandle):

@@ -1,4 +1,4 @@
-"""`RunStream`: one run, followed event by event."""
+"""`RunStream`: one run followed event by event."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,12 +16,12 @@ from protocols.messages import ChatMessage
 
 
 class RunStream(Generic[Out]):
-    """One run while it goes on; the run begins when the stream is entered or first read.
+    """One open run. The run begins when the stream is entered or first read.
 
-    Iterating an agent's stream gives the events of its model and its tools, and last a `StreamCompleteEvent` with the
-    answer; a team's or chain's gives ``(node, event)``, where the node is the agent that works. The run is never more
-    than some events ahead of its reader. Leaving early, by ``break``, an exception or the end of ``async with``,
-    cancels the run: the model's connection is closed, nothing is stored.
+    The stream of an agent yields the events of its model and its tools, and last a `StreamCompleteEvent` with the
+    answer. The stream of a team or chain yields ``(node, event)``, where the node is the working agent. The run stays
+    at most some events ahead of its reader. Leaving early, by ``break``, an exception or the end of ``async with``,
+    cancels the run: the connection to the model is closed, and nothing is stored.
 
     Example:
         ```python
@@ -33,7 +33,6 @@ class RunStream(Generic[Out]):
     """
 
     def __init__(self, node: NodeStats[Any, Out], prompts: tuple[object, ...], options: RunOptions) -> None:
-        """Take the node and its run; see `MessageNode.run_stream`."""
         self._channel = EventChannel()
         self._node = node
         self._request = node.request(prompts, options, sink=self._channel)
@@ -55,13 +54,13 @@ class RunStream(Generic[Out]):
         return self._events()
 
     async def stream(self) -> AsyncGenerator[str, None]:
-        """Yield the text piece by piece, as the model says it.
+        """Yield the text piece by piece, as the model writes it.
 
-        Of a chain it is the text of the last stage, of a parallel team that of all members as it comes. What is not
-        said in pieces (the answer of a function, a structured answer) is one piece.
+        A chain yields the text of its last stage, a parallel team that of all members as it comes. The answer of a
+        function and a structured answer are one piece.
 
         Raises:
-            Exception: what the run failed with, after the pieces that came before.
+            Exception: the error of the run, after the pieces before it.
         """
         voice = TextFilter(self._node)
         async with aclosing(self._events()) as events:
@@ -73,7 +72,7 @@ class RunStream(Generic[Out]):
             yield self.result.text
 
     async def stream_text(self, *, delta: bool = False) -> AsyncGenerator[str, None]:
-        """Yield the text so far, each time that it has grown; with `delta` the same as `stream`."""
+        """Yield the text so far, each time it grows. With `delta`, yield the same as `stream`."""
         text = ""
         async with aclosing(self.stream()) as pieces:
             async for piece in pieces:
@@ -84,7 +83,7 @@ class RunStream(Generic[Out]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run has ended with an answer."""
+        """True after the run is finished with an answer."""
         run = self._run
         return run is not None and run.done() and not run.cancelled() and run.exception() is None
 
@@ -93,18 +92,18 @@ class RunStream(Generic[Out]):
         """The answer.
 
         Raises:
-            NotRunningError: there is none yet, or the stream was left early.
-            Exception: what the run failed with.
+            NotRunningError: there is no answer yet, or the stream was left early.
+            Exception: the error of the run.
         """
         run = self._run
         if run is None or not run.done() or run.cancelled():
-            msg = f"stream of node {self._node.name!r}: there is no result before it has been read to its end"
-            raise NotRunningError(msg, node=self._node.name)
+            message = f"stream of node {self._node.name!r}: there is no result before it has been read to its end"
+            raise NotRunningError(message, node=self._node.name)
         return run.result()
 
     @property
     def usage(self) -> TokenUsage:
-        """Tokens of the answer; zeros before there is one."""
+        """Tokens of the answer; zeros before the answer."""
         return self.result.usage if self.is_complete else TokenUsage()
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -117,11 +116,11 @@ class RunStream(Generic[Out]):
 
     def _ended(self, run: "asyncio.Task[ChatMessage[Out]]") -> None:
         if not run.cancelled():
-            run.exception()  # raised to whoever reads; a reader who has gone is not told
+            run.exception()  # the reader raises it, if there still is one
         self._channel.close()
 
     async def aclose(self) -> None:
-        """End the run if it still goes on. Harmless when it has ended."""
+        """Cancel the run if it is still open. Harmless afterwards."""
         run = self._run
         self._channel.close()
         if run is not None and not run.done():

@@ -1,4 +1,4 @@
-"""Limits of usage for a run that is a part of another one."""
+"""Usage limits of a run inside another run."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -14,16 +14,16 @@ _COUNTED = {
     "total_tokens_limit": "total_tokens",
     "cost_limit": "cost",
 }
-"""Limits of a whole run, and what they count."""
+"""Limits of a whole run, and the usage that they bound."""
 
 
 def joint_limits(outer: UsageLimits | None, used: RunUsage, own: UsageLimits | None) -> UsageLimits | None:
-    """Return limits under which neither run exceeds its own: those of the outer run hold for both runs together.
+    """Return limits that keep both runs within their own: the outer limits hold for both runs together.
 
     Args:
-        outer: the limits of the outer run.
-        used: what it has used, to which the inner run adds; the result is only good for this moment.
-        own: the limits of the inner run alone.
+        outer: limits of the outer run.
+        used: usage of the outer run, to which the inner run adds. The result holds only for this moment.
+        own: limits of the inner run alone.
     """
     if outer is None or own is None:
         return outer if own is None else _beyond(used, own)
@@ -35,7 +35,7 @@ def joint_limits(outer: UsageLimits | None, used: RunUsage, own: UsageLimits | N
 
 
 def _beyond(used: RunUsage, own: UsageLimits) -> UsageLimits:
-    """Return the limits of the inner run, counted from where the outer one is."""
+    """Return the limits of the inner run, counted from the usage of the outer run."""
     moved: dict[str, Any] = {}
     for name, counted in _COUNTED.items():
         limit = getattr(own, name)
