@@ -10,6 +10,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from actors.mcp.connection import McpConnection, NotSentError
 from actors.mcp.connection_actor import GetConnection, ServerFactory
 from actors.mcp.transport import McpSource
+from actors.runtime.cell import System
 from actors.runtime.errors import (
     ActorStartError,
     ActorStoppingError,
@@ -19,7 +20,6 @@ from actors.runtime.errors import (
 )
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
-from actors.runtime.system import ActorSystem
 from protocols.control import ActorState
 from protocols.errors import ToolServerError
 
@@ -36,7 +36,7 @@ class McpLink:
         self._holders: dict[asyncio.AbstractEventLoop, int] = {}
         self._actors: dict[ActorRef[Any], ActorRef[Any]] = {}
 
-    async def open(self, system: ActorSystem | None = None) -> None:
+    async def open(self, system: System | None = None) -> None:
         """Start the server, unless somebody has; opening twice needs closing twice.
 
         Args:
@@ -124,7 +124,7 @@ class McpLink:
             raise ToolServerError(text, server=self.source.name) from error
         return connection
 
-    async def _actor(self, system: ActorSystem | None = None) -> ActorRef[Any]:
+    async def _actor(self, system: System | None = None) -> ActorRef[Any]:
         """Return the ref of the server's actor; it stays the same over restarts."""
         supervisor = self._home.find()
         if supervisor is None:

@@ -11,7 +11,7 @@ from pydantic_ai.exceptions import ModelRetry
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.mcp.transport import McpSource
-from actors.runtime.envelope import carry
+from actors.runtime.intake import carry
 from protocols.clock import Clock
 from protocols.errors import ToolServerError
 

@@ -15,7 +15,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.toolsets.abstract import ToolsetTool
 
 from actors.mcp.server import McpServer
-from actors.runtime.system import ActorSystem
+from actors.runtime.cell import System
 from protocols.errors import ToolServerError
 
 _MOST_TOOLS = 1_000
@@ -62,7 +62,7 @@ class McpTools(AbstractToolset[Any]):
         """What errors call it."""
         return f"MCP servers {', '.join(server.name for server in self.servers)}"
 
-    def held(self, system: ActorSystem | None) -> list[AbstractAsyncContextManager[Any]]:
+    def held(self, system: System | None) -> list[AbstractAsyncContextManager[Any]]:
         """Return what a node enters while it is open: each server once, in an actor system or else the loop's own."""
         return [_Held(server, system) for server in self.servers]
 
@@ -152,7 +152,7 @@ class McpTools(AbstractToolset[Any]):
 class _Held(AbstractAsyncContextManager["_Held"]):
     """A server that is open as long as one node is."""
 
-    def __init__(self, server: McpServer, system: ActorSystem | None) -> None:
+    def __init__(self, server: McpServer, system: System | None) -> None:
         self._link = server.link
         self._system = system
 

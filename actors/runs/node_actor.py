@@ -17,7 +17,7 @@ from actors.runtime.errors import IgnoreStart
 from protocols.brief_events import RunBegan
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.supervision.child import ChildKind
 
 UNLIMITED = 1_000_000

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 import pykka
 
 from actors.runtime.background_loop import start_anywhere
+from actors.runtime.cell import ActorHooks, Cell, constructing
 from actors.runtime.clock import running_loop
+from actors.runtime.death_watch import is_news, link, unwatch, watch
 from actors.runtime.envelope import Envelope, current
-from actors.runtime.errors import DeathPactError, StashOverflowError, UnhandledMessageError
+from actors.runtime.errors import DeathPactError, StashOverflowError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.lifecycle import Cell, constructing
+from actors.runtime.lifecycle import begin
 from actors.runtime.log import safe_repr
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
+from actors.runtime.outcome import stashed
 from actors.runtime.owned_tasks import PendingTask, PendingTimer
-from protocols.control import DeadLetterReason, ExitReason, Terminated
+from actors.runtime.termination import terminate
+from protocols.control import DeadLetterReason, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from types import TracebackType
 
+    from actors.runtime.cell import Mailbox
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
 
@@ -38,7 +42,7 @@ else:
     _PykkaActor = pykka.Actor
 
 
-class AsyncioActor(_PykkaActor):
+class AsyncioActor(ActorHooks, _PykkaActor):
     """An actor whose handlers run on the event loop, one at a time, as `def` or `async def`.
 
     Example:
@@ -71,20 +75,7 @@ class AsyncioActor(_PykkaActor):
     """Whether `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
     death_pact: ClassVar[bool] = False
     """Whether the end of a watched actor crashes this one, if `on_terminated` is not overridden."""
-    stops_children_together: ClassVar[bool] = False
-    """Whether children are stopped all at once, not one after the other."""
-
-    _cell: Cell | None = None
     _stash: list[Envelope] | None = None
-    has_start_hook: ClassVar[bool] = False
-    has_stop_hook: ClassVar[bool] = False
-    has_failure_hook: ClassVar[bool] = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.has_start_hook = cls.on_start is not AsyncioActor.on_start
-        cls.has_stop_hook = cls.on_stop is not AsyncioActor.on_stop
-        cls.has_failure_hook = cls.on_failure is not AsyncioActor.on_failure
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Take the cell that is being started, so that `__init__` can use `self.actor_ref` already."""
@@ -109,7 +100,7 @@ class AsyncioActor(_PykkaActor):
         return AsyncioFuture(loop=running_loop())
 
     def _start_actor_loop(self) -> None:
-        self.cell.begin()
+        begin(self.cell)
 
     # -- start ----------------------------------------------------------------------------------------------------
 
@@ -142,14 +133,14 @@ class AsyncioActor(_PykkaActor):
 
     def attach(self, cell: Cell) -> None:
         """Bind the actor object to its cell (a factory may have made it before)."""
-        self._cell = cell
+        super().attach(cell)
         if self.blocking and not inspect.iscoroutinefunction(self.on_receive):
-            self.on_receive = cell.system.in_thread(self.on_receive)  # type: ignore[method-assign]
+            self.on_receive = self.system.in_thread(self.on_receive)  # type: ignore[method-assign]
 
     @property
     def system(self) -> ActorSystem:
         """The system that the actor lives in."""
-        return self.cell.system
+        return cast("ActorSystem", self.cell.system)
 
     @property
     def actor_ref(self) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
@@ -159,10 +150,10 @@ class AsyncioActor(_PykkaActor):
     @property
     def actor_urn(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """A URN that is unique for ever."""
-        return self.cell.ref.actor_urn
+        return self.actor_ref.actor_urn
 
     @property
-    def actor_inbox(self) -> BoundedMailbox:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def actor_inbox(self) -> Mailbox[Envelope]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The mailbox."""
         return self.cell.mailbox
 
@@ -171,22 +162,6 @@ class AsyncioActor(_PykkaActor):
 
     # -- hooks ----------------------------------------------------------------------------------------------------
 
-    def on_receive(self, message: Any) -> Any:
-        """Handle a message; what is returned (or awaited) is the reply. May be `async def`.
-
-        Raises:
-            UnhandledMessageError: by default for every message. Not a crash: it goes to the asker, or to dead letters.
-        """
-        self.unhandled(message)
-
-    def unhandled(self, message: Any) -> None:
-        """Say that there is no handler for this message; call it at the end of your own `on_receive`."""
-        msg = f"actor {self.cell.name} ({type(self).__name__}) has no handler for {type(message).__name__}"
-        raise UnhandledMessageError(
-            msg,
-            message=message,
-        )
-
     def on_terminated(self, terminated: Terminated) -> Any:
         """Told once of the end of each watched actor, after all messages that it had sent; see `death_pact`."""
         if self.death_pact:
@@ -194,28 +169,14 @@ class AsyncioActor(_PykkaActor):
             raise DeathPactError(msg) from terminated.cause
 
     def on_child_event(self, event: Any) -> Any:
-        """Told when an incarnation of a child has ended; a supervisor decides here. Others give the child up.
-
-        A plain function: it may be called between the awaits of a handler.
-        """
+        """Give up a child whose incarnation has ended; a supervisor overrides this."""
         if not event.child.mailbox.closed:
-            event.child.terminate(event.reason, event.cause)
+            terminate(event.child, event.reason, event.cause)
 
-    def holds(self, child: Cell, reason: ExitReason) -> bool:
-        """Whether a child that ended so is kept (ref and mailbox) because it is going to be restarted."""
-        return False
-
-    def resumes(self, child: Cell, error: BaseException) -> bool:
-        """Whether a child whose handler raised this goes on with the state it has."""
-        return False
-
-    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
-        """Return the children so that the one that stops last comes first; by default the oldest one."""
-        return children
-
-    def _handle_internal(self, message: Any) -> Any:
+    def handle_internal(self, message: Any) -> Any:
+        """Handle a message of a proxy, or the end of a watched actor (called by the engine)."""
         if isinstance(message, Terminated):
-            return self.on_terminated(message) if self.system.is_news(self.cell, message) else None
+            return self.on_terminated(message) if is_news(self.cell, _cell_of(message.ref)) else None
         return super()._handle_receive(message)  # pyright: ignore[reportUnknownVariableType] # untyped in Pykka
 
     # -- what an actor can do -------------------------------------------------------------------------------------
@@ -246,7 +207,7 @@ class AsyncioActor(_PykkaActor):
             msg = "take_reply: there is no message in hand here"
             raise RuntimeError(msg)
         reply, envelope.reply = envelope.reply, None
-        return reply
+        return cast("AsyncioFuture[Any] | None", reply)
 
     def fail_reply(self, error: Exception) -> None:
         """Answer the message in hand with an error without crashing; with nobody waiting it becomes a dead letter.
@@ -268,15 +229,15 @@ class AsyncioActor(_PykkaActor):
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has already."""
-        self.system.watch(self.cell, _cell_of(ref))
+        watch(self.cell, _cell_of(ref))
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Not be told any more, even if that actor has ended and the news is already waiting."""
-        self.system.unwatch(self.cell, _cell_of(ref))
+        unwatch(self.cell, _cell_of(ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
         """Share the fate of another actor: when one of the two ends abnormally, the other is killed."""
-        self.system.link(self.cell, _cell_of(ref))
+        link(self.cell, _cell_of(ref))
 
     def schedule(self, delay: float, message: Any, *, interval: float | None = None) -> PendingTimer:
         """Send `message` to this actor after `delay` seconds, then every `interval` seconds if given.
@@ -332,7 +293,7 @@ class AsyncioActor(_PykkaActor):
         if len(self._stash) >= limit:
             msg = f"actor {self.cell.name}: the stash is full ({limit} messages)"
             raise StashOverflowError(msg)
-        self._stash.append(self.cell.stashed(envelope))
+        self._stash.append(stashed(envelope))
 
     def unstash(self) -> None:
         """Put all stashed messages back in front of the mailbox, in their order."""
@@ -342,20 +303,6 @@ class AsyncioActor(_PykkaActor):
         """Empty the stash and return what was in it, oldest first."""
         stash, self._stash = self._stash, None
         return stash or []
-
-    def on_start(self) -> Any:
-        """Run before the first message; may be `async def`. If it fails there is no actor."""
-
-    def on_stop(self) -> Any:
-        """Run after the last message of an orderly end, also before an orderly restart; may be `async def`."""
-
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Any:
-        """Run after a crash instead of `on_stop`; may be `async def`."""
 
 
 def _cell_of(ref: object) -> Cell:

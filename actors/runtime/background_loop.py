@@ -50,7 +50,9 @@ def current_system() -> ActorSystem:
         return background_system()
     scope = current.get()
     if scope is not None and scope.cell.loop is loop:
-        return scope.cell.system
+        cell: Any = scope.cell
+        system: ActorSystem = cell.system
+        return system
     return ActorSystem.of(loop)
 
 

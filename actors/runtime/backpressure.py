@@ -1,4 +1,4 @@
-"""Senders that wait for room in a full mailbox."""
+"""Senders that wait for room in a full mailbox: one wakes for each message that leaves, in the order they came."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
 
 
-class SpaceWaiters:
-    """Wakes one waiting sender for each message that leaves a mailbox, in the order in which they came."""
+async def wait_for_room(cell: Cell) -> None:
+    """Wait until the mailbox has room, or is closed."""
+    while len(cell.mailbox) >= cell.mailbox.capacity and not cell.mailbox.closed:
+        await _wait_for_departure(cell)
 
-    async def wait(self, cell: Cell) -> None:
-        """Wait until a message has left the mailbox, or it was closed."""
-        waiter: asyncio.Future[None] = cell.loop.create_future()
-        if cell.senders is None:
-            cell.senders = deque()
-        cell.senders.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.wake(cell)
-            raise
 
-    def wake(self, cell: Cell) -> None:
-        """Let the next sender try."""
-        senders = cell.senders
-        while senders:
-            waiter = senders.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                break
-        if not senders:
-            cell.senders = None
+async def _wait_for_departure(cell: Cell) -> None:
+    waiter: asyncio.Future[None] = cell.loop.create_future()
+    if cell.senders is None:
+        cell.senders = deque()
+    cell.senders.append(waiter)
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        if waiter.done() and not waiter.cancelled():
+            wake_sender(cell)
+        raise
 
-    def wake_all(self, cell: Cell) -> None:
-        """Let all senders see that the mailbox was closed."""
-        senders, cell.senders = cell.senders, None
-        for waiter in senders or ():
-            if not waiter.done():
-                waiter.set_result(None)
+
+def wake_sender(cell: Cell) -> None:
+    """Let the next sender try."""
+    senders = cell.senders
+    while senders:
+        waiter = senders.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
+            break
+    if not senders:
+        cell.senders = None
+
+
+def wake_all_senders(cell: Cell) -> None:
+    """Let all senders see that the mailbox was closed."""
+    senders, cell.senders = cell.senders, None
+    for waiter in senders or ():
+        if not waiter.done():
+            waiter.set_result(None)

@@ -13,8 +13,8 @@ from protocols.events import DeadLetter as DeadLetterEvent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.runtime.cell import System
     from actors.runtime.envelope import Envelope
-    from actors.runtime.system import ActorSystem
     from protocols.node import Named
 
 
@@ -35,7 +35,7 @@ class DeadLetter(msgspec.Struct, frozen=True, eq=False):
 class DeadLetters:
     """The dead letters of one system, newest last. Iterate over it, or look at `counts`."""
 
-    def __init__(self, system: ActorSystem, capacity: int) -> None:
+    def __init__(self, system: System, capacity: int) -> None:
         self._system = system
         self._ring: deque[DeadLetter] = deque(maxlen=capacity)
         self.total = 0

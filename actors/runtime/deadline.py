@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import ActorRestartingError, AskTimeoutError
 from protocols.control import ActorState
 
 if TYPE_CHECKING:
-    from actors.runtime.envelope import Envelope
-    from actors.runtime.future import AsyncioFuture
+    from actors.runtime.envelope import Envelope, Reply
     from protocols.clock import Clock, TimerHandle
 
 _MOST_LANES: Final = 64
 """Distinct timeouts that share a timer; further ones get a timer for each ask."""
 
-Lane = dict["AsyncioFuture[Any]", float]
+Lane = dict["Reply", float]
 
 
 class SingleTimer:
@@ -26,7 +25,7 @@ class SingleTimer:
     def __init__(self, handle: TimerHandle) -> None:
         self._handle = handle
 
-    def pop(self, reply: AsyncioFuture[Any], default: None = None) -> None:
+    def pop(self, reply: Reply, default: None = None) -> None:
         """Forget the deadline."""
         self._handle.cancel()
 
@@ -40,7 +39,7 @@ class Deadlines:
         self._clock = clock
         self.lanes: dict[float, Lane] = {}
 
-    def add(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
+    def add(self, envelope: Envelope, reply: Reply, timeout: float, now: float) -> None:
         """Let an ask expire `timeout` seconds after `now`."""
         lane = self.lanes.get(timeout)
         if lane is None:
@@ -52,10 +51,10 @@ class Deadlines:
         envelope.deadline = lane[reply] = now + timeout
         envelope.lane = lane
 
-    def add_once(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
+    def add_once(self, envelope: Envelope, reply: Reply, timeout: float, now: float) -> None:
         """The same for a timeout that will hardly come again, such as the rest of an outer deadline."""
         envelope.deadline = now + timeout
-        envelope.lane = SingleTimer(self._clock.call_later(timeout, self.expire, reply))
+        envelope.lane = SingleTimer(self._clock.call_later(timeout, expire, reply))
 
     def _sweep(self, timeout: float, lane: Lane) -> None:
         now = self._clock.now()
@@ -66,27 +65,29 @@ class Deadlines:
                 self._clock.call_later(left, self._sweep, timeout, lane)
                 return
             del lane[reply]
-            self.expire(reply)
+            expire(reply)
         if self.lanes.get(timeout) is lane:
             del self.lanes[timeout]
 
-    def expire(self, reply: AsyncioFuture[Any]) -> None:
-        """End an ask whose time is up: its asker gets `AskTimeoutError`, its work is not started, or cancelled."""
-        if reply.done():
-            return
-        envelope = reply.envelope
-        if envelope is None:
-            reply.fail(AskTimeoutError("the ask was not answered before its deadline"))
-            return
-        cell = envelope.cell
-        kind = type(envelope.message).__name__
-        error: AskTimeoutError
-        if cell.state is ActorState.RESTARTING:
-            error = ActorRestartingError(f"actor {cell.name} was restarting until the deadline of {kind} had passed")
-        else:
-            error = AskTimeoutError(f"actor {cell.name} did not answer {kind} before its deadline")
-        reply.settled("expired")
-        reply.fail(error)
-
     def __len__(self) -> int:
         return sum(len(lane) for lane in self.lanes.values())
+
+
+def expire(reply: Reply) -> None:
+    """End an ask whose time is up: the asker gets `AskTimeoutError`, the work is not started, or cancelled."""
+    if reply.done():
+        return
+    envelope = reply.release()
+    if envelope is None:
+        reply.fail(AskTimeoutError("the ask was not answered before its deadline"))
+        return
+    cell = envelope.cell
+    kind = type(envelope.message).__name__
+    error: AskTimeoutError
+    if cell.state is ActorState.RESTARTING:
+        error = ActorRestartingError(f"actor {cell.name} was restarting until the deadline of {kind} had passed")
+    else:
+        error = AskTimeoutError(f"actor {cell.name} did not answer {kind} before its deadline")
+    if envelope.reply is reply:
+        envelope.abandon("expired")
+    reply.fail(error)

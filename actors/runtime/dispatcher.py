@@ -13,10 +13,12 @@ from collections import deque
 from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.processing import finish_turn, step
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.runtime.turn import Turn
 
 _BATCH: Final = 16
@@ -84,7 +86,7 @@ class Dispatcher:
         while True:
             while ready:
                 self.current = cell = take()
-                outcome = cell.step(batch)
+                outcome = step(cell, batch)
                 self.steps += 1
                 while outcome is not True and outcome is not False:
                     keep = await self._wait_for(outcome, task)
@@ -92,7 +94,7 @@ class Dispatcher:
                     if task.cancelling():
                         self._retire(cell, keep)
                         return
-                    outcome = cell.step(batch) if keep else False
+                    outcome = step(cell, batch) if keep else False
                 if outcome:
                     ready.append(cell)
                 if ready:
@@ -138,7 +140,7 @@ class Dispatcher:
             self.active += 1
             turn.task = None
         self.steps += 1
-        return turn.cell.finish_turn(turn)
+        return finish_turn(turn.cell, turn)
 
     def _retire(self, cell: Cell, keep: bool) -> None:
         # A cancellation that came late may still be pending in this task, so it must not serve another handler.

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
     # Envelopes are never decoded, so their annotations are not needed at run time.
-    from actors.runtime.deadline import SingleTimer  # noqa: TC004
-    from actors.runtime.future import AsyncioFuture  # noqa: TC004
-    from actors.runtime.lifecycle import Cell  # noqa: TC004
-    from actors.runtime.turn import Turn  # noqa: TC004
+    from actors.runtime.cell import Cell  # noqa: TC004
 
 QUEUED: Final = 0
 RUNNING: Final = 1
 SETTLED: Final = 2
 
 Carried = tuple[tuple[ContextVar[Any], Any], ...]
+
+
+class Reply(Protocol):
+    """What the engine needs of the future of an ask; it is an `AsyncioFuture`."""
+
+    envelope: Envelope | None
+
+    def done(self) -> bool:
+        """Return True if nobody waits for the reply."""
+        ...
+
+    def set_result(self, result: Any, /) -> None:
+        """Set the value alone."""
+
+    def answer(self, value: Any, /) -> None:
+        """Set the value and forget the deadline."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """Set the error, if nothing was set yet."""
+
+    def release(self) -> Envelope | None:
+        """Forget the deadline and the message; return the message."""
 
 
 class Envelope(msgspec.Struct, eq=False):
@@ -31,14 +50,14 @@ class Envelope(msgspec.Struct, eq=False):
     message: Any
     cell: Cell
     """The actor it is for."""
-    reply: AsyncioFuture[Any] | None = None
+    reply: Reply | None = None
     """Where the answer goes; None for a tell, or once the handler has taken the reply over."""
     sender: Cell | None = None
     """The actor whose handler sent it; None if it came from outside any handler."""
     parent: Envelope | None = None
     """For an ask out of a handler: the message which that handler is handling, so the chain of waiting actors."""
-    lane: dict[AsyncioFuture[Any], float] | SingleTimer | None = None
-    """Where the deadline of an ask is kept while it is open."""
+    lane: Any = None
+    """Where the deadline of an open ask is kept (a `Lane` or a `SingleTimer`), or None."""
     deadline: float | None = None
     """Monotonic seconds after which the work is not started any more."""
     carried: Carried | None = None
@@ -48,8 +67,8 @@ class Envelope(msgspec.Struct, eq=False):
     state: int = QUEUED
     incarnation: int = 0
     """Which life of the actor handled it."""
-    turn: Turn | None = None
-    """The suspended handler, while there is one."""
+    turn: Any = None
+    """The suspended handler (a `Turn`), or None."""
     abandoned: str | None = None
     """Why nobody waits for the work any more (``cancelled``, ``expired``)."""
     accepted: bool = True
@@ -57,39 +76,13 @@ class Envelope(msgspec.Struct, eq=False):
     fenced: bool = False
     """The handler was cut loose; whatever it still sends is dropped."""
 
+    def abandon(self, why: str) -> None:
+        """Do not start this message, or cancel its handler: the asker does not wait for it any more."""
+        if self.abandoned is None and self.state != SETTLED:
+            self.abandoned = why
+            if self.turn is not None:
+                self.cell.system.interrupt(self.turn)
+
 
 current: ContextVar[Envelope | None] = ContextVar("understudy_envelope", default=None)
 """The message that the running handler is handling."""
-
-_carries: dict[ContextVar[Any], bool] = {}
-_MOST_VARIABLES: Final = 4096
-_lone: list[ContextVar[Any]] = [current]
-"""The variable that was alone in a context last, and is not carried."""
-
-
-def _is_carried(variable: ContextVar[Any]) -> bool:
-    known = _carries.get(variable)
-    if known is None:
-        if len(_carries) >= _MOST_VARIABLES:
-            _carries.clear()
-        known = variable.name.startswith("structlog_") or variable.name == "current_context"
-        _carries[variable] = known
-    return known
-
-
-def carry(context: Context) -> Carried | None:
-    """Return the trace (OpenTelemetry) and log (structlog) variables of a context, None if there are none.
-
-    Everything else stays behind on purpose: a copied context would hand the sender's deadlines and overrides of
-    pydantic-ai to the receiver.
-    """
-    # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
-    if len(context) == 1 and _lone[0] in context:
-        return None
-    found: list[tuple[ContextVar[Any], Any]] = []
-    for variable in context:
-        if _carries.get(variable) is not False and _is_carried(variable):
-            found.append((variable, context[variable]))
-        elif len(context) == 1:
-            _lone[0] = variable
-    return tuple(found) or None

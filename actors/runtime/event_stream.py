@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 import pykka
@@ -14,7 +14,7 @@ from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from actors.runtime.ref import ActorRef
+    from protocols.mailbox import MailboxStatistics
 
 _BATCH: Final = 512
 """Events after which an actor that takes them in batches is told to do so."""
@@ -22,6 +22,17 @@ _BATCH: Final = 512
 
 class TakeEvents(msgspec.Struct, frozen=True):
     """Tells an actor that a batch of events waits for it; see `EventStream.subscribe_in_batches`."""
+
+
+class BatchReader(Protocol):
+    """An actor that takes events in batches; it is an `ActorRef`."""
+
+    def statistics(self) -> MailboxStatistics:
+        """Return how full the mailbox is."""
+        ...
+
+    def notify(self, message: Any, /) -> None:
+        """Send a message, whatever the bound and in nobody's name."""
 
 
 class Subscription:
@@ -68,7 +79,7 @@ class BatchSubscription(Subscription):
 
     __slots__ = ("_batch", "_capacity", "_enough")
 
-    def __init__(self, stream: EventStream, target: ActorRef[Any], kinds: frozenset[type[StampedEvent]]) -> None:
+    def __init__(self, stream: EventStream, target: BatchReader, kinds: frozenset[type[StampedEvent]]) -> None:
         super().__init__(stream, target, kinds)
         self._capacity: int = target.statistics().capacity
         self._enough = min(_BATCH, self._capacity)
@@ -85,7 +96,7 @@ class BatchSubscription(Subscription):
         if waiting > self._capacity:
             self._stream.lose(self, self._batch.pop())
         elif not waiting % self._enough:
-            self.target._cell.accept_system(TakeEvents())  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - not in the name of the handler that runs, and whatever the bound
+            self.target.notify(TakeEvents())  # not in the name of the handler that runs, and whatever the bound
 
     def take(self) -> list[Any]:
         """Return the events that wait, in their order, and forget them."""
@@ -126,7 +137,7 @@ class EventStream:
         return subscription
 
     def subscribe_in_batches(
-        self, target: ActorRef[Any], kinds: Iterable[type[StampedEvent]] | None = None
+        self, target: BatchReader, kinds: Iterable[type[StampedEvent]] | None = None
     ) -> BatchSubscription:
         """Keep events for an actor until it takes them; with many waiting it is told `TakeEvents`.
 
@@ -147,7 +158,7 @@ class EventStream:
             self._subscriptions.remove(subscription)
             self._index()
 
-    def forget(self, actor: ActorRef[Any]) -> None:
+    def forget(self, actor: object) -> None:
         """End the subscriptions of an actor that has ended."""
         for subscription in tuple(self._subscriptions):
             if subscription.target == actor:

@@ -73,7 +73,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         """Forget the deadline and release the work, if it is still open."""
         envelope = self.release()
         if envelope is not None and envelope.reply is self:
-            envelope.cell.abandon(envelope, why)
+            envelope.abandon(why)
 
     def release(self) -> Envelope | None:
         """Forget the deadline and the message; returns the message."""

@@ -1,4 +1,4 @@
-"""What a log line or an event about a message says beside the actor: its run, and the log context of its sender."""
+"""What a log line or an event about a message says apart from the actor: its run, and its sender's log context."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from actors.runtime.cell import Cell
     from actors.runtime.envelope import Envelope
 
 _PREFIX: Final = "structlog_"
@@ -35,3 +36,10 @@ def log_context(envelope: Envelope) -> dict[str, Any]:
     fields = {name: value for name, value in bound.items() if name not in _TAKEN}
     run_id = run_of(envelope.message)
     return {**fields, "run_id": run_id} if run_id else fields
+
+
+def report_about(event: str, cell: Cell, envelope: Envelope | None, error: BaseException | None) -> None:
+    """Write an error line about an actor and the message that it was handling."""
+    context = {} if envelope is None else log_context(envelope)
+    kind = "" if envelope is None else type(envelope.message).__name__
+    cell.system.report(event, cell, error=error, message_type=kind, incarnation=cell.incarnation, **context)

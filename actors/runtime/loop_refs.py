@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.background_loop import current_system
+from actors.runtime.cell import System
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import current
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
-from actors.runtime.system import ActorSystem
 from protocols.node import Named
 
 ActorFactory = Callable[[], AsyncioActor]
@@ -53,14 +53,12 @@ class LoopRefs:
         """Whether the actor on the running loop is, or was, the child of a supervisor."""
         return running_loop() in self._owned
 
-    def start(self, factory: ActorFactory, owner: Named, system: ActorSystem | None = None) -> ActorRef[Any]:
+    def start(self, factory: ActorFactory, owner: Named, system: System | None = None) -> ActorRef[Any]:
         """Start the actor on the running loop, in a system if one is named; it ends with `owner` at the latest."""
         loop = asyncio.get_running_loop()
         self._forget_closed()
-        scope = current.get()
-        if system is None:
-            system = scope.cell.system if scope is not None and scope.cell.loop is loop else ActorSystem.of(loop)
-        ref = system.start(factory, options=StartOptions(owner.name, is_registered=False))
+        options = StartOptions(owner.name, is_registered=False)
+        ref: ActorRef[Any] = (system or current_system()).start(factory, options=options)
         finalizer = weakref.finalize(owner, _stop_soon, ref, loop)
         finalizer.atexit = False
         self._forget(loop)

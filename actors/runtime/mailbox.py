@@ -15,6 +15,7 @@ from protocols.mailbox import Overflow
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from actors.runtime.cell import Mailbox
     from actors.runtime.envelope import Envelope
 
 DEFAULT_CAPACITY: Final = 10_000
@@ -25,6 +26,7 @@ _CHECKS: Final[Checks] = {
     "overflow": choice(*Overflow),
     "key": _FUNCTION,
     "priority": _FUNCTION,
+    "factory": Check("a function of name and config", callable),
     "starvation_bound": whole(1),
 }
 
@@ -47,6 +49,8 @@ class MailboxConfig:
     """Lane of a message, 0 first; None for one lane. Equal priority is first in, first out."""
     starvation_bound: int = 16
     """With lanes: after so many messages in a row that overtook a lower lane, one from that lane is taken."""
+    factory: Callable[[str, MailboxConfig], Mailbox[Envelope]] | None = None
+    """Makes the mailbox from the actor's name and this; None for one of the mailboxes here."""
 
     def __post_init__(self) -> None:
         check_fields(_CHECKS, self, lambda _, problem: ValueError(f"mailbox {problem}"), never_none=_NEVER_NONE)
@@ -58,8 +62,10 @@ class MailboxConfig:
             msg = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
             raise ValueError(msg)
 
-    def build(self, who: str) -> BoundedMailbox:
+    def build(self, who: str) -> Mailbox[Envelope]:
         """Make the mailbox of one actor, named `who` in errors."""
+        if self.factory is not None:
+            return self.factory(who, self)
         if self.priority is not None:
             return PriorityMailbox(who, self, self.priority)
         if self.key is not None:
@@ -130,7 +136,7 @@ class BoundedMailbox:
             self._queue = deque()
         self._queue.extendleft(reversed(envelopes))
 
-    def get(self) -> Envelope | None:
+    def take(self) -> Envelope | None:
         """Take the next message, or None."""
         queue = self._queue
         return queue.popleft() if queue else None
@@ -145,7 +151,7 @@ class BoundedMailbox:
         Raises:
             ValueError: the mailbox would have to be of another kind.
         """
-        if (config.key, config.priority) != (self.config.key, self.config.priority):
+        if _kind(config) != _kind(self.config):
             msg = f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives"
             raise ValueError(msg)
         self.config, self.capacity, self.overflow = config, config.capacity, config.overflow
@@ -154,6 +160,13 @@ class BoundedMailbox:
         """Refuse all mail from now on; what is queued stays. Closing twice is harmless."""
         self.closed = True
         self.fifo = None
+
+    def reopen(self) -> None:
+        """Take mail again, for the next incarnation."""
+        self.closed = False
+
+    def ack(self, envelope: Envelope) -> None:
+        """Do nothing: a message in memory needs no acknowledgement."""
 
     def clear(self) -> list[Envelope]:
         """Take out everything, oldest first."""
@@ -208,7 +221,7 @@ class CoalescingMailbox(BoundedMailbox):
             self._waiting[key] = envelope
             self._waiting.move_to_end(key, last=False)
 
-    def get(self) -> Envelope | None:
+    def take(self) -> Envelope | None:
         """Take the next message, or None."""
         return self._waiting.popitem(last=False)[1] if self._waiting else None
 
@@ -302,7 +315,7 @@ class PriorityMailbox(BoundedMailbox):
         self._size -= 1
         return envelope
 
-    def get(self) -> Envelope | None:
+    def take(self) -> Envelope | None:
         """Take the next message: the first lane, or by the starvation bound the one that was overtaken longest."""
         if not self._size:
             return None
@@ -331,6 +344,10 @@ class PriorityMailbox(BoundedMailbox):
 
     def __len__(self) -> int:
         return self._size
+
+
+def _kind(config: MailboxConfig) -> tuple[object, object, object]:
+    return config.key, config.priority, config.factory
 
 
 def is_news(envelope: Envelope) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from actors.runtime.mailbox import MailboxConfig
 from protocols.checks import NAME, SECONDS, Checks, check_fields, check_values, instance_of, whole
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
 
 _MAILBOX = instance_of("a MailboxConfig", MailboxConfig)
 _START: Final[Checks] = {"name": NAME, "mailbox": _MAILBOX, "start_timeout": SECONDS, "max_concurrency": whole(1)}
@@ -76,3 +77,15 @@ def check_class(kind: object) -> None:
     name = getattr(kind, "__name__", "actor")
     given = {option: getattr(kind, option, None) for option in _CLASS}
     check_values(_CLASS, given, lambda _, problem: ValueError(f"{name}.{problem}"))
+
+
+def check_timeout(timeout: float) -> None:
+    """Refuse what is no length of time.
+
+    Raises:
+        ValueError: negative or not a number.
+    """
+    given = cast("object", timeout)
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given) or given < 0:
+        msg = f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}"
+        raise ValueError(msg)

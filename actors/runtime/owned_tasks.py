@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from actors.runtime.child_cells import supervise
 from actors.runtime.envelope import SETTLED, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
-from actors.runtime.ref import check_timeout
+from actors.runtime.intake import accept
+from actors.runtime.options import check_timeout
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Generator
 
-    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.cell import ActorHooks, Cell
     from actors.runtime.future import AsyncioFuture
-    from actors.runtime.lifecycle import Cell
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class PendingTimer:
         else:
             self._handle = cell.system.clock.call_later(self._interval, self._fire)
         try:
-            cell.accept(Envelope(self._message, cell, sender=cell, at=cell.system.clock.now()))
+            accept(cell, Envelope(self._message, cell, sender=cell, at=cell.now()))
         except (MailboxFullError, ActorStoppingError) as error:
             cell.system.report("a timer message was not accepted", cell, error=error)
 
@@ -100,23 +101,23 @@ class PendingReply:
 class PendingStep:
     """A step of supervision that an actor takes later; it goes before its mail."""
 
-    __slots__ = ("_actor", "_handle", "_step")
+    __slots__ = ("_actor", "_cell", "_handle", "_step")
 
-    def __init__(self, actor: AsyncioActor, delay: float, step: Callable[[], None]) -> None:
+    def __init__(self, cell: Cell, actor: ActorHooks, delay: float, step: Callable[[], None]) -> None:
+        self._cell = cell
         self._actor = actor
         self._step = step
-        _keep(actor.cell, self)
-        self._handle = actor.cell.system.clock.call_later(delay, self._fire)
+        _keep(cell, self)
+        self._handle = cell.system.clock.call_later(delay, self._fire)
 
     def _fire(self) -> None:
-        cell = self._actor.cell
-        _drop(cell, self)
-        cell.supervise(self._actor, self._step)
+        _drop(self._cell, self)
+        supervise(self._cell, self._actor, self._step)
 
     def cancel(self) -> None:
         """Do not take it; harmless when it was taken."""
         self._handle.cancel()
-        _drop(self._actor.cell, self)
+        _drop(self._cell, self)
 
 
 class PendingTask(Generic[T]):

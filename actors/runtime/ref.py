@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 from pykka.messages import ProxySetAttr
 
+from actors.runtime.backpressure import wait_for_room
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import RUNNING, Envelope, carry, current
+from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, SelfStopError
 from actors.runtime.future import AsyncioFuture
-from protocols.control import ActorState, DeadLetterReason, ExitReason, StopMode
+from actors.runtime.intake import accept, accept_system, carry
+from actors.runtime.options import check_timeout
+from actors.runtime.phase import Phase
+from actors.runtime.stop import kill, stop
+from actors.runtime.termination import ready
+from protocols.control import ActorState, DeadLetterReason, StopMode
 from protocols.mailbox import MailboxStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.lifecycle import Cell
-    from actors.runtime.system import ActorSystem
+    from actors.runtime.cell import Cell, System
 
 A = TypeVar("A")
 
@@ -56,14 +60,14 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         return self._cell.system.urn_of(self._cell)
 
     @property
-    def system(self) -> ActorSystem:
-        """The system that the actor lives in."""
-        return self._cell.system
-
-    @property
     def actor_inbox(self) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
         """The mailbox. For reading use `statistics()`."""
         return self._cell.mailbox
+
+    @property
+    def system(self) -> System:
+        """The system that the actor lives in."""
+        return self._cell.system
 
     @property
     def name(self) -> str:
@@ -86,7 +90,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
     def is_alive(self) -> bool:
         """Whether the actor takes messages: also between two incarnations, not any more once it is stopping."""
         cell = self._cell
-        return cell.state not in (ActorState.STOPPING, ActorState.STOPPED) and not cell.system.is_forked
+        return cell.phase < Phase.CLOSING and not cell.system.is_forked
 
     def statistics(self) -> MailboxStatistics:
         """Return how full the mailbox is, so that a sender can slow down in time."""
@@ -124,7 +128,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
             if scope.fenced:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
                 return
-        cell.accept(envelope)
+        accept(cell, envelope)
+
+    def notify(self, message: Any) -> None:
+        """Send a message of the engine, on the loop: whatever the bound, without sender; a stopped actor ignores it."""
+        accept_system(self._cell, message)
 
     async def send(self, message: Any) -> None:
         """Send a message, waiting for room in the mailbox first. Cancel it freely: then nothing was sent.
@@ -134,8 +142,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         """
         cell = self._cell
         cell.system.check_loop()
-        while len(cell.mailbox) >= cell.mailbox.capacity and not cell.mailbox.closed:
-            await cell.system.room.wait(cell)
+        await wait_for_room(cell)
         self.tell(message)
 
     def forward(self, message: Any, reply: AsyncioFuture[Any]) -> None:
@@ -155,7 +162,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
             envelope.parent, envelope.deadline, envelope.lane = before.parent, before.deadline, before.lane
         reply.envelope = envelope
         try:
-            cell.accept(envelope)
+            accept(cell, envelope)
         except Exception as error:  # it belongs to the asker
             reply.release()
             reply.fail(error)
@@ -224,7 +231,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
                 envelope.deadline = lane[reply] = now + seconds
                 envelope.lane = lane
         try:
-            cell.accept(envelope)
+            accept(cell, envelope)
         except Exception as error:  # an ask fails through its future
             reply.release()
             reply.fail(error)
@@ -292,11 +299,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         if timeout is not None:
             check_timeout(timeout)
         seconds = cell.system.config.stop_timeout if timeout is None else timeout
-        return self._end(block, lambda: cell.stop(stop_mode, seconds))
+        return self._end(block, lambda: stop(cell, stop_mode, seconds))
 
     def kill(self, *, block: bool | None = None) -> Any:
         """End the actor without asking it: its handler is cancelled, `on_stop` does not run. Waits like `stop`."""
-        return self._end(block, lambda: self._cell.kill(ExitReason.KILLED))
+        return self._end(block, lambda: kill(self._cell))
 
     def _end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
         cell = self._cell
@@ -305,7 +312,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         if block:
             msg = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
             raise BlockingCallError(msg)
-        if cell.state is ActorState.STOPPED:
+        if cell.phase is Phase.STOPPED:
             already: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
             already.answer(False)
             return already
@@ -328,9 +335,9 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         while it waits ends the half-started actor.
         """
         cell = self._cell
-        future = cast("AsyncioFuture[ActorRef[A]]", cell.ready())
+        future = cast("AsyncioFuture[ActorRef[A]]", ready(cell))
         future.add_done_callback(
-            lambda done: cell.kill() if done.cancelled() and cell.state is ActorState.STARTING else None
+            lambda done: kill(cell) if done.cancelled() and cell.state is ActorState.STARTING else None
         )
         return future
 
@@ -370,18 +377,6 @@ class Proxy(pykka.ActorProxy[Any]):
             ref.tell(message)
         else:
             ref.ask(message)
-
-
-def check_timeout(timeout: float) -> None:
-    """Refuse what is no length of time.
-
-    Raises:
-        ValueError: negative or not a number.
-    """
-    given = cast("object", timeout)
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given) or given < 0:
-        msg = f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}"
-        raise ValueError(msg)
 
 
 def waiting_chain(scope: Envelope, target: Cell) -> tuple[str, ...]:

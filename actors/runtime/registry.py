@@ -5,29 +5,21 @@ from __future__ import annotations
 import os
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import AlreadyStartedError
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.runtime.ref import ActorRef
-    from actors.runtime.system import ActorSystem
 
-_systems: weakref.WeakSet[Registry] = weakref.WeakSet()
+systems: weakref.WeakSet[Registry] = weakref.WeakSet()
+"""The systems of this process that are not closed."""
 
 
 def _mark_forked() -> None:
-    for system in _systems:
+    for system in systems:
         system.is_forked = True
-
-
-def systems_of(loop: asyncio.AbstractEventLoop) -> list[ActorSystem]:
-    """Return the systems that live on a loop and are not closed (for tools that look at all of them)."""
-    systems = cast("list[ActorSystem]", list(_systems))
-    return [system for system in systems if system.loop is loop and not system.is_closed]
 
 
 class Registry:
@@ -43,12 +35,12 @@ class Registry:
         self._urn_of: dict[Cell, str] = {}
 
     def _remember_for_fork(self) -> None:
-        if not _systems and hasattr(os, "register_at_fork"):
+        if not systems and hasattr(os, "register_at_fork"):
             _register_fork_hook()
-        _systems.add(self)
+        systems.add(self)
 
     def _forget_for_fork(self) -> None:
-        _systems.discard(self)
+        systems.discard(self)
 
     def check_name(self, name: str | None) -> None:
         """Raise AlreadyStartedError if a living actor has this name."""

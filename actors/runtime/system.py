@@ -7,41 +7,48 @@ import logging
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from actors.runtime.backpressure import SpaceWaiters
+from actors.runtime.child_cells import post_child_event
 from actors.runtime.clock import LoopClock, running_loop
+from actors.runtime.crash import interrupt
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
-from actors.runtime.death_watch import DeathWatch
+from actors.runtime.death_watch import tell_end
 from actors.runtime.dispatcher import Dispatcher
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
-from actors.runtime.lifecycle import Cell
+from actors.runtime.lifecycle import begin, new_cell
 from actors.runtime.log import LimitedLogger, error_line
-from actors.runtime.log_context import log_context
-from actors.runtime.options import DEFAULT, StartOptions, SystemConfig
-from actors.runtime.ref import ActorRef, check_timeout
-from actors.runtime.registry import Registry
+from actors.runtime.options import DEFAULT, StartOptions, SystemConfig, check_timeout
+from actors.runtime.phase import Phase
+from actors.runtime.registry import Registry, systems
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
+from actors.runtime.stop import request_stop, stop
+from actors.runtime.termination import terminate
 from actors.runtime.thread_bridge import ThreadBridge
 from actors.runtime.thread_pool import BlockingPool
 from actors.runtime.tree import ActorNode, tree_of
-from protocols.control import ActorState, ExitReason, StopMode
-from protocols.events import LateReply, MailboxOverflow
+from protocols.control import ExitReason, StopMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.actor import AsyncioActor
-    from actors.runtime.envelope import Envelope
+    from actors.runtime.cell import ActorHooks, Cell, ChildEnded
+    from actors.runtime.ref import ActorRef
     from actors.runtime.turn import Turn
     from protocols.clock import Clock
 
-A = TypeVar("A", bound="AsyncioActor")
+A = TypeVar("A", bound="ActorHooks")
 
 _defaults: dict[asyncio.AbstractEventLoop, ActorSystem] = {}
 
 
-class ActorSystem(Registry, DeathWatch):
+def systems_of(loop: asyncio.AbstractEventLoop) -> list[ActorSystem]:
+    """Return the systems that live on a loop and are not closed (for tools that look at all of them)."""
+    known = cast("list[ActorSystem]", list(systems))
+    return [system for system in known if system.loop is loop and not system.is_closed]
+
+
+class ActorSystem(Registry):
     """Owns actors that live on one event loop.
 
     Most programs never make one: `AsyncioActor.start` uses the default system of the running loop. Make one, inside the
@@ -80,11 +87,11 @@ class ActorSystem(Registry, DeathWatch):
         self.events = EventStream(name, lambda event, error: self.report(event, None, error=error))
         self.dead_letters = DeadLetters(self, self.config.dead_letters)
         self.deadlines = Deadlines(self.clock)
-        self.room = SpaceWaiters()
         self.bridge = ThreadBridge(self)
         self.pool = BlockingPool(self.config.blocking_threads)
         self.dispatcher = dispatcher(self.loop, name)
         self.dispatcher.watch_teardown(self.torn_down)
+        self.schedule = self.dispatcher.schedule
         self.shutdown = Shutdown(self.clock, self.reporter)
         """What happens when the system ends, in phases; add phases and tasks of your own."""
         self.shutdown.add_phase(STOP_ACTORS, timeout=None)
@@ -149,18 +156,14 @@ class ActorSystem(Registry, DeathWatch):
             raise ActorStartError(msg)
         name = options.name if options.is_registered else None
         self.check_name(name)
-        cell = Cell(self, factory, args, kwargs, options)
+        cell = new_cell(self, factory, args, kwargs, options)
         self.add(cell, name)
         try:
-            cell.begin()
+            begin(cell)
         except BaseException:
-            cell.terminate(ExitReason.START_FAILED, None)
+            terminate(cell, ExitReason.START_FAILED, None)
             raise
         return cell
-
-    def make_ref(self, cell: Cell) -> ActorRef[Any]:
-        """Make the one ref of a cell."""
-        return ActorRef(cell)
 
     def in_thread(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return an async function that runs `function` in the bounded pool of threads of this system."""
@@ -185,39 +188,23 @@ class ActorSystem(Registry, DeathWatch):
 
     # -- told by cells --------------------------------------------------------------------------------------------
 
-    def late_reply(self, envelope: Envelope) -> None:
-        """A handler answered after its asker had given up: counted, and dropped."""
-        self.late_replies += 1
-        if self.events.wants(LateReply):
-            late = 0.0 if envelope.deadline is None else max(0.0, self.clock.now() - envelope.deadline)
-            kind = type(envelope.message).__name__
-            self.events.publish(LateReply, actor=envelope.cell.name, message_type=kind, late_by=late)
+    def interrupt(self, turn: Turn) -> None:
+        """Cancel a waiting handler."""
+        interrupt(turn)
 
-    def overflowed(self, cell: Cell | Any) -> None:
-        """A mailbox refused a message."""
-        self.log_limited("mailbox full", actor=cell.mailbox.who, capacity=cell.mailbox.capacity)
-        if self.events.wants(MailboxOverflow):
-            config = cell.mailbox.config
-            self.events.publish(
-                MailboxOverflow, actor=cell.name, capacity=config.capacity, policy=str(config.overflow), dropped=1
-            )
+    def child_ended(self, event: ChildEnded, parent: Cell) -> None:
+        """Tell a parent that an incarnation of its child has ended."""
+        post_child_event(parent, event)
 
-    def crashed(self, cell: Cell, error: BaseException, envelope: Envelope | None) -> None:
-        """An actor broke, handling this message or in a step of its own life."""
-        self._report_about("actor crashed", cell, envelope, error)
+    def has_ended(self, cell: Cell) -> None:
+        """Forget an actor that has ended for good, and tell the watchers, the linked actors and the parent."""
+        self.forget(cell)
+        self.events.forget(cell.ref)
+        tell_end(cell)
 
-    def goes_on(self, cell: Cell, error: BaseException, envelope: Envelope) -> None:
-        """A handler broke, and its supervisor lets the actor go on."""
-        self._report_about("actor goes on after an error", cell, envelope, error)
-
-    def abandoned(self, cell: Cell, turn: Turn) -> None:
-        """A handler was cut loose."""
-        self._report_about("handler abandoned", cell, turn.envelope, None)
-
-    def _report_about(self, event: str, cell: Cell, envelope: Envelope | None, error: BaseException | None) -> None:
-        context = {} if envelope is None else log_context(envelope)
-        kind = "" if envelope is None else type(envelope.message).__name__
-        self.report(event, cell, error=error, message_type=kind, incarnation=cell.incarnation, **context)
+    def is_torn_down(self) -> bool:
+        """Return True if the loop is being torn down; all actors have ended then."""
+        return self.dispatcher.is_torn_down and self.torn_down()
 
     def note_base_exception(self, error: BaseException) -> None:
         """SystemExit and KeyboardInterrupt in a handler begin an orderly end of the system; the loop lives on."""
@@ -239,7 +226,7 @@ class ActorSystem(Registry, DeathWatch):
 
     def tree(self) -> tuple[ActorNode, ...]:
         """Return a snapshot of the supervision tree: the actors without a supervisor, each with its children."""
-        return tree_of(self)
+        return tree_of(self.cells)
 
     # -- end ------------------------------------------------------------------------------------------------------
 
@@ -260,7 +247,7 @@ class ActorSystem(Registry, DeathWatch):
         before = {cell: cell.abandoned_turns for cell in self.cells}
         seconds = self.config.stop_timeout if timeout is None else timeout
         roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
-        for future in [cell.stop(stop_mode, seconds, ExitReason.SHUTDOWN) for cell in roots]:
+        for future in [stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN) for cell in roots]:
             await future
         return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
 
@@ -278,7 +265,7 @@ class ActorSystem(Registry, DeathWatch):
         """End the patience of a system that is closing: running handlers are cancelled now, queued mail is dropped."""
         self.shutdown.hurry()
         for cell in tuple(self.cells):
-            cell.request_stop(StopMode.NOW, 0.0, ExitReason.SHUTDOWN)
+            request_stop(cell, StopMode.NOW, 0.0, ExitReason.SHUTDOWN)
 
     async def close(self, *, timeout: float | None = None) -> list[str]:
         """Run the phases of `shutdown`, in one of which all actors stop; closing twice waits for the same end.
@@ -321,9 +308,9 @@ class ActorSystem(Registry, DeathWatch):
         alive = [cell.name for cell in self.cells if cell.parent is None]
         error = RuntimeClosedError(f"the event loop of system {self.name} is being closed")
         for cell in reversed(tuple(self.cells)):
-            if cell.state is not ActorState.STOPPED:
+            if cell.phase is not Phase.STOPPED:
                 cell.killed = True
-                cell.terminate(ExitReason.KILLED, error)
+                terminate(cell, ExitReason.KILLED, error)
         if alive and self.name != "default":
             self.reporter.line(logging.WARNING, "the event loop ended before the system was closed", actors=alive[:20])
         self._closed()

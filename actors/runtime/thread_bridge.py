@@ -9,8 +9,9 @@ from collections import deque
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from actors.runtime.backpressure import wait_for_room
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import Envelope, carry, current
+from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
     BlockingCallError,
@@ -19,15 +20,15 @@ from actors.runtime.errors import (
     WrongLoopError,
 )
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.ref import check_timeout
+from actors.runtime.intake import accept, carry
+from actors.runtime.options import check_timeout
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.lifecycle import Cell
-    from actors.runtime.system import ActorSystem
+    from actors.runtime.cell import Cell, System
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ _SLICE: Final = 256
 class ThreadBridge:
     """The door of one system for threads that do not run its loop."""
 
-    def __init__(self, system: ActorSystem) -> None:
+    def __init__(self, system: System) -> None:
         self._system = system
         self._waiting: deque[Envelope] = deque()
         self._gates: dict[Envelope, concurrent.futures.Future[None]] = {}
@@ -219,7 +220,7 @@ class ThreadBridge:
         if reply is not None and envelope.deadline is not None:
             cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
         try:
-            cell.accept(envelope)
+            accept(cell, envelope)
         except ActorStoppingError as error:
             if reply is not None:
                 reply.release()
@@ -256,9 +257,8 @@ async def _send(envelope: Envelope, gate: concurrent.futures.Future[None]) -> No
     """Put a message into its mailbox as soon as there is room, and tell the thread that waits for it."""
     cell = envelope.cell
     try:
-        while len(cell.mailbox) >= cell.mailbox.capacity and not cell.mailbox.closed:
-            await cell.system.room.wait(cell)
-        cell.accept(envelope)
+        await wait_for_room(cell)
+        accept(cell, envelope)
     except asyncio.CancelledError:
         gate.set_exception(RuntimeClosedError(f"the event loop of system {cell.system.name} is being closed"))
         raise

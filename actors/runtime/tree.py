@@ -9,8 +9,9 @@ import msgspec
 from actors.runtime.log import error_line
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
-    from actors.runtime.system import ActorSystem
+    from collections.abc import Iterable
+
+    from actors.runtime.cell import Cell
 
 
 class ActorNode(msgspec.Struct, frozen=True):
@@ -38,13 +39,14 @@ class ActorNode(msgspec.Struct, frozen=True):
     children: tuple[ActorNode, ...] = ()
 
 
-def tree_of(system: ActorSystem) -> tuple[ActorNode, ...]:
-    """Snapshot all actors of a system. Works without recursion, so the tree may be deep."""
+def tree_of(cells: Iterable[Cell]) -> tuple[ActorNode, ...]:
+    """Snapshot actors, given in the order of their start. Works without recursion, so the tree may be deep."""
     made: dict[Cell, ActorNode] = {}
-    for cell in reversed(tuple(system.cells)):
+    in_order = tuple(cells)
+    for cell in reversed(in_order):
         children = tuple(made[child] for child in cell.children or () if child in made)
         made[cell] = _node(cell, children)
-    return tuple(made[cell] for cell in system.cells if cell.parent is None or cell.parent not in made)
+    return tuple(made[cell] for cell in in_order if cell.parent is None or cell.parent not in made)
 
 
 def _node(cell: Cell, children: tuple[ActorNode, ...]) -> ActorNode:

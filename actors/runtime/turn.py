@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from contextvars import Context
 
+    from actors.runtime.cell import Cell
     from actors.runtime.envelope import Envelope
-    from actors.runtime.processing import Processing
     from protocols.clock import TimerHandle
 
 
@@ -28,7 +28,7 @@ class Turn:
     )  # fmt: skip
 
     def __init__(
-        self, cell: Processing, envelope: Envelope, coroutine: Coroutine[Any, Any, Any], context: Context, waiting: Any
+        self, cell: Cell, envelope: Envelope, coroutine: Coroutine[Any, Any, Any], context: Context, waiting: Any
     ) -> None:
         self.cell = cell
         self.envelope = envelope
@@ -79,3 +79,8 @@ class Turn:
         """Cut the handler loose: its actor goes on without it, and what it still sends or answers is dropped."""
         self.fenced = True
         self.envelope.fenced = True
+
+
+def turns_of(cell: Cell) -> tuple[Turn, ...]:
+    """Return the suspended handlers of an actor."""
+    return tuple(cell.turns or ())

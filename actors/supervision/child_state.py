@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorStartError, IgnoreStart
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.lifecycle import refit, revive
 from actors.runtime.log import error_line
 from actors.runtime.options import StartOptions
+from actors.runtime.stop import stop_as_child, suspend_as_child
+from actors.runtime.termination import ready
 from actors.supervision.backoff import Backoff, RestartStreak
 from actors.supervision.directive import directive_for
 from actors.supervision.snapshot import ChildSnapshot
@@ -16,8 +19,8 @@ from actors.supervision.strategies import LIVE, Decision, decide
 from protocols.control import ActorState, ExitReason, StopMode
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
-    from actors.runtime.termination import ChildEnded
+    from actors.runtime.actor import AsyncioActor
+    from actors.runtime.cell import Cell, ChildEnded
     from actors.supervision.child import ChildSpec
     from actors.supervision.directive import Directive
     from actors.supervision.strategies import EndedBy, Restart
@@ -71,6 +74,11 @@ class ChildState:
         """True if there is an incarnation that has to be stopped or waited for."""
         return self.state in LIVE
 
+    @property
+    def is_starting(self) -> bool:
+        """True if the outcome of a start is still to come."""
+        return self.starting is not None and not self.starting.done()
+
     def directive(self, reason: ExitReason, cause: BaseException | None) -> Directive:
         """Return the directive of the spec for an end; restart for any end but a crash of the child itself."""
         if reason is not ExitReason.CRASH or cause is None or self.ended_by != "itself":
@@ -80,7 +88,7 @@ class ChildState:
     def will_restart(self, reason: ExitReason) -> bool:
         """Return True if the child restarts after an end for this reason, so that its ref and mailbox stay."""
         cell = self.cell
-        if cell is None or (cell.starting and cell.incarnation == 1):
+        if cell is None or (cell.incarnation == 1 and self.is_starting):
             return False
         if self.directive(reason, cell.cause) in ("stop", "escalate"):
             return False
@@ -95,7 +103,7 @@ class ChildState:
             spec.name, cell.ref, cell.state, cell.incarnation, spec.restart, spec.kind, spec.significant
         )
 
-    def start(self, supervisor: Cell) -> AsyncioFuture[Any]:
+    def start(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
         """Start the next life. A child that had ended for good becomes a new actor with a new ref.
 
         Returns:
@@ -106,26 +114,26 @@ class ChildState:
         self.starting = ready = self._next_life(supervisor)
         return ready
 
-    def _next_life(self, supervisor: Cell) -> AsyncioFuture[Any]:
+    def _next_life(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
         if self.cell is not None and self.cell.state is ActorState.RESTARTING:
-            return self.cell.revive()
+            return revive(self.cell)
         self.judged = 0
         return self._first_life(supervisor)
 
-    def _first_life(self, supervisor: Cell) -> AsyncioFuture[Any]:
+    def _first_life(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
         spec, system = self.spec, supervisor.system
-        options = StartOptions(spec.name, spec.mailbox, spec.start_timeout, None, supervisor, is_registered=False)
+        options = StartOptions(spec.name, spec.mailbox, spec.start_timeout, None, supervisor.cell, is_registered=False)
         try:
             cell = system.start_cell(spec.actor_class, spec.args, dict(spec.kwargs), options)
         except BaseException as error:  # a constructor that fails is a start that fails, whatever it raised
-            failed: AsyncioFuture[Any] = AsyncioFuture(loop=supervisor.loop)
+            failed: AsyncioFuture[Any] = AsyncioFuture(loop=system.loop)
             failed.fail(self._start_error(error))
             system.note_base_exception(error)
             return failed
         cell.shutdown = _shutdown_of(spec)
         cell.crash_on = spec.crash_on
         self.cell = cell
-        return cell.ready()
+        return ready(cell)
 
     def _start_error(self, error: BaseException) -> ActorStartError:
         failure = ActorStartError(f"child {self.name!r} could not start: {error_line(error)}")
@@ -176,7 +184,7 @@ class ChildState:
         """
         cell = self.cell
         if cell is not None and cell.state is not ActorState.STOPPED:
-            cell.refit(spec.actor_class, spec.args, dict(spec.kwargs), spec.mailbox)
+            refit(cell, spec.actor_class, spec.args, dict(spec.kwargs), spec.mailbox)
             cell.shutdown = _shutdown_of(spec)
             cell.crash_on = spec.crash_on
         if spec.backoff != self.spec.backoff:
@@ -187,7 +195,7 @@ class ChildState:
         """End the life because a sibling restarts. Ref and mailbox stay, except for a temporary child."""
         cell = self.cell
         assert cell is not None, f"child {self.name} has no life to end"
-        return cell.stop_as_child() if self.restart == "temporary" else cell.suspend_as_child()
+        return stop_as_child(cell) if self.restart == "temporary" else suspend_as_child(cell)
 
 
 def is_ignored(error: BaseException | None) -> bool:

@@ -10,9 +10,12 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from actors.runtime.child_cells import supervise
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
+from actors.runtime.stop import request_stop, stop_as_child
+from actors.runtime.termination import terminate
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpecError
 from actors.supervision.child_state import ChildState, is_ignored
@@ -26,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.actor import AsyncioActor
-    from actors.runtime.lifecycle import Cell
-    from actors.runtime.termination import ChildEnded
+    from actors.runtime.cell import Cell, ChildEnded
     from actors.supervision.child import ChildSpec
     from actors.supervision.intensity import RestartIntensity
     from actors.supervision.strategies import AutoShutdown, Strategy
@@ -74,7 +76,7 @@ class Children:
     def launch(self, child: ChildState) -> AsyncioFuture[Any]:
         """Start the next life of a child."""
         before = child.cell
-        ready = child.start(self.actor.cell)
+        ready = child.start(self.actor)
         if child.cell is not before and before is not None:
             self._by_cell.pop(before, None)
         if child.cell is not None:
@@ -211,7 +213,7 @@ class Children:
         if cell is None or cell.state is ActorState.STOPPED:
             self._taken_down(child, done)
         else:
-            self._when_ended(cell.stop_as_child(), partial(self._taken_down, child, done))
+            self._when_ended(stop_as_child(cell), partial(self._taken_down, child, done))
         return done
 
     def _taken_down(self, child: ChildState, done: AsyncioFuture[bool]) -> None:
@@ -273,13 +275,13 @@ class Children:
             self.remove(child)
         siblings = (other for other in self.states.values() if other is not child)
         if child.ended_by == "itself" and ends_supervisor(self._auto_shutdown, child, reason, siblings):
-            self.actor.cell.request_stop(StopMode.NOW, None, ExitReason.SHUTDOWN)
+            request_stop(self.actor.cell, StopMode.NOW, None, ExitReason.SHUTDOWN)
 
     def is_ignored(self, child: ChildState) -> None:
         """Note that a child has decided not to run. That is not a failure."""
         child.not_started(None)
         if child.cell is not None:
-            child.cell.terminate(ExitReason.IGNORE, None)
+            terminate(child.cell, ExitReason.IGNORE, None)
         self._rest(child, ExitReason.IGNORE)
 
     # -- restart --------------------------------------------------------------------------------------------------
@@ -343,7 +345,7 @@ class Children:
         cell, intensity, last = self.actor.cell, self._intensity, _reason_text(reason, cause)
         self._publish_give_up(child, last)
         if child.cell is not None and child.cell.actor is None:
-            child.cell.terminate(reason, cause)
+            terminate(child.cell, reason, cause)
         limit = f"more than {intensity.limit} restarts in {intensity.period:g} s" if too_many else "too many in a row"
         message = f"supervisor {cell.name!r} gives up on child {child.name!r}: {limit}; the last time it was {last}"
         raise RestartIntensityExceededError(message, node=child.name) from cause
@@ -367,7 +369,7 @@ def _takes(child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool
 
 
 def _supervise(actor: AsyncioActor, step: Callable[[], None], _future: object) -> None:
-    actor.cell.supervise(actor, step)
+    supervise(actor.cell, actor, step)
 
 
 def _reason_text(reason: ExitReason, cause: BaseException | None) -> str:

@@ -133,7 +133,7 @@ class GroupRestart:
         if left <= 0:
             return False
         self.due = due
-        self._timer = PendingStep(actor, left, self._delay_is_over)
+        self._timer = PendingStep(actor.cell, actor, left, self._delay_is_over)
         return True
 
     def _delay_is_over(self) -> None:

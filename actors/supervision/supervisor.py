@@ -23,9 +23,8 @@ from protocols.control import ExitReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell, ChildEnded
     from actors.runtime.ref import ActorRef
-    from actors.runtime.termination import ChildEnded
     from actors.supervision.child import ChildKind, ChildSpec
     from actors.supervision.child_state import ChildState
     from actors.supervision.strategies import AutoShutdown, Operation, Strategy
@@ -266,8 +265,9 @@ class Supervisor(AsyncioActor):
 
     # -- answers --------------------------------------------------------------------------------------------------
 
-    def _handle_internal(self, message: Any) -> Any:
-        result: Any = super()._handle_internal(message)
+    def handle_internal(self, message: Any) -> Any:
+        """Handle a message of a proxy. An operation that takes time is answered later."""
+        result: Any = super().handle_internal(message)
         return self._answer_later(result) if _is_future(result) else result
 
     def _answer_later(self, result: AsyncioFuture[Any]) -> None:

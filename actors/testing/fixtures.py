@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.runtime.registry import systems_of
-from actors.runtime.system import ActorSystem
+from actors.runtime.system import ActorSystem, systems_of
 from actors.testing.clock import ManualClock
 from actors.testing.leak import Census, living_actors
 from actors.testing.scheduler import close

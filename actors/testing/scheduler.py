@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.dispatcher import Dispatcher
+from actors.runtime.processing import step
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.runtime.options import SystemConfig
 
 Scenario = Callable[[ActorSystem, ManualClock], Awaitable[object]]
@@ -63,7 +64,7 @@ class DeterministicDispatcher(Dispatcher):
         assert task is not None
         while self.ready:
             cell = self.next()
-            outcome = cell.step(1)
+            outcome = step(cell, 1)
             self.steps += 1
             while outcome is not True and outcome is not False:
                 keep = await self._wait_for(outcome, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.runtime.registry import systems_of
+from actors.runtime.system import systems_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

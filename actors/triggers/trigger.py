@@ -20,7 +20,7 @@ from protocols.mailbox import Overflow
 from protocols.triggers import TriggerEvent, TriggerFullError, TriggerStoppedError
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.triggers.settings import TriggerSettings
     from protocols.triggers import RunStarter
 
@@ -108,7 +108,8 @@ class Trigger:
         """
         cell = self._running_cell()
         if running_loop() is not cell.loop:
-            return cell.system.bridge.call(lambda: self.accept(event))
+            run_id: RunId = cell.system.bridge.call(lambda: self.accept(event))
+            return run_id
         queued = QueuedEvent(event, RunId(new_id()))
         try:
             cell.ref.tell(queued)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime.envelope import Envelope
-from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
+from actors.runtime.mailbox import MailboxConfig
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from actors.runtime.cell import Mailbox
 
 
 def kind_of(message: Any) -> Any:
@@ -31,7 +33,7 @@ KEYED = [name for name in CONFIGS if name == "coalesce" or name.startswith("prio
 every_mailbox = pytest.mark.parametrize("name", CONFIGS)
 
 
-def build(name: str, capacity: int) -> BoundedMailbox:
+def build(name: str, capacity: int) -> Mailbox[Envelope]:
     return CONFIGS[name](capacity).build("test")
 
 
@@ -40,13 +42,13 @@ def envelope(message: Any, at: float = 0.0) -> Envelope:
     return Envelope(message, nobody, at=at)
 
 
-def put(box: BoundedMailbox, *messages: Any) -> None:
+def put(box: Mailbox[Envelope], *messages: Any) -> None:
     for message in messages:
         assert box.put(envelope(message)) is None
 
 
-def drain(box: BoundedMailbox) -> list[Any]:
+def drain(box: Mailbox[Envelope]) -> list[Any]:
     taken: list[Any] = []
-    while (each := box.get()) is not None:
+    while (each := box.take()) is not None:
         taken.append(each.message)
     return taken

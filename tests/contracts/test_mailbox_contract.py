@@ -24,7 +24,7 @@ def test_a_new_mailbox_is_empty_and_open(name: str) -> None:
     box = build(name, 3)
 
     assert len(box) == 0
-    assert box.get() is None
+    assert box.take() is None
     assert box.oldest() is None
     assert box.clear() == []
     assert not box.closed
@@ -122,7 +122,7 @@ def test_clear_takes_everything_and_the_mailbox_can_be_used_again(name: str) -> 
 def test_what_is_put_back_comes_first_in_its_order_even_beyond_the_capacity(name: str) -> None:
     box = build(name, 3)
     put(box, (0, 1), (1, 2), (2, 3))
-    first, second = box.get(), box.get()
+    first, second = box.take(), box.take()
     assert first is not None
     assert second is not None
     put(box, (3, 4), (4, 5))
@@ -145,7 +145,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_put_and_taken(
     inside: list[Envelope] = []
     for step in steps:
         if step is None:
-            taken = box.get()
+            taken = box.take()
             assert (taken is None) == (not inside)
             if taken is not None:
                 inside.remove(taken)
@@ -222,7 +222,7 @@ def test_no_message_is_overtaken_more_often_than_the_bound_allows(lanes: list[in
     while any(number not in taken for number in waiting_low):
         assert box.put(envelope((0, put_more), at=put_more)) is None
         put_more += 1
-        each = box.get()
+        each = box.take()
         assert each is not None
         taken.append(each.message[1])
         assert len(taken) <= (len(lanes) + 1) * (bound + 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.death_watch import watch
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.options import StartOptions
 from actors.testing import settle
@@ -68,7 +69,7 @@ async def test_the_news_of_an_end_reaches_a_full_mailbox_after_what_was_there(
     gate = asyncio.Event()
     watched = actor_system.start(AsyncioActor)
     ref = await stuck(actor_system, CONFIGS[name](2), log, gate)
-    actor_system.watch(ref._cell, watched._cell)  # pyright: ignore[reportPrivateUsage]
+    watch(ref._cell, watched._cell)  # pyright: ignore[reportPrivateUsage]
     ref.tell((1, 1))
     ref.tell((2, 2))
     await watched.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from actors.runtime.actor import AsyncioActor
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.runtime.system import ActorSystem
 
 _LIMIT = 30.0
@@ -78,6 +78,12 @@ def cell_of(ref: ActorRef[Any]) -> Cell:
     return ref._cell  # pyright: ignore[reportPrivateUsage]
 
 
+def actor_of(cell: Cell) -> AsyncioActor | None:
+    """Return the actor object, None between two incarnations."""
+    return cast("AsyncioActor | None", cell.actor)
+
+
 def stash_of(cell: Cell) -> int:
     """Return how many messages the actor has stashed."""
-    return 0 if cell.actor is None else len(cell.actor._stash or ())  # pyright: ignore[reportPrivateUsage]
+    actor = actor_of(cell)
+    return 0 if actor is None else len(actor._stash or ())  # pyright: ignore[reportPrivateUsage]

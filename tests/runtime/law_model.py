@@ -14,12 +14,12 @@ from actors.runtime.options import StartOptions, SystemConfig
 from actors.testing.scheduler import close
 from protocols.control import ActorState, Terminated
 from protocols.mailbox import Overflow
-from tests.runtime.conftest import cell_of, stash_of
+from tests.runtime.conftest import actor_of, cell_of, stash_of
 from tests.support.actors import Restarter
 
 if TYPE_CHECKING:
+    from actors.runtime.cell import Cell
     from actors.runtime.future import AsyncioFuture
-    from actors.runtime.lifecycle import Cell
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from actors.testing import ManualClock
@@ -157,7 +157,7 @@ class LawModel:
         self.asks.append(ref.ask(order, timeout=timeout))
 
     def watch(self, watcher: ActorRef[Any], target: ActorRef[Any]) -> None:
-        actor = cell_of(watcher).actor
+        actor = actor_of(cell_of(watcher))
         if actor is not None:
             self.watches[watcher, target] += cell_of(target) not in (cell_of(watcher).watching or ())
             actor.watch(target)

@@ -10,6 +10,7 @@ import pytest
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorRestartingError, ActorStoppingError, AskCycleError, AskTimeoutError
+from actors.runtime.lifecycle import revive
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from actors.testing import ManualClock, TestProbe, settle
@@ -18,7 +19,7 @@ from tests.runtime.conftest import cell_of
 from tests.support.actors import BlockedActor, Echo, RecordingActor
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.runtime.system import ActorSystem
 
 
@@ -257,7 +258,7 @@ async def test_a_nested_ask_with_less_time_keeps_its_own(actor_system: ActorSyst
 
     error = asked.exception()
     assert isinstance(error, AskTimeoutError)
-    assert "actor Gated did not answer" in str(error)
+    assert "actor BlockedActor did not answer" in str(error)
 
 
 @pytest.mark.conformance("R90")
@@ -324,7 +325,7 @@ async def test_an_ask_while_the_actor_restarts_is_served_by_the_next_incarnation
     with pytest.raises(ActorRestartingError):
         await hasty
 
-    held[0].revive()
+    revive(held[0])
 
     assert await patient == "patient"
 

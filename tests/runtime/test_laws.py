@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from actors.runtime.system import ActorSystem
 from actors.testing import DeterministicDispatcher, ManualClock, explore, settle
-from tests.runtime.conftest import cell_of
+from tests.runtime.conftest import actor_of, cell_of
 from tests.runtime.law_model import CONFIG, KINDS, LawModel
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Engine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 5), whom=st.integers(0, 5), link=st.booleans())
     def watch(self, who: int, whom: int, link: bool) -> None:
         async def go() -> None:
-            actor = cell_of(self.pick(who)).actor
+            actor = actor_of(cell_of(self.pick(who)))
             if actor is not None and who != whom and link:
                 actor.link(self.pick(whom))
             else:
@@ -131,7 +131,7 @@ class Engine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 5), whom=st.integers(0, 5))
     def unwatch(self, who: int, whom: int) -> None:
         async def go() -> None:
-            actor = cell_of(self.pick(who)).actor
+            actor = actor_of(cell_of(self.pick(who)))
             if actor is not None:
                 actor.unwatch(self.pick(whom))
 

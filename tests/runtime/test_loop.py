@@ -109,7 +109,7 @@ def _errors_in_child(ref: ActorRef[Any]) -> int:
         lambda: ref.ask(1, block=False),
         ref.stop,
         ref.kill,
-        lambda: ref._cell.system.start(Echo),  # pyright: ignore[reportPrivateUsage]
+        lambda: ref.system.start(Echo),
     ]
     for number, call in enumerate(calls):
         try:

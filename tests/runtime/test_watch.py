@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.death_watch import link
 from actors.runtime.errors import DeathPactError
 from actors.runtime.system import ActorSystem
 from actors.testing import TestProbe, settle
@@ -278,7 +279,7 @@ async def test_a_link_to_an_actor_that_crashed_before_kills_at_once(actor_system
 async def test_ten_thousand_links_in_a_chain_end_without_recursion(actor_system: ActorSystem) -> None:
     refs = [actor_system.start(Watcher, ([],)) for _ in range(2_000)]
     for one, other in itertools.pairwise(refs):
-        actor_system.link(cell_of(one), cell_of(other))
+        link(cell_of(one), cell_of(other))
 
     await refs[0].kill()
     await settle()

@@ -25,7 +25,7 @@ from protocols.control import ActorState
 from tests.supervision.children import Log, member
 
 if TYPE_CHECKING:
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from actors.runtime.ref import ActorRef
 
 EVER: Final = 100_000.0

@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.lifecycle import revive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.runtime.lifecycle import Cell
+    from actors.runtime.cell import Cell
     from protocols.control import ExitReason
 
 
@@ -98,7 +99,7 @@ class Restarter(AsyncioActor):
         self.ended.append((child.name, event.reason))
         if child.state == "restarting":
             self.left -= 1
-            child.revive()
+            revive(child)
 
     def on_receive(self, message: Any) -> Any:
         return message

@@ -1,0 +1,326 @@
+"""The record of one live actor, and the protocols at which the parts of the engine meet.
+
+The parts are functions over the record: `intake` and `processing` handle messages, `outcome` settles them;
+`lifecycle`, `stop`, `crash` and `termination` lead the actor from one phase to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from actors.runtime.errors import UnhandledMessageError
+from actors.runtime.phase import TRANSITIONS, Phase, state_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections import deque
+    from types import TracebackType
+
+    from actors.runtime.event_stream import EventStream
+    from protocols.clock import Clock, TimerHandle
+    from protocols.control import ActorState, ExitReason, StopMode
+    from protocols.mailbox import Overflow
+
+E = TypeVar("E")
+
+Control = Callable[[], Coroutine[Any, Any, None] | None]
+"""A step of an actor's own life. It runs like a message, before all messages."""
+
+
+class Mailbox(Protocol[E]):
+    """What the engine needs of a mailbox; docs/add-a-mailbox.md shows how to write one.
+
+    All calls come from the event loop of the actor. `E` is the `Envelope`.
+    """
+
+    who: str
+    """Name of the actor, for errors."""
+    config: Any
+    """The `MailboxConfig` it was made from."""
+    capacity: int
+    """Most messages that wait."""
+    overflow: Overflow
+    closed: bool
+    """True if the mailbox refuses messages."""
+    fifo: deque[E] | None
+    """The queue itself, if messages need neither `put`, `take` nor `ack`; None for the engine to call them."""
+
+    def put(self, envelope: E, /) -> E | None:
+        """Accept a message and return the one that lost its place, or None. Raises like `BoundedMailbox.put`."""
+
+    def put_system(self, envelope: E, /) -> None:
+        """Accept a message of the engine behind all others, even when full or closed."""
+
+    def put_back(self, envelopes: list[E], /) -> None:
+        """Put accepted messages in front of the others, in their order."""
+
+    def take(self) -> E | None:
+        """Take the next message, or None."""
+
+    def ack(self, envelope: E, /) -> None:
+        """Note that a message which was taken is settled: handled, failed or a dead letter."""
+
+    def oldest(self) -> E | None:
+        """Return the message that has waited longest, or None."""
+
+    def limit(self, config: Any, /) -> None:
+        """Follow other limits. Raises ValueError if another kind of mailbox is needed."""
+
+    def close(self) -> None:
+        """Refuse messages from now on. What waits stays."""
+
+    def reopen(self) -> None:
+        """Take messages again, for the next incarnation."""
+
+    def clear(self) -> list[E]:
+        """Take out everything, oldest first."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class ActorHooks:
+    """What the engine calls on an actor object, with what an actor does that overrides nothing."""
+
+    stops_children_together: ClassVar[bool] = False
+    """True if children are stopped all at once, not one after the other."""
+    has_start_hook: ClassVar[bool] = False
+    has_stop_hook: ClassVar[bool] = False
+    has_failure_hook: ClassVar[bool] = False
+    _cell: Cell | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.has_start_hook = cls.on_start is not ActorHooks.on_start
+        cls.has_stop_hook = cls.on_stop is not ActorHooks.on_stop
+        cls.has_failure_hook = cls.on_failure is not ActorHooks.on_failure
+
+    def attach(self, cell: Cell) -> None:
+        """Bind the actor object to its cell."""
+        self._cell = cell
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message; what is returned (or awaited) is the reply. May be `async def`.
+
+        Raises:
+            UnhandledMessageError: by default for every message. Not a crash: it goes to the asker, or to dead letters.
+        """
+        self.unhandled(message)
+
+    def unhandled(self, message: Any) -> None:
+        """Raise UnhandledMessageError; call it at the end of your own `on_receive`."""
+        name = "" if self._cell is None else self._cell.name
+        text = f"actor {name} ({type(self).__name__}) has no handler for {type(message).__name__}"
+        raise UnhandledMessageError(text, message=message)
+
+    def handle_internal(self, message: Any) -> Any:
+        """Handle a message of the engine or of a proxy."""
+        return self.on_receive(message)
+
+    def on_start(self) -> Any:
+        """Run before the first message; may be `async def`. If it fails there is no actor."""
+
+    def on_stop(self) -> Any:
+        """Run after the last message of an orderly end, also before an orderly restart; may be `async def`."""
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        """Run after a crash instead of `on_stop`; may be `async def`."""
+
+    def take_stash(self) -> list[Any]:
+        """Empty the stash and return what was in it, oldest first."""
+        return []
+
+    def on_child_event(self, event: Any) -> Any:
+        """Decide, as a supervisor, about a child whose incarnation has ended. Others give the child up.
+
+        A plain function: it may be called between the awaits of a handler.
+        """
+
+    def holds(self, child: Cell, reason: ExitReason) -> bool:
+        """Return True if a child that ended so keeps its ref and its mailbox for a restart."""
+        return False
+
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        """Return True if the child continues after this error without a restart."""
+        return False
+
+    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """Sort the children so that the last one to stop comes first; by default the oldest one."""
+        return children
+
+
+class System(Protocol):
+    """What a cell needs of its actor system; `ActorSystem` describes each member."""
+
+    name: str
+    config: Any
+    """The `SystemConfig`."""
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    events: EventStream
+    dead_letters: Any
+    """The `DeadLetters`."""
+    deadlines: Any
+    """The `Deadlines` of open asks."""
+    bridge: Any
+    """The `ThreadBridge`."""
+    is_closed: bool
+    is_forked: bool
+    late_replies: int
+
+    def start(
+        self, actor_class: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, *,
+        name: str | None = None, options: Any = ...,
+    ) -> Any:  # fmt: skip
+        """Start an actor and return its ref."""
+
+    def schedule(self, cell: Cell, /) -> None:
+        """Queue a cell for a worker."""
+
+    def check_open(self) -> None:
+        """Raise if nothing can be sent from a thread."""
+
+    def check_loop(self) -> None:
+        """Raise WrongLoopError unless the caller runs on the loop of this system."""
+
+    def urn_of(self, cell: Cell, /) -> str:
+        """Return the URN of an actor."""
+        ...
+
+    def report(self, event: str, cell: Cell | None, *, error: BaseException | None = None, **fields: Any) -> None:
+        """Write an error line about an actor."""
+
+    def log_limited(self, event: str, **fields: Any) -> None:
+        """Write a warning that may repeat often."""
+
+    def note_base_exception(self, error: BaseException, /) -> None:
+        """Begin the end of the system after a SystemExit or KeyboardInterrupt."""
+
+    def is_torn_down(self) -> bool:
+        """Return True if the loop is being torn down; all actors have ended then."""
+        ...
+
+    def interrupt(self, turn: Any, /) -> None:
+        """Cancel a waiting handler."""
+
+    def child_ended(self, event: ChildEnded, parent: Cell, /) -> None:
+        """Tell a parent that an incarnation of its child has ended."""
+
+    def has_ended(self, cell: Cell, /) -> None:
+        """Forget an actor that has ended for good, and tell the watchers, the linked actors and the parent."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Cell:
+    """What stays of an actor over all its incarnations. `ActorRef` is its public face."""
+
+    system: System
+    factory: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] | None
+    name: str
+    mailbox: Mailbox[Any]
+    max_concurrency: int
+    ask_timeout: float
+    start_timeout: float
+    parent: Cell | None
+    shutdown: float | StopMode | None = None
+    """How the parent stops it: seconds, None for no limit, `StopMode.NOW` for kill."""
+    crash_on: tuple[type[BaseException], ...] = ()
+    """What is a crash even for an actor whose failures are values (see `AsyncioActor.fail_reply`)."""
+
+    # Copies of what the system has, because each message needs them.
+    loop: asyncio.AbstractEventLoop = field(init=False)
+    now: Callable[[], float] = field(init=False)
+    lanes: dict[float, dict[Any, float]] = field(init=False)
+    schedule: Callable[[Cell], None] = field(init=False)
+    """Queues this cell for a worker."""
+
+    # Where it is in its life.
+    ref: Any = None
+    """The one `ActorRef`."""
+    actor: ActorHooks | None = None
+    """The actor object; None between two incarnations."""
+    phase: Phase = Phase.NEW
+    killed: bool = False
+    """True if the incarnation ends at once: handlers are cancelled, hooks do not run."""
+    incarnation: int = 1
+    restarts: int = 0
+    reason: ExitReason | None = None
+    cause: BaseException | None = None
+    start_timer: TimerHandle | None = None
+    stop_timer: TimerHandle | None = None
+    ready_waiters: list[Any] | None = None
+    stopped_waiters: list[Any] | None = None
+
+    # Its messages: accepted = handled + failed + dead + those that wait.
+    accepted: int = 0
+    handled: int = 0
+    failed: int = 0
+    dead: int = 0
+    abandoned_turns: int = 0
+    open: bool = False
+    """True if messages are taken out of the mailbox now."""
+    scheduled: bool = False
+    """True if a worker has this cell, or the cell is queued for one."""
+    idle: bool = False
+    """True if the next message must schedule the cell."""
+    control: deque[Control] | None = None
+    turns: set[Any] | None = None
+    """The suspended handlers, each a `Turn`."""
+    senders: deque[asyncio.Future[None]] | None = None
+    """Senders that wait for room in the mailbox."""
+
+    # Its relations.
+    children: dict[Cell, None] | None = None
+    watchers: dict[Cell, None] | None = None
+    watching: dict[Cell, None] | None = None
+    links: dict[Cell, None] | None = None
+    belongings: set[Any] | None = None
+    """Timers and tasks that end with the incarnation."""
+
+    def __post_init__(self) -> None:
+        system = self.system
+        self.loop = system.loop
+        self.now = system.clock.now
+        self.lanes = system.deadlines.lanes
+        self.schedule = system.schedule
+
+    def enter(self, phase: Phase) -> None:
+        """Go on to the next phase; only `TRANSITIONS` are possible."""
+        assert phase in TRANSITIONS[self.phase], f"{self.name}: {self.phase.name} -> {phase.name}"
+        self.phase = phase
+
+    @property
+    def state(self) -> ActorState:
+        """The phase as users see it."""
+        return state_of(self.phase, self.incarnation)
+
+    @property
+    def can_decide(self) -> bool:
+        """True if this actor, as a parent, can still restart children."""
+        return self.actor is not None and self.phase in (Phase.STARTING, Phase.RUNNING)
+
+
+class ChildEnded:
+    """Tells a parent that an incarnation of its child has ended by itself."""
+
+    __slots__ = ("cause", "child", "incarnation", "reason")
+
+    def __init__(self, child: Cell, reason: ExitReason, cause: BaseException | None) -> None:
+        self.child = child
+        self.reason = reason
+        self.cause = cause
+        self.incarnation = child.incarnation
+
+
+constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", default=None)
+"""The cell whose actor object is being made; `AsyncioActor.__new__` takes it."""

@@ -1,0 +1,170 @@
+"""When a handler fails: its asker is answered, the supervisor decides, and a handler that ignores its end is left."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actors.runtime.envelope import SETTLED
+from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject
+from actors.runtime.intake import push_control, wake
+from actors.runtime.log import error_text
+from actors.runtime.log_context import report_about, run_of
+from actors.runtime.outcome import answer_error, answerable, refuse
+from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
+from actors.runtime.stop import kill, run_hook, stop_children
+from actors.runtime.stop_deadline import abandon_turn, arm, disarm
+from actors.runtime.termination import end_incarnation, start_failed
+from actors.runtime.turn import turns_of
+from protocols.control import DeadLetterReason, ExitReason
+from protocols.events import ActorCrashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.cell import Cell
+    from actors.runtime.envelope import Envelope
+    from actors.runtime.turn import Turn
+
+
+# -- a handler raised ---------------------------------------------------------------------------------------------
+
+
+def fail(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None = None) -> None:
+    """Settle a message whose handler raised: a refusal, the end of cancelled work, or a crash."""
+    cell.failed += 1
+    envelope.state = SETTLED
+    if isinstance(error, Reject):
+        refuse(envelope, error)
+    elif envelope.abandoned is None or turn is None or not turn.cancelled or not _is_cancelled(error):
+        _crash(cell, envelope, error, turn)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    return isinstance(error, (asyncio.CancelledError, TimeoutError))
+
+
+def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
+    """Answer the asker now, and take no message until the supervisor has decided."""
+    if turn is not None and turn.cancelled and Phase.SUSPENDING <= cell.phase <= Phase.STOPPING:
+        stopped = ActorCrashedError(f"actor {cell.name} was stopped while it handled the message")
+        answer_error(envelope, stopped, DeadLetterReason.FAILED)
+        return
+    if cell.system.is_torn_down():
+        return
+    if not envelope.fenced:
+        told = error if envelope.reply is None else answerable(envelope, error)
+        answer_error(envelope, told, DeadLetterReason.FAILED)
+    cell.system.note_base_exception(error)
+    if _is_resumed(cell, error):
+        cell.cause = error
+        report_about("actor goes on after an error", cell, envelope, error)
+    else:
+        broken(cell, error, envelope)
+
+
+def _is_resumed(cell: Cell, error: BaseException) -> bool:
+    """Ask the parent whether this incarnation continues, before anything of it has ended."""
+    parent = cell.parent
+    if cell.actor is None or cell.phase in ENDING or parent is None or not parent.can_decide:
+        return False
+    return parent.actor is not None and parent.actor.resumes(cell, error)
+
+
+def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -> None:
+    """Let an incarnation crash, by a message or (without `envelope`) by a step of its own life."""
+    cell.open = cell.idle = False
+    cell.cause = error
+    report_about("actor crashed", cell, envelope, error)
+    if cell.system.events.wants(ActorCrashed):
+        cell.system.events.publish(
+            ActorCrashed, actor=cell.name, error_type=type(error).__name__, error=error_text(error),
+            message_type="" if envelope is None else type(envelope.message).__name__,
+            run_id="" if envelope is None else run_of(envelope.message), incarnation=cell.incarnation,
+        )  # fmt: skip
+    interrupt_all(cell)
+    if cell.phase not in ENDING:
+        cell.enter(NEXT_TO_END[cell.phase])
+        push_control(cell, partial(_after_crash, cell, error), first=True)
+
+
+async def _after_crash(cell: Cell, error: BaseException) -> None:
+    actor = cell.actor
+    assert actor is not None
+    if actor.has_failure_hook:
+        # The time of a stop, if one runs, holds for the hook as well.
+        timer = arm(cell, cell.system.config.stop_timeout, _hook_overdue) if cell.stop_timer is None else None
+        await run_hook(cell, partial(actor.on_failure, type(error), error, error.__traceback__), "on_failure")
+        if timer is not None and cell.stop_timer is timer:
+            disarm(cell)
+    await stop_children(cell)
+    if cell.actor is actor:
+        end_incarnation(cell, ExitReason.CRASH, error)
+
+
+def _hook_overdue(cell: Cell) -> None:
+    cell.stop_timer = None
+    interrupt_all(cell)
+
+
+# -- a handler that must end --------------------------------------------------------------------------------------
+
+
+def interrupt_all(cell: Cell) -> None:
+    """Cancel all waiting handlers as `interrupt` does."""
+    for turn in turns_of(cell):
+        interrupt(turn)
+
+
+def interrupt(turn: Turn) -> None:
+    """Cancel a waiting handler; one that ignores it for the grace period is cancelled again, then cut loose."""
+    turn.cancel()
+    if turn.timer is None:
+        _after_grace(turn, _cancel_again)
+
+
+def _after_grace(turn: Turn, action: Callable[[Turn], None]) -> None:
+    system = turn.cell.system
+    turn.timer = system.clock.call_later(system.config.grace, action, turn)
+
+
+def _has_ended(turn: Turn) -> bool:
+    return turn.fenced or turn.cell.turns is None or turn not in turn.cell.turns
+
+
+def _cancel_again(turn: Turn) -> None:
+    if not _has_ended(turn):
+        turn.cancel()
+        _after_grace(turn, _give_up)
+
+
+def _give_up(turn: Turn) -> None:
+    if _has_ended(turn):
+        return
+    cell = turn.cell
+    if cell.children and not turn.envelope.accepted:
+        for child in tuple(cell.children):
+            kill(child)
+        _after_grace(turn, _give_up)
+        return
+    abandon_turn(cell, turn)
+    assert cell.turns is not None
+    cell.turns.discard(turn)
+    cell.turns = cell.turns or None
+    if turn.envelope.accepted:
+        error = AbandonedError(f"a handler of actor {cell.name} ignored its cancellation")
+        _crash(cell, turn.envelope, error, None)
+    else:
+        _hook_abandoned(cell, AbandonedError(f"a hook of actor {cell.name} ignored its cancellation"))
+    cell.scheduled = False  # the claim of the worker that is stuck in the handler
+    wake(cell)
+
+
+def _hook_abandoned(cell: Cell, error: AbandonedError) -> None:
+    if cell.phase in ON_START or cell.phase is Phase.UNSTARTED:
+        start_failed(cell, error, overdue=cell.phase < Phase.CLOSING)
+    elif cell.phase in ENDING:
+        end_incarnation(cell, (cell.killed and cell.reason) or ExitReason.CRASH, cell.cause or error)
+    else:
+        broken(cell, error)

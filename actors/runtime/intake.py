@@ -1,0 +1,122 @@
+"""How a message gets into an actor: what it carries along, the mailbox, and the worker that is woken."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.runtime.envelope import Carried, Envelope, current
+from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.outcome import lose
+from actors.runtime.phase import Phase
+from protocols.control import DeadLetterReason
+from protocols.events import MailboxOverflow
+
+if TYPE_CHECKING:
+    from contextvars import Context, ContextVar
+
+    from actors.runtime.cell import Cell, Control
+
+
+_carries: dict[ContextVar[Any], bool] = {}
+_MOST_VARIABLES: Final = 4096
+_lone: list[ContextVar[Any]] = [current]
+"""The variable that was alone in a context last, and is not carried."""
+
+
+def _is_carried(variable: ContextVar[Any]) -> bool:
+    known = _carries.get(variable)
+    if known is None:
+        if len(_carries) >= _MOST_VARIABLES:
+            _carries.clear()
+        known = variable.name.startswith("structlog_") or variable.name == "current_context"
+        _carries[variable] = known
+    return known
+
+
+def carry(context: Context) -> Carried | None:
+    """Return the trace (OpenTelemetry) and log (structlog) variables of a context, None if there are none.
+
+    Everything else stays behind on purpose: a copied context would hand the sender's deadlines and overrides of
+    pydantic-ai to the receiver.
+    """
+    # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
+    if len(context) == 1 and _lone[0] in context:
+        return None
+    found: list[tuple[ContextVar[Any], Any]] = []
+    for variable in context:
+        if _carries.get(variable) is not False and _is_carried(variable):
+            found.append((variable, context[variable]))
+        elif len(context) == 1:
+            _lone[0] = variable
+    return tuple(found) or None
+
+
+def accept(cell: Cell, envelope: Envelope) -> None:
+    """Take a message into the mailbox.
+
+    Raises:
+        ActorStoppingError: the actor takes no more messages; this one is a dead letter.
+        MailboxFullError: no room; the message was not accepted.
+    """
+    fifo = cell.mailbox.fifo
+    if fifo is not None and len(fifo) < cell.mailbox.capacity:
+        fifo.append(envelope)
+        cell.accepted += 1
+        if cell.idle:
+            cell.idle = False
+            cell.scheduled = True
+            cell.schedule(cell)
+        return
+    try:
+        lost = cell.mailbox.put(envelope)
+    except ActorStoppingError:
+        cell.system.dead_letters.add(envelope, DeadLetterReason.DEAD)
+        raise
+    except MailboxFullError:
+        _note_overflow(cell)
+        raise
+    cell.accepted += 1
+    if lost is not None:
+        lose(lost, DeadLetterReason.OVERFLOW)
+    if cell.idle:
+        cell.idle = False
+        cell.scheduled = True
+        cell.schedule(cell)
+
+
+def _note_overflow(cell: Cell) -> None:
+    system, mailbox = cell.system, cell.mailbox
+    system.log_limited("mailbox full", actor=mailbox.who, capacity=mailbox.capacity)
+    if system.events.wants(MailboxOverflow):
+        system.events.publish(
+            MailboxOverflow, actor=cell.name, capacity=mailbox.capacity, policy=str(mailbox.overflow), dropped=1
+        )
+
+
+def accept_system(cell: Cell, message: Any) -> None:
+    """Take a message of the engine in arrival order, whatever the bound. A stopped actor ignores it."""
+    if cell.phase is Phase.STOPPED:
+        return
+    cell.mailbox.put_system(Envelope(message, cell, at=cell.now()))
+    cell.accepted += 1
+    wake(cell)
+
+
+def push_control(cell: Cell, control: Control, *, first: bool = False) -> None:
+    """Run this step next, before any message. It never waits behind the mailbox."""
+    if cell.control is None:
+        cell.control = deque()
+    if first:
+        cell.control.appendleft(control)
+    else:
+        cell.control.append(control)
+    wake(cell)
+
+
+def wake(cell: Cell) -> None:
+    """Queue the cell for a worker, unless a worker has it."""
+    if not cell.scheduled:
+        cell.scheduled = True
+        cell.idle = False
+        cell.schedule(cell)

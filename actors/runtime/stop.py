@@ -1,0 +1,258 @@
+"""How an actor is told to end: stop, kill, and the end of a parent; each within its time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from actors.runtime.intake import push_control, wake
+from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
+from actors.runtime.stop_deadline import abandon_turn, arm, cancel_turns, disarm
+from actors.runtime.termination import close_mailbox, discard_queue, end_incarnation, stopped_future
+from actors.runtime.turn import turns_of
+from protocols.control import ExitReason, StopMode
+
+if TYPE_CHECKING:
+    from actors.runtime.cell import Cell
+    from actors.runtime.future import AsyncioFuture
+
+
+# -- asked to end -------------------------------------------------------------------------------------------------
+
+
+def stop(
+    cell: Cell, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL
+) -> AsyncioFuture[bool]:
+    """Ask the actor to end, and return a future that is done when it has."""
+    request_stop(cell, mode, timeout, reason)
+    return stopped_future(cell)
+
+
+def request_stop(cell: Cell, mode: StopMode, timeout: float | None, reason: ExitReason) -> None:
+    """Take no more messages and end, after what is queued (drain) or without it (now). Asking twice is harmless."""
+    phase = cell.phase
+    if phase is Phase.STOPPED:
+        return
+    if phase >= Phase.CLOSING:
+        _hurry(cell, mode, timeout)
+        return
+    if cell.actor is None:
+        end_incarnation(cell, reason, cell.cause)
+        return
+    drains = mode is StopMode.DRAIN and len(cell.mailbox) > 0 and phase is not Phase.RETIRING
+    if phase in ON_START:
+        cell.enter(Phase.CLOSING if drains else Phase.ABORTING)
+    else:
+        cell.enter(Phase.DRAINING if drains and phase is Phase.RUNNING else Phase.STOPPING)
+    close_mailbox(cell)
+    cell.reason = reason
+    _arm_stop(cell, timeout)
+    if drains:
+        wake(cell)
+        return
+    discard_queue(cell)
+    if phase is Phase.RUNNING:
+        _push_finish(cell)
+
+
+def _hurry(cell: Cell, mode: StopMode, timeout: float | None) -> None:
+    if mode is StopMode.NOW:
+        _drain_no_more(cell)
+    if timeout is not None and not cell.killed:
+        _arm_stop(cell, timeout)
+
+
+def _drain_no_more(cell: Cell) -> None:
+    phase = cell.phase
+    if phase is Phase.CLOSING:
+        cell.enter(Phase.ABORTING)
+    elif phase is Phase.DRAINING:
+        cell.enter(Phase.STOPPING)
+    discard_queue(cell)
+    if phase is Phase.DRAINING:
+        _push_finish(cell)
+
+
+def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bool]:
+    """End at once: handlers are cancelled, `on_stop` does not run. The future is done when the actor has ended."""
+    phase = cell.phase
+    if phase is Phase.STOPPED or (cell.killed and phase >= Phase.CLOSING):
+        return stopped_future(cell)
+    if cell.actor is None:
+        end_incarnation(cell, reason, cell.cause)
+        return stopped_future(cell)
+    cell.enter(Phase.STOPPING)
+    cell.killed = True
+    cell.reason = reason
+    close_mailbox(cell)
+    discard_queue(cell)
+    _arm_stop(cell, 0.0)
+    if phase not in ENDING:
+        _push_finish(cell)
+    return stopped_future(cell)
+
+
+def linked_ended(cell: Cell, other: Cell) -> None:
+    """Share the abnormal end of a linked actor."""
+    if cell.links is not None:
+        cell.links.pop(other, None)
+    if other.reason is not None and other.reason.is_abnormal:
+        kill(cell)
+
+
+# -- as a child ---------------------------------------------------------------------------------------------------
+
+
+def stop_as_child(cell: Cell) -> AsyncioFuture[bool]:
+    """Stop in the way that the child spec asks for. An `on_start` that still runs is cancelled."""
+    if cell.shutdown is StopMode.NOW:
+        return kill(cell, ExitReason.SHUTDOWN)
+    request_stop(cell, StopMode.NOW, cast("float | None", cell.shutdown), ExitReason.SHUTDOWN)
+    if cell.phase in ON_START:
+        cancel_turns(cell)
+    return stopped_future(cell)
+
+
+def suspend_as_child(cell: Cell) -> AsyncioFuture[bool]:
+    """End this incarnation as `stop_as_child` does, but keep ref and mailbox for a restart."""
+    phase = cell.phase
+    if cell.actor is None or phase in (Phase.SUSPENDING, Phase.RETIRING, Phase.STOPPED):
+        return stopped_future(cell)
+    if phase >= Phase.CLOSING:
+        return stop_as_child(cell)
+    cell.enter(Phase.SUSPENDING if phase is Phase.STARTING else Phase.RETIRING)
+    cell.open = cell.idle = False
+    cell.killed = cell.killed or cell.shutdown is StopMode.NOW
+    _arm_stop(cell, 0.0 if cell.killed else cast("float | None", cell.shutdown))
+    if phase is Phase.STARTING:
+        cancel_turns(cell)
+    elif phase is Phase.RUNNING:
+        _push_finish(cell)
+    return stopped_future(cell)
+
+
+# -- as a parent --------------------------------------------------------------------------------------------------
+
+
+async def stop_children(cell: Cell) -> None:
+    """Stop the children in reverse order of their start, each within its own time, and wait for each.
+
+    A parent that is killed, or cancelled while it waits, kills the children that are left and waits for them.
+    """
+    left: tuple[Cell, ...] = ()
+    kills = cell.killed
+    while cell.children and tuple(cell.children) != left:
+        left = tuple(cell.children)
+        try:
+            in_order = left if cell.actor is None else cell.actor.in_start_order(left)
+            await _stop_all_of(cell, in_order[::-1], kills=kills)
+        except asyncio.CancelledError:
+            kills, left = True, ()
+
+
+async def _stop_all_of(cell: Cell, children: tuple[Cell, ...], *, kills: bool) -> None:
+    if kills:
+        for future in [kill(child) for child in children]:
+            await future
+    elif cell.actor is not None and cell.actor.stops_children_together:
+        for future in [stop_as_child(child) for child in children]:
+            await future
+    else:
+        for child in children:
+            await stop_as_child(child)
+
+
+# -- the last step ------------------------------------------------------------------------------------------------
+
+
+def drained(cell: Cell) -> bool:
+    """End, as the mailbox is empty; returns False while handlers run."""
+    if cell.turns:
+        return False
+    cell.enter(Phase.STOPPING)
+    cell.open = False
+    _push_finish(cell)
+    return True
+
+
+def finish_start(cell: Cell) -> None:
+    """Let an incarnation end that was told to while `on_start` ran: what waits for it comes first."""
+    if cell.phase is Phase.CLOSING and len(cell.mailbox):
+        cell.enter(Phase.DRAINING)
+        cell.open = True
+    else:
+        cell.enter(NEXT_TO_END[cell.phase])
+        _push_finish(cell)
+
+
+def _push_finish(cell: Cell) -> None:
+    push_control(cell, partial(_finish, cell), first=True)
+
+
+async def _finish(cell: Cell) -> None:
+    actor = cell.actor
+    await stop_children(cell)
+    if actor is not None and actor.has_stop_hook and not cell.killed:
+        await run_hook(cell, actor.on_stop, "on_stop")
+        await stop_children(cell)
+    if cell.actor is actor:  # else it was cut loose, and this may be the next life already
+        end_incarnation(cell, cell.reason or ExitReason.NORMAL, cell.cause if cell.killed else None)
+
+
+async def run_hook(cell: Cell, function: Callable[[], Any], name: str) -> None:
+    """Run a hook of the user. What it raises is reported only: an end cannot fail."""
+    try:
+        result = function()
+        if isinstance(result, Awaitable):
+            await result
+    except BaseException as error:  # whatever the user's code raises
+        cell.system.report("a hook failed", cell, error=error, hook=name)
+        cell.system.note_base_exception(error)
+
+
+# -- not in time --------------------------------------------------------------------------------------------------
+
+
+def _arm_stop(cell: Cell, timeout: float | None) -> None:
+    """Give the actor `timeout` seconds to end by itself (None: no limit; 0: its handlers are cancelled now)."""
+    disarm(cell)
+    if timeout == 0:
+        arm(cell, cell.system.config.grace, _cut_loose)
+        cancel_turns(cell)
+    elif timeout is not None:
+        arm(cell, timeout, _overdue)
+
+
+def _overdue(cell: Cell) -> None:
+    """Cancel the handlers, drop the queue and grant the grace period: the time to stop has passed."""
+    cell.stop_timer = None
+    if cell.phase not in (Phase.SUSPENDING, Phase.RETIRING):
+        _drain_no_more(cell)
+    arm(cell, cell.system.config.grace, _cut_loose)
+    cancel_turns(cell)
+
+
+def _cut_loose(cell: Cell) -> None:
+    """Fence the handlers that still run and leave them behind: the grace period has passed as well."""
+    cell.stop_timer = None
+    grace = cell.system.config.grace
+    if cell.children:
+        for child in tuple(cell.children):
+            kill(child)
+        arm(cell, grace, _cut_loose)
+        return
+    turns = turns_of(cell)
+    cell.turns = None
+    for turn in turns:
+        abandon_turn(cell, turn)
+    cell.scheduled = False  # the claim of the worker that is stuck; the next life needs it
+    if any(not turn.envelope.accepted for turn in turns):
+        end_incarnation(cell, cell.reason or ExitReason.NORMAL, None)
+        return
+    arm(cell, grace, _cut_loose)
+    if cell.phase not in ENDING:
+        cell.enter(NEXT_TO_END[cell.phase])
+        _push_finish(cell)
+    wake(cell)
