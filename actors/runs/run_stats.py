@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.stats.message_totals import MessageTotals
+from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
 from actors.stats.notebook import NotebookScreen, go_on, in_notebook
 from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
 from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_table
@@ -22,7 +22,7 @@ FRAME = 0.25
 """Seconds between two updates of `watch`."""
 
 
-class RunStats(TeamTalk):
+class RunStats(TeamTalk, MessageNumbers):
     """The live stats of one run. Any task or thread can read them, and the totals only grow.
 
     The object is the list of the connections of the run, and holds the latest 1,000 answers and the failures. Awaiting
@@ -69,40 +69,9 @@ class RunStats(TeamTalk):
         """This object."""
         return self
 
-    @property
-    def message_count(self) -> int:
-        """Number of answers; each counts once."""
-        return self._total.message_count
-
-    @property
-    def token_count(self) -> int:
-        """Tokens that models have read and written."""
-        return self._total.input_tokens + self._total.output_tokens
-
-    @property
-    def total_cost(self) -> float:
-        """Cost in US dollars of the answers with a known price."""
-        return float(self._total.cost)
-
-    @property
-    def cost_known(self) -> bool:
-        """True if the price of every answer is known."""
-        return not self._total.unpriced
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of UTF-8 in the answers."""
-        return self._total.byte_count
-
-    @property
-    def error_count(self) -> int:
-        """Number of failures."""
-        return self._total.error_count
-
-    @property
-    def last_message_time(self) -> datetime | None:
-        """Time of the last answer (UTC); None before the first."""
-        return self._total.last_message_time
+    def totals(self) -> MessageTotalsSnapshot:
+        """Return the totals of the answers."""
+        return self._total.snapshot()
 
     @property
     def tool_calls(self) -> list[ToolCallInfo]:

@@ -1,1 +1,1 @@
-"""Statistics: counters and the actors that fold events into them."""
+"""Statistics: totals of events and of messages, and the actor that folds events into them."""

@@ -1,13 +1,14 @@
-"""Numbers that can be added up in any order: one event at a time, or two halves merged.
+"""Numbers folded from events, exact in any order: one event at a time, or parts merged.
 
-Pure: no clock, no actor. All numbers are integers or exact decimals, so adding events one by one, and adding them in
-several places and merging, gives the same numbers to the last digit.
+The file is pure: no clock, no actor. All numbers are integers or exact decimals. So counting events one by one gives
+the same numbers as counting them in several places and merging.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
+from functools import reduce
 from math import isfinite
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -32,14 +33,62 @@ from protocols.events import (
     ToolCalled,
 )
 
-_EXACT = Context(prec=200)  # the default context rounds to 28 digits, and rounded sums depend on the order
+EXACT = Context(prec=200)  # the default context rounds to 28 digits, and rounded sums depend on the order
 _NANOSECONDS = 1_000_000_000
 
 Counted = Event | RunBegan | RunAnswered
 """What can be counted."""
 
 
-class EventTotalsSnapshot(msgspec.Struct, frozen=True):
+class UsageTotals(msgspec.Struct, frozen=True):
+    """Tokens, money and bytes of messages."""
+
+    input_tokens: int = 0
+    """Tokens read by models."""
+    output_tokens: int = 0
+    """Tokens written by models."""
+    cost: Decimal = ZERO_COST
+    """Money in US dollars, of the messages with a known price."""
+    unpriced: int = 0
+    """Messages without a known price."""
+    byte_count: int = 0
+    """Bytes of UTF-8 in the messages."""
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def total_cost(self) -> float:
+        """`cost` as a float."""
+        return float(self.cost)
+
+    @property
+    def cost_known(self) -> bool:
+        """True if the price of every message is known."""
+        return not self.unpriced
+
+    @classmethod
+    def sum(cls, several: Iterable[Self]) -> Self:
+        """Return the exact sum of several."""
+        columns = zip(*map(msgspec.structs.astuple, (cls(), *several)), strict=True)
+        return cls(*map(_sum, columns))
+
+    def __add__(self, other: Self) -> Self:
+        """Return the exact sum of both."""
+        return self.sum((self, other))
+
+
+def _sum(values: tuple[Any, ...]) -> Any:
+    if isinstance(values[0], Decimal):
+        return reduce(EXACT.add, values)
+    if isinstance(values[0], int):
+        return sum(values)
+    return max((time for time in values if time is not None), default=None)
+
+
+class EventTotalsSnapshot(UsageTotals, frozen=True):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON in one call (money as text, exact)."""
 
     messages: int = 0
@@ -53,27 +102,17 @@ class EventTotalsSnapshot(msgspec.Struct, frozen=True):
     completed: int = 0
     """Runs that ended with a result."""
     failures: int = 0
-    """Runs that failed by themselves; a team's failure because of a member counts once, for the member."""
+    """Runs that failed by themselves. A team's failure because of a member counts once, for the member."""
     cancelled: int = 0
-    """Runs given up."""
+    """Cancelled runs."""
     crashes: int = 0
-    """Handlers that broke."""
+    """Crashes of actors."""
     talk_failures: int = 0
-    """Messages a connection could not handle."""
+    """Messages that a connection could not handle."""
     tool_failures: int = 0
-    """Calls of tools that failed; the model saw the failure, the run went on."""
-    input_tokens: int = 0
-    """Tokens read by models."""
-    output_tokens: int = 0
-    """Tokens written by models."""
-    cost: Decimal = ZERO_COST
-    """Money in US dollars, of the messages whose price is known."""
-    unpriced: int = 0
-    """Messages whose price is not known."""
+    """Calls of tools that failed. The model saw the failure, and the run continued."""
     tool_calls: int = 0
     """Calls of tools."""
-    byte_count: int = 0
-    """Bytes of UTF-8 in the answers."""
     busy_ns: int = 0
     """Nanoseconds spent on the answers, summed over nodes that may have worked at the same time."""
     forwarded: int = 0
@@ -83,7 +122,7 @@ class EventTotalsSnapshot(msgspec.Struct, frozen=True):
     dead_letters: int = 0
     """Messages that could not be delivered."""
     late_replies: int = 0
-    """Replies that came after their asker had given up."""
+    """Replies that came after their ask had ended."""
     dropped: int = 0
     """Messages lost by full mailboxes."""
     dropped_events: int = 0
@@ -91,28 +130,13 @@ class EventTotalsSnapshot(msgspec.Struct, frozen=True):
 
     @property
     def total_tokens(self) -> int:
-        """Tokens read and written."""
-        return self.input_tokens + self.output_tokens
-
-    @property
-    def token_count(self) -> int:
-        """Same as `total_tokens`."""
-        return self.total_tokens
+        """Same as `token_count`."""
+        return self.token_count
 
     @property
     def message_count(self) -> int:
         """Same as `messages`."""
         return self.messages
-
-    @property
-    def total_cost(self) -> float:
-        """`cost` as a float."""
-        return float(self.cost)
-
-    @property
-    def cost_known(self) -> bool:
-        """Whether the price of every message is known."""
-        return not self.unpriced
 
     @property
     def busy_time(self) -> float:
@@ -121,73 +145,56 @@ class EventTotalsSnapshot(msgspec.Struct, frozen=True):
 
     @property
     def errors(self) -> int:
-        """Failed runs, broken handlers and messages that connections could not handle."""
+        """Failed runs, crashes, and messages that connections could not handle."""
         return self.failures + self.crashes + self.talk_failures
-
-    def __add__(self, other: "EventTotalsSnapshot") -> "EventTotalsSnapshot":
-        """Return the sum of both, exactly."""
-        mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
-        sums = {name: mine[name] + theirs[name] for name in mine if name != "cost"}
-        return EventTotalsSnapshot(**sums, cost=_EXACT.add(self.cost, other.cost))
 
 
 class EventTotals:
-    """Counters that grow with events and can be merged.
+    """Numbers that grow with events and can be merged.
 
-    `merge` is associative and commutative, and a fresh object changes nothing. Reading is possible from any thread
-    at any time; each number only ever grows.
+    `merge` is associative and commutative, and merging with a new object changes nothing. Any thread may read at any
+    time; each number only ever grows.
 
     Example:
-        >>> counters = Counters([MessageSent(input_tokens=3, output_tokens=4), MessageSent()])
-        >>> counters.snapshot().messages, counters.snapshot().total_tokens
+        >>> totals = EventTotals([MessageSent(input_tokens=3, output_tokens=4), MessageSent()])
+        >>> totals.snapshot().messages, totals.snapshot().total_tokens
         (2, 7)
     """
 
     __slots__ = ("_numbers",)
 
     def __init__(self, events: Iterable[Counted] = ()) -> None:
-        """Start from zero and add *events*."""
         self._numbers: dict[str, Any] = dict(_ZERO)
         for event in events:
             self.add(event)
 
     def add(self, event: Counted) -> None:
-        """Count one event, or a run in brief; events that carry nothing to count change nothing."""
+        """Count one event, or one run in brief. Events without numbers change nothing."""
         count = _COUNTING.get(type(event))
         if count is not None:
             count(self._numbers, event)
 
     def add_run(self) -> None:
-        """Count that a run has begun."""
+        """Count the begin of a run."""
         self._numbers["runs"] += 1
 
     def add_answer(self, run: RunAnswered) -> None:
-        """Count that a run has ended with an answer."""
+        """Count the answer of a run."""
         _run_answered(self._numbers, run)
 
     def merge(self, other: "EventTotals") -> "EventTotals":
-        """Return new counters with the sum of both."""
+        """Return the exact sum of both."""
         return EventTotals.of(self.snapshot() + other.snapshot())
 
     @staticmethod
-    def total(several: Iterable["EventTotals"]) -> EventTotalsSnapshot:
-        """Return the sum of several, exactly."""
-        all_numbers = [counters._numbers for counters in several]  # noqa: SLF001 - of this very class
-        sums = {name: sum(numbers[name] for numbers in all_numbers) for name in _ZERO if name != "cost"}
-        cost = ZERO_COST
-        for numbers in all_numbers:
-            cost = _EXACT.add(cost, numbers["cost"])
-        return EventTotalsSnapshot(**sums, cost=cost)
-
-    @staticmethod
     def of(snapshot: EventTotalsSnapshot) -> "EventTotals":
-        """Return counters that go on from *snapshot*."""
-        counters = EventTotals()
-        counters._numbers.update(msgspec.structs.asdict(snapshot))
-        return counters
+        """Return totals that continue from a snapshot."""
+        totals = EventTotals()
+        totals._numbers.update(msgspec.structs.asdict(snapshot))
+        return totals
 
     def snapshot(self) -> EventTotalsSnapshot:
-        """Return the numbers as they are now."""
+        """Return the numbers of this moment."""
         return EventTotalsSnapshot(**self._numbers)
 
     def __eq__(self, other: object) -> bool:
@@ -196,7 +203,7 @@ class EventTotals:
     __hash__ = None  # type: ignore[assignment] # it changes, so it has no lasting hash
 
     def __repr__(self) -> str:
-        return f"Counters({', '.join(f'{name}={number}' for name, number in self._numbers.items() if number)})"
+        return f"EventTotals({', '.join(f'{name}={number}' for name, number in self._numbers.items() if number)})"
 
 
 _ZERO: Mapping[str, Any] = msgspec.structs.asdict(EventTotalsSnapshot())
@@ -219,7 +226,7 @@ def _message_sent(numbers: dict[str, Any], event: MessageSent) -> None:
 def _add_cost(numbers: dict[str, Any], answer: MessageSent | RunAnswered) -> None:
     if answer.cost_known and answer.cost.is_finite():
         if answer.cost:
-            numbers["cost"] = _EXACT.add(numbers["cost"], answer.cost)
+            numbers["cost"] = EXACT.add(numbers["cost"], answer.cost)
     else:
         numbers["unpriced"] += 1
 

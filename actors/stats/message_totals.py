@@ -1,84 +1,57 @@
-"""Numbers about messages as they come: written in one place, read from any task or thread at any time."""
+"""Numbers about messages: one thread at a time writes, any task or thread reads."""
 
 import threading
 from datetime import datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
-import msgspec
-
+from actors.stats.event_totals import EXACT, UsageTotals
 from protocols.cost import ZERO_COST, TokenCost
 from protocols.messages import ChatMessage
 
-_EXACT = Context(prec=200)  # the default context rounds to 28 digits
 
-
-class MessageTotalsSnapshot(msgspec.Struct, frozen=True):
+class MessageTotalsSnapshot(UsageTotals, frozen=True):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON (money as text, exact)."""
 
     message_count: int = 0
-    """Answers."""
+    """Messages."""
     error_count: int = 0
     """Failures."""
-    input_tokens: int = 0
-    """Tokens read by models."""
-    output_tokens: int = 0
-    """Tokens written by models."""
-    cost: Decimal = ZERO_COST
-    """Money in US dollars, of the answers whose price is known."""
-    unpriced: int = 0
-    """Answers whose price is not known."""
     tool_call_count: int = 0
     """Calls of tools."""
-    byte_count: int = 0
-    """Bytes of UTF-8 in the answers."""
+    dropped: int = 0
+    """Messages that a full queue dropped."""
     last_message_time: datetime | None = None
-    """When the last answer was made (UTC); None before the first."""
-
-    @property
-    def token_count(self) -> int:
-        """Tokens read and written."""
-        return self.input_tokens + self.output_tokens
-
-    @property
-    def total_cost(self) -> float:
-        """`cost` as a float."""
-        return float(self.cost)
-
-    @property
-    def cost_known(self) -> bool:
-        """Whether the price of every answer is known."""
-        return not self.unpriced
+    """Time of the last message (UTC); None before the first."""
 
 
 class MessageTotals:
-    """Counts answers and failures. Writers take turns; a reader sees numbers that only ever grow.
+    """Counts messages and failures. Each number only ever grows.
 
     Example:
-        >>> tally = Tally()
-        >>> tally.add(ChatMessage("hello", "assistant", name="greeter"))
-        >>> tally.byte_count
+        >>> totals = MessageTotals()
+        >>> totals.add(ChatMessage("hello", "assistant", name="greeter"))
+        >>> totals.byte_count
         5
     """
 
     __slots__ = (
-        "_lock", "byte_count", "cost", "error_count", "input_tokens", "last_message_time", "message_count",
+        "_lock", "byte_count", "cost", "dropped", "error_count", "input_tokens", "last_message_time", "message_count",
         "output_tokens", "tool_call_count", "unpriced",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        """Begin at zero."""
         self._lock = threading.Lock()
         self._reset()
 
     def _reset(self) -> None:
         self.message_count = self.error_count = self.input_tokens = self.output_tokens = 0
-        self.unpriced = self.tool_call_count = self.byte_count = 0
-        self.cost = ZERO_COST
+        self.unpriced = self.tool_call_count = self.byte_count = self.dropped = 0
+        self.cost: Decimal = ZERO_COST
         self.last_message_time: datetime | None = None
 
     def add(self, message: ChatMessage[Any]) -> None:
-        """Count one answer."""
+        """Count one message."""
         content: object = message.content
         size = len(content) if type(content) is str and content.isascii() else message.byte_count
         with self._lock:
@@ -95,7 +68,7 @@ class MessageTotals:
         if not cost.cost_known or not cost.total_cost.is_finite():
             self.unpriced += 1
         elif cost.total_cost:
-            self.cost = _EXACT.add(self.cost, cost.total_cost)
+            self.cost = EXACT.add(self.cost, cost.total_cost)
 
     def add_failure(self) -> None:
         """Count one failure."""
@@ -103,13 +76,68 @@ class MessageTotals:
             self.error_count += 1
 
     def clear(self) -> None:
-        """Begin at zero again."""
+        """Set all numbers to zero."""
         with self._lock:
             self._reset()
 
     def snapshot(self) -> MessageTotalsSnapshot:
-        """Return the numbers as they are now; they belong together."""
+        """Return the numbers of this moment; they are consistent with each other."""
         with self._lock:
             return MessageTotalsSnapshot(
                 **{name: getattr(self, name) for name in MessageTotalsSnapshot.__struct_fields__}
             )
+
+
+class MessageNumbers:
+    """The numbers of messages as attributes, read from a snapshot."""
+
+    __slots__ = ()
+
+    def totals(self) -> MessageTotalsSnapshot:
+        """Return the numbers of this moment."""
+        raise NotImplementedError
+
+    @property
+    def message_count(self) -> int:
+        """Messages, each counted once."""
+        return self.totals().message_count
+
+    @property
+    def error_count(self) -> int:
+        """Failures."""
+        return self.totals().error_count
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written by models."""
+        return self.totals().token_count
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of UTF-8 in the messages."""
+        return self.totals().byte_count
+
+    @property
+    def cost(self) -> Decimal:
+        """Money in US dollars, exact, of the messages with a known price."""
+        return self.totals().cost
+
+    @property
+    def total_cost(self) -> float:
+        """`cost` as a float."""
+        return self.totals().total_cost
+
+    @property
+    def cost_known(self) -> bool:
+        """True if the price of every message is known."""
+        return self.totals().cost_known
+
+    @property
+    def dropped(self) -> int:
+        """Messages that a full queue dropped."""
+        return self.totals().dropped
+
+    @property
+    def last_message_time(self) -> datetime | None:
+        """Time of the last message (UTC); None before the first."""
+        return self.totals().last_message_time

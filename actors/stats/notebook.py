@@ -1,4 +1,4 @@
-"""A run in a notebook: the output of its cell is brought up to date until the run has ended."""
+"""A run in a notebook: the output of its cell is updated until the run ends."""
 
 import asyncio
 import sys
@@ -9,39 +9,35 @@ from typing import Any, Final
 from actors.stats.run_snapshot import RunSnapshot, html_table, text_table
 
 _kept: Final[set[asyncio.Task[Any]]] = set()
-"""What brings outputs up to date; the event loop itself does not hold on to it."""
+"""Tasks that update outputs, kept here because the event loop holds tasks only weakly."""
 
 
 def in_notebook() -> bool:
-    """Whether the kernel of a notebook runs this code."""
+    """Return True if the kernel of a notebook runs this code."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None
 
 
 class NotebookScreen:
-    """Keeps one table in the output of the cell up to date. Everything in it is escaped.
-
-    Nothing is sent as long as nothing has changed.
-    """
+    """Updates one table in the output of the cell, when the run has changed. All texts are escaped."""
 
     def __init__(self) -> None:
         """Find the notebook.
 
         Raises:
-            NotImplementedError: this is none; IPython then shows an object in another way.
+            NotImplementedError: no notebook runs this code; IPython then shows an object in another way.
         """
         if not in_notebook():
-            text = (
-                "NotebookScreen: no notebook runs this code; use TextScreen, or `actors.cli.stats_screen.StatsScreen`"
-            )
-            raise NotImplementedError(text)
+            other = "TextScreen, or `actors.cli.stats_screen.StatsScreen`"
+            message = f"NotebookScreen: no notebook runs this code; use {other}"
+            raise NotImplementedError(message)
         self._display: Any = import_module("IPython.display").display
         self._handle: Any = None
         self._shown: dict[str, str] = {}
 
     def show(self, run: RunSnapshot) -> None:
-        """Show the run in place of what was shown before."""
+        """Show the run in place of the last snapshot."""
         shown = {"text/html": html_table(run), "text/plain": text_table(run)}
         if shown == self._shown:
             return
@@ -53,7 +49,7 @@ class NotebookScreen:
 
 
 def go_on(work: Coroutine[Any, Any, Any]) -> None:
-    """Do this beside the cells on the running loop; without one it is not done."""
+    """Run a coroutine in the background of the running loop; without a loop it is not run."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -67,4 +63,4 @@ def go_on(work: Coroutine[Any, Any, Any]) -> None:
 def _ended(task: asyncio.Task[Any]) -> None:
     _kept.discard(task)
     if not task.cancelled():
-        task.exception()  # a page that has gone is no error of the run
+        task.exception()  # a closed page is not an error of the run

@@ -1,4 +1,4 @@
-"""What a stats actor remembers: counters for everything, for each node, and for each run. Pure and bounded."""
+"""`Projection`: totals of everything, of each node, and of each run, folded from events. Pure and bounded."""
 
 from __future__ import annotations
 
@@ -29,24 +29,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_NODES = 1_000
-"""Nodes that have counters of their own; later ones are counted under `OTHERS`."""
+"""Most nodes with their own totals; later nodes are counted under `OTHERS`."""
 MOST_RUNS = 1_000
-"""Runs that are remembered; the oldest go first."""
+"""Most runs that are remembered; the oldest are forgotten first."""
 OTHERS = "(others)"
 
-_RUNS_PER_ROOT = 50  # runs inside of a remembered one whose root is known, on average
-_MOST_EVENTS = 32  # of one run that are kept; then they are counted
+_RUNS_PER_ROOT = 50  # runs inside a remembered run whose root is known, on average
+_MOST_EVENTS = 32  # kept events of one run; further events are folded into totals
 _TEXT = 200
-_LIVES = (ActorRestarted, ActorStarted, ActorStopped)  # of any actor, and alone no reason to keep counters for it
+_LIVES = (ActorRestarted, ActorStarted, ActorStopped)  # events of any actor; alone they create no totals
 
-
-_Noted = tuple[
-    Counted | EventTotals, ...
-]  # no list: the garbage collector need not look at a tuple of numbers and texts
+_Noted = tuple[Counted | EventTotals, ...]
+"""Events of one run. A tuple, because the garbage collector does not track a tuple of numbers and texts."""
 
 
 class NodeState(StrEnum):
-    """What a node does, as far as its events tell."""
+    """What a node does, according to its events."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -63,9 +61,9 @@ class NodeStats(msgspec.Struct, frozen=True):
     counters: EventTotalsSnapshot
     state: NodeState = NodeState.IDLE
     running: int = 0
-    """Runs in hand."""
+    """Number of runs under way."""
     last_error: str = ""
-    """Text of its latest failure or crash."""
+    """Text of the latest failure or crash."""
 
 
 class StatsSnapshot(msgspec.Struct, frozen=True):
@@ -73,44 +71,57 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
 
     total: EventTotalsSnapshot
     nodes: tuple[NodeStats, ...] = ()
-    """In the order in which they were first heard of."""
+    """In the order of their first events."""
     runs: dict[str, EventTotalsSnapshot] = {}
-    """The latest runs that a user started, with the runs inside of them counted in."""
+    """The latest runs that a user started; the runs inside them are included."""
     dropped_events: int = 0
-    """Events that came while the stats actor's mailbox was full, so the numbers may be too small."""
+    """Events lost because the stats actor's mailbox was full, so the numbers may be too small."""
 
 
 class _Node:
-    __slots__ = ("counters", "last_error", "running", "state")
+    __slots__ = ("last_error", "running", "state", "totals")
 
     def __init__(self) -> None:
-        self.counters = EventTotals()
-        self.state = NodeState.IDLE  # when no run is in hand
+        self.totals = EventTotals()
+        self.state = NodeState.IDLE  # while no run is under way
         self.running = 0
         self.last_error = ""
 
     def ended(self, state: NodeState) -> None:
-        """A run has ended."""
+        """Note the end of a run."""
         if self.running:
             self.running -= 1
         self.state = state
 
+    def snapshot(self, name: str) -> NodeStats:
+        """Return the numbers of this moment."""
+        state = NodeState.RUNNING if self.running else self.state
+        return NodeStats(name, self.totals.snapshot(), state, self.running, self.last_error)
+
 
 class Projection:
-    """Folds events into counters.
+    """Folds events into totals.
 
     Example:
-        >>> book = StatsBook()
-        >>> book.add(RunStarted(actor="writer", run_id="r1"))
-        >>> book.node("writer").state.value
+        >>> projection = Projection()
+        >>> projection.add(RunStarted(actor="writer", run_id="r1"))
+        >>> projection.node("writer").state.value
         'running'
     """
 
     def __init__(self, *, most_nodes: int = MOST_NODES, most_runs: int = MOST_RUNS) -> None:
-        """Take the bounds; ValueError when one is not positive."""
+        """Make an empty projection.
+
+        Args:
+            most_nodes: most nodes with their own totals.
+            most_runs: most runs that are remembered.
+
+        Raises:
+            ValueError: a bound is not positive.
+        """
         if most_nodes < 1 or most_runs < 1:
-            msg = f"stats book: most_nodes={most_nodes!r} and most_runs={most_runs!r} must be at least 1"
-            raise ValueError(msg)
+            message = f"projection: most_nodes={most_nodes!r} and most_runs={most_runs!r} must be at least 1"
+            raise ValueError(message)
         self._most_nodes = most_nodes
         self._most_runs = most_runs
         self._too_many_runs = 2 * most_runs
@@ -120,21 +131,21 @@ class Projection:
         self._roots: OrderedDict[str, str] = OrderedDict()
 
     def add(self, event: Counted) -> None:
-        """Count one event, or a run in brief."""
+        """Count one event, or one run in brief."""
         self.add_all((event,))
 
     def add_all(self, events: Iterable[Counted]) -> None:
-        """Count events, and runs in brief, in their order."""
+        """Count events, and runs in brief, in order."""
         for event in events:
             if type(event) is RunBegan:
                 node = self._nodes.get(event.actor) or self._node(event.actor)
                 node.running += 1
-                node.counters.add_run()
+                node.totals.add_run()
                 self._note_run(event, event.parent_run_id)
             elif type(event) is RunAnswered:
                 node = self._nodes.get(event.actor) or self._node(event.actor)
                 node.ended(NodeState.DONE)
-                node.counters.add_answer(event)
+                node.totals.add_answer(event)
                 self._note_run(event)
             else:
                 self._follow(event)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the rest of the union
@@ -145,21 +156,22 @@ class Projection:
         name = event.child if isinstance(event, ChildRestarted | ChildGaveUp) else event.actor
         if name and (name in self._nodes or not isinstance(event, _LIVES)):
             node = self._node(name)
-            node.counters.add(event)
+            node.totals.add(event)
             _follow(node, event)
         else:
             self._nameless.add(event)
 
     def node(self, name: str) -> NodeStats:
-        """Return one node; all numbers are zero for one that was never heard of."""
+        """Return one node; all numbers of an unknown node are zero."""
         known = self._nodes.get(name)
-        return NodeStats(name, EventTotalsSnapshot()) if known is None else _shown(name, known)
+        return NodeStats(name, EventTotalsSnapshot()) if known is None else known.snapshot(name)
 
     def snapshot(self, *, dropped_events: int = 0) -> StatsSnapshot:
-        """Return everything as it is now."""
+        """Return everything of this moment."""
+        nodes = tuple(node.snapshot(name) for name, node in self._nodes.items())
         return StatsSnapshot(
-            EventTotals.total([self._nameless, *(node.counters for node in self._nodes.values())]),
-            tuple(_shown(name, node) for name, node in self._nodes.items()),
+            EventTotalsSnapshot.sum((self._nameless.snapshot(), *(node.counters for node in nodes))),
+            nodes,
             {run: _counted(noted).snapshot() for run, noted in self._latest_runs()},
             dropped_events,
         )
@@ -176,7 +188,7 @@ class Projection:
         return node
 
     def _note_run(self, event: Counted, parent: str = "") -> None:
-        """Keep an event for the run that it is about. Few runs are ever looked at, so it is not counted yet."""
+        """Keep an event of a run, uncounted, because few runs are ever read."""
         run = event.run_id
         if parent:
             self._enter(run, parent)
@@ -203,18 +215,13 @@ class Projection:
 
 
 def _counted(noted: _Noted) -> EventTotals:
-    counters = EventTotals()
+    totals = EventTotals()
     for one in noted:
         if isinstance(one, EventTotals):
-            counters = counters.merge(one)
+            totals = totals.merge(one)
         else:
-            counters.add(one)
-    return counters
-
-
-def _shown(name: str, node: _Node) -> NodeStats:
-    state = NodeState.RUNNING if node.running else node.state
-    return NodeStats(name, node.counters.snapshot(), state, node.running, node.last_error)
+            totals.add(one)
+    return totals
 
 
 def _follow(node: _Node, event: Event) -> None:
@@ -229,7 +236,7 @@ def _follow(node: _Node, event: Event) -> None:
             node.ended(NodeState.FAILED)
             node.last_error = f"{event.error_type}: {event.error}"[:_TEXT]
         case ActorCrashed():
-            node.running = 0  # the runs in hand ended with the incarnation
+            node.running = 0  # the runs under way ended with the incarnation
             node.state = NodeState.FAILED
             node.last_error = f"{event.error_type}: {event.error}"[:_TEXT]
         case ChildRestarted() | ActorRestarted():

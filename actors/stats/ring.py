@@ -1,4 +1,4 @@
-"""A bounded list of the latest items that says how many it has let go."""
+"""A bounded list of the latest items that counts the items it dropped."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,9 +10,9 @@ DEFAULT_CAPACITY = 1_000
 
 
 class MessageRing(Sequence[T]):
-    """The latest items, oldest first; when full, the oldest is dropped and counted.
+    """The latest items, oldest first. A full ring drops the oldest item and counts it.
 
-    One thread or task may append while any number read: reading looks at a copy.
+    One thread or task may append while others read, because they read a copy.
 
     Example:
         >>> ring = MessageRing("abcd", capacity=3)
@@ -23,31 +23,39 @@ class MessageRing(Sequence[T]):
     __slots__ = ("_items", "_total")
 
     def __init__(self, items: Iterable[T] = (), *, capacity: int = DEFAULT_CAPACITY) -> None:
-        """Start with *items*; ValueError when *capacity* is not positive."""
+        """Make a ring.
+
+        Args:
+            items: the first items.
+            capacity: most items that are kept.
+
+        Raises:
+            ValueError: the capacity is not positive.
+        """
         if capacity < 1:
-            msg = f"message ring: capacity must be at least 1, not {capacity!r}"
-            raise ValueError(msg)
+            message = f"message ring: capacity must be at least 1, not {capacity!r}"
+            raise ValueError(message)
         self._items: deque[T] = deque(maxlen=capacity)
         self._total = 0
         self.extend(items)
 
     @property
     def capacity(self) -> int:
-        """Items kept at most."""
+        """Most items that are kept."""
         return self._items.maxlen or 0
 
     @property
     def total(self) -> int:
-        """Items ever appended."""
+        """Number of items ever appended."""
         return self._total
 
     @property
     def dropped(self) -> int:
-        """Items appended but no longer kept."""
+        """Number of items that were dropped."""
         return max(0, self._total - len(self._items))
 
     def append(self, item: T) -> None:
-        """Add one item; the oldest goes when the ring is full."""
+        """Add one item; a full ring drops the oldest."""
         self._items.append(item)
         self._total += 1
 
@@ -57,7 +65,7 @@ class MessageRing(Sequence[T]):
             self.append(item)
 
     def clear(self) -> None:
-        """Forget all items and start counting again."""
+        """Remove all items and set the counts to zero."""
         self._items.clear()
         self._total = 0
 

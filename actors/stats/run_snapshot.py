@@ -1,4 +1,4 @@
-"""One run at one moment, as a value, and as a table for terminals, notebooks and logs."""
+"""`RunSnapshot`: one run at one moment, as a value and as a table for terminals, notebooks and logs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from actors.stats.message_totals import MessageTotalsSnapshot
 from protocols.plain_text import one_line
 
 RunError = tuple[str, str, datetime]
-"""Name of the node, what went wrong, when (UTC)."""
+"""Name of the node, text of the error, time (UTC)."""
 
 _HEAD = ("node", "messages", "tokens", "cost", "tools", "bytes", "errors")
 
@@ -19,26 +19,26 @@ class RunSnapshot(msgspec.Struct, frozen=True):
     """Everything about a run at one moment; `msgspec.json.encode` makes it JSON."""
 
     name: str
-    """Node that was run."""
+    """The node that was run."""
     total: MessageTotalsSnapshot
     nodes: dict[str, MessageTotalsSnapshot] = {}
-    """By the node that answered or failed, in the order of their first answers."""
+    """Numbers of each node that answered or failed, in the order of first answers."""
     target_names: tuple[str, ...] = ()
-    """Nodes that were given a message of another one."""
+    """Nodes that got a message of another node."""
     num_connections: int = 0
-    """Connections of the execution."""
+    """Number of connections."""
     errors: tuple[RunError, ...] = ()
     """The latest failures."""
     dropped_messages: int = 0
     """Answers that are counted but no longer kept."""
     start_time: datetime | None = None
-    """When the run began (UTC)."""
+    """Begin of the run (UTC)."""
     done: bool = False
-    """Whether it has ended."""
+    """True once the run has ended."""
 
 
 def text_table(run: RunSnapshot) -> str:
-    """Return the snapshot as a table of plain text."""
+    """Return the run as a table of plain text."""
     rows = [_HEAD, *_rows(run)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = [_line(row, widths) for row in rows]
@@ -47,7 +47,7 @@ def text_table(run: RunSnapshot) -> str:
 
 
 def html_table(run: RunSnapshot) -> str:
-    """Return the snapshot as a table of HTML; everything in it is escaped."""
+    """Return the run as a table of HTML. All texts are escaped."""
     head = "".join(f"<th>{name}</th>" for name in _HEAD)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(run))
     items = "".join(f"<li>{escape(failure)}</li>" for failure in failures(run))
@@ -56,12 +56,12 @@ def html_table(run: RunSnapshot) -> str:
 
 
 def table_rows(run: RunSnapshot) -> list[Sequence[str]]:
-    """Return the cells of the table, the names of the columns first."""
+    """Return the cells of the table, beginning with the names of the columns."""
     return [_HEAD, *_rows(run)]
 
 
 def failures(run: RunSnapshot) -> list[str]:
-    """Return one line for each of the latest failures."""
+    """Return one line per latest failure."""
     return [one_line(f"{name}: {text}") for name, text, _ in run.errors]
 
 

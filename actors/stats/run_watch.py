@@ -1,4 +1,4 @@
-"""Looking at a run while it goes on. What draws it is a `Screen`; one of rich is in `actors.cli.stats_screen`."""
+"""Watching a run. A `Screen` shows it; `actors.cli.stats_screen` has a screen made with rich."""
 
 import sys
 from typing import Protocol, TextIO
@@ -7,18 +7,21 @@ from actors.stats.run_snapshot import RunSnapshot, text_table
 
 
 class Screen(Protocol):
-    """Shows a run, again and again."""
+    """Shows a run repeatedly."""
 
     def show(self, run: RunSnapshot) -> None:
-        """Show the run as it is now, in place of what was shown before."""
-        ...
+        """Show the run in place of the last snapshot."""
 
 
 class TextScreen:
-    """Writes the table to a stream: over the last one on a terminal; elsewhere once, at the end."""
+    """Writes the table to a stream: on a terminal over the last table, elsewhere once at the end."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Take where to write; None for standard output."""
+        """Make a screen.
+
+        Args:
+            stream: where to write; None for standard output.
+        """
         self._stream = sys.stdout if stream is None else stream
         self._height = 0
 

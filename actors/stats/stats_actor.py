@@ -1,4 +1,4 @@
-"""`StatsActor`: counts the events of its system. However slow it is, it slows nobody: its mailbox only ever drops."""
+"""`StatsActor`: counts the events of its system. It never slows another actor: its full mailbox drops events."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KINDS = tuple(kind for kind in KINDS.values() if kind is not MessageReceived)  
 
 
 class ReadStats(msgspec.Struct, frozen=True):
-    """Ask a stats actor for its numbers; the answer is a `StatsSnapshot` that holds every event before it."""
+    """Asks a stats actor for its numbers. The reply is a `StatsSnapshot` that includes every event before it."""
 
 
 class StatsActor(AsyncioActor):
-    """Folds the events of its system into counters.
+    """Folds the events of its system into totals.
 
     Example:
         ```python
@@ -36,27 +36,29 @@ class StatsActor(AsyncioActor):
         print(snapshot.total.messages, snapshot.total.total_tokens)
         ```
 
-    It takes events in batches, and before it answers. As many wait as its mailbox holds: those that come while it is
-    stuck with so many are lost, and counted in `StatsSnapshot.dropped_events`.
+    It takes events in batches, and before it answers. Events wait up to the capacity of its mailbox. Further events are
+    lost and counted in `StatsSnapshot.dropped_events`.
     """
 
     mailbox = MailboxConfig(capacity=_CAPACITY)
 
-    def __init__(self, book: Projection | None = None) -> None:
-        """Take the book to write to; one given from outside survives a restart of the actor.
+    def __init__(self, projection: Projection | None = None) -> None:
+        """Make a stats actor.
 
-        The latest events may not be in it before the actor was asked, or has ended.
+        Args:
+            projection: where the events are counted; a given one survives a restart of the actor. The latest events may
+                be missing until the actor was asked, or has stopped.
         """
         super().__init__()
-        self._book = book or Projection()
+        self._projection = projection or Projection()
         self._subscription: BatchSubscription | None = None
 
     def on_start(self) -> None:
-        """Begin to listen."""
+        """Subscribe to the events of the system."""
         self._subscription = self.system.events.subscribe_in_batches(self.actor_ref, _KINDS)
 
     def on_stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         self._unsubscribe()
 
     def on_failure(
@@ -65,7 +67,7 @@ class StatsActor(AsyncioActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Listen no more; the next incarnation subscribes again."""
+        """Unsubscribe; the next incarnation subscribes again."""
         self._unsubscribe()
 
     def on_receive(self, message: Any) -> StatsSnapshot | None:
@@ -75,13 +77,13 @@ class StatsActor(AsyncioActor):
             return None
         if isinstance(message, ReadStats):
             lost = self._subscription.dropped if self._subscription is not None else 0
-            return self._book.snapshot(dropped_events=lost)
+            return self._projection.snapshot(dropped_events=lost)
         self.unhandled(message)
         return None
 
     def _take(self) -> None:
         if self._subscription is not None:
-            self._book.add_all(self._subscription.take())
+            self._projection.add_all(self._subscription.take())
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:

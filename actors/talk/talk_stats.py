@@ -4,68 +4,34 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Self
 
-import msgspec
-
-from protocols.cost import ZERO_COST
+from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
 from protocols.message_style import MessageStyle
 from protocols.messages import ChatMessage
 from protocols.tool_call import ToolCallInfo
 
 _KEPT = 1_000
-"""Messages, errors and calls of tools that are kept; the counts go on."""
+"""Messages, errors and calls of tools that are kept; the counts continue."""
 
 ErrorEntry = tuple[str, str, datetime]
-"""Who, what (type and text) and when."""
+"""Name of the node, type and text of the error, time."""
 
 
-class TalkSnapshot(msgspec.Struct, frozen=True):
-    """The numbers at one moment; `msgspec.json.encode` makes it JSON in one call."""
+class TalkStats(MessageTotals):
+    """Numbers of one connection: of the messages passed on, each counted once, however many targets it went to.
 
-    message_count: int = 0
-    """Messages passed on; each counts once, however many targets it went to."""
-    token_count: int = 0
-    """Tokens read and written for them."""
-    cost: Decimal = ZERO_COST
-    """Money in US dollars, exact."""
-    byte_count: int = 0
-    """Bytes of UTF-8 in their contents."""
-    error_count: int = 0
-    """Messages that could not be handled or on which a target failed."""
-    dropped: int = 0
-    """Messages for which there was no room."""
-
-
-class TalkStats:
-    """Numbers of one connection. The object lives as long as the connection and only ever grows.
-
-    It may be read from any thread while messages flow.
+    The object lives as long as the connection, and its numbers only grow. Any thread may read it while messages flow.
     """
 
     def __init__(self, source_name: str, target_names: Iterable[str]) -> None:
-        """Start at zero."""
+        super().__init__()
         self.source_name = source_name
-        """Where the connection begins."""
+        """The node at which the connection begins."""
         self.target_names = frozenset(target_names)
-        """Where it ends."""
+        """The nodes to which it leads."""
         self.start_time = datetime.now(UTC)
-        """When it was made."""
-        self.last_message_time: datetime | None = None
-        """Time of the last message passed on; None before the first."""
-        self.message_count = 0
-        """Messages passed on; each counts once, however many targets it went to."""
-        self.token_count = 0
-        """Tokens read and written for messages that have cost data."""
-        self.byte_count = 0
-        """Bytes of UTF-8 in the contents."""
-        self.error_count = 0
-        """Messages that could not be handled or on which a target failed."""
-        self.dropped = 0
-        """Messages for which there was no room."""
-        self.cost = ZERO_COST
-        """Money in US dollars, exact."""
+        """Time of its creation."""
         self._messages: deque[ChatMessage[Any]] = deque(maxlen=_KEPT)
         self._tool_calls: deque[ToolCallInfo] = deque(maxlen=_KEPT)
         self._errors: deque[ErrorEntry] = deque(maxlen=_KEPT)
@@ -73,19 +39,24 @@ class TalkStats:
     def count(self, message: ChatMessage[Any]) -> None:
         """Count one message that is passed on."""
         self._messages.append(message)
-        self.last_message_time = message.timestamp
-        self.byte_count += message.byte_count
-        if message.cost_info is not None:
-            self.token_count += message.cost_info.token_usage.total_tokens
-            self.cost += message.cost_info.total_cost
         if message.tool_calls:
             self._tool_calls.extend(message.tool_calls)
-        self.message_count += 1
+        self.add(message)
 
     def add_error(self, name: str, error: str) -> None:
-        """Keep one error."""
+        """Count and keep one error."""
         self._errors.append((name, error, datetime.now(UTC)))
-        self.error_count += 1
+        self.add_failure()
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written for messages that have cost data."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def total_cost(self) -> float:
+        """`cost` as a float."""
+        return float(self.cost)
 
     @property
     def messages(self) -> list[ChatMessage[Any]]:
@@ -102,19 +73,8 @@ class TalkStats:
         """The last 1,000 errors."""
         return list(self._errors.copy())
 
-    @property
-    def total_cost(self) -> float:
-        """`cost` as a float."""
-        return float(self.cost)
-
-    def snapshot(self) -> TalkSnapshot:
-        """Return the numbers as they are now."""
-        return TalkSnapshot(
-            self.message_count, self.token_count, self.cost, self.byte_count, self.error_count, self.dropped
-        )
-
     def frozen(self) -> Self:
-        """Return a copy that stays as it is now, for whoever looks at it later."""
+        """Return a copy that does not change."""
         twin = copy(self)
         vars(twin).update(
             _messages=self._messages.copy(), _tool_calls=self._tool_calls.copy(), _errors=self._errors.copy()
@@ -122,19 +82,29 @@ class TalkStats:
         return twin
 
     def format(self, style: MessageStyle = "simple", **options: Any) -> str:
-        """Return the kept messages as text, one after the other; see `ChatMessage.format`."""
+        """Return the kept messages as text, one per line; see `ChatMessage.format`."""
         return "\n".join(message.format(style, **options) for message in self.messages)
 
     def __repr__(self) -> str:
         return f"<TalkStats of {self.source_name!r}: {self.message_count} messages, {self.error_count} errors>"
 
 
-class AggregatedTalkStats:
-    """Numbers of several connections together; always those of the moment in which they are read."""
+class AggregatedTalkStats(MessageNumbers):
+    """Numbers of several connections together, live."""
 
     def __init__(self, members: Callable[[], Iterable[TalkStats]]) -> None:
-        """Take what tells the members' numbers."""
+        """Add up numbers.
+
+        Args:
+            members: returns the numbers of each connection.
+        """
         self._members = members
+
+    def snapshot(self) -> MessageTotalsSnapshot:
+        """Return the numbers of this moment."""
+        return MessageTotalsSnapshot.sum(each.snapshot() for each in self._members())
+
+    totals = snapshot
 
     @property
     def stats(self) -> list[TalkStats]:
@@ -143,17 +113,17 @@ class AggregatedTalkStats:
 
     @property
     def num_connections(self) -> int:
-        """How many connections there are."""
+        """Number of connections."""
         return len(self.stats)
 
     @property
     def source_names(self) -> set[str]:
-        """Where the connections begin."""
+        """The nodes at which the connections begin."""
         return {each.source_name for each in self.stats}
 
     @property
     def target_names(self) -> set[str]:
-        """Where they end."""
+        """The nodes to which they lead."""
         return {name for each in self.stats for name in each.target_names}
 
     @property
@@ -172,57 +142,10 @@ class AggregatedTalkStats:
         return sorted((error for each in self.stats for error in each.errors), key=lambda error: error[2])
 
     @property
-    def message_count(self) -> int:
-        """Messages passed on."""
-        return sum(each.message_count for each in self.stats)
-
-    @property
-    def token_count(self) -> int:
-        """Tokens read and written."""
-        return sum(each.token_count for each in self.stats)
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of UTF-8."""
-        return sum(each.byte_count for each in self.stats)
-
-    @property
-    def error_count(self) -> int:
-        """Messages that could not be handled."""
-        return sum(each.error_count for each in self.stats)
-
-    @property
-    def dropped(self) -> int:
-        """Messages for which there was no room."""
-        return sum(each.dropped for each in self.stats)
-
-    @property
-    def cost(self) -> Decimal:
-        """Money in US dollars, exact."""
-        return sum((each.cost for each in self.stats), ZERO_COST)
-
-    @property
-    def total_cost(self) -> float:
-        """`cost` as a float."""
-        return float(self.cost)
-
-    @property
     def start_time(self) -> datetime | None:
-        """When the first connection was made; None without any."""
+        """Time of the first connection; None without any."""
         return min((each.start_time for each in self.stats), default=None)
 
-    @property
-    def last_message_time(self) -> datetime | None:
-        """Time of the last message; None before the first."""
-        times = (each.last_message_time for each in self.stats)
-        return max((time for time in times if time is not None), default=None)
-
-    def snapshot(self) -> TalkSnapshot:
-        """Return the numbers as they are now."""
-        return TalkSnapshot(
-            self.message_count, self.token_count, self.cost, self.byte_count, self.error_count, self.dropped
-        )
-
     def format(self, style: MessageStyle = "simple", **options: Any) -> str:
-        """Return the kept messages as text, one after the other."""
+        """Return the kept messages as text, one per line."""
         return "\n".join(message.format(style, **options) for message in self.messages)

@@ -50,21 +50,21 @@ _events: st.SearchStrategy[Event] = st.one_of(
     st.sampled_from([RunStarted(), RunCompleted(), RunCancelled(), MessageReceived(), ActorCrashed(), ActorStarted()]),
     st.sampled_from([ChildRestarted(), DeadLetter(), LateReply(), TalkFailed(), ActorRestarted()]),
 )
-_counters = st.lists(_events, max_size=8).map(EventTotals)
+_totals = st.lists(_events, max_size=8).map(EventTotals)
 
 
-@given(_counters, _counters, _counters)
+@given(_totals, _totals, _totals)
 def test_merge_is_associative(a: EventTotals, b: EventTotals, c: EventTotals) -> None:
     assert a.merge(b).merge(c) == a.merge(b.merge(c))
 
 
-@given(_counters, _counters)
+@given(_totals, _totals)
 def test_merge_is_commutative(a: EventTotals, b: EventTotals) -> None:
     assert a.merge(b) == b.merge(a)
 
 
-@given(_counters)
-def test_merging_with_fresh_counters_changes_nothing(a: EventTotals) -> None:
+@given(_totals)
+def test_merging_with_new_totals_changes_nothing(a: EventTotals) -> None:
     assert a.merge(EventTotals()) == a == EventTotals().merge(a)
 
 
@@ -79,20 +79,20 @@ def test_order_of_events_does_not_matter(orders: tuple[list[Event], list[Event]]
     assert EventTotals(orders[0]) == EventTotals(orders[1])
 
 
-@given(_counters, _events)
-def test_no_number_ever_shrinks(counters: EventTotals, event: Event) -> None:
-    before = msgspec.structs.asdict(counters.snapshot())
-    counters.add(event)
-    after = msgspec.structs.asdict(counters.snapshot())
+@given(_totals, _events)
+def test_no_number_ever_shrinks(totals: EventTotals, event: Event) -> None:
+    before = msgspec.structs.asdict(totals.snapshot())
+    totals.add(event)
+    after = msgspec.structs.asdict(totals.snapshot())
     assert all(after[name] >= before[name] for name in before)
 
 
-@given(_counters)
-def test_snapshot_survives_json_and_counting_goes_on_from_it(counters: EventTotals) -> None:
-    snapshot = counters.snapshot()
+@given(_totals)
+def test_snapshot_survives_json_and_counting_goes_on_from_it(totals: EventTotals) -> None:
+    snapshot = totals.snapshot()
     copy = msgspec.json.decode(msgspec.json.encode(snapshot), type=EventTotalsSnapshot)
     assert copy == snapshot
-    assert EventTotals.of(copy) == counters
+    assert EventTotals.of(copy) == totals
 
 
 def test_merge_leaves_both_sides_as_they_were() -> None:
@@ -102,9 +102,9 @@ def test_merge_leaves_both_sides_as_they_were() -> None:
 
 
 def test_money_is_summed_exactly() -> None:
-    counters = EventTotals(MessageSent(cost=Decimal("0.1")) for _ in range(10))
-    assert counters.snapshot().cost == Decimal(1)
-    assert counters.snapshot().total_cost == 1.0
+    totals = EventTotals(MessageSent(cost=Decimal("0.1")) for _ in range(10))
+    assert totals.snapshot().cost == Decimal(1)
+    assert totals.snapshot().total_cost == 1.0
     assert f"{EventTotals().snapshot().total_cost:.4f}" == "0.0000"
 
 
@@ -143,7 +143,7 @@ def test_infinite_response_time_is_left_out() -> None:
 
 
 def test_counters_show_what_they_have_counted() -> None:
-    assert repr(EventTotals([RunStarted()])) == "Counters(runs=1)"
+    assert repr(EventTotals([RunStarted()])) == "EventTotals(runs=1)"
 
 
 @given(_sent)
@@ -156,8 +156,8 @@ def test_a_run_in_brief_counts_what_its_events_do(sent: MessageSent) -> None:
     assert EventTotals([RunBegan("a", "1"), brief]) == EventTotals([RunStarted(), sent, RunCompleted()])
 
 
-@given(st.lists(_counters, max_size=5))
+@given(st.lists(_totals, max_size=5))
 def test_the_total_of_several_is_what_merging_them_gives(several: list[EventTotals]) -> None:
     merged = reduce(EventTotals.merge, several, EventTotals())
 
-    assert EventTotals.total(several) == merged.snapshot()
+    assert EventTotalsSnapshot.sum(totals.snapshot() for totals in several) == merged.snapshot()

@@ -14,12 +14,12 @@ messages = st.lists(st.builds(ChatMessage, st.text(max_size=20), st.just("assist
 
 
 @given(messages)
-def test_a_tally_is_the_exact_sum_of_its_messages(given_messages: list[ChatMessage[str]]) -> None:
-    tally = MessageTotals()
+def test_message_totals_are_the_exact_sum_of_its_messages(given_messages: list[ChatMessage[str]]) -> None:
+    totals = MessageTotals()
     for message in given_messages:
-        tally.add(message)
+        totals.add(message)
     known = [message.cost_info for message in given_messages if message.cost_info is not None]
-    total = tally.snapshot()
+    total = totals.snapshot()
 
     assert total.message_count == len(given_messages)
     assert total.byte_count == sum(len(message.content.encode()) for message in given_messages)
@@ -29,18 +29,18 @@ def test_a_tally_is_the_exact_sum_of_its_messages(given_messages: list[ChatMessa
 
 
 def test_money_that_is_no_number_makes_the_sum_unknown_instead_of_wrong() -> None:
-    tally = MessageTotals()
+    totals = MessageTotals()
     for cost in ("1.5", "NaN", "Infinity"):
-        tally.add(ChatMessage("x", "assistant", cost_info=TokenCost(total_cost=Decimal(cost))))
+        totals.add(ChatMessage("x", "assistant", cost_info=TokenCost(total_cost=Decimal(cost))))
 
-    assert (tally.snapshot().total_cost, tally.snapshot().unpriced) == (1.5, 2)
+    assert (totals.snapshot().total_cost, totals.snapshot().unpriced) == (1.5, 2)
 
 
-def test_a_cleared_tally_is_a_new_one() -> None:
-    tally = MessageTotals()
-    tally.add(ChatMessage("x", "assistant"))
-    tally.add_failure()
-    assert tally.snapshot().error_count == 1
-    tally.clear()
+def test_cleared_totals_are_new_ones() -> None:
+    totals = MessageTotals()
+    totals.add(ChatMessage("x", "assistant"))
+    totals.add_failure()
+    assert totals.snapshot().error_count == 1
+    totals.clear()
 
-    assert tally.snapshot() == MessageTotalsSnapshot()
+    assert totals.snapshot() == MessageTotalsSnapshot()

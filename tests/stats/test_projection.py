@@ -1,4 +1,4 @@
-"""The stats book: counters per node and run, states, bounds."""
+"""The projection: totals per node and run, states, bounds."""
 
 import pytest
 
@@ -19,11 +19,11 @@ from protocols.events import (
 )
 
 
-def book_of(*events: Event, most_nodes: int = 10, most_runs: int = 10) -> Projection:
-    book = Projection(most_nodes=most_nodes, most_runs=most_runs)
+def projection_of(*events: Event, most_nodes: int = 10, most_runs: int = 10) -> Projection:
+    projection = Projection(most_nodes=most_nodes, most_runs=most_runs)
     for event in events:
-        book.add(event)
-    return book
+        projection.add(event)
+    return projection
 
 
 @pytest.mark.parametrize(
@@ -42,26 +42,26 @@ def book_of(*events: Event, most_nodes: int = 10, most_runs: int = 10) -> Projec
     ],
 )
 def test_the_state_of_a_node_follows_its_events(events: tuple[Event, ...], state: NodeState, running: int) -> None:
-    node = book_of(*events).node("a")
+    node = projection_of(*events).node("a")
 
     assert (node.state, node.running) == (state, running)
 
 
 def test_a_restart_counts_for_the_child_and_not_for_its_supervisor() -> None:
-    book = book_of(ChildRestarted(actor="pool", child="a"), ChildRestarted(actor="pool", child="a"))
+    projection = projection_of(ChildRestarted(actor="pool", child="a"), ChildRestarted(actor="pool", child="a"))
 
-    assert (book.node("a").counters.restarts, book.node("pool").counters.restarts) == (2, 0)
+    assert (projection.node("a").counters.restarts, projection.node("pool").counters.restarts) == (2, 0)
 
 
 def test_the_text_of_a_failure_is_kept_and_cut() -> None:
-    node = book_of(RunFailed(actor="a", run_id="1", error_type="ValueError", error="x" * 10_000)).node("a")
+    node = projection_of(RunFailed(actor="a", run_id="1", error_type="ValueError", error="x" * 10_000)).node("a")
 
     assert node.last_error.startswith("ValueError: xxx")
     assert len(node.last_error) <= 200
 
 
 def test_runs_inside_of_a_run_count_for_the_one_that_the_user_started() -> None:
-    snapshot = book_of(
+    snapshot = projection_of(
         RunStarted(actor="team", run_id="root"),
         RunStarted(actor="a", run_id="inner", parent_run_id="root"),
         RunStarted(actor="b", run_id="deepest", parent_run_id="inner"),
@@ -77,14 +77,14 @@ def test_runs_inside_of_a_run_count_for_the_one_that_the_user_started() -> None:
 
 def test_the_sum_over_the_nodes_is_the_total() -> None:
     events = [MessageSent(actor=f"n{number % 3}", run_id=str(number), output_tokens=number) for number in range(20)]
-    snapshot = book_of(*events).snapshot()
+    snapshot = projection_of(*events).snapshot()
 
     assert snapshot.total == EventTotals(events).snapshot()
     assert sum(node.counters.output_tokens for node in snapshot.nodes) == snapshot.total.output_tokens
 
 
 def test_nodes_beyond_the_bound_are_counted_together() -> None:
-    snapshot = book_of(
+    snapshot = projection_of(
         *(RunStarted(actor=f"n{number}", run_id=str(number)) for number in range(5)), most_nodes=2
     ).snapshot()
 
@@ -92,18 +92,20 @@ def test_nodes_beyond_the_bound_are_counted_together() -> None:
 
 
 def test_the_oldest_runs_are_forgotten_and_stay_in_the_total() -> None:
-    snapshot = book_of(*(RunStarted(actor="a", run_id=str(number)) for number in range(5)), most_runs=2).snapshot()
+    snapshot = projection_of(
+        *(RunStarted(actor="a", run_id=str(number)) for number in range(5)), most_runs=2
+    ).snapshot()
 
     assert list(snapshot.runs) == ["3", "4"]
     assert snapshot.total.runs == 5
 
 
 def test_lives_of_actors_that_never_ran_anything_take_no_place() -> None:
-    assert book_of(ActorStarted(actor="x"), ActorStopped(actor="y")).snapshot().nodes == ()
+    assert projection_of(ActorStarted(actor="x"), ActorStopped(actor="y")).snapshot().nodes == ()
 
 
 def test_a_node_that_was_never_heard_of_has_zeros() -> None:
-    assert book_of().node("ghost").counters.messages == 0
+    assert projection_of().node("ghost").counters.messages == 0
 
 
 @pytest.mark.parametrize("bounds", [{"most_nodes": 0}, {"most_runs": 0}, {"most_nodes": -1}])

@@ -56,12 +56,12 @@ async def test_a_dead_stats_actor_is_no_subscriber_any_more(actor_system: ActorS
 
 
 async def test_a_book_from_outside_outlives_the_actor(actor_system: ActorSystem) -> None:
-    book = Projection()
-    first = await actor_system.start(StatsActor, (book,)).ready()
+    projection = Projection()
+    first = await actor_system.start(StatsActor, (projection,)).ready()
     actor_system.events.publish(RunStarted, actor="a", run_id="1")
     await read(first)
     await first.stop(block=False)
-    second = await actor_system.start(StatsActor, (book,)).ready()
+    second = await actor_system.start(StatsActor, (projection,)).ready()
     actor_system.events.publish(RunStarted, actor="a", run_id="2")
 
     assert (await read(second)).total.runs == 2
