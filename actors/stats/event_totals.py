@@ -180,7 +180,8 @@ class EventTotals:
 
     def add_answer(self, run: RunAnswered) -> None:
         """Count the answer of a run."""
-        _run_answered(self._numbers, run)
+        self._numbers["completed"] += 1
+        _answered(self._numbers, run)
 
     def merge(self, other: "EventTotals") -> "EventTotals":
         """Return the exact sum of both."""
@@ -209,90 +210,52 @@ class EventTotals:
 _ZERO: Mapping[str, Any] = msgspec.structs.asdict(EventTotalsSnapshot())
 
 
-def _message_sent(numbers: dict[str, Any], event: MessageSent) -> None:
-    if event.composed:
+def _answered(numbers: dict[str, Any], answer: MessageSent | RunAnswered) -> None:
+    if answer.composed:
         numbers["composed"] += 1
         return
     numbers["messages"] += 1
-    numbers["input_tokens"] += event.input_tokens
-    numbers["output_tokens"] += event.output_tokens
-    numbers["tool_calls"] += event.tool_calls
-    numbers["byte_count"] += event.byte_count
-    if isfinite(event.response_time):
-        numbers["busy_ns"] += round(event.response_time * _NANOSECONDS)
-    _add_cost(numbers, event)
-
-
-def _add_cost(numbers: dict[str, Any], answer: MessageSent | RunAnswered) -> None:
-    if answer.cost_known and answer.cost.is_finite():
-        if answer.cost:
+    numbers["byte_count"] += answer.byte_count
+    if isfinite(answer.response_time):
+        numbers["busy_ns"] += round(answer.response_time * _NANOSECONDS)
+    if type(answer) is MessageSent or answer.has_more:
+        numbers["input_tokens"] += answer.input_tokens
+        numbers["output_tokens"] += answer.output_tokens
+        numbers["tool_calls"] += answer.tool_calls
+        if not answer.cost_known or not answer.cost.is_finite():
+            numbers["unpriced"] += 1
+        elif answer.cost:
             numbers["cost"] = EXACT.add(numbers["cost"], answer.cost)
-    else:
-        numbers["unpriced"] += 1
 
 
 def _run_answered(numbers: dict[str, Any], run: RunAnswered) -> None:
     numbers["completed"] += 1
-    if run.composed:
-        numbers["composed"] += 1
-        return
-    numbers["messages"] += 1
-    numbers["byte_count"] += run.byte_count
-    if isfinite(run.response_time):
-        numbers["busy_ns"] += round(run.response_time * _NANOSECONDS)
-    if run.has_more:
-        numbers["input_tokens"] += run.input_tokens
-        numbers["output_tokens"] += run.output_tokens
-        numbers["tool_calls"] += run.tool_calls
-        _add_cost(numbers, run)
+    _answered(numbers, run)
 
 
-def _run_failed(numbers: dict[str, Any], event: RunFailed) -> None:
-    if not event.step:
-        numbers["failures"] += 1
-
-
-def _tool_called(numbers: dict[str, Any], event: ToolCalled) -> None:
-    if event.error is not None:
-        numbers["tool_failures"] += 1
-
-
-def _talk_processed(numbers: dict[str, Any], event: TalkProcessed) -> None:
-    if event.targets:
-        numbers["forwarded"] += 1
-
-
-def _mailbox_overflow(numbers: dict[str, Any], event: MailboxOverflow) -> None:
-    numbers["dropped"] += event.dropped
-
-
-def _events_dropped(numbers: dict[str, Any], event: EventsDropped) -> None:
-    numbers["dropped_events"] += event.count
-
-
-def _one(name: str) -> Callable[[dict[str, Any], Any], None]:
-    def count(numbers: dict[str, Any], _event: object) -> None:
-        numbers[name] += 1
+def _adds(name: str, amount: Callable[[Any], int] = lambda _: 1) -> Callable[[dict[str, Any], Any], None]:
+    def count(numbers: dict[str, Any], event: object) -> None:
+        numbers[name] += amount(event)
 
     return count
 
 
 _COUNTING: Mapping[type[object], Callable[[dict[str, Any], Any], None]] = {
     RunAnswered: _run_answered,
-    RunBegan: _one("runs"),
-    MessageSent: _message_sent,
-    MessageReceived: _one("received"),
-    RunStarted: _one("runs"),
-    RunCompleted: _one("completed"),
-    RunFailed: _run_failed,
-    RunCancelled: _one("cancelled"),
-    ToolCalled: _tool_called,
-    TalkProcessed: _talk_processed,
-    TalkFailed: _one("talk_failures"),
-    ActorCrashed: _one("crashes"),
-    ChildRestarted: _one("restarts"),
-    DeadLetter: _one("dead_letters"),
-    LateReply: _one("late_replies"),
-    MailboxOverflow: _mailbox_overflow,
-    EventsDropped: _events_dropped,
+    RunBegan: _adds("runs"),
+    MessageSent: _answered,
+    MessageReceived: _adds("received"),
+    RunStarted: _adds("runs"),
+    RunCompleted: _adds("completed"),
+    RunFailed: _adds("failures", lambda event: not event.step),
+    RunCancelled: _adds("cancelled"),
+    ToolCalled: _adds("tool_failures", lambda event: event.error is not None),
+    TalkProcessed: _adds("forwarded", lambda event: bool(event.targets)),
+    TalkFailed: _adds("talk_failures"),
+    ActorCrashed: _adds("crashes"),
+    ChildRestarted: _adds("restarts"),
+    DeadLetter: _adds("dead_letters"),
+    LateReply: _adds("late_replies"),
+    MailboxOverflow: _adds("dropped", lambda event: event.dropped),
+    EventsDropped: _adds("dropped_events", lambda event: event.count),
 }

@@ -110,15 +110,6 @@ class Projection:
     """
 
     def __init__(self, *, most_nodes: int = MOST_NODES, most_runs: int = MOST_RUNS) -> None:
-        """Make an empty projection.
-
-        Args:
-            most_nodes: most nodes with their own totals.
-            most_runs: most runs that are remembered.
-
-        Raises:
-            ValueError: a bound is not positive.
-        """
         if most_nodes < 1 or most_runs < 1:
             message = f"projection: most_nodes={most_nodes!r} and most_runs={most_runs!r} must be at least 1"
             raise ValueError(message)

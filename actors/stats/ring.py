@@ -23,15 +23,6 @@ class MessageRing(Sequence[T]):
     __slots__ = ("_items", "_total")
 
     def __init__(self, items: Iterable[T] = (), *, capacity: int = DEFAULT_CAPACITY) -> None:
-        """Make a ring.
-
-        Args:
-            items: the first items.
-            capacity: most items that are kept.
-
-        Raises:
-            ValueError: the capacity is not positive.
-        """
         if capacity < 1:
             message = f"message ring: capacity must be at least 1, not {capacity!r}"
             raise ValueError(message)

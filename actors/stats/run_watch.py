@@ -14,14 +14,9 @@ class Screen(Protocol):
 
 
 class TextScreen:
-    """Writes the table to a stream: on a terminal over the last table, elsewhere once at the end."""
+    """Writes the table to a stream, by default standard output: over the last table on a terminal, else at the end."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Make a screen.
-
-        Args:
-            stream: where to write; None for standard output.
-        """
         self._stream = sys.stdout if stream is None else stream
         self._height = 0
 

@@ -14,7 +14,9 @@ _KEPT = 10_000
 
 
 class FlowTracker:
-    """Records the last 10,000 messages that some connections handle while it is entered.
+    """Records the last 10,000 messages that connections handle while it is entered.
+
+    It watches some connections, or the registry of a pool with all connections, later ones included.
 
     Example:
         ```python
@@ -25,11 +27,6 @@ class FlowTracker:
     """
 
     def __init__(self, watched: TalkRegistry | Sequence[TalkView]) -> None:
-        """Make a tracker.
-
-        Args:
-            watched: some connections; or all connections of a pool, later ones included.
-        """
         self._watched = watched
         self._events: deque[ConnectionProcessed] = deque(maxlen=_KEPT)
 

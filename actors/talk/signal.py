@@ -22,11 +22,6 @@ class Signal(Generic[T]):
     __slots__ = ("name", "subscribers")
 
     def __init__(self, name: str) -> None:
-        """Make a signal without subscribers.
-
-        Args:
-            name: the name in the log.
-        """
         self.name = name
         self.subscribers: tuple[Callable[[T], object], ...] = ()
 

@@ -21,17 +21,10 @@ def processed(
     events = routed.system.events
     if events.wants(TalkProcessed):
         events.publish(
-            TalkProcessed,
-            actor=talk.source.name,
-            run_id=routed.origin.run_id,
-            talk=talk.name,
-            source=talk.source.name,
-            targets=tuple(target.name for target in targets),
-            message_id=message.message_id,
-            conversation_id=routed.origin.conversation_id,
-            connection_type=talk.connection_type,
-            queued=queued,
-        )
+            TalkProcessed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,
+            targets=tuple(target.name for target in targets), message_id=message.message_id,
+            conversation_id=routed.origin.conversation_id, connection_type=talk.connection_type, queued=queued,
+        )  # fmt: skip
     flow = talk.message_flow
     if talk.connection_processed.subscribers or (flow is not None and flow.subscribers):
         fact = ConnectionProcessed(
@@ -66,17 +59,10 @@ def failed(
     talk.stats.add_error(name or talk.source.name, f"{type(error).__name__}: {error}")
     if routed.system.events.wants(TalkFailed):
         routed.system.events.publish(
-            TalkFailed,
-            actor=talk.source.name,
-            run_id=routed.origin.run_id,
-            talk=talk.name,
-            source=talk.source.name,
-            target=name,
-            message_id=routed.message.message_id,
-            step=step,
-            error_type=type(error).__name__,
+            TalkFailed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,
+            target=name, message_id=routed.message.message_id, step=step, error_type=type(error).__name__,
             error=str(error)[:500],
-        )
+        )  # fmt: skip
     if not isinstance(error, ActorStoppingError):  # then the engine has recorded the request as a dead letter
         undelivered(talk, routed, talk.targets if targets is None else targets, error, reason)
 
@@ -114,14 +100,10 @@ def hop_limit_reached(talk: TalkView, routed: RoutedMessage, error: Exception) -
     """Report a message that is not passed on because too many connections led to it."""
     events, message = routed.system.events, routed.message
     if events.wants(HopLimitReached):
+        route = (*message.forwarded_from, message.name or talk.source.name)
         events.publish(
-            HopLimitReached,
-            actor=talk.source.name,
-            run_id=routed.origin.run_id,
-            talk=talk.name,
-            message_id=message.message_id,
-            limit=talk.hop_limit,
-            route=(*message.forwarded_from, message.name or talk.source.name),
-        )
+            HopLimitReached, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name,
+            message_id=message.message_id, limit=talk.hop_limit, route=route,
+        )  # fmt: skip
     talk.stats.add_error(talk.source.name, f"HopLimitError: {error}")
     undelivered(talk, routed, talk.targets, error, DeadLetterReason.HOPS)

@@ -93,11 +93,6 @@ class AggregatedTalkStats(MessageNumbers):
     """Numbers of several connections together, live."""
 
     def __init__(self, members: Callable[[], Iterable[TalkStats]]) -> None:
-        """Add up numbers.
-
-        Args:
-            members: returns the numbers of each connection.
-        """
         self._members = members
 
     def snapshot(self) -> MessageTotalsSnapshot:

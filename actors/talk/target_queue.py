@@ -72,12 +72,8 @@ class TargetQueue:
     """The messages that wait for one target, by event loop. The target owns it."""
 
     def __init__(self, width: int) -> None:
-        """Make an empty queue.
-
-        Args:
-            width: how many messages the target handles at the same time.
-        """
         self._width = width
+        """How many messages the target handles at the same time."""
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopQueue] = WeakKeyDictionary()
 
     def put(self, delivery: QueuedDelivery) -> None:
