@@ -1,4 +1,4 @@
-"""Requests whose clients have gone are cancelled, and with them the runs that they wait for."""
+"""Cancel requests of disconnected clients, and with them the runs that they wait for."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ _GONE = "http.disconnect"
 class CancelOnDisconnect:
     """Middleware that cancels the handling of a request when its client closes the connection before the answer.
 
-    Without it a web framework finishes what nobody waits for any more: tokens are paid for an answer that is thrown
-    away. Work that goes on after the answer (background tasks of Starlette) is left alone, and so are runs that the
-    handler did not wait for.
+    Otherwise a web framework finishes the request, and tokens are paid for an answer without a reader. Work after the
+    answer (background tasks of Starlette) is not cancelled, nor are runs that the handler does not wait for.
 
     Example:
         ```python
@@ -26,7 +25,6 @@ class CancelOnDisconnect:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Take the application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,10 +46,7 @@ class CancelOnDisconnect:
 
 
 class _Exchange:
-    """The messages of one request, read a little ahead: so it is seen at once that the client has gone.
-
-    At most one piece of the body waits to be asked for, and the end of the connection behind it.
-    """
+    """The messages of one request, read ahead to notice the end of the connection: at most one piece of the body."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -63,14 +58,14 @@ class _Exchange:
         self._error: Exception | None = None
 
     async def watch(self, limit: asyncio.Timeout) -> None:
-        """Read until the client has gone; then let the limit expire, unless the answer is complete."""
+        """Read until the client disconnects; then let the limit expire, unless the answer is complete."""
         try:
             while (message := await self._receive())["type"] != _GONE:
                 self._put(message)
                 if message.get("more_body", False):
                     self._room.clear()
                     await self._room.wait()
-        except Exception as error:  # whoever reads the body is told
+        except Exception as error:  # `receive` raises it
             self._error = error
             self._news.set()
             return
@@ -83,14 +78,14 @@ class _Exchange:
         self._news.set()
 
     async def receive(self) -> Message:
-        """Return the next message, for the application."""
+        """Return the next message to the application."""
         while not self._waiting:
             if self._error is not None:
                 raise self._error
             self._news.clear()
             await self._news.wait()
         if self._waiting[0]["type"] == _GONE:
-            return self._waiting[0]  # however often it is asked for
+            return self._waiting[0]  # every time
         message = self._waiting.popleft()
         self._room.set()
         return message

@@ -19,7 +19,6 @@ from protocols.triggers import ConnectionEvent, TalkEventName, TriggerConfigErro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from actors.triggers.trigger import Trigger
     from protocols.triggers import ConnectionFact, ConnectionFlow
@@ -104,27 +103,18 @@ class ConnectionActor(TriggerSource):
         self._flow = flow
         self._condition = condition
         self._wall = wall
-        self._listen_no_more: Callable[[], None] | None = None
+        self._disconnect: Callable[[], None] | None = None
 
     def on_start(self) -> None:
         """Begin to listen."""
-        self._listen_no_more = self._flow.connect(self._note)
+        self._disconnect = self._flow.connect(self._note)
         self.established()
 
-    def on_stop(self) -> Any:
+    async def release(self) -> None:
         """Stop listening."""
-        self._leave()
-        return super().on_stop()
-
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Any:
-        """Stop listening; the next incarnation begins again."""
-        self._leave()
-        return super().on_failure(exception_type, exception_value, traceback)
+        if self._disconnect is not None:
+            self._disconnect()
+            self._disconnect = None
 
     async def on_receive(self, message: Any) -> Any:
         """Offer an event if its condition is true."""
@@ -176,11 +166,6 @@ class ConnectionActor(TriggerSource):
             text=fact.message.text,
             metadata={"connection": fact.connection, "conversation_id": fact.conversation_id},
         )
-
-    def _leave(self) -> None:
-        if self._listen_no_more is not None:
-            self._listen_no_more()
-            self._listen_no_more = None
 
 
 def _build(group: Sequence[tuple[Trigger, ConnectionTrigger]], context: BuildContext) -> SourceSpec:

@@ -84,15 +84,19 @@ def poll(sink: TriggerSink, interval: float, *, system: ActorSystem) -> Callable
     Raises:
         TriggerConfigError: The interval is not positive.
     """
+    _check_interval(interval)
 
     def decorate(function: F) -> F:
         system.start(PollActor, (sink, function, interval))
         return function
 
+    return decorate
+
+
+def _check_interval(interval: float) -> None:
     if not interval > 0:
         message = f"poll: interval must be > 0 seconds, not {interval!r}"
         raise TriggerConfigError(message)
-    return decorate
 
 
 class FunctionEvents:
@@ -128,6 +132,7 @@ class FunctionEvents:
             TriggerConfigError: The interval is not positive.
             TriggerStoppedError: These events have been closed.
         """
+        _check_interval(interval)
 
         def decorate(function: F) -> F:
             if self._is_closed:
@@ -136,9 +141,6 @@ class FunctionEvents:
             self._polls.append(self._system.start(PollActor, (self._sink, function, interval)))
             return function
 
-        if not interval > 0:
-            message = f"poll: interval must be > 0 seconds, not {interval!r}"
-            raise TriggerConfigError(message)
         return decorate
 
     async def close(self) -> None:

@@ -59,6 +59,13 @@ class TriggerSource(AsyncioActor):
             if not reply.done():
                 reply.answer(True)
 
+    async def release(self) -> None:
+        """End the watch, and wait until everything is released. Called at every end of an incarnation."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._ended is not None:
+            await self._ended.wait()
+
     # -- hooks ----------------------------------------------------------------------------------------------------
 
     def on_start(self) -> Any:
@@ -80,7 +87,7 @@ class TriggerSource(AsyncioActor):
     def on_stop(self) -> Any:
         """Stop the watch, and wait until everything is released."""
         self._refuse(TriggerError(f"{self.cell.name} has stopped"))
-        return self._release()
+        return self.release()
 
     def on_failure(
         self,
@@ -93,7 +100,7 @@ class TriggerSource(AsyncioActor):
         for trigger in self.triggers:
             trigger.note_failure(error)
         self._refuse(error)
-        return self._release()
+        return self.release()
 
     # -- private --------------------------------------------------------------------------------------------------
 
@@ -104,12 +111,6 @@ class TriggerSource(AsyncioActor):
         finally:
             self.is_established = False
             self._ended.set()
-
-    async def _release(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        if self._ended is not None:
-            await self._ended.wait()
 
     def _when_established(self) -> Any:
         if self.is_established:

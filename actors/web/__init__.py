@@ -1,4 +1,4 @@
-"""A pool inside a web service: its life, requests whose clients have gone, health, a server that ends in order.
+"""A pool inside a web service: lifespan, disconnected clients, health, a server that ends in order.
 
 Needs the extra ``web``; nothing listens unless `serve` is called.
 """
@@ -10,8 +10,6 @@ try:
     from actors.web.health import health_routes
     from actors.web.life import lifespan
 except ModuleNotFoundError as error:
-    if not WebExtraError.is_about(error):
-        raise
     raise WebExtraError.of(error) from error
 
 __all__ = ["BodyLimit", "CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "serve"]

@@ -1,7 +1,4 @@
-"""Health of a pool over HTTP: is the process alive, and can it do its work?
-
-The answers hold names, states and counts; never prompts, answers, settings or the text of an error.
-"""
+"""Health of a pool over HTTP: names, states and counts; never prompts, answers, settings or the text of an error."""
 
 from __future__ import annotations
 
@@ -27,17 +24,17 @@ _GONE: Final = "gone"
 
 
 def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Sequence[str] = ()) -> list[Route]:
-    """Return two routes for whoever watches over the process.
+    """Return two routes that tell the state of the process.
 
-    ``{prefix}/live`` answers 200 as long as the event loop answers. ``{prefix}/ready`` answers 200 when the pool runs
-    and the actor of every node is there, with status ``ready``, or ``degraded`` while some are being restarted; else
-    503 with status ``unavailable`` and the names of the nodes that are gone.
+    ``{prefix}/live`` answers 200 as long as the event loop runs. ``{prefix}/ready`` answers 200 while the pool runs and
+    every node has an actor: with status ``ready``, or ``degraded`` during restarts. Otherwise it answers 503 with
+    status ``unavailable`` and the names of the nodes without an actor.
 
     Args:
-        pool: whose health it is.
-        prefix: where the routes are.
-        hosts: names in the Host header that are answered besides ``localhost`` and addresses of any kind. Others get
-            403, so that no web page can read the answers by pointing a name of its own at this machine.
+        pool: the pool.
+        prefix: path before the two names.
+        hosts: names in the Host header that are answered, apart from ``localhost`` and addresses. Other names get 403,
+            so that a web page cannot read the answers by pointing its own name at this machine.
 
     Example:
         ```python
@@ -85,7 +82,7 @@ def _guarded(answer: Answer, known: frozenset[str]) -> Answer:
 
 
 def _is_known(header: str, known: frozenset[str]) -> bool:
-    """Whether a Host header is a known name, or an address, which nobody can have pointed here."""
+    """Return True if a Host header is a known name, or an address."""
     host = header[1:].partition("]")[0] if header.startswith("[") else header.partition(":")[0]
     if host.lower() in known:
         return True

@@ -1,4 +1,4 @@
-"""The life of a pool as the life of a web application."""
+"""The lifespan of a web application with a pool."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Return the lifespan of an application that uses a pool.
 
-    The pool starts before the first request is taken, and ends after the last one was answered: background runs stop,
-    accepted runs have ``exit_timeout`` seconds of the pool to end. It is also ``app.state.pool``. A pool that cannot
-    start ends the server with the reason.
+    The pool starts before the first request and ends after the last answer: background runs stop, and accepted runs
+    have ``exit_timeout`` seconds to end. ``app.state.pool`` is the pool. A pool that cannot start ends the server with
+    the reason.
 
     Example:
         ```python

@@ -143,8 +143,7 @@ def read_until(terminal: int, text: bytes) -> None:
 
 def test_without_the_library_the_extra_is_named(cli: Call, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "actors.triggers.files.notifier", raising=False)
-    for module in ("watchfiles", "watchfiles._rust_notify"):  # the second one is found without the first
-        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
     done = cli("watch", file, "--reload")
 
     text = "--reload needs watchfiles, which is not installed; install the extra: pip install 'understudy[triggers]'"
@@ -205,7 +204,7 @@ async def test_folders_that_cannot_be_watched_are_one_message(file: Path, monkey
     def no_more(*_arguments: object) -> None:
         raise OSError("no more watches")
 
-    monkeypatch.setattr("actors.triggers.files.notifier.RustNotify", no_more)
+    monkeypatch.setattr("watchfiles.watch", no_more)
     watch = ManifestWatch(lambda: None)
     with pytest.raises(CommandError, match=r"changes of the manifest cannot be noticed: .*no more watches"):
         await watch.watch([file])

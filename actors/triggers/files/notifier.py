@@ -1,4 +1,4 @@
-"""A thread that is told by the operating system of changes in some folders. The only file that uses watchfiles."""
+"""A thread in which the operating system reports changes in some folders. The only file that uses watchfiles."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import threading
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from watchfiles._rust_notify import RustNotify  # the documented way to the watcher without anyio's shared threads
+import watchfiles
 
 from protocols.triggers import ChangeKind, TriggerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 RawChanges = set[tuple[ChangeKind, str]]
 """Kinds and absolute paths."""
 
 _KINDS: Final[dict[int, ChangeKind]] = {1: "added", 2: "modified", 3: "deleted"}
 _LAST_BREATH: Final = 1.0
-_WAKE_UP: Final = 5_000
-"""Milliseconds after which the watcher looks around without a change."""
 _NO_TEXT: Final = "decode path"
-"""What the watcher says, and dies of, when the name of a file is no UTF-8."""
+"""What the watcher says, and dies of, when the name of a file is not UTF-8."""
 
 
 class FolderNotifier:
-    """Watches folders, not what is in folders inside them; tells the event loop of what changes."""
+    """Watches folders, not what is in folders inside them; tells the event loop of changes.
+
+    The thread is one of its own: `watchfiles.awatch` would occupy a thread of the pool that all tasks share.
+    """
 
     def __init__(
         self,
@@ -36,13 +37,13 @@ class FolderNotifier:
         on_change: Callable[[RawChanges, float], None],
         on_gap: Callable[[], None],
     ) -> None:
-        """Take the folders.
+        """Start nothing yet.
 
         Args:
-            folders: Absolute paths.
-            step: Seconds for which changes are collected; also how long it takes to end.
-            on_change: Called on the event loop with changes, and the time by the wall clock up to which they are all.
-            on_gap: Called on the event loop when changes are seen again after some may have been missed.
+            folders: absolute paths.
+            step: seconds for which changes are collected; the thread needs as long to end.
+            on_change: called on the event loop with changes, and the wall time up to which they are complete.
+            on_gap: called on the event loop when the watch continues after a gap.
         """
         self._folders = list(folders)
         self._step = max(1, int(step * 1000))
@@ -52,9 +53,9 @@ class FolderNotifier:
         self._thread = threading.Thread(target=self._run, name="understudy-files", daemon=True)
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()
-        """Done when changes are seen; fails when they cannot be."""
+        """Done when the thread sees changes; fails when it cannot."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        """Done when the thread has ended; fails when it broke."""
+        """Done at the end of the thread; fails when the watch broke."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -67,54 +68,53 @@ class FolderNotifier:
         self._thread.join(_LAST_BREATH)  # it has said that it ends: this takes microseconds
         for future in (self.opened, self.ended):
             if not future.cancelled():
-                future.exception()  # whoever waits has been told
+                future.exception()  # the waiting tasks have seen it
 
     def _run(self) -> None:
         error: BaseException | None = None
+        is_gap = False
         try:
-            # Opening is slow where there are many folders, so it happens here and not on the event loop.
             while not self._stop.is_set():
-                with RustNotify(self._folders, False, False, 300, False, True) as watcher:
-                    if self.opened.done():
-                        self._call(self._deliver_gap)
-                    self._call(_settle, self.opened, None)
-                    self._watch(watcher)
+                try:
+                    self._watch(is_gap)
+                except RuntimeError as broken:
+                    if _NO_TEXT not in str(broken):
+                        raise
+                    is_gap = True
+                    self._stop.wait(self._step / 1000)  # many such files do not keep a processor busy
         except (OSError, RuntimeError) as broken:
             error = TriggerError(f"folders cannot be watched: {broken}")
             error.__cause__ = broken
         self._call(_settle, self.opened, error)
         self._call(_settle, self.ended, error)
 
-    def _watch(self, watcher: RustNotify) -> None:
-        """Watch until it is to end, or until the watcher has died of a name that it cannot read."""
-        while not self._stop.is_set():
-            try:
-                found = watcher.watch(10 * self._step, self._step, _WAKE_UP, self._stop)
-            except RuntimeError as broken:
-                if _NO_TEXT not in str(broken):
-                    raise
-                self._stop.wait(self._step / 1000)  # who keeps making such files does not keep a processor busy
-                return
-            if isinstance(found, set):
-                self._call(self._deliver, _named(found), time())
-            elif found == "signal":
-                self._stop.set()
+    def _watch(self, is_gap: bool) -> None:
+        """Watch until `close`, or until a file name that the watcher cannot read kills the watcher."""
+        is_open = False
+        # An empty set after each step says that the watcher sees changes.
+        for changes in watchfiles.watch(
+            *self._folders, watch_filter=None, debounce=10 * self._step, step=self._step, stop_event=self._stop,
+            rust_timeout=1, yield_on_timeout=True, debug=False, raise_interrupt=False, force_polling=False,
+            recursive=False, ignore_permission_denied=True,
+        ):  # fmt: skip
+            if not is_open:
+                is_open = True
+                self._call(self._open, is_gap)
+            if changes:
+                self._call(self._deliver, {(_KINDS[kind], path) for kind, path in changes}, time())
+
+    def _open(self, is_gap: bool) -> None:
+        _settle(self.opened, None)
+        if is_gap and not self._stop.is_set():
+            self._on_gap()
 
     def _deliver(self, changes: RawChanges, until: float) -> None:
         if not self._stop.is_set():
             self._on_change(changes, until)
 
-    def _deliver_gap(self) -> None:
-        if not self._stop.is_set():
-            self._on_gap()
-
     def _call(self, function: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *args)
-
-
-def _named(changes: Iterable[tuple[int, str]]) -> RawChanges:
-    return {(_KINDS[kind], path) for kind, path in changes if kind in _KINDS}
 
 
 def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from imap_tools import BaseMailBox
@@ -13,31 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _PlainClient(imaplib.IMAP4):
-    def __init__(self, host: str, port: int, timeout: float, on_open: Callable[[socket.socket], None]) -> None:
+class _OpenClient(imaplib.IMAP4):
+    def __init__(self, on_open: Callable[[socket.socket], None], *args: Any, **kwargs: Any) -> None:
         self._on_open = on_open
-        super().__init__(host, port, timeout)
+        super().__init__(*args, **kwargs)
 
-    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
-        super().open(host, port, timeout)
+    def open(self, *args: Any, **kwargs: Any) -> None:
+        super().open(*args, **kwargs)
         self._on_open(self.sock)
 
 
-class _SecureClient(imaplib.IMAP4_SSL):
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        timeout: float,
-        on_open: Callable[[socket.socket], None],
-        context: ssl.SSLContext,
-    ) -> None:
-        self._on_open = on_open
-        super().__init__(host, port, ssl_context=context, timeout=timeout)
-
-    def open(self, host: str = "", port: int | None = 993, timeout: float | None = None) -> None:
-        super().open(host, port, timeout)
-        self._on_open(self.sock)
+class _SecureClient(_OpenClient, imaplib.IMAP4_SSL):
+    pass
 
 
 class MailClient(BaseMailBox):
@@ -61,13 +49,13 @@ class MailClient(BaseMailBox):
             on_open: called with the socket before the first read.
             context: checks the server's certificate; None for a connection without encryption.
         """
-        self._make: Callable[[], Any] = (
-            (lambda: _PlainClient(host, port, timeout, on_open))
+        plain = partial(_OpenClient, on_open, host, port, timeout=timeout)
+        self._make = (
+            plain
             if context is None
-            else (lambda: _SecureClient(host, port, timeout, on_open, context))
+            else partial(_SecureClient, on_open, host, port, timeout=timeout, ssl_context=context)
         )
         super().__init__()
 
     def _get_mailbox_client(self) -> imaplib.IMAP4:
-        client: imaplib.IMAP4 = self._make()
-        return client
+        return self._make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,29 +18,23 @@ if TYPE_CHECKING:
     from actors.triggers.trigger import Trigger
 
 
+@dataclass
 class MailWatch:
     """One e-mail trigger and its progress, which outlives restarts of the actor."""
 
-    def __init__(self, trigger: Trigger, folder: MailFolder, *, interval: float, mark_seen: bool) -> None:
-        """Begin without progress.
-
-        Args:
-            trigger: takes the events.
-            folder: the folder.
-            interval: seconds between two polls.
-            mark_seen: True to mark accepted e-mails as read.
-        """
-        self.trigger = trigger
-        self.folder = folder
-        self.interval = interval
-        self.mark_seen = mark_seen
-        self.validity = ""
-        self.highest = 0
-        """Number of the last e-mail that was accepted or left out."""
-        self.unmarked: list[int] = []
-        """Accepted e-mails that are not marked as read yet."""
-        self.left_out = 0
-        """E-mails without a run, because they are too large or cannot be read."""
+    trigger: Trigger
+    folder: MailFolder
+    interval: float
+    """Seconds between two polls."""
+    mark_seen: bool
+    """True to mark accepted e-mails as read."""
+    validity: str = ""
+    highest: int = 0
+    """Number of the last e-mail that was accepted or left out."""
+    unmarked: list[int] = field(default_factory=list[int])
+    """Accepted e-mails that are not marked as read yet."""
+    left_out: int = 0
+    """E-mails without a run, because they are too large or cannot be read."""
 
 
 class PollNow(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 from time import time as wall_time
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -33,43 +34,30 @@ SET_BACK: Final = 3_600.0
 """Seconds that the wall clock must have been set back before served times are due again."""
 
 
+@dataclass
 class Schedule:
     """The times of a schedule trigger, and its progress. A schedule outlives restarts of the actor."""
 
-    def __init__(  # noqa: PLR0913 - all but the first three have defaults
-        self,
-        label: str,
-        prompt: str,
-        make_times: Callable[[float], Times],
-        *,
-        missed: MissedPolicy = "once",
-        jitter: float = 0.0,
-        immediately: bool = False,
-        by_wall_clock: bool = True,
-    ) -> None:
-        """Start nothing yet.
-
-        Args:
-            label: the cron line or interval, for prompts.
-            prompt: prompt of the runs.
-            make_times: makes the times, given the start of the schedule.
-            missed: which missed times get a run.
-            jitter: longest random delay in seconds, at most half the way to the next time.
-            immediately: True to start a run at once.
-            by_wall_clock: True for times of the wall clock; otherwise those of the monotonic clock of the system.
-        """
-        self.label = label
-        self.prompt = prompt
-        self.make_times = make_times
-        self.missed: MissedPolicy = missed
-        self.jitter = jitter
-        self.immediately = immediately
-        self.by_wall_clock = by_wall_clock
-        self.times: Times | None = None
-        self.served = 0.0
-        """The last served time, in seconds of its clock."""
-        self.skipped = 0
-        """Times without a run, because they were missed or the last run had not ended."""
+    label: str
+    """The cron line or interval, for prompts."""
+    prompt: str
+    """Prompt of the runs."""
+    make_times: Callable[[float], Times]
+    """Makes the times, given the start of the schedule."""
+    missed: MissedPolicy = "once"
+    """Which missed times get a run."""
+    jitter: float = 0.0
+    """Longest random delay in seconds, at most half the way to the next time."""
+    immediately: bool = False
+    """True to start a run at once."""
+    by_wall_clock: bool = True
+    """True for times of the wall clock; otherwise those of the monotonic clock of the system."""
+    times: Times | None = None
+    """The times since the start."""
+    served: float = 0.0
+    """The last served time, in seconds of its clock."""
+    skipped: int = 0
+    """Times without a run, because they were missed or the last run had not ended."""
 
 
 class _Wake(msgspec.Struct, frozen=True):
