@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from actors.config.agent import AgentSpec
 from actors.config.model import ModelSpec
-from actors.config.team import TeamSpec
 from actors.models.resolve import resolve_model
 from protocols.errors import NodeNotFoundError
 
@@ -50,9 +49,5 @@ def _reachable(manifest: Manifest, name: str, seen: set[str]) -> Iterator[str]:
     yield name
     spec = manifest.nodes[name]
     targets = [target for one in spec.connections if (target := getattr(one, "name", None)) in manifest.nodes]
-    if isinstance(spec, TeamSpec):
-        targets += [*spec.members, *(one for one in (spec.picker, spec.validator) if one is not None)]
-    else:
-        targets += [worker.node for worker in spec.workers]
-    for target in targets:
+    for target in (*targets, *spec.parts):
         yield from _reachable(manifest, str(target), seen)

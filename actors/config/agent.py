@@ -148,6 +148,11 @@ class AgentSpec(NodeSpec):
                 yield "toolsets", f"{key!r} has no effect on a toolset ({toolset.import_path!r}): it goes with 'tools'"
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the nodes that work for the agent."""
+        return tuple(worker.node for worker in self.workers)
+
+    @property
     def asks(self) -> bool:
         """Whether a person may have to be asked before a call of a tool."""
         mode, tools = self.requires_tool_confirmation, (*self.tools, *self.toolsets)

@@ -11,8 +11,5 @@ def build_order(manifest: Manifest) -> tuple[str, ...]:
     A loaded manifest has no circles, so there is always an order; it depends on nothing but the manifest.
     """
     teams = manifest.teams
-    needs: dict[str, list[str]] = {}
-    for name, team in teams.items():
-        named = [*team.members, *(other for other in (team.picker, team.validator) if other is not None)]
-        needs[name] = [other for other in named if other in teams]
+    needs = {name: [part for part in team.parts if part in teams] for name, team in teams.items()}
     return tuple(TopologicalSorter(needs).static_order())

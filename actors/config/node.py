@@ -45,6 +45,11 @@ class NodeSpec(Section):
     debug: Flag = False
     """Log the sizes, times and failures of its runs at level DEBUG, but not what is said."""
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the nodes that this node is made with: workers of an agent, or members, picker, validator."""
+        return ()
+
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
         counts = Counter(trigger.name for trigger in self.triggers)

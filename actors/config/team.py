@@ -56,6 +56,11 @@ class TeamSpec(NodeSpec):
     supervision: Supervision | None = None
     """How its members are restarted."""
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the members, the picker and the validator."""
+        return (*self.members, *(name for name in (self.picker, self.validator) if name is not None))
+
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
         yield from super().mismatches()

@@ -151,6 +151,11 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """The nodes that work when nobody picks."""
         return self.nodes
 
+    def supervision(self) -> tuple[object, ...]:
+        """Return the members, and the settings of their supervisor."""
+        settings = self.settings
+        return tuple(self.members()), settings.strategy, settings.intensity, settings.backoff, settings.member_specs
+
     def members(self) -> Sequence[AnyNode]:
         """Return all nodes that the team supervises: members, picker, validator; each once."""
         return self.definition.members()

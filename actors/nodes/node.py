@@ -103,6 +103,14 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
     def take_tools(self, tools: Sequence[AnyTool]) -> None:
         """Give the model of the node more tools. A node without a model ignores them."""
 
+    def members(self) -> "Sequence[AnyNode]":
+        """Return the nodes that this node supervises; none but for a team or chain."""
+        return ()
+
+    def supervision(self) -> tuple[object, ...]:
+        """Return how the node supervises its members; a change needs a restart of its actor."""
+        return ()
+
     def structure(self) -> Structure | None:
         """Return what a diagram shows inside the node. None for a node without members."""
         return None

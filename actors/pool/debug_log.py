@@ -1,4 +1,4 @@
-"""What a node with `debug: true` writes to the log about its runs."""
+"""Log the runs of a node with `debug: true`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _log = logging.getLogger("understudy.node")
 
 
 def log_runs(node: AnyNode, *, is_on: bool) -> None:
-    """Log every message that a node takes, every answer and every failure, at level DEBUG; never what they say.
+    """Log every message, answer and failure of a node at level DEBUG, without content.
 
     Args:
         node: the node.
-        is_on: False to log it no more; harmless when it is not logged.
+        is_on: False to stop logging, if the node is logged.
     """
     if is_on and node not in _LOGS:
         _LOGS[node] = log = _RunLog(node.name)

@@ -1,4 +1,4 @@
-"""The root of a running pool: one supervisor that owns the actor of every node."""
+"""`NodeSupervisor`: one supervisor per running pool, for the actor of every node."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 EXIT_TIMEOUT: Final = 30.0
-"""Seconds that the end of a pool may take before whatever still works is cancelled."""
+"""Seconds that the end of a pool may take before running work is cancelled."""
 
 _log = logging.getLogger("understudy")
 
 
 @dataclass(frozen=True, slots=True)
-class Care:
-    """How one node is restarted and stopped."""
+class ChildSettings:
+    """How one node is restarted and stopped, and how many messages may wait for it."""
 
     restart: Restart = "transient"
     shutdown: Shutdown | None = None
@@ -42,45 +42,46 @@ class Care:
 
 
 @dataclass(frozen=True, slots=True)
-class RootPolicy:
-    """How the nodes of a pool are restarted."""
+class PoolPolicy:
+    """How the nodes of a pool are restarted and stopped."""
 
     strategy: Strategy = "one_for_one"
     intensity: RestartIntensity = field(default_factory=RestartIntensity)
     backoff: Backoff = field(default_factory=Backoff)
-    care: Mapping[str, Care] = field(default_factory=dict[str, Care])
-    """By node; others are transient and get the default time to stop."""
-    lent: frozenset[str] = frozenset()
-    """Nodes that belong to a team of the pool, which supervises them in its own way."""
+    children: Mapping[str, ChildSettings] = field(default_factory=dict[str, ChildSettings])
+    """Settings by node; other nodes are transient and have the default time to stop."""
+    team_supervised: frozenset[str] = frozenset()
+    """Nodes that a team of the pool supervises, by settings of the team."""
 
     def spec(self, node: AnyNode, name: str) -> ChildSpec:
-        """Return how the supervisor starts a node as a child of this name."""
-        care = self.care.get(node.name, Care())
-        options: dict[str, Any] = {} if care.shutdown is None else {"shutdown": care.shutdown}
-        return ChildSpec(node.factory(), name=name, restart=care.restart, mailbox=care.mailbox, **options)
+        """Return the child spec of a node, under this name."""
+        child = self.children.get(node.name, ChildSettings())
+        options: dict[str, Any] = {} if child.shutdown is None else {"shutdown": child.shutdown}
+        return ChildSpec(node.factory(), name=name, restart=child.restart, mailbox=child.mailbox, **options)
 
 
 class NodeSupervisor:
-    """Starts nodes under one supervisor, opens them, and ends them within a limit."""
+    """Starts and opens nodes under one supervisor, and stops them within a limit.
+
+    The constructor starts the supervisor, on the running loop.
+
+    Args:
+        name: name of the supervisor.
+        policy: how nodes are restarted and stopped.
+        system: actor system of the supervisor; None for that of the running loop.
+        exit_timeout: seconds that `close` may take before running work is cancelled.
+        services: told of every node that starts or stops.
+    """
 
     def __init__(
         self,
         name: str,
-        policy: RootPolicy,
+        policy: PoolPolicy,
         system: ActorSystem | None,
         *,
         exit_timeout: float,
         services: PoolServices | None = None,
     ) -> None:
-        """Start the supervisor on the running loop.
-
-        Args:
-            name: name of the supervisor.
-            policy: how nodes are restarted and stopped.
-            system: actor system of the supervisor; None for that of the running loop.
-            exit_timeout: seconds that `close` may take before running work is cancelled.
-            services: told of every node that starts or stops.
-        """
         self._services = services or PoolServices()
         self.system = system or current_system()
         self._policy = policy
@@ -93,13 +94,17 @@ class NodeSupervisor:
             kwargs={"strategy": policy.strategy, "intensity": policy.intensity, "backoff": policy.backoff},
             options=StartOptions(name=name, is_registered=False),
         )
-        self._supervisor = self.ref.proxy()  # once: looking at a class again for each of 1,000 nodes takes long
+        self._supervisor = self.ref.proxy()  # once: making a proxy for each of 1,000 nodes takes long
 
     async def open_all(self, groups: Sequence[Sequence[AnyNode]], *, is_parallel: bool) -> None:
-        """Open groups of nodes one group after the other, the nodes of one group together or in order.
+        """Open groups of nodes, one group after the other.
+
+        Args:
+            groups: the nodes.
+            is_parallel: True to open the nodes of a group at the same time, False to open them in order.
 
         Raises:
-            NodeStartError: one could not be opened; all others have been closed again, the cause is chained.
+            NodeStartError: a node could not be opened; all others are closed again, the cause is chained.
         """
         try:
             for group in groups:
@@ -108,16 +113,20 @@ class NodeSupervisor:
             await self.close()
             raise
 
-    async def open(self, node: AnyNode, policy: RootPolicy | None = None) -> None:
-        """Start the actor of one node, by a policy that is still to come if it is given, and open the node.
+    async def open(self, node: AnyNode, policy: PoolPolicy | None = None) -> None:
+        """Start the actor of one node and open the node.
+
+        Args:
+            node: the node.
+            policy: how to restart and stop the node; None for the current policy.
 
         Raises:
-            NodeStartError: it could not be opened; its actor has been stopped again, the cause is chained.
+            NodeStartError: the node could not be opened; its actor is stopped again, the cause is chained.
         """
         try:
             policy = policy or self._policy
             await self._services.opening(node)
-            if node.home.find() is None and node.name not in policy.lent:  # theirs stays theirs
+            if node.home.find() is None and node.name not in policy.team_supervised:
                 await self._supervisor.start_child(policy.spec(node, self._free_name(node)))
             await node.open()
         except Exception as error:
@@ -125,16 +134,16 @@ class NodeSupervisor:
             self._services.left(node)
             if isinstance(error, NodeStartError):
                 raise
-            text = f"node {node.name!r} could not be started: {str(error) or type(error).__name__}"
-            raise NodeStartError(text, node=node.name) from error
+            message = f"node {node.name!r} could not be started: {str(error) or type(error).__name__}"
+            raise NodeStartError(message, node=node.name) from error
         self._open.append(node)
 
-    async def adopt(self, policy: RootPolicy, nodes: Iterable[AnyNode]) -> None:
-        """Supervise by another policy from now on, without touching what runs.
+    async def adopt(self, policy: PoolPolicy, nodes: Iterable[AnyNode]) -> None:
+        """Supervise by another policy from now on, without a restart.
 
         Args:
-            policy: with the same strategy.
-            nodes: those whose care has changed.
+            policy: a policy with the same strategy.
+            nodes: the nodes whose settings have changed.
         """
         before, self._policy = self._policy, policy
         if (before.intensity, before.backoff) != (policy.intensity, policy.backoff):
@@ -143,13 +152,13 @@ class NodeSupervisor:
             if node in self._names:
                 await self._supervisor.update_child(policy.spec(node, self._names[node]))
 
-    async def restart(self, node: AnyNode, policy: RootPolicy) -> None:
-        """Give the node another actor behind the same ref, if it is the pool's; what waits in its mailbox stays."""
+    async def restart(self, node: AnyNode, policy: PoolPolicy) -> None:
+        """Give the node another actor behind the same ref, if the pool supervises it; its mailbox stays."""
         if node in self._names:
             await self._supervisor.replace_child(policy.spec(node, self._names[node]))
 
     def _free_name(self, node: AnyNode) -> str:
-        """Return the name of a new child: that of the node, with a number while another node of this name is here."""
+        """Return the name of a new child: that of the node, with a number while another child has it."""
         names = chain((node.name,), (f"{node.name}#{number}" for number in count(2)))
         self._names[node] = name = next(one for one in names if one not in self._taken)
         self._taken.add(name)
@@ -159,30 +168,30 @@ class NodeSupervisor:
         """Close one node and stop its actor."""
         if node in self._open:
             self._open.remove(node)
-        await _closed(node)
+        await _close(node)
         await self.forget(node)
         self._services.left(node)
 
     async def forget(self, node: AnyNode) -> None:
-        """Stop the actor of a node, if it is the pool's."""
+        """Stop the actor of a node, if the pool supervises it."""
         name = self._names.pop(node, None)
         self._taken.discard(name or "")
         if name is not None and await self._supervisor.get_child(name) is not None:
             await self._supervisor.terminate_child(name)
             await self._supervisor.delete_child(name)
 
-    async def close(self, loose: Sequence[AnyNode] = ()) -> None:
-        """Stop background runs, let accepted runs end, stop the actors, close the nodes. It always ends.
+    async def close(self, detached: Sequence[AnyNode] = ()) -> None:
+        """Stop background runs, let accepted runs end, stop the actors, and close the nodes; in limited time.
 
         Args:
-            loose: nodes without an actor of this root, such as teams made for a moment; they come first.
+            detached: nodes that have no child here, such as teams made at run time; they come first.
         """
-        nodes, self._open = [*loose, *reversed(self._open)], []
+        nodes, self._open = [*detached, *reversed(self._open)], []
         try:
-            await self._within_limit("stop their background runs", [_quiet(node) for node in nodes])
+            await self._within_limit("stop their background runs", [_stop_background(node) for node in nodes])
             await asyncio.shield(self.ref.stop(block=False, timeout=self._exit_timeout))
-            await self._within_limit("close", [_closed(node) for node in nodes])
-        except asyncio.CancelledError:  # in a hurry
+            await self._within_limit("close", [_close(node) for node in nodes])
+        except asyncio.CancelledError:  # the caller cannot wait
             self.ref.kill(block=False)
             raise
 
@@ -194,8 +203,8 @@ class NodeSupervisor:
             _log.warning("pool: nodes did not %s within %s s", what, self._exit_timeout)
 
 
-async def _together(root: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
-    tasks = [asyncio.ensure_future(root.open(node)) for node in nodes]
+async def _together(supervisor: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
+    tasks = [asyncio.ensure_future(supervisor.open(node)) for node in nodes]
     try:
         await asyncio.gather(*tasks)
     except BaseException:
@@ -205,20 +214,20 @@ async def _together(root: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
         raise
 
 
-async def _in_order(root: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
+async def _in_order(supervisor: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
     for node in nodes:
-        await root.open(node)
+        await supervisor.open(node)
 
 
-async def _quiet(node: AnyNode) -> None:
-    """End the background run of a node, if it has one."""
+async def _stop_background(node: AnyNode) -> None:
+    """Stop the background run of a node."""
     try:
         await node.stop()
     except Exception:
         _log.exception("node %r: its background run could not be stopped", node.name)
 
 
-async def _closed(node: AnyNode) -> None:
+async def _close(node: AnyNode) -> None:
     try:
         await node.close()
     except Exception:

@@ -1,4 +1,4 @@
-"""`AgentPool`: agents, teams and connections that live together under one supervisor."""
+"""`AgentPool`: agents, teams and connections under one supervisor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
-from actors.nodes.base_team import BaseTeam
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.manifest.pool import Builder, Built, build
@@ -36,22 +35,32 @@ Service = TypeVar("Service")
 
 
 class AgentPool(NodeRegistry, Generic[Deps]):
-    """A registry of nodes by name, and their life: on entering they start under one supervisor, on leaving they end.
+    """The nodes of a manifest by name. Entering the pool starts them under one supervisor, leaving it stops them.
+
+    Leaving stops background runs, gives accepted runs time to end, stops everything else, and empties the pool. Several
+    callers may enter the pool at the same time; the last caller that leaves stops it.
+
+    This pool has no services. `actors.AgentPool` is a pool with history and triggers.
 
     Example:
         ```python
-        async with AgentPool("agents.yml") as pool:
+        async with AgentPool("agents.yml", services=[HistoryService]) as pool:
             message = await pool.get_agent("analyzer").run("What is this about?")
-
-        async with AgentPool[None]() as pool:
-            await pool.add_agent("planner", system_prompt="Plan.")
-            await pool.add_agent("critic", system_prompt="Find the holes.")
-            run = pool.create_team_run(["planner", "critic"])
-            stats = await run.run_in_background("A party for ten people")
         ```
 
-    Leaving stops background runs, lets accepted runs end within their time, stops everything else, and empties the
-    pool. It may be entered more than once at a time; the last one to leave ends it.
+    Args:
+        manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
+        model: model of agents that name none; None for the model of the environment, else ``offline``.
+        shared_deps: dependencies of agents that have none of their own.
+        connect_nodes: True to make the connections of the manifest.
+        parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
+        system: actor system of the nodes; None for that of the loop on which the pool is entered.
+        exit_timeout: seconds that leaving may take before running work is cancelled.
+        services: make the services of the pool, such as history and triggers.
+
+    Raises:
+        ManifestError: the manifest cannot be read or is wrong; lists every problem.
+        ConfigError: something that the manifest names cannot be imported or used.
     """
 
     def __init__(  # noqa: PLR0913 - keywords, all of them optional
@@ -66,34 +75,18 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         exit_timeout: float = EXIT_TIMEOUT,
         services: Sequence[ServiceFactory] = (),
     ) -> None:
-        """Make the nodes of a manifest, or start empty. Nothing runs before the pool is entered.
-
-        Args:
-            manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
-            model: model of agents that name none; None is that of the environment, else ``offline``.
-            shared_deps: dependencies of agents that have none of their own.
-            connect_nodes: whether the connections of the manifest are made.
-            parallel_load: whether agents start all at once, or one after the other in the order of the manifest.
-            system: actor system that the nodes live in; None is that of the loop on which the pool is entered.
-            exit_timeout: seconds that leaving may take before running work is cancelled.
-            services: make the services of the pool, such as history and triggers; the pool itself has none.
-
-        Raises:
-            ManifestError: the manifest cannot be read or is wrong; lists every problem.
-            ConfigError: something that the manifest names cannot be imported or used.
-        """
         super().__init__()
         self.manifest = _manifest(manifest)
-        """What the pool was made from; an empty one for an empty pool."""
+        """The manifest of the pool; an empty manifest for an empty pool."""
         self.model = model
         self.shared_deps = shared_deps
         self._connect_nodes = connect_nodes
         self._parallel_load = parallel_load
         self.system = system
-        """Actor system that the nodes live in; None for that of the loop on which the pool is entered."""
+        """Actor system of the nodes; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
         self._built: Built
-        self._root: NodeSupervisor | None = None
+        self._supervisor: NodeSupervisor | None = None
         self._factories = tuple(services)
         self._services = PoolServices()
         self._entered = 0
@@ -109,8 +102,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     @property
     def is_running(self) -> bool:
-        """Whether the pool is entered."""
-        return self._root is not None
+        """True if the pool is entered."""
+        return self._supervisor is not None
 
     def __eq__(self, other: object) -> bool:
         return self is other  # two pools with the same nodes are two pools
@@ -128,15 +121,15 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     # -- change ---------------------------------------------------------------------------------------------------
 
     async def add_agent(self, name: str, **settings: Any) -> Agent[Any, Any]:
-        """Make an agent and add it; in a running pool it starts at once.
+        """Make an agent and add it; in a running pool the agent starts at once.
 
         Args:
-            name: must be free.
+            name: a free name.
             **settings: as for `Agent`; `model` and `deps` default to those of the pool.
 
         Raises:
             NodeNameError: the name is taken or empty.
-            NodeStartError: it could not be started; it is not in the pool then.
+            NodeStartError: the agent could not be started; it is not in the pool.
         """
         check_free(name, self._nodes.get(name))
         if self.shared_deps is not None:
@@ -148,58 +141,58 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         return agent
 
     async def add_node(self, node: AnyNode) -> None:
-        """Add a node; in a running pool it starts at once.
+        """Add a node; in a running pool the node starts at once.
 
         Raises:
-            NodeNameError: its name is taken.
-            NodeStartError: it could not be started; it is not in the pool then.
+            NodeNameError: the name of the node is taken.
+            NodeStartError: the node could not be started; it is not in the pool.
         """
         check_free(node.name, self._nodes.get(node.name))
         node.connections.join(self.connection_registry, self)
         self._nodes[node.name] = node
-        if self._root is not None:
+        if self._supervisor is not None:
             try:
-                await self._root.open(node)
+                await self._supervisor.open(node)
             except BaseException:
                 del self._nodes[node.name]
                 node.connections.leave()
                 raise
 
     async def remove_node(self, name: str) -> AnyNode:
-        """Take a node out: it ends what it has accepted and takes no runs any more; connections to it end.
+        """Remove a node. Its accepted runs end, it accepts no more runs, and connections to it end.
 
         Raises:
-            NodeNotFoundError: there is none of this name.
-            NodeError: a team of the pool needs it.
+            NodeNotFoundError: the name is unknown.
+            NodeError: a team of the pool needs the node.
         """
-        node = self._dispensable(name)
+        node = self._removable(name)
         del self._nodes[name]
         self.connection_registry.redirect(node, None)
-        await self._let_go(node)
+        await self._release(node)
         return node
 
     async def replace_node(self, name: str, node: AnyNode) -> AnyNode:
-        """Put another node in the place of one, under the new one's own name; return the old one.
+        """Replace a node by another node, under the name of the new node; return the old node.
 
-        The new one starts before the old one goes, and connections to the old one lead to it from then on; the old one
-        ends what it has accepted. Its own connections and subscribers go with it.
+        The new node starts before the old node stops. Connections to the old node lead to the new node from then on.
+        The accepted runs of the old node end; its own connections and subscribers are not moved.
 
         Raises:
-            NodeNotFoundError: there is none of this name.
-            NodeError: a team of the pool needs the old one, or both are the same.
-            NodeNameError: the new one's name is taken by a third one.
-            NodeStartError: the new one could not be started; the old one stays.
+            NodeNotFoundError: the name is unknown.
+            NodeError: a team of the pool needs the old node, or both are the same node.
+            NodeNameError: a third node has the name of the new node.
+            NodeStartError: the new node could not be started; the old node stays.
         """
-        old = self._dispensable(name)
+        old = self._removable(name)
         if node is old:
-            text = f"node {name!r} cannot take its own place"
-            raise NodeError(text, node=name)
+            message = f"node {name!r} cannot take its own place"
+            raise NodeError(message, node=name)
         if node.name != name:
             check_free(node.name, self._nodes.get(node.name))
         node.connections.join(self.connection_registry, self)
-        if self._root is not None:
+        if self._supervisor is not None:
             try:
-                await self._root.open(node)
+                await self._supervisor.open(node)
             except BaseException:
                 node.connections.leave()
                 raise
@@ -207,51 +200,51 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self._nodes = dict(pairs)
         self.connection_registry.redirect(old, node)
         try:
-            await self._services.opening(node)  # once more: under another name it was nobody's until now
+            await self._services.opening(node)  # again: under another name the node was not in the pool before
         finally:
-            await self._let_go(old)
+            await self._release(old)
         return old
 
-    async def _let_go(self, node: AnyNode) -> None:
+    async def _release(self, node: AnyNode) -> None:
         node.connections.leave()
-        if self._root is not None:
-            await self._root.shut(node)
+        if self._supervisor is not None:
+            await self._supervisor.shut(node)
 
     async def reload(self, manifest: str | PathLike[str] | Manifest | None = None) -> Reloaded:
-        """Make the pool what a changed manifest says, while it runs.
+        """Apply a changed manifest to the pool, while it runs.
 
-        Nodes that have not changed keep their actor, memory and mailbox, and do not notice. A changed node stays the
-        same object under the same name, with its connections and subscribers: what it has accepted is done as before,
-        within the pool's `exit_timeout`; what comes later is done by the new settings, beginning with an empty memory
-        (or what its session restores). New nodes start, removed ones let accepted runs end and stop. Connections, jobs,
-        triggers and supervision follow. Nodes and jobs that were added at run time stay.
+        Unchanged nodes keep their actor, memory and mailbox. A changed node stays the same object under the same name,
+        with its connections and subscribers. Its accepted runs end by the old definition, within the `exit_timeout` of
+        the pool. Later runs use the new definition, with an empty memory (or what its session restores). New nodes
+        start; removed nodes stop after their accepted runs. Connections, jobs, triggers and supervision follow. Nodes
+        and jobs that were added at run time stay.
 
         Args:
-            manifest: as for `AgentPool`; None reads the file again that the pool was made from.
+            manifest: as for `AgentPool`; None to read the file of the pool again.
 
         Returns:
-            What has been done.
+            What has changed.
 
         Raises:
             ManifestError: the manifest cannot be read or is wrong, or changes what cannot change in a running pool:
                 `storage`, the strategy of the pool, and who supervises a node. Nothing has changed.
             ConfigError: something that it names cannot be imported or used; nothing has changed.
             NodeNameError: a new node or job has the name of one that was added at run time; nothing has changed.
-            NodeError: a team that was made at run time needs a node that would go; nothing has changed.
-            NodeStartError: a new node, or what a changed one needs, could not be started; nothing has changed.
+            NodeError: a team that was made at run time needs a node that would be removed; nothing has changed.
+            NodeStartError: a new node, or the resources of a changed node, could not be started; nothing has changed.
         """
         async with self._lock:
             new = _manifest(self._file() if manifest is None else manifest)
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
-                text = f"job {name!r} was added to the pool at run time; choose another name"
-                raise NodeNameError(text)
-            estate = ReloadContext(
-                self.manifest, self._built, self._nodes, self._root, self._services, self.connection_registry, self,
-                self._exit_timeout,
+                message = f"job {name!r} was added to the pool at run time; choose another name"
+                raise NodeNameError(message)
+            context = ReloadContext(
+                self.manifest, self._built, self._nodes, self._supervisor, self._services,
+                self.connection_registry, self, self._exit_timeout,
             )  # fmt: skip
             builder = Builder(new, model=self.model, deps=self.shared_deps)
-            change = Reload(estate, new, builder, connect=self._connect_nodes)
+            change = Reload(context, new, builder, connect=self._connect_nodes)
             self._built, done = await change.carry_out()
             self._jobs, self.manifest = {**self._built.jobs, **late}, new
         _log.info("pool %r: the manifest was reloaded: %s", self.name, done)
@@ -259,22 +252,22 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     def _file(self) -> PathLike[str]:
         if not self.manifest.files:
-            text = f"pool {self.name!r} was not made from a file; pass the manifest to reload"
-            raise ManifestError(text)
+            message = f"pool {self.name!r} was not made from a file; pass the manifest to reload"
+            raise ManifestError(message)
         return self.manifest.files[0]
 
     def create_team(
         self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
     ) -> Team[Any]:
-        """Make a team whose members work at the same time; it is in the pool only when it is given a name.
+        """Make a team whose members work at the same time; it is in the pool only with a name.
 
         Args:
-            agents: names and nodes, mixed; None is all agents of the pool.
-            name: unique in the pool.
+            agents: names and nodes, mixed; None for all agents of the pool.
+            name: a free name; None to keep the team out of the pool.
             **settings: as for `Team`.
 
         Raises:
-            NodeNotFoundError: a name leads to no node; a KeyError.
+            NodeNotFoundError: a name is unknown; a KeyError.
             NodeNameError: the name is taken.
         """
         team: Team[Any] = Team(self._members(agents), name=name, **self._checked(name, settings))
@@ -284,7 +277,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     def create_team_run(
         self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
     ) -> TeamRun[Any]:
-        """Make a chain whose members work one after the other; otherwise as `create_team`."""
+        """Make a chain, whose members work one after the other; otherwise as `create_team`."""
         run: TeamRun[Any] = TeamRun(self._members(agents), name=name, **self._checked(name, settings))
         self._adopt(run, name)
         return run
@@ -303,8 +296,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         return settings
 
     def _adopt(self, team: AnyNode, name: str | None) -> None:
-        """Take note of a team, so that leaving the pool ends what it still does."""
-        self._loose.add(team)
+        """Note a team, so that leaving the pool stops it."""
+        self._detached.add(team)
         team.connections.join(self.connection_registry, self)
         if name is not None:
             self._nodes[name] = team
@@ -313,8 +306,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._root is not None:
-            self._root.system.check_loop()
+        if self._supervisor is not None:
+            self._supervisor.system.check_loop()
         async with self._lock:
             if not self._entered:
                 await self._open()
@@ -335,10 +328,10 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         for node in self._nodes.values():
             node.connections.join(self.connection_registry, self)
         self._jobs = dict(built.jobs)
-        self._is_spent = False
+        self._is_used = False
 
     async def _open(self) -> None:
-        if self._is_spent:  # it was left before: begin anew
+        if self._is_used:  # the pool was left before, and is empty
             self._build()
         self._services = PoolServices(make(self) for make in self._factories)
         try:
@@ -353,22 +346,27 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     async def _open_nodes(self) -> None:
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
-        root = NodeSupervisor(
+        supervisor = NodeSupervisor(
             self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, services=self._services
         )
-        await root.open_all(self._groups(), is_parallel=self._parallel_load)
-        self._root = root
+        await supervisor.open_all(self._groups(), is_parallel=self._parallel_load)
+        self._supervisor = supervisor
 
     def _groups(self) -> list[list[AnyNode]]:
-        """Return what is opened together: what stands alone, each team after its members, what teams have started."""
-        lent = [node for node in self._nodes.values() if node.name in self._built.policy.lent]
-        own = [node for node in self._nodes.values() if node.name not in self._built.policy.lent]
-        teams: list[list[AnyNode]] = [[node] for node in own if isinstance(node, BaseTeam)]
-        return [[*self._built.helpers, *(node for node in own if not isinstance(node, BaseTeam))], *teams, lent]
+        """Return the nodes that open together: nodes without members, each team after its members, nodes of teams."""
+        of_teams = self._built.policy.team_supervised
+        own = [node for node in self._nodes.values() if node.name not in of_teams]
+        teams = [[node] for node in own if node.members()]
+        single = [node for node in own if not node.members()]
+        return [
+            [*self._built.helpers, *single],
+            *teams,
+            [node for node in self._nodes.values() if node.name in of_teams],
+        ]
 
-    def _all_loose(self) -> list[AnyNode]:
-        """Return the teams made with nodes of this pool that are not in it, by its methods or by operators."""
-        found: dict[AnyNode, None] = dict.fromkeys(self._loose)
+    def _all_detached(self) -> list[AnyNode]:
+        """Return the teams of nodes of this pool that are not in the pool, made by its methods or by operators."""
+        found: dict[AnyNode, None] = dict.fromkeys(self._detached)
         waiting: list[AnyNode] = [*self._nodes.values(), *found]
         while waiting:
             fresh = [
@@ -379,14 +377,14 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         return list(reversed(found))
 
     async def _close(self) -> None:
-        root, self._root = self._root, None
-        loose = [node for node in self._all_loose() if node.home.find() is not None]
-        for node in (*self._nodes.values(), *self._loose):
+        supervisor, self._supervisor = self._supervisor, None
+        detached = [node for node in self._all_detached() if node.home.find() is not None]
+        for node in (*self._nodes.values(), *self._detached):
             node.connections.leave()
-        self._nodes, self._is_spent = {}, True
-        self._loose.clear()
-        if root is not None:
-            await root.close(loose)
+        self._nodes, self._is_used = {}, True
+        self._detached.clear()
+        if supervisor is not None:
+            await supervisor.close(detached)
 
 
 def _manifest(given: object) -> Manifest:
@@ -396,5 +394,5 @@ def _manifest(given: object) -> Manifest:
         return given
     if isinstance(given, str | PathLike):
         return load_manifest(cast("str | PathLike[str]", given))
-    text = f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}"
-    raise ManifestError(text)
+    message = f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}"
+    raise ManifestError(message)

@@ -1,4 +1,4 @@
-"""Which state of its prompt files an agent was made with."""
+"""Versions of the prompt files that an agent was made with."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from actors.config.agent import AgentSpec
     from actors.config.manifest import Manifest
 
-FileMark = tuple[str, int, int]
-"""Path, time of the last change in nanoseconds, size in bytes; the numbers are 0 for a file that is not there."""
+PromptVersion = tuple[str, int, int]
+"""Path, time of the last change in nanoseconds, size in bytes; 0 and 0 for a missing file."""
 
 
-def file_marks(manifest: Manifest) -> Mapping[str, tuple[FileMark, ...]]:
-    """Return the state of the prompt files of each agent that has any."""
+def prompt_versions(manifest: Manifest) -> Mapping[str, tuple[PromptVersion, ...]]:
+    """Return the versions of the prompt files, by the agents that have any."""
     root = manifest.root or Path()
-    found = {name: tuple(_mark(root / file) for file in _files(spec)) for name, spec in manifest.agents.items()}
-    return {name: marks for name, marks in found.items() if marks}
+    found = {name: tuple(_version(root / file) for file in _files(spec)) for name, spec in manifest.agents.items()}
+    return {name: versions for name, versions in found.items() if versions}
 
 
 def _files(spec: AgentSpec) -> list[Path]:
@@ -27,7 +27,7 @@ def _files(spec: AgentSpec) -> list[Path]:
     return [prompt.file for prompt in prompts if prompt.file is not None]
 
 
-def _mark(path: Path) -> FileMark:
+def _version(path: Path) -> PromptVersion:
     try:
         state = path.stat()
     except OSError:

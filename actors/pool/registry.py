@@ -23,15 +23,14 @@ if TYPE_CHECKING:
 
 
 class NodeRegistry(Mapping[str, AnyNode]):
-    """A mapping from names to nodes, in the order in which they came."""
+    """A mapping from names to nodes, in the order in which they were added."""
 
     manifest: Manifest
-    """What it was made from."""
+    """The manifest of the nodes."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         super().__init__()
-        self._loose: weakref.WeakSet[AnyNode] = weakref.WeakSet()
+        self._detached: weakref.WeakSet[AnyNode] = weakref.WeakSet()
         self._nodes: dict[str, AnyNode] = {}
         self._jobs: dict[str, Job[Any]] = {}
         self.connection_registry = TalkRegistry()
@@ -39,7 +38,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
 
     @property
     def nodes(self) -> dict[str, AnyNode]:
-        """All nodes by name, in the order in which they came."""
+        """All nodes by name, in the order in which they were added."""
         return dict(self._nodes)
 
     @property
@@ -56,7 +55,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         """Return a node.
 
         Raises:
-            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
+            NodeNotFoundError: the name is unknown; a KeyError that offers the nearest names.
         """
         node = self._nodes.get(name)
         if node is None:
@@ -81,21 +80,21 @@ class NodeRegistry(Mapping[str, AnyNode]):
         model_override: Any = None,
         session: bool | None = None,
     ) -> Agent[Any, Any]:
-        """Return an agent by name; one that is given is returned as it is.
+        """Return an agent by name; an agent is returned unchanged.
 
-        With any of the keywords it is another agent, made like the one of the pool (see `Agent.variant`), which is left
-        as it is: the new one has a memory of its own, no connections, is not in the pool, and ends with it.
+        With a keyword it returns a variant of the agent (see `Agent.variant`), and leaves the agent unchanged. The
+        variant has its own memory and no connections. It is not in the pool, and stops with the pool.
 
         Args:
-            agent: its name, or itself.
+            agent: the name of the agent, or the agent.
             deps: dependencies of its tools and instructions.
-            return_type: what an answer is: a type, or the name of a response of the manifest.
-            model_override: its model.
-            session: False for one that does not remember.
+            return_type: type of the answer: a type, or the name of a response of the manifest.
+            model_override: model of the variant.
+            session: False for a variant without memory.
 
         Raises:
-            NodeNotFoundError: there is no such agent; a KeyError that offers the nearest names.
-            ConfigError: it answers by a function, or no type is called so.
+            NodeNotFoundError: the name is unknown; a KeyError that offers the nearest names.
+            ConfigError: the agent answers by a function, or the name of the type is unknown.
         """
         found = agent if isinstance(agent, Agent) else self._agent(agent)
         if deps is return_type is model_override is session is None:
@@ -104,23 +103,23 @@ class NodeRegistry(Mapping[str, AnyNode]):
             scope = ImportScope(self.manifest.allow_imports)
             return_type = output_type(return_type, found.name, self.manifest.responses, scope)
         made = found.variant(deps=deps, output_type=return_type, model=model_override, session=session)
-        self._loose.add(made)
+        self._detached.add(made)
         return made
 
     def _agent(self, agent: str) -> Agent[Any, Any]:
         node = self[agent]
         if isinstance(node, Agent):
             return node
-        text = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
-        raise NodeNotFoundError(text, node=agent)
+        message = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
+        raise NodeNotFoundError(message, node=agent)
 
-    def _dispensable(self, name: str) -> AnyNode:
+    def _removable(self, name: str) -> AnyNode:
         """Return a node that no team of the pool needs."""
         node = self[name]
-        users = [team.name for team in self.teams.values() if team is not node and node in team.members()]
+        users = [team.name for team in self._nodes.values() if team is not node and node in team.members()]
         if users:
-            text = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
-            raise NodeError(text, node=name)
+            message = f"node {name!r} is a member of {', '.join(map(repr, users))}; remove it there first"
+            raise NodeError(message, node=name)
         return node
 
     def register_task(self, name: str, job: Job[Any]) -> None:
@@ -130,20 +129,20 @@ class NodeRegistry(Mapping[str, AnyNode]):
             NodeNameError: the name is taken.
         """
         if name in self._jobs:
-            text = f"a job named {name!r} is in the pool already; choose another name"
-            raise NodeNameError(text)
+            message = f"a job named {name!r} is in the pool already; choose another name"
+            raise NodeNameError(message)
         self._jobs[name] = job
 
     def get_job(self, name: str) -> Job[Any]:
         """Return a job of the manifest.
 
         Raises:
-            NodeNotFoundError: there is none of this name; a KeyError that offers the nearest names.
+            NodeNotFoundError: the name is unknown; a KeyError that offers the nearest names.
         """
         job = self._jobs.get(name)
         if job is None:
-            text = f"no job {name!r} in the pool{nearest(name, self._jobs) or '; the pool has no jobs'}"
-            raise NodeNotFoundError(text)
+            message = f"no job {name!r} in the pool{nearest(name, self._jobs) or '; the pool has no jobs'}"
+            raise NodeNotFoundError(message)
         return job
 
     # -- connections ----------------------------------------------------------------------------------------------

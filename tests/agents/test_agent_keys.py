@@ -113,7 +113,14 @@ async def made_of(keys: str) -> str:
     built = build(manifest)
     agent = built.nodes["a"]
     assert isinstance(agent, Agent)
-    told: list[object] = [agent.settings, agent.timeout, agent.crash_on, built.policy.care, agent.talks, agent.history]
+    told: list[object] = [
+        agent.settings,
+        agent.timeout,
+        agent.crash_on,
+        built.policy.children,
+        agent.talks,
+        agent.history,
+    ]
     execution = agent.execution
     if isinstance(execution, Callback):
         return "a function"

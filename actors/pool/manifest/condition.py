@@ -1,4 +1,4 @@
-"""From a condition of the manifest to a function that a connection asks."""
+"""Make the conditions of connections from those of a manifest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def condition_of(spec: AnyCondition | None, scope: ImportScope, node: str) -> Condition | None:
-    """Return the function of a condition; None for none.
+    """Return a condition as a function; None for None.
 
     Raises:
         ConfigError: an import string leads nowhere.
@@ -46,7 +46,7 @@ def _part(spec: AnyCondition, scope: ImportScope, node: str) -> Condition:
 
 
 def _named(name: str, condition: Condition) -> Condition:
-    """Return a condition that says its name when it fails."""
+    """Return a condition with its name in its errors."""
 
     def failure(error: Exception) -> ConditionError:
         return ConditionError(f"condition {name!r}: {type(error).__name__}: {error}")
@@ -69,8 +69,8 @@ def _named(name: str, condition: Condition) -> Condition:
 
 @singledispatch
 def _make(spec: object, _scope: ImportScope, node: str) -> Condition:
-    msg = f"node {node!r}: unknown condition {spec!r}"
-    raise TypeError(msg)
+    message = f"node {node!r}: unknown condition {spec!r}"
+    raise TypeError(message)
 
 
 @_make.register

@@ -1,4 +1,4 @@
-"""From the connections of the manifest to those of the nodes."""
+"""Make the connections of a manifest."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltConnection:
-    """One connection of the manifest, made."""
+    """One connection of a manifest."""
 
     spec: Connection
     talk: Talk
-    place: Path | None
-    """Folder that the connection writes below; None if it writes no files."""
+    folder: Path | None
+    """Folder below which the connection writes; None if it writes no files."""
     helper: AnyNode | None = None
-    """Node that was made for a file or a function; nobody asks for it by name."""
+    """Node that was made for a file or a function; it is not in the pool by name."""
 
     def attach(self) -> None:
         """Let messages flow.
 
         Raises:
-            ConfigError: the name that was chosen for it is taken.
+            ConfigError: another connection has the name.
         """
         try:
             self.source.connections.attach(self.talk, is_named=self.spec.label is not None)
@@ -47,61 +47,66 @@ class BuiltConnection:
 
     @property
     def source(self) -> AnyNode:
-        """Where it begins."""
+        """The node at which the connection begins."""
         return cast("AnyNode", self.talk.source)
 
 
 class ConnectionBuilder:
-    """Makes the connections of one manifest."""
+    """Makes the connections of one manifest.
+
+    Args:
+        manifest: the manifest.
+        nodes: its nodes by name.
+        scope: what the manifest may import.
+    """
 
     def __init__(self, manifest: Manifest, nodes: Mapping[str, AnyNode], scope: ImportScope) -> None:
-        """Take the manifest, its nodes and what it may import."""
         self._manifest = manifest
         self._nodes = nodes
         self._scope = scope
-        self._taken = set(nodes)
+        self._names = set(nodes)
 
     def build(self, existing: Sequence[BuiltConnection] = ()) -> tuple[list[BuiltConnection], list[BuiltConnection]]:
-        """Make the connections, which are not attached yet.
+        """Make the connections, without attaching them.
 
         Args:
-            existing: connections that are there already; those that the manifest has as well are not made again.
+            existing: connections of the running pool; those that the manifest still has are not made again.
 
         Returns:
-            The connections that stay, and those that are new.
+            The connections that stay, and the new connections.
 
         Raises:
             ConfigError: something that a connection names cannot be imported or used.
         """
-        left = [wire for wire in existing if wire.talk.active]
-        self._taken |= {wire.helper.name for wire in existing if wire.helper is not None}
+        left = [connection for connection in existing if connection.talk.active]
+        self._names |= {connection.helper.name for connection in existing if connection.helper is not None}
         kept: list[BuiltConnection] = []
         wanted: list[tuple[AnyNode, Connection]] = []
         for name, node in self._manifest.nodes.items():
             for spec in node.connections:
-                wire = next((one for one in left if self._is(one, self._nodes[name], spec)), None)
-                if wire is None:
+                connection = next((one for one in left if self._is(one, self._nodes[name], spec)), None)
+                if connection is None:
                     wanted.append((self._nodes[name], spec))
                 else:
-                    left.remove(wire)
-                    kept.append(wire)
-        return kept, [self._wire(source, spec) for source, spec in wanted]
+                    left.remove(connection)
+                    kept.append(connection)
+        return kept, [self._make(source, spec) for source, spec in wanted]
 
-    def _is(self, wire: BuiltConnection, source: AnyNode, spec: Connection) -> bool:
-        if wire.source is not source or wire.spec != spec or wire.place != self._place(spec):
+    def _is(self, connection: BuiltConnection, source: AnyNode, spec: Connection) -> bool:
+        if connection.source is not source or connection.spec != spec or connection.folder != self._folder(spec):
             return False
-        return not isinstance(spec, NodeConnection) or wire.talk.target is self._nodes[spec.name]
+        return not isinstance(spec, NodeConnection) or connection.talk.target is self._nodes[spec.name]
 
-    def _place(self, spec: Connection) -> Path | None:
+    def _folder(self, spec: Connection) -> Path | None:
         return (self._manifest.root or Path()) if isinstance(spec, FileConnection) else None
 
-    def _wire(self, source: AnyNode, spec: Connection) -> BuiltConnection:
+    def _make(self, source: AnyNode, spec: Connection) -> BuiltConnection:
         target = self._target(source.name, spec)
         try:
             talk = Talk(source, target, name=spec.label, **self._options(source.name, spec))
         except TalkError as error:
             raise _refused(source.name, error) from error
-        return BuiltConnection(spec, talk, self._place(spec), None if isinstance(spec, NodeConnection) else target)
+        return BuiltConnection(spec, talk, self._folder(spec), None if isinstance(spec, NodeConnection) else target)
 
     def _target(self, source: str, spec: Connection) -> AnyNode:
         match spec:
@@ -117,8 +122,8 @@ class ConnectionBuilder:
 
     def _helper(self, wanted: str, function: Any) -> AnyNode:
         names = (wanted, *(f"{wanted}-{number}" for number in range(2, 10_000)))
-        name = next(one for one in names if one not in self._taken)
-        self._taken.add(name)
+        name = next(one for one in names if one not in self._names)
+        self._names.add(name)
         is_writer = isinstance(function, FileWriter)
         return Agent.from_callback(function, name=name, blocking=is_writer, max_concurrency=1 if is_writer else None)
 

@@ -1,4 +1,4 @@
-"""The node behind a connection to a file."""
+"""Write the messages of a connection to files."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ if TYPE_CHECKING:
 
     from actors.config.connection import FileConnection
 
-# Not waiting, and not following a link: a named pipe would hold the writer for ever, a link lead it out of the folder.
+# Neither wait nor follow a link: a named pipe would block the writer for ever, a link lead it out of the folder.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class FileWriter:
-    """Appends messages to a file, one after the other; it blocks, so it runs in a thread.
+    """Appends messages to a file, one after the other. It blocks, so it runs in a thread.
 
-    A path that is relative to the manifest stays below the manifest's folder, whatever links there are.
+    A relative path stays below the folder of the manifest, also where links lead out.
+
+    Args:
+        spec: what to write, and where.
+        root: folder of the manifest.
+        source: name of the node that sends the messages.
     """
 
     def __init__(self, spec: FileConnection, root: Path, source: str) -> None:
-        """Take what to write and where, the manifest's folder, and the name of the node whose messages come."""
         self._spec = spec
         self._root = root
         self._source = source
 
     def __call__(self, message: ChatMessage[Any]) -> str:
-        """Append a message; return the path.
+        """Append a message and return the path.
 
         Raises:
-            NodeError: the path leads out of the manifest's folder, or is no regular file.
+            NodeError: the path leads out of the folder of the manifest, or is not a regular file.
             OSError: the file cannot be written.
         """
         time = message.timestamp.astimezone()

@@ -1,4 +1,4 @@
-"""From a job of the manifest to a `Job`."""
+"""Make the jobs of a manifest."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def job_of(manifest: Manifest, name: str, scope: ImportScope) -> Job[Any]:
     who = f"job {name}"
     dependency = scope.find(spec.required_dependency, who) if spec.required_dependency is not None else None
     if dependency is not None and not isinstance(dependency, type):
-        msg = f"{who!r}: required_dependency {spec.required_dependency!r} is no type"
-        raise ConfigError(msg)
+        message = f"{who!r}: required_dependency {spec.required_dependency!r} is no type"
+        raise ConfigError(message)
     return Job(
         name=name,
         description=spec.description,

@@ -1,4 +1,4 @@
-"""From a manifest to nodes: agents first, then teams in any nesting, then connections."""
+"""Make the nodes of a manifest: agents first, then teams in any nesting, then connections."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from actors.nodes.team_run import TeamRun
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
 from actors.pool.manifest.job import job_of
-from actors.pool.node_supervisor import Care, RootPolicy
-from actors.pool.prompt_versions import file_marks
+from actors.pool.node_supervisor import ChildSettings, PoolPolicy
+from actors.pool.prompt_versions import prompt_versions
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
@@ -33,49 +33,54 @@ if TYPE_CHECKING:
     from actors.config.node import NodeSpec
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.node import AnyNode
-    from actors.pool.prompt_versions import FileMark
+    from actors.pool.prompt_versions import PromptVersion
     from actors.runs.job import Job
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a manifest describes, made."""
+    """The nodes, connections and jobs of a manifest."""
 
     nodes: dict[str, AnyNode]
     """Agents in the order of the manifest, then teams, each after its members."""
-    wires: list[BuiltConnection]
-    """The connections."""
+    connections: list[BuiltConnection]
     jobs: dict[str, Job[Any]]
-    policy: RootPolicy
-    marks: Mapping[str, tuple[FileMark, ...]]
-    """State of the prompt files that agents were made with."""
+    policy: PoolPolicy
+    versions: Mapping[str, tuple[PromptVersion, ...]]
+    """Versions of the prompt files that agents were made with."""
 
     @property
     def helpers(self) -> list[AnyNode]:
-        """Nodes behind connections to files and functions; nobody asks for them by name."""
-        return [wire.helper for wire in self.wires if wire.helper is not None]
+        """Nodes behind connections to files and functions; they are not in the pool by name."""
+        return [one.helper for one in self.connections if one.helper is not None]
 
 
 class Builder:
-    """Makes what a manifest describes; nothing is started."""
+    """Makes the nodes, connections and jobs of a manifest, and starts nothing.
+
+    Args:
+        manifest: the manifest.
+        model: model of agents that name none.
+        deps: dependencies of all agents.
+    """
 
     def __init__(self, manifest: Manifest, *, model: Any = None, deps: Any = None) -> None:
-        """Take the manifest, the model of agents that name none, and the dependencies of all agents."""
         self.manifest = manifest
         self._agents = AgentBuilder(manifest, model=model, deps=deps)
         self.policy = _policy(manifest)
-        """How the nodes are supervised."""
+        """How the nodes are restarted and stopped."""
 
-    def nodes(self, there: Mapping[str, AnyNode], names: Container[str]) -> tuple[dict[str, AnyNode], dict[str, Any]]:
+    def nodes(
+        self, existing: Mapping[str, AnyNode], names: Container[str]
+    ) -> tuple[dict[str, AnyNode], dict[str, Any]]:
         """Make nodes.
 
         Args:
-            there: nodes that exist already, by name; what refers to one of these names is given that node.
-            names: whom to make.
+            existing: existing nodes by name; new nodes refer to these.
+            names: the nodes to make.
 
         Returns:
-            All nodes by name, those that exist already for as long as they stand in the manifest, in its order; and
-            those that were made by name.
+            All nodes of the manifest by name, in its order, existing ones first choice; and the new nodes by name.
 
         Raises:
             ConfigError: something that the manifest names cannot be imported or used.
@@ -85,11 +90,11 @@ class Builder:
             name: Agent.from_definition(self._agents.definition(name)) for name in manifest.agents if name in names
         }
         made: dict[str, Any] = dict(agents)
-        nodes: dict[str, AnyNode] = {name: there.get(name) or made[name] for name in manifest.agents}
+        nodes: dict[str, AnyNode] = {name: existing.get(name) or made[name] for name in manifest.agents}
         for name in build_order(manifest):
             if name in names:
                 made[name] = _team(manifest, name, nodes, self._agents.scope)
-            nodes[name] = there.get(name) or made[name]
+            nodes[name] = existing.get(name) or made[name]
         for name, agent in agents.items():
             for worker in manifest.agents[name].workers:
                 agent.register_worker(
@@ -120,24 +125,24 @@ class Builder:
 
 
 def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: bool = True) -> Built:
-    """Make everything that a manifest describes; nothing is started.
+    """Make the nodes, connections and jobs of a manifest, and start nothing.
 
     Args:
         manifest: the manifest.
         model: model of agents that name none.
         deps: dependencies of all agents.
-        connect: whether the connections are made.
+        connect: True to make the connections.
 
     Raises:
         ConfigError: something that the manifest names cannot be imported or used.
     """
     builder = Builder(manifest, model=model, deps=deps)
-    marks = file_marks(manifest)
+    versions = prompt_versions(manifest)
     nodes, _ = builder.nodes({}, manifest.nodes)
-    wires = builder.connections(nodes, ())[1] if connect else []
-    for wire in wires:
-        wire.attach()
-    return Built(nodes, wires, {name: builder.job(name) for name in manifest.jobs}, builder.policy, marks)
+    connections = builder.connections(nodes, ())[1] if connect else []
+    for connection in connections:
+        connection.attach()
+    return Built(nodes, connections, {name: builder.job(name) for name in manifest.jobs}, builder.policy, versions)
 
 
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:
@@ -184,34 +189,29 @@ def _team_settings(
     return settings
 
 
-def _policy(manifest: Manifest) -> RootPolicy:
+def _policy(manifest: Manifest) -> PoolPolicy:
     supervision = manifest.supervision or Supervision()
-    return RootPolicy(
+    return PoolPolicy(
         supervision.strategy,
         _intensity(supervision.intensity),
         _backoff(supervision.backoff),
-        {name: _care(manifest.node(name), supervision) for name in manifest.nodes},
-        _lent(manifest),
+        {name: _child_settings(manifest.node(name), supervision) for name in manifest.nodes},
+        _team_supervised(manifest),
     )
 
 
-def _lent(manifest: Manifest) -> frozenset[str]:
-    """Return the members of teams that say how their members are supervised: those teams own them, not the pool."""
-    teams = [team for team in manifest.teams.values() if team.supervision is not None]
-    return frozenset(name for team in teams for name in _crew(team))
-
-
-def _crew(team: TeamSpec) -> tuple[str, ...]:
-    return (*team.members, *(name for name in (team.picker, team.validator) if name is not None))
+def _team_supervised(manifest: Manifest) -> frozenset[str]:
+    """Return the parts of teams with `supervision`: such a team supervises its parts, not the pool."""
+    return frozenset(name for team in manifest.teams.values() if team.supervision is not None for name in team.parts)
 
 
 def _member_specs(manifest: Manifest, team: TeamSpec, supervision: Supervision) -> dict[str, dict[str, Any]]:
     specs: dict[str, dict[str, Any]] = {}
-    for name in _crew(team):
-        care = _care(manifest.node(name), supervision)
-        specs[name] = {"restart": care.restart, "mailbox": care.mailbox}
-        if care.shutdown is not None:
-            specs[name]["shutdown"] = care.shutdown
+    for name in team.parts:
+        child = _child_settings(manifest.node(name), supervision)
+        specs[name] = {"restart": child.restart, "mailbox": child.mailbox}
+        if child.shutdown is not None:
+            specs[name]["shutdown"] = child.shutdown
     return specs
 
 
@@ -219,10 +219,10 @@ def _intensity(spec: IntensitySpec) -> RestartIntensity:
     return RestartIntensity(spec.limit, spec.period)
 
 
-def _care(node: NodeSpec, pool: NodeSupervision) -> Care:
+def _child_settings(node: NodeSpec, pool: NodeSupervision) -> ChildSettings:
     own = node.supervision if isinstance(node, AgentSpec) and node.supervision is not None else pool
     queue = node.mailbox
-    return Care(
+    return ChildSettings(
         own.restart or pool.restart or "transient",
         own.shutdown if own.shutdown is not None else pool.shutdown,
         None if queue is None else MailboxConfig(queue.capacity, Overflow(queue.overflow)),
