@@ -1,13 +1,17 @@
-"""What every test runs under: no test may reach a real model."""
+"""What every test runs under: no test may reach a real model, and none fails because the machine is busy."""
 
 import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["actors.testing.fixtures", "tests.acceptance_table", "tests.conformance_table"]
 
 _MODELS = "pydantic_ai.models"
+
+settings.register_profile("understudy", deadline=None)
+settings.load_profile("understudy")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,7 @@ async def test_a_batch_is_written_when_it_is_full_or_has_waited(
         assert {"batch_size": writer.batch, "batch_delay": writer.linger}[key] == value
         await pool["keen"].run("Hello.")
         await writer.flush()
-    with sqlite3.connect(tmp_path / "h.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "h.db")) as connection:
         assert connection.execute("SELECT count(*) FROM understudy_history").fetchone() == (2,)
 
 

@@ -18,7 +18,7 @@ from actors.config.team import TeamSpec
 from actors.config.yaml.problem import InvalidManifestError, Problem
 from tests.config.manifest_text import CONTRACT_EXAMPLE
 
-SLOW = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)
+SLOW = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=200)
 WRONG: list[object] = [
     None,
     True,

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.difference import ManifestDiff, diff
@@ -66,7 +66,6 @@ def test_a_secret_that_changes_is_a_change() -> None:
     assert diff(read(text), read(text.replace("one", "two"))).changed == ("a",)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("xyz")),
     st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("xyz")),

@@ -2,7 +2,7 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.duration import parse_duration
@@ -60,13 +60,11 @@ def test_anything_else_is_refused(written: object) -> None:
         parse_duration(written)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.floats(0, 1e8))
 def test_a_number_is_itself(seconds: float) -> None:
     assert parse_duration(seconds) == seconds
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):

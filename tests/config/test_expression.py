@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.expression import CONTEXT, Expression
@@ -185,7 +185,6 @@ def test_what_a_message_holds_can_neither_break_out_nor_block(text: str, reason:
         Expression(text).evaluate(values)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet="message.tokensncontent()[]'\"<>=+-*/% 019,:{}not and or in len_", max_size=60))
 def test_any_text_is_refused_or_evaluated_without_another_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):
@@ -212,7 +211,6 @@ _TEXTS = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(_TEXTS)
 def test_any_sound_expression_gives_a_truth_value_or_an_expression_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.import_path import ImportPathError, check_import, resolve_import
@@ -160,7 +160,6 @@ def test_a_manifest_names_the_prefix_that_is_missing() -> None:
     assert "a" in read("allow_imports: [shop]\nagents: {a: {tools: ['shop.deep.mod:f']}}").agents
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=40))
 def test_no_text_is_allowed_by_an_empty_list_but_plain_builtins(text: str) -> None:
     try:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.template import TemplateError, check_template, render_path_template, render_template
@@ -25,7 +25,6 @@ def test_anything_but_a_known_place_is_refused(text: str) -> None:
         check_template(text, NAMES)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet="{}name content%", max_size=40))
 def test_a_checked_template_renders(text: str) -> None:
     try:

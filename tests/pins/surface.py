@@ -91,7 +91,7 @@ def _command(command: Any, path: str) -> Iterator[str]:
         is_option = one.param_type_name == "option"
         spelling = "/".join([*one.opts, *one.secondary_opts]) if is_option else str(one.metavar)
         marks = [mark for mark in ("is_flag", "multiple", "required", "hidden") if getattr(one, mark, False)]
-        yield f"{path} {spelling}: {' '.join([_text_of(one.type_descriptor.annotation), *marks])}"
+        yield f"{path} {spelling}: {' '.join([_without_homes(_text_of(one.type_descriptor.annotation)), *marks])}"
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         yield from _command(inner, f"{path} {name}")
 

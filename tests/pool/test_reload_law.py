@@ -81,7 +81,7 @@ async def run_through(chosen: list[Manifest]) -> None:
     assert by_reload == by_start
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(manifests(), min_size=2, max_size=4))
 def test_the_way_to_a_manifest_does_not_matter(chosen: list[Manifest]) -> None:
     asyncio.run(run_through(chosen))

@@ -58,7 +58,7 @@ retentions = st.builds(
 texts = st.text(min_size=1, max_size=3)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(steps=st.lists(batches | retentions, max_size=8), text=texts)
 async def test_any_sequence_of_appends_and_prunes_leaves_the_same_in_memory_and_sqlite(
     sqlite_store: HistoryStore, steps: list[list[StoredMessage] | Retention], text: str

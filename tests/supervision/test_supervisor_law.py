@@ -255,7 +255,7 @@ async def scenario(tree: Branch, disturbances: list[tuple[str, int, bool]]) -> N
 @pytest.mark.conformance("R43")
 @pytest.mark.conformance("R66")
 @given(tree=trees, disturbances=steps)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_tree_comes_to_rest_and_ends_in_order_whatever_happens(
     tree: Branch, disturbances: list[tuple[str, int, bool]]
 ) -> None:
@@ -264,7 +264,7 @@ def test_any_tree_comes_to_rest_and_ends_in_order_whatever_happens(
 
 @pytest.mark.soak
 @given(tree=trees, disturbances=steps)
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=3_000)
 def test_any_tree_comes_to_rest_and_ends_in_order_many_times(
     tree: Branch, disturbances: list[tuple[str, int, bool]]
 ) -> None:

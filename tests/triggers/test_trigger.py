@@ -279,7 +279,7 @@ async def test_a_message_that_is_no_event_is_not_a_crash(actor_system: ActorSyst
     assert actor_system.dead_letters.counts[DeadLetterReason.UNHANDLED] == 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.sampled_from(["accept", "offer", "fail", "gone", "settle", "open", "close"]), max_size=40),
     overflow=st.sampled_from(["reject", "drop_oldest", "drop_newest"]),

@@ -121,7 +121,7 @@ def told_of(message: Any) -> str | None:
     return event.text if isinstance(event, FunctionReturned | ConnectionEvent) else None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     steps=st.lists(st.sampled_from(STEPS), max_size=40),
     overflow=st.sampled_from(["reject", "drop_oldest", "drop_newest", "wait"]),

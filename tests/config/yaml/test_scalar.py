@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.yaml.scalar import read_scalar
@@ -60,13 +60,11 @@ def test_decimal_numbers_are_read(text: str, value: float) -> None:
     assert read_scalar(text) == value
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.integers(-(10**20), 10**20))
 def test_every_whole_number_is_read_as_itself(number: int) -> None:
     assert read_scalar(str(number)) == number
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=50))
 def test_any_text_gives_a_plain_value(text: str) -> None:
     assert read_scalar(text) is None or isinstance(read_scalar(text), bool | int | float | str)
