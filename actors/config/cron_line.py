@@ -1,4 +1,4 @@
-"""Cron lines, as far as they can be judged without the library that computes their times."""
+"""Cron lines, checked in the core: cronsim, which computes their times, comes with the extra `triggers`."""
 
 import re
 from collections.abc import Mapping
@@ -21,20 +21,8 @@ WORDS: Final = {
 """Words that stand for a cron line."""
 
 _LONGEST: Final = 1_000
-_MONTHS: Final = {
-    "JAN": 1,
-    "FEB": 2,
-    "MAR": 3,
-    "APR": 4,
-    "MAY": 5,
-    "JUN": 6,
-    "JUL": 7,
-    "AUG": 8,
-    "SEP": 9,
-    "OCT": 10,
-    "NOV": 11,
-    "DEC": 12,
-}
+_NAMES: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTHS: Final = {name: number for number, name in enumerate(_NAMES, 1)}
 _DAYS: Final = {"SUN": 0, "MON": 1, "TUE": 2, "WED": 3, "THU": 4, "FRI": 5, "SAT": 6}
 _NONE: Final[Mapping[str, int]] = {}
 _FIELDS: Final = (
@@ -46,16 +34,16 @@ _FIELDS: Final = (
     ("day of the week", 0, 7, _DAYS),
 )
 _PART: Final = re.compile(r"(\*|[0-9]{1,4}|[A-Z]{3})(?:-([0-9]{1,4}|[A-Z]{3}))?(?:/0*[1-9][0-9]{0,4})?", re.ASCII)
-_NTH: Final = re.compile(r"([0-7]|[A-Z]{3})(?:L|#[1-5])", re.ASCII)
+_NTH: Final = re.compile(r"([0-7])L|([0-7]|[A-Z]{3})#[1-5]", re.ASCII)
 _LAST: Final = re.compile(r"LW?(?:/0*[1-9][0-9]{0,4})?", re.ASCII)
 
 
 def cron_problem(line: str) -> str:
-    """Return what is wrong with a cron line in words; empty if it has the form of one.
+    """Return what is wrong with a cron line in words; empty for a sound one.
 
     Example:
-        >>> cron_problem("61 * * * *"), cron_problem("@daily"), cron_problem("0 9 * * MON-FRI")
-        ("'61' is no minute", '', '')
+        >>> cron_problem("@daily"), cron_problem("0 9 * * MON-FRI"), bool(cron_problem("61 * * * *"))
+        ('', '', True)
     """
     text = WORDS.get(line.strip().lower(), line.strip())
     fields = text.upper().split() if len(text) <= _LONGEST else []
@@ -73,7 +61,7 @@ def _fits(part: str, name: str, numbers: range, names: Mapping[str, int]) -> boo
         return True
     nth = _NTH.fullmatch(part) if names is _DAYS else None
     if nth is not None:
-        return _number(nth[1], names) in numbers
+        return _number(nth[1] or nth[2], names) in numbers
     found = _PART.fullmatch(part)
     if found is None or (found[1] == "*" and found[2]):
         return False

@@ -64,17 +64,10 @@ async def running_server(
     """Serve an application on the running event loop until the end of the block; then close the socket.
 
     The server leaves signals and loggers alone. It runs no lifespan and takes no websockets. At the end of the block
-    open requests have `grace` seconds to end.
-
-    Args:
-        app: the application.
-        opened: the socket of `bind`.
-        clock: measures `patience`; the event loop by default.
-        patience: seconds that the head of a request may take.
-        grace: seconds.
+    open requests have `grace` seconds to end. `clock` measures the `patience` in seconds for the head of a request.
 
     Yields:
-        The end of the server, for a caller that waits for it. Cancelling the wait leaves the server running.
+        The end of the server. A cancelled wait for it leaves the server running.
 
     Example:
         ```python

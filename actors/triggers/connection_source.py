@@ -15,7 +15,7 @@ from actors.triggers.source import TriggerSource
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
-from protocols.triggers import ConnectionEvent, TalkEventName, TriggerConfigError
+from protocols.triggers import ConnectionEvent, TriggerConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,47 +27,21 @@ CONDITION_TIMEOUT: Final = 60.0
 """Seconds that an asynchronous condition may take for one event."""
 
 
-class TalkFilter:
-    """Which events of which connections count.
-
-    Example:
-        >>> from protocols.messages import ChatMessage
-        >>> from protocols.triggers import ConnectionFact
-        >>> said = ChatMessage("x", "assistant")
-        >>> fact = ConnectionFact(
-        ...     connection="t", sender="a", ends=("b",), message=said, queued=True, freeze=lambda: None
-        ... )
-        >>> TalkFilter("queue_filled", source="a").fits(fact)
-        True
-    """
-
-    def __init__(self, event: TalkEventName, *, source: str | None = None, target: str | None = None) -> None:
-        """Choose events and connections.
-
-        Args:
-            event: what must have happened.
-            source: only connections from this node.
-            target: only connections to this node.
-        """
-        self.event: TalkEventName = event
-        self._source = source
-        self._target = target
-
-    def fits(self, fact: ConnectionFact) -> bool:
-        """Return True if the fact counts."""
-        if self._source not in (None, fact.sender) or (self._target is not None and self._target not in ends_of(fact)):
-            return False
-        match self.event:
-            case "message_received":
-                return not fact.was_queued
-            case "message_processed":
-                return not fact.queued
-            case "message_forwarded":
-                return bool(fact.targets)
-            case "queue_filled":
-                return fact.queued
-            case "queue_triggered":
-                return fact.was_queued and bool(fact.targets)
+def counts(spec: ConnectionTrigger, fact: ConnectionFact) -> bool:
+    """Return True for a fact with the event, source and target of the trigger."""
+    if spec.source not in (None, fact.sender) or (spec.target is not None and spec.target not in ends_of(fact)):
+        return False
+    match spec.event:
+        case "message_received":
+            return not fact.was_queued
+        case "message_processed":
+            return not fact.queued
+        case "message_forwarded":
+            return bool(fact.targets)
+        case "queue_filled":
+            return fact.queued
+        case "queue_triggered":
+            return fact.was_queued and bool(fact.targets)
 
 
 def ends_of(fact: ConnectionFact) -> tuple[str, ...]:
@@ -82,7 +56,7 @@ class _PendingEvent(msgspec.Struct, frozen=True):
 
 
 class ConnectionActor(TriggerSource):
-    """Offers an event for each fact that passes a `TalkFilter`.
+    """Offers an event for each fact that `counts`.
 
     The actor asks the condition, so a slow or broken condition delays neither the connection nor its nodes. An event
     whose condition raises becomes a dead letter, and the trigger continues.
@@ -91,7 +65,7 @@ class ConnectionActor(TriggerSource):
     def __init__(
         self,
         trigger: Trigger,
-        wanted: TalkFilter,
+        spec: ConnectionTrigger,
         flow: ConnectionFlow,
         condition: Callable[[Any], object] | None,
         *,
@@ -99,7 +73,7 @@ class ConnectionActor(TriggerSource):
     ) -> None:
         super().__init__((trigger,))
         self._trigger = trigger
-        self._wanted = wanted
+        self._spec = spec
         self._flow = flow
         self._condition = condition
         self._wall = wall
@@ -146,7 +120,7 @@ class ConnectionActor(TriggerSource):
 
     def _note(self, fact: ConnectionFact) -> None:
         """Put an event that counts into the mailbox; called on the way of a message, so it must not wait."""
-        if not self._wanted.fits(fact):
+        if not counts(self._spec, fact):
             return
         pending = _PendingEvent(self._event(fact), fact.freeze() if self._condition is not None else None)
         try:
@@ -159,9 +133,9 @@ class ConnectionActor(TriggerSource):
             source=self._trigger.name,
             time=self._wall(),
             connection=fact.connection,
-            event=self._wanted.event,
+            event=self._spec.event,
             sender=fact.sender,
-            targets=fact.targets if self._wanted.event == "message_processed" else ends_of(fact),
+            targets=fact.targets if self._spec.event == "message_processed" else ends_of(fact),
             message_id=fact.message.message_id,
             text=fact.message.text,
             metadata={"connection": fact.connection, "conversation_id": fact.conversation_id},
@@ -177,8 +151,7 @@ def _build(group: Sequence[tuple[Trigger, ConnectionTrigger]], context: BuildCon
     if spec.condition is not None and request.condition is None:
         message = f"trigger {trigger.full_name!r} has a condition, but nothing that evaluates it was given"
         raise TriggerConfigError(message)
-    wanted = TalkFilter(spec.event, source=spec.source, target=spec.target)
-    args = (trigger, wanted, request.flow, request.condition)
+    args = (trigger, spec, request.flow, request.condition)
     return SourceSpec(partial(ConnectionActor, wall=context.wall), args)
 
 

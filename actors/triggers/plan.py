@@ -54,7 +54,7 @@ def plan_triggers(  # noqa: PLR0913 - all but the first have defaults
 
     Args:
         requests: the triggers; those that are switched off are left out.
-        types: types of triggers beside the built-in and the installed ones.
+        types: further types of triggers.
         root: folder of the manifest, for relative paths; the current one by default.
         previous: the plan before a reload. What has not changed is taken over: queues with what waits in them, what
             webhooks remember, and how far schedules and e-mail folders have come.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.config.trigger import installed_type
 from actors.triggers.connection_source import CONNECTION
 from actors.triggers.files.trigger_type import FILE
 from actors.triggers.mail.trigger_type import EMAIL
 from actors.triggers.schedule.trigger_type import INTERVAL, SCHEDULE
-from actors.triggers.trigger_type import TriggerType
 from actors.triggers.webhook.trigger_type import WEBHOOK
 from protocols.triggers import TriggerConfigError
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.config.trigger import TriggerSpec
+    from actors.triggers.trigger_type import TriggerType
 
 BUILT_IN: Final[tuple[TriggerType[Any], ...]] = (FILE, WEBHOOK, SCHEDULE, INTERVAL, EMAIL, CONNECTION)
 
@@ -26,13 +26,14 @@ def type_of(spec: TriggerSpec, further: Iterable[TriggerType[Any]] = ()) -> Trig
 
     Args:
         spec: the trigger.
-        further: types beside the built-in and the installed ones.
+        further: types that are neither built-in nor installed.
 
     Raises:
         TriggerConfigError: No type has this class as its `spec`.
     """
-    for known in (*BUILT_IN, *further, installed_type(spec.type)):
-        if isinstance(known, TriggerType) and known.spec is type(spec):
+    installed = cast("TriggerType[Any] | None", installed_type(spec.type))
+    for known in (*BUILT_IN, *further, installed):
+        if known is not None and known.spec is type(spec):
             return known
     message = f"trigger {spec.name!r}: no type of trigger has {type(spec).__name__} as its spec; pass types=[...]"
     raise TriggerConfigError(message)

@@ -66,8 +66,6 @@ class TriggerSource(AsyncioActor):
         if self._ended is not None:
             await self._ended.wait()
 
-    # -- hooks ----------------------------------------------------------------------------------------------------
-
     def on_start(self) -> Any:
         """Begin to watch."""
         self._task = self.pipe_to_self(self._observe(), lambda _, error: _WatchEnded(error))
@@ -101,8 +99,6 @@ class TriggerSource(AsyncioActor):
             trigger.note_failure(error)
         self._refuse(error)
         return self.release()
-
-    # -- private --------------------------------------------------------------------------------------------------
 
     async def _observe(self) -> None:
         self._ended = asyncio.Event()

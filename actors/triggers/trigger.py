@@ -65,17 +65,10 @@ class QueuedEvent(msgspec.Struct, frozen=True):
 class Trigger:
     """One trigger of one node: takes events, queues and counts them. It is a `TriggerSink`.
 
-    The handle stays the same when its source or its queue restarts.
+    `starter` starts the runs of the node. The handle stays the same when its source or its queue restarts.
     """
 
     def __init__(self, settings: TriggerSettings, starter: RunStarter, *, node: str = "") -> None:
-        """Start nothing yet.
-
-        Args:
-            settings: a trigger of a manifest, or `FunctionSettings`.
-            starter: starts a run of the node.
-            node: name of the node, for names and errors.
-        """
         self.settings = settings
         self.starter = starter
         self.node = node

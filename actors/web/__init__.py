@@ -10,6 +10,7 @@ try:
     from actors.web.health import health_routes
     from actors.web.life import lifespan
 except ModuleNotFoundError as error:
-    raise WebExtraError.of(error) from error
+    WebExtraError.check(error)
+    raise
 
 __all__ = ["BodyLimit", "CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "serve"]

@@ -11,10 +11,10 @@ class WebExtraError(ImportError):
     """A library that `actors.web` needs is not installed."""
 
     @classmethod
-    def of(cls, error: ModuleNotFoundError) -> WebExtraError | ModuleNotFoundError:
-        """Return the error that names the extra, or `error` itself if the extra does not bring what is missing."""
+    def check(cls, error: ModuleNotFoundError) -> None:
+        """Raise the error that names the extra if the extra brings the missing library."""
         library = (error.name or "").partition(".")[0]
-        if library not in _LIBRARIES:
-            return error
-        extra = "install the extra: pip install 'understudy[web]'"
-        return cls(f"actors.web needs {library}, which is not installed; {extra}", name=library)
+        if library in _LIBRARIES:
+            extra = "install the extra: pip install 'understudy[web]'"
+            message = f"actors.web needs {library}, which is not installed; {extra}"
+            raise cls(message, name=library) from error

@@ -9,7 +9,7 @@ from actors.config.queue import QueueSpec
 from actors.config.trigger import ConnectionTrigger
 from actors.testing.settle import settle
 from actors.triggers import TriggerRequest, plan_triggers
-from actors.triggers.connection_source import ConnectionActor, TalkFilter
+from actors.triggers.connection_source import ConnectionActor, counts
 from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
 from protocols.messages import ChatMessage
@@ -242,7 +242,7 @@ async def test_a_trigger_that_is_started_again_listens_once(
 
 
 def test_a_filter_alone_can_be_asked() -> None:
-    wanted = TalkFilter("message_forwarded", target="b")
+    spec = ConnectionTrigger(type="connection", name="c", event="message_forwarded", target="b")
     message = ChatMessage("x", "assistant")
 
     def fact(*targets: str) -> ConnectionFact:
@@ -250,4 +250,4 @@ def test_a_filter_alone_can_be_asked() -> None:
             connection="k", sender="a", ends=("b", "c"), targets=targets, message=message, freeze=lambda: None
         )
 
-    assert [wanted.fits(one) for one in (fact("b"), fact("c"), fact())] == [True, False, False]
+    assert [counts(spec, one) for one in (fact("b"), fact("c"), fact())] == [True, False, False]

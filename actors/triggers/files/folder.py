@@ -26,15 +26,9 @@ _MOST_WARNED: Final = 1_000
 
 
 class Folder:
-    """A root that file triggers watch."""
+    """A root that file triggers watch. `warn` is called once for each path that is left out, with the reason."""
 
     def __init__(self, root: Path, warn: Callable[[str, str], None]) -> None:
-        """Open nothing yet.
-
-        Args:
-            root: the folder, as the user wrote it.
-            warn: called once for each path that is left out, with the reason.
-        """
         self.given = root
         self._warn = warn
         self._warned: set[str] = set()

@@ -23,7 +23,8 @@ UNWATCHED: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_module
 class FilePattern:
     """One pattern: `**` is any number of folders, `*`, `?` and `[abc]` stay within one name; case counts.
 
-    A pattern without these is a file, or a folder with all its content.
+    A pattern without these is a file, or a folder with all its content. One that could leave the root raises
+    TriggerConfigError.
 
     Example:
         >>> pattern = FilePattern("docs/**/*.md")
@@ -32,11 +33,6 @@ class FilePattern:
     """
 
     def __init__(self, text: str, *, recursive: bool = True) -> None:
-        """Split the pattern into names.
-
-        Raises:
-            TriggerConfigError: The pattern could leave the root.
-        """
         parts = PurePosixPath(text).parts
         if not text.strip() or text.startswith(("/", "~", "\\")) or ".." in parts or "\0" in text:
             message = f"file pattern {text!r} must stay below its root: not absolute, without '..' and '~'"
@@ -69,11 +65,6 @@ class FileSelection:
     """All patterns of one trigger together."""
 
     def __init__(self, settings: FileTrigger) -> None:
-        """Read the patterns.
-
-        Raises:
-            TriggerConfigError: A pattern could leave the root.
-        """
         self.patterns = tuple(FilePattern(text, recursive=settings.recursive) for text in settings.paths)
         self._ignored = tuple(FilePattern(text) for text in settings.ignore_paths)
         self._extensions = tuple(settings.extensions)

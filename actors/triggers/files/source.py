@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,11 +39,6 @@ class FileWatch:
     """One file trigger: its patterns, and the burst that it collects."""
 
     def __init__(self, trigger: Trigger, settings: FileTrigger) -> None:
-        """Read the patterns.
-
-        Raises:
-            TriggerConfigError: A pattern could leave the root.
-        """
         self.trigger = trigger
         self.selection = FileSelection(settings)
         self.debounce = settings.debounce
@@ -82,8 +78,6 @@ class FileWatchActor(TriggerSource):
         self._notifiers: list[FolderNotifier] = []
         self._folders: dict[str, Identity] = {}
 
-    # -- the watch ------------------------------------------------------------------------------------------------
-
     async def observe(self) -> None:
         """Watch until cancelled, or until the root is replaced."""
         in_thread = self.system.in_thread
@@ -120,7 +114,7 @@ class FileWatchActor(TriggerSource):
         if is_first:
             return
         new = [path for path, identity in folders.items() if before.get(path) != identity]
-        await self._found(await self.system.in_thread(self._files_in)(new))
+        await self._found(await self.system.in_thread(self._all_judged)(new, self._folder.files, "added"))
 
     def _start_notifier(self, folders: Iterable[str]) -> FolderNotifier:
         paths = [str(self._folder.root / folder) for folder in folders]
@@ -128,9 +122,11 @@ class FileWatchActor(TriggerSource):
         notifier.start()
         return notifier
 
-    def _files_in(self, folders: Sequence[str]) -> list[tuple[int, ChangeKind, str]]:
-        paths = [path for folder in folders for path in self._folder.files(folder)]
-        return [found for path in paths for found in self._judged(path, {"added"})]
+    def _all_judged(
+        self, folders: Iterable[str], files: Callable[[str], Iterable[str]], kind: ChangeKind
+    ) -> list[tuple[int, ChangeKind, str]]:
+        paths = [path for folder in folders for path in files(folder)]
+        return [found for path in paths for found in self._judged(path, {kind})]
 
     async def _catch_up(self) -> None:
         """Tell what has changed during a gap."""
@@ -138,12 +134,9 @@ class FileWatchActor(TriggerSource):
         now = time()
         await self._survey(is_first=False)
         since = min(watch.seen_until for watch in self._watches) - _BLUR
-        await self._found(await self.system.in_thread(self._changed_since)(tuple(self._folders), since))
+        changed = partial(self._folder.changed_since, time=since)
+        await self._found(await self.system.in_thread(self._all_judged)(tuple(self._folders), changed, "modified"))
         self._note_seen(now)
-
-    def _changed_since(self, folders: Sequence[str], since: float) -> list[tuple[int, ChangeKind, str]]:
-        paths = [path for folder in folders for path in self._folder.changed_since(folder, since)]
-        return [found for path in paths for found in self._judged(path, {"modified"})]
 
     def _note_seen(self, until: float) -> None:
         for watch in self._watches:
@@ -245,8 +238,6 @@ class FileWatchActor(TriggerSource):
         self.system.loop.call_soon_threadsafe(
             lambda: self.system.log_limited("a path is left out", actor=name, path=path, why=why)
         )
-
-    # -- handlers -------------------------------------------------------------------------------------------------
 
     def on_start(self) -> Any:
         """Begin to watch, and continue the bursts of the previous incarnation."""

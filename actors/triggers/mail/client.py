@@ -49,12 +49,11 @@ class MailClient(BaseMailBox):
             on_open: called with the socket before the first read.
             context: checks the server's certificate; None for a connection without encryption.
         """
-        plain = partial(_OpenClient, on_open, host, port, timeout=timeout)
-        self._make = (
-            plain
-            if context is None
-            else partial(_SecureClient, on_open, host, port, timeout=timeout, ssl_context=context)
+        options: dict[str, Any] = (
+            {"timeout": timeout} if context is None else {"timeout": timeout, "ssl_context": context}
         )
+        client = _OpenClient if context is None else _SecureClient
+        self._make = partial(client, on_open, host, port, **options)
         super().__init__()
 
     def _get_mailbox_client(self) -> imaplib.IMAP4:

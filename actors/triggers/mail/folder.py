@@ -54,22 +54,11 @@ class MailBatch(msgspec.Struct, frozen=True):
 
 
 class MailFolder:
-    """Finds e-mails that are not marked as read."""
+    """Finds e-mails that are not marked as read. `context` checks the server's certificate."""
 
     def __init__(
         self, settings: EmailTrigger, password: str, *, who: str, context: ssl.SSLContext | None = None
     ) -> None:
-        """Connect to nothing yet.
-
-        Args:
-            settings: server, account, folder.
-            password: password of the account.
-            who: name for errors.
-            context: checks the server's certificate; the default of this machine by default.
-
-        Raises:
-            TriggerConfigError: A text has line breaks or other control characters.
-        """
         texts = [settings.host, settings.username, settings.folder, password, *settings.filters.values()]
         if any(sign in text for text in texts for sign in "\r\n\0"):
             message = f"{who}: host, username, password, folder and filters must be free of line breaks"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from math import ceil, floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from actors.config.cron_line import WORDS
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 1_000
 _LOCAL_ZONE: Final = "/etc/localtime"
-
-
-class Times(Protocol):
-    """A series of times, in seconds of some clock."""
-
-    def next_after(self, time: float) -> float | None:
-        """Return the first time later than `time`; None at the end of the series."""
-        ...
-
-    def latest(self, after: float, until: float, limit: int) -> list[float]:
-        """Return the last times with ``after < time <= until``, at most `limit`, oldest first."""
-        ...
 
 
 class CronTimes:
@@ -121,6 +109,10 @@ class IntervalTimes:
         first = max(1, ceil((after - self._start) / self._every), last - limit + 1)
         times = (self._start + count * self._every for count in range(first, last + 1))
         return [time for time in times if after < time <= until]
+
+
+Times = CronTimes | IntervalTimes
+"""A series of times, in seconds of some clock."""
 
 
 def local_zone() -> tzinfo:

@@ -99,15 +99,6 @@ class WebhookRoutes:
     """Answers the requests of all webhooks of one port."""
 
     def __init__(self, webhooks: Sequence[Webhook], *, wall: Callable[[], float] = wall_time) -> None:
-        """Sort the webhooks by path.
-
-        Args:
-            webhooks: at least one.
-            wall: the wall clock, in seconds since 1970 UTC.
-
-        Raises:
-            TriggerConfigError: There are none, or two have the same path.
-        """
         self.webhooks = tuple(webhooks)
         self._by_path = {webhook.settings.path: webhook for webhook in webhooks}
         if len(self._by_path) != len(webhooks) or not webhooks:

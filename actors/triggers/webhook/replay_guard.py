@@ -25,13 +25,6 @@ class ReplayGuard:
     """
 
     def __init__(self, capacity: int = MOST_KEPT, *, journal: ReplayJournal | None = None, scope: str = "") -> None:
-        """Read the journal.
-
-        Args:
-            capacity: identifiers that are kept.
-            journal: keeps them beyond the end of the process.
-            scope: name of the trigger, for the journal.
-        """
         self._capacity = capacity
         self._known: set[bytes] = set()
         self._buckets: dict[int, list[bytes]] = {}

@@ -34,12 +34,6 @@ class ReplayJournal:
     """
 
     def __init__(self, path: Path, *, wall: Callable[[], float] = wall_time) -> None:
-        """Open nothing yet.
-
-        Args:
-            path: the file.
-            wall: the wall clock, in seconds since 1970 UTC.
-        """
         self.path = path
         self.since = float(int(wall()))
         """The journal knows every accepted request that was signed later; set by `open`."""

@@ -78,12 +78,6 @@ class WebhookApp:
     """The ASGI application of one server: reads a request within its limits and answers it by the routes."""
 
     def __init__(self, routes: WebhookRoutes, clock: Clock) -> None:
-        """Serve the webhooks of one port.
-
-        Args:
-            routes: answers complete requests.
-            clock: ends slow requests.
-        """
         self._routes = routes
         self._clock = clock
         self._reading = 0
