@@ -218,7 +218,7 @@ def _answered(numbers: dict[str, Any], answer: MessageSent | RunAnswered) -> Non
     numbers["byte_count"] += answer.byte_count
     if isfinite(answer.response_time):
         numbers["busy_ns"] += round(answer.response_time * _NANOSECONDS)
-    if type(answer) is MessageSent or answer.has_more:
+    if isinstance(answer, MessageSent) or answer.has_more:
         numbers["input_tokens"] += answer.input_tokens
         numbers["output_tokens"] += answer.output_tokens
         numbers["tool_calls"] += answer.tool_calls

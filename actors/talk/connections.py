@@ -1,7 +1,7 @@
 """The outgoing connections of one node."""
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self, Unpack, runtime_checkable
 
 from actors.talk.diagram import mermaid
@@ -250,9 +250,7 @@ class Connections:
     @asynccontextmanager
     async def paused_routing(self) -> AsyncGenerator[Self]:
         """Ignore messages on all connections while the block runs."""
-        async with AsyncExitStack() as stack:
-            for talk in tuple(self):
-                await stack.enter_async_context(talk.paused())
+        async with TeamTalk(self).paused():
             yield self
 
     def __repr__(self) -> str:

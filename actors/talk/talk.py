@@ -59,7 +59,8 @@ class Talk(TalkSetting):
         """The node at which it begins."""
         self.targets: tuple[Target, ...] = _targets(source, targets)
         """The nodes to which it leads."""
-        self.name = default_name(source, self.targets) if name is None else _checked(source, name)
+        given: object = f"{source.name}->{[target.name for target in self.targets]}" if name is None else name
+        self.name = _checked(source, given)
         """Unique in a pool, or else among the connections of its source."""
         super().__init__(TalkOptions.of(f"talk {self.name!r}", dict(options)))
         self.active = True
@@ -288,11 +289,6 @@ class Talk(TalkSetting):
     def __repr__(self) -> str:
         state = "" if self.active else ", ended"
         return f"<Talk {self.name!r}: {self.connection_type}, {self.stats.message_count} messages{state}>"
-
-
-def default_name(source: Named, targets: Sequence[Target]) -> str:
-    """Return the name of a connection without a given name."""
-    return f"{source.name}->{[target.name for target in targets]}"
 
 
 def _checked(source: Named, name: object) -> str:

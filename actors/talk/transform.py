@@ -1,4 +1,4 @@
-"""What becomes of a message on its way: changed by a transform, merged with others, told as context."""
+"""How a connection changes messages: by a transform, merged into one, or as the text of a context."""
 
 from collections.abc import Sequence
 from typing import Any, TypeGuard
@@ -14,18 +14,18 @@ _replace = msgspec.structs.replace
 
 
 def is_message(value: object) -> TypeGuard[Message]:
-    """Whether something is a message, of whatever content."""
+    """Return True for a message of any content."""
     return isinstance(value, ChatMessage)
 
 
 def as_message(result: object, original: Message, talk: str) -> Message:
     """Return the message that a transform made.
 
-    Anything but a message becomes the content of the original one, so who sent it and the names that led to it stay.
-    A message without a sender gets that of the original.
+    A result that is not a message becomes the content of the original message, so that sender and route stay. A message
+    without a sender gets the sender of the original.
 
     Raises:
-        TransformError: it is None.
+        TransformError: the result is None.
     """
     if result is original:
         return original
@@ -34,8 +34,8 @@ def as_message(result: object, original: Message, talk: str) -> Message:
             return result
         return _replace(result, name=original.name, forwarded_from=original.forwarded_from)
     if result is None:
-        msg = f"talk {talk!r}: the transform returned None; return the message, or a new content for it"
-        raise TransformError(msg, message=original)
+        message = f"talk {talk!r}: the transform returned None; return the message, or a new content for it"
+        raise TransformError(message, message=original)
     return _replace(original, content=result)
 
 
@@ -58,7 +58,7 @@ def prompted(message: Message, prompt: str | None) -> Message:
 
 
 def context_text(message: Message, source: str) -> str:
-    """Return what a target reads of a message that it is given as context."""
+    """Return the text that a target reads of a message as context."""
     facts = {
         "role": message.role,
         "model": message.model_name,

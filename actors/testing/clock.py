@@ -1,4 +1,4 @@
-"""Time as an object that a test holds: it stands still until the test moves it."""
+"""`ManualClock`: a clock that stands still until the test moves it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ManualTimer:
     def __init__(self, clock: ManualClock, due: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._clock = clock
         self.due = due
-        """Seconds on its clock."""
+        """Seconds on the clock."""
         self.callback: Callable[..., object] | None = callback
         self.args = args
 
     def cancel(self) -> None:
-        """Withdraw the call; does nothing if it has happened."""
+        """Cancel the call; harmless after it."""
         if self.callback is not None:
             self.callback = None
             self.args = ()
@@ -35,7 +35,7 @@ class ManualTimer:
 
 
 class ManualClock:
-    """A clock for an `ActorSystem` whose time moves only by `advance` (or `tick`, outside an event loop).
+    """A clock for an `ActorSystem` that moves only by `advance` (or `tick`, outside an event loop).
 
     Example:
         ```python
@@ -59,40 +59,40 @@ class ManualClock:
 
     @property
     def pending(self) -> int:
-        """How many calls are still to come."""
+        """Number of calls to come."""
         return self._live
 
     @property
     def size(self) -> int:
-        """How many calls it keeps, with those that were withdrawn and are not thrown away yet."""
+        """Number of calls it keeps, cancelled calls that are not removed yet included."""
         return len(self._timers)
 
     @property
     def next_due(self) -> float | None:
-        """When the next call comes, in seconds on this clock; None if there is none."""
+        """Time of the next call, in seconds on this clock; None without one."""
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> ManualTimer:
-        """Call `callback` when the clock has been moved by `delay` seconds."""
+        """Call `callback` after the clock has moved by `delay` seconds."""
         timer = ManualTimer(self, self._now + max(0.0, delay), callback, args)
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         self._live += 1
         return timer
 
     def forget(self) -> None:
-        """Take note of a timer that was withdrawn; most of them gone means that the rest is copied together."""
+        """Count a cancelled timer; remove cancelled timers once they are the majority."""
         self._live -= 1
         if len(self._timers) > 2 * self._live + 64:
             self._timers = [entry for entry in self._timers if entry[2].callback is not None]
             heapq.heapify(self._timers)
 
     def tick(self, seconds: float = 0.0) -> None:
-        """Move the clock and make the calls that come due, in their order; nothing else runs in between.
+        """Move the clock and make the due calls in order. No other code runs in between.
 
         Raises:
-            ValueError: negative or not a number: monotonic time never goes back.
+            ValueError: negative or not a number, because monotonic time never goes back.
         """
         end = self._end(seconds)
         while self._fire_next(end):
@@ -100,7 +100,7 @@ class ManualClock:
         self._now = end
 
     def suspend(self, seconds: float) -> None:
-        """Let time pass while no call is made, as on a machine that sleeps; `advance` makes those that are overdue.
+        """Move the clock without making calls, as on a machine that sleeps. `advance` makes the overdue calls.
 
         Raises:
             ValueError: negative or not a number.
@@ -108,10 +108,10 @@ class ManualClock:
         self._now = self._end(seconds)
 
     async def advance(self, seconds: float = 0.0) -> None:
-        """Move the clock; before, between and after the calls that come due, actors work until they rest (`settle`).
+        """Move the clock and make the due calls. Before, between and after them, wait until all actors rest (`settle`).
 
         Raises:
-            ValueError: negative or not a number: monotonic time never goes back.
+            ValueError: negative or not a number, because monotonic time never goes back.
         """
         end = self._end(seconds)
         await settle()
@@ -121,7 +121,7 @@ class ManualClock:
         await settle()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock has been moved by so many seconds."""
+        """Wait until the clock has moved by so many seconds."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = self.call_later(seconds, _wake, waiter)
         try:
@@ -131,8 +131,8 @@ class ManualClock:
 
     def _end(self, seconds: float) -> float:
         if math.isnan(seconds) or seconds < 0:
-            msg = f"a clock moves by seconds >= 0, not {seconds!r}"
-            raise ValueError(msg)
+            message = f"a clock moves by seconds >= 0, not {seconds!r}"
+            raise ValueError(message)
         return self._now + seconds
 
     def _fire_next(self, end: float) -> bool:

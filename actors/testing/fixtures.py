@@ -1,4 +1,4 @@
-"""Fixtures for pytest and pytest-asyncio; ``pytest_plugins = ["actors.testing.fixtures"]`` in conftest.py has them."""
+"""Fixtures for pytest and pytest-asyncio: ``pytest_plugins = ["actors.testing.fixtures"]`` in conftest.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def manual_clock() -> ManualClock:
-    """A clock that stands still until the test moves it; `actor_system` lives by it if the test asks for both."""
+    """A clock that stands still until the test moves it. `actor_system` uses it if the test asks for both."""
     return ManualClock()
 
 
@@ -40,7 +40,7 @@ async def no_leaked_actors() -> AsyncGenerator[None]:
 
 @pytest_asyncio.fixture
 async def actor_system(request: pytest.FixtureRequest, no_leaked_actors: None) -> AsyncGenerator[ActorSystem]:
-    """A system of its own for the test, closed after it; nothing may be left behind then."""
+    """A system for the test, closed after it. The test fails if it leaves anything behind."""
     clock: ManualClock | None = None
     if "manual_clock" in request.fixturenames:
         clock = request.getfixturevalue("manual_clock")

@@ -1,4 +1,4 @@
-"""What a piece of code leaves behind: tasks, threads, open files and sockets, actors."""
+"""`Census`: the tasks, threads, open files, sockets and actors that code leaves behind."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PATIENCE: Final = 2.0
 _PAUSE: Final = 0.01
 _FOLDER: Final = "/dev/fd"
 _KEPT: Final = ("asyncio_", "understudy-background", "AnyIO worker", "ThreadPoolExecutor")
-"""Threads that belong to the loop or the process, not to the code under test."""
+"""Names of threads that belong to the loop or the process, not to the code under test."""
 
 
 @dataclass(frozen=True)
 class Census:
-    """What was there at one moment. Take one before and one after; `leaks` compares."""
+    """What exists at one moment. Take one before and one after; `leaks` compares."""
 
     tasks: frozenset[asyncio.Task[object]]
     threads: frozenset[threading.Thread]
@@ -30,7 +30,7 @@ class Census:
 
     @classmethod
     def take(cls) -> Census:
-        """Count what is there now."""
+        """Count what exists now."""
         loop = running_loop()
         tasks = (
             frozenset[asyncio.Task[object]]() if loop is None else frozenset(asyncio.all_tasks(loop) - _workers(loop))
@@ -38,10 +38,10 @@ class Census:
         return cls(tasks, frozenset(threading.enumerate()), _open_files())
 
     def leaks(self, *, patience: float = _PATIENCE) -> list[str]:
-        """Return one line for everything that is there now and was not there then; empty if nothing is.
+        """Return one line for everything that is new since the census.
 
         Args:
-            patience: real seconds that a thread on its way out is given, and a file that such a thread closes.
+            patience: real seconds for a thread to end, and for the files that it closes.
         """
         found = self._compare(patience, 0.0)
         if found:
@@ -68,7 +68,7 @@ def living_actors() -> list[str]:
 
 
 def _workers(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[None]]:
-    """Return the tasks that an open system keeps for reuse; those of a closed one are leaks."""
+    """Return the tasks that an open system keeps for reuse; tasks of a closed system are leaks."""
     return {task for system in systems_of(loop) for task in system.dispatcher.tasks}
 
 
@@ -95,7 +95,7 @@ def _open_files() -> frozenset[int]:
 
 
 def _is_open(number: int) -> bool:
-    # The listing itself opened one more, which is closed by now.
+    # The listing itself opened one more, which is closed now.
     try:
         os.fstat(number)
     except OSError:

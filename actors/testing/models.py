@@ -1,8 +1,8 @@
-"""Models that do what a test says: scripted, failing, slow and echoing ones.
+"""Models for tests: scripted, failing, slow and echoing.
 
-All are real pydantic-ai models: they run on the event loop without a thread, stream, and report usage. Each keeps the
-requests it got in `requests`, so a test can look at what a node really sent. Nothing sleeps: a slow model waits for an
-event that the test sets.
+All are real pydantic-ai models: they run on the event loop without a thread, stream, and report usage. Each keeps its
+requests in `requests`, so that a test can read what a node sent. No model sleeps: a slow model waits for an event that
+the test sets.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from pydantic_core import to_json
 from actors.prompts.content import prompt_text
 
 Answer = str | BaseModel | dict[str, object] | ModelResponse | BaseException
-"""What a scripted model does next: say a text, fill the structured output, answer exactly so, or raise."""
+"""A text, values for the structured output, a complete response, or an exception to raise."""
 
 _CHUNK = re.compile(r"\S+\s*|\s+")
 
@@ -35,24 +35,24 @@ Respond = Callable[["ModelCall"], Awaitable[Answer]]
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One request that a model got."""
+    """One request to a model."""
 
     messages: Sequence[ModelMessage]
-    """The whole conversation that was sent."""
+    """The whole conversation."""
     info: AgentInfo
     """Tools, output types and settings of the request."""
     streamed: bool
-    """Whether a stream was asked for."""
+    """True if the request asks for a stream."""
 
     @property
     def prompt(self) -> str:
-        """Text of the last user prompt."""
+        """The text of the last user prompt."""
         parts = (part for one in reversed(self.messages) if isinstance(one, ModelRequest) for part in one.parts)
         return next((prompt_text(part.content) for part in parts if isinstance(part, UserPromptPart)), "")
 
     @property
     def instructions(self) -> str:
-        """Instructions of the request; empty when there are none."""
+        """The instructions of the request; may be empty."""
         return self.info.instructions or ""
 
 
@@ -60,15 +60,14 @@ class RecordingModel(FunctionModel):
     """A model whose answers come from an async function of the request."""
 
     def __init__(self, respond: Respond, *, name: str = "recording") -> None:
-        """Take the function and the name the model reports."""
         self.requests: list[ModelCall] = []
-        """Requests got so far, oldest first, also those that failed."""
+        """All requests, oldest first, failed requests included."""
         self._respond = respond
         super().__init__(self._answer, stream_function=self._stream, model_name=name)
 
     @property
     def prompts(self) -> list[str]:
-        """Texts of the prompts got so far."""
+        """The texts of all prompts."""
         return [call.prompt for call in self.requests]
 
     async def _answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -92,9 +91,9 @@ class RecordingModel(FunctionModel):
 
 
 def scripted_model(answers: Iterable[Answer], *, name: str = "scripted") -> RecordingModel:
-    """Return a model that gives *answers* one by one; an exception among them is raised.
+    """Return a model that gives *answers* one by one, and raises the exceptions among them.
 
-    Asked once too often it raises AssertionError.
+    A request too many raises AssertionError.
     """
     script = list(answers)
 
@@ -135,16 +134,15 @@ def echo_model(template: str = "{prompt}", *, name: str = "echo") -> RecordingMo
 
 
 class SlowModel(RecordingModel):
-    """A model that waits for an event of the test before it answers."""
+    """A model that waits for an event before it answers."""
 
     def __init__(self, release: asyncio.Event, answer: Answer | None, *, name: str) -> None:
-        """Take the event, the answer (None: the prompt) and the name."""
         self.started = asyncio.Event()
         """Set when the first request has arrived."""
         self.waiting = 0
-        """Requests that wait right now."""
+        """Number of waiting requests."""
         self.cancelled = 0
-        """Requests that were cancelled while they waited."""
+        """Number of requests that were cancelled while they waited."""
         self._release = release
         self._says = answer
         super().__init__(self._when_released, name=name)

@@ -1,11 +1,11 @@
-"""`TestProbe`: an actor that records what it receives, for a test to look at."""
+"""`TestProbe`: an actor that records the messages it receives."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
@@ -23,12 +23,12 @@ M = TypeVar("M")
 Answer = Callable[[Any], Any]
 
 _PATIENCE: Final = 5.0
-"""Real seconds after which a message that does not come is a failure. Only a failing test waits so long."""
+"""Real seconds to wait for a message. Only a failing test waits so long."""
 _MOST_KEPT: Final = 100_000
 
 
 class TestProbe:
-    """A probe with a mailbox of its own. Hand out `probe.ref`, then ask the probe what came.
+    """An actor for tests. Hand out `probe.ref`, then ask the probe what it has received.
 
     Example:
         ```python
@@ -39,9 +39,9 @@ class TestProbe:
         ```
 
     Args:
-        system: where it lives; None for the default system of the running loop.
+        system: the system of the actor; None for the default system of the running loop.
         name: its name in that system.
-        answer: makes the reply to every message that is asked; without it an ask waits for `reply`.
+        answer: makes the reply to every ask; without it an ask waits for `reply`.
     """
 
     __test__: ClassVar[bool] = False  # pytest takes every class called Test for tests
@@ -51,21 +51,21 @@ class TestProbe:
     ) -> None:
         loop = running_loop()
         if system is None and loop is None:
-            msg = "TestProbe() needs a running event loop, or a system: TestProbe(system)"
-            raise RuntimeError(msg)
+            message = "TestProbe() needs a running event loop, or a system: TestProbe(system)"
+            raise RuntimeError(message)
         self.system = system or ActorSystem.of(asyncio.get_running_loop())
         self._answer = answer
         self._unseen: deque[Any] = deque(maxlen=_MOST_KEPT)
         self._arrived = asyncio.Event()
         self._asks: deque[AsyncioFuture[Any]] = deque(maxlen=_MOST_KEPT)
         self.received: deque[Any] = deque(maxlen=_MOST_KEPT)
-        """Everything that came, oldest first."""
+        """All received messages, oldest first."""
         self.senders: deque[Any] = deque(maxlen=_MOST_KEPT)
-        """The ref of the actor that sent each of them, or None."""
+        """The refs of their senders; None for a sender that is not an actor."""
         self.ref: ActorRef[Any] = self.system.start(lambda: _Recorder(self), name=name)
 
     def record(self, message: Any) -> Any:
-        """Take a message (called by the actor of the probe)."""
+        """Record a message (called by the actor of the probe)."""
         envelope = current.get()
         sender = None if envelope is None else envelope.sender
         self.received.append(message)
@@ -76,24 +76,24 @@ class TestProbe:
 
     def hold(self, reply: AsyncioFuture[Any] | None) -> None:
         """Keep an ask that waits for `reply` (called by the actor of the probe)."""
-        if reply is not None and self._answer is None:
+        if reply is not None:
             self._asks.append(reply)
 
     @property
     def answers_itself(self) -> bool:
-        """Whether asks are answered at once."""
+        """True if the probe replies to asks at once."""
         return self._answer is not None
 
     # -- what came ------------------------------------------------------------------------------------------------
 
     async def receive(self, kind: type[M] | None = None) -> Any:
-        """Return the next message that was not looked at yet, waiting for it if need be.
+        """Wait for the next unread message and return it.
 
         Args:
-            kind: what it must be an instance of.
+            kind: the type that the message must have.
 
         Raises:
-            AssertionError: it is something else, or none came.
+            AssertionError: the message has another type, or none came.
         """
         if not self._unseen:
             await settle()
@@ -104,57 +104,51 @@ class TestProbe:
                     await self._arrived.wait()
         except TimeoutError:
             wanted = "a message" if kind is None else f"a {kind.__name__}"
-            msg = f"{self!r} waited for {wanted} and got none"
-            raise AssertionError(msg) from None
+            self._fail(f"waited for {wanted} and got none")
         message = self._unseen.popleft()
         if kind is not None and not isinstance(message, kind):
-            msg = f"{self!r} expected a {kind.__name__} and got {safe_repr(message)}"
-            raise AssertionError(msg)
+            self._fail(f"expected a {kind.__name__} and got {safe_repr(message)}")
         return message
 
     async def expect(self, *messages: Any) -> None:
         """Wait for exactly these messages, in this order.
 
         Raises:
-            AssertionError: something else came, or nothing.
+            AssertionError: another message came, or none.
         """
         for expected in messages:
             message = await self.receive()
             if message != expected:
-                msg = f"{self!r} expected {safe_repr(expected)} and got {safe_repr(message)}"
-                raise AssertionError(msg)
+                self._fail(f"expected {safe_repr(expected)} and got {safe_repr(message)}")
 
     async def expect_terminated(self, ref: ActorRef[Any]) -> Terminated:
-        """Wait for the news of the end of a watched actor (see `watch`) and return it."""
+        """Wait until a watched actor has stopped (see `watch`) and return the message about it."""
         terminated: Terminated = await self.receive(Terminated)
         if terminated.ref != ref:
-            msg = f"{self!r} expected the end of {ref} and got that of {terminated.ref}"
-            raise AssertionError(msg)
+            self._fail(f"expected the end of {ref} and got that of {terminated.ref}")
         return terminated
 
     async def expect_none(self) -> None:
-        """Let all actors come to rest, and see that no further message has come.
+        """Wait until all actors rest, and check that no further message came.
 
         Raises:
-            AssertionError: one has.
+            AssertionError: a message came.
         """
         await settle()
         if self._unseen:
-            msg = f"{self!r} expected nothing and got {safe_repr(self._unseen[0])}"
-            raise AssertionError(msg)
+            self._fail(f"expected nothing and got {safe_repr(self._unseen[0])}")
 
     # -- what it does ---------------------------------------------------------------------------------------------
 
     async def reply(self, value: Any) -> None:
-        """Answer the oldest ask that waits; an exception as value fails it.
+        """Reply to the oldest waiting ask; an exception as value fails it.
 
         Raises:
-            AssertionError: none waits.
+            AssertionError: no ask waits.
         """
         await settle()
         if not self._asks:
-            msg = f"{self!r} has no ask to answer"
-            raise AssertionError(msg)
+            self._fail("has no ask to answer")
         future = self._asks.popleft()
         if future.done():
             return
@@ -164,12 +158,16 @@ class TestProbe:
             future.answer(value)
 
     async def watch(self, ref: ActorRef[Any]) -> None:
-        """Watch an actor: its end arrives as a `Terminated` message."""
+        """Watch an actor: its end comes as a `Terminated` message."""
         await self.ref.ask(_Watch(ref))
 
     async def unwatch(self, ref: ActorRef[Any]) -> None:
         """Stop watching an actor."""
         await self.ref.ask(_Unwatch(ref))
+
+    def _fail(self, problem: str) -> NoReturn:
+        message = f"{self!r} {problem}"
+        raise AssertionError(message) from None
 
     def __repr__(self) -> str:
         return f"<TestProbe {self.ref.name!r} with {len(self._unseen)} of {len(self.received)} messages not looked at>"

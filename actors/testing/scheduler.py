@@ -1,6 +1,6 @@
 """A dispatcher that takes ready actors in a random order given by a seed, and a search over seeds.
 
-The same seed gives the same schedule, so a failure that needs an unlucky order is found once and replayed for ever.
+The same seed gives the same schedule, so a failure that needs an unlucky order can be replayed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Scenario = Callable[[ActorSystem, ManualClock], Awaitable[object]]
 
 _CANCELLATIONS: Final = 10
 _PATIENCE: Final = 20.0
-"""Real seconds after which a scenario is taken to hang."""
+"""Real seconds after which a scenario counts as hanging."""
 _TRACE: Final = 40
-"""Last steps that a failure shows."""
+"""Number of last steps that a failure shows."""
 
 
 class DeterministicDispatcher(Dispatcher):
-    """Steps one message of one random ready actor at a time, and lets the loop run at random moments.
+    """Handles one message of one random ready actor at a time, and lets the loop run at random moments.
 
     Example:
         ``ActorSystem("test", dispatcher=DeterministicDispatcher.seeded(7), clock=ManualClock())``
@@ -42,13 +42,13 @@ class DeterministicDispatcher(Dispatcher):
         super().__init__(loop, name)
         self.seed = seed
         self.random = random.Random(seed)
-        """The source of the schedule; a scenario may draw from it, too."""
+        """The source of the schedule; a scenario may use it too."""
         self.trace: deque[str] = deque(maxlen=_TRACE)
-        """Names of the actors that were stepped last."""
+        """Names of the actors that ran last."""
 
     @classmethod
     def seeded(cls, seed: int) -> Callable[[asyncio.AbstractEventLoop, str], DeterministicDispatcher]:
-        """Return what `ActorSystem(dispatcher=...)` takes."""
+        """Return the argument for `ActorSystem(dispatcher=...)`."""
         return lambda loop, name: cls(loop, name, seed)
 
     def next(self) -> Cell:
@@ -74,7 +74,7 @@ class DeterministicDispatcher(Dispatcher):
                 outcome = keep
             if outcome:
                 self.ready.append(cell)
-            # The real dispatcher looks at the time here, which no seed could replay.
+            # The real dispatcher reads the time here, which no seed could replay.
             if self.random.random() < 0.5:  # noqa: PLR2004
                 await asyncio.sleep(0)
         self.active -= 1
@@ -84,8 +84,8 @@ def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: Sy
     """Run a scenario once for each seed, each time in a new loop and system with its own order of events.
 
     Args:
-        scenario: async function of a system and its `ManualClock`; a failed assertion ends the search. Random choices
-            of its own must come from ``system.dispatcher.random``.
+        scenario: async function of a system and its `ManualClock`; a failed assertion ends the search. It takes its
+            random choices from ``system.dispatcher.random``.
         seeds: the schedules to try. After a failure ``explore(scenario, [seed])`` replays it.
         config: limits of the system.
 
@@ -93,8 +93,8 @@ def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: Sy
         The number of schedules that were tried.
 
     Raises:
-        BaseException: whatever the scenario raised, with a note that names the seed and the last steps.
-        AssertionError: the scenario hung.
+        BaseException: what the scenario raised, with a note that names the seed and the last steps.
+        TimeoutError: the scenario hung.
     """
     tried = 0
     for seed in seeds:
@@ -123,7 +123,7 @@ async def _run_one(scenario: Scenario, seed: int, config: SystemConfig | None) -
 
 
 async def _cancel_the_rest() -> None:
-    """Cancel what a failed scenario left, again and again: a handler that ignores it once would hang the loop's end."""
+    """Cancel the tasks of a failed scenario repeatedly, because a handler may ignore the first cancellation."""
     for _ in range(_CANCELLATIONS):
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
@@ -136,10 +136,10 @@ async def _finish(scenario: Scenario, system: ActorSystem, clock: ManualClock) -
 
 
 async def close(system: ActorSystem, clock: ManualClock) -> list[str]:
-    """Close a system that lives on a manual clock, moving it as far as stubborn handlers need.
+    """Close a system that uses a manual clock, and move the clock as far as the stop needs.
 
     Returns:
-        The names of actors that had to be cut loose.
+        The names of abandoned actors.
     """
     closing = asyncio.ensure_future(system.close())
     await clock.advance()

@@ -1,4 +1,4 @@
-"""Wait until nothing happens any more, without waiting for time to pass."""
+"""Wait until all actors rest, without waiting for time to pass."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 _QUIET: Final = 300
 """Passes of the event loop without progress that count as rest."""
 _IDLE: Final = 100
-"""Passes that one is worth when the loop has nothing else to run: three of them are enough then."""
+"""Value of one pass of an idle loop, so that three such passes are enough."""
 
 
 async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) -> None:
-    """Return when no actor can go on by itself: all mail is handled and every handler that is left waits.
+    """Wait until all messages are handled, or wait behind a handler that waits.
 
-    A handler that waits for a `ManualClock`, an event, a thread or a socket counts as at rest; mail that waits behind
-    it stays in its mailbox. The wait is over passes of the event loop, so it takes microseconds and does not depend on
-    how fast the machine is.
+    A handler that waits for a `ManualClock`, an event, a thread or a socket counts as at rest; messages behind it stay
+    in the mailbox. The wait counts passes of the event loop. So it takes microseconds, and does not depend on the speed
+    of the machine.
 
     Args:
         system: the system to watch; None for all systems of the running loop.
-        passes: passes of the loop after which actors that never rest are an error.
+        passes: passes of the loop after which busy actors are an error.
 
     Raises:
-        AssertionError: some actors kept on working, for example because two of them send each other messages for ever.
+        AssertionError: some actors never rest, for example because two of them send each other messages forever.
     """
     loop = asyncio.get_running_loop()
     systems = systems_of(loop) if system is None else [system]
@@ -42,12 +42,12 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
             quiet = 0
         steps = seen
         await asyncio.sleep(0)
-        # The queue of the standard event loop; another loop has none, and then every pass counts once.
+        # The queue of the standard event loop. On another loop every pass counts once.
         quiet += 1 if getattr(loop, "_ready", True) else _IDLE
         if quiet >= _QUIET:
             return
-    msg = f"settle: still busy after {passes} passes of the loop: {_working(systems)}"
-    raise AssertionError(msg)
+    message = f"settle: still busy after {passes} passes of the loop: {_working(systems)}"
+    raise AssertionError(message)
 
 
 def _is_busy(system: ActorSystem) -> bool:

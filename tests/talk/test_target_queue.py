@@ -277,3 +277,13 @@ async def test_connections_of_one_source_go_in_order_of_priority() -> None:
     await a.run("x", wait_for_connections=True)
 
     assert order == ["d", "c", "e", "b"]
+
+
+async def test_each_target_owns_the_queue_of_its_messages() -> None:
+    a, b, c, d = map(echo_agent, "abcd")
+    a.connect_to([b, c], priority=1)
+    a.connect_to(d)
+
+    assert b.queue is not None
+    assert c.queue is not None
+    assert (b.queue is c.queue, d.queue) == (False, None)
