@@ -36,8 +36,8 @@ _FILES = (".yml", ".yaml")
 class Agent(MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
-    An agent remembers what was said, unless it is made with ``session=False``; its memory changes only when a run has
-    succeeded. Runs of an agent that remembers go on one after the other.
+    An agent remembers its conversation, unless it is made with ``session=False``. Only a successful run changes the
+    memory. Runs of an agent with a memory run one after the other.
 
     Example:
         >>> agent = Agent("greeter", model="offline", system_prompt="One sentence.")
@@ -58,22 +58,22 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         tools: Sequence[AnyTool] = (),
         **settings: Unpack[AgentKeywords],
     ) -> None:
-        """Make an agent with a model. Nothing is started and nothing is connected before the first run.
+        """Make an agent with a model. Nothing is started or connected before the first run.
 
         Args:
-            name: what others call it; a path that ends in ``.yml`` or ``.yaml`` is the file of one agent.
+            name: name of the agent. A path that ends in ``.yml`` or ``.yaml`` is the file of one agent.
             model: ``offline``, ``test``, ``provider:name``, or a model of pydantic_ai. None is the default of the
                 environment (``UNDERSTUDY_MODEL``), else ``offline``.
-            output_type: what an answer is: a type, several, or any output specification of pydantic_ai.
+            output_type: type of an answer: a type, several, or any output specification of pydantic_ai.
             deps_type: type of the dependencies that tools and instructions get.
-            system_prompt: what the model is told before anything else.
+            system_prompt: instructions that the model reads first.
             tools: functions that the model may call.
             **settings: see `AgentSettings`.
 
         Raises:
             NodeNameError: the name is empty.
             ConfigError: a setting cannot be used.
-            TypeError: there is no such setting.
+            TypeError: a setting is unknown.
         """
         if not is_a(name, str, PurePath):
             message = f"an agent needs a name, got {name!r}"
@@ -132,19 +132,19 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         blocking: bool = False,
         **settings: Unpack[AgentKeywords],
     ) -> "Agent[object, Any]":
-        """Make an agent that answers with what a function returns; see `actors.agents.callback` for what it is given.
+        """Make an agent that answers with the result of a function; see `actors.agents.callback` for its argument.
 
-        Any number of its runs go on at the same time. A plain function runs on the event loop, which is quick, but it
-        must not block; with `blocking` it runs in a thread.
+        Any number of its runs may be open at the same time. A plain function runs on the event loop, which is fast, but
+        must not block.
 
         Args:
             function: plain or async.
             name: by default that of the function, ``processor`` if it has none.
-            blocking: whether the function blocks.
-            **settings: see `AgentSettings`; those about models have no meaning here.
+            blocking: True runs a plain function in a thread.
+            **settings: see `AgentSettings`; those about models have no effect.
 
         Raises:
-            ConfigError: it is no function, or a setting cannot be used.
+            ConfigError: `function` cannot be called, or a setting cannot be used.
         """
         definition = AgentDefinition.of_function(function, name=name, blocking=blocking, **settings)
         return cast("Agent[object, Any]", cls.from_definition(definition))
@@ -156,11 +156,11 @@ class Agent(MessageNode[Deps, Out], makes="function"):
 
     @classmethod
     def from_config(cls, path: str | Path) -> Self:
-        """Make the agent that a file describes, whatever the file is called; see `actors.config.load.load_agent`.
+        """Make the agent of a file with any name; see `actors.config.load.load_agent`.
 
         Raises:
             ManifestError: the file cannot be read or is wrong; lists every problem.
-            ConfigError: something that it names cannot be imported or used.
+            ConfigError: a name in the file cannot be imported or used.
         """
         return cls.from_definition(manifest.read_agent(path))
 
@@ -186,7 +186,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         """Use another model from the next run on; None for the default.
 
         Raises:
-            ConfigError: the agent answers by a function, or it is no model.
+            ConfigError: the agent answers by a function, or `model` is not a model.
         """
         check_settings(self.name, {"model": model})
         self._check_model("set_model")
@@ -218,16 +218,16 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         deps: Any = None,
         session: bool | None = None,
     ) -> "Agent[Any, Any]":
-        """Return another agent of the same name that works as this one does, but for what is given here.
+        """Return a copy of this agent that differs in the arguments.
 
-        It has the same instructions and tools (also those that are added later), and a memory and an actor of its own;
-        it has none of the connections. This agent stays as it is.
+        The copy has the same name, instructions and tools (later ones included), and its own memory and actor. It has
+        no connections. This agent does not change.
 
         Args:
-            output_type: what an answer is.
+            output_type: type of an answer.
             model: see `Agent`.
             deps: dependencies of tools and instructions.
-            session: False for one that does not remember; None for the same as this agent.
+            session: False for an agent without memory; None for the same as this agent.
 
         Raises:
             ConfigError: the agent answers by a function, which only takes other dependencies.
@@ -247,7 +247,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         return () if memory is None else memory.messages
 
     def reset(self) -> None:
-        """Forget everything that was said; a run in progress adds what it says when it has succeeded."""
+        """Clear the memory. An open run adds its messages when it succeeds."""
         if self.execution.memory is not None:
             self.execution.memory.clear()
 
@@ -260,7 +260,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
 
     @property
     def tools(self) -> FunctionToolset[Any]:
-        """The agent's own tools; add to them with ``agent.tools.add_function(fn)``.
+        """The agent's own tools. Add one with ``agent.tools.add_function(fn)``.
 
         Raises:
             ConfigError: the agent answers by a function.
@@ -279,18 +279,18 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         """Let the model ask another node, as a tool; see `to_tool`.
 
         Args:
-            worker: whom to ask.
+            worker: the node to ask.
             name: by default ``ask_<name of the node>``.
-            description: by default says whom it asks and what for.
-            reset_history: whether each call begins without the node's own history, and leaves none.
-            pass_history: whether the node is given the conversation of this agent, in place of its own.
+            description: by default names the node and its purpose.
+            reset_history: True if each call begins without the node's own history, and stores none.
+            pass_history: True if the node gets the conversation of this agent in place of its own.
 
         Raises:
-            ConfigError: the agent answers by a function, or the worker is no node.
+            ConfigError: the agent answers by a function, or the worker is not a node.
         """
         if not is_a(worker, NodeHandle):
-            msg = f"agent {self.name!r}: worker {worker!r} is no node; pass an Agent, a Team or a TeamRun"
-            raise ConfigError(msg, node=self.name)
+            message = f"agent {self.name!r}: worker {worker!r} is no node; pass an Agent, a Team or a TeamRun"
+            raise ConfigError(message, node=self.name)
         tool = tool_of(
             worker, name=name, description=description, reset_history=reset_history, pass_history=pass_history
         )
@@ -319,14 +319,14 @@ class Agent(MessageNode[Deps, Out], makes="function"):
 
     @property
     def max_concurrency(self) -> int:
-        """How many runs go on at the same time."""
+        """Number of runs that may be open at the same time."""
         limit = self.settings.max_concurrency
         if limit is not None:
             return limit
         return UNLIMITED if self.execution.memory is None else 1
 
     async def close(self) -> None:
-        """Give back what `open` took, or what runs have started; see `NodeHandle.close`."""
+        """Release what `open` or a run has opened; see `NodeHandle.close`."""
         await super().close()
         if self.is_closed:
             for tools in self._server_tools():
@@ -346,9 +346,9 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         return self.settings.user_prompts
 
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
-        """What is entered when the agent is opened."""
+        """Return what the agent enters when it opens."""
         own = [one for one in self.execution.toolsets if not isinstance(one, McpTools)]
-        ref = self.home.find()  # none for an agent that is only made for another one to become like it
+        ref = self.home.find()  # none for an unused agent, whose definition another one takes over
         servers = [held for one in self._server_tools() for held in one.held(None if ref is None else ref.system)]
         return (*own, *servers, *sources_in(self.settings.knowledge))
 
@@ -357,7 +357,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
 
     @property
     def is_opened_in_parallel(self) -> bool:
-        """Whether the resources are entered all at once (``parallel_init``)."""
+        """True if the resources are entered at the same time (``parallel_init``)."""
         return self.settings.parallel_init
 
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
@@ -374,7 +374,7 @@ def _unique(name: str, taken: frozenset[str]) -> str:
 def _from_file(
     path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
 ) -> AgentDefinition:
-    """Return the definition that a file describes, with the few keywords that may stand beside a file.
+    """Return the definition of a file, with the few keywords that may accompany a file.
 
     Raises:
         ConfigError: a keyword belongs into the file.

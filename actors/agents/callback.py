@@ -1,16 +1,16 @@
-"""Functions as agents: what a function is given, where it runs, and what its result becomes.
+"""Functions as agents: the argument of the function, where it runs, and the message of its result.
 
 ======================================  =======================================================================
-the first parameter is annotated        it is given
+annotation of the first parameter       argument
 ======================================  =======================================================================
-``str``, or it is a method of ``str``   the message as text
+``str``, or a method of ``str``         the message as text
 ``ChatMessage``                         the message
 anything else                           the content itself
-not at all                              the content itself; the combined answer of a team as text
+none                                    the content itself; the combined answer of a team as text
 ======================================  =======================================================================
 
-Text that a connection of type ``context`` gave the agent comes before the text of its next message. A further parameter
-annotated ``RunRequest`` gets the request of the run (run id, options such as ``deps``).
+Text from a connection of type ``context`` comes before the text of the next message. A further parameter annotated
+``RunRequest`` gets the request of the run (run id, options such as ``deps``).
 """
 
 import asyncio
@@ -36,13 +36,18 @@ class Callback(Execution):
     """Answers by a function."""
 
     def __init__(self, function: Callable[..., Any], *, blocking: bool = False) -> None:
-        """Take the function; with `blocking` a plain function runs in a thread and does not hold the event loop."""
+        """Make an execution.
+
+        Args:
+            function: plain or async.
+            blocking: True runs a plain function in a thread.
+        """
         self.function = function
         self._blocking = blocking
         self._read, self._context_name = _parameters(function)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
-        """Call the function and make its result a message."""
+        """Call the function, and return its result as a message."""
         started = perf_counter()
         try:
             called = self._call(_informed(self._read(asked), request), request)
@@ -53,7 +58,7 @@ class Callback(Execution):
         return _answer(result, request, asked, perf_counter() - started)
 
     def answer_problem(self, job: Job[Any], agent: str) -> str | None:
-        """Return why the answers cannot be what a job requires: what the function is annotated to return."""
+        """Return why the annotated result of the function cannot be what a job requires."""
         wanted, given = job.required_return_type, _hints(self.function).get("return")
         if wanted is str or not inspect.isclass(wanted) or not inspect.isclass(given) or issubclass(given, wanted):
             return None
@@ -67,7 +72,7 @@ class Callback(Execution):
 
 
 def _informed(given: Any, request: RunRequest) -> Any:
-    """Put the context that the node was given before a text, or the text of a message."""
+    """Put the context of the node before a text, or before the text of a message."""
     text: object = given if type(given) is str else given.content if is_message(given) else given
     if not isinstance(text, str) or not (notes := request.node.take_context()):
         return given
@@ -76,7 +81,7 @@ def _informed(given: Any, request: RunRequest) -> Any:
 
 
 def callback_name(function: Callable[..., Any]) -> str:
-    """Return what an agent made of a function is called; ``processor`` if it has no name of its own."""
+    """Return the name of an agent for a function; ``processor`` if the function has no name."""
     name = getattr(function, "__name__", None) or getattr(type(function), "__name__", "")
     return "processor" if not name or name in ("<lambda>", "partial") else name
 
@@ -106,7 +111,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[Reader, str | None]:
         return _text, None
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some builtins do not say what they take
+    except (TypeError, ValueError):  # some builtins have no signature
         return _content, None
     hints = _hints(function)
     context = next((p.name for p in parameters[1:] if hints.get(p.name) is RunRequest), None)

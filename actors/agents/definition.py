@@ -13,6 +13,7 @@ from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
 from actors.runs.definition import Definition
 from actors.runs.request import AnyTool
+from protocols.checks import FUNCTION
 from protocols.errors import ConfigError
 
 
@@ -57,7 +58,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         **keywords: Unpack[AgentKeywords],
     ) -> Self:
         """Return the definition of an agent that answers by a function; see `Agent.from_callback`."""
-        if not callable(function):
+        if not FUNCTION.accepts(function):
             message = f"agent {name or 'processor'!r}: {function!r} is no function"
             raise ConfigError(message, node=name)
         name = name or callback_name(function)

@@ -1,4 +1,4 @@
-"""What an agent remembers: the messages of its model, bounded, cut only where a turn begins."""
+"""The memory of an agent: a bounded number of messages of its model, cut only where a turn begins."""
 
 import logging
 import threading
@@ -8,25 +8,30 @@ from typing import Any
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, UserPromptPart
 
 Summary = Callable[[Sequence[ModelMessage]], Sequence[ModelMessage]]
-"""Gets the messages that would be forgotten, returns what takes their place: at most as many as are remembered.
+"""Gets the messages that leave the memory, and returns the messages in their place: at most `history_limit`.
 
-It must not block. When it fails the run has succeeded all the same: it is logged, and the messages are forgotten.
+It must not block. Its failure does not fail the run: the failure is logged, and the messages are forgotten.
 """
 
 _log = logging.getLogger("understudy")
 
 DEFAULT_LIMIT = 200
-"""Messages that are remembered. A request with 2,000 of them would hold the event loop for 370 ms."""
+"""Messages in a memory by default. A request with 2,000 messages blocks the event loop for 370 ms."""
 
 
 class Memory:
-    """The messages of one agent. It changes only when a run has succeeded, by whole runs; safe in threads."""
+    """The messages of one agent. Only successful runs change it, by whole runs. Safe in threads."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT, *, summary: Summary | None = None) -> None:
-        """Take the most messages to remember, and optionally what makes a summary of those that are forgotten."""
+        """Make a memory.
+
+        Args:
+            limit: largest number of messages.
+            summary: makes a summary of the messages that leave.
+        """
         if limit < 1:
-            msg = f"a history keeps at least 1 message, not {limit!r}"
-            raise ValueError(msg)
+            message = f"a history keeps at least 1 message, not {limit!r}"
+            raise ValueError(message)
         self.limit = limit
         self.summary = summary
         self._messages: tuple[ModelMessage, ...] = ()
@@ -40,15 +45,15 @@ class Memory:
 
     @property
     def is_primed(self) -> bool:
-        """Whether the agent's knowledge is among the messages."""
+        """True if the agent's knowledge is among the messages."""
         return any(message is self._primed for message in self._messages)
 
     def add(self, messages: Sequence[ModelMessage], *, is_primed: bool = False) -> None:
-        """Remember what one run has said, and forget the oldest turns beyond the limit.
+        """Add the messages of one run, and forget the oldest turns beyond the limit.
 
         Args:
             messages: requests and responses of the run.
-            is_primed: whether the agent has knowledge, which is then among these messages or older ones.
+            is_primed: True if the agent has knowledge, which these messages or older ones hold.
         """
         with self._lock:
             if is_primed and messages and not self.is_primed:
@@ -56,7 +61,7 @@ class Memory:
             self._messages = self._bounded((*self._messages, *messages))
 
     def replace(self, messages: Sequence[ModelMessage]) -> None:
-        """Remember exactly these, such as a restored conversation; the limit holds."""
+        """Replace all messages, for example by a restored conversation. The limit holds."""
         with self._lock:
             self._messages = self._bounded(tuple(messages))
 
@@ -72,7 +77,7 @@ class Memory:
         return kept if self.summary is None else (*self._summary(self.summary, forgotten), *kept)
 
     def _summary(self, make: Summary, forgotten: Sequence[ModelMessage]) -> Sequence[ModelMessage]:
-        """Return what takes the place of forgotten messages; nothing if that fails, since the run has succeeded."""
+        """Return the summary of forgotten messages. Empty if the summary fails, as the run has succeeded."""
         try:
             made = tuple(make(forgotten))
         except Exception:
@@ -88,9 +93,9 @@ class Memory:
 
 
 def first_turn(messages: Sequence[ModelMessage], at_least: int) -> int:
-    """Return where the first turn at or after a place begins; the last turn is kept whatever its length.
+    """Return where the first turn at or after a place begins. The last turn stays, whatever its length.
 
-    A turn begins with a user's prompt, so a call of a tool is never separated from its return.
+    A turn begins with a user's prompt, so a tool call is never separated from its return.
     """
     starts = [place for place, message in enumerate(messages) if _begins_turn(message)]
     return next((place for place in starts if place >= at_least), starts[-1] if starts else at_least)

@@ -1,4 +1,4 @@
-"""From a result of pydantic_ai to the message that the node answers."""
+"""From a result of pydantic_ai to the answer of the node."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,22 +7,22 @@ from typing import Any
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.run import AgentRunResult
 
-from actors.agents.tool_calls import ToolLedger
+from actors.agents.tool_calls import ToolCallLog
 from actors.runs.request import RunRequest
 from protocols.cost import ZERO_COST, TokenCost, TokenUsage
 from protocols.messages import ChatMessage
 
-_FREE = frozenset({"test", "understudy"})  # systems that nobody pays for
+_FREE = frozenset({"test", "understudy"})  # systems without a price
 
 
 def message_of(
     result: AgentRunResult[Any],
     request: RunRequest,
     asked: ChatMessage[Any],
-    tools: ToolLedger,
+    tools: ToolCallLog,
     seconds: float,
 ) -> ChatMessage[Any]:
-    """Return the answer of a model as a message, with its tokens, its price, its calls of tools and its messages."""
+    """Return the answer of a model as a message, with tokens, price, tool calls and model messages."""
     messages = result.new_messages()
     responses = [message for message in messages if isinstance(message, ModelResponse)]
     last = responses[-1] if responses else ModelResponse(parts=[])
@@ -47,7 +47,7 @@ def message_of(
 
 
 def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
-    """Add up tokens and money of some responses; a response without a known price makes the sum unknown."""
+    """Add up tokens and money of responses. A response without a known price makes the sum unknown."""
     read = written = 0
     money, is_known = ZERO_COST, True
     for response in responses:

@@ -1,4 +1,4 @@
-"""Runs of a model: the only place that calls `pydantic_ai.Agent`."""
+"""`ModelRun`: an agent that answers by a model. The only place that calls `pydantic_ai.Agent`."""
 
 import asyncio
 from collections.abc import AsyncIterable, Sequence
@@ -18,8 +18,8 @@ from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import message_of
 from actors.agents.settings import AgentSettings
-from actors.agents.tool_approval import confirmation
-from actors.agents.tool_calls import WATCH, ToolLedger, ledger
+from actors.agents.tool_approval import approval
+from actors.agents.tool_calls import RECORDER, ToolCallLog, call_log
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
@@ -33,7 +33,7 @@ _NO_LIMITS = UsageLimits(request_limit=None)  # pydantic_ai's own 50 would end l
 
 
 class ModelRun(Execution):
-    """Answers by a model of pydantic_ai, and remembers what was said."""
+    """Answers by a model of pydantic_ai, and remembers the conversation."""
 
     has_model = True
 
@@ -98,10 +98,10 @@ class ModelRun(Execution):
         return cls(agent, settings, model=model, toolsets=toolsets)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
-        """Run the model once; on success the exchange joins the history, unless the run said not to."""
+        """Run the model once. A successful exchange joins the memory, unless the run says otherwise."""
         started = perf_counter()
-        tools = ToolLedger(request)
-        ledger.set(tools)
+        tools = ToolCallLog(request)
+        call_log.set(tools)
         prompt, keywords = await self._prompt(request, asked), self._keywords(request)
         if request.sink is None and request.options.include_agent_tools:
             result = await self.agent.run(prompt, **keywords)
@@ -119,12 +119,12 @@ class ModelRun(Execution):
         return await load_user_content([*before, asked])
 
     def _knowledge(self, options: RunOptions) -> Sequence[object]:
-        """What the model has to be given first, unless the history it sees holds it already."""
+        """Return the knowledge of the agent, unless the history of the run holds it already."""
         is_known = options.message_history is None and self.memory is not None and self.memory.is_primed
         return () if is_known else self.settings.knowledge
 
     async def _unusual(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
-        """Run the model with its events told, or without the agent's own tools."""
+        """Run the model with events, or without the agent's own tools."""
         with self._tools_of(request.options, keywords):
             if request.sink is not None:
                 return await self._streamed(prompt, keywords, request.sink)
@@ -139,7 +139,7 @@ class ModelRun(Execution):
         return await self.agent.run(prompt, event_stream_handler=follow, **keywords)
 
     def _tools_of(self, options: RunOptions, keywords: dict[str, Any]) -> AbstractContextManager[None]:
-        """Hide the agent's own tools for a run that does not want them; the override ends with the run's context."""
+        """Hide the agent's own tools from a run that does not want them. The override ends with the run."""
         if options.include_agent_tools:
             return nullcontext()
         return self.agent.override(tools=(), toolsets=keywords.pop("toolsets") or ())
@@ -157,7 +157,7 @@ class ModelRun(Execution):
             "usage": options.usage,
             "instructions": options.instructions,
             "toolsets": toolsets or None,
-            "capabilities": WATCH if has_tools else None,
+            "capabilities": RECORDER if has_tools else None,
             "model_settings": options.model_settings,
             "conversation_id": request.conversation_id,
             "infer_name": False,
@@ -196,15 +196,14 @@ class ModelRun(Execution):
         return None
 
     def resolve(self, model: Model | str | None, node: str) -> Model:
-        """Return the model for a name on the running loop; its client is shared by all runs there."""
+        """Return the model for a name on the running loop. All runs on that loop share its client."""
         if isinstance(model, Model):
-            return model
+            return resolve_model(model, node=node)
         name = default_model_name() if model is None else model
         known = self._resolved.setdefault(asyncio.get_running_loop(), {})
-        found = known.get(name)
-        if found is None:
-            found = known[name] = resolve_model(name, node=node)
-        return found
+        if name not in known:
+            known[name] = resolve_model(name, node=node)
+        return known[name]
 
 
 def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
@@ -212,11 +211,11 @@ def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
 
 
 def _approval(name: str, settings: AgentSettings) -> Sequence[Any]:
-    """Return what asks before calls. Without a provider that is left to the user's own capabilities and output."""
+    """Return what asks before calls. Without a provider, the user's own capabilities and output decide."""
     provider, mode = settings.input_provider, settings.requires_tool_confirmation
     if provider is None and mode != "never":
         return ()
-    return confirmation(name, None if isinstance(provider, str) else provider, mode)
+    return approval(name, None if isinstance(provider, str) else provider, mode)
 
 
 def _several(instructions: Any) -> list[Any]:

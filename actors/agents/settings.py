@@ -1,8 +1,8 @@
-"""What an agent is made of, beside its name, model, output, tools and system prompt."""
+"""The settings of an agent: all keywords but name, model, output, tools and system prompt."""
 
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
@@ -11,14 +11,12 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
 from actors.agents.memory import DEFAULT_LIMIT, Summary
-from actors.agents.tool_approval import Confirmation, InputProvider
+from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.prompts.knowledge import with_sources
-from actors.runs.definition import NodeSettings
+from actors.runs.definition import NodeSettings, declared_checks
 from actors.runs.keywords import MODEL, OUTPUT, TOOLS
 from protocols.checks import (
-    FAILURES,
     FLAG,
-    TEXT,
     TIME_LIMIT,
     Check,
     Checks,
@@ -34,7 +32,7 @@ from protocols.session import Session, SessionQuery
 
 
 class AgentKeywords(TypedDict, total=False):
-    """Keywords of `Agent`; see `AgentSettings` for what they mean."""
+    """Keywords of `Agent`; see `AgentSettings`."""
 
     description: str | None
     display_name: str | None
@@ -55,67 +53,77 @@ class AgentKeywords(TypedDict, total=False):
     usage_limits: UsageLimits | None
     capabilities: Sequence[AbstractCapability[Any]]
     input_provider: InputProvider | None
-    requires_tool_confirmation: Confirmation
+    requires_tool_confirmation: ApprovalMode
     max_concurrency: int | None
     timeout: float | None
     parallel_init: bool
     crash_on: tuple[type[Exception], ...]
 
 
+_INSTRUCTIONS = Check(
+    "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
+)
+_CONTENT = list_of("a list of texts, paths and objects", lambda _: True)
+_TOOLSETS = list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset))
+_CAPABILITIES = list_of("a list of capabilities", lambda value: isinstance(value, AbstractCapability))
+_SUMMARY = Check("a plain function", lambda value: callable(value) and not iscoroutinefunction(value))
+_PROVIDER = Check("'console' or a function", lambda value: value == "console" or callable(value))
+
+
 class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Settings of an agent; `NodeSettings` holds those of every node. `of` checks them, so that no run fails later."""
 
-    instructions: Any = None
+    instructions: Annotated[Any, _INSTRUCTIONS] = None
     """More instructions: a text, a function of the run context, or a sequence of them."""
-    toolsets: Sequence[AbstractToolset[Any]] = ()
+    toolsets: Annotated[Sequence[AbstractToolset[Any]], _TOOLSETS] = ()
     """Collections of tools."""
-    mcp_servers: Sequence[Any] = ()
+    mcp_servers: Annotated[Sequence[Any], list_of("a list of servers", lambda _: True)] = ()
     """Servers of tools: URL, path of a script, or a toolset of pydantic_ai; needs the extra ``mcp``."""
-    knowledge: Sequence[object] = ()
-    """Texts, paths of files, objects, and functions (plain or async) whose text is made when the agent is opened; the
-    model is given them before the first prompt."""
-    user_prompts: Sequence[object] = ()
-    """What a run is asked that is given no prompt."""
+    knowledge: Annotated[Sequence[object], _CONTENT] = ()
+    """Texts, paths of files, objects, and functions (plain or async), which are called when the agent opens. The model
+    reads the knowledge before the first prompt."""
+    user_prompts: Annotated[Sequence[object], _CONTENT] = ()
+    """Prompts of a run without a prompt."""
     deps: Any = None
     """Dependencies of tools and instructions, unless a run names its own."""
-    retries: int = 1
-    """How often the model may correct a call of a tool."""
-    output_retries: int | None = None
-    """How often the model may correct its output; None as `retries`."""
-    tool_timeout: float | None = None
-    """Seconds that one call of a tool may take."""
-    end_strategy: EndStrategy = "early"
-    """What becomes of calls of tools that come together with the output: ``early`` leaves them out."""
+    retries: Annotated[int, whole(0)] = 1
+    """Number of times that the model may correct a tool call."""
+    output_retries: Annotated[int | None, whole(0)] = None
+    """Number of times that the model may correct its output; None for `retries`."""
+    tool_timeout: Annotated[float | None, TIME_LIMIT] = None
+    """Seconds that one tool call may take."""
+    end_strategy: Annotated[EndStrategy, choice("early", "graceful", "exhaustive")] = "early"
+    """What happens to tool calls in the same response as the output: ``early`` skips them."""
     session: Session = None
-    """Whether it remembers, and what from (see `protocols.session`); False for a stateless agent."""
-    history_limit: int = DEFAULT_LIMIT
-    """Most messages of the model that it remembers, cut at whole turns."""
-    summary: Summary | None = None
-    """Makes of the messages that are cut those that take their place."""
-    model_settings: ModelSettings | None = None
-    """Temperature, most tokens and the like."""
-    usage_limits: UsageLimits | None = None
-    """Most requests, calls of tools and tokens of one run."""
-    capabilities: Sequence[AbstractCapability[Any]] = ()
+    """The memory to begin with (see `protocols.session`); False for an agent without memory."""
+    history_limit: Annotated[int, whole(1)] = DEFAULT_LIMIT
+    """Largest number of model messages in the memory, cut at whole turns."""
+    summary: Annotated[Summary | None, _SUMMARY] = None
+    """Returns the messages that replace those that are cut."""
+    model_settings: Annotated[ModelSettings | None, instance_of("a dict of settings", Mapping)] = None
+    """Temperature, largest number of tokens and the like."""
+    usage_limits: Annotated[UsageLimits | None, instance_of("UsageLimits", UsageLimits)] = None
+    """Largest number of requests, tool calls and tokens of one run."""
+    capabilities: Annotated[Sequence[AbstractCapability[Any]], _CAPABILITIES] = ()
     """Extensions of pydantic_ai."""
-    input_provider: InputProvider | None = None
-    """Who is asked before a call of a tool that has to be confirmed: ``console``, or a function that is given the name
-    of the tool and its arguments, and returns, or awaits, whether it may be called."""
-    requires_tool_confirmation: Confirmation = "per_tool"
-    """Which calls are confirmed: those of tools that demand it (``requires_approval``), ``always``, or ``never``."""
-    max_concurrency: int | None = None
-    """Runs that go on at the same time; None is 1 for an agent that remembers, and no limit for others."""
-    parallel_init: bool = True
-    """Whether what the agent needs is opened all at once, not one after the other."""
+    input_provider: Annotated[InputProvider | None, _PROVIDER] = None
+    """What approves tool calls: ``console``, or a function. The function gets the tool's name and its arguments, and
+    returns, or awaits, True if the tool may be called."""
+    requires_tool_confirmation: Annotated[ApprovalMode, choice("per_tool", "always", "never")] = "per_tool"
+    """Which calls need approval: those of tools that demand it (``requires_approval``), ``always``, or ``never``."""
+    max_concurrency: Annotated[int | None, whole(1)] = None
+    """Number of runs at the same time. None is 1 for an agent with memory, and no limit for others."""
+    parallel_init: Annotated[bool, FLAG] = True
+    """True if the resources of the agent open at the same time, not one after the other."""
 
     @property
     def query(self) -> SessionQuery:
-        """What `session` means."""
+        """The meaning of `session`."""
         return SessionQuery.parse(self.session)
 
     @classmethod
     def of(cls, agent: str, keywords: Mapping[str, Any]) -> "AgentSettings":
-        """Take the keywords of `Agent`.
+        """Return the settings of the keywords of `Agent`.
 
         Raises:
             TypeError: for an unknown keyword; offers the nearest.
@@ -124,8 +132,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
         check_keywords(f"agent {agent!r}: there is no keyword", keywords, cls.__struct_fields__)
         check_settings(agent, keywords)
         if keywords.get("requires_tool_confirmation") == "always" and keywords.get("input_provider") is None:
-            msg = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"
-            raise ConfigError(msg, node=agent)
+            message = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"
+            raise ConfigError(message, node=agent)
         if keywords.get("knowledge"):
             keywords = {**keywords, "knowledge": with_sources(keywords["knowledge"])}
         settings = cls(**keywords)
@@ -138,36 +146,11 @@ def check_settings(agent: str, given: Mapping[str, Any]) -> None:
     check_values(_CHECKS, given, lambda _, problem: ConfigError(f"agent {agent!r}: {problem}", node=agent))
 
 
-_INSTRUCTIONS = Check(
-    "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
-)
-_CONTENT = list_of("a list of texts, paths and objects", lambda _: True)
 _CHECKS: Checks = {
+    **declared_checks(AgentSettings),
     "model": MODEL,
     "output_type": OUTPUT,
     "deps_type": Check("a type", lambda value: not isinstance(value, str | bytes | int | float)),
     "system_prompt": _INSTRUCTIONS,
     "tools": TOOLS,
-    "description": TEXT,
-    "display_name": TEXT,
-    "instructions": _INSTRUCTIONS,
-    "toolsets": list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
-    "mcp_servers": list_of("a list of servers", lambda _: True),
-    "knowledge": _CONTENT,
-    "user_prompts": _CONTENT,
-    "retries": whole(0),
-    "output_retries": whole(0),
-    "tool_timeout": TIME_LIMIT,
-    "end_strategy": choice("early", "graceful", "exhaustive"),
-    "history_limit": whole(1),
-    "summary": Check("a plain function", lambda value: callable(value) and not iscoroutinefunction(value)),
-    "model_settings": instance_of("a dict of settings", Mapping),
-    "usage_limits": instance_of("UsageLimits", UsageLimits),
-    "capabilities": list_of("a list of capabilities", lambda value: isinstance(value, AbstractCapability)),
-    "input_provider": Check("'console' or a function", lambda value: value == "console" or callable(value)),
-    "requires_tool_confirmation": choice("per_tool", "always", "never"),
-    "max_concurrency": whole(1),
-    "timeout": TIME_LIMIT,
-    "parallel_init": FLAG,
-    "crash_on": FAILURES,
 }

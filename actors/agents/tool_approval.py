@@ -1,4 +1,4 @@
-"""Asking a person before a model's tool is called."""
+"""Ask a person for approval before a model's tool is called."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from pydantic_ai.capabilities import AbstractCapability
     from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 
-Confirmation = Literal["per_tool", "always", "never"]
-"""Which calls have to be confirmed: those of tools that demand it, all, none."""
+ApprovalMode = Literal["per_tool", "always", "never"]
+"""Which calls need approval: those of tools that demand it, all, or none."""
 InputProvider = Callable[[str, Mapping[str, Any]], bool | Awaitable[bool]] | Literal["console"]
-"""Who confirms them: a function of the name of a tool and its arguments, or the person at the console."""
+"""What approves a call: a function of the tool's name and arguments, or the person at the console."""
 
 _LONGEST: Final = 200
 _console = asyncio.Lock()
 
 
-def confirmation(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None, mode: str) -> Sequence[Any]:
-    """Return what an agent needs to have the calls of its tools confirmed; see `Agent(capabilities=)`.
+def approval(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None, mode: ApprovalMode) -> Sequence[Any]:
+    """Return the capabilities that ask for approval before a tool call; see `Agent(capabilities=)`.
 
-    A call that is not confirmed is not made, and the model is told so. What `ask` raises fails the run.
+    A call without approval is not made, and the model is told so. What `ask` raises fails the run.
 
     Args:
         agent: name of the agent, for the question.
-        ask: who decides: is given the name of a tool and its arguments, and says, or returns an awaitable of, whether
-            it may be called; None asks on the console.
+        ask: gets the name of a tool and its arguments, and returns, or awaits, True if the tool may be called. None
+            asks on the console.
         mode: ``per_tool`` for the tools that demand it, ``always`` for all tools, ``never`` for none.
     """
     decide = ask or ConsoleQuestion(agent)
 
-    async def confirm(_ctx: RunContext[Any], requests: DeferredToolRequests) -> DeferredToolResults:
+    async def approve(_ctx: RunContext[Any], requests: DeferredToolRequests) -> DeferredToolResults:
         answers: dict[str, Any] = {}
         for call in requests.approvals:
             allowed = decide(call.tool_name, call.args_as_dict())
@@ -50,14 +50,14 @@ def confirmation(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | N
             answers[call.tool_call_id] = is_allowed or ToolDenied(f"The call of {call.tool_name} was not allowed.")
         return requests.build_results(approvals=answers)
 
-    handling: list[AbstractCapability[Any]] = [HandleDeferredToolCalls(confirm)]
+    handling: list[AbstractCapability[Any]] = [HandleDeferredToolCalls(approve)]
     if mode != "per_tool":
         handling.insert(0, PrepareTools(marked if mode == "always" else _unmarked))
     return handling
 
 
 async def marked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[ToolDefinition]:
-    """Return tools whose calls all have to be confirmed."""
+    """Return the tools, so that every call needs approval."""
     return [replace(tool, kind="unapproved") if tool.kind == "function" else tool for tool in tools]
 
 
@@ -66,15 +66,20 @@ async def _unmarked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[
 
 
 class ConsoleQuestion:
-    """Asks on the terminal, one question at a time; anything but a yes, and the end of the input, is a no."""
+    """Asks on the terminal, one question at a time. Only a yes approves; the end of the input does not."""
 
     def __init__(self, agent: str, read: Callable[[str], str] = input) -> None:
-        """Take who wants to call the tool, and what asks a question and returns the line that is typed."""
+        """Make a question.
+
+        Args:
+            agent: name of the agent that wants to call the tool.
+            read: shows a question and returns the line that is typed.
+        """
         self._agent = agent
         self._read = read
 
     async def __call__(self, tool: str, arguments: Mapping[str, Any]) -> bool:
-        """Ask whether a tool may be called."""
+        """Return True if the person approves the call."""
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         shown = "".join(sign if sign.isprintable() else "?" for sign in given)[:_LONGEST]
         async with _console:

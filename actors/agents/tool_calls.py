@@ -1,4 +1,4 @@
-"""Calls of tools as they happen: timed, published as events, and kept for the message of the run."""
+"""Tool calls: timed, published as events, and stored for the message of the run."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -19,13 +19,17 @@ from protocols.ids import new_id
 from protocols.tool_call import ToolCallInfo
 
 
-class ToolLedger:
-    """The calls of tools of one run, in the order in which they ended."""
+class ToolCallLog:
+    """The tool calls of one run, in the order in which they ended."""
 
     __slots__ = ("_events", "_request", "calls", "message_id")
 
     def __init__(self, request: RunRequest) -> None:
-        """Take the run; called inside the actor, in whose system the calls are published."""
+        """Make a log inside the actor, whose system publishes the calls.
+
+        Args:
+            request: the run.
+        """
         scope = current.get()
         self._request = request
         self._events = None if scope is None else scope.cell.system.events
@@ -34,7 +38,7 @@ class ToolLedger:
         self.calls: list[ToolCallInfo] = []
 
     def add(self, call: ToolCallInfo) -> None:
-        """Note one finished call."""
+        """Store and publish one finished call."""
         self.calls.append(call)
         if self._events is not None and self._events.wants(ToolCalled):
             self._events.publish(
@@ -48,7 +52,7 @@ class ToolLedger:
             )
 
     def refuse(self, call: ToolCallPart, why: str) -> None:
-        """Note a call that was not made."""
+        """Store a call that was not made."""
         args = call.args if isinstance(call.args, Mapping) else {}
         self.add(
             ToolCallInfo(
@@ -58,43 +62,43 @@ class ToolLedger:
 
     @property
     def agent_name(self) -> str:
-        """The agent whose run it is."""
+        """Name of the agent."""
         return self._request.node.name
 
 
-ledger: ContextVar[ToolLedger | None] = ContextVar("understudy_tools", default=None)
-"""The ledger of the run that goes on; every handler has a context of its own, so runs never mix."""
+call_log: ContextVar[ToolCallLog | None] = ContextVar("understudy_tools", default=None)
+"""The log of the current run. Every handler has its own context, so runs never mix."""
 
 
-class ToolWatch(AbstractCapability[Any]):
-    """Notes every call of a tool in the ledger of its run, also those that were refused."""
+class ToolCallRecorder(AbstractCapability[Any]):
+    """Writes every tool call into the log of its run, refused calls included. It holds nothing of any run."""
 
     async def after_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, response: ModelResponse
     ) -> ModelResponse:
-        """Note calls of tools that the agent does not have; pydantic_ai refuses them."""
-        known = ledger.get()
+        """Log calls of tools that the agent does not have. pydantic_ai refuses them."""
+        log = call_log.get()
         calls = response.tool_calls
-        if known is not None and calls:
+        if log is not None and calls:
             parameters = request_context.model_request_parameters
             names = {tool.name for tool in (*parameters.function_tools, *parameters.output_tools)}
             for call in calls:
                 if call.tool_name not in names:
-                    known.refuse(call, f"the agent has no tool {call.tool_name!r}")
+                    log.refuse(call, f"the agent has no tool {call.tool_name!r}")
         return response
 
     async def before_model_request(
         self, ctx: RunContext[Any], request_context: ModelRequestContext
     ) -> ModelRequestContext:
-        """Note calls that nobody has allowed; the model is told so with this request."""
-        known, messages = ledger.get(), request_context.messages
-        denied = [part for part in messages[-1].parts if _is_denied(part)] if known is not None and messages else []
-        if known is not None and denied:
+        """Log calls without approval. This request tells the model about them."""
+        log, messages = call_log.get(), request_context.messages
+        denied = [part for part in messages[-1].parts if _is_denied(part)] if log is not None and messages else []
+        if log is not None and denied:
             answered = (message for message in reversed(messages) if isinstance(message, ModelResponse))
             calls = {call.tool_call_id: call for response in answered for call in response.tool_calls}
             for part in denied:
                 call = calls.get(part.tool_call_id) or ToolCallPart(part.tool_name, tool_call_id=part.tool_call_id)
-                known.refuse(call, f"not allowed: {part.model_response_str()}")
+                log.refuse(call, f"not allowed: {part.model_response_str()}")
         return request_context
 
     async def wrap_tool_execute(
@@ -106,9 +110,9 @@ class ToolWatch(AbstractCapability[Any]):
         args: ValidatedToolArgs,
         handler: WrapToolExecuteHandler,
     ) -> Any:
-        """Time one call."""
-        known = ledger.get()
-        if known is None:
+        """Time and log one call."""
+        log = call_log.get()
+        if log is None:
             return await handler(args)
         began, started = datetime.now(UTC), perf_counter()
         result, failure = None, None
@@ -119,9 +123,9 @@ class ToolWatch(AbstractCapability[Any]):
             raise
         finally:
             seconds = perf_counter() - started
-            known.add(
+            log.add(
                 ToolCallInfo(
-                    call.tool_name, args, result, known.agent_name, call.tool_call_id, began, seconds, known.message_id,
+                    call.tool_name, args, result, log.agent_name, call.tool_call_id, began, seconds, log.message_id,
                     failure,
                 )
             )  # fmt: skip
@@ -132,5 +136,5 @@ def _is_denied(part: object) -> TypeGuard[ToolReturnPart]:
     return isinstance(part, ToolReturnPart) and part.outcome == "denied"
 
 
-WATCH = (ToolWatch(),)
-"""The one watch; it holds nothing of any run."""
+RECORDER = (ToolCallRecorder(),)
+"""The one recorder, as capabilities of a run."""

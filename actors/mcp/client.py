@@ -1,4 +1,4 @@
-"""A server of tools as its users see it: opened by the first, shared by all, closed by the last."""
+"""A tool server as its users see it: the first one opens it, all share it, the last one closes it."""
 
 import asyncio
 import math
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class McpLink:
-    """The actor of one server, by event loop. It starts at the first use, and ends when nobody holds it any more."""
+    """The actor of one server on each event loop. It starts at the first use, and stops with its last holder."""
 
     def __init__(self, source: McpSource) -> None:
         self.source = source
@@ -37,13 +37,13 @@ class McpLink:
         self._actors: dict[ActorRef[Any], ActorRef[Any]] = {}
 
     async def open(self, system: System | None = None) -> None:
-        """Start the server, unless somebody has; opening twice needs closing twice.
+        """Start the server if it is not running. Opening twice needs closing twice.
 
         Args:
-            system: where its actor lives; None for that of the running handler or loop.
+            system: the system of its actor; None for that of the running handler or loop.
 
         Raises:
-            ToolServerError: it could not be started.
+            ToolServerError: the server could not be started.
         """
         loop = asyncio.get_running_loop()
         self._holders[loop] = self._holders.get(loop, 0) + 1
@@ -54,7 +54,7 @@ class McpLink:
             raise
 
     async def close(self) -> None:
-        """Let go of the server; the last one stops it and waits for its end."""
+        """Release the server. The last holder stops it and waits for its end."""
         loop = asyncio.get_running_loop()
         holders = self._holders.pop(loop, 1) - 1
         if holders:
@@ -63,7 +63,7 @@ class McpLink:
         await self._stop()
 
     async def let_go(self) -> None:
-        """Stop the server if a run has started it that nobody had opened it for."""
+        """Stop a server without holders, which a run has started."""
         if asyncio.get_running_loop() not in self._holders:
             await self._stop()
 
@@ -71,12 +71,12 @@ class McpLink:
         ref = self._home.find()
         if ref is not None:
             self._actors.pop(ref, None)
-            is_starting = ref.state is ActorState.STARTING  # a start that nobody waits for any more is cancelled
+            is_starting = ref.state is ActorState.STARTING  # a start without waiting callers is cancelled
             await (ref.stop(timeout=0) if is_starting else ref.stop())
 
     @property
     def is_down(self) -> bool:
-        """Whether the server has died and is not back yet."""
+        """True if the server has died and is not back yet."""
         ref = self._home.find()
         actor = None if ref is None else self._actors.get(ref)
         return actor is not None and actor.state is ActorState.RESTARTING
@@ -84,17 +84,17 @@ class McpLink:
     async def call(
         self, work: Callable[[AbstractToolset[Any]], Awaitable[T]], what: str, timeout: float = math.inf
     ) -> T:
-        """Do something with the server. What could not be sent on a dead connection is sent on the next one, once.
+        """Use the connection. A request that a dead connection could not send is sent once more on the next one.
 
         Args:
             work: called with the toolset of the connection.
-            what: what it does, for errors.
-            timeout: seconds that it may take, waiting for a restart included, if that is less than the server allows.
+            what: name of the operation, for errors.
+            timeout: seconds that it may take, a restart included; the limit of the server holds as well.
 
         Raises:
             ModelRetry: the server answered with an error, or not in time.
-            ToolServerError: it could not be started, was lost meanwhile, or was not back in time.
-            Exception: what a toolset that is no MCP client raised.
+            ToolServerError: the server could not be started, was lost meanwhile, or was not back in time.
+            Exception: raised by a toolset that is not an MCP client.
         """
         actor = await self._actor()
         clock = actor.system.clock
@@ -107,33 +107,33 @@ class McpLink:
             except NotSentError as error:
                 if is_last:
                     why = error.__cause__ or "the connection has ended again"
-                    text = f"MCP server {self.source.name!r} cannot be reached: {why}"
-                    raise ToolServerError(text, server=self.source.name) from error.__cause__
+                    message = f"MCP server {self.source.name!r} cannot be reached: {why}"
+                    raise ToolServerError(message, server=self.source.name) from error.__cause__
         raise AssertionError
 
     async def _lease(self, actor: ActorRef[Any], seconds: float) -> McpConnection:
-        """Return the connection, waiting for a restart if need be."""
+        """Return the connection. Waits for a restart if there is none."""
         timeout = None if math.isinf(seconds) else max(seconds, 0.0)
         try:
             connection: McpConnection = await actor.ask(GetConnection(), timeout=timeout)
         except AskTimeoutError as error:
-            text = f"MCP server {self.source.name!r} is being restarted, and was not back within {seconds:.3g} s"
-            raise ToolServerError(text, server=self.source.name) from error
+            message = f"MCP server {self.source.name!r} is being restarted, and was not back within {seconds:.3g} s"
+            raise ToolServerError(message, server=self.source.name) from error
         except (ActorStoppingError, MailboxFullError) as error:
-            text = f"MCP server {self.source.name!r} takes no calls: {error}"
-            raise ToolServerError(text, server=self.source.name) from error
+            message = f"MCP server {self.source.name!r} takes no calls: {error}"
+            raise ToolServerError(message, server=self.source.name) from error
         return connection
 
     async def _actor(self, system: System | None = None) -> ActorRef[Any]:
-        """Return the ref of the server's actor; it stays the same over restarts."""
+        """Return the ref of the server's actor, which stays the same over restarts."""
         supervisor = self._home.find()
         if supervisor is None:
             self._actors.clear()
             try:
                 supervisor = self._home.start(ServerFactory(self.source), self, system)
             except RuntimeClosedError as error:
-                text = f"MCP server {self.source.name!r} has been stopped: {error}"
-                raise ToolServerError(text, server=self.source.name) from error
+                message = f"MCP server {self.source.name!r} has been stopped: {error}"
+                raise ToolServerError(message, server=self.source.name) from error
             self._home.settle(supervisor, asyncio.get_running_loop(), is_owned=False)
         known = self._actors.get(supervisor)
         if known is not None:
@@ -142,8 +142,11 @@ class McpLink:
             await asyncio.shield(supervisor.ready())  # others may wait for it as well
         except ActorStartError as error:
             reason = _reason(error)
-            text = f"MCP server {self.source.name!r} could not be started: {error}" if reason is None else str(reason)
-            raise ToolServerError(text, server=self.source.name) from (reason and reason.__cause__) or error
+            message = (
+                f"MCP server {self.source.name!r} could not be started: {error}" if reason is None else f"{reason}"
+            )
+            cause = error if reason is None else reason.__cause__ or error
+            raise ToolServerError(message, server=self.source.name) from cause
         child = await supervisor.proxy().get_child(self.source.name)
         actor: ActorRef[Any] = child.ref
         self._actors[supervisor] = actor
@@ -151,7 +154,7 @@ class McpLink:
 
 
 def _reason(error: BaseException | None) -> ToolServerError | None:
-    """Return what the actor of the server said about its failed start, without what the supervisors added."""
+    """Return the error of the server's actor about its failed start, without those of the supervisors."""
     while error is not None and not isinstance(error, ToolServerError):
         error = error.__cause__
     return error

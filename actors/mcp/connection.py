@@ -1,4 +1,4 @@
-"""One life of the connection to a server of tools."""
+"""One life of the connection to a tool server."""
 
 import asyncio
 import logging
@@ -18,28 +18,28 @@ from protocols.errors import ToolServerError
 T = TypeVar("T")
 
 MOST_CALLS = 1_000
-"""Calls of one server that go on at the same time."""
+"""Open calls of one server at the same time."""
 
 DRAIN = 5.0
-"""Seconds that calls may go on when a server is told to stop."""
+"""Seconds that open calls get when a server is told to stop."""
 
 _TRUSTED = 5.0
-"""Seconds for which a server that has answered is taken to be there."""
+"""Seconds after an answer in which the server counts as alive."""
 
 _CONNECTION_CLOSED = -32000
-"""Code with which the mcp library ends the requests that were open when a connection was lost."""
+"""Error code of the mcp library for requests that were open when a connection was lost."""
 
 _log = logging.getLogger("understudy")
 
 
 class NotSentError(Exception):
-    """The connection had ended before the request was sent, so it can be sent on the next one."""
+    """The connection ended before the request was sent, so the next connection can send it."""
 
 
 class McpConnection:
-    """Enters the server, lends it to callers, and leaves it, entering and leaving in one and the same task.
+    """Opens the server, lends it to callers, and closes it. One task opens and closes it.
 
-    Calls go on in the tasks of their callers. That is safe (read in mcp 2.3 and fastmcp 4.2): the session's streams
+    Calls run in the tasks of their callers. That is safe (read in mcp 2.3 and fastmcp 4.2): the session's streams
     and task group belong to the task that fastmcp's client made when it was entered; a request from any other task is
     written to a stream and waits for an event, every request has an id, and cancelling the waiting task sends
     ``notifications/cancelled``. Only entering and leaving must not change the task, because of anyio's cancel scopes.
@@ -48,7 +48,7 @@ class McpConnection:
     def __init__(self, source: McpSource, clock: Clock) -> None:
         self.source = source
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the server can be used, or could not be started."""
+        """Done when the server is ready, or could not be started."""
         self._clock = clock
         self._toolset: AbstractToolset[Any] | None = None
         self._over = asyncio.Event()
@@ -60,34 +60,34 @@ class McpConnection:
 
     @property
     def is_over(self) -> bool:
-        """Whether it takes no calls any more."""
+        """True if the connection takes no more calls."""
         return self._over.is_set()
 
     @property
     def lost(self) -> str | None:
-        """Why it ended by itself; None while it lives, and when it was told to end."""
+        """Why the connection ended by itself. None while it is open, and after `end`."""
         return str(self._lost()) if self._is_wanted and self.is_over else None
 
     def end(self) -> None:
-        """Leave the server; calls that go on have `DRAIN` seconds to end, and are cancelled then."""
+        """Close the server. Open calls are cancelled after `DRAIN` seconds."""
         self._is_wanted = False
         self._over.set()
 
     async def live(self) -> None:
-        """Enter the server, wait for the end, and leave it. What goes wrong is in `opened` and `lost`."""
+        """Open the server, wait for the end, and close it. Failures are in `opened` and `lost`."""
         try:
             async with self.source.connected(self._ended) as self._toolset:
                 self.opened.set_result(None)
                 await self._over.wait()
                 await self._end_calls()
-        except Exception as error:  # leaving a dead connection raises once more what it died of
+        except Exception as error:  # closing a dead connection raises its failure once more
             self._cause = self._cause or error
             _log.debug("MCP server %s: left with %r", self.source.name, error)
         finally:
             self._over.set()
             if not self.opened.done():
                 self._fail_start()
-            # What is kept of a crash, such as its traceback in the dead letters, leads here; it need not lead on.
+            # A stored crash, such as its traceback in the dead letters, refers to this object, but to nothing further.
             self._why, self._toolset, self._cause = self._reason, None, None
 
     def _fail_start(self) -> None:
@@ -111,13 +111,13 @@ class McpConnection:
             call.cancel()
 
     async def look(self, timeout: float) -> None:
-        """Make sure that an HTTP server is still there, if it has not been heard of for a while.
+        """Check that an HTTP server is alive, if its last answer is some seconds old.
 
-        Nothing tells that it has gone, and what is sent then may or may not have been done: so ask for its tools, which
-        does no harm.
+        A lost HTTP server is not reported, and a request that it gets then may or may not have been done. Asking for
+        its tools does no harm.
 
         Raises:
-            NotSentError: it has gone, or is another process by now.
+            NotSentError: the server is lost, or is another process by now.
         """
         if not isinstance(self.source.target, str) or self._clock.now() - self._heard < _TRUSTED:
             return
@@ -129,24 +129,24 @@ class McpConnection:
     # -- calls ----------------------------------------------------------------------------------------------------
 
     async def run(self, work: Callable[[AbstractToolset[Any]], Awaitable[T]], what: str, timeout: float) -> T:
-        """Do something with the server, in a task of the caller's context.
+        """Use the toolset, in a task with the trace of the caller.
 
         Args:
             work: called with the toolset.
-            what: what it does, for errors.
+            what: name of the operation, for errors.
             timeout: seconds until it is cancelled; infinity never.
 
         Raises:
             NotSentError: nothing was sent, because the connection had ended.
             ModelRetry: the server answered with an error, or not in time.
             ToolServerError: the connection was lost; the cause is chained.
-            Exception: what a toolset that is no MCP client raised.
+            Exception: raised by a toolset that is not an MCP client.
         """
         if self.is_over or self._toolset is None:
             raise NotSentError
         if len(self._calls) >= MOST_CALLS:
-            msg = f"MCP server {self.source.name!r}: {MOST_CALLS} calls go on already, so {what} was refused"
-            raise ToolServerError(msg, server=self.source.name)
+            message = f"MCP server {self.source.name!r}: {MOST_CALLS} calls go on already, so {what} was refused"
+            raise ToolServerError(message, server=self.source.name)
         context = _context() if hasattr(self._toolset, "client") else None
         call = asyncio.get_running_loop().create_task(_do(work, self._toolset), context=context)
         self._calls.add(call)
@@ -162,7 +162,7 @@ class McpConnection:
             self._calls.discard(call)
 
     async def _cancelled(self, call: asyncio.Task[Any]) -> None:
-        """Have a call told that its caller is gone; the library bounds what that takes."""
+        """Cancel a call whose caller is gone, and wait for it. The library limits the time."""
         if not call.done():
             call.cancel()
             await asyncio.wait({call})
@@ -170,8 +170,8 @@ class McpConnection:
     def _outcome(self, call: asyncio.Task[T], what: str, expired: float | None) -> T:
         if call.cancelled():
             if expired is not None:
-                text = f"MCP server {self.source.name!r}: {what} had no answer within {expired:.3g} s"
-                raise ModelRetry(text)  # as for tools that are functions, the model may try something else
+                message = f"MCP server {self.source.name!r}: {what} had no answer within {expired:.3g} s"
+                raise ModelRetry(message)  # as for tools that are functions, the model may try something else
             raise self._lost(what)
         error = call.exception()
         if error is None:
@@ -207,10 +207,10 @@ async def _do(work: Callable[[AbstractToolset[Any]], Awaitable[T]], toolset: Abs
 
 
 def _context() -> Context:
-    """Return a context with the trace of the caller's, and nothing else of it.
+    """Return a context that holds only the trace of the caller.
 
-    The library arms a timer for every request, and the loop keeps a cancelled one, and its context with it, until its
-    time comes: minutes in which the run and its agent could not be collected.
+    The library arms a timer for every request. The loop keeps a cancelled timer and its context until it expires, and
+    so would keep the run and its agent alive for minutes.
     """
     context = Context()
     for variable, value in carry(copy_context()) or ():
@@ -224,7 +224,7 @@ def _expire(call: asyncio.Task[Any], expired: list[bool]) -> None:
 
 
 def _loss(error: BaseException, toolset: object) -> Exception | None:
-    """Return what broke the connection if that is why a call failed; None when the server or a tool said no."""
+    """Return the loss of the connection behind a failed call. None if the server or a tool refused the call."""
     if not hasattr(toolset, "client") or not isinstance(error, Exception):
         return None
     cause = error.__cause__ if isinstance(error, ModelRetry) else error
@@ -237,4 +237,4 @@ def _loss(error: BaseException, toolset: object) -> Exception | None:
 
 
 _NO_LOSS = (TypeError, ValueError, KeyError, AttributeError, ImportError)
-"""Mistakes in a call, not in the connection."""
+"""Errors of a call, not of the connection."""

@@ -1,4 +1,4 @@
-"""The actor that owns one server of tools: it starts the server, is restarted when the server dies, and stops it."""
+"""The actor that owns one tool server: it starts and stops the server, and restarts when the server dies."""
 
 import asyncio
 import contextlib
@@ -26,18 +26,18 @@ SHUTDOWN = DRAIN + 10.0
 
 _BACKOFF = Backoff(min=0.2, max=30.0)
 _INTENSITY = RestartIntensity(limit=30, period=60.0)
-"""More than the delays allow: a server that stays away is tried again for ever, and nobody else falls because of it."""
+"""More than the delays allow. An unreachable server is retried forever, and does not stop other actors."""
 _MARGIN = 5.0
 
 
 class GetConnection(msgspec.Struct, frozen=True):
-    """Ask for the connection. The answer comes once there is one; it is good until the server dies."""
+    """Request the connection. The reply arrives when the server is ready, and stays valid until the server exits."""
 
 
 class _Lost(msgspec.Struct, frozen=True):
-    """The connection has ended by itself, and everything of it has been cleaned up.
+    """The connection ended by itself and is cleaned up.
 
-    It becomes a dead letter, which is kept for long: so it holds nothing of the connection.
+    The message may become a dead letter, which lives long, so it holds nothing of the connection.
     """
 
     incarnation: int
@@ -45,7 +45,7 @@ class _Lost(msgspec.Struct, frozen=True):
 
 
 class McpConnectionActor(AsyncioActor):
-    """Owns the life of a server. It lends the connection to callers, whose calls so go on at the same time."""
+    """Owns the life of a server. It lends the connection to callers, so their calls run at the same time."""
 
     mailbox = MailboxConfig(capacity=1_000)
 
@@ -61,7 +61,7 @@ class McpConnectionActor(AsyncioActor):
         self._life = self.create_task(self._live(self._connection, self.cell.incarnation))
         try:
             await asyncio.shield(self._connection.opened)
-        except asyncio.CancelledError:  # nobody wants it any more, or it has taken too long
+        except asyncio.CancelledError:  # the start was stopped, or took too long
             self._life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._life
@@ -75,14 +75,14 @@ class McpConnectionActor(AsyncioActor):
                 self.actor_ref.tell(_Lost(incarnation, why))
 
     def on_receive(self, message: object) -> object:
-        """Lend the connection, or crash with it.
+        """Return the connection, or crash with it.
 
         Raises:
-            ToolServerError: the connection was lost; the supervisor starts the next one.
+            ToolServerError: the connection was lost. The supervisor starts the next one.
         """
         if isinstance(message, GetConnection):
             if self._connection.is_over:
-                self.stash()  # for the next life: whoever asks goes on waiting
+                self.stash()  # for the next incarnation, so the caller waits
                 return None
             return self._connection
         if isinstance(message, _Lost):
@@ -93,13 +93,16 @@ class McpConnectionActor(AsyncioActor):
         return None
 
     async def on_stop(self) -> None:
-        """Disconnect; a server that was started here has ended when this returns."""
+        """Disconnect, and wait for the end of a server that was started here."""
         self._connection.end()
         await self._life
 
 
 class ServerFactory:
-    """Makes the supervisor of one server; the engine keeps it, so it holds nothing that holds the agent."""
+    """Makes the supervisor of one server. The engine keeps the factory, so it must not hold the agent."""
+
+    ends_with_process = True
+    """True for an actor that is stopped when the interpreter exits; see `NodeFactory`."""
 
     def __init__(self, source: McpSource) -> None:
         self._source = source
@@ -107,7 +110,7 @@ class ServerFactory:
         self.max_concurrency = 1
 
     def __call__(self) -> Supervisor:
-        """Make it."""
+        """Make the supervisor."""
         source = self._source
         start = partial(McpConnectionActor, source)
         child = ChildSpec(

@@ -1,4 +1,4 @@
-"""`McpServer`: a server of tools (Model Context Protocol) that agents can share. Needs the extra ``mcp``."""
+"""`McpServer`: a tool server (Model Context Protocol) that agents can share. Needs the extra ``mcp``."""
 
 import copy
 import math
@@ -18,11 +18,10 @@ CALL_TIMEOUT = 300.0
 
 
 class McpServer:
-    """A server of tools, and which of its tools may be used.
+    """A tool server, and the tools of it that may be used.
 
-    One supervised actor owns the server: it is started when the first agent that uses it is opened (or runs), restarted
-    with growing delays when it dies, and stopped when the last one is closed. Agents that are given the same object
-    share it.
+    One supervised actor owns the server. The first agent that opens or runs starts it, and the last one that closes
+    stops it. A dead server is restarted with growing delays. Agents with the same object share the server.
 
     Example:
         ```python
@@ -44,30 +43,30 @@ class McpServer:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
     ) -> None:
-        """Take what is needed to reach the server; nothing is started.
+        """Make a server. Nothing is started.
 
         Args:
             target: a URL; a command as a list, which is started without a shell; a `Path` of a Python or node script; a
                 server in this process; a transport or client of fastmcp; or a toolset of pydantic_ai.
-            name: for logs and errors, and the prefix of its tools when two servers have tools of one name.
+            name: for logs and errors, and the prefix of its tools if another server has a tool of the same name.
             tools: names of its tools that may be used; None for all.
             timeout: seconds that a start (30) or a call (300) may take; infinity for calls without a limit.
-            kind: what is spoken at a URL; None is ``sse`` if its path ends so, else ``http``.
+            kind: protocol of a URL; None is ``sse`` if its path ends so, else ``http``.
             headers: HTTP headers for a URL. Never logged.
             env: environment variables for a command or script. Never logged.
             cwd: working directory for a command or script.
 
         Raises:
-            ConfigError: something cannot be meant.
+            ConfigError: an argument cannot be used.
             MissingExtraError: the library is not installed.
         """
         self.name = name or _derived_name(target)
-        """What it is called."""
+        """Name of the server."""
         _check(self.name, target, timeout, tools)
         if not isinstance(target, AbstractToolset):
             mcp_library(self.name)
         self.tools = None if tools is None else frozenset(tools)
-        """The only tools of it that may be used; None for all."""
+        """The tools that may be used; None for all."""
         limited = timeout is None or math.isinf(timeout)
         self.link = McpLink(
             McpSource(
@@ -84,13 +83,13 @@ class McpServer:
         """The life of the server."""
 
     def only(self, tools: Sequence[str] | None) -> Self:
-        """Return the same server, which is shared, with other tools that may be used; None for all."""
+        """Return the same shared server with other tools that may be used; None for all."""
         limited = copy.copy(self)
         limited.tools = None if tools is None else frozenset(tools)
         return limited
 
     def allows(self, tool: str) -> bool:
-        """Whether a tool of the server may be used."""
+        """Return True if a tool of the server may be used."""
         return self.tools is None or tool in self.tools
 
     def __repr__(self) -> str:
@@ -98,10 +97,10 @@ class McpServer:
 
 
 def mcp_servers(given: Sequence[object], agent: str) -> list[McpServer]:
-    """Return what an agent was given as servers, each with a name of its own.
+    """Return the servers that an agent was given.
 
     Raises:
-        ConfigError: something is no server.
+        ConfigError: a value is not a server.
         MissingExtraError: the library is not installed.
     """
     servers: list[McpServer] = []
@@ -109,8 +108,8 @@ def mcp_servers(given: Sequence[object], agent: str) -> list[McpServer]:
         try:
             server = one if isinstance(one, McpServer) else McpServer(one)
         except (ConfigError, MissingExtraError) as error:
-            text = f"agent {agent!r}: {error}"
-            raise type(error)(text, node=agent) from error.__cause__
+            message = f"agent {agent!r}: {error}"
+            raise type(error)(message, node=agent) from error.__cause__
         servers.append(server)
     return servers
 
@@ -127,14 +126,14 @@ _CHECKS: tuple[tuple[Callable[[Any], bool], str], ...] = (
 def _check(name: str, target: Any, timeout: float | None, tools: Sequence[str] | None) -> None:
     for is_good, wanted in _CHECKS:
         if not is_good(target):
-            msg = f"an MCP server is {wanted}, not {target!r}"
-            raise ConfigError(msg)
+            message = f"an MCP server is {wanted}, not {target!r}"
+            raise ConfigError(message)
     if timeout is not None and not timeout > 0:
-        msg = f"MCP server {name!r}: timeout must be seconds > 0, not {timeout!r}"
-        raise ConfigError(msg)
+        message = f"MCP server {name!r}: timeout must be seconds > 0, not {timeout!r}"
+        raise ConfigError(message)
     if isinstance(tools, str):
-        msg = f"MCP server {name!r}: tools must be a list of names, not {tools!r}"
-        raise ConfigError(msg)
+        message = f"MCP server {name!r}: tools must be a list of names, not {tools!r}"
+        raise ConfigError(message)
 
 
 def _is_command(target: object) -> bool:
@@ -142,7 +141,7 @@ def _is_command(target: object) -> bool:
 
 
 def _derived_name(target: object) -> str:
-    """Return a name for a server that was given none: host, script, program, or its own."""
+    """Return the name of a server without a given name: its host, script, program, or own name."""
     if isinstance(target, str):
         return urlsplit(target).hostname or "mcp"
     if isinstance(target, PurePath):

@@ -1,4 +1,4 @@
-"""What a server of tools that was started here writes to its standard error."""
+"""The standard error of a tool server that was started here."""
 
 import asyncio
 import logging
@@ -10,17 +10,17 @@ from typing import Self, TextIO
 _MOST_LINES = 20
 _MOST_CHARACTERS = 1_000
 _SHORTEST_SECRET = 4
-"""Shorter values, such as 1 or on, would make any text unreadable."""
+"""Length of the shortest secret. Masking shorter values, such as 1 or on, would make texts unreadable."""
 _END_TIMEOUT = 1.0
-"""Seconds to wait for the last words of a server that has ended; children that it left behind may hold the pipe."""
+"""Seconds to wait for the last line of a stopped server. Processes that it left behind may hold the pipe."""
 
 _log = logging.getLogger("understudy")
 
 
 class ErrorOutput(asyncio.Protocol):
-    """A pipe whose last lines are kept for error texts; all of them go to the log at level debug.
+    """A pipe that stores its last lines for error texts, and logs all lines at level debug.
 
-    Known secrets, such as the environment variables that were given to the server, are masked in both.
+    It masks known secrets, such as the environment variables of the server, in both.
     """
 
     def __init__(self, server: str, secrets: Iterable[str]) -> None:
@@ -31,7 +31,7 @@ class ErrorOutput(asyncio.Protocol):
         self._ended = asyncio.Event()
         self._transport: asyncio.BaseTransport | None = None
         self.file: TextIO | None = None
-        """What the server is given as standard error; None while this is not open."""
+        """Standard error of the server; None while the pipe is closed."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,21 +43,21 @@ class ErrorOutput(asyncio.Protocol):
             self._transport.close()
 
     async def open(self) -> None:
-        """Make the pipe, for a server that is going to be started."""
+        """Make the pipe for a server that is about to start."""
         reading, writing = os.pipe()
         self.file = os.fdopen(writing, "w")
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(reading, "rb", 0))
 
     def data_received(self, data: bytes) -> None:
-        """Take what was written."""
+        """Store and log what was written."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[-_MOST_CHARACTERS:]
         for line in lines:
             self._keep(line)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Everybody who could write has ended."""
+        """Handle the end of the pipe: every writer has closed it."""
         if self._rest:
             self._keep(self._rest)
             self._rest = b""
@@ -76,7 +76,7 @@ class ErrorOutput(asyncio.Protocol):
         return text
 
     async def tail(self) -> str:
-        """Return the last line of a server that has ended; empty when it wrote nothing, or was not started here."""
+        """Return the last line of a stopped server. Empty if it wrote nothing, or was not started here."""
         if self.file is None:
             return ""
         self.file.close()

@@ -1,4 +1,4 @@
-"""The tools of an agent's servers, as pydantic_ai sees them."""
+"""The tools of an agent's servers, as a toolset of pydantic_ai."""
 
 import asyncio
 import logging
@@ -19,10 +19,10 @@ from actors.runtime.cell import System
 from protocols.errors import ToolServerError
 
 _MOST_TOOLS = 1_000
-"""Tools of one server that are shown to a model."""
+"""Largest number of tools of one server that a model is shown."""
 
 _PATIENCE = 5.0
-"""Seconds that a run waits for the tools of a server whose tools are known."""
+"""Seconds that a run waits for the tools of a server with known tools."""
 
 _log = logging.getLogger("understudy")
 
@@ -31,22 +31,27 @@ Tools = dict[str, ToolsetTool[Any]]
 
 @dataclass(kw_only=True)
 class _ServerTool(ToolsetTool[Any]):
-    """A tool, and where it is called."""
+    """A tool and its server."""
 
     server: McpServer
     own: ToolsetTool[Any]
-    """As the server names it."""
+    """The tool under the name that the server gives it."""
 
 
 class McpTools(AbstractToolset[Any]):
     """Lists and calls the tools of servers through their actors.
 
-    A server that is down is not in the way of a run: its tools are those that it had, and only a call waits for it. The
-    servers' life is that of `held`, not that of the toolset, which pydantic_ai enters and leaves with every run.
+    A run does not wait for a server that is down: it sees the last known tools, and only a call waits. `held` opens and
+    closes the servers, not the toolset, which pydantic_ai enters and leaves with every run.
     """
 
     def __init__(self, servers: Sequence[McpServer], *, timeout: float | None = None) -> None:
-        """Take the servers, and the seconds that one call may take if that is less than a server allows."""
+        """Make a toolset.
+
+        Args:
+            servers: the servers.
+            timeout: seconds that one call may take; the limit of the server holds as well.
+        """
         self.servers = tuple(servers)
         self._prefixes = _prefixes(self.servers)
         self._timeout = math.inf if timeout is None else timeout
@@ -54,30 +59,30 @@ class McpTools(AbstractToolset[Any]):
 
     @property
     def id(self) -> str | None:
-        """None: it is told apart by its tools."""
+        """None: its tools identify the toolset."""
         return None
 
     @property
     def label(self) -> str:
-        """What errors call it."""
+        """Name of the toolset in errors."""
         return f"MCP servers {', '.join(server.name for server in self.servers)}"
 
     def held(self, system: System | None) -> list[AbstractAsyncContextManager[Any]]:
-        """Return what a node enters while it is open: each server once, in an actor system or else the loop's own."""
+        """Return what a node enters while it is open: each server, in an actor system or in that of the loop."""
         return [_Held(server, system) for server in self.servers]
 
     async def let_go(self) -> None:
-        """Stop the servers that were started by a run of an agent that nobody has opened."""
+        """Stop the servers without holders, which runs of a closed agent have started."""
         for server in self.servers:
             await server.link.let_go()
 
     # -- list -----------------------------------------------------------------------------------------------------
 
     async def get_tools(self, ctx: RunContext[Any]) -> Tools:
-        """Return the tools that may be used. Names that two servers have get the name of their server before them.
+        """Return the tools that may be used. The name of the server precedes names that two servers share.
 
         Raises:
-            ToolServerError: a server could not be started, or is lost and was not there before.
+            ToolServerError: a server could not be started, or is lost and has no known tools.
         """
         found = await asyncio.gather(*(self._tools(server, ctx) for server in self.servers), return_exceptions=True)
         listed: list[Tools] = []
@@ -122,10 +127,10 @@ class McpTools(AbstractToolset[Any]):
         if known is None:
             _say_what_is_missing(server, tools)
         if len(allowed) > _MOST_TOOLS:
-            text = (
+            message = (
                 f"MCP server {server.name!r} has {len(allowed)} tools, and at most {_MOST_TOOLS} are shown; name some"
             )
-            raise ToolServerError(text, server=server.name)
+            raise ToolServerError(message, server=server.name)
         self._known[id(server)] = allowed
         return allowed
 
@@ -138,7 +143,7 @@ class McpTools(AbstractToolset[Any]):
 
         Raises:
             ModelRetry: the tool failed, or did not answer in time; the model may try again.
-            ToolServerError: the server was lost, and whether it has done the call is not known; or it is not there.
+            ToolServerError: the server is down, or was lost during the call, which it may or may not have done.
         """
         assert isinstance(tool, _ServerTool)
         own = tool.own
@@ -165,7 +170,7 @@ class _Held(AbstractAsyncContextManager["_Held"]):
 
 
 def _prefixes(servers: Sequence[McpServer]) -> list[str]:
-    """Return what goes before the tools of each server; servers of one name are numbered."""
+    """Return the prefix of each server. Servers of one name are numbered."""
     seen: Counter[str] = Counter()
     prefixes: list[str] = []
     for server in servers:

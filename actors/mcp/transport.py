@@ -1,4 +1,4 @@
-"""Where a server of tools is, and how one connection to it is made. Needs the extra ``mcp``, imported on first use."""
+"""The place of a tool server, and how to connect to it. Needs the extra ``mcp``, imported at the first use."""
 
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ class McpSource:
     """How a server is reached: an address, a command, a script, an object in this process, or a ready toolset."""
 
     name: str
-    """What logs, errors and the supervision tree call it."""
+    """Name of the server in logs, errors and the supervision tree."""
     target: Any = field(repr=False)
     """A URL, a command as a list, the path of a script, an in-process server, a transport, a client or a toolset."""
     _: KW_ONLY
     kind: Literal["http", "sse"] | None = None
-    """What is spoken at a URL; None guesses by it."""
+    """Protocol of a URL; None derives it from the URL."""
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Environment variables of a started server, in addition to a few harmless ones of this process (see docs)."""
     cwd: str | None = None
@@ -40,13 +40,13 @@ class McpSource:
 
     @asynccontextmanager
     async def connected(self, on_end: Callable[[], None]) -> AsyncGenerator[AbstractToolset[Any]]:
-        """Connect, and disconnect at the end; a server that was started is stopped and waited for.
+        """Connect, and disconnect at the end. A server that was started here is stopped before this returns.
 
         Args:
-            on_end: called when the connection has ended by itself; it may be called more than once.
+            on_end: called, once or more, when the connection ends by itself.
 
         Raises:
-            ToolServerError: it cannot be reached or started; the cause is chained.
+            ToolServerError: the server cannot be reached or started; the cause is chained.
         """
         async with ErrorOutput(self.name, (*self.env.values(), *self.headers.values())) as output:
             try:
@@ -57,15 +57,15 @@ class McpSource:
             except Exception as error:
                 text = output.clean(str(error) or type(error).__name__)
                 said = await output.tail()
-                msg = f"MCP server {self.name!r} could not be started: {text}{f'; it said: {said}' if said else ''}"
-                raise ToolServerError(msg, server=self.name) from error
+                message = f"MCP server {self.name!r} could not be started: {text}{f'; it said: {said}' if said else ''}"
+                raise ToolServerError(message, server=self.name) from error
             try:
                 yield toolset
             finally:
                 await _leave(toolset)
 
     def _toolset(self, output: ErrorOutput, on_end: Callable[[], None]) -> AbstractToolset[Any]:
-        """Make the toolset of a new connection; one that was given is used again."""
+        """Make the toolset of a new connection. A given toolset is used again."""
         if isinstance(self.target, AbstractToolset):
             return cast("AbstractToolset[Any]", self.target)  # type: ignore[redundant-cast] # pyright wants it
         make: Callable[..., AbstractToolset[Any]] = mcp_library(self.name).MCPToolset
@@ -93,7 +93,7 @@ class McpSource:
 
 
 def mcp_library(server: str) -> Any:
-    """Return pydantic_ai's module for servers of tools.
+    """Return pydantic_ai's module for tool servers.
 
     Raises:
         MissingExtraError: the library is not installed.
@@ -101,8 +101,8 @@ def mcp_library(server: str) -> Any:
     try:
         return import_module("pydantic_ai.mcp")
     except ImportError as error:
-        text = f'MCP server {server!r} needs a library that is not installed: pip install "understudy[mcp]"'
-        raise MissingExtraError(text) from error
+        message = f'MCP server {server!r} needs a library that is not installed: pip install "understudy[mcp]"'
+        raise MissingExtraError(message) from error
 
 
 async def _leave(toolset: AbstractToolset[Any]) -> None:
@@ -110,6 +110,6 @@ async def _leave(toolset: AbstractToolset[Any]) -> None:
         await toolset.__aexit__(None, None, None)
     finally:
         client: Any = getattr(toolset, "client", None)
-        # A transport that somebody else made may keep its server running between two connections.
+        # A transport that the user made may keep its server running between two connections.
         if client is not None and not getattr(toolset, "is_running", True):
             await client.transport.close()

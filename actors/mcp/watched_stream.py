@@ -1,4 +1,4 @@
-"""Notices the end of a connection to a server of tools while nobody calls it."""
+"""Notice the end of a connection to a tool server between two calls."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -8,10 +8,14 @@ from typing import Any, Self
 
 
 def watched_session(transport: Any, on_end: Callable[[], None]) -> Any:
-    """Return a transport of fastmcp that works like `transport` and says when what it reads from has ended.
+    """Return a transport of fastmcp that works like `transport` and reports the end of its stream.
 
-    fastmcp's client looks at its connection only when it is used: a server that has died is found out by the call
-    after it. The session reads all the time, though, so the stream that it is given says when there is no more.
+    fastmcp's client checks its connection only when it is used, so the next call would find a dead server. The session
+    reads all the time, so its stream reports the end at once.
+
+    Args:
+        transport: a transport of fastmcp.
+        on_end: called, once or more, at the end of the stream.
     """
     base: Any = import_module("fastmcp.client.transports.base")
 
@@ -37,7 +41,7 @@ def watched_session(transport: Any, on_end: Callable[[], None]) -> Any:
 
 
 class _WatchedStream:
-    """The stream that a session reads from."""
+    """The stream that a session reads from; calls a function at its end."""
 
     def __init__(self, stream: Any, on_end: Callable[[], None]) -> None:
         self._stream = stream

@@ -1,25 +1,27 @@
-"""From the name of a model to the model: offline, test, or one of a provider.
+"""The only place where models are made: from a name to the offline model, the test model, or one of a provider.
 
-Providers are shared: all models of one provider on one event loop use one client, because making a client costs some
-25 ms and its connections cannot be used from two loops at once.
+All models of one provider on one event loop share one client. Making a client costs some 25 ms, and its connections
+belong to one loop.
 """
 
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model, infer_model, known_model_names
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from actors.models.offline.model import MODEL_NAME, OfflineModel
 from protocols.errors import MissingExtraError, MissingKeyError, ModelError, UnknownModelError, nearest
 
-pydantic_ai.BANNER_ENABLED = False  # a library does not greet on its user's terminal; the one place that says so
+pydantic_ai.BANNER_ENABLED = False  # a library prints no greeting on its user's terminal
 
 MODEL_VARIABLE = "UNDERSTUDY_MODEL"
 """Environment variable that names the default model."""
@@ -35,39 +37,45 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Providers] = WeakKeyDicti
 
 
 def default_model_name() -> str:
-    """Return the model used when nothing names one: that of `MODEL_VARIABLE` in the environment, else ``offline``."""
+    """Return the name of the default model: that of `MODEL_VARIABLE` in the environment, else ``offline``."""
     return os.environ.get(MODEL_VARIABLE, "").strip() or MODEL_NAME
 
 
-def resolve_model(model: Model | str | None = None, *, node: str | None = None) -> Model:
-    """Return the model for a name; a model is returned as it is, None gives the default.
+def resolve_model(
+    model: Model | str | None = None, *, node: str | None = None, fallbacks: Sequence[Model | str] = ()
+) -> Model:
+    """Return the model for a name. A model is returned as it is.
 
     ``offline`` and ``test`` need nothing. ``provider:name`` is any model of a provider. A name without a provider is
-    that of the provider known to have it, and of `DEFAULT_PROVIDER` for names like those of OpenAI. Call it on the
+    that of the provider known to have it, and of `DEFAULT_PROVIDER` for names like those of OpenAI. Call this on the
     event loop that will use the model: called elsewhere, the model gets a client of its own.
 
     Args:
-        model: the name, or the model itself.
-        node: whom an error is about.
+        model: the name, or the model itself; None for the default model.
+        node: name of the node, for errors.
+        fallbacks: models to try, in order, when `model` fails.
 
     Raises:
-        UnknownModelError: when no provider and no built-in model has this name; offers the nearest.
-        MissingKeyError: when the provider's key or address is not in the environment; names the variable.
-        MissingExtraError: when the provider's library is not installed; names the extra.
-        ModelError: when the provider refuses for another reason.
+        UnknownModelError: no provider and no built-in model has this name; offers the nearest.
+        MissingKeyError: the environment lacks the key or address of the provider; names the variable.
+        MissingExtraError: the library of the provider is not installed; names the extra.
+        ModelError: the provider refuses for another reason.
     """
-    if isinstance(model, Model):
-        return model
+    made = model if isinstance(model, Model) else _named(model, node)
+    if not fallbacks:
+        return made
+    return FallbackModel(made, *(resolve_model(one, node=node) for one in fallbacks))
+
+
+def _named(model: str | None, node: str | None) -> Model:
     name = (default_model_name() if model is None else model).strip()
     if name == MODEL_NAME:
         return OfflineModel()
-    if name == "test":
-        return TestModel()
-    return _of_provider(_qualified(name, node), node)
+    return TestModel() if name == "test" else _of_provider(_qualified(name, node), node)
 
 
 async def close_models() -> None:
-    """Close the clients that the models of the running event loop share; a later request opens them again."""
+    """Close the shared clients of the running event loop. A later request opens them again."""
     for provider in _shared.pop(asyncio.get_running_loop(), {}).values():
         async with provider:
             pass
@@ -111,7 +119,7 @@ def _shared_provider(provider: str) -> Provider[Any]:
     except RuntimeError:
         return infer_provider(provider)
     for closed in [one for one in _shared if one.is_closed()]:
-        del _shared[closed]  # a provider holds on to its loop, so the weak key alone would keep both
+        del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
     providers = _shared.setdefault(loop, {})
     key = (_client_kind(provider), _settings())
     if key not in providers:
@@ -120,12 +128,12 @@ def _shared_provider(provider: str) -> Provider[Any]:
 
 
 def _client_kind(provider: str) -> object:
-    """OpenAI's chat and responses models use one client, so they are one kind; a gateway is one per upstream."""
+    """Return what models of one client have in common: the class of the provider, or the upstream of a gateway."""
     return provider if "/" in provider else infer_provider_class(provider)
 
 
 def _settings() -> int:
-    """Keys and addresses in the environment, as a number: a changed key needs a new client, and must not be kept."""
+    """Return a hash of keys and addresses in the environment. A changed key needs a new client, and is not stored."""
     return hash(tuple(sorted(pair for pair in os.environ.items() if pair[0].endswith(("_KEY", "_URL", "_ENDPOINT")))))
 
 

@@ -1,22 +1,23 @@
 """What a team is made of, beside its members and its kind."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.node import AnyNode
 from actors.nodes.success_policy import ANY, SuccessPolicy
-from actors.runs.definition import Definition, NodeSettings
+from actors.runs.definition import Definition, NodeSettings, declared_checks
 from actors.runs.handle import NodeHandle
 from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
-from protocols.checks import FAILURES, TEXT, TIME_LIMIT, check_keywords, check_values, choice, instance_of, whole
+from protocols.checks import TEXT, check_keywords, check_values, choice, instance_of, whole
 from protocols.errors import ConfigError
 
+MemberSpecs = Mapping[str, Mapping[str, Any]]
 ResultMode = Literal["last", "concat"]
 """The result of a chain: the last answer, or all answers joined by empty lines."""
 
@@ -36,7 +37,12 @@ class TeamKeywords(TypedDict, total=False):
     crash_on: tuple[type[Exception], ...]
     usage_limits: UsageLimits | None
     max_concurrency: int | None
-    member_specs: Mapping[str, Mapping[str, Any]]
+    member_specs: MemberSpecs
+
+
+_INTENSITY = instance_of("RestartIntensity(limit, period)", RestartIntensity)
+_BACKOFF = instance_of("Backoff(min, max), or None for none", Backoff)
+_SPECS = instance_of("a map from names of members to maps", Mapping)
 
 
 class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
@@ -44,21 +50,23 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
 
     picker: Any = None
     """Node that chooses the members for each run; None for all."""
-    num_picks: int | None = None
+    num_picks: Annotated[int | None, whole(1)] = None
     """How many members it chooses; None for at least one."""
-    pick_prompt: str | None = None
+    pick_prompt: Annotated[str | None, TEXT] = None
     """Question to the picker in place of the usual one."""
-    strategy: Strategy = "one_for_one"
+    strategy: Annotated[Strategy, choice("one_for_one", "one_for_all", "rest_for_one")] = "one_for_one"
     """Which members restart together."""
-    intensity: RestartIntensity = msgspec.field(default_factory=RestartIntensity)
+    intensity: Annotated[RestartIntensity, _INTENSITY] = msgspec.field(default_factory=RestartIntensity)
     """How many restarts are borne in which time."""
-    backoff: Backoff | None = msgspec.field(default_factory=Backoff)
+    backoff: Annotated[Backoff | None, _BACKOFF] = msgspec.field(default_factory=Backoff)
     """Delays of restarts; None restarts at once."""
-    usage_limits: UsageLimits | None = None
+    usage_limits: Annotated[UsageLimits | None, instance_of("UsageLimits", UsageLimits)] = None
     """Most requests, calls of tools and tokens of one run, all members together."""
-    max_concurrency: int | None = None
+    max_concurrency: Annotated[int | None, whole(1)] = None
     """Runs that go on at the same time; None for no limit."""
-    member_specs: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Mapping[str, Any]])
+    member_specs: Annotated[Mapping[str, Mapping[str, Any]], _SPECS] = msgspec.field(
+        default_factory=dict[str, Mapping[str, Any]]
+    )
     """Fields of the `ChildSpec` (restart, shutdown, mailbox) of members that the team supervises, by their names."""
 
     @classmethod
@@ -122,17 +130,4 @@ class TeamDefinition(Definition, frozen=True, kw_only=True, eq=False):
         return tuple(dict.fromkeys(node for node in every if node is not None))
 
 
-_CHECKS = {
-    "description": TEXT,
-    "display_name": TEXT,
-    "num_picks": whole(1),
-    "pick_prompt": TEXT,
-    "strategy": choice("one_for_one", "one_for_all", "rest_for_one"),
-    "intensity": instance_of("RestartIntensity(limit, period)", RestartIntensity),
-    "backoff": instance_of("Backoff(min, max), or None for none", Backoff),
-    "timeout": TIME_LIMIT,
-    "crash_on": FAILURES,
-    "usage_limits": instance_of("UsageLimits", UsageLimits),
-    "max_concurrency": whole(1),
-    "member_specs": instance_of("a map from names of members to maps", Mapping),
-}
+_CHECKS = declared_checks(TeamSettings)

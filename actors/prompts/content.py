@@ -1,4 +1,4 @@
-"""What users pass to `run`, turned into what a model reads.
+"""From the prompts that users pass to `run` to the content that a model reads.
 
 ==========================  =================================================================================
 given                       becomes
@@ -36,36 +36,36 @@ from actors.prompts.document import file_part
 from protocols.errors import EmptyPromptError, PromptError
 from protocols.messages import ChatMessage
 
-_MAX_DEPTH = 32  # a list that contains itself must end in an error, not in a RecursionError
+_MAX_DEPTH = 32  # a list that contains itself ends in an error, not in a RecursionError
 
 
 @runtime_checkable
 class SupportsPrompt(Protocol):
-    """An object that knows how to say itself to a model."""
+    """An object that returns its own text for a model."""
 
     def __prompt__(self) -> str:
-        """Return the text a model should read."""
+        """Return the text that a model reads."""
         ...
 
 
 def user_content(prompts: Iterable[object]) -> str | list[UserContent]:
-    """Turn *prompts* into one user prompt: text when all parts are text, else a list of parts in the order given.
+    """Turn *prompts* into one user prompt: text if all parts are text, else a list of parts in the given order.
 
     Raises:
-        EmptyPromptError: when nothing but blanks is left.
-        PromptFileError: when a file cannot be used.
-        PromptError: for bytes without a media type, for functions and classes, and for lists nested without end.
+        EmptyPromptError: the prompts hold only blanks.
+        PromptFileError: a file cannot be used.
+        PromptError: bytes without a media type, a function, a class, or a list nested without end.
     """
     given = list(prompts)
     parts = _joined(part for part in _parts(given) if not _is_blank(part))
     if not parts:
-        msg = f"empty prompt: {len(given)} given, none holds any text; pass at least one that does"
-        raise EmptyPromptError(msg)
+        message = f"empty prompt: {len(given)} given, none holds any text; pass at least one that does"
+        raise EmptyPromptError(message)
     return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
 
 
 async def load_user_content(prompts: Iterable[object]) -> str | list[UserContent]:
-    """Do the same without blocking the event loop: files are read in a thread."""
+    """Do the same as `user_content` without blocking the event loop: a thread reads the files."""
     given = list(prompts)
     if any(isinstance(item, PurePath) for item in _flat(given, 0)):
         return await asyncio.to_thread(user_content, given)
@@ -73,7 +73,7 @@ async def load_user_content(prompts: Iterable[object]) -> str | list[UserContent
 
 
 def prompt_text(content: str | Iterable[UserContent]) -> str:
-    """Return user content as text for pickers, logs and messages; media are named, not shown."""
+    """Return user content as text for pickers, logs and messages. Media appear by name only."""
     if isinstance(content, str):
         return content
     return "\n\n".join(part if isinstance(part, str) else _media_text(part) for part in content)
@@ -99,12 +99,12 @@ def _parts(items: Iterable[object]) -> Iterator[UserContent]:
 
 def _flat(items: Iterable[object], depth: int) -> Iterator[object]:
     if depth > _MAX_DEPTH:
-        msg = f"prompt: lists are nested more than {_MAX_DEPTH} deep; pass the items themselves"
-        raise PromptError(msg)
+        message = f"prompt: lists are nested more than {_MAX_DEPTH} deep; pass the items themselves"
+        raise PromptError(message)
     for item in items:
         if isinstance(item, ChatMessage):
-            message: Any = item  # pyright: ignore[reportUnknownVariableType] # isinstance loses the parameter
-            yield from _flat(_message_parts(message), depth + 1)
+            given: Any = item  # pyright: ignore[reportUnknownVariableType] # isinstance loses the parameter
+            yield from _flat(_message_parts(given), depth + 1)
         elif isinstance(item, list | tuple):
             yield from _flat(cast("Sequence[object]", item), depth + 1)
         elif item is not None:
@@ -125,11 +125,11 @@ def _text(item: object) -> str:
     if isinstance(item, SupportsPrompt):
         return item.__prompt__()
     if isinstance(item, bytes | bytearray | memoryview):
-        msg = "prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path"
-        raise PromptError(msg)
+        message = "prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path"
+        raise PromptError(message)
     if isroutine(item) or isinstance(item, type):
-        msg = f"prompt: {item!r} is no text; call it, and pass what it returns"
-        raise PromptError(msg)
+        message = f"prompt: {item!r} is no text; call it, and pass what it returns"
+        raise PromptError(message)
     return _json(item) if _is_structured(item) else str(item)
 
 

@@ -8,7 +8,7 @@ from pydantic_ai.messages import BinaryContent
 from protocols.errors import PromptFileError
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
-"""Largest file a prompt takes."""
+"""Size of the largest file in a prompt."""
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".png": "image/png",
@@ -26,7 +26,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".mov": "video/quicktime",
     ".webm": "video/webm",
 }
-"""File endings that are sent as they are; every other file must be text."""
+"""Endings of files that are sent as binary content. Every other file must be text."""
 
 _MARKS = (("utf-8-sig", b"\xef\xbb\xbf"), ("utf-16", b"\xff\xfe"), ("utf-16", b"\xfe\xff"))
 
@@ -36,10 +36,10 @@ def file_part(path: Path, name: str | None = None) -> str | BinaryContent:
 
     Args:
         path: the file; ``~`` is the user's home.
-        name: what the prompt calls it; its own name by default.
+        name: name in the prompt; the name of the file by default.
 
     Raises:
-        PromptFileError: when the file is missing, unreadable, empty, larger than `MAX_FILE_BYTES`, or neither text
+        PromptFileError: the file is missing, unreadable, empty, larger than `MAX_FILE_BYTES`, or neither text
             (UTF-8, or UTF-16 with a byte order mark) nor of a type in `MEDIA_TYPES`.
     """
     data = _read(path.expanduser())
@@ -53,7 +53,7 @@ def file_part(path: Path, name: str | None = None) -> str | BinaryContent:
 def document_block(name: str, text: str) -> str:
     """Wrap *text* in the block that marks a named source: ``<document name="..."> ... </document>``.
 
-    Closing marks inside the text get a blank, so that a text cannot end its own block.
+    Closing marks inside the text get a blank, so a text cannot end its own block.
     """
     label = name.replace('"', "'").replace("\n", " ")
     return f'<document name="{label}">\n{text.replace("</document", "< /document").strip()}\n</document>'

@@ -1,4 +1,4 @@
-"""A prompt that a function makes anew for every run."""
+"""A prompt that a function makes for every run."""
 
 import inspect
 from collections.abc import Callable
@@ -8,17 +8,20 @@ from protocols.errors import ConfigError
 
 
 class FunctionPrompt:
-    """Says what a function returns at the time when it is read."""
+    """A prompt that calls its function each time it is read."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        """Take the function.
+        """Make a prompt.
+
+        Args:
+            function: returns the text.
 
         Raises:
-            ConfigError: it is asynchronous; a prompt is read at once.
+            ConfigError: the function is asynchronous.
         """
         if inspect.iscoroutinefunction(function):
-            msg = f"prompt function {getattr(function, '__name__', function)!r} must not be asynchronous"
-            raise ConfigError(msg)
+            message = f"prompt function {getattr(function, '__name__', function)!r} must not be asynchronous"
+            raise ConfigError(message)
         self._function = function
 
     def __prompt__(self) -> str:

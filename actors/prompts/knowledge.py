@@ -1,4 +1,4 @@
-"""Knowledge that is not there yet: text of an address or a function, loaded when its agent is opened."""
+"""Knowledge that is loaded when its agent opens: text of an address or a function."""
 
 from __future__ import annotations
 
@@ -16,39 +16,44 @@ if TYPE_CHECKING:
 LOAD_TIMEOUT: Final = 60.0
 """Seconds that loading one source may take."""
 
-
 MOST_BYTES: Final = 1_000_000
-"""Bytes of UTF-8 that the functions among the knowledge of an agent may return together."""
+"""Bytes of UTF-8 that all functions of one agent's knowledge may return together."""
 
 
 class Allowance:
-    """How much text all sources of one agent may have together."""
+    """The bytes of text that all sources of one agent share."""
 
     def __init__(self, most_bytes: int) -> None:
-        """Take the bound."""
         self.most_bytes = most_bytes
         self._used: dict[str, int] = {}
 
     def claim(self, label: str, size: int) -> None:
-        """Take note of the size of one source; a later claim of the same source replaces the earlier one.
+        """Claim bytes for one source. A later claim of the same source replaces the earlier one.
 
         Raises:
-            ConfigError: all together are too large.
+            ConfigError: all claims together are too large.
         """
         self._used[label] = size
         total = sum(self._used.values())
         if total > self.most_bytes:
-            msg = f"with {label!r} the knowledge has {total} bytes; max_bytes is {self.most_bytes}"
-            raise ConfigError(msg)
+            message = f"with {label!r} the knowledge has {total} bytes; max_bytes is {self.most_bytes}"
+            raise ConfigError(message)
 
 
 class KnowledgeSource:
-    """Text that is made when its agent is opened. A model reads it as soon as it has been loaded."""
+    """Text that is made when its agent opens. A model reads it after that."""
 
     def __init__(
         self, label: str, load: Callable[[], Any], *, allowance: Allowance, timeout: float = LOAD_TIMEOUT
     ) -> None:
-        """Take what it is called, a function that blocks or is async, the bound on the text, and seconds to load it."""
+        """Make a source.
+
+        Args:
+            label: name of the source.
+            load: returns the text; a plain function runs in a thread.
+            allowance: the bytes that all sources share.
+            timeout: seconds that loading may take.
+        """
         self.label = label
         self._load = load
         self._allowance = allowance
@@ -56,10 +61,10 @@ class KnowledgeSource:
         self._text = ""
 
     async def load(self) -> None:
-        """Make the text.
+        """Load the text.
 
         Raises:
-            ConfigError: it cannot be made in time, is empty, or is too long; the cause is chained.
+            ConfigError: the text cannot be loaded in time, is empty, or is too long; the cause is chained.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -68,16 +73,16 @@ class KnowledgeSource:
                 if inspect.isawaitable(result):
                     result = await result
         except TimeoutError as error:
-            msg = f"knowledge {self.label!r} could not be loaded within {self._timeout:g} s"
-            raise ConfigError(msg) from error
+            message = f"knowledge {self.label!r} could not be loaded within {self._timeout:g} s"
+            raise ConfigError(message) from error
         except Exception as error:
             reason = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            msg = f"knowledge {self.label!r} cannot be loaded: {reason}"
-            raise ConfigError(msg) from error
+            message = f"knowledge {self.label!r} cannot be loaded: {reason}"
+            raise ConfigError(message) from error
         text = str(result)
         if result is None or not text.strip():
-            msg = f"knowledge {self.label!r} is empty"
-            raise ConfigError(msg)
+            message = f"knowledge {self.label!r} is empty"
+            raise ConfigError(message)
         self._allowance.claim(self.label, len(text.encode("utf-8", "surrogatepass")))
         self._text = text
 
@@ -90,8 +95,10 @@ class KnowledgeSource:
 
     def __prompt__(self) -> str:
         if not self._text:
-            msg = f"knowledge {self.label!r} has not been loaded; open the agent, or its pool, with `async with` first"
-            raise ConfigError(msg)
+            message = (
+                f"knowledge {self.label!r} has not been loaded; open the agent, or its pool, with `async with` first"
+            )
+            raise ConfigError(message)
         return document_block(self.label, self._text)
 
     def __repr__(self) -> str:
@@ -99,7 +106,7 @@ class KnowledgeSource:
 
 
 def with_sources(knowledge: Sequence[object]) -> list[object]:
-    """Return what an agent is given, its functions as sources that together may have `MOST_BYTES`."""
+    """Return the knowledge with its functions as sources, which share `MOST_BYTES`."""
     allowance = Allowance(MOST_BYTES)
     return [
         KnowledgeSource(item.__name__, item, allowance=allowance) if inspect.isroutine(item) else item
@@ -108,5 +115,5 @@ def with_sources(knowledge: Sequence[object]) -> list[object]:
 
 
 def sources_in(knowledge: Sequence[object]) -> Iterator[KnowledgeSource]:
-    """Yield what has to be loaded."""
+    """Yield the sources of the knowledge."""
     return (item for item in knowledge if isinstance(item, KnowledgeSource))

@@ -1,4 +1,4 @@
-"""Text of a web address: bounded in size and time, and never that of a private place which a public one points to."""
+"""Text of a web address, bounded in size. A public address cannot redirect to a private one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 _MOST_REDIRECTS: Final = 5
 _TEXT: Final = re.compile(r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|toml|javascript|x-ndjson)", re.IGNORECASE)
 _HEADERS: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "understudy"}
-# Python 3.11 and 3.12 take these for public; the second one leads to any IPv4 address.
+# Python 3.11 and 3.12 treat these as public; the second one leads to any IPv4 address.
 _NOT_PUBLIC: Final = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("64:ff9b::/96"))
 
 
 def check_address(url: str) -> None:
-    """Refuse what is no web address.
+    """Check that a text is a web address.
 
     Raises:
-        ConfigError: it does not begin with http:// or https://, or names no host.
+        ConfigError: the text does not begin with http:// or https://, or names no host.
     """
     try:
         address = httpx2.URL(url)
@@ -34,8 +34,8 @@ def check_address(url: str) -> None:
     except httpx2.InvalidURL:
         is_web = False
     if not is_web:
-        msg = f"{shown(url)!r} is no web address; it must begin with http:// or https:// and name a host"
-        raise ConfigError(msg)
+        message = f"{shown(url)!r} is no web address; it must begin with http:// or https:// and name a host"
+        raise ConfigError(message)
 
 
 def shown(url: str) -> str:
@@ -46,19 +46,20 @@ def shown(url: str) -> str:
 async def fetch_text(url: str, *, most_bytes: int) -> str:
     """Return the text of a web address.
 
-    Nothing but a cancellation ends a wait here: the caller sets the limit. The address itself may be anywhere. One that
-    it redirects to must be on the same host and port, or public: what is connected to is what was checked.
+    The caller limits the time: only a cancellation ends a wait here. The given address may be private. An address that
+    it redirects to must have the same host and port, or be public. The connection uses the network address that was
+    checked.
 
     Raises:
-        ConfigError: it cannot be reached, answers with an error or with something else than text, is too long, or
-            redirects to a place that is not public.
+        ConfigError: the address cannot be reached, answers with an error or with something that is not text, is too
+            long, or redirects to an address that is not public.
     """
     check_address(url)
     try:
         return await _follow(url, most_bytes)
     except httpx2.TransportError as error:
-        msg = f"{shown(url)!r} cannot be read: {str(error) or type(error).__name__}"
-        raise ConfigError(msg) from error
+        message = f"{shown(url)!r} cannot be read: {str(error) or type(error).__name__}"
+        raise ConfigError(message) from error
 
 
 async def _follow(url: str, most_bytes: int) -> str:
@@ -72,8 +73,8 @@ async def _follow(url: str, most_bytes: int) -> str:
                 address, pin = await _next(address, answer.headers["location"])
             finally:
                 await answer.aclose()
-    msg = f"{shown(url)!r} redirects more than {_MOST_REDIRECTS} times"
-    raise ConfigError(msg)
+    message = f"{shown(url)!r} redirects more than {_MOST_REDIRECTS} times"
+    raise ConfigError(message)
 
 
 def _request(client: httpx2.AsyncClient, address: httpx2.URL, pin: str | None) -> httpx2.Request:
@@ -86,7 +87,7 @@ def _request(client: httpx2.AsyncClient, address: httpx2.URL, pin: str | None) -
 
 
 async def _next(address: httpx2.URL, location: str) -> tuple[httpx2.URL, str | None]:
-    """Return where a redirect leads, and the network address to connect to when it is another host."""
+    """Return the target of a redirect, and the network address to connect to if the host is another one."""
     try:
         target = address.join(location)
     except httpx2.InvalidURL:
@@ -95,22 +96,22 @@ async def _next(address: httpx2.URL, location: str) -> tuple[httpx2.URL, str | N
     if (target.scheme, target.netloc) == (address.scheme, address.netloc):
         return target, None
     if address.scheme == "https" and target.scheme == "http":
-        msg = f"{shown(str(address))!r} redirects from https to http ({shown(str(target))!r})"
-        raise ConfigError(msg)
+        message = f"{shown(str(address))!r} redirects from https to http ({shown(str(target))!r})"
+        raise ConfigError(message)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        msg = f"{shown(str(address))!r} redirects to {target.host!r}, which is unknown: {error}"
-        raise ConfigError(msg) from error
+        message = f"{shown(str(address))!r} redirects to {target.host!r}, which is unknown: {error}"
+        raise ConfigError(message) from error
     places = [str(entry[4][0]) for entry in found]
     if not places or not all(is_public(place) for place in places):
-        msg = f"{shown(str(address))!r} redirects to {target.host!r}, which is not public; name that address itself"
-        raise ConfigError(msg)
+        message = f"{shown(str(address))!r} redirects to {target.host!r}, which is not public; name that address itself"
+        raise ConfigError(message)
     return target.copy_with(username=None, password=None), places[0]
 
 
 def is_public(place: str) -> bool:
-    """Whether a network address is one that everybody can reach."""
+    """Return True if a network address is public."""
     address: Any = ipaddress.ip_address(place.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
     if address.is_multicast or not address.is_global:
@@ -121,11 +122,11 @@ def is_public(place: str) -> bool:
 async def _text(answer: httpx2.Response, url: str, most_bytes: int) -> str:
     kind = answer.headers.get("content-type", "text/plain").partition(";")[0].strip()
     if answer.is_error:
-        msg = f"{url!r} answers {answer.status_code} {answer.reason_phrase}"
+        message = f"{url!r} answers {answer.status_code} {answer.reason_phrase}"
     elif answer.headers.get("content-encoding", "identity") != "identity":
-        msg = f"{url!r} answers in a compressed form, which was not asked for"
+        message = f"{url!r} answers in a compressed form, which was not asked for"
     elif not _TEXT.fullmatch(kind):
-        msg = f"{url!r} is {kind}, not text"
+        message = f"{url!r} is {kind}, not text"
     else:
         data = b""
         async for part in answer.aiter_raw():
@@ -134,8 +135,8 @@ async def _text(answer: httpx2.Response, url: str, most_bytes: int) -> str:
                 break
         else:
             return _decoded(data, answer.charset_encoding)
-        msg = f"{url!r} has more than {most_bytes} bytes; raise max_bytes"
-    raise ConfigError(msg)
+        message = f"{url!r} has more than {most_bytes} bytes; raise max_bytes"
+    raise ConfigError(message)
 
 
 def _decoded(data: bytes, charset: str | None) -> str:

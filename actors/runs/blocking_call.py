@@ -6,13 +6,10 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from actors.mcp.connection_actor import ServerFactory
-from actors.runs.node_actor import NodeFactory
 from actors.runtime.background_loop import background_system
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import BlockingCallError
-from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
@@ -61,15 +58,10 @@ def _stop_nodes(system: ActorSystem) -> None:
         return
 
     async def stop() -> None:
-        nodes = [ref for ref in system.orphans() if _is_of_node(ref)]
-        await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in nodes))
+        orphans = [ref for ref in system.orphans() if getattr(ref.actor_class, "ends_with_process", False)]
+        await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in orphans))
 
     system.bridge.run(stop())
-
-
-def _is_of_node(ref: ActorRef[Any]) -> bool:
-    maker: object = ref.actor_class
-    return isinstance(maker, NodeFactory | ServerFactory)
 
 
 def _would_block(target: asyncio.AbstractEventLoop) -> bool:

@@ -1,20 +1,23 @@
 """`Definition`: everything that a node is made with, as one frozen value."""
 
+from typing import Annotated, Any, get_type_hints
+
 import msgspec
 
 from actors.runs.request import DEFAULT_TIMEOUT
+from protocols.checks import FAILURES, TEXT, TIME_LIMIT, Check
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Settings that every node has."""
+    """Settings that every node has. A `Check` in an annotation says what the setting may hold."""
 
-    description: str | None = None
+    description: Annotated[str | None, TEXT] = None
     """What the node is good for. Pickers read it, and models that use the node as a tool."""
-    display_name: str | None = None
+    display_name: Annotated[str | None, TEXT] = None
     """Name for people."""
-    timeout: float | None = DEFAULT_TIMEOUT
+    timeout: Annotated[float | None, TIME_LIMIT] = DEFAULT_TIMEOUT
     """Seconds that a run may take unless it says otherwise, waiting for earlier runs included. None for no limit."""
-    crash_on: tuple[type[Exception], ...] = ()
+    crash_on: Annotated[tuple[type[Exception], ...], FAILURES] = ()
     """Exceptions of a run that crash the actor of the node, so that its supervisor restarts it."""
 
 
@@ -25,3 +28,10 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
 
     settings: NodeSettings = NodeSettings()
+
+
+def declared_checks(settings: type[NodeSettings]) -> dict[str, Check]:
+    """Return the checks in the annotations of settings, by field."""
+    hints: dict[str, Any] = get_type_hints(settings, include_extras=True)
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Check)}

@@ -1,4 +1,4 @@
-"""`NodeLifecycle`: what a node holds open: its actor on each event loop, and what was entered with it."""
+"""`NodeLifecycle`: opening and closing a node, its actor on each event loop, and its resources."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +20,7 @@ class NodeLifecycle:
         self.definition = definition
         """What the node is made with; replaced as a whole, never changed."""
         self.home = LoopRefs()
-        """Where the actors of the node live."""
+        """The actors of the node."""
         self._entered = 0
         self._is_closed = False
         self._opened: OpenResources | None = None
@@ -30,24 +30,24 @@ class NodeLifecycle:
         raise NotImplementedError
 
     def resources(self) -> Sequence[AbstractAsyncContextManager[Any]]:
-        """What is entered when the node is opened and left when it is closed."""
+        """Return what the node enters when it opens and leaves when it closes."""
         return ()
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no runs any more, because it has been closed."""
+        """True if the node was closed and takes no more runs."""
         return self._is_closed
 
     @property
     def is_opened_in_parallel(self) -> bool:
-        """Whether the resources are entered all at once."""
+        """True if the resources are entered at the same time."""
         return True
 
     async def open(self) -> None:
-        """Start the actor on this loop and enter what the node needs. Opening twice needs closing twice.
+        """Start the actor on this loop and enter the resources. Opening twice needs closing twice.
 
         Raises:
-            NodeStartError: something could not be opened; what had been opened is closed again, the cause is chained.
+            NodeStartError: a resource could not be opened. The others are closed again; the cause is chained.
         """
         self._is_closed = False
         if not self._entered:
@@ -69,9 +69,9 @@ class NodeLifecycle:
         return NodeStartError(f"node {self.name!r} could not be opened: {error}", node=self.name)
 
     async def close(self) -> None:
-        """Give back what `open` took, let accepted runs end, and stop the actor, unless a supervisor owns it.
+        """Let accepted runs end, stop the actor unless a supervisor owns it, and leave the resources.
 
-        Closing once more than opened is harmless. Runs that are asked for later fail with NodeStoppedError.
+        Closing once more than opened is harmless. Later runs fail with NodeStoppedError.
         """
         self._entered = max(0, self._entered - 1)
         if self._entered:
@@ -90,10 +90,10 @@ class NodeLifecycle:
             await ref.stop()
 
     async def prepared(self) -> OpenResources:
-        """Enter what the node needs, for another one that is going to become like it.
+        """Enter the resources, for a node that will take over this definition.
 
         Raises:
-            NodeStartError: something could not be opened; what had been opened is closed again, the cause is chained.
+            NodeStartError: a resource could not be opened. The others are closed again; the cause is chained.
         """
         stack = OpenResources()
         try:

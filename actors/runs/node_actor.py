@@ -49,6 +49,9 @@ class NodeActor(AsyncioActor):
 class NodeFactory:
     """Makes the actor of a node. The engine keeps the factory for restarts, so the factory holds the node weakly."""
 
+    ends_with_process = True
+    """True for an actor that is stopped when the interpreter exits, without a warning about a forgotten actor."""
+
     def __init__(
         self,
         node: Runnable,

@@ -1,4 +1,4 @@
-"""`Reconfigure`: a node becomes like another one when its turn in the mailbox comes, so that no accepted run is cut."""
+"""`Reconfigure`: a node takes over another definition in its turn of the mailbox, so no accepted run is cut."""
 
 from collections.abc import Coroutine
 from typing import Any, Protocol
@@ -8,23 +8,29 @@ from actors.runs.open_runs import OpenRuns
 from actors.runs.resources import OpenResources
 
 
-class Keeping(Protocol):
-    """An actor that keeps a ledger of its runs."""
+class HasOpenRuns(Protocol):
+    """An actor that knows its open runs."""
 
     ledger: OpenRuns
 
 
 class Reconfigure:
-    """Asks the actor of a node to have the node become like `other`.
+    """Asks the actor of a node to give the node the definition of `other`.
 
-    Is answered when every run that began before has ended. Runs that were accepted before it are done as before, those
-    that come later are done as the other node would.
+    The reply arrives when every run that began before has ended. Runs that were accepted before use the old definition,
+    later ones the new.
     """
 
     __slots__ = ("_before", "_is_applied", "_opened", "_other", "node")
 
     def __init__(self, node: NodeLifecycle, other: NodeLifecycle, opened: OpenResources) -> None:
-        """Take the node, another one of its kind that nobody uses, and what that one needs, entered."""
+        """Make a message.
+
+        Args:
+            node: the node to change.
+            other: an unused node of the same kind.
+            opened: the resources of `other`, already open.
+        """
         self.node = node
         self._other = other
         self._opened = opened
@@ -32,20 +38,20 @@ class Reconfigure:
         self._is_applied = False
 
     def apply(self) -> None:
-        """Do it, if it has not been done."""
+        """Change the node, once."""
         if not self._is_applied:
             self._is_applied = True
             self._before = self.node.reconfigure(self._other, self._opened)
 
-    def applied_by(self, actor: Keeping) -> Coroutine[Any, Any, None]:
-        """Do it inside the actor, and return what waits for the runs that began before."""
+    def applied_by(self, actor: HasOpenRuns) -> Coroutine[Any, Any, None]:
+        """Change the node inside its actor, and return what waits for the runs that began before."""
         earlier = actor.ledger
         actor.ledger = OpenRuns(earlier.events, earlier)
         self.apply()
         return earlier.settled()
 
     async def close(self) -> None:
-        """Close what the node needed before."""
+        """Close the resources that the node had before."""
         before, self._before = self._before, None
         if before is not None:
             await before.close()

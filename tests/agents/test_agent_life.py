@@ -8,6 +8,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from pydantic_ai.usage import UsageLimits
 
 from actors.agents.agent import Agent
+from actors.agents.settings import AgentKeywords, AgentSettings
 from actors.runtime.errors import AskCycleError
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
@@ -148,6 +149,10 @@ async def test_resources_are_left_also_when_the_body_fails() -> None:
 def test_an_impossible_setting_is_refused_when_the_agent_is_made(settings: Any, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         Agent("a", **settings)
+
+
+def test_every_setting_is_a_keyword() -> None:
+    assert AgentKeywords.__annotations__.keys() == {*AgentSettings.__struct_fields__}
 
 
 def test_an_unknown_setting_is_named_with_the_nearest_one() -> None:

@@ -10,7 +10,7 @@ from pydantic_ai.messages import ToolReturnPart
 from pydantic_ai.tools import Tool
 
 from actors.agents.agent import Agent
-from actors.agents.tool_approval import ConsoleQuestion, confirmation
+from actors.agents.tool_approval import ApprovalMode, ConsoleQuestion, approval
 from actors.testing.models import scripted_model
 from tests.runs.tool_answer import call
 
@@ -29,7 +29,7 @@ def deleter(deleted: list[str], *, asks: bool) -> Tool[Any]:
     return Tool(delete, requires_approval=asks)
 
 
-async def results(ask: Ask, mode: str = "per_tool", *, asks: bool = True) -> tuple[list[str], list[object]]:
+async def results(ask: Ask, mode: ApprovalMode = "per_tool", *, asks: bool = True) -> tuple[list[str], list[object]]:
     """Let a model call a tool; return what it has deleted, and what it was told."""
     deleted: list[str] = []
     model = scripted_model([call("delete", name="x"), "done"])
@@ -37,7 +37,7 @@ async def results(ask: Ask, mode: str = "per_tool", *, asks: bool = True) -> tup
         "a",
         model=model,
         tools=[deleter(deleted, asks=asks)],
-        capabilities=confirmation("a", ask, mode),
+        capabilities=approval("a", ask, mode),
     )
     answer = await agent.run("go")
 
@@ -75,7 +75,7 @@ async def test_what_the_question_raises_fails_the_run() -> None:
 @pytest.mark.parametrize(
     ("mode", "asks", "questions"), [("always", False, 1), ("never", True, 0), ("per_tool", False, 0)]
 )
-async def test_all_tools_or_none_may_have_to_be_confirmed(mode: str, *, asks: bool, questions: int) -> None:
+async def test_all_tools_or_none_may_have_to_be_confirmed(mode: ApprovalMode, *, asks: bool, questions: int) -> None:
     asked: list[str] = []
 
     def ask(tool: str, _arguments: object) -> bool:

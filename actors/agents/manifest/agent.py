@@ -36,14 +36,20 @@ if TYPE_CHECKING:
     from actors.config.tool import ToolSpec
 
 _OF_POOLS = ("triggers", "connections", "supervision", "mailbox", "debug")
-"""Keys of an agent that its pool acts upon."""
+"""Keys of an agent that only a pool uses."""
 
 
 class AgentBuilder:
-    """Makes the agents of one manifest."""
+    """Makes the definitions of the agents of one manifest."""
 
     def __init__(self, manifest: Manifest, *, model: Any = None, deps: Any = None) -> None:
-        """Take the manifest, and what agents have that name no model or dependencies of their own."""
+        """Make a builder.
+
+        Args:
+            manifest: the manifest.
+            model: model of agents that name none.
+            deps: dependencies of all agents.
+        """
         self._manifest = manifest
         self._model = model
         self._deps = deps
@@ -53,14 +59,14 @@ class AgentBuilder:
 
     @property
     def scope(self) -> ImportScope:
-        """What the manifest may import."""
+        """The imports that the manifest allows."""
         return self._scope
 
     def definition(self, name: str) -> AgentDefinition:
         """Return the definition of one agent.
 
         Raises:
-            ConfigError: something that the manifest names cannot be found or used.
+            ConfigError: a name in the manifest cannot be found or used.
             ModelError: one of several models cannot be made.
         """
         spec = self._manifest.node(name)
@@ -118,7 +124,7 @@ class AgentBuilder:
         return output if isinstance(output, ResponseSpec) else self._manifest.responses.get(output or "")
 
     def _output_retries(self, spec: AgentSpec) -> int | None:
-        """Return the agent's own number, else that of its response, else that of all agents."""
+        """Return the number of the agent, else of its response, else of all agents."""
         own, response = self._manifest.agents[spec.name].output_retries, self._response(spec)
         if own is None and response is not None and response.output_retries is not None:
             return response.output_retries
@@ -139,8 +145,8 @@ class AgentBuilder:
         made: Any = found() if inspect.isclass(found) or inspect.isfunction(found) else found
         kind: Any = AbstractToolset
         if not isinstance(made, kind):
-            msg = f"node {node!r}: {spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}"
-            raise ConfigError(msg, node=node)
+            message = f"node {node!r}: {spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}"
+            raise ConfigError(message, node=node)
         return made.prepared(marked) if spec.requires_confirmation else made
 
     def _input_provider(self, spec: AgentSpec) -> Any:
@@ -150,16 +156,18 @@ class AgentBuilder:
 
 
 def read_agent(path: str | PathLike[str]) -> AgentDefinition:
-    """Return the agent that a file describes: a manifest with exactly one agent, or just the keys of an agent.
+    """Return the agent of a file: a manifest with exactly one agent, or only the keys of an agent.
 
     Raises:
         ManifestError: the file cannot be read or is wrong; lists every problem.
-        ConfigError: something that it names cannot be imported or used, or a key needs a pool to have an effect.
+        ConfigError: a name in the file cannot be imported or used, or a key has an effect only in a pool.
     """
     manifest = load_agent(path)
     name, spec = next(iter(manifest.agents.items()))
     idle = [key for key in _OF_POOLS if getattr(spec, key)]
     if idle:
-        msg = f"agent {name!r}: {', '.join(idle)} has no effect on an agent alone; open the file with AgentPool(...)"
-        raise ConfigError(msg, node=name)
+        message = (
+            f"agent {name!r}: {', '.join(idle)} has no effect on an agent alone; open the file with AgentPool(...)"
+        )
+        raise ConfigError(message, node=name)
     return AgentBuilder(manifest).definition(name)

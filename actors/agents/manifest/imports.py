@@ -1,4 +1,4 @@
-"""What the import strings of one manifest lead to, as far as its allow-list goes."""
+"""Import what a manifest names, within the limits of its allow-list."""
 
 from __future__ import annotations
 
@@ -12,54 +12,58 @@ if TYPE_CHECKING:
 
 
 class ImportScope:
-    """Imports what a manifest may name, and says for which node something could not be imported."""
+    """Imports what a manifest names. Errors name the node."""
 
     def __init__(self, allow: Sequence[str]) -> None:
-        """Take the prefixes of `allow_imports`."""
+        """Make a scope.
+
+        Args:
+            allow: the prefixes of `allow_imports`.
+        """
         self.allow = tuple(allow)
 
     def find(self, text: str, node: str) -> Any:
         """Return what an import string names.
 
         Raises:
-            ConfigError: it is not allowed or leads nowhere.
+            ConfigError: the import is not allowed or fails.
         """
         try:
             return resolve_import(text, self.allow)
         except ImportPathError as error:
-            msg = f"node {node!r}: {error}"
-            raise ConfigError(msg, node=node) from error
+            message = f"node {node!r}: {error}"
+            raise ConfigError(message, node=node) from error
 
     def function(self, text: str, node: str) -> Callable[..., Any]:
         """Return a function.
 
         Raises:
-            ConfigError: it is not allowed, leads nowhere, or is no function.
+            ConfigError: the import is not allowed, fails, or is not a function.
         """
         found: object = self.find(text, node)
         if not callable(found):
-            msg = f"node {node!r}: {text!r} is no function but {type(found).__name__}"
-            raise ConfigError(msg, node=node)
+            message = f"node {node!r}: {text!r} is no function but {type(found).__name__}"
+            raise ConfigError(message, node=node)
         return found
 
     def exceptions(self, texts: Sequence[str], node: str) -> tuple[type[Exception], ...]:
         """Return exception types.
 
         Raises:
-            ConfigError: one is not allowed, leads nowhere, or is no exception type.
+            ConfigError: an import is not allowed, fails, or is not an exception type.
         """
         kinds: list[type[Exception]] = []
         for text in texts:
             kind = self.find(text, node)
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
-                msg = f"node {node!r}: {text!r} in crash_on is no exception type"
-                raise ConfigError(msg, node=node)
+                message = f"node {node!r}: {text!r} in crash_on is no exception type"
+                raise ConfigError(message, node=node)
             kinds.append(kind)
         return tuple(kinds)
 
 
 def check_free(name: str, taken: object) -> None:
-    """Raise NodeNameError when there is a node of this name already."""
+    """Raise a NodeNameError if a node has this name already."""
     if taken is not None:
-        msg = f"a node named {name!r} is in the pool already ({taken!r}); choose another name"
-        raise NodeNameError(msg, node=name)
+        message = f"a node named {name!r} is in the pool already ({taken!r}); choose another name"
+        raise NodeNameError(message, node=name)

@@ -1,4 +1,4 @@
-"""Knowledge that a manifest names: files as they are, addresses and functions as sources that are loaded later."""
+"""The knowledge of a manifest: files as paths, addresses and functions as sources that are loaded later."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MOST_FILES: Final = 1_000
 
 
 def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, node: str) -> list[object]:
-    """Return what an agent is given: texts, paths and sources.
+    """Return the knowledge of an agent: texts, paths and sources.
 
     Raises:
-        ConfigError: a file is missing, the files are too large, an address is none, or an import string leads nowhere.
+        ConfigError: a file is missing, the files are too large, an address is invalid, or an import fails.
     """
     if spec is None:
         return []
@@ -42,8 +42,8 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
         for url in spec.urls:
             check_address(url)
     except (OSError, ConfigError) as error:
-        msg = f"node {node!r}: {error}"
-        raise ConfigError(msg, node=node) from error
+        message = f"node {node!r}: {error}"
+        raise ConfigError(message, node=node) from error
     urls = [
         KnowledgeSource(shown(url), partial(fetch_text, url, most_bytes=spec.max_bytes), allowance=allowance)
         for url in spec.urls
@@ -53,10 +53,10 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
 
 
 def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> Any:
-    """Return the text of a prompt, or the function that makes it for every run.
+    """Return the text of a prompt, or the function that makes the text for every run.
 
     Raises:
-        ConfigError: its file cannot be read, or its import string leads nowhere.
+        ConfigError: the file cannot be read, or the import fails.
     """
     if prompt.callable is not None:
         return scope.function(prompt.callable, node)
@@ -66,8 +66,8 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"node {node!r}: the prompt file {str(path)!r} cannot be read: {error}"
-        raise ConfigError(msg, node=node) from error
+        message = f"node {node!r}: the prompt file {str(path)!r} cannot be read: {error}"
+        raise ConfigError(message, node=node) from error
 
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:
@@ -75,21 +75,21 @@ def _files(pattern: str, root: Path, node: str) -> list[Path]:
         path = root / Path(pattern).expanduser()
         if not _GLOB & set(pattern):
             if not path.is_file():
-                msg = f"node {node!r}: knowledge file {str(path)!r} does not exist"
-                raise ConfigError(msg, node=node)
+                message = f"node {node!r}: knowledge file {str(path)!r} does not exist"
+                raise ConfigError(message, node=node)
             return [path]
         found = sorted(islice(_matches(path, root), _MOST_FILES + 1))
     except (OSError, ValueError, RuntimeError) as error:
-        msg = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
-        raise ConfigError(msg, node=node) from error
+        message = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
+        raise ConfigError(message, node=node) from error
     if len(found) > _MOST_FILES:
-        msg = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
-        raise ConfigError(msg, node=node)
+        message = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
+        raise ConfigError(message, node=node)
     return found
 
 
 def _matches(path: Path, root: Path) -> Iterator[Path]:
-    """Yield the files that a pattern matches; a link that leads out of the pattern's folder and the root is none."""
+    """Yield the files that a pattern matches. A link out of the pattern's folder and the root does not match."""
     place = next(index for index, part in enumerate(path.parts) if _GLOB & set(part))
     folder = Path(*path.parts[:place])
     inside = (folder.resolve(), root.resolve())

@@ -1,4 +1,4 @@
-"""From the servers of a manifest to `McpServer`: those that are reached in the same way are one server."""
+"""From the servers of a manifest to `McpServer`: equal servers become one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class ServerBuilder:
-    """Makes the servers of one manifest. Agents that name the same server share it, each with its own allowed tools."""
+    """Makes the servers of one manifest. Agents with the same server share it, each with its own allowed tools."""
 
     def __init__(self, root: Path) -> None:
-        """Take the folder of the manifest."""
+        """Make a builder.
+
+        Args:
+            root: folder of the manifest.
+        """
         self._root = root
         self._made: dict[str, McpServer] = {}
 
@@ -31,8 +35,8 @@ class ServerBuilder:
         try:
             return [self._server(spec).only(spec.tools) for spec in specs if spec.enabled]
         except MissingExtraError as error:
-            text = f"agent {agent!r}: {error}"
-            raise MissingExtraError(text, node=agent) from error.__cause__
+            message = f"agent {agent!r}: {error}"
+            raise MissingExtraError(message, node=agent) from error.__cause__
 
     def _server(self, spec: McpServerSpec) -> McpServer:
         env = {name: secret.get_secret_value() for name, secret in spec.env.items()}

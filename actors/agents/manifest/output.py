@@ -1,4 +1,4 @@
-"""From the name of an answer's type in the manifest to the type."""
+"""From the name of an output type in the manifest to the type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def output_type(
         scope: what may be imported.
 
     Raises:
-        ConfigError: no type can be made of it.
+        ConfigError: the output is not a type.
     """
     if output is None:
         return str
@@ -40,7 +40,7 @@ def output_type(
         try:
             return build_model(response, name=name, responses=responses, allow=scope.allow)
         except ResponseModelError as error:
-            msg = f"node {who!r}: {error}"
-            raise ConfigError(msg, node=who) from error
+            message = f"node {who!r}: {error}"
+            raise ConfigError(message, node=who) from error
     plain = _PLAIN.get(str(output))
     return scope.find(str(output), who) if plain is None else plain

@@ -1,11 +1,10 @@
-"""Values of a manifest as those of pydantic_ai. The manifest is plain data; what it means to a model is said here."""
+"""From values of a manifest, which is plain data, to values of pydantic_ai."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.output import ToolOutput
 from pydantic_ai.tools import Tool
 from pydantic_ai.usage import UsageLimits
@@ -30,21 +29,18 @@ def model_of(spec: ModelSpec, node: str) -> Model | str:
     Raises:
         ModelError: one of several models cannot be made.
     """
-    if not spec.fallbacks:
-        return spec.name
-    first, *others = (resolve_model(name, node=node) for name in (spec.name, *spec.fallbacks))
-    return FallbackModel(first, *others)
+    return resolve_model(spec.name, node=node, fallbacks=spec.fallbacks) if spec.fallbacks else spec.name
 
 
 def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
-    """Return the settings of a model's requests; None when there are none."""
+    """Return the settings of a model's requests; None for none."""
     if spec is None:
         return None
     return cast("ModelSettings", {**spec.model_dump(exclude_none=True, exclude={"extra"}), **spec.extra})
 
 
 def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:
-    """Return the limits of one run; None when there are none. What is not named has no limit."""
+    """Return the limits of one run; None for none. Numbers that are not given have no limit."""
     if spec is None:
         return None
     return UsageLimits(
@@ -61,16 +57,16 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
     """Return a function as a tool under the name and description of the manifest.
 
     Raises:
-        ConfigError: what was imported is no function.
+        ConfigError: the import is not a function.
     """
     if isinstance(found, Tool):
         if own := sorted(spec.model_fields_set - {"import_path"}):
-            msg = f"agent {agent!r}: {spec.import_path!r} is a Tool already; set {', '.join(own)} where it is made"
-            raise ConfigError(msg)
+            message = f"agent {agent!r}: {spec.import_path!r} is a Tool already; set {', '.join(own)} where it is made"
+            raise ConfigError(message)
         return cast("Tool[Any]", found)  # type: ignore[redundant-cast] # pyright wants it
     if not callable(found):
-        msg = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
-        raise ConfigError(msg)
+        message = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
+        raise ConfigError(message)
     return Tool(
         found,
         name=spec.name,
@@ -82,9 +78,9 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
 
 
 def output_of(spec: AgentSpec, response: ResponseSpec | None, kind: Any) -> Any:
-    """Return the type of an agent's answers, as a tool of the name and description that the manifest gives it.
+    """Return the type of an agent's answers, as a tool with the name and description of the manifest.
 
-    What the agent says comes before what its response says.
+    The keys of the agent come before those of its response.
     """
     name, description = spec.result_tool_name, spec.result_tool_description
     if response is not None:

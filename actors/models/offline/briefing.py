@@ -1,8 +1,8 @@
-"""The answer of the offline model: sentences of the sources, chosen by what was asked for.
+"""The answer of the offline model: sentences of the sources, chosen by instructions and question.
 
 Without named sources the answer is running text. With them it is a list of lines ``- sentence [source]``, below a line
-``## speaker`` for every member of a team that spoke. `actors.models.offline.sentences` reads both, so the next offline
-model in a chain still knows where a sentence came from.
+``## speaker`` for every member of a team. `actors.models.offline.sentences` reads both, so the next offline model in a
+chain still knows the source of a sentence.
 """
 
 import re
@@ -28,15 +28,15 @@ _DANGLING = re.compile(r"[;,:]?\s+(?:and|or)$|[;,]$")
 
 
 class Budget(NamedTuple):
-    """How many sentences may be taken."""
+    """The number of sentences of an answer."""
 
     number: int
     in_all: bool
-    """Whether the number is for the whole answer, not for each source."""
+    """True if the number is for the whole answer, not for each source."""
 
 
 def budget(instructions: str, default: int = DEFAULT_SENTENCES) -> Budget:
-    """Read from the instructions how long the answer should be.
+    """Read the length of the answer from the instructions.
 
     ``three sentences`` means three in all, ``two points per document`` two from each source; words such as *brief*
     halve the default, words such as *detailed* double it.
@@ -52,7 +52,7 @@ def budget(instructions: str, default: int = DEFAULT_SENTENCES) -> Budget:
 
 
 def briefing(reading: Reading, instructions: str, default: int = DEFAULT_SENTENCES) -> str:
-    """Answer from the sources what the instructions and the question ask for."""
+    """Return the answer to instructions and question from the sources."""
     chosen = select(reading, instructions, default)
     if not any(one.source or one.speaker for one in chosen):
         return " ".join(one.text for one in chosen) or reading.question

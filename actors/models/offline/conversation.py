@@ -1,4 +1,4 @@
-"""The messages of a model request, reduced to what the offline model looks at."""
+"""The messages of a model request, reduced to the parts that the offline model reads."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -19,18 +19,18 @@ from actors.prompts.document import document_block
 
 
 class Conversation(NamedTuple):
-    """What was said so far."""
+    """The texts of a conversation."""
 
     instructions: str
-    """What the agent was told to do."""
+    """The instructions of the agent."""
     prompt: str
     """The last prompt, with the documents of earlier ones and the results of tools as documents."""
     called: frozenset[str]
     """Tools that have answered since the last prompt."""
     unreadable: tuple[str, ...]
-    """One sentence for every part of the last prompt that is no text."""
+    """One sentence for every part of the last prompt that is not text."""
     everything: str
-    """All text sent, for the estimate of tokens."""
+    """All texts, for the estimate of tokens."""
 
     @staticmethod
     def of(messages: Sequence[ModelMessage]) -> "Conversation":

@@ -1,15 +1,15 @@
-"""The model `offline`: no key, no network, no language model; it answers with sentences of its input.
+"""The model `offline`: it answers with sentences of its input, without key, network or language model.
 
-What it does, in full:
+In full:
 
 * It reads the sources of the prompt: ``<document name="...">`` blocks (also those of earlier prompts of the
-  conversation), answers of team members, results of tools; without any, the prompt itself.
-* It takes the most informative sentences of each source (`actors.models.offline.ranking`). It prefers what the
-  instructions and the question ask for: shared words, topics such as obligations, risks, dates
+  conversation), answers of team members, results of tools. Without any it reads the prompt itself.
+* It takes the most informative sentences of each source (`actors.models.offline.ranking`). It prefers sentences that
+  the instructions and the question ask for: shared words, topics such as obligations, risks, dates
   (`actors.models.offline.topics`), and a number such as "three points" (`actors.models.offline.briefing`).
   Sources keep their names: ``- sentence [name]``.
-* Structured output is filled in from the sentences (`actors.models.offline.schema_filler`).
-* A tool is called only when the question names it, once per question, with arguments filled in the same way.
+* It fills structured output from the sentences (`actors.models.offline.schema_filler`).
+* It calls a tool only if the question names the tool, once per question, with arguments filled in the same way.
 * The same input gives the same answer. Responses say ``model_name="offline"``, ``provider_name="understudy"``.
 * Usage is an estimate: one token for every word and every punctuation mark.
 """
@@ -47,14 +47,14 @@ from actors.models.offline.sentences import Reading, read
 MODEL_NAME = "offline"
 SYSTEM = "understudy"
 
-_THREAD_FROM = 200_000  # characters; longer input would hold the event loop for more than some 20 ms
+_THREAD_FROM = 200_000  # characters; longer input would block the event loop for more than 20 ms
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _CHUNK = re.compile(r"\S+\s*|\s+")
 _PROFILE = ModelProfile(supports_json_schema_output=True, supports_json_object_output=True, supports_image_input=False)
 
 
 class OfflineModel(Model):
-    """A deterministic model that needs nothing; see the module for what it does.
+    """A deterministic model without requirements; see the module for its rules.
 
     Example:
         >>> from pydantic_ai import Agent
@@ -64,10 +64,18 @@ class OfflineModel(Model):
     """
 
     def __init__(self, *, sentences: int = DEFAULT_SENTENCES, settings: ModelSettings | None = None) -> None:
-        """Take the number of sentences per source; ValueError when it is not positive."""
+        """Make a model.
+
+        Args:
+            sentences: sentences per source, unless the instructions say otherwise.
+            settings: settings of its requests.
+
+        Raises:
+            ValueError: `sentences` is not positive.
+        """
         if sentences < 1:
-            msg = f"offline model: sentences must be at least 1, not {sentences!r}"
-            raise ValueError(msg)
+            message = f"offline model: sentences must be at least 1, not {sentences!r}"
+            raise ValueError(message)
         self.sentences = sentences
         """Sentences taken from each source unless the instructions say otherwise."""
         super().__init__(settings=settings, profile=_PROFILE)
@@ -167,7 +175,7 @@ def _written(part: ModelResponsePart) -> str:
     return part.content if isinstance(part, TextPart) else ""
 
 
-class _StreamClosed(Exception):  # noqa: N818 - ends a cancelled stream, is no failure
+class _StreamClosed(Exception):  # noqa: N818 - ends a cancelled stream; not a failure
     """The consumer cancelled the stream."""
 
 

@@ -1,16 +1,16 @@
-"""Choosing the most informative sentences of a text, without a model.
+"""Choose the most informative sentences of a text, without a model.
 
-The score of a sentence combines what the early work on automatic abstracts found to matter:
+The score of a sentence combines the methods of the early work on automatic abstracts:
 
 * the average probability of its content words in its source (SumBasic: Nenkova and Vanderwende, "The Impact of
   Frequency on Summarization", 2005; the idea of frequency is Luhn, "The Automatic Creation of Literature Abstracts",
   1958);
-* its place in the source and the words it shares with what was asked for (Edmundson, "New Methods in Automatic
+* its place in the source and the words that it shares with the question (Edmundson, "New Methods in Automatic
   Extracting", 1969: location, title and cue methods);
 * the cues of the topics asked for (`actors.models.offline.topics`).
 
-Sentences are taken one by one; the probability of the words of a taken sentence is squared, which lets the next one
-say something else (SumBasic's update). The result is deterministic; ties go to the sentence that stands first.
+Sentences are taken one by one. The probability of the words of a taken sentence is squared, so the next sentence says
+something else (SumBasic's update). The result is deterministic: of equal sentences the first one wins.
 """
 
 import heapq
@@ -52,10 +52,10 @@ def choose(
 
     Args:
         sentences: the sentences of one source.
-        number: how many to take; every sentence is returned when there are no more.
-        question: content words asked for; sentences that share some are preferred.
-        topics: names of topic families asked for; when any sentence has one of their marks, only such are taken,
-            and every topic that has a sentence is represented as long as *number* allows.
+        number: how many to take; all sentences if there are no more.
+        question: content words of the question; sentences that share some are preferred.
+        topics: names of topic families; if any sentence has one of their marks, only such sentences are taken, and
+            every topic with a sentence is represented as far as *number* allows.
     """
     candidates = _distinct(sentences)
     hits = {topic: {one: score for one in candidates if (score := topic_score(one.text, topic))} for topic in topics}
@@ -69,7 +69,7 @@ def choose(
 
 
 def _take(sentences: Sequence[Sentence], queues: Sequence[Mapping[Sentence, float]], number: int) -> list[Sentence]:
-    """Take turns between the queues of the topics, and within each take the best that is left."""
+    """Take turns between the queues of the topics, and take the best remaining sentence of each."""
     content = {one: words(one.text) for one in sentences}
     counted = Counter(word for found in content.values() for word in found)
     total = sum(counted.values()) or 1
@@ -95,7 +95,7 @@ def _take(sentences: Sequence[Sentence], queues: Sequence[Mapping[Sentence, floa
 
 
 def _best(heap: list[tuple[float, int, float]], taken: set[int], score: Callable[[int, float], float]) -> int | None:
-    """Pop the best sentence of one heap; scores only fall, so a stale top is scored again and put back."""
+    """Pop the best sentence of one heap. Scores only fall, so a stale top is scored again and put back."""
     while heap:
         _, place, weight = heapq.heappop(heap)
         if place in taken:
@@ -114,7 +114,7 @@ def _weight(one: Sentence, asked: frozenset[str]) -> float:
 
 
 def _form(text: str) -> float:
-    """Return how much the text looks like a full sentence of a readable length, from 0 to 1."""
+    """Return from 0 to 1 how much the text looks like a full sentence of a readable length."""
     found = text.split()
     length = min(1.0, len(found) / _SHORTEST, _LONGEST / len(found)) if found else 0.0
     capitals = sum(word[0].isupper() for word in found)

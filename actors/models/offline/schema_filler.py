@@ -1,9 +1,9 @@
-"""Filling in a JSON schema from sentences, so that the offline model can answer with structured output.
+"""Fill a JSON schema with sentences, so that the offline model can answer with structured output.
 
-Texts are sentences of the sources, chosen by the name and the description of their field, each used once; of an
-enumeration the value that the question mentions is taken, else the first; numbers are the value nearest to 0 within
-their bounds; lists have as many items as they must, and up to three when their items are texts. The result is the
-same every time. A ``pattern`` of a text is not honoured unless a sentence happens to match.
+Texts are sentences of the sources, chosen by the name and the description of their field, each used once. An
+enumeration has the value that the question mentions, else its first one. Numbers are the value nearest to 0 within
+their bounds. Lists have as many items as they must, and up to three if their items are texts. The result is the same
+every time. A text has its ``pattern`` only if a sentence matches.
 """
 
 import re
@@ -38,7 +38,13 @@ class Form:
     """One filling of one schema from one reading."""
 
     def __init__(self, schema: Schema, reading: Reading, instructions: str = "") -> None:
-        """Take the JSON schema, the sources, and what the agent was told."""
+        """Make a form.
+
+        Args:
+            schema: the JSON schema.
+            reading: question and sources.
+            instructions: the instructions of the agent.
+        """
         self._schema = schema
         self._left = list(reading.sentences)
         self._all = list(reading.sentences)
@@ -87,7 +93,7 @@ class Form:
         return {key: self._value(properties[key], _spaced(key), depth + 1) for key in wanted if self._fits(key, schema)}
 
     def _fits(self, key: str, schema: Schema) -> bool:
-        """Whether a property is filled: required ones always, others unless they have a default."""
+        """True if a property is filled: it is required, or has no default."""
         value: Any = schema["properties"][key]
         return key in schema.get("required", ()) or _is_tag(value) or "default" not in value
 

@@ -1,4 +1,4 @@
-"""Text taken apart for the offline model: what was asked, which sources there are, and their sentences."""
+"""Split a prompt for the offline model into question, sources and their sentences."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,33 +21,33 @@ _ABBREVIATION = re.compile(
 )
 
 LONG_SENTENCE = 60
-"""Words from which a sentence is cut at its semicolons."""
+"""Number of words above which a sentence is cut at its semicolons."""
 
 
 class Sentence(NamedTuple):
-    """One sentence and where it stands."""
+    """One sentence and its place."""
 
     text: str
     source: str
     speaker: str
     position: int
     of: int
-    """Sentences in its source."""
+    """Number of sentences in the source."""
 
 
 class Reading(NamedTuple):
-    """A prompt taken apart."""
+    """A prompt, split."""
 
     question: str
-    """What stands outside of all sources; the whole prompt when there are none."""
+    """The text outside of all sources; the whole prompt if there are no sources."""
     sentences: list[Sentence]
-    """Sentences of all sources in the order given."""
+    """Sentences of all sources in the given order."""
 
 
 def read(text: str) -> Reading:
-    """Take a prompt apart: named documents, answers of team members, bullets of an earlier stage, and the question.
+    """Split a prompt into named documents, answers of team members, bullets of an earlier stage, and the question.
 
-    A prompt without any of these is its own only source, without a name.
+    A prompt without sources is its own source, without a name.
     """
     outside: list[str] = []
     sentences: list[Sentence] = []
@@ -68,12 +68,12 @@ def read(text: str) -> Reading:
 
 
 def documents(text: str) -> dict[str, str]:
-    """Return the named documents of a prompt, name to text; of two with one name, the later."""
+    """Return the named documents of a prompt, name to text. Of two with one name the later counts."""
     return dict(_DOCUMENT.findall(text))
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split running text into sentences, joining wrapped lines and keeping list items apart."""
+    """Split running text into sentences. Wrapped lines are joined, list items stay apart."""
     return list(_plain(text))
 
 

@@ -1,12 +1,12 @@
 """Families of words that instructions can ask for, for the offline model.
 
-An instruction such as "list the obligations" names a family by one of its *cues*; sentences that contain one of the
-family's *marks* are then preferred. A mark that ends in ``*`` stands for all words that begin with it; a mark of
-several words is matched as a phrase.
+An instruction such as "list the obligations" names a family by one of its *cues*. Sentences with one of the family's
+*marks* are then preferred. A mark that ends in ``*`` stands for all words that begin with it. A mark of several words
+is matched as a phrase.
 
 Marks before the ``|`` are strong: they count twice, and a sentence with one of them is preferred to any without.
 
-The lists are small and English on purpose: enough for a briefing that is useful, short enough to be read.
+The lists are small and English on purpose: enough for a useful briefing, and short enough to read.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class Topic(NamedTuple):
-    """One family: how it is asked for, and how its sentences are recognised."""
+    """One family: cues in instructions, and marks in sentences."""
 
     name: str
     cues: str
