@@ -16,6 +16,7 @@ Text from a connection of type ``context`` comes before the text of the next mes
 import asyncio
 import inspect
 from collections.abc import Callable
+from operator import attrgetter
 from time import perf_counter
 from typing import Any, get_origin, get_type_hints
 
@@ -33,15 +34,9 @@ _PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict, ChatMe
 
 
 class Callback(Execution):
-    """Answers by a function."""
+    """Answers by a function. With `blocking` a plain function runs in a thread."""
 
     def __init__(self, function: Callable[..., Any], *, blocking: bool = False) -> None:
-        """Make an execution.
-
-        Args:
-            function: plain or async.
-            blocking: True runs a plain function in a thread.
-        """
         self.function = function
         self._blocking = blocking
         self._read, self._context_name = _parameters(function)
@@ -136,16 +131,12 @@ def _reader(annotation: Any) -> Reader:
     return _raw
 
 
-def _text(asked: ChatMessage[Any]) -> object:
-    return asked.text
+_text: Reader = attrgetter("text")
+_raw: Reader = attrgetter("content")
 
 
 def _message(asked: ChatMessage[Any]) -> object:
     return asked
-
-
-def _raw(asked: ChatMessage[Any]) -> object:
-    return asked.content
 
 
 def _content(asked: ChatMessage[Any]) -> object:

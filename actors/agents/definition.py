@@ -1,14 +1,16 @@
 """`AgentDefinition`: what an agent is made with, from keywords or from a manifest."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
+import pydantic_ai
 from pydantic_ai.models import Model
 
 from actors.agents.callback import Callback, callback_name
 from actors.agents.execution import Execution
 from actors.agents.model_run import ModelRun
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
+from actors.agents.tool_approval import approval
 from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
 from actors.runs.definition import Definition
@@ -43,9 +45,27 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         settings = AgentSettings.of(name, keywords)
         servers = mcp_servers(settings.mcp_servers, name)
         own = [McpTools(servers, timeout=settings.tool_timeout)] if servers else []
-        given = {"system_prompt": system_prompt, "tools": tools, "output_type": output_type}
+        given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
         check_settings(name, {"model": model, "deps_type": deps_type, **given})
-        execution = ModelRun.of(name, settings, model=model, toolsets=[*settings.toolsets, *own], **given)
+        toolsets = [*settings.toolsets, *own]
+        agent: pydantic_ai.Agent[Any, Any] = pydantic_ai.Agent(
+            output_type=output_type,
+            # Instructions, not system prompts: they hold for every request, whatever the history says.
+            instructions=[*_several(system_prompt), *_several(settings.instructions)],
+            name=name,
+            description=settings.description,
+            model_settings=settings.model_settings,
+            retries={
+                "tools": settings.retries,
+                "output": settings.retries if settings.output_retries is None else settings.output_retries,
+            },
+            tools=tools,
+            toolsets=toolsets or None,
+            end_strategy=settings.end_strategy,
+            tool_timeout=settings.tool_timeout,
+            capabilities=[*settings.capabilities, *_approval(name, settings)] or None,
+        )
+        execution = ModelRun(agent, settings, model=model, toolsets=toolsets)
         return cls(name=name, settings=settings, execution=execution)
 
     @classmethod
@@ -64,3 +84,17 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         name = name or callback_name(function)
         settings = AgentSettings.of(name, keywords)
         return cls(name=name, settings=settings, execution=Callback(function, blocking=blocking))
+
+
+def _approval(name: str, settings: AgentSettings) -> Sequence[Any]:
+    """Return what asks before calls. Without a provider, the user's own capabilities and output decide."""
+    provider, mode = settings.input_provider, settings.requires_tool_confirmation
+    if provider is None and mode != "never":
+        return ()
+    return approval(name, None if isinstance(provider, str) else provider, mode)
+
+
+def _several(instructions: Any) -> list[Any]:
+    if instructions is None or instructions == "":
+        return []
+    return list(cast("list[Any]", instructions)) if isinstance(instructions, list | tuple) else [instructions]

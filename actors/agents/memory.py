@@ -23,16 +23,11 @@ class Memory:
     """The messages of one agent. Only successful runs change it, by whole runs. Safe in threads."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT, *, summary: Summary | None = None) -> None:
-        """Make a memory.
-
-        Args:
-            limit: largest number of messages.
-            summary: makes a summary of the messages that leave.
-        """
         if limit < 1:
             message = f"a history keeps at least 1 message, not {limit!r}"
             raise ValueError(message)
         self.limit = limit
+        """Largest number of messages."""
         self.summary = summary
         self._messages: tuple[ModelMessage, ...] = ()
         self._primed: ModelMessage | None = None

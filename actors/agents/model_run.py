@@ -1,10 +1,10 @@
-"""`ModelRun`: an agent that answers by a model. The only place that calls `pydantic_ai.Agent`."""
+"""`ModelRun`: an agent that answers by a model."""
 
 import asyncio
 from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
@@ -18,7 +18,6 @@ from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import message_of
 from actors.agents.settings import AgentSettings
-from actors.agents.tool_approval import approval
 from actors.agents.tool_calls import RECORDER, ToolCallLog, call_log
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
@@ -46,15 +45,6 @@ class ModelRun(Execution):
         output_type: Any = None,
         toolsets: Sequence[AbstractToolset[Any]] = (),
     ) -> None:
-        """Make an execution.
-
-        Args:
-            agent: the agent of pydantic_ai, without a model.
-            settings: the settings of the agent.
-            model: the model or its name; None for the default model.
-            output_type: type of an answer; None for what `agent` was made with.
-            toolsets: the collections of tools that `agent` was made with.
-        """
         self.agent = agent
         self.settings = settings
         self.model = model
@@ -64,38 +54,6 @@ class ModelRun(Execution):
         self.toolsets = tuple(toolsets)
         self.memory = Memory(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
-
-    @classmethod
-    def of(  # noqa: PLR0913 - the parts of an agent of pydantic_ai
-        cls,
-        name: str,
-        settings: AgentSettings,
-        *,
-        model: Model | str | None,
-        output_type: Any,
-        system_prompt: str | Sequence[str],
-        tools: Sequence[AnyTool],
-        toolsets: Sequence[AbstractToolset[Any]],
-    ) -> "ModelRun":
-        """Make an execution and its agent of pydantic_ai.
-
-        System prompts become instructions, which hold for every request, whatever the history says.
-        """
-        output_retries = settings.retries if settings.output_retries is None else settings.output_retries
-        agent: pydantic_ai.Agent[Any, Any] = pydantic_ai.Agent(
-            output_type=output_type,
-            instructions=[*_several(system_prompt), *_several(settings.instructions)],
-            name=name,
-            description=settings.description,
-            model_settings=settings.model_settings,
-            retries={"tools": settings.retries, "output": output_retries},
-            tools=tools,
-            toolsets=toolsets or None,
-            end_strategy=settings.end_strategy,
-            tool_timeout=settings.tool_timeout,
-            capabilities=[*settings.capabilities, *_approval(name, settings)] or None,
-        )
-        return cls(agent, settings, model=model, toolsets=toolsets)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Run the model once. A successful exchange joins the memory, unless the run says otherwise."""
@@ -208,17 +166,3 @@ class ModelRun(Execution):
 
 def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
     return [FunctionToolset(tools)] if tools else []
-
-
-def _approval(name: str, settings: AgentSettings) -> Sequence[Any]:
-    """Return what asks before calls. Without a provider, the user's own capabilities and output decide."""
-    provider, mode = settings.input_provider, settings.requires_tool_confirmation
-    if provider is None and mode != "never":
-        return ()
-    return approval(name, None if isinstance(provider, str) else provider, mode)
-
-
-def _several(instructions: Any) -> list[Any]:
-    if instructions is None or instructions == "":
-        return []
-    return list(cast("list[Any]", instructions)) if isinstance(instructions, list | tuple) else [instructions]

@@ -66,15 +66,9 @@ async def _unmarked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[
 
 
 class ConsoleQuestion:
-    """Asks on the terminal, one question at a time. Only a yes approves; the end of the input does not."""
+    """Asks on the terminal, one question at a time. Only a yes approves. `read` returns the line that is typed."""
 
     def __init__(self, agent: str, read: Callable[[str], str] = input) -> None:
-        """Make a question.
-
-        Args:
-            agent: name of the agent that wants to call the tool.
-            read: shows a question and returns the line that is typed.
-        """
         self._agent = agent
         self._read = read
 

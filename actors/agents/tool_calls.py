@@ -20,16 +20,11 @@ from protocols.tool_call import ToolCallInfo
 
 
 class ToolCallLog:
-    """The tool calls of one run, in the order in which they ended."""
+    """The tool calls of one run, in the order of their ends. Made inside the actor, whose system publishes them."""
 
     __slots__ = ("_events", "_request", "calls", "message_id")
 
     def __init__(self, request: RunRequest) -> None:
-        """Make a log inside the actor, whose system publishes the calls.
-
-        Args:
-            request: the run.
-        """
         scope = current.get()
         self._request = request
         self._events = None if scope is None else scope.cell.system.events

@@ -5,10 +5,10 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Awaitable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.toolsets import AbstractToolset
@@ -46,12 +46,6 @@ class McpTools(AbstractToolset[Any]):
     """
 
     def __init__(self, servers: Sequence[McpServer], *, timeout: float | None = None) -> None:
-        """Make a toolset.
-
-        Args:
-            servers: the servers.
-            timeout: seconds that one call may take; the limit of the server holds as well.
-        """
         self.servers = tuple(servers)
         self._prefixes = _prefixes(self.servers)
         self._timeout = math.inf if timeout is None else timeout
@@ -69,7 +63,7 @@ class McpTools(AbstractToolset[Any]):
 
     def held(self, system: System | None) -> list[AbstractAsyncContextManager[Any]]:
         """Return what a node enters while it is open: each server, in an actor system or in that of the loop."""
-        return [_Held(server, system) for server in self.servers]
+        return [_held(server, system) for server in self.servers]
 
     async def let_go(self) -> None:
         """Stop the servers without holders, which runs of a closed agent have started."""
@@ -154,19 +148,13 @@ class McpTools(AbstractToolset[Any]):
         return await tool.server.link.call(call, f"tool {name!r}", self._timeout)
 
 
-class _Held(AbstractAsyncContextManager["_Held"]):
-    """A server that is open as long as one node is."""
-
-    def __init__(self, server: McpServer, system: System | None) -> None:
-        self._link = server.link
-        self._system = system
-
-    async def __aenter__(self) -> Self:
-        await self._link.open(self._system)
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self._link.close()
+@asynccontextmanager
+async def _held(server: McpServer, system: System | None) -> AsyncGenerator[None]:
+    await server.link.open(system)
+    try:
+        yield
+    finally:
+        await server.link.close()
 
 
 def _prefixes(servers: Sequence[McpServer]) -> list[str]:

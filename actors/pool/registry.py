@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import ImportScope
-from actors.agents.manifest.output import output_type
+from actors.agents.manifest.values import output_type
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.talk.diagram import mermaid

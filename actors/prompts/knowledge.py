@@ -1,4 +1,4 @@
-"""Knowledge that is loaded when its agent opens: text of an address or a function."""
+"""Text that is made late: for every run by a function, or when its agent opens, as knowledge."""
 
 from __future__ import annotations
 
@@ -40,20 +40,26 @@ class Allowance:
             raise ConfigError(message)
 
 
+class FunctionPrompt:
+    """A prompt that calls its function each time it is read."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        """Refuse an asynchronous function with a ConfigError."""
+        if inspect.iscoroutinefunction(function):
+            message = f"prompt function {getattr(function, '__name__', function)!r} must not be asynchronous"
+            raise ConfigError(message)
+        self._function = function
+
+    def __prompt__(self) -> str:
+        return str(self._function())
+
+
 class KnowledgeSource:
-    """Text that is made when its agent opens. A model reads it after that."""
+    """Text of an address or a function that is made when its agent opens. A model reads it after that."""
 
     def __init__(
         self, label: str, load: Callable[[], Any], *, allowance: Allowance, timeout: float = LOAD_TIMEOUT
     ) -> None:
-        """Make a source.
-
-        Args:
-            label: name of the source.
-            load: returns the text; a plain function runs in a thread.
-            allowance: the bytes that all sources share.
-            timeout: seconds that loading may take.
-        """
         self.label = label
         self._load = load
         self._allowance = allowance

@@ -13,11 +13,11 @@ from actors.agents.definition import AgentDefinition
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.mcp import ServerBuilder
-from actors.agents.manifest.output import output_type
 from actors.agents.manifest.values import (
     model_of,
     model_settings_of,
     output_of,
+    output_type,
     tool_of_spec,
     usage_limits_of,
 )
@@ -25,7 +25,7 @@ from actors.agents.tool_approval import marked
 from actors.config.agent import AgentSpec
 from actors.config.load import load_agent
 from actors.config.response import ResponseSpec
-from actors.prompts.function import FunctionPrompt
+from actors.prompts.knowledge import FunctionPrompt
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,13 +43,6 @@ class AgentBuilder:
     """Makes the definitions of the agents of one manifest."""
 
     def __init__(self, manifest: Manifest, *, model: Any = None, deps: Any = None) -> None:
-        """Make a builder.
-
-        Args:
-            manifest: the manifest.
-            model: model of agents that name none.
-            deps: dependencies of all agents.
-        """
         self._manifest = manifest
         self._model = model
         self._deps = deps
@@ -93,7 +86,9 @@ class AgentBuilder:
             model_settings=model_settings_of(spec.model.settings if spec.model else None),
             end_strategy=spec.end_strategy,
             parallel_init=spec.parallel_init,
-            **self._optional(spec),
+            output_retries=self._output_retries(spec),
+            usage_limits=usage_limits_of(spec.limits),
+            session=None if spec.session is None else spec.session.query(),
             **settings,
         )
 
@@ -103,21 +98,13 @@ class AgentBuilder:
             "display_name": spec.display_name,
             "crash_on": self._scope.exceptions(spec.crash_on, spec.name),
             "max_concurrency": spec.max_concurrency,
+            "deps": self._deps,
         }
-        if self._deps is not None:
-            settings["deps"] = self._deps
+        if spec.retries is not None:
+            settings["retries"] = spec.retries
         if spec.timeout is not None:
             settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
         return settings
-
-    def _optional(self, spec: AgentSpec) -> dict[str, Any]:
-        given: dict[str, Any] = {
-            "retries": spec.retries,
-            "output_retries": self._output_retries(spec),
-            "usage_limits": usage_limits_of(spec.limits),
-            "session": spec.session.query() if spec.session is not None else None,
-        }
-        return {key: value for key, value in given.items() if value is not None}
 
     def _response(self, spec: AgentSpec) -> ResponseSpec | None:
         output = spec.output_type
@@ -166,8 +153,7 @@ def read_agent(path: str | PathLike[str]) -> AgentDefinition:
     name, spec = next(iter(manifest.agents.items()))
     idle = [key for key in _OF_POOLS if getattr(spec, key)]
     if idle:
-        message = (
-            f"agent {name!r}: {', '.join(idle)} has no effect on an agent alone; open the file with AgentPool(...)"
-        )
+        keys = ", ".join(idle)
+        message = f"agent {name!r}: {keys} has no effect on an agent alone; open the file with AgentPool(...)"
         raise ConfigError(message, node=name)
     return AgentBuilder(manifest).definition(name)

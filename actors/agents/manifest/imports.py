@@ -15,11 +15,6 @@ class ImportScope:
     """Imports what a manifest names. Errors name the node."""
 
     def __init__(self, allow: Sequence[str]) -> None:
-        """Make a scope.
-
-        Args:
-            allow: the prefixes of `allow_imports`.
-        """
         self.allow = tuple(allow)
 
     def find(self, text: str, node: str) -> Any:

@@ -18,11 +18,6 @@ class ServerBuilder:
     """Makes the servers of one manifest. Agents with the same server share it, each with its own allowed tools."""
 
     def __init__(self, root: Path) -> None:
-        """Make a builder.
-
-        Args:
-            root: folder of the manifest.
-        """
         self._root = root
         self._made: dict[str, McpServer] = {}
 

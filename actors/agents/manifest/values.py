@@ -9,18 +9,26 @@ from pydantic_ai.output import ToolOutput
 from pydantic_ai.tools import Tool
 from pydantic_ai.usage import UsageLimits
 
+from actors.config.response import ResponseSpec
+from actors.config.response_model import ResponseModelError, build_model
 from actors.models.resolve import resolve_model
 from protocols.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic_ai.models import Model
     from pydantic_ai.settings import ModelSettings
 
+    from actors.agents.manifest.imports import ImportScope
     from actors.config.agent import AgentSpec
     from actors.config.model import ModelSettingsSpec, ModelSpec
-    from actors.config.response import ResponseSpec
     from actors.config.tool import ToolSpec
     from actors.config.usage_limit import UsageLimitsSpec
+
+_PLAIN: Mapping[str, type] = {
+    kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
+}
 
 
 def model_of(spec: ModelSpec, node: str) -> Model | str:
@@ -87,3 +95,31 @@ def output_of(spec: AgentSpec, response: ResponseSpec | None, kind: Any) -> Any:
         name = name or (response.result_tool_name if "result_tool_name" in response.model_fields_set else None)
         description = description or response.result_tool_description
     return kind if name is None and description is None else ToolOutput(kind, name=name, description=description)
+
+
+def output_type(
+    output: str | ResponseSpec | None, who: str, responses: Mapping[str, ResponseSpec], scope: ImportScope
+) -> Any:
+    """Return the type of an answer.
+
+    Args:
+        output: name of a response, a plain type such as ``str``, an import string, or a response; None is ``str``.
+        who: the node or job, for errors, and the name of a response that has none.
+        responses: the manifest's responses.
+        scope: what may be imported.
+
+    Raises:
+        ConfigError: the output is not a type.
+    """
+    if output is None:
+        return str
+    response = output if isinstance(output, ResponseSpec) else responses.get(output)
+    if response is not None:
+        name = who if isinstance(output, ResponseSpec) else output
+        try:
+            return build_model(response, name=name, responses=responses, allow=scope.allow)
+        except ResponseModelError as error:
+            message = f"node {who!r}: {error}"
+            raise ConfigError(message, node=who) from error
+    plain = _PLAIN.get(str(output))
+    return scope.find(str(output), who) if plain is None else plain

@@ -38,13 +38,6 @@ class Form:
     """One filling of one schema from one reading."""
 
     def __init__(self, schema: Schema, reading: Reading, instructions: str = "") -> None:
-        """Make a form.
-
-        Args:
-            schema: the JSON schema.
-            reading: question and sources.
-            instructions: the instructions of the agent.
-        """
         self._schema = schema
         self._left = list(reading.sentences)
         self._all = list(reading.sentences)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.agents.manifest.knowledge import knowledge_of, text_of
-from actors.agents.manifest.output import output_type
-from actors.agents.manifest.values import tool_of_spec
+from actors.agents.manifest.values import output_type, tool_of_spec
 from actors.runs.job import Job
 from protocols.errors import ConfigError
 
