@@ -49,7 +49,7 @@ class ModelRun(Execution):
         self.settings = settings
         self.model = model
         self.output_type = output_type
-        self.tools: FunctionToolset[Any] = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
+        self.tools = self._own = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
         """The agent's own tools, which pydantic_ai puts first. More may be added at any time."""
         self.toolsets = tuple(toolsets)
         self.memory = Memory(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
@@ -105,7 +105,7 @@ class ModelRun(Execution):
     def _keywords(self, request: RunRequest) -> dict[str, Any]:
         options, settings = request.options, self.settings
         toolsets = [*(options.toolsets or ()), *_as_toolset(options.tools)]
-        has_tools = bool(toolsets or self.toolsets or self.tools.tools or settings.capabilities)
+        has_tools = bool(toolsets or self.toolsets or self._own.tools or settings.capabilities)
         return {
             "model": self.resolve(self.model if options.model is None else options.model, request.node.name),
             "message_history": self._history(options),

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
 from types import NoneType
-from typing import Any, ClassVar, Generic, Self, overload
+from typing import Any, ClassVar, Generic, overload
 
 import msgspec
 
@@ -20,6 +20,7 @@ from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.errors import stopped
 from actors.runs.handle import Deps, Out
+from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED, NodeFactory
 from actors.runs.request import EventSink, RunRequest, Settle
 from actors.runs.resources import OpenResources
@@ -60,19 +61,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         shared_prompt: str | None,
         **options: Any,
     ) -> None:
-        """Make a team.
-
-        Args:
-            nodes: the members.
-            name: None for the names of the members.
-            settings: see `TeamSettings`.
-            shared_prompt: see `TeamDefinition`.
-            **options: further fields of the `TeamDefinition`.
-
-        Raises:
-            NodeNameError: two members have the same name.
-            ConfigError: a member is not a node, or a setting cannot be used.
-        """
         members = _listed(nodes)
         if not is_a(shared_prompt, str, NoneType):
             message = f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}"
@@ -91,7 +79,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
         self._tell_members()
 
-    def reconfigure(self, other: Self, opened: OpenResources | None = None) -> OpenResources | None:
+    def reconfigure(self, other: NodeLifecycle, opened: OpenResources | None = None) -> OpenResources | None:
         """Take over the definition of another team; see `NodeLifecycle.reconfigure`."""
         before = super().reconfigure(other, opened)
         self._tell_members()

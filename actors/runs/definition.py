@@ -27,7 +27,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     The subclasses name what a kind of node needs: `AgentDefinition`, `TeamDefinition`.
     """
 
-    settings: NodeSettings = NodeSettings()
+    settings: NodeSettings
 
 
 def declared_checks(settings: type[NodeSettings]) -> dict[str, Check]:

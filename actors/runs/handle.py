@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
 from actors.runs.correlation import correlation_of
-from actors.runs.definition import Definition
+from actors.runs.definition import Definition, NodeSettings
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.lifecycle import NodeLifecycle
@@ -61,7 +61,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         if not is_a(name, str) or not name.strip():
             message = f"a node needs a name, got {name!r}"
             raise NodeNameError(message)
-        super().__init__(Definition() if definition is None else definition)
+        super().__init__(Definition(settings=NodeSettings()) if definition is None else definition)
         self.name = name
         self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
         """Called with every message the node takes, before it works on it."""

@@ -105,7 +105,7 @@ class NodeLifecycle:
             raise self._not_opened(error) from error
         return stack
 
-    def reconfigure(self, other: Self, opened: OpenResources | None = None) -> OpenResources | None:
+    def reconfigure(self, other: "NodeLifecycle", opened: OpenResources | None = None) -> OpenResources | None:
         """Take over the definition of another node of the same kind, from the next run on.
 
         Name, actors, connections and subscribers stay. Open runs end with the definition that they began with.

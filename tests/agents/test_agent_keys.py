@@ -125,6 +125,7 @@ async def made_of(keys: str) -> str:
     if isinstance(execution, Callback):
         return "a function"
     assert isinstance(execution, ModelRun)
+    assert execution.tools is not None
     servers = [one.servers for one in execution.toolsets if isinstance(one, McpTools)]
     told += [agent.model, servers, execution.memory is None]
     for name, tool in execution.tools.tools.items():
