@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime.envelope import Envelope
+from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.mailbox import MailboxConfig
 from protocols.mailbox import Overflow
 
@@ -22,12 +23,64 @@ def kind_of(message: Any) -> Any:
     return message[0]
 
 
+class ListMailbox:
+    """A mailbox that shares nothing with those of the engine: what the protocol asks for, and no more."""
+
+    fifo = None
+
+    def __init__(self, who: str, config: MailboxConfig) -> None:
+        self.who = who
+        self.closed = False
+        self.waiting: list[Envelope] = []
+        self.limit(config)
+
+    def limit(self, config: MailboxConfig) -> None:
+        self.config, self.capacity, self.overflow = config, config.capacity, config.overflow
+
+    def put(self, envelope: Envelope) -> Envelope | None:
+        if self.closed:
+            raise ActorStoppingError(f"actor {self.who} has stopped or is stopping and takes no messages")
+        if len(self.waiting) >= self.capacity:
+            raise MailboxFullError(self.who, self.capacity, envelope.message)
+        self.waiting.append(envelope)
+        return None
+
+    def put_system(self, envelope: Envelope) -> None:
+        self.waiting.append(envelope)
+
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        self.waiting[:0] = envelopes
+
+    def take(self) -> Envelope | None:
+        return self.waiting.pop(0) if self.waiting else None
+
+    def ack(self, envelope: Envelope) -> None:
+        """Keep no account of what was settled."""
+
+    def oldest(self) -> Envelope | None:
+        return self.waiting[0] if self.waiting else None
+
+    def close(self) -> None:
+        self.closed = True
+
+    def reopen(self) -> None:
+        self.closed = False
+
+    def clear(self) -> list[Envelope]:
+        left, self.waiting = self.waiting, []
+        return left
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+
 PLAIN = [policy for policy in Overflow if policy is not Overflow.COALESCE]
 CONFIGS: dict[str, Callable[[int], MailboxConfig]] = {
     **{str(policy): partial(MailboxConfig, overflow=policy) for policy in PLAIN},
     "coalesce": partial(MailboxConfig, overflow=Overflow.COALESCE, key=kind_of),
     **{f"priority {policy}": partial(MailboxConfig, overflow=policy, priority=kind_of) for policy in PLAIN},
 }
+CONFIGS["of its own"] = partial(MailboxConfig, factory=ListMailbox)
 KEYED = [name for name in CONFIGS if name == "coalesce" or name.startswith("priority")]
 
 every_mailbox = pytest.mark.parametrize("name", CONFIGS)

@@ -7,14 +7,15 @@ import pytest
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.death_watch import watch
-from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.errors import ActorStoppingError, MailboxFullError, Reject
+from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
 from actors.testing import settle
 from protocols.control import DeadLetterReason, Terminated
-from tests.contracts.mailbox_kinds import CONFIGS, KEYED, every_mailbox
+from tests.contracts.mailbox_kinds import CONFIGS, KEYED, ListMailbox, every_mailbox
 
 if TYPE_CHECKING:
-    from actors.runtime.mailbox import MailboxConfig
+    from actors.runtime.envelope import Envelope
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
 
@@ -158,3 +159,28 @@ async def test_a_key_function_that_raises_fails_the_sender_and_nothing_else(
         await ref.ask(42)
 
     assert await ref.ask((1, "still here")) == (1, "still here")
+
+
+@pytest.mark.conformance("R95")
+async def test_every_message_that_was_taken_is_acknowledged_once_when_it_is_settled(actor_system: ActorSystem) -> None:
+    settled: list[Any] = []
+
+    class Counting(ListMailbox):
+        def ack(self, envelope: Envelope) -> None:
+            settled.append(envelope.message)
+
+    class Works(AsyncioActor):
+        async def on_receive(self, message: str) -> None:
+            if message == "waits":
+                await asyncio.sleep(0)
+            if message == "fails":
+                raise Reject(message)
+
+    ref = actor_system.start(Works, options=StartOptions(mailbox=MailboxConfig(factory=Counting)))
+    for message in ("waits", "fails", "returns"):
+        ref.tell(message)
+    await settle()
+    ref.tell("lost")
+    await ref.kill()
+
+    assert settled == ["waits", "fails", "returns", "lost"]
