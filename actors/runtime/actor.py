@@ -61,24 +61,24 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         await ref.stop()
         ```
 
-    An exception in a handler is a crash: its asker gets the exception, the supervisor decides (without one the actor
-    ends). To refuse a message without crashing, raise `Reject`.
+    An exception in a handler is a crash: the asker gets it, the supervisor decides; without one the actor ends.
+    Raise `Reject` to refuse a message without a crash.
     """
 
     mailbox: ClassVar[MailboxConfig | None] = None
     """Size and overflow policy; None takes the system's."""
     max_concurrency: ClassVar[int] = 1
-    """Messages handled at the same time. More than 1: reentrant, without order and without the check for ask cycles."""
+    """Messages handled at once. More than 1: reentrant, without order and without the check for ask cycles."""
     ask_timeout: ClassVar[float | None] = None
-    """Deadline in seconds of asks that name none; None takes the system's (30)."""
+    """Seconds of an ask without a timeout; None takes the system's (30)."""
     blocking: ClassVar[bool] = False
-    """Whether `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
+    """True if `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
     death_pact: ClassVar[bool] = False
-    """Whether the end of a watched actor crashes this one, if `on_terminated` is not overridden."""
+    """True if the end of a watched actor crashes this one, unless `on_terminated` is overridden."""
     _stash: list[Envelope] | None = None
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
-        """Take the cell that is being started, so that `__init__` can use `self.actor_ref` already."""
+        """Take the cell that is being started, so that `__init__` can use `self.actor_ref`."""
         actor = super().__new__(cls)
         cell = constructing.get()
         if cell is not None:
@@ -87,9 +87,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         return actor
 
     def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall] - the cell holds what Pykka's would make
-        """Override it freely; there is nothing that this one must do."""
-
-    # -- Pykka's three hooks --------------------------------------------------------------------------------------
+        """Do nothing; an override need not call it."""
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -102,16 +100,13 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     def _start_actor_loop(self) -> None:
         begin(self.cell)
 
-    # -- start ----------------------------------------------------------------------------------------------------
-
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
         """Start an actor with these constructor arguments and return its ref.
 
-        Inside a running loop it lives on that loop, in the system of the handler that runs or else the loop's
-        default system, and the call returns before `on_start` has run (``await ref.ready()`` waits for it). Elsewhere
-        it lives on the one background loop, and the call returns when `on_start` has run. For a name, a
-        mailbox or a supervisor use `ActorSystem.start` or a `ChildSpec`.
+        Inside a running loop the actor lives on that loop, in the system of the running handler or the loop's default
+        system; ``await ref.ready()`` waits for `on_start`. Elsewhere it lives on the one background loop, and the call
+        returns when `on_start` has run. For a name or a mailbox use `ActorSystem.start` or a `ChildSpec`.
 
         Raises:
             Exception: whatever the constructor raised.
@@ -127,12 +122,12 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             RuntimeError: it was made by calling the class instead of `start`.
         """
         if self._cell is None:
-            msg = f"{type(self).__name__} was not started; use {type(self).__name__}.start(...)"
-            raise RuntimeError(msg)
+            message = f"{type(self).__name__} was not started; use {type(self).__name__}.start(...)"
+            raise RuntimeError(message)
         return self._cell
 
     def attach(self, cell: Cell) -> None:
-        """Bind the actor object to its cell (a factory may have made it before)."""
+        """Bind the actor object to its cell."""
         super().attach(cell)
         if self.blocking and not inspect.iscoroutinefunction(self.on_receive):
             self.on_receive = self.system.in_thread(self.on_receive)  # type: ignore[method-assign]
@@ -144,12 +139,12 @@ class AsyncioActor(ActorHooks, _PykkaActor):
 
     @property
     def actor_ref(self) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
-        """The actor's own ref; valid in `__init__` already."""
+        """The actor's own ref; valid in `__init__`."""
         return cast("ActorRef[Self]", self.cell.ref)
 
     @property
     def actor_urn(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """A URN that is unique for ever."""
+        """A URN, unique for ever."""
         return self.actor_ref.actor_urn
 
     @property
@@ -160,36 +155,32 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     def __str__(self) -> str:
         return str(self._cell.ref) if self._cell is not None else f"{type(self).__name__} (not started)"
 
-    # -- hooks ----------------------------------------------------------------------------------------------------
-
     def on_terminated(self, terminated: Terminated) -> Any:
-        """Told once of the end of each watched actor, after all messages that it had sent; see `death_pact`."""
+        """Called once when a watched actor stops, after its last message. See `death_pact`."""
         if self.death_pact:
-            msg = f"actor {self.cell.name} does not outlive {terminated.ref}"
-            raise DeathPactError(msg) from terminated.cause
+            message = f"actor {self.cell.name} does not outlive {terminated.ref}"
+            raise DeathPactError(message) from terminated.cause
 
     def on_child_event(self, event: Any) -> Any:
-        """Give up a child whose incarnation has ended; a supervisor overrides this."""
+        """Give up a child that ended; a supervisor overrides this."""
         if not event.child.mailbox.closed:
             terminate(event.child, event.reason, event.cause)
 
     def handle_internal(self, message: Any) -> Any:
-        """Handle a message of a proxy, or the end of a watched actor (called by the engine)."""
+        """Handle a message of a proxy, or the end of a watched actor."""
         if isinstance(message, Terminated):
             return self.on_terminated(message) if is_news(self.cell, _cell_of(message.ref)) else None
         return super()._handle_receive(message)  # pyright: ignore[reportUnknownVariableType] # untyped in Pykka
 
-    # -- what an actor can do -------------------------------------------------------------------------------------
-
     def stop(self) -> None:
-        """Stop after what is queued now; the same as ``self.actor_ref.stop(block=False)``."""
+        """Stop after the messages that wait now; the same as ``self.actor_ref.stop(block=False)``."""
         self.actor_ref.stop(block=False)
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the message in hand need not be finished: nobody waits for it any more, or the actor is told to end.
+        """True if the current message need not be finished: its asker gave up, or the actor must end.
 
-        For handlers that block, which no `CancelledError` reaches: look at it between two pieces of work.
+        For handlers that block: no `CancelledError` reaches them.
         """
         envelope = current.get()
         if envelope is None:
@@ -197,22 +188,16 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         return envelope.abandoned is not None or (envelope.turn is not None and envelope.turn.cancelled)
 
     def take_reply(self) -> AsyncioFuture[Any] | None:
-        """Take over answering the message in hand: answer it later, or hand it on with `ActorRef.forward`.
-
-        Returns:
-            The asker's future, or None if it was a tell or the reply was taken already.
-        """
+        """Return the future of the current ask, to answer it later or to `ActorRef.forward` it; None without one."""
         envelope = current.get()
         if envelope is None or envelope.cell is not self._cell:
-            msg = "take_reply: there is no message in hand here"
-            raise RuntimeError(msg)
+            message = "take_reply: there is no message in hand here"
+            raise RuntimeError(message)
         reply, envelope.reply = envelope.reply, None
         return cast("AsyncioFuture[Any] | None", reply)
 
     def fail_reply(self, error: Exception) -> None:
-        """Answer the message in hand with an error without crashing; with nobody waiting it becomes a dead letter.
-
-        For actors for which a failed piece of work is a value, such as the nodes: the asker gets `error` itself.
+        """Answer the current message with an error, without a crash; a message without asker becomes a dead letter.
 
         Raises:
             Exception: `error`, if the child spec names its type in `crash_on`: that is a crash of this actor.
@@ -228,35 +213,32 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
     def watch(self, ref: ActorRef[Any]) -> None:
-        """Be told (`on_terminated`) exactly once when that actor has ended for good; at once if it has already."""
+        """Have `on_terminated` called exactly once when that actor ends for good; at once if it ended before."""
         watch(self.cell, _cell_of(ref))
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
-        """Not be told any more, even if that actor has ended and the news is already waiting."""
+        """Take a watch back, even if the news of the end waits in the mailbox."""
         unwatch(self.cell, _cell_of(ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
-        """Share the fate of another actor: when one of the two ends abnormally, the other is killed."""
+        """Link two actors: when one of them ends abnormally, the other is killed."""
         link(self.cell, _cell_of(ref))
 
     def schedule(self, delay: float, message: Any, *, interval: float | None = None) -> PendingTimer:
-        """Send `message` to this actor after `delay` seconds, then every `interval` seconds if given.
-
-        A timer belongs to its incarnation: it ends with it, so the next one never gets it.
-        """
+        """Send `message` to this incarnation after `delay` seconds, then every `interval` seconds if given."""
         return PendingTimer(self.cell, delay, message, interval)
 
     def create_task(self, coroutine: Coroutine[Any, Any, T]) -> PendingTask[T]:
-        """Run a coroutine beside the handlers. It belongs to this incarnation and is cancelled with it.
+        """Run a coroutine next to the handlers, until this incarnation ends. Its errors are reported.
 
-        It must not touch the actor's state; let it return something and use `pipe_to_self`. What it raises is reported.
+        It must not touch the actor's state: let it return a value, and use `pipe_to_self`.
         """
         return PendingTask(self.cell, coroutine)
 
     def pipe_to_self(
         self, work: Awaitable[T], to_message: Callable[[T | None, BaseException | None], Any]
     ) -> PendingTask[None]:
-        """Wait for something beside the handlers and send its outcome, as a message, to this incarnation.
+        """Wait for something next to the handlers, and send its outcome to this incarnation.
 
         Args:
             work: anything that can be awaited.
@@ -278,21 +260,21 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         return task
 
     def stash(self) -> None:
-        """Set the message in hand aside; its asker goes on waiting. `unstash` brings it back.
+        """Put the current message aside until `unstash`; its asker keeps waiting.
 
         Raises:
-            StashOverflowError: the stash is full; the message in hand is not kept.
+            StashOverflowError: the stash is full; the message is not kept.
         """
         envelope = current.get()
         if envelope is None or envelope.cell is not self._cell:
-            msg = "stash: there is no message in hand here"
-            raise RuntimeError(msg)
+            message = "stash: there is no message in hand here"
+            raise RuntimeError(message)
         limit = self.system.config.stash
         if self._stash is None:
             self._stash = []
         if len(self._stash) >= limit:
-            msg = f"actor {self.cell.name}: the stash is full ({limit} messages)"
-            raise StashOverflowError(msg)
+            message = f"actor {self.cell.name}: the stash is full ({limit} messages)"
+            raise StashOverflowError(message)
         self._stash.append(stashed(envelope))
 
     def unstash(self) -> None:
@@ -308,6 +290,6 @@ class AsyncioActor(ActorHooks, _PykkaActor):
 def _cell_of(ref: object) -> Cell:
     cell = getattr(ref, "_cell", None)
     if not isinstance(cell, Cell):
-        msg = f"{safe_repr(ref)} is no actor ref; give what `start` returned"
-        raise TypeError(msg)
+        message = f"{safe_repr(ref)} is no actor ref; give what `start` returned"
+        raise TypeError(message)
     return cell

@@ -27,7 +27,7 @@ _pid = 0
 
 
 def background_system() -> ActorSystem:
-    """Return the system of the background loop; its thread is started on first use, and again in a forked child."""
+    """Return the system of the background loop. Its thread starts on first use, and again in a forked child."""
     global _system, _pid  # noqa: PLW0603 - one per process is the point
     with _lock:
         if _system is None or _system.is_closed or _system.loop.is_closed() or _pid != os.getpid():

@@ -17,7 +17,6 @@ from actors.runtime.phase import TRANSITIONS, Phase, state_of
 if TYPE_CHECKING:
     import asyncio
     from collections import deque
-    from types import TracebackType
 
     from actors.runtime.event_stream import EventStream
     from protocols.clock import Clock, TimerHandle
@@ -61,7 +60,7 @@ class Mailbox(Protocol[E]):
         """Take the next message, or None."""
 
     def ack(self, envelope: E, /) -> None:
-        """Note that a message which was taken is settled: handled, failed or a dead letter."""
+        """Note that a message is settled: handled, failed or a dead letter."""
 
     def oldest(self) -> E | None:
         """Return the message that has waited longest, or None."""
@@ -121,17 +120,12 @@ class ActorHooks:
         return self.on_receive(message)
 
     def on_start(self) -> Any:
-        """Run before the first message; may be `async def`. If it fails there is no actor."""
+        """Run before the first message; may be `async def`. An error here ends the actor."""
 
     def on_stop(self) -> Any:
         """Run after the last message of an orderly end, also before an orderly restart; may be `async def`."""
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Any:
+    def on_failure(self, exception_type: type[BaseException], exception_value: BaseException, traceback: Any) -> Any:
         """Run after a crash instead of `on_stop`; may be `async def`."""
 
     def take_stash(self) -> list[Any]:
@@ -139,10 +133,7 @@ class ActorHooks:
         return []
 
     def on_child_event(self, event: Any) -> Any:
-        """Decide, as a supervisor, about a child whose incarnation has ended. Others give the child up.
-
-        A plain function: it may be called between the awaits of a handler.
-        """
+        """Decide about a child that ended. A plain function: it may run between the awaits of a handler."""
 
     def holds(self, child: Cell, reason: ExitReason) -> bool:
         """Return True if a child that ended so keeps its ref and its mailbox for a restart."""
@@ -212,10 +203,10 @@ class System(Protocol):
         """Cancel a waiting handler."""
 
     def child_ended(self, event: ChildEnded, parent: Cell, /) -> None:
-        """Tell a parent that an incarnation of its child has ended."""
+        """Tell a parent that an incarnation of its child ended."""
 
     def has_ended(self, cell: Cell, /) -> None:
-        """Forget an actor that has ended for good, and tell the watchers, the linked actors and the parent."""
+        """Forget an actor that ended for good; tell the watchers, the linked actors and the parent."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -295,7 +286,7 @@ class Cell:
         self.schedule = system.schedule
 
     def enter(self, phase: Phase) -> None:
-        """Go on to the next phase; only `TRANSITIONS` are possible."""
+        """Enter the next phase; only `TRANSITIONS` are possible."""
         assert phase in TRANSITIONS[self.phase], f"{self.name}: {self.phase.name} -> {phase.name}"
         self.phase = phase
 
@@ -311,7 +302,7 @@ class Cell:
 
 
 class ChildEnded:
-    """Tells a parent that an incarnation of its child has ended by itself."""
+    """Tells a parent that an incarnation of its child ended by itself."""
 
     __slots__ = ("cause", "child", "incarnation", "reason")
 

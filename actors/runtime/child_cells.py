@@ -28,11 +28,7 @@ def post_child_event(parent: Cell, event: ChildEnded) -> None:
 
 
 def supervise(cell: Cell, actor: ActorHooks, step: Callable[[], None]) -> None:
-    """Take a plain step of supervision for an incarnation; nothing happens if that has ended.
-
-    A callback of the loop calls it. The step is taken now while a handler waits, otherwise as the next one: a
-    supervisor whose handler takes long does not leave its children waiting.
-    """
+    """Take a step of supervision, unless that incarnation ended: now while a handler waits, else as the next step."""
     guarded = partial(_supervise, cell, actor, step)
     if cell.turns and cell.phase is Phase.RUNNING:
         run_control(cell, guarded)

@@ -1,4 +1,4 @@
-"""When a handler fails: its asker is answered, the supervisor decides, and a handler that ignores its end is left."""
+"""When a handler fails: the asker is answered, the supervisor decides, a handler that does not end is cut loose."""
 
 from __future__ import annotations
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from actors.runtime.cell import Cell
     from actors.runtime.envelope import Envelope
     from actors.runtime.turn import Turn
-
-
-# -- a handler raised ---------------------------------------------------------------------------------------------
 
 
 def fail(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None = None) -> None:
@@ -65,7 +62,7 @@ def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | No
 
 
 def _is_resumed(cell: Cell, error: BaseException) -> bool:
-    """Ask the parent whether this incarnation continues, before anything of it has ended."""
+    """Ask the parent whether this incarnation continues, before anything of it ends."""
     parent = cell.parent
     if cell.actor is None or cell.phase in ENDING or parent is None or not parent.can_decide:
         return False
@@ -108,9 +105,6 @@ def _hook_overdue(cell: Cell) -> None:
     interrupt_all(cell)
 
 
-# -- a handler that must end --------------------------------------------------------------------------------------
-
-
 def interrupt_all(cell: Cell) -> None:
     """Cancel all waiting handlers as `interrupt` does."""
     for turn in turns_of(cell):
@@ -129,18 +123,18 @@ def _after_grace(turn: Turn, action: Callable[[Turn], None]) -> None:
     turn.timer = system.clock.call_later(system.config.grace, action, turn)
 
 
-def _has_ended(turn: Turn) -> bool:
+def _is_over(turn: Turn) -> bool:
     return turn.fenced or turn.cell.turns is None or turn not in turn.cell.turns
 
 
 def _cancel_again(turn: Turn) -> None:
-    if not _has_ended(turn):
+    if not _is_over(turn):
         turn.cancel()
         _after_grace(turn, _give_up)
 
 
 def _give_up(turn: Turn) -> None:
-    if _has_ended(turn):
+    if _is_over(turn):
         return
     cell = turn.cell
     if cell.children and not turn.envelope.accepted:

@@ -1,4 +1,4 @@
-"""Calling a function that blocks in a thread that nobody has to wait for."""
+"""Call a function that blocks, in a thread that delays neither its caller nor the end of the process."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,7 @@ from typing import Any
 async def in_daemon_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a thread of its own and return what it returns.
 
-    One that never returns keeps neither a cancelled caller nor the end of the process waiting, as a thread of a pool
-    would. There is no limit on the number of threads: the caller sets it.
+    The number of threads has no limit here: the caller sets it.
 
     Raises:
         Exception: what the function raises; a SystemExit or KeyboardInterrupt comes as RuntimeError.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def watch(watcher: Cell, target: Cell) -> None:
-    """Have `watcher` told once when `target` has ended for good; at once if it has."""
+    """Have `watcher` told once when `target` ends for good; at once if it ended before."""
     if watcher.watching is None:
         watcher.watching = {}
     elif target in watcher.watching:
@@ -57,7 +57,7 @@ def link(one: Cell, other: Cell) -> None:
 
 
 def tell_end(cell: Cell) -> None:
-    """Tell the watchers, the linked actors and the parent that an actor has ended for good."""
+    """Tell the watchers, the linked actors and the parent that an actor ended for good."""
     parent, reason = cell.parent, cell.reason
     assert reason is not None
     if parent is not None and parent.children is not None:

@@ -1,7 +1,7 @@
-"""Who runs the handlers: a few shared worker tasks that take ready actors from one queue.
+"""A few shared worker tasks step the ready actors from one queue.
 
-An idle actor has no task. A worker steps ready actors one message at a time; when a handler waits, its worker waits
-with it and another one carries on, so there are as many tasks as there are waiting handlers, plus one.
+An idle actor has no task. When a handler waits, its worker waits with it and another worker takes over: there are as
+many tasks as waiting handlers, plus one.
 """
 
 from __future__ import annotations
@@ -119,13 +119,10 @@ class Dispatcher:
     def _unpark(self, parked: asyncio.Future[None]) -> None:
         if parked in self._parked:
             self._parked.remove(parked)
-        elif parked.cancelled():
-            return
-        elif self.ready:
+        elif not parked.cancelled():
             self.active -= 1
-            self._wake()
-        else:
-            self.active -= 1
+            if self.ready:
+                self._wake()
 
     async def _wait_for(self, turn: Turn, task: asyncio.Task[None]) -> bool:
         turn.task = task
@@ -163,7 +160,7 @@ class Dispatcher:
 
     @property
     def is_torn_down(self) -> bool:
-        """Whether the loop is ending: every task was cancelled, not just one handler."""
+        """True if the loop is ending: every task was cancelled, not just one handler."""
         return self._sentinel is not None and bool(self._sentinel.cancelling() or self._sentinel.done())
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ class Reply(Protocol):
     envelope: Envelope | None
 
     def done(self) -> bool:
-        """Return True if nobody waits for the reply."""
+        """Return True if the reply is set, or its asker gave up."""
         ...
 
     def set_result(self, result: Any, /) -> None:
@@ -41,10 +41,9 @@ class Reply(Protocol):
 
 
 class Envelope(msgspec.Struct, eq=False):
-    """One message with everything that crosses the mailbox beside it.
+    """One message with everything that crosses the mailbox with it.
 
-    The garbage collector has to see it: the traceback of an error leads over the frame of the engine to the envelope,
-    and the envelope over its message or its reply back to the error.
+    The garbage collector has to see it: an error, its traceback, the envelope and its reply can form a circle.
     """
 
     message: Any
@@ -70,14 +69,14 @@ class Envelope(msgspec.Struct, eq=False):
     turn: Any = None
     """The suspended handler (a `Turn`), or None."""
     abandoned: str | None = None
-    """Why nobody waits for the work any more (``cancelled``, ``expired``)."""
+    """Why the asker gave up (``cancelled``, ``expired``), or None."""
     accepted: bool = True
-    """Whether a mailbox took it; False for the steps of an actor's own life."""
+    """True if a mailbox took it; False for the steps of an actor's own life."""
     fenced: bool = False
-    """The handler was cut loose; whatever it still sends is dropped."""
+    """True if the handler was cut loose: what it still sends is dropped."""
 
     def abandon(self, why: str) -> None:
-        """Do not start this message, or cancel its handler: the asker does not wait for it any more."""
+        """Do not start this message, or cancel its handler: the asker gave up."""
         if self.abandoned is None and self.state != SETTLED:
             self.abandoned = why
             if self.turn is not None:

@@ -12,8 +12,8 @@ from protocols.errors import UnderstudyError
 class Reject(UnderstudyError):  # noqa: N818 - a declared answer, named as users read it: `raise Reject("no money")`
     """Raise it in a handler to refuse one message without crashing the actor.
 
-    Only the asker sees it. With nobody waiting the message becomes a dead letter with reason ``rejected``.
-    Subclass it for the domain errors of your own protocol.
+    The asker gets it; a message without asker becomes a dead letter with reason ``rejected``. Subclass it for your
+    own protocol.
     """
 
 
@@ -74,7 +74,7 @@ class AbandonedError(UnderstudyError, pykka.ActorDeadError):
 
 
 class ActorStartError(UnderstudyError):
-    """The constructor or `on_start` failed, so there is no actor. The original error is the `__cause__`."""
+    """The constructor or `on_start` failed, so no actor runs. The original error is the `__cause__`."""
 
 
 class StartTimeoutError(ActorStartError):

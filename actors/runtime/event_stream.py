@@ -1,8 +1,8 @@
-"""Publish and subscribe of typed events. A slow or dead subscriber never slows whoever publishes."""
+"""Publish and subscribe of typed events. A slow or dead subscriber never slows a publisher."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pykka
@@ -14,7 +14,6 @@ from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from protocols.mailbox import MailboxStatistics
 
 _BATCH: Final = 512
 """Events after which an actor that takes them in batches is told to do so."""
@@ -22,17 +21,6 @@ _BATCH: Final = 512
 
 class TakeEvents(msgspec.Struct, frozen=True):
     """Tells an actor that a batch of events waits for it; see `EventStream.subscribe_in_batches`."""
-
-
-class BatchReader(Protocol):
-    """An actor that takes events in batches; it is an `ActorRef`."""
-
-    def statistics(self) -> MailboxStatistics:
-        """Return how full the mailbox is."""
-        ...
-
-    def notify(self, message: Any, /) -> None:
-        """Send a message, whatever the bound and in nobody's name."""
 
 
 class Subscription:
@@ -47,15 +35,10 @@ class Subscription:
         self.dropped = 0
         """Events that this subscriber lost because its mailbox was full."""
         self.is_receiving = False
-        """Whether an event is being put into its mailbox: one about that mailbox being full must not follow it."""
+        """True if an event is being put into its mailbox: one about that mailbox being full must not follow it."""
 
     def put(self, event: StampedEvent) -> None:
-        """Hand over an event.
-
-        Raises:
-            ActorDeadError: the subscriber has ended.
-            MailboxFullError: it has no room.
-        """
+        """Hand over an event. Raises ActorDeadError and MailboxFullError, as a tell does."""
         target = self.target
         if not isinstance(target, pykka.ActorRef):
             target(event)
@@ -67,19 +50,19 @@ class Subscription:
                 self.is_receiving = False
 
     def cancel(self) -> None:
-        """End the subscription; harmless when it has ended."""
+        """End the subscription; harmless after its end."""
         self._stream.remove(self)
 
 
 class BatchSubscription(Subscription):
     """Events wait here, at most as many as the mailbox of the subscriber would hold, until the subscriber takes them.
 
-    It is told once for many. What it does not take slows nobody: when there is no room, the newest is lost and counted.
+    It is told once for many. When full, the newest event is lost and counted.
     """
 
     __slots__ = ("_batch", "_capacity", "_enough")
 
-    def __init__(self, stream: EventStream, target: BatchReader, kinds: frozenset[type[StampedEvent]]) -> None:
+    def __init__(self, stream: EventStream, target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
         super().__init__(stream, target, kinds)
         self._capacity: int = target.statistics().capacity
         self._enough = min(_BATCH, self._capacity)
@@ -113,39 +96,29 @@ class EventStream:
         self._by_kind: dict[type[StampedEvent], tuple[Subscription, ...]] = {}
         self._subscriptions: list[Subscription] = []
         self.is_heard = False
-        """Whether anybody wants events of runs themselves, and not in brief; a quicker question than `wants`."""
+        """True if a subscriber wants full events of runs; quicker than `wants`."""
         self.count: Callable[[object], None] | None = None
-        """Takes runs in brief; None when somebody wants the events themselves, or nobody any."""
+        """Takes runs in brief; None if a subscriber wants full events, or without subscribers."""
         self.published = 0
         """Number of the last event."""
         self.dropped = 0
         """Deliveries lost over all subscribers."""
 
     def subscribe(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> Subscription:
-        """Deliver events to an actor (by tell) or call a function with each; a function must not block.
-
-        Args:
-            target: an `ActorRef`, or a function of one event.
-            kinds: event classes; None for all.
-        """
+        """Deliver events of these classes (None: all) to an `ActorRef`, or to a function that does not block."""
         if not callable(target) and not hasattr(target, "tell"):
-            msg = f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event"
-            raise TypeError(msg)
+            message = f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event"
+            raise TypeError(message)
         subscription = Subscription(self, target, _wanted(kinds))
         self._subscriptions.append(subscription)
         self._index()
         return subscription
 
-    def subscribe_in_batches(
-        self, target: BatchReader, kinds: Iterable[type[StampedEvent]] | None = None
-    ) -> BatchSubscription:
-        """Keep events for an actor until it takes them; with many waiting it is told `TakeEvents`.
+    def subscribe_in_batches(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> BatchSubscription:
+        """Keep events for the actor of a ref until it takes them; with many waiting it is told `TakeEvents`.
 
-        It has to understand `protocols.brief_events` as well: it gets runs in brief when nobody else listens to them.
-
-        Args:
-            target: the actor; whatever it is told or asked, it should take the events first.
-            kinds: event classes; None for all.
+        It must understand `protocols.brief_events`: it gets runs in brief if all subscribers take batches. It should
+        take the events before it handles any message.
         """
         subscription = BatchSubscription(self, target, _wanted(kinds))
         self._subscriptions.append(subscription)
@@ -153,13 +126,13 @@ class EventStream:
         return subscription
 
     def remove(self, subscription: Subscription) -> None:
-        """End a subscription; harmless when it has ended."""
+        """End a subscription; harmless after its end."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
             self._index()
 
     def forget(self, actor: object) -> None:
-        """End the subscriptions of an actor that has ended."""
+        """End the subscriptions of an actor that ended."""
         for subscription in tuple(self._subscriptions):
             if subscription.target == actor:
                 self.remove(subscription)
@@ -179,7 +152,7 @@ class EventStream:
         self.is_heard = any(kind in by_kind for kind in in_full)
 
     def wants(self, kind: type[StampedEvent]) -> bool:
-        """Whether anybody listens to this kind; nobody should make an event that nobody wants."""
+        """Return True if this kind has a subscriber; ask before making an event."""
         return kind in self._by_kind
 
     def publish(self, kind: type[StampedEvent], **fields: Any) -> None:
@@ -234,6 +207,6 @@ def _wanted(kinds: Iterable[type[StampedEvent]] | None) -> frozenset[type[Stampe
     wanted = frozenset(kinds) if kinds is not None else frozenset(KINDS.values())
     unknown = wanted - frozenset(KINDS.values())
     if unknown:
-        msg = f"subscribe: no event classes: {sorted(map(repr, unknown))}"
-        raise ValueError(msg)
+        message = f"subscribe: no event classes: {sorted(map(repr, unknown))}"
+        raise ValueError(message)
     return wanted

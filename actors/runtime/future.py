@@ -27,15 +27,13 @@ R = TypeVar("R")
 ExcInfo = tuple[Any, BaseException | None, Any]
 
 _CLOSED_CHECK: Final = 0.25
-"""Seconds between two looks whether the loop was closed under a waiting thread."""
+"""Seconds between two checks for a closed loop, while a thread waits."""
 
 
 class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
-    """A reply that will come.
+    """A reply that will come: `await` it on the actor's loop, `get()` it in any thread. `cancel` cancels the work.
 
-    On the actor's loop: `await` it; to cancel it cancels the work that would have answered. In another thread: `get()`.
-    Pykka's `map`, `filter`, `join` and `reduce` work in both worlds; their functions run on the loop, once, as soon as
-    the value is there.
+    The functions of Pykka's `map`, `filter`, `join` and `reduce` run on the loop, once, when the value is there.
     """
 
     __slots__ = ("_source", "envelope")
@@ -48,15 +46,11 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
         if name in ("envelope", "_source"):
             return None
-        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-        raise AttributeError(msg)
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(message)
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Give up waiting, and cancel the work: queued work is never started, running work is cancelled.
-
-        Returns:
-            Whether there was anything left to cancel.
-        """
+        """Give up: queued work is never started, running work is cancelled. Returns False if the reply was done."""
         if running_loop() is not self.get_loop():
             if self.done():
                 return False
@@ -90,7 +84,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         self.release()
 
     def fail(self, error: BaseException) -> None:
-        """Set the error on the loop's thread, if nothing was set yet; it is not logged when nobody looks at it."""
+        """Set the error on the loop's thread, if nothing was set yet. An error that is never read is not logged."""
         if self.done():
             return
         if isinstance(error, StopIteration):
@@ -111,8 +105,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if isinstance(error, type):
             error = error()
         if not isinstance(error, BaseException):
-            msg = f"set_exception needs an exception, not {exc_info!r}"
-            raise TypeError(msg)
+            message = f"set_exception needs an exception, not {exc_info!r}"
+            raise TypeError(message)
         _on_loop(self, self.fail, error)
 
     def get(self, *, timeout: float | None = None) -> T:
@@ -132,8 +126,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         if running_loop() is not None:
-            msg = "get() would block the event loop that runs in this thread; use `await` instead"
-            raise BlockingCallError(msg)
+            message = "get() would block the event loop that runs in this thread; use `await` instead"
+            raise BlockingCallError(message)
         done = threading.Event()
         _call(self.get_loop(), self.add_done_callback, _setter(done))
         self.wait_in_thread(done, timeout)
@@ -147,11 +141,11 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             if done.wait(max(left, 0)) or self.done():
                 return
             if loop.is_closed():
-                msg = "the event loop was closed before the reply came"
-                raise RuntimeClosedError(msg)
+                message = "the event loop was closed before the reply came"
+                raise RuntimeClosedError(message)
             if end is not None and time.monotonic() >= end:
-                msg = f"no reply within {timeout} seconds"
-                raise AskTimeoutError(msg)
+                message = f"no reply within {timeout} seconds"
+                raise AskTimeoutError(message)
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
         """Not supported: a hook would run in whichever thread asks; use `map`.
@@ -159,8 +153,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         Raises:
             NotImplementedError: always.
         """
-        msg = f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()"
-        raise NotImplementedError(msg)
+        message = f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()"
+        raise NotImplementedError(message)
 
     def map(self, func: Callable[[T], M]) -> AsyncioFuture[M]:
         """Return a future of `func(value)`."""
@@ -174,8 +168,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         """Return a future of the list of this value and those of the other futures, which must be of the same kind."""
         others = [future for future in futures if isinstance(future, AsyncioFuture)]
         if len(others) != len(futures):
-            msg = "join: an AsyncioFuture joins only futures of its own kind"
-            raise TypeError(msg)
+            message = "join: an AsyncioFuture joins only futures of its own kind"
+            raise TypeError(message)
         everything = (self, *others)
         return _derive(everything, lambda: [future.result() for future in everything])
 
@@ -202,8 +196,8 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arg
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError as error:
-        msg = "the event loop of this actor system is closed"
-        raise RuntimeClosedError(msg) from error
+        message = "the event loop of this actor system is closed"
+        raise RuntimeClosedError(message) from error
 
 
 def _on_loop(future: AsyncioFuture[Any], callback: Callable[..., object], *args: Any) -> None:

@@ -35,10 +35,9 @@ def _is_carried(variable: ContextVar[Any]) -> bool:
 
 
 def carry(context: Context) -> Carried | None:
-    """Return the trace (OpenTelemetry) and log (structlog) variables of a context, None if there are none.
+    """Return the trace (OpenTelemetry) and log (structlog) variables of a context, or None.
 
-    Everything else stays behind on purpose: a copied context would hand the sender's deadlines and overrides of
-    pydantic-ai to the receiver.
+    A copied context would hand the sender's deadlines and overrides of pydantic-ai to the receiver.
     """
     # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
     if len(context) == 1 and _lone[0] in context:

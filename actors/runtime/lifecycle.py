@@ -61,15 +61,8 @@ def refit(cell: Cell, factory: Callable[..., Any], args: tuple[Any, ...], kwargs
     cell.max_concurrency = int(getattr(factory, "max_concurrency", 1) or 1)
 
 
-# -- start --------------------------------------------------------------------------------------------------------
-
-
 def begin(cell: Cell) -> None:
-    """Make the actor object now, then run `on_start` (if it has one) before the first message.
-
-    Raises:
-        Exception: whatever the constructor raised; nothing is left of the actor then.
-    """
+    """Make the actor object now, then run `on_start` before the first message. Raises what the constructor raises."""
     actor = _construct(cell)
     if cell.phase is not Phase.STOPPED:  # it may stop itself in its constructor
         _live(cell, actor)

@@ -20,8 +20,7 @@ ActorFactory = Callable[[], AsyncioActor]
 class LoopRefs:
     """The refs of one node, by event loop.
 
-    An actor that nobody started in time is started here, in the system of the running handler or else the loop's
-    default one; it ends when its node is garbage, so a node made for one run leaves nothing behind. One that a
+    An actor without a supervisor is started here on first use, and ends when its node is garbage. An actor that a
     supervisor starts announces itself with `settle`.
     """
 
@@ -50,7 +49,7 @@ class LoopRefs:
 
     @property
     def is_owned(self) -> bool:
-        """Whether the actor on the running loop is, or was, the child of a supervisor."""
+        """True if the actor on the running loop is, or was, the child of a supervisor."""
         return running_loop() in self._owned
 
     def start(self, factory: ActorFactory, owner: Named, system: System | None = None) -> ActorRef[Any]:

@@ -56,11 +56,11 @@ class MailboxConfig:
         check_fields(_CHECKS, self, lambda _, problem: ValueError(f"mailbox {problem}"), never_none=_NEVER_NONE)
         object.__setattr__(self, "overflow", Overflow(self.overflow))
         if (self.overflow is Overflow.COALESCE) != (self.key is not None):
-            msg = "mailbox key and overflow 'coalesce' go together: give both or neither"
-            raise ValueError(msg)
+            message = "mailbox key and overflow 'coalesce' go together: give both or neither"
+            raise ValueError(message)
         if self.overflow is Overflow.COALESCE and self.priority is not None:
-            msg = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
-            raise ValueError(msg)
+            message = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
+            raise ValueError(message)
 
     def build(self, who: str) -> Mailbox[Envelope]:
         """Make the mailbox of one actor, named `who` in errors."""
@@ -98,11 +98,11 @@ class BoundedMailbox:
 
         Raises:
             ActorStoppingError: the mailbox is closed.
-            MailboxFullError: no room, and the policy is `reject` or `wait` (whoever can wait does so before).
+            MailboxFullError: no room, and the policy is `reject` or `wait`.
         """
         if self.closed:
-            msg = f"actor {self.who} has stopped or is stopping and takes no messages"
-            raise ActorStoppingError(msg)
+            message = f"actor {self.who} has stopped or is stopping and takes no messages"
+            raise ActorStoppingError(message)
         queue = self._queue
         if queue is None:
             queue = self._queue = deque()
@@ -146,14 +146,10 @@ class BoundedMailbox:
         return self._queue[0] if self._queue else None
 
     def limit(self, config: MailboxConfig) -> None:
-        """Follow other limits from the next message on; what waits stays, even if there is more than fits.
-
-        Raises:
-            ValueError: the mailbox would have to be of another kind.
-        """
+        """Follow other limits; what waits stays. Raises ValueError if another kind of mailbox is needed."""
         if _kind(config) != _kind(self.config):
-            msg = f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives"
-            raise ValueError(msg)
+            message = f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives"
+            raise ValueError(message)
         self.config, self.capacity, self.overflow = config, config.capacity, config.overflow
 
     def close(self) -> None:
@@ -195,8 +191,8 @@ class CoalescingMailbox(BoundedMailbox):
         try:
             hash(key)
         except TypeError:
-            msg = f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable"
-            raise TypeError(msg) from None
+            text = f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable"
+            raise TypeError(text) from None
         return key
 
     def put(self, envelope: Envelope) -> Envelope | None:
@@ -272,8 +268,8 @@ class PriorityMailbox(BoundedMailbox):
     def _lane_of(self, message: Any) -> int:
         lane = cast("object", self._priority(message))
         if not isinstance(lane, int):
-            msg = f"actor {self.who}: mailbox priority {lane!r} of {type(message).__name__} is not a whole number"
-            raise TypeError(msg)
+            text = f"actor {self.who}: mailbox priority {lane!r} of {type(message).__name__} is not a whole number"
+            raise TypeError(text)
         return lane
 
     def _make_room(self, lane: int) -> Envelope | None:
@@ -351,7 +347,7 @@ def _kind(config: MailboxConfig) -> tuple[object, object, object]:
 
 
 def is_news(envelope: Envelope) -> bool:
-    """Whether the engine sent it: no overflow policy may drop it."""
+    """True if the engine sent it: no overflow policy may drop it."""
     return type(envelope.message) is Terminated
 
 

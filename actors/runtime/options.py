@@ -1,4 +1,4 @@
-"""How one actor is started: options beside the arguments of its constructor."""
+"""Options of the start of an actor, and of a system."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StartOptions:
     parent: Cell | None = None
     """The supervisor."""
     is_registered: bool = True
-    """Whether the name is entered in the system; names of children are unique under their supervisor only."""
+    """True if the name is entered in the system; names of children are unique under their supervisor only."""
 
     def __post_init__(self) -> None:
         check_fields(_START, self, lambda _, problem: ValueError(f"actor {problem}"))
@@ -80,12 +80,12 @@ def check_class(kind: object) -> None:
 
 
 def check_timeout(timeout: float) -> None:
-    """Refuse what is no length of time.
+    """Refuse a timeout that is not a length of time.
 
     Raises:
         ValueError: negative or not a number.
     """
     given = cast("object", timeout)
     if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given) or given < 0:
-        msg = f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}"
-        raise ValueError(msg)
+        message = f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}"
+        raise ValueError(message)

@@ -76,9 +76,6 @@ def late_reply(envelope: Envelope) -> None:
         system.events.publish(LateReply, actor=envelope.cell.name, message_type=kind, late_by=late)
 
 
-# -- not handled --------------------------------------------------------------------------------------------------
-
-
 def drop_abandoned(envelope: Envelope) -> None:
     """Make a dead letter of a message whose asker does not wait any more."""
     lose(envelope, DeadLetterReason.EXPIRED if envelope.abandoned == "expired" else DeadLetterReason.CANCELLED)

@@ -40,8 +40,8 @@ class PendingTimer:
     def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
         check_timeout(delay)
         if interval is not None and not interval > 0:
-            msg = f"interval must be > 0 seconds, not {interval!r}"
-            raise ValueError(msg)
+            text = f"interval must be > 0 seconds, not {interval!r}"
+            raise ValueError(text)
         self._cell = cell
         self._message = message
         self._interval = interval
@@ -64,14 +64,14 @@ class PendingTimer:
             cell.system.report("a timer message was not accepted", cell, error=error)
 
     def cancel(self) -> None:
-        """Send nothing more; harmless when it has ended."""
+        """Send nothing more; harmless after the end."""
         self.is_active = False
         self._handle.cancel()
         _drop(self._cell, self)
 
 
 class PendingReply:
-    """The answer to an ask that somebody else will bring; the asker gets an error if its actor ends before."""
+    """An answer that another future brings; the asker gets an error if the actor ends before."""
 
     __slots__ = ("_cell", "_reply")
 
@@ -93,7 +93,7 @@ class PendingReply:
             self._reply.answer(result.result())
 
     def cancel(self) -> None:
-        """Fail the ask: its actor has ended."""
+        """Fail the ask, because its actor ended."""
         _drop(self._cell, self)
         self._reply.fail(ActorStoppingError(f"actor {self._cell.name} ended before it had an answer"))
 
@@ -139,14 +139,14 @@ class PendingTask(Generic[T]):
             self._cell.system.report("a task of an actor failed", self._cell, error=error)
 
     def cancel(self) -> None:
-        """Cancel the task; harmless when it has ended."""
+        """Cancel the task; harmless after its end."""
         if self._cell.belongings is None:
             # Its incarnation has ended. If it ignores the cancellation, nothing that it sends reaches anybody.
             self._scope.fenced = True
         self._task.cancel()
 
     def when_done(self, callback: Callable[[], object]) -> None:
-        """Call something when the task has ended, however it did."""
+        """Call a function when the task ends, however it does."""
         self._task.add_done_callback(lambda _: callback())
 
     def __await__(self) -> Generator[Any, None, T]:

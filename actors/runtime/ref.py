@@ -40,8 +40,8 @@ DEFAULT: Final = _Default()
 class ActorRef(pykka.ActorRef[Any], Generic[A]):
     """Address of one actor of an `ActorSystem`; get it from `start()`.
 
-    `tell`, `ask`, `stop` and `proxy` are Pykka's. On the actor's event loop what waits is awaited; in any other thread
-    it blocks. Refs are equal when they address the same actor, and can be used as keys.
+    `tell`, `ask`, `stop` and `proxy` are Pykka's: awaited on the actor's event loop, blocking in any other thread. Refs
+    of the same actor are equal.
     """
 
     __slots__ = ("_cell",)
@@ -88,18 +88,16 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         return cast("A | None", self._cell.actor)
 
     def is_alive(self) -> bool:
-        """Whether the actor takes messages: also between two incarnations, not any more once it is stopping."""
+        """Return True if the actor takes messages, also between two incarnations; False once it is stopping."""
         cell = self._cell
         return cell.phase < Phase.CLOSING and not cell.system.is_forked
 
     def statistics(self) -> MailboxStatistics:
-        """Return how full the mailbox is, so that a sender can slow down in time."""
+        """Return how full the mailbox is."""
         cell = self._cell
         oldest = cell.mailbox.oldest()
         age = cell.system.clock.now() - oldest.at if oldest is not None else 0.0
         return MailboxStatistics(len(cell.mailbox), cell.mailbox.capacity, max(0.0, age), cell.mailbox.closed)
-
-    # -- tell -----------------------------------------------------------------------------------------------------
 
     def tell(self, message: Any) -> None:
         """Send a message and go on. Messages of one sender are handled in the order in which they were sent.
@@ -135,20 +133,16 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         accept_system(self._cell, message)
 
     async def send(self, message: Any) -> None:
-        """Send a message, waiting for room in the mailbox first. Cancel it freely: then nothing was sent.
-
-        Raises:
-            ActorStoppingError: the actor has stopped, or stops while this waits.
-        """
+        """Wait until the mailbox has room, then tell. Raises ActorStoppingError if the actor stops meanwhile."""
         cell = self._cell
         cell.system.check_loop()
         await wait_for_room(cell)
         self.tell(message)
 
     def forward(self, message: Any, reply: AsyncioFuture[Any]) -> None:
-        """Send a message whose handling answers an ask that somebody else made (see `AsyncioActor.take_reply`).
+        """Send a message that answers an earlier ask (`AsyncioActor.take_reply`), with its deadline and cancellation.
 
-        The asker's deadline and cancellation go along. If the message is not accepted, the asker gets the error.
+        If the message is not accepted, the asker gets the error.
         """
         cell = self._cell
         scope = current.get()
@@ -166,8 +160,6 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         except Exception as error:  # it belongs to the asker
             reply.release()
             reply.fail(error)
-
-    # -- ask ------------------------------------------------------------------------------------------------------
 
     @overload
     def ask(
@@ -192,7 +184,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         Raises (by the future, or here when blocking):
             AskTimeoutError: no reply in time; the work is cancelled, or never started.
             AskCycleError: the actor waits, directly or through others, for this very handler.
-            ActorDeadError: the actor has ended, or ended before it came to the message.
+            ActorDeadError: the actor ended before it handled the message.
             Exception: whatever the handler raised, with a note that names the actor and the message type.
             BlockingCallError, WrongLoopError: asked for in a way that could only hang (raised here).
         """
@@ -201,8 +193,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         if running_loop() is not cell.loop:
             return cell.system.bridge.ask(cell, message, block, seconds)
         if block:
-            msg = f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`"
-            raise BlockingCallError(msg)
+            text = f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`"
+            raise BlockingCallError(text)
         if seconds is not None and (type(seconds) is not float or not seconds >= 0.0):
             check_timeout(seconds)
         return self._ask(cell, message, seconds)
@@ -269,8 +261,6 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         chain = waiting_chain(scope, self._cell)
         return AskCycleError(chain) if chain else None
 
-    # -- stop, kill -----------------------------------------------------------------------------------------------
-
     @overload
     def stop(self, *, block: Literal[True], timeout: float | None = None, mode: str = "drain") -> bool: ...
     @overload
@@ -310,8 +300,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         if running_loop() is not cell.loop:
             return cell.system.bridge.end(cell, block, begin)
         if block:
-            msg = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
-            raise BlockingCallError(msg)
+            message = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
+            raise BlockingCallError(message)
         if cell.phase is Phase.STOPPED:
             already: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
             already.answer(False)
@@ -326,13 +316,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
                 return refused
         return future
 
-    # -- others ---------------------------------------------------------------------------------------------------
-
     def ready(self) -> AsyncioFuture[ActorRef[A]]:
         """Return a future of this ref, done when `on_start` has run: ``ref = await Counter.start(5).ready()``.
 
-        It fails with `ActorStartError` (the cause chained) when the actor could not start. A caller that is cancelled
-        while it waits ends the half-started actor.
+        It fails with `ActorStartError` (the cause chained) if the start fails. Cancelling it ends a half-started actor.
         """
         cell = self._cell
         future = cast("AsyncioFuture[ActorRef[A]]", ready(cell))
@@ -342,12 +329,9 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         return future
 
     def proxy(self) -> Any:
-        """Return Pykka's proxy: attribute reads and method calls give futures that can be awaited.
+        """Return Pykka's proxy: attribute reads and method calls give futures. Raises ActorDeadError after the end.
 
         On the loop, setting an attribute does not wait; the order of messages makes a later read see it.
-
-        Raises:
-            ActorDeadError: the actor has ended.
         """
         return Proxy(actor_ref=self)
 

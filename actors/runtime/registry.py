@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import uuid
 import weakref
@@ -25,18 +26,15 @@ def _mark_forked() -> None:
 class Registry:
     """Look-ups over the living actors; there is one for each system and none for the process."""
 
-    is_forked: bool
-    cells: dict[Cell, None]
-
-    def _init_registry(self) -> None:
-        self.cells = {}
+    def __init__(self) -> None:
+        self.is_forked = False
+        self.cells: dict[Cell, None] = {}
         self._names: dict[str, Cell] = {}
         self._urns: dict[str, Cell] = {}
         self._urn_of: dict[Cell, str] = {}
 
     def _remember_for_fork(self) -> None:
-        if not systems and hasattr(os, "register_at_fork"):
-            _register_fork_hook()
+        _watch_forks()
         systems.add(self)
 
     def _forget_for_fork(self) -> None:
@@ -48,7 +46,7 @@ class Registry:
             raise AlreadyStartedError(name, self._names[name].ref)
 
     def add(self, cell: Cell, name: str | None) -> None:
-        """Enter an actor."""
+        """Add an actor."""
         self.cells[cell] = None
         if name is not None:
             self._names[name] = cell
@@ -58,7 +56,7 @@ class Registry:
             cell.parent.children[cell] = None
 
     def forget(self, cell: Cell) -> None:
-        """Take out an actor that has ended; its name is free."""
+        """Remove an actor that ended; its name is free."""
         self.cells.pop(cell, None)
         if self._names.get(cell.name) is cell:
             del self._names[cell.name]
@@ -99,15 +97,11 @@ class Registry:
         return cell.ref if cell is not None else None
 
     def orphans(self) -> list[ActorRef[Any]]:
-        """Return the living actors that nobody supervises; they live until they are stopped or crash."""
+        """Return the living actors without a supervisor; they live until they are stopped or crash."""
         return [cell.ref for cell in self.cells if cell.parent is None]
 
 
-_is_hooked = False
-
-
-def _register_fork_hook() -> None:
-    global _is_hooked  # noqa: PLW0603 - the hook cannot be taken back, so there is one for the process
-    if not _is_hooked:
+@functools.cache  # the hook cannot be taken back, so there is one for the process
+def _watch_forks() -> None:
+    if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_mark_forked)
-        _is_hooked = True

@@ -42,7 +42,7 @@ class _Phase:
 
 
 class Shutdown:
-    """The phases of one system. They run once; whoever asks again waits for the same end."""
+    """The phases of one system. They run once; a second call waits for the same end."""
 
     def __init__(self, clock: Clock, reporter: LimitedLogger) -> None:
         self._clock = clock
@@ -74,14 +74,14 @@ class Shutdown:
             ValueError: the name is taken, a phase is unknown, the time is not positive, or the order would be a cycle.
         """
         if name in self._phases:
-            msg = f"shutdown phase {name!r} exists"
-            raise ValueError(msg)
+            message = f"shutdown phase {name!r} exists"
+            raise ValueError(message)
         unknown = [other for other in (*after, *before) if other not in self._phases]
         if unknown:
-            msg = (
+            message = (
                 f"shutdown phase {name!r}: unknown phase {unknown[0]!r}; known are {', '.join(self._phases) or 'none'}"
             )
-            raise ValueError(msg)
+            raise ValueError(message)
         check_values(
             {"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"shutdown phase {name!r}: {text}")
         )
@@ -95,17 +95,13 @@ class Shutdown:
             self._phases[other].after.add(name)
 
     def add_task(self, phase: str, name: str, work: Work) -> None:
-        """Add work to a phase; `work` is called without arguments and may be async.
-
-        Raises:
-            ValueError: the phase is unknown, or has a task of this name.
-        """
+        """Add a function, which may be async, to a phase. Raises ValueError for an unknown phase or a taken name."""
         if phase not in self._phases:
-            msg = f"shutdown task {name!r}: unknown phase {phase!r}; known are {', '.join(self._phases)}"
-            raise ValueError(msg)
+            message = f"shutdown task {name!r}: unknown phase {phase!r}; known are {', '.join(self._phases)}"
+            raise ValueError(message)
         if name in self._phases[phase].tasks:
-            msg = f"shutdown phase {phase!r} has a task {name!r}"
-            raise ValueError(msg)
+            message = f"shutdown phase {phase!r} has a task {name!r}"
+            raise ValueError(message)
         self._phases[phase].tasks[name] = work
 
     def remove_task(self, phase: str, name: str) -> None:
@@ -180,8 +176,8 @@ def _order(phases: dict[str, set[str]]) -> list[str]:
     while left:
         free = next((name for name, after in left.items() if not (after & left.keys())), None)
         if free is None:
-            msg = f"shutdown phases would wait for each other: {', '.join(left)}"
-            raise ValueError(msg)
+            message = f"shutdown phases would wait for each other: {', '.join(left)}"
+            raise ValueError(message)
         ordered.append(free)
         del left[free]
     return ordered

@@ -20,7 +20,7 @@ class SignalHandling:
         ```python
         async with ActorSystem("service") as system, SignalHandling(system) as signals:
             ...
-            await signals.closed()   # returns when a signal has ended the system
+            await signals.closed()   # returns when a signal ended the system
         ```
     """
 
@@ -36,8 +36,8 @@ class SignalHandling:
 
     async def __aenter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
-            msg = "signals can only be handled on the main thread; run this event loop there"
-            raise RuntimeError(msg)
+            message = "signals can only be handled on the main thread; run this event loop there"
+            raise RuntimeError(message)
         for number in self._signals:
             self._system.loop.add_signal_handler(number, self.receive, number)
         return self
@@ -56,7 +56,7 @@ class SignalHandling:
             self._system.hurry()
 
     async def closed(self) -> list[str]:
-        """Wait until a signal has come and the system has ended.
+        """Wait until a signal ended the system.
 
         Returns:
             The names of actors that had to be cut loose.

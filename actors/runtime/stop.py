@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from actors.runtime.future import AsyncioFuture
 
 
-# -- asked to end -------------------------------------------------------------------------------------------------
-
-
 def stop(
     cell: Cell, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL
 ) -> AsyncioFuture[bool]:
@@ -76,7 +73,7 @@ def _drain_no_more(cell: Cell) -> None:
 
 
 def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bool]:
-    """End at once: handlers are cancelled, `on_stop` does not run. The future is done when the actor has ended."""
+    """End at once: handlers are cancelled, `on_stop` does not run. The future is done at the end."""
     phase = cell.phase
     if phase is Phase.STOPPED or (cell.killed and phase >= Phase.CLOSING):
         return stopped_future(cell)
@@ -100,9 +97,6 @@ def linked_ended(cell: Cell, other: Cell) -> None:
         cell.links.pop(other, None)
     if other.reason is not None and other.reason.is_abnormal:
         kill(cell)
-
-
-# -- as a child ---------------------------------------------------------------------------------------------------
 
 
 def stop_as_child(cell: Cell) -> AsyncioFuture[bool]:
@@ -133,13 +127,10 @@ def suspend_as_child(cell: Cell) -> AsyncioFuture[bool]:
     return stopped_future(cell)
 
 
-# -- as a parent --------------------------------------------------------------------------------------------------
-
-
 async def stop_children(cell: Cell) -> None:
-    """Stop the children in reverse order of their start, each within its own time, and wait for each.
+    """Stop the children in reverse start order, each within its time, and wait for each.
 
-    A parent that is killed, or cancelled while it waits, kills the children that are left and waits for them.
+    A parent that is killed, or cancelled while it waits, kills the children that are left.
     """
     left: tuple[Cell, ...] = ()
     kills = cell.killed
@@ -162,9 +153,6 @@ async def _stop_all_of(cell: Cell, children: tuple[Cell, ...], *, kills: bool) -
     else:
         for child in children:
             await stop_as_child(child)
-
-
-# -- the last step ------------------------------------------------------------------------------------------------
 
 
 def drained(cell: Cell) -> bool:
@@ -210,9 +198,6 @@ async def run_hook(cell: Cell, function: Callable[[], Any], name: str) -> None:
     except BaseException as error:  # whatever the user's code raises
         cell.system.report("a hook failed", cell, error=error, hook=name)
         cell.system.note_base_exception(error)
-
-
-# -- not in time --------------------------------------------------------------------------------------------------
 
 
 def _arm_stop(cell: Cell, timeout: float | None) -> None:

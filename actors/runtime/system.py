@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import Context
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from actors.runtime.child_cells import post_child_event
@@ -49,10 +50,9 @@ def systems_of(loop: asyncio.AbstractEventLoop) -> list[ActorSystem]:
 
 
 class ActorSystem(Registry):
-    """Owns actors that live on one event loop.
+    """Owns actors that live on one event loop. It starts no thread and sets no signal handler.
 
-    Most programs never make one: `AsyncioActor.start` uses the default system of the running loop. Make one, inside the
-    running loop, to have names, limits and an end of your own:
+    `AsyncioActor.start` uses the default system of the running loop. Make one for names, limits and an end of your own:
 
     Example:
         ```python
@@ -71,18 +71,16 @@ class ActorSystem(Registry):
         dispatcher: Callable[[asyncio.AbstractEventLoop, str], Dispatcher] = Dispatcher,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Make a system on the running loop (or `loop`); it starts no thread and sets no signal handler."""
+        super().__init__()
         self.name = name
         self.config = config or SystemConfig()
         self.loop = loop or asyncio.get_running_loop()
         self.clock: Clock = clock or LoopClock(self.loop)
         self.is_closing = False
         self.is_closed = False
-        self.is_forked = False
         self.late_replies = 0
         self.exit_reason: BaseException | None = None
         """The SystemExit or KeyboardInterrupt of a handler that started the end of this system."""
-        self._init_registry()
         self.reporter = LimitedLogger(name)
         self.events = EventStream(name, lambda event, error: self.report(event, None, error=error))
         self.dead_letters = DeadLetters(self, self.config.dead_letters)
@@ -108,8 +106,6 @@ class ActorSystem(Registry):
             system = _defaults[loop] = cls(name, loop=loop)
         return system
 
-    # -- start ----------------------------------------------------------------------------------------------------
-
     def start(
         self,
         actor_class: Callable[..., A],
@@ -131,12 +127,10 @@ class ActorSystem(Registry):
         Raises:
             AlreadyStartedError: the name is taken.
             RuntimeClosedError: the system is closing or closed.
-            Exception: whatever the constructor raised.
+            Exception: an error of the constructor.
         """
         if name is not None:
-            options = StartOptions(
-                name, options.mailbox, options.start_timeout, options.max_concurrency, options.parent
-            )
+            options = replace(options, name=name)
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()
@@ -149,11 +143,11 @@ class ActorSystem(Registry):
     ) -> Cell:
         """Start an actor and return its cell (for supervisors)."""
         if self.is_closing or self.is_closed:
-            msg = f"system {self.name} is closing and starts no actors"
-            raise RuntimeClosedError(msg)
+            message = f"system {self.name} is closing and starts no actors"
+            raise RuntimeClosedError(message)
         if not callable(cast("object", factory)):
-            msg = f"cannot start {factory!r}: it is no actor class and no function that makes an actor"
-            raise ActorStartError(msg)
+            message = f"cannot start {factory!r}: it is no actor class and no function that makes an actor"
+            raise ActorStartError(message)
         name = options.name if options.is_registered else None
         self.check_name(name)
         cell = new_cell(self, factory, args, kwargs, options)
@@ -169,35 +163,31 @@ class ActorSystem(Registry):
         """Return an async function that runs `function` in the bounded pool of threads of this system."""
         return self.pool.wrap(function)
 
-    # -- checks ---------------------------------------------------------------------------------------------------
-
     def check_open(self) -> None:
         """Raise if nothing can be sent from a thread: ForkedRuntimeError, RuntimeClosedError."""
         if self.is_forked:
-            msg = f"system {self.name} was started before this process was forked; start it in the child"
-            raise ForkedRuntimeError(msg)
+            message = f"system {self.name} was started before this process was forked; start it in the child"
+            raise ForkedRuntimeError(message)
         if self.is_closed or self.loop.is_closed():
-            msg = f"system {self.name} is closed"
-            raise RuntimeClosedError(msg)
+            message = f"system {self.name} is closed"
+            raise RuntimeClosedError(message)
 
     def check_loop(self) -> None:
         """Raise WrongLoopError unless the caller runs on the loop of this system."""
         if running_loop() is not self.loop:
-            msg = f"system {self.name} lives on another event loop than the one that runs here"
-            raise WrongLoopError(msg)
-
-    # -- told by cells --------------------------------------------------------------------------------------------
+            message = f"system {self.name} lives on another event loop than the one that runs here"
+            raise WrongLoopError(message)
 
     def interrupt(self, turn: Turn) -> None:
         """Cancel a waiting handler."""
         interrupt(turn)
 
     def child_ended(self, event: ChildEnded, parent: Cell) -> None:
-        """Tell a parent that an incarnation of its child has ended."""
+        """Tell a parent that an incarnation of its child ended."""
         post_child_event(parent, event)
 
     def has_ended(self, cell: Cell) -> None:
-        """Forget an actor that has ended for good, and tell the watchers, the linked actors and the parent."""
+        """Forget an actor that ended for good; tell the watchers, the linked actors and the parent."""
         self.forget(cell)
         self.events.forget(cell.ref)
         tell_end(cell)
@@ -207,7 +197,7 @@ class ActorSystem(Registry):
         return self.dispatcher.is_torn_down and self.torn_down()
 
     def note_base_exception(self, error: BaseException) -> None:
-        """SystemExit and KeyboardInterrupt in a handler begin an orderly end of the system; the loop lives on."""
+        """Begin the orderly end of the system after a SystemExit or KeyboardInterrupt; the loop lives on."""
         if isinstance(error, (SystemExit, KeyboardInterrupt)) and not self.is_closing:
             self.exit_reason = error
             self.begin_close()
@@ -222,20 +212,12 @@ class ActorSystem(Registry):
         """Write a warning that may repeat often."""
         self.reporter.limited(self.clock.now(), event, **fields)
 
-    # -- look -----------------------------------------------------------------------------------------------------
-
     def tree(self) -> tuple[ActorNode, ...]:
         """Return a snapshot of the supervision tree: the actors without a supervisor, each with its children."""
         return tree_of(self.cells)
 
-    # -- end ------------------------------------------------------------------------------------------------------
-
     async def stop_all(self, *, timeout: float | None = None, mode: str = "drain") -> list[str]:
-        """Stop all actors, newest first, all at once; supervisors stop their children.
-
-        Args:
-            timeout: seconds until handlers are cancelled; None takes the system's.
-            mode: as in `ActorRef.stop`.
+        """Stop all actors at once, as `ActorRef.stop` does; supervisors stop their children.
 
         Returns:
             The names of the actors whose handler ignored its cancellation and was cut loose.
@@ -270,11 +252,8 @@ class ActorSystem(Registry):
     async def close(self, *, timeout: float | None = None) -> list[str]:
         """Run the phases of `shutdown`, in one of which all actors stop; closing twice waits for the same end.
 
-        Args:
-            timeout: seconds until the handlers of actors are cancelled; None takes the system's.
-
         Returns:
-            The names of actors that had to be cut loose.
+            The names of actors whose handlers ignored their cancellation, `timeout` seconds after the stop.
         """
         if self.is_closed:
             return []
@@ -302,7 +281,7 @@ class ActorSystem(Registry):
             del _defaults[self.loop]
 
     def torn_down(self) -> bool:
-        """The loop is being torn down under the system: end everything at once, running no hooks."""
+        """End everything at once without hooks, as the loop is being torn down."""
         if self.is_closed:
             return True
         alive = [cell.name for cell in self.cells if cell.parent is None]

@@ -1,4 +1,4 @@
-"""The end of an incarnation, and of an actor: by wish, by time, by crash or by kill, it ends here exactly once."""
+"""The end of an incarnation, and of an actor: by wish, by time, by crash or by kill, exactly once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 _GETS_READY = (Phase.NEW, Phase.STARTING, Phase.UNSTARTED, Phase.SUSPENDING, Phase.RETIRING)
 
 
-# -- those who wait -----------------------------------------------------------------------------------------------
-
-
 def ready(cell: Cell) -> AsyncioFuture[Any]:
     """Return a future of the ref, done when `on_start` is; it fails with `ActorStartError`."""
     future: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
@@ -43,7 +40,7 @@ def take_ready_waiters(cell: Cell) -> list[AsyncioFuture[Any]]:
 
 
 def stopped_future(cell: Cell) -> AsyncioFuture[bool]:
-    """Return a future that is True when this actor (or, in a restart, this incarnation) has ended."""
+    """Return a future that is True when this actor (or, in a restart, this incarnation) ended."""
     future: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
     if cell.phase in (Phase.HELD, Phase.STOPPED):
         future.answer(True)
@@ -67,9 +64,6 @@ def _resolve_stopped(cell: Cell) -> None:
     for waiter in waiters or ():
         if not waiter.done():
             waiter.answer(True)
-
-
-# -- a start that failed ------------------------------------------------------------------------------------------
 
 
 def start_error(cell: Cell, error: BaseException, *, overdue: bool = False) -> ActorStartError:
@@ -107,9 +101,6 @@ def not_started(cell: Cell, error: BaseException, failure: ActorStartError) -> N
         _hold(cell)
     else:
         terminate(cell, ExitReason.IGNORE if ignored else ExitReason.START_FAILED, failure)
-
-
-# -- the end ------------------------------------------------------------------------------------------------------
 
 
 def close_mailbox(cell: Cell) -> None:

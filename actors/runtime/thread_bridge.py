@@ -68,8 +68,8 @@ class ThreadBridge:
                 return
         if cell.mailbox.closed:
             self._call(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD)
-            msg = f"actor {cell.name} has stopped or is stopping and takes no messages"
-            raise ActorStoppingError(msg)
+            text = f"actor {cell.name} has stopped or is stopping and takes no messages"
+            raise ActorStoppingError(text)
         if cell.mailbox.overflow is Overflow.WAIT and running_loop() is None:
             self._post_and_wait(envelope)
             return
@@ -81,11 +81,11 @@ class ThreadBridge:
         """Do what `ActorRef.ask` does, from a thread."""
         self._system.check_open()
         if running_loop() is not None:
-            msg = (
+            text = (
                 f"actor {cell.name} lives on another event loop than the one that runs here; "
                 "ask from a thread: `await asyncio.to_thread(ref.ask, message)`"
             )
-            raise WrongLoopError(msg)
+            raise WrongLoopError(text)
         if timeout is not None:
             check_timeout(timeout)
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
@@ -153,8 +153,8 @@ class ThreadBridge:
 
     def _refuse_loop(self) -> None:
         if running_loop() is not None:
-            msg = "a blocking call would block the event loop that runs in this thread; use `await`"
-            raise BlockingCallError(msg)
+            message = "a blocking call would block the event loop that runs in this thread; use `await`"
+            raise BlockingCallError(message)
 
     def _wait(self, outcome: concurrent.futures.Future[T]) -> T:
         while True:
@@ -164,8 +164,8 @@ class ThreadBridge:
                 if outcome.done():
                     raise
                 if self._system.loop.is_closed():
-                    msg = "the event loop was closed before the call ended"
-                    raise RuntimeClosedError(msg) from None
+                    message = "the event loop was closed before the call ended"
+                    raise RuntimeClosedError(message) from None
 
     def _post(self, envelope: Envelope) -> None:
         if len(self._waiting) >= _MOST_WAITING:
@@ -193,8 +193,8 @@ class ThreadBridge:
         try:
             self._system.loop.call_soon_threadsafe(function, *args)
         except RuntimeError as error:
-            msg = f"the event loop of system {self._system.name} is closed"
-            raise RuntimeClosedError(msg) from error
+            message = f"the event loop of system {self._system.name} is closed"
+            raise RuntimeClosedError(message) from error
 
     def _pass_on(self) -> None:
         self._is_woken = False

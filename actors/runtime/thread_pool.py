@@ -35,10 +35,9 @@ class BlockingPool:
 
 
 async def _outcome(work: Future[Any]) -> Any:
-    """Wait for a thread. A cancellation takes work back that has not begun; else it waits for the thread all the same.
+    """Wait for a thread. A cancellation takes back work that has not begun, and otherwise still waits for the thread.
 
-    To go on while the thread still runs would have two handlers of one actor at once. An actor that cannot wait any
-    longer is cut loose from its handler after the grace period, like from one that ignores its cancellation.
+    Otherwise two handlers of one actor would run at once. After the grace period the actor is cut loose as usual.
     """
     waiter = asyncio.wrap_future(work)
     cancelled: asyncio.CancelledError | None = None

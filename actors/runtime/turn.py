@@ -76,7 +76,7 @@ class Turn:
             self.task.cancel()
 
     def fence(self) -> None:
-        """Cut the handler loose: its actor goes on without it, and what it still sends or answers is dropped."""
+        """Cut the handler loose: what it still sends or answers is dropped."""
         self.fenced = True
         self.envelope.fenced = True
 

@@ -73,12 +73,9 @@ class BlockedLoopWatch:
         self.warnings += 1
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # documented
         stack = "".join(traceback.format_stack(frame)[-_DEPTH:]) if frame is not None else ""
+        seconds = round(now - self._beat, 3)
         self._system.reporter.line(
-            logging.WARNING,
-            "the event loop is blocked",
-            actor=self._actor(),
-            seconds=round(now - self._beat, 3),
-            stack=stack,
+            logging.WARNING, "the event loop is blocked", actor=self._actor(), seconds=seconds, stack=stack
         )
         return stack
 

@@ -13,6 +13,7 @@ from actors.runtime.mailbox import MailboxConfig
 from protocols.mailbox import Overflow
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from actors.runtime.cell import Mailbox
@@ -26,7 +27,7 @@ def kind_of(message: Any) -> Any:
 class ListMailbox:
     """A mailbox that shares nothing with those of the engine: what the protocol asks for, and no more."""
 
-    fifo = None
+    fifo: deque[Envelope] | None = None
 
     def __init__(self, who: str, config: MailboxConfig) -> None:
         self.who = who
