@@ -1,4 +1,4 @@
-"""The connections of a pool as triggers see them: what happens on them, and the conditions that look at it."""
+"""Give triggers the events of connections, and the conditions of connection triggers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 
 class ConnectionEvents:
-    """Tells of what happens on the connections of one pool, also on those that are made later."""
+    """The events of all connections of one pool, later connections included.
+
+    Args:
+        registry: the connections.
+    """
 
     def __init__(self, registry: TalkRegistry) -> None:
-        """Take the connections."""
         self._registry = registry
 
     def connect(self, told: Callable[[ConnectionFact], object], /) -> Callable[[], None]:
-        """Call a function with each fact from now on; what is returned ends that."""
+        """Call a function with each event from now on; the returned function ends that."""
 
         def tell(passed: ConnectionProcessed) -> None:
             told(_fact(passed))
@@ -39,7 +42,7 @@ class ConnectionEvents:
 def condition_for(
     settings: ConnectionTrigger, scope: ImportScope, node: str
 ) -> Callable[[Any], Awaitable[bool]] | None:
-    """Return the condition of a connection trigger; None for none. It holds if it is true for one of the targets.
+    """Return the condition of a connection trigger, or None. It holds if it is true for one of the targets.
 
     Raises:
         ConfigError: an import string leads nowhere.
@@ -76,7 +79,7 @@ def _fact(passed: ConnectionProcessed) -> ConnectionFact:
 
 
 def _contexts(passed: ConnectionProcessed) -> tuple[TalkContext, ...]:
-    """Return what a condition may look at, with the numbers of the connection as they are now."""
+    """Return the contexts of a condition, with the current statistics of the connection."""
     talk, stats = passed.talk, passed.talk.stats.frozen()
     return tuple(
         TalkContext(passed.message, target, stats, talk.registry, talk) for target in passed.targets or talk.targets

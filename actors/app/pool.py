@@ -19,7 +19,7 @@ Deps = TypeVar("Deps")
 
 
 class AgentPool(bare.AgentPool[Deps]):
-    """A pool that keeps the history of its manifest and starts the triggers of its manifest.
+    """A pool that stores the history of its manifest and starts its triggers. See `actors.pool.pool.AgentPool`.
 
     Example:
         ```python
@@ -45,21 +45,6 @@ class AgentPool(bare.AgentPool[Deps]):
         system: ActorSystem | None = None,
         exit_timeout: float = EXIT_TIMEOUT,
     ) -> None:
-        """Make the nodes of a manifest, or an empty pool. Nothing runs before the pool is entered.
-
-        Args:
-            manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
-            model: model of agents that name none; None for the model of the environment, else ``offline``.
-            shared_deps: dependencies of agents that have none of their own.
-            connect_nodes: True to make the connections of the manifest.
-            parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
-            system: actor system of the nodes; None for that of the loop on which the pool is entered.
-            exit_timeout: seconds that leaving may take before running work is cancelled.
-
-        Raises:
-            ManifestError: the manifest cannot be read or is wrong; lists every problem.
-            ConfigError: something that the manifest names cannot be imported or used.
-        """
         super().__init__(
             manifest,
             model=model,

@@ -1,4 +1,4 @@
-"""Where the history of a manifest is kept, and how much of it."""
+"""The stores of a manifest, and their retention."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def history_stores(manifest: Manifest) -> tuple[HistoryStore, ...]:
-    """Return the stores of a manifest, not yet open; none if nothing is to be kept.
+    """Return the stores of a manifest, not yet open; empty if the manifest stores nothing.
 
     Raises:
         StorageExtraError: a library is missing.
-        StorageError: there is no such store.
+        StorageError: the kind of store is unknown.
     """
     spec = manifest.storage
     if spec is None or not spec.log_messages:
@@ -30,7 +30,7 @@ def history_stores(manifest: Manifest) -> tuple[HistoryStore, ...]:
 
 
 def retention_of(spec: StorageSpec) -> Retention | None:
-    """Return what each store may keep; None for everything."""
+    """Return the retention of each store; None without limits."""
     limits = spec.retention
     if limits.max_age is None and limits.max_messages is None and limits.max_per_conversation is None:
         return None
@@ -52,6 +52,6 @@ def _store(spec: StoreSpec, root: Path) -> HistoryStore:
 
 
 def data_folder() -> Path:
-    """Return where files go that belong to the user and to no manifest."""
+    """Return the folder of files that belong to the user instead of a manifest."""
     given = os.environ.get("XDG_DATA_HOME")
     return (Path(given) if given else Path.home() / ".local" / "share") / "understudy"

@@ -1,4 +1,4 @@
-"""Where it is kept what the webhooks of a manifest have accepted, and how far its schedules have come."""
+"""The files of triggers: accepted webhooks, and the progress of schedules."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 
 def replay_journal(manifest: Manifest) -> ReplayJournal | None:
-    """Return the journal of a manifest, not yet open; None if it keeps nothing or has no signed webhook."""
+    """Return the replay journal of a manifest, not yet open; None without storage or signed webhooks."""
     ports = sorted({one.port for one in _triggers(manifest, WebhookTrigger) if one.secret})
     folder = _folder(manifest)
     if not ports or folder is None:
         return None
-    # Manifests that share a folder do not share a file: a port belongs to one of them at a time.
+    # Manifests that share a folder do not share a file: only one manifest at a time has a port.
     return ReplayJournal(folder / f"webhooks-{_digest(manifest, ports)}.replay")
 
 
 def schedule_progress(manifest: Manifest) -> ScheduleProgress | None:
-    """Return how far the cron lines of a manifest have come, not yet open; None if it keeps nothing or has none."""
+    """Return the progress of the schedules of a manifest, not yet open; None without storage or schedules."""
     folder = _folder(manifest)
     if folder is None or not _triggers(manifest, ScheduleTrigger):
         return None
@@ -36,7 +36,7 @@ def schedule_progress(manifest: Manifest) -> ScheduleProgress | None:
 
 
 def _folder(manifest: Manifest) -> Path | None:
-    """Return the folder of the SQLite file, or else the user's own; None without storage that lasts."""
+    """Return the folder of the SQLite file, else the folder of the user; None without lasting storage."""
     stores = [store for store in manifest.storage.providers if store.type != "memory"] if manifest.storage else []
     if not stores:
         return None

@@ -1,4 +1,4 @@
-"""The triggers of a running pool: supervised actors that come with the pool's nodes and go before them."""
+"""The triggers of a running pool: supervised actors that start after the nodes and stop before them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from protocols.triggers import TriggerEvent
 
 LONGEST_DELAY: Final = 30.0
-"""Most seconds between two attempts to start a trigger again."""
+"""Longest delay in seconds between two attempts to start a trigger."""
 _INTENSITY: Final = RestartIntensity(limit=1_000, period=1.0)
-"""A source may fail for as long as its server is down; its backoff grows, and nobody gives it up."""
+"""A source may fail while its server is down. Its backoff grows, and its supervisor never gives up."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerAnswer:
-    """What a node answered to an event."""
+    """The answer of a node to an event."""
 
     node: str
     """Name of the node."""
@@ -65,16 +65,19 @@ class TriggerService(PoolService):
     """The triggers of a pool. Entering it starts their actors, leaving it stops them.
 
     ``pool.service(TriggerService)`` returns the triggers of a running pool.
+
+    Args:
+        pool: the pool.
+        answered: called with every answer of a node to an event; None for a new signal.
     """
 
     needs_nodes: ClassVar[bool] = True
 
     def __init__(self, pool: PoolView, answered: Signal[TriggerAnswer] | None = None) -> None:
-        """Take the pool, and the signal of whoever wants to hear of the first answer; nothing is started yet."""
         self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
-        """Called with what a node has answered to an event."""
+        """Called with every answer of a node to an event."""
         self.plan = TriggerPlan()
-        """The triggers that run, and their actors."""
+        """The running triggers and their actors."""
         self._pool = pool
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
@@ -108,7 +111,7 @@ class TriggerService(PoolService):
             self._journal.close()
 
     def prepare(self, manifest: Manifest) -> TriggerPlan:
-        """Return the actors for the triggers of a manifest, those that have not changed taken over; starts nothing.
+        """Plan the actors for the triggers of a manifest; unchanged actors are reused, and nothing starts.
 
         Raises:
             TriggerExtraError: a library is missing.
@@ -124,12 +127,12 @@ class TriggerService(PoolService):
         )
         taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
         if taken:
-            text = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"
-            raise TriggerConfigError(text)
+            message = f"functions start runs under the names {', '.join(taken)} already; name these triggers otherwise"
+            raise TriggerConfigError(message)
         return plan
 
     async def apply(self, manifest: Manifest) -> None:
-        """Start what the triggers of a manifest need, stop what they need no more, and leave alone what is the same.
+        """Start and stop actors for the triggers of a manifest; unchanged actors are left alone.
 
         Raises:
             TriggerExtraError: a library is missing; nothing has changed.
@@ -145,21 +148,21 @@ class TriggerService(PoolService):
                 await self._begin(child)
 
     async def events(self, node: str, **settings: Any) -> FunctionEvents:
-        """Return decorators that make functions start runs of a node, for as long as the pool is entered.
+        """Return decorators that make functions start runs of a node, while the pool is entered.
 
         Args:
             node: name of the node.
-            **settings: those of `FunctionSettings`; several of one node need different names.
+            **settings: as for `FunctionSettings`; function triggers of one node need different names.
 
         Raises:
-            NodeNotFoundError: there is no such node; a KeyError that offers the nearest names.
+            NodeNotFoundError: the node is unknown; a KeyError that offers the nearest names.
             TriggerConfigError: a setting is wrong, or the name is taken.
         """
         wanted = FunctionSettings(**settings)
         trigger = Trigger(wanted, partial(self._run, self._pool[node].name, wanted.name), node=node)
         if trigger.full_name in {one.full_name for one in (*self.plan.triggers, *self._functions.values())}:
-            text = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
-            raise TriggerConfigError(text, node=node)
+            message = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
+            raise TriggerConfigError(message, node=node)
         self._functions[trigger.full_name] = trigger
         await self._begin(queue_child(trigger))
         self._events.append(FunctionEvents(trigger, self._system))
@@ -169,8 +172,8 @@ class TriggerService(PoolService):
         """Wait until every source watches or listens.
 
         Raises:
-            AskTimeoutError: one does not within `timeout` seconds.
-            TriggerError: one fails at this moment; it will be started again.
+            AskTimeoutError: a source is not ready within `timeout` seconds.
+            TriggerError: a source fails; its supervisor starts it again.
         """
         if self._supervisor is None:
             return
@@ -180,7 +183,7 @@ class TriggerService(PoolService):
                 await child.ref.ask(Ready(), timeout=timeout)
 
     def statistics(self) -> tuple[TriggerStatistics, ...]:
-        """Return the numbers of each trigger."""
+        """Return the statistics of each trigger."""
         return tuple(trigger.statistics() for trigger in (*self.plan.triggers, *self._functions.values()))
 
     @property
@@ -211,8 +214,8 @@ class TriggerService(PoolService):
     async def _run(self, name: str, trigger: str, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
         node = self._pool.nodes.get(name)
         if node is None:
-            text = f"node {name!r} is not in the pool any more"
-            raise NodeStoppedError(text, node=name)
+            message = f"node {name!r} is not in the pool any more"
+            raise NodeStoppedError(message, node=name)
         request = replace(node.request((prompt,), {"conversation_id": run_id}), run_id=run_id)
         answer = await node.ask(request)
         self.answered.emit(TriggerAnswer(name, trigger, run_id, event, answer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -13,9 +13,10 @@ from actors.cli.output import write
 from actors.cli.timestamp import moment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from protocols.history import StoredMessage
 
-FORMATS: Final = ("jsonl", "json", "csv")
 COLUMNS: Final = (
     "created", "node", "role", "content", "model", "tokens", "input_tokens", "output_tokens", "cost",
     "conversation_id", "run_id", "id", "metadata",
@@ -24,19 +25,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A spreadsheet takes a cell that begins so for a formula, and calculates what an agent was told."""
 
 
-class Export(Protocol):
-    """Writes messages, one after the other."""
-
-    def add(self, message: StoredMessage) -> None:
-        """Write a message."""
-        ...
-
-    def end(self) -> None:
-        """Write what comes last."""
-        ...
-
-
-class JsonLines:
+class Export:
     """One JSON document per line."""
 
     def add(self, message: StoredMessage) -> None:
@@ -44,10 +33,10 @@ class JsonLines:
         write(document(message))
 
     def end(self) -> None:
-        """Write nothing more."""
+        """Write the end of the export."""
 
 
-class JsonList:
+class JsonList(Export):
     """One JSON document with all messages."""
 
     def __init__(self) -> None:
@@ -64,7 +53,7 @@ class JsonList:
         write("[]" if self._before == "[" else "\n]")
 
 
-class Csv:
+class Csv(Export):
     """A line of names, then a line for each message, without what the model said in its own format."""
 
     def __init__(self) -> None:
@@ -77,13 +66,9 @@ class Csv:
         fields["metadata"] = json.dumps(message.metadata, ensure_ascii=False, default=str) if message.metadata else ""
         write(_line([_cell(fields[name]) for name in COLUMNS]), end="")
 
-    def end(self) -> None:
-        """Write nothing more."""
 
-
-def export_as(name: str) -> Export:
-    """Return what writes in a format of `FORMATS`."""
-    return Csv() if name == "csv" else JsonList() if name == "json" else JsonLines()
+FORMATS: Final[Mapping[str, type[Export]]] = {"jsonl": Export, "json": JsonList, "csv": Csv}
+"""The formats by name."""
 
 
 def document(message: StoredMessage) -> str:

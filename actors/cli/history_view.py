@@ -14,13 +14,13 @@ import msgspec
 
 from actors.app import configure_logging, history_stores, load_manifest, retention_of
 from actors.cli.exit_code import CommandError
-from actors.cli.history_export import FORMATS, document, export_as
+from actors.cli.history_export import FORMATS, document
 from actors.cli.option import is_debug
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
+from actors.cli.redaction import for_stdout
 from actors.cli.table import table
 from actors.cli.timestamp import moment, moment_of
-from actors.cli.visible import for_stdout
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage
 from protocols.stores import HistoryStore, StorageError
@@ -114,7 +114,7 @@ class HistoryView:
         return found
 
     async def _export(self, store: HistoryStore, form: str) -> None:
-        export = export_as(form)
+        export = FORMATS[form]()
         async for message in self._all(store):
             export.add(message)
         export.end()

@@ -14,54 +14,20 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec.structs import replace
 
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.monitor_view import flat
-from actors.cli.redaction import one_line
-from actors.cli.report import rows
-from actors.runtime.tree import ActorNode
+from actors.cli.monitor_snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from actors.app import App
-    from actors.stats.projection import NodeStats
 
 MOST_CLIENTS: Final = 16
 """Clients at the same time; further ones are closed at once."""
 _LINE: Final = 1024
 """Most bytes of a line that a client sends."""
-
-
-class NodeNumbers(msgspec.Struct, frozen=True):
-    """What one node has done."""
-
-    name: str
-    state: str
-    running: int
-    messages: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    """None when it is not known."""
-    seconds: float
-    failures: int
-    restarts: int
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """A running pool at one moment."""
-
-    pool: str
-    pid: int
-    uptime: float
-    """Seconds since the monitor began."""
-    tree: tuple[ActorNode, ...]
-    nodes: tuple[NodeNumbers, ...]
-    dropped_events: int
-    """Events that were lost, so that some numbers are too small."""
 
 
 @asynccontextmanager
@@ -119,45 +85,6 @@ class _Monitor:
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-
-
-async def take_snapshot(app: App, began: float) -> Snapshot:
-    """Return what there is to see at this moment; `began` is the time of the system's clock from which it counts."""
-    stats = await app.read_stats()
-    return Snapshot(
-        pool=app.pool.name,
-        pid=os.getpid(),
-        uptime=app.system.clock.now() - began,
-        tree=_shown(app.system.tree()),
-        nodes=tuple(_numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
-        dropped_events=stats.dropped_events,
-    )
-
-
-def _shown(tree: tuple[ActorNode, ...]) -> tuple[ActorNode, ...]:
-    """Return a tree whose failures hold no secret; works without recursion."""
-    made: dict[int, ActorNode] = {}
-    for actor, _ in reversed(list(flat(tree))):
-        children = tuple(made.pop(id(child)) for child in actor.children)
-        failure = one_line(actor.last_failure)
-        made[id(actor)] = replace(actor, last_failure=failure, children=children)
-    return tuple(made[id(actor)] for actor in tree)
-
-
-def _numbers(node: NodeStats) -> NodeNumbers:
-    counters = node.counters
-    return NodeNumbers(
-        name=node.name,
-        state=str(node.state),
-        running=node.running,
-        messages=counters.messages,
-        input_tokens=counters.input_tokens,
-        output_tokens=counters.output_tokens,
-        cost_usd=float(counters.cost) if counters.cost_known else None,
-        seconds=counters.busy_time,
-        failures=counters.failures,
-        restarts=counters.restarts,
-    )
 
 
 def _bind(path: Path) -> tuple[socket.socket, int]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.cli.monitor_snapshot import flat
+from actors.cli.redaction import visible
 from actors.cli.table import table
-from actors.cli.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from actors.cli.monitor import NodeNumbers, Snapshot
+    from actors.cli.monitor_snapshot import NodeNumbers, Snapshot
     from actors.runtime.tree import ActorNode
 
 HEAD: Final = ("actor", "state", "waiting", "working", "handled", "failed", "restarts", "answers", "tokens")
@@ -26,15 +25,6 @@ def view(snapshot: Snapshot) -> str:
     if snapshot.dropped_events:
         text += f"\n({snapshot.dropped_events} events were lost, so some numbers are too small)"
     return visible(text)
-
-
-def flat(tree: tuple[ActorNode, ...]) -> Iterator[tuple[ActorNode, int]]:
-    """Yield every actor and how deep in the tree it is, parents first; works without recursion."""
-    waiting = [(actor, 0) for actor in reversed(tree)]
-    while waiting:
-        actor, depth = waiting.pop()
-        yield actor, depth
-        waiting.extend((child, depth + 1) for child in reversed(actor.children))
 
 
 def _cells(actor: ActorNode, depth: int, numbers: NodeNumbers | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.visible import for_stdout
+from actors.cli.redaction import for_stdout
 
 
 class ReaderGoneError(CommandError):

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import IO
 
-from actors.cli.redaction import one_line
-from actors.cli.visible import visible
+from actors.cli.redaction import one_line, visible
 from protocols.events import (
     ActorCrashed,
     ChildGaveUp,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -92,6 +93,11 @@ def presentable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return the same as one line."""
     return _as_line(redact(text))
+
+
+def for_stdout(text: str) -> str:
+    """Return the text unchanged for a file or a pipe, and only its visible characters for a terminal."""
+    return visible(text) if sys.stdout is not None and sys.stdout.isatty() else text  # pyright: ignore[reportUnnecessaryComparison]
 
 
 class RedactedStream:

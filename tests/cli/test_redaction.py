@@ -12,8 +12,7 @@ import pytest
 
 from actors.app import open_app
 from actors.cli.exit_code import ExitCode
-from actors.cli.monitor import take_snapshot
-from actors.cli.monitor_view import flat
+from actors.cli.monitor_snapshot import flat, take_snapshot
 from actors.cli.redaction import MASK, RedactedStream, Redaction, one_line, redact
 from actors.config.load import load_manifest
 from actors.config.secret import secrets_in

@@ -74,7 +74,7 @@ def _moments(client: MonitorClient, interval: float, *, once: bool) -> Iterator[
 def _text(line: bytes) -> str:
     import msgspec
 
-    from actors.cli.monitor import Snapshot
+    from actors.cli.monitor_snapshot import Snapshot
     from actors.cli.monitor_view import view
 
     try:

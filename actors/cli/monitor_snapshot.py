@@ -1,0 +1,96 @@
+"""A snapshot of a running pool: its supervision tree and the statistics of its nodes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.cli.redaction import one_line
+from actors.cli.report import rows
+from actors.runtime.tree import ActorNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.app import App
+    from actors.stats.projection import NodeStats
+
+
+class NodeNumbers(msgspec.Struct, frozen=True):
+    """What one node has done."""
+
+    name: str
+    state: str
+    running: int
+    messages: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    """None when it is not known."""
+    seconds: float
+    failures: int
+    restarts: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A running pool at one moment."""
+
+    pool: str
+    pid: int
+    uptime: float
+    """Seconds since the monitor began."""
+    tree: tuple[ActorNode, ...]
+    nodes: tuple[NodeNumbers, ...]
+    dropped_events: int
+    """Events that were lost, so that some numbers are too small."""
+
+
+async def take_snapshot(app: App, began: float) -> Snapshot:
+    """Return what there is to see at this moment; `began` is the time of the system's clock from which it counts."""
+    stats = await app.read_stats()
+    return Snapshot(
+        pool=app.pool.name,
+        pid=os.getpid(),
+        uptime=app.system.clock.now() - began,
+        tree=_shown(app.system.tree()),
+        nodes=tuple(_numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
+        dropped_events=stats.dropped_events,
+    )
+
+
+def _shown(tree: tuple[ActorNode, ...]) -> tuple[ActorNode, ...]:
+    """Return a tree whose failures hold no secret; works without recursion."""
+    made: dict[int, ActorNode] = {}
+    for actor, _ in reversed(list(flat(tree))):
+        children = tuple(made.pop(id(child)) for child in actor.children)
+        failure = one_line(actor.last_failure)
+        made[id(actor)] = replace(actor, last_failure=failure, children=children)
+    return tuple(made[id(actor)] for actor in tree)
+
+
+def _numbers(node: NodeStats) -> NodeNumbers:
+    counters = node.counters
+    return NodeNumbers(
+        name=node.name,
+        state=str(node.state),
+        running=node.running,
+        messages=counters.messages,
+        input_tokens=counters.input_tokens,
+        output_tokens=counters.output_tokens,
+        cost_usd=float(counters.cost) if counters.cost_known else None,
+        seconds=counters.busy_time,
+        failures=counters.failures,
+        restarts=counters.restarts,
+    )
+
+
+def flat(tree: tuple[ActorNode, ...]) -> Iterator[tuple[ActorNode, int]]:
+    """Yield every actor and how deep in the tree it is, parents first; works without recursion."""
+    waiting = [(actor, 0) for actor in reversed(tree)]
+    while waiting:
+        actor, depth = waiting.pop()
+        yield actor, depth
+        waiting.extend((child, depth + 1) for child in reversed(actor.children))
