@@ -94,7 +94,8 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         self._become(definition)
 
     def _become(self, definition: AgentDefinition) -> None:
-        super().__init__(definition.name, definition)
+        super().__init__(definition.name)
+        self.definition = definition
 
     @classmethod
     def from_definition(cls, definition: AgentDefinition) -> Self:

@@ -67,11 +67,9 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             raise ConfigError(message)
         for member in members:
             _check_node(member, "member")
-        super().__init__(
-            name if name is not None else " & ".join(member.name for member in members) or type(self).__name__,
-            TeamDefinition(
-                settings=settings, nodes=members, shared_prompt=shared_prompt, is_named=name is not None, **options
-            ),
+        super().__init__(" & ".join(one.name for one in members) or type(self).__name__ if name is None else name)
+        self.definition = TeamDefinition(
+            settings=settings, nodes=members, shared_prompt=shared_prompt, is_named=name is not None, **options
         )
         self._check_names()
         self.lease = KeepAlive(self.name)

@@ -20,6 +20,7 @@ from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import NodeFactory
 from actors.runs.request import (
+    DEFAULT_TIMEOUT,
     NO_OPTIONS,
     AddContext,
     EventSink,
@@ -57,11 +58,20 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
     """
 
-    def __init__(self, name: str, definition: Definition | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        display_name: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        crash_on: tuple[type[Exception], ...] = (),
+    ) -> None:
         if not is_a(name, str) or not name.strip():
             message = f"a node needs a name, got {name!r}"
             raise NodeNameError(message)
-        super().__init__(Definition(settings=NodeSettings()) if definition is None else definition)
+        settings = NodeSettings(description=description, display_name=display_name, timeout=timeout, crash_on=crash_on)
+        super().__init__(Definition(settings=settings))
         self.name = name
         self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
         """Called with every message the node takes, before it works on it."""
