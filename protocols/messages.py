@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast
 
 import msgspec
 
@@ -182,7 +182,10 @@ class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
         return names if number and len(names) == number else None
 
 
+def is_message(value: object) -> TypeGuard[ChatMessage[Any]]:
+    """Return True for a message with any content."""
+    return isinstance(value, ChatMessage)
+
+
 def _as_text(item: object) -> str:
-    if isinstance(item, ChatMessage):
-        return cast("ChatMessage[object]", item).text
-    return str(item)
+    return item.text if is_message(item) else str(item)

@@ -14,6 +14,7 @@ import msgspec
 
 from protocols.errors import UnderstudyError
 from protocols.messages import ChatMessage
+from protocols.plain_text import printable
 
 if TYPE_CHECKING:
     from protocols.ids import RunId
@@ -52,13 +53,6 @@ class TriggerFullError(TriggerError):
 
 class TriggerStoppedError(TriggerError):
     """The trigger is not running: not started yet, stopping, or stopped."""
-
-
-def printable(text: str) -> str:
-    """Return text in which control characters, line breaks and lone surrogates are written as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 class TriggerEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,10 +23,10 @@ from typing import Any, get_origin, get_type_hints
 import msgspec
 
 from actors.agents.execution import Execution
-from actors.runs.input_message import is_list, is_message
+from actors.runs.input_message import is_list
 from actors.runs.job import Job
 from actors.runs.request import RunRequest
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, is_message
 
 Reader = Callable[[ChatMessage[Any]], object]
 

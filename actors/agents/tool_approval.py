@@ -12,6 +12,7 @@ from pydantic_ai.capabilities import HandleDeferredToolCalls, PrepareTools
 from pydantic_ai.tools import ToolDenied
 
 from actors.runtime.daemon_thread import in_daemon_thread
+from protocols.plain_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ class ConsoleQuestion:
     async def __call__(self, tool: str, arguments: Mapping[str, Any]) -> bool:
         """Return True if the person approves the call."""
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        shown = "".join(sign if sign.isprintable() else "?" for sign in given)[:_LONGEST]
+        shown = printable(given)[:_LONGEST]
         async with _console:
             try:
                 line = await in_daemon_thread(self._read, f"{self._agent} wants to call {tool}({shown}). Allow? [y/N] ")

@@ -16,7 +16,7 @@ from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.storage.history import HistoryWriter
 from actors.storage.history_actor import CLOSE_TIMEOUT, Flush, HistoryActor
-from actors.storage.session import conversation_of, restore
+from actors.storage.session import restore, restored_conversation
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.stores import StorageError
@@ -166,7 +166,7 @@ class HistoryService(PoolService):
         problems: list[StorageError] = []
         for store in self.stores:
             try:
-                found = await conversation_of(store, session, node=agent.name)
+                found = await restored_conversation(store, session, node=agent.name)
                 said = await restore(store, session, node=agent.name)
             except StorageError as error:
                 _log.warning("agent %r: its conversation cannot be read: %s", agent.name, error)

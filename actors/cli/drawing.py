@@ -1,4 +1,4 @@
-"""Pictures of a manifest: as text, or drawn by Graphviz."""
+"""Write a picture of a manifest: mermaid or Graphviz text, or drawn by the program of Graphviz."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Final
 
 from actors.cli.exit_code import CommandError, ExitCode
+from actors.config.graph import dot, mermaid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,10 @@ def save_drawing(manifest: Manifest, file: Path) -> None:
     if kind is None:
         msg = f"unknown kind of picture {file.suffix!r} of {str(file)!r}; known are {', '.join(_KINDS)}"
         raise CommandError(msg)
-    data = _mermaid(manifest, file) if kind == "mermaid" else _dot(manifest)
+    text = mermaid(manifest) if kind == "mermaid" else dot(manifest)
+    if file.suffix.lower() == ".md":
+        text = f"```mermaid\n{text}```\n"
+    data = text.encode()
     if kind == "drawn":
         data = _drawn(data, file.suffix.lower().removeprefix("."))
     try:
@@ -44,19 +48,6 @@ def save_drawing(manifest: Manifest, file: Path) -> None:
     except OSError as error:
         msg = f"{str(file)!r} cannot be written: {error.strerror or error}"
         raise CommandError(msg, ExitCode.FAILED) from error
-
-
-def _mermaid(manifest: Manifest, file: Path) -> bytes:
-    from actors.config.graph import graph
-
-    text = graph(manifest)
-    return (f"```mermaid\n{text}```\n" if file.suffix.lower() == ".md" else text).encode()
-
-
-def _dot(manifest: Manifest) -> bytes:
-    from actors.config.dot import dot
-
-    return dot(manifest).encode()
 
 
 def _drawn(source: bytes, kind: str) -> bytes:

@@ -7,19 +7,19 @@ from typing import Any
 
 from actors.cli.table import table
 from actors.stats.event_totals import EventTotalsSnapshot
-from actors.stats.projection import NodeStats, StatsSnapshot
+from actors.stats.projection import NodeTotals, StatsSnapshot
 
 HEAD = ("agent", "messages", "tokens", "time", "restarts")
 
 
-def rows(snapshot: StatsSnapshot, names: Sequence[str], *, with_idle: bool = False) -> list[NodeStats]:
+def rows(snapshot: StatsSnapshot, names: Sequence[str], *, with_idle: bool = False) -> list[NodeTotals]:
     """Return the named nodes in the order of their names.
 
     Those that did nothing come only `with_idle`. A team, whose answers are composed of those of its members, comes only
     when something happened to it.
     """
     known = {node.name: node for node in snapshot.nodes}
-    found = [known.get(name, NodeStats(name, EventTotalsSnapshot())) for name in names]
+    found = [known.get(name, NodeTotals(name, EventTotalsSnapshot())) for name in names]
     return [node for node in found if with_idle or _is_notable(node.counters)]
 
 
@@ -27,7 +27,7 @@ def _is_notable(counters: EventTotalsSnapshot) -> bool:
     return bool(counters.messages or counters.failures or counters.restarts or counters.crashes)
 
 
-def cells(node: NodeStats) -> tuple[str, ...]:
+def cells(node: NodeTotals) -> tuple[str, ...]:
     """Return one node as the cells of a row."""
     counters = node.counters
     return (
@@ -49,7 +49,7 @@ def report(snapshot: StatsSnapshot, names: Sequence[str]) -> str:
         total = nodes[0].counters
         for node in nodes[1:]:
             total += node.counters
-        lines.append(cells(NodeStats("total", total)))
+        lines.append(cells(NodeTotals("total", total)))
     text = table(HEAD, lines)
     if snapshot.dropped_events:
         text += f"\n({snapshot.dropped_events} events were lost, so some numbers are too small)"

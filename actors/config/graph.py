@@ -1,65 +1,123 @@
-"""A manifest as a mermaid diagram."""
+"""Agents, teams and connections of a manifest as a graph, and the graph as mermaid or Graphviz text."""
 
 import json
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from actors.config.connection import CallableConnection, FileConnection, NodeConnection
+from actors.config.connection import CallableConnection, Connection, FileConnection, NodeConnection
 from actors.config.manifest import Manifest
+from protocols.plain_text import mermaid_text
 
-_ESCAPES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "\r": " "})
 _SPACES = str.maketrans({"\n": " ", "\r": " "})
+_DOT = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
 _LABEL = 80
+"""Characters of a label."""
+_ARROWS = {
+    "step": "== {number} ==>",
+    "member": "-.->",
+    "picker": "-. picker .->",
+    "validator": "== validator ==>",
+    "file": "--> f{number}[({label})]",
+    "callable": "--> f{number}({label})",
+}
+_STYLES = {
+    "step": 'style=bold, label="{number}"',
+    "member": "style=dashed",
+    "picker": 'style=dotted, label="picker"',
+    "validator": 'style=dotted, label="validator"',
+}
+_SHAPES = {"file": "cylinder", "callable": "ellipse"}
 
 
-def graph(manifest: Manifest) -> str:
-    """Return the agents, teams and connections of a manifest as mermaid text.
+class Edge(NamedTuple):
+    """One line of the graph."""
+
+    source: str
+    """Name of an agent or team."""
+    target: str
+    """Name of an agent or team, path of a file, or import path of a function."""
+    kind: str
+    """`step` (member of a chain), `member`, `picker`, `validator`, `file`, `callable`, or the type of a connection."""
+    number: int = 0
+    """Position of a step, from 1; or number of the connection in the manifest, from 0."""
+    connection: Connection | None = None
+    """The connection that the line shows. None for a line from a team."""
+
+
+def edges(manifest: Manifest) -> Iterator[Edge]:
+    """Yield the lines of the graph: first from teams to their members, then the connections."""
+    for name, team in manifest.teams.items():
+        kind = "step" if team.mode == "sequential" else "member"
+        yield from (Edge(name, member, kind, number) for number, member in enumerate(team.members, start=1))
+        for kind, other in (("picker", team.picker), ("validator", team.validator)):
+            if other is not None:
+                yield Edge(name, other, kind)
+    connections = ((name, each) for name, node in manifest.nodes.items() for each in node.connections)
+    for number, (name, connection) in enumerate(connections):
+        match connection:
+            case NodeConnection():
+                target, kind = connection.name, str(connection.connection_type)
+            case FileConnection():
+                target, kind = connection.path, "file"
+            case CallableConnection():
+                target, kind = connection.callable, "callable"
+        yield Edge(name, target, kind, number, connection)
+
+
+def mermaid(manifest: Manifest) -> str:
+    """Return the graph as mermaid text.
 
     Agents are boxes, teams boxes with double sides, files cylinders, functions rounded. A thick line with a number
     leads from a chain to its members, a dotted one from a parallel team to its members, an arrow is a connection.
     Name and description of the manifest are its title.
     """
-    ids = {name: f"n{index}" for index, name in enumerate(manifest.nodes)}
-    parts = (_title(manifest), ["flowchart LR"], _nodes(manifest, ids), _members(manifest, ids))
-    return "\n".join(line for part in (*parts, _connections(manifest, ids)) for line in part) + "\n"
+    ids, title = _ids(manifest), _title(manifest)
+    lines = ["---", f"title: {json.dumps(title[:_LABEL].translate(_SPACES))}", "---"] if title else []
+    lines.append("flowchart LR")
+    lines += [f"    {ids[name]}[{_label(name)}]" for name in manifest.agents]
+    lines += [f"    {ids[name]}[[{_label(f'{name} ({team.mode})')}]]" for name, team in manifest.teams.items()]
+    for edge in edges(manifest):
+        arrow = _ARROWS.get(edge.kind, f"-- {_label(edge.kind)} -->")
+        arrow = arrow.format(number=edge.number, label=_label(edge.target))
+        lines.append(f"    {ids[edge.source]} {arrow}" + ("" if edge.kind in _SHAPES else f" {ids[edge.target]}"))
+    return "\n".join(lines) + "\n"
 
 
-def _title(manifest: Manifest) -> Iterator[str]:
-    title = ": ".join(text for text in (manifest.name, manifest.description) if text)
-    if title:
-        yield from ("---", f"title: {json.dumps(title[:_LABEL].translate(_SPACES))}", "---")
+def dot(manifest: Manifest) -> str:
+    """Return the graph as Graphviz text.
+
+    Agents are boxes, teams boxes with double sides, files cylinders, functions ellipses. A bold line with a number
+    leads from a chain to its members, a dashed one from a parallel team to its members, an arrow is a connection.
+    """
+    ids, title = _ids(manifest), _title(manifest)
+    lines = ["rankdir=LR; node [shape=box]", *([f"label={_quoted(title)}"] if title else [])]
+    lines += [f"{ids[name]} [label={_quoted(name)}]" for name in manifest.agents]
+    lines += [
+        f"{ids[name]} [label={_quoted(f'{name} ({team.mode})')}, peripheries=2]"
+        for name, team in manifest.teams.items()
+    ]
+    for edge in edges(manifest):
+        shape = _SHAPES.get(edge.kind)
+        if shape is not None:
+            lines.append(f"f{edge.number} [label={_quoted(edge.target)}, shape={shape}]")
+            lines.append(f"{ids[edge.source]} -> f{edge.number}")
+        else:
+            style = _STYLES.get(edge.kind, f"label={_quoted(edge.kind)}").format(number=edge.number)
+            lines.append(f"{ids[edge.source]} -> {ids[edge.target]} [{style}]")
+    return "\n".join(["digraph {", *(f"  {line};" for line in lines), "}"]) + "\n"
+
+
+def _ids(manifest: Manifest) -> dict[str, str]:
+    return {name: f"n{index}" for index, name in enumerate(manifest.nodes)}
+
+
+def _title(manifest: Manifest) -> str:
+    return ": ".join(text for text in (manifest.name, manifest.description) if text)
 
 
 def _label(text: str) -> str:
-    return '"' + text[:_LABEL].translate(_ESCAPES) + '"'
+    return mermaid_text(text[:_LABEL])
 
 
-def _nodes(manifest: Manifest, ids: dict[str, str]) -> Iterator[str]:
-    for name in manifest.agents:
-        yield f"    {ids[name]}[{_label(name)}]"
-    for name, team in manifest.teams.items():
-        yield f"    {ids[name]}[[{_label(f'{name} ({team.mode})')}]]"
-
-
-def _members(manifest: Manifest, ids: dict[str, str]) -> Iterator[str]:
-    for name, team in manifest.teams.items():
-        for number, member in enumerate(team.members, start=1):
-            line = f"== {number} ==>" if team.mode == "sequential" else "-.->"
-            yield f"    {ids[name]} {line} {ids[member]}"
-        if team.picker is not None:
-            yield f"    {ids[name]} -. picker .-> {ids[team.picker]}"
-        if team.validator is not None:
-            yield f"    {ids[name]} == validator ==> {ids[team.validator]}"
-
-
-def _connections(manifest: Manifest, ids: dict[str, str]) -> Iterator[str]:
-    count = 0
-    for name, node in manifest.nodes.items():
-        for connection in node.connections:
-            match connection:
-                case NodeConnection():
-                    yield f"    {ids[name]} -- {_label(connection.connection_type)} --> {ids[connection.name]}"
-                case FileConnection():
-                    yield f"    {ids[name]} --> f{count}[({_label(connection.path)})]"
-                case CallableConnection():
-                    yield f"    {ids[name]} --> f{count}({_label(connection.callable)})"
-            count += 1
+def _quoted(text: str) -> str:
+    return '"' + text[:_LABEL].translate(_DOT) + '"'

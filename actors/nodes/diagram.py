@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import NamedTuple, Protocol
 
-_ESCAPES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "\r": " "})
+from protocols.plain_text import mermaid_text
 
 
 class Drawable(Protocol):
@@ -40,16 +40,12 @@ def diagram(nodes: Iterable[Drawable]) -> str:
 def _lines(node: Drawable, own: str, ids: Iterator[str], space: str) -> Iterator[str]:
     inside = node.structure()
     if inside is None:
-        yield f"{space}{own}[{_label(node.name)}]"
+        yield f"{space}{own}[{mermaid_text(node.name)}]"
         return
-    yield f"{space}subgraph {own}[{_label(f'{node.name} ({inside.kind})')}]"
+    yield f"{space}subgraph {own}[{mermaid_text(f'{node.name} ({inside.kind})')}]"
     members = [(next(ids), member) for member in inside.members]
     for each, member in members:
         yield from _lines(member, each, ids, space + "    ")
     if inside.is_ordered:
         yield from (f"{space}    {left} --> {right}" for (left, _), (right, _) in pairwise(members))
     yield f"{space}end"
-
-
-def _label(text: str) -> str:
-    return f'"{text.translate(_ESCAPES)}"'

@@ -9,9 +9,8 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.prompts.content import load_user_content
 from actors.runs.handle import NodeHandle
-from actors.runs.input_message import is_message
 from actors.runs.request import NO_OPTIONS, EventSink, Route, RunOptions, RunRequest
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, is_message
 from protocols.node import Named
 
 

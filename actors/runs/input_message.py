@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Any, TypeGuard
 
 from actors.prompts.content import load_user_content
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, is_message
 
 
 async def input_message(prompts: Sequence[object], conversation_id: str) -> ChatMessage[Any]:
@@ -30,11 +30,6 @@ async def input_message(prompts: Sequence[object], conversation_id: str) -> Chat
 def conversation_of(first: object) -> str | None:
     """Return the conversation of the first prompt. None if the prompt is not a message."""
     return first.conversation_id if is_message(first) else None
-
-
-def is_message(value: object) -> TypeGuard[ChatMessage[Any]]:
-    """Return True for a message, whatever its content."""
-    return isinstance(value, ChatMessage)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:

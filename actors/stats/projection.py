@@ -54,7 +54,7 @@ class NodeState(StrEnum):
     STOPPED = "stopped"
 
 
-class NodeStats(msgspec.Struct, frozen=True):
+class NodeTotals(msgspec.Struct, frozen=True):
     """One node at one moment."""
 
     name: str
@@ -70,7 +70,7 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     """Everything at one moment."""
 
     total: EventTotalsSnapshot
-    nodes: tuple[NodeStats, ...] = ()
+    nodes: tuple[NodeTotals, ...] = ()
     """In the order of their first events."""
     runs: dict[str, EventTotalsSnapshot] = {}
     """The latest runs that a user started; the runs inside them are included."""
@@ -93,10 +93,10 @@ class _Node:
             self.running -= 1
         self.state = state
 
-    def snapshot(self, name: str) -> NodeStats:
+    def snapshot(self, name: str) -> NodeTotals:
         """Return the numbers of this moment."""
         state = NodeState.RUNNING if self.running else self.state
-        return NodeStats(name, self.totals.snapshot(), state, self.running, self.last_error)
+        return NodeTotals(name, self.totals.snapshot(), state, self.running, self.last_error)
 
 
 class Projection:
@@ -152,10 +152,10 @@ class Projection:
         else:
             self._nameless.add(event)
 
-    def node(self, name: str) -> NodeStats:
+    def node(self, name: str) -> NodeTotals:
         """Return one node; all numbers of an unknown node are zero."""
         known = self._nodes.get(name)
-        return NodeStats(name, EventTotalsSnapshot()) if known is None else known.snapshot(name)
+        return NodeTotals(name, EventTotalsSnapshot()) if known is None else known.snapshot(name)
 
     def snapshot(self, *, dropped_events: int = 0) -> StatsSnapshot:
         """Return everything of this moment."""

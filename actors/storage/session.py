@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from protocols.stores import HistoryStore
 
 
-async def conversation_of(store: HistoryStore, session: SessionQuery, *, node: str) -> str | None:
+async def restored_conversation(store: HistoryStore, session: SessionQuery, *, node: str) -> str | None:
     """Return the conversation that `node` goes on with; None when it begins a new one.
 
     That is the one that the session names, or the latest that the node remembers, whatever the limits leave of it.
@@ -36,7 +36,7 @@ async def restore(store: HistoryStore, session: SessionQuery, *, node: str) -> l
     """
     if not session.is_enabled or not session.is_restored:
         return []
-    conversation = await conversation_of(store, session, node=node)
+    conversation = await restored_conversation(store, session, node=node)
     if conversation is None:
         return []
     query = HistoryQuery(

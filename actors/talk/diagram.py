@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from actors.talk.context import TalkView
+from protocols.plain_text import mermaid_text
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*")
 _ODD = re.compile(r"[^A-Za-z0-9]")
@@ -15,7 +16,7 @@ def mermaid(talks: Iterable[TalkView], *, has_details: bool) -> str:
     lines = ["flowchart LR"]
     for talk in talks:
         note = _details(talk) if has_details else ""
-        arrow = f"-->|{_text(note)}|" if note else "-->"
+        arrow = f"-->|{mermaid_text(note)}|" if note else "-->"
         lines += [f"    {label(talk.source.name)}{arrow}{label(target.name)}" for target in talk.targets]
     return "\n".join(lines)
 
@@ -25,11 +26,7 @@ def label(name: str) -> str:
     if _PLAIN.fullmatch(name) and name.lower() not in _RESERVED and name.isascii():
         return name
     plain = _ODD.sub(lambda found: f"_{ord(found[0]):x}_", name)
-    return f"n_{plain}[{_text(name)}]"
-
-
-def _text(text: str) -> str:
-    return '"' + text.replace("&", "#amp;").replace('"', "#quot;").replace("\n", " ") + '"'
+    return f"n_{plain}[{mermaid_text(name)}]"
 
 
 def _details(talk: TalkView) -> str:

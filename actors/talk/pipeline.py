@@ -11,8 +11,9 @@ from typing import Any, Final
 from actors.talk.context import Condition, TalkContext, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import failed
-from actors.talk.transform import Message, as_message, is_message
+from actors.talk.transform import Message, as_message
 from protocols.errors import ConditionError, TransformError
+from protocols.messages import is_message
 from protocols.node import Target
 
 Steps = Generator[Awaitable[Any], Any, None]

@@ -1,21 +1,16 @@
 """How a connection changes messages: by a transform, merged into one, or as the text of a context."""
 
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
 from protocols.errors import TransformError
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, is_message
 
 Message = ChatMessage[Any]
 
 _replace = msgspec.structs.replace
-
-
-def is_message(value: object) -> TypeGuard[Message]:
-    """Return True for a message of any content."""
-    return isinstance(value, ChatMessage)
 
 
 def as_message(result: object, original: Message, talk: str) -> Message:

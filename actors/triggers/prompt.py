@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.config.template import render_template
-from protocols.triggers import TriggerEvent, printable
+from protocols.plain_text import printable
 
 if TYPE_CHECKING:
     from actors.triggers.settings import TriggerSettings
+    from protocols.triggers import TriggerEvent
 
 _LONGEST_VALUE: Final = 1_000
 """Characters of one value of the metadata."""

@@ -1,9 +1,9 @@
-from actors.config.graph import graph
+from actors.config.graph import dot, mermaid
 from tests.config.manifest_text import CONTRACT_EXAMPLE, read
 
 
 def test_the_graph_shows_nodes_members_and_connections() -> None:
-    assert graph(read(CONTRACT_EXAMPLE)).splitlines() == [
+    assert mermaid(read(CONTRACT_EXAMPLE)).splitlines() == [
         "flowchart LR",
         '    n0["reader"]',
         '    n1["first"]',
@@ -16,7 +16,7 @@ def test_the_graph_shows_nodes_members_and_connections() -> None:
 
 
 def test_pickers_files_and_functions_are_shown() -> None:
-    text = graph(
+    text = mermaid(
         read("""
             allow_imports: [pkg]
             agents:
@@ -38,7 +38,7 @@ def test_pickers_files_and_functions_are_shown() -> None:
 
 
 def test_names_cannot_break_out_of_their_label() -> None:
-    text = graph(read("agents: {'a\"] --> evil[\"<script>': {}}"))
+    text = mermaid(read("agents: {'a\"] --> evil[\"<script>': {}}"))
 
     assert len(text.splitlines()) == 2
     assert text.count('"') == 2
@@ -46,10 +46,55 @@ def test_names_cannot_break_out_of_their_label() -> None:
 
 
 def test_an_empty_manifest_has_an_empty_graph() -> None:
-    assert graph(read("agents: {}")) == "flowchart LR\n"
+    assert mermaid(read("agents: {}")) == "flowchart LR\n"
 
 
 def test_name_and_description_are_the_title() -> None:
-    text = graph(read("name: pool\ndescription: 'says: \"hi\"'\nagents: {}"))
+    text = mermaid(read("name: pool\ndescription: 'says: \"hi\"'\nagents: {}"))
 
     assert text == '---\ntitle: "pool: says: \\"hi\\""\n---\nflowchart LR\n'
+
+
+def test_graphviz_shows_nodes_members_and_connections() -> None:
+    assert dot(read(f"name: pool\ndescription: 'Says \"hi\"'\n{CONTRACT_EXAMPLE}")).splitlines() == [
+        "digraph {",
+        "  rankdir=LR; node [shape=box];",
+        '  label="pool: Says \\"hi\\"";',
+        '  n0 [label="reader"];',
+        '  n1 [label="first"];',
+        '  n2 [label="second"];',
+        '  n3 [label="writers (sequential)", peripheries=2];',
+        '  n3 -> n1 [style=bold, label="1"];',
+        '  n3 -> n2 [style=bold, label="2"];',
+        '  n0 -> n3 [label="run"];',
+        "}",
+    ]
+
+
+def test_graphviz_shows_pickers_files_and_functions() -> None:
+    text = dot(
+        read("""
+            allow_imports: [pkg]
+            agents:
+              a: {connections: [{type: file, path: x.txt}, {type: callable, callable: "pkg:f"}]}
+            teams:
+              p: {mode: parallel, members: [a], picker: a}
+              s: {mode: sequential, members: [a], validator: a}
+        """)
+    )
+
+    for line in [
+        "n1 -> n0 [style=dashed];",
+        'n1 -> n0 [style=dotted, label="picker"];',
+        'n2 -> n0 [style=dotted, label="validator"];',
+        'f0 [label="x.txt", shape=cylinder];',
+        'f1 [label="pkg:f", shape=ellipse];',
+        "n0 -> f1;",
+    ]:
+        assert f"  {line}" in text.splitlines()
+
+
+def test_names_cannot_break_out_of_a_label_of_graphviz() -> None:
+    text = dot(read("agents: {'a\\\"]; evil [label=\"': {}}"))
+
+    assert text.splitlines()[2] == '  n0 [label="a\\\\\\"]; evil [label=\\""];'

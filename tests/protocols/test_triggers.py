@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.plain_text import printable
 from protocols.triggers import (
     TALK_EVENT_NAMES,
     ConnectionEvent,
@@ -16,7 +17,6 @@ from protocols.triggers import (
     TimeReached,
     TriggerEvent,
     WebhookReceived,
-    printable,
 )
 
 

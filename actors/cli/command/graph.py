@@ -22,7 +22,7 @@ def graph(file: ManifestFile, output: Picture = None, as_json: AsJson = False) -
     from actors.cli.drawing import save_drawing
     from actors.cli.graph_data import graph_data
     from actors.cli.manifest_file import read_manifest
-    from actors.config.graph import graph as draw
+    from actors.config.graph import mermaid
 
     manifest = read_manifest(file)
     if as_json and output is not None:
@@ -31,6 +31,6 @@ def graph(file: ManifestFile, output: Picture = None, as_json: AsJson = False) -
     if as_json:
         write(graph_data(manifest))
     elif output is None:
-        write(draw(manifest).rstrip())
+        write(mermaid(manifest).rstrip())
     else:
         save_drawing(manifest, output)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from actors.config.yaml.mark import NOWHERE, Mark
 from protocols.errors import ManifestError, nearest
+from protocols.plain_text import printable
 
 _VALUE_LIMIT = 60
 _NAME_LIMIT = 100
@@ -72,7 +73,7 @@ def render_path(keys: Iterable[str | int]) -> str:
     """Write a key path the way people do: `agents.writer.tools[2]`; control characters are escaped."""
     text = ""
     for key in keys:
-        shown = key if isinstance(key, int) or key.isprintable() else repr(key)[1:-1]
+        shown = key if isinstance(key, int) else printable(key)
         text += f"[{shown}]" if isinstance(shown, int) else f".{shown}" if text else shown
     return text
 

@@ -7,7 +7,8 @@ import stat
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.triggers.files.pattern import UNWATCHED
-from protocols.triggers import TriggerError, printable
+from protocols.plain_text import printable
+from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,7 +13,8 @@ from imap_tools import AND, ImapToolsError, U
 
 from actors.triggers.mail.client import MailClient
 from actors.triggers.mail.html_text import html_text
-from protocols.triggers import TriggerConfigError, TriggerError, printable
+from protocols.plain_text import printable
+from protocols.triggers import TriggerConfigError, TriggerError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
