@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.app import App
-    from actors.stats.projection import NodeStats
+    from actors.stats.projection import NodeTotals
 
 
 class NodeNumbers(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def _shown(tree: tuple[ActorNode, ...]) -> tuple[ActorNode, ...]:
     return tuple(made[id(actor)] for actor in tree)
 
 
-def _numbers(node: NodeStats) -> NodeNumbers:
+def _numbers(node: NodeTotals) -> NodeNumbers:
     counters = node.counters
     return NodeNumbers(
         name=node.name,
