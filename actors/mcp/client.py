@@ -26,7 +26,7 @@ from protocols.errors import ToolServerError
 T = TypeVar("T")
 
 
-class McpLink:
+class McpClient:
     """The actor of one server on each event loop. It starts at the first use, and stops with its last holder."""
 
     def __init__(self, source: McpSource) -> None:

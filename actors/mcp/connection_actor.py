@@ -34,7 +34,7 @@ class GetConnection(msgspec.Struct, frozen=True):
     """Request the connection. The reply arrives when the server is ready, and stays valid until the server exits."""
 
 
-class _Lost(msgspec.Struct, frozen=True):
+class _Disconnected(msgspec.Struct, frozen=True):
     """The connection ended by itself and is cleaned up.
 
     The message may become a dead letter, which lives long, so it holds nothing of the connection.
@@ -72,7 +72,7 @@ class McpConnectionActor(AsyncioActor):
         why = connection.lost
         if why is not None:
             with contextlib.suppress(ActorStoppingError):  # both ends come at the same time
-                self.actor_ref.tell(_Lost(incarnation, why))
+                self.actor_ref.tell(_Disconnected(incarnation, why))
 
     def on_receive(self, message: object) -> object:
         """Return the connection, or crash with it.
@@ -85,7 +85,7 @@ class McpConnectionActor(AsyncioActor):
                 self.stash()  # for the next incarnation, so the caller waits
                 return None
             return self._connection
-        if isinstance(message, _Lost):
+        if isinstance(message, _Disconnected):
             if message.incarnation == self.cell.incarnation:
                 raise ToolServerError(message.why, server=self._source.name)
             return None

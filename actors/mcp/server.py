@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic_ai.toolsets import AbstractToolset
 
-from actors.mcp.client import McpLink
+from actors.mcp.client import McpClient
 from actors.mcp.transport import McpSource, mcp_library
 from protocols.errors import ConfigError, MissingExtraError
 
@@ -68,7 +68,7 @@ class McpServer:
         self.tools = None if tools is None else frozenset(tools)
         """The tools that may be used; None for all."""
         limited = timeout is None or math.isinf(timeout)
-        self.link = McpLink(
+        self.link = McpClient(
             McpSource(
                 self.name,
                 target,

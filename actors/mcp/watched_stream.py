@@ -11,11 +11,7 @@ def watched_session(transport: Any, on_end: Callable[[], None]) -> Any:
     """Return a transport of fastmcp that works like `transport` and reports the end of its stream.
 
     fastmcp's client checks its connection only when it is used, so the next call would find a dead server. The session
-    reads all the time, so its stream reports the end at once.
-
-    Args:
-        transport: a transport of fastmcp.
-        on_end: called, once or more, at the end of the stream.
+    reads all the time, so its stream reports the end at once: it calls `on_end`, once or more.
     """
     base: Any = import_module("fastmcp.client.transports.base")
 

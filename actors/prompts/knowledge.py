@@ -20,7 +20,7 @@ MOST_BYTES: Final = 1_000_000
 """Bytes of UTF-8 that all functions of one agent's knowledge may return together."""
 
 
-class Allowance:
+class KnowledgeLimit:
     """The bytes of text that all sources of one agent share."""
 
     def __init__(self, most_bytes: int) -> None:
@@ -58,7 +58,7 @@ class KnowledgeSource:
     """Text of an address or a function that is made when its agent opens. A model reads it after that."""
 
     def __init__(
-        self, label: str, load: Callable[[], Any], *, allowance: Allowance, timeout: float = LOAD_TIMEOUT
+        self, label: str, load: Callable[[], Any], *, allowance: KnowledgeLimit, timeout: float = LOAD_TIMEOUT
     ) -> None:
         self.label = label
         self._load = load
@@ -113,7 +113,7 @@ class KnowledgeSource:
 
 def with_sources(knowledge: Sequence[object]) -> list[object]:
     """Return the knowledge with its functions as sources, which share `MOST_BYTES`."""
-    allowance = Allowance(MOST_BYTES)
+    allowance = KnowledgeLimit(MOST_BYTES)
     return [
         KnowledgeSource(item.__name__, item, allowance=allowance) if inspect.isroutine(item) else item
         for item in knowledge

@@ -1,36 +1,23 @@
 """`Reconfigure`: a node takes over another definition in its turn of the mailbox, so no accepted run is cut."""
 
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.open_runs import OpenRuns
 from actors.runs.resources import OpenResources
 
 
-class HasOpenRuns(Protocol):
-    """An actor that knows its open runs."""
-
-    ledger: OpenRuns
-
-
 class Reconfigure:
     """Asks the actor of a node to give the node the definition of `other`.
 
-    The reply arrives when every run that began before has ended. Runs that were accepted before use the old definition,
-    later ones the new.
+    The reply arrives after the end of every run that began before. Runs that were accepted before use the old
+    definition, later ones the new. `other` is an unused node of the same kind, `opened` its open resources.
     """
 
     __slots__ = ("_before", "_is_applied", "_opened", "_other", "node")
 
     def __init__(self, node: NodeLifecycle, other: NodeLifecycle, opened: OpenResources) -> None:
-        """Make a message.
-
-        Args:
-            node: the node to change.
-            other: an unused node of the same kind.
-            opened: the resources of `other`, already open.
-        """
         self.node = node
         self._other = other
         self._opened = opened
@@ -43,7 +30,7 @@ class Reconfigure:
             self._is_applied = True
             self._before = self.node.reconfigure(self._other, self._opened)
 
-    def applied_by(self, actor: HasOpenRuns) -> Coroutine[Any, Any, None]:
+    def applied_by(self, actor: Any) -> Coroutine[Any, Any, None]:
         """Change the node inside its actor, and return what waits for the runs that began before."""
         earlier = actor.ledger
         actor.ledger = OpenRuns(earlier.events, earlier)

@@ -11,7 +11,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.config.load import parse_manifest
-from actors.prompts.knowledge import Allowance, KnowledgeSource
+from actors.prompts.knowledge import KnowledgeLimit, KnowledgeSource
 from actors.testing.leak import Census
 from protocols.errors import NodeStartError
 
@@ -43,7 +43,7 @@ def agent_of(begin: Begin, log: list[str], **settings: Any) -> Agent:
         "a",
         toolsets=[Component("tools", begin, log)],
         mcp_servers=[Component("first server", begin, log), Component("second server", begin, log)],
-        knowledge=[KnowledgeSource("facts", load, allowance=Allowance(1_000))],
+        knowledge=[KnowledgeSource("facts", load, allowance=KnowledgeLimit(1_000))],
         **settings,
     )
 

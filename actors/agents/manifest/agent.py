@@ -47,13 +47,9 @@ class AgentBuilder:
         self._model = model
         self._deps = deps
         self._root = manifest.root or Path()
-        self._scope = ImportScope(manifest.allow_imports)
-        self._servers = ServerBuilder(self._root)
-
-    @property
-    def scope(self) -> ImportScope:
+        self.scope = ImportScope(manifest.allow_imports)
         """The imports that the manifest allows."""
-        return self._scope
+        self._servers = ServerBuilder(self._root)
 
     def definition(self, name: str) -> AgentDefinition:
         """Return the definition of one agent.
@@ -66,23 +62,23 @@ class AgentBuilder:
         assert isinstance(spec, AgentSpec)
         settings = self._shared(spec)
         if spec.function is not None:
-            return AgentDefinition.of_function(self._scope.function(spec.function, name), name=name, **settings)
+            return AgentDefinition.of_function(self.scope.function(spec.function, name), name=name, **settings)
         texts, functions = self._prompts(spec)
         return AgentDefinition.of_model(
             name,
             model=self._model if spec.model is None else model_of(spec.model, name),
             output_type=output_of(
-                spec, self._response(spec), output_type(spec.output_type, name, self._manifest.responses, self._scope)
+                spec, self._response(spec), output_type(spec.output_type, name, self._manifest.responses, self.scope)
             ),
             system_prompt=texts,
-            tools=[tool_of_spec(tool, self._scope.find(tool.import_path, name), name) for tool in spec.tools],
+            tools=[tool_of_spec(tool, self.scope.find(tool.import_path, name), name) for tool in spec.tools],
             instructions=functions or None,
             toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
             input_provider=self._input_provider(spec),
             requires_tool_confirmation=spec.requires_tool_confirmation,
             mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
             user_prompts=self._user_prompts(spec),
-            knowledge=knowledge_of(spec.knowledge, self._root, self._scope, name),
+            knowledge=knowledge_of(spec.knowledge, self._root, self.scope, name),
             model_settings=model_settings_of(spec.model.settings if spec.model else None),
             end_strategy=spec.end_strategy,
             parallel_init=spec.parallel_init,
@@ -96,7 +92,7 @@ class AgentBuilder:
         settings: dict[str, Any] = {
             "description": spec.description,
             "display_name": spec.display_name,
-            "crash_on": self._scope.exceptions(spec.crash_on, spec.name),
+            "crash_on": self.scope.exceptions(spec.crash_on, spec.name),
             "max_concurrency": spec.max_concurrency,
             "deps": self._deps,
         }
@@ -119,16 +115,16 @@ class AgentBuilder:
 
     def _prompts(self, spec: AgentSpec) -> tuple[list[str], list[Callable[..., Any]]]:
         made = [
-            text_of(prompt, self._root, self._scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
+            text_of(prompt, self._root, self.scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
         ]
         return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
 
     def _user_prompts(self, spec: AgentSpec) -> list[object]:
-        made = [text_of(prompt, self._root, self._scope, spec.name) for prompt in spec.user_prompts]
+        made = [text_of(prompt, self._root, self.scope, spec.name) for prompt in spec.user_prompts]
         return [FunctionPrompt(one) if callable(one) else one for one in made]
 
     def _toolset(self, spec: ToolSpec, node: str) -> Any:
-        found = self._scope.find(spec.import_path, node)
+        found = self.scope.find(spec.import_path, node)
         made: Any = found() if inspect.isclass(found) or inspect.isfunction(found) else found
         kind: Any = AbstractToolset
         if not isinstance(made, kind):
@@ -139,7 +135,7 @@ class AgentBuilder:
     def _input_provider(self, spec: AgentSpec) -> Any:
         if spec.input_provider in (None, "console"):
             return spec.input_provider
-        return self._scope.function(str(spec.input_provider), spec.name)
+        return self.scope.function(str(spec.input_provider), spec.name)
 
 
 def read_agent(path: str | PathLike[str]) -> AgentDefinition:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.prompts.knowledge import Allowance, KnowledgeSource
+from actors.prompts.knowledge import KnowledgeLimit, KnowledgeSource
 from actors.prompts.web_page import check_address, fetch_text, shown
 from protocols.errors import ConfigError
 
@@ -33,7 +33,7 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
     files = [file for pattern in spec.paths for file in _files(pattern, root, node)]
     prompts = [text_of(prompt, root, scope, node) for prompt in spec.prompts if prompt.callable is None]
     functions = (*spec.callables, *(prompt.callable for prompt in spec.prompts if prompt.callable is not None))
-    allowance = Allowance(spec.max_bytes)
+    allowance = KnowledgeLimit(spec.max_bytes)
     try:
         for file in files:
             allowance.claim(str(file), file.stat().st_size)

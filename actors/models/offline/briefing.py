@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from actors.models.offline.ranking import choose, words
-from actors.models.offline.sentences import Reading, Sentence
+from actors.models.offline.sentences import PromptText, Sentence
 from actors.models.offline.topics import topics_in
 
 DEFAULT_SENTENCES = 6
@@ -51,7 +51,7 @@ def budget(instructions: str, default: int = DEFAULT_SENTENCES) -> Budget:
     return Budget(default * 2 if _THOROUGH.search(instructions) else default, in_all=False)
 
 
-def briefing(reading: Reading, instructions: str, default: int = DEFAULT_SENTENCES) -> str:
+def briefing(reading: PromptText, instructions: str, default: int = DEFAULT_SENTENCES) -> str:
     """Return the answer to instructions and question from the sources."""
     chosen = select(reading, instructions, default)
     if not any(one.source or one.speaker for one in chosen):
@@ -59,7 +59,7 @@ def briefing(reading: Reading, instructions: str, default: int = DEFAULT_SENTENC
     return "\n".join(_lines(chosen))
 
 
-def select(reading: Reading, instructions: str, default: int = DEFAULT_SENTENCES) -> list[Sentence]:
+def select(reading: PromptText, instructions: str, default: int = DEFAULT_SENTENCES) -> list[Sentence]:
     """Return the sentences of the answer, in the order of the sources."""
     own = bool(reading.sentences) and not any(one.source or one.speaker for one in reading.sentences)
     asked = instructions if own else f"{instructions}\n{reading.question}"

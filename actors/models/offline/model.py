@@ -41,8 +41,8 @@ from pydantic_core import to_json
 
 from actors.models.offline.briefing import DEFAULT_SENTENCES, briefing
 from actors.models.offline.conversation import Conversation
-from actors.models.offline.schema_filler import Form
-from actors.models.offline.sentences import Reading, read
+from actors.models.offline.schema_filler import SchemaFiller
+from actors.models.offline.sentences import PromptText, read
 
 MODEL_NAME = "offline"
 SYSTEM = "understudy"
@@ -64,15 +64,7 @@ class OfflineModel(Model):
     """
 
     def __init__(self, *, sentences: int = DEFAULT_SENTENCES, settings: ModelSettings | None = None) -> None:
-        """Make a model.
-
-        Args:
-            sentences: sentences per source, unless the instructions say otherwise.
-            settings: settings of its requests.
-
-        Raises:
-            ValueError: `sentences` is not positive.
-        """
+        """Refuse a number of `sentences` per source that is not positive with a ValueError."""
         if sentences < 1:
             message = f"offline model: sentences must be at least 1, not {sentences!r}"
             raise ValueError(message)
@@ -141,15 +133,17 @@ class OfflineModel(Model):
             return [self._call(tool, reading, conversation) for tool in calls]
         schema = parameters.output_object
         if parameters.output_mode in {"native", "prompted"} and schema is not None:
-            filled = Form(schema.json_schema, reading, conversation.instructions).fill()
+            filled = SchemaFiller(schema.json_schema, reading, conversation.instructions).fill()
             return [TextPart(to_json(filled).decode())]
         if parameters.output_tools and not parameters.allow_text_output:
             return [self._call(parameters.output_tools[0], reading, conversation)]
         text = briefing(reading, conversation.instructions, self.sentences)
         return [TextPart("\n".join([text, *conversation.unreadable]).strip())]
 
-    def _call(self, tool: ToolDefinition, reading: Reading, conversation: Conversation) -> ToolCallPart:
-        return ToolCallPart(tool.name, Form(tool.parameters_json_schema, reading, conversation.instructions).fill())
+    def _call(self, tool: ToolDefinition, reading: PromptText, conversation: Conversation) -> ToolCallPart:
+        return ToolCallPart(
+            tool.name, SchemaFiller(tool.parameters_json_schema, reading, conversation.instructions).fill()
+        )
 
 
 def tokens(text: str) -> int:
@@ -158,7 +152,7 @@ def tokens(text: str) -> int:
 
 
 def _named_tools(
-    reading: Reading, conversation: Conversation, parameters: ModelRequestParameters
+    reading: PromptText, conversation: Conversation, parameters: ModelRequestParameters
 ) -> list[ToolDefinition]:
     question = reading.question.replace("_", " ")
     return [

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from actors.models.offline.briefing import finished
 from actors.models.offline.ranking import choose, words
-from actors.models.offline.sentences import Reading
+from actors.models.offline.sentences import PromptText
 from actors.models.offline.topics import topics_in
 
 _FORMATS: Mapping[str, str] = {
@@ -34,10 +34,10 @@ _NO_TEXT = "no text"
 Schema = Mapping[str, Any]
 
 
-class Form:
+class SchemaFiller:
     """One filling of one schema from one reading."""
 
-    def __init__(self, schema: Schema, reading: Reading, instructions: str = "") -> None:
+    def __init__(self, schema: Schema, reading: PromptText, instructions: str = "") -> None:
         self._schema = schema
         self._left = list(reading.sentences)
         self._all = list(reading.sentences)

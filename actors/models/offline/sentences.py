@@ -35,7 +35,7 @@ class Sentence(NamedTuple):
     """Number of sentences in the source."""
 
 
-class Reading(NamedTuple):
+class PromptText(NamedTuple):
     """A prompt, split."""
 
     question: str
@@ -44,7 +44,7 @@ class Reading(NamedTuple):
     """Sentences of all sources in the given order."""
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> PromptText:
     """Split a prompt into named documents, answers of team members, bullets of an earlier stage, and the question.
 
     A prompt without sources is its own source, without a name.
@@ -64,7 +64,7 @@ def read(text: str) -> Reading:
         else:
             outside.append(rest)
     question = _BLANK_LINES.sub("\n\n", "\n".join(outside)).strip()
-    return Reading(question, sentences or _numbered(_plain(question), "", ""))
+    return PromptText(question, sentences or _numbered(_plain(question), "", ""))
 
 
 def documents(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of
 from actors.config.load import parse_manifest
-from actors.prompts.knowledge import Allowance, KnowledgeSource
+from actors.prompts.knowledge import KnowledgeLimit, KnowledgeSource
 from protocols.errors import ConfigError
 from tests.prompts.test_web_page import TEXT, server
 
@@ -105,7 +105,7 @@ async def test_what_is_loaded_later_counts_too(root: Path) -> None:
 
 
 def source(load: Callable[[], Any], **options: Any) -> KnowledgeSource:
-    return KnowledgeSource("x", load, allowance=Allowance(1000), **options)
+    return KnowledgeSource("x", load, allowance=KnowledgeLimit(1000), **options)
 
 
 async def test_a_text_cannot_end_its_own_block() -> None:

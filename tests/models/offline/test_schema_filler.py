@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
-from actors.models.offline.schema_filler import Form
+from actors.models.offline.schema_filler import SchemaFiller
 from actors.models.offline.sentences import read
 
 READING = read("The first sentence says something useful. The second one must be read too.")
 
 
 def filled(schema: dict[str, Any]) -> Any:
-    return Form(schema, READING).fill()
+    return SchemaFiller(schema, READING).fill()
 
 
 _bounds = st.one_of(st.none(), st.integers(-50, 50))
