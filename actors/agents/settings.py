@@ -14,7 +14,7 @@ from actors.agents.memory import DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.prompts.knowledge import with_sources
 from actors.runs.definition import NodeSettings, declared_checks
-from actors.runs.keywords import MODEL, OUTPUT, TOOLS
+from actors.runs.request import MODEL, OUTPUT, TOOLS
 from protocols.checks import (
     FLAG,
     TIME_LIMIT,

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Generic, overload
 
 import msgspec
 
-from actors.nodes.context import Pool, common_pool
-from actors.nodes.diagram import Structure, diagram
+from actors.nodes.diagram import DiagramGroup, diagram
 from actors.nodes.distribution import Distribution
-from actors.nodes.node import AnyNode, MessageNode
+from actors.nodes.node import AnyNode, MessageNode, Pool, common_pool
 from actors.nodes.team_actor import KeepAlive, TeamActor
 from actors.nodes.team_settings import TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
@@ -231,9 +230,9 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Return the team and the teams inside it as mermaid text."""
         return diagram([self])
 
-    def structure(self) -> Structure:
+    def structure(self) -> DiagramGroup:
         """Return the members for `get_structure_diagram`."""
-        return Structure(self.kind, self.stages, is_ordered=self.is_chain)
+        return DiagramGroup(self.kind, self.stages, is_ordered=self.is_chain)
 
     @property
     def stats(self) -> RunStats:
@@ -280,7 +279,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     def observed(self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript) -> RunRequest:
         """Make the request of a run whose steps are noted in a transcript."""
-        return msgspec.structs.replace(self.request(prompts, options), observer=transcript)
+        return msgspec.structs.replace(self.request(prompts, options), follower=transcript)
 
     async def task_text(self, asked: ChatMessage[Any]) -> str:
         """Return what the picker reads: the shared prompt and the task."""
@@ -298,7 +297,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Have the members work, inside the actor."""
-        transcript = request.observer if isinstance(request.observer, Transcript) else Transcript()
+        transcript = request.follower if isinstance(request.follower, Transcript) else Transcript()
         has_picker = self.definition.settings.picker is not None
         picked = await self.pick_agents(await self.task_text(asked) if has_picker else "")
         transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)

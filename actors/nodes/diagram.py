@@ -7,37 +7,35 @@ from typing import NamedTuple, Protocol
 from protocols.plain_text import mermaid_text
 
 
-class Drawable(Protocol):
+class DiagramNode(Protocol):
     """A node as the diagram sees it."""
 
     @property
     def name(self) -> str:
         """Name of the node."""
-        ...
 
-    def structure(self) -> "Structure | None":
+    def structure(self) -> "DiagramGroup | None":
         """Return what is inside the node. None if the node has no members."""
-        ...
 
 
-class Structure(NamedTuple):
+class DiagramGroup(NamedTuple):
     """What is inside a node."""
 
     kind: str
     """Stands behind the name of the node."""
-    members: Sequence[Drawable]
+    members: Sequence[DiagramNode]
     is_ordered: bool = False
     """True if an arrow leads from each member to the next."""
 
 
-def diagram(nodes: Iterable[Drawable]) -> str:
+def diagram(nodes: Iterable[DiagramNode]) -> str:
     """Return nodes as mermaid text. A node with members is a box around its members."""
     ids = (f"n{number}" for number in count(1))
     lines = [line for node in nodes for line in _lines(node, next(ids), ids, "    ")]
     return "\n".join(["flowchart LR", *lines]) + "\n"
 
 
-def _lines(node: Drawable, own: str, ids: Iterator[str], space: str) -> Iterator[str]:
+def _lines(node: DiagramNode, own: str, ids: Iterator[str], space: str) -> Iterator[str]:
     inside = node.structure()
     if inside is None:
         yield f"{space}{own}[{mermaid_text(node.name)}]"

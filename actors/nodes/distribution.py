@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from actors.prompts.content import load_user_content, prompt_text
-from actors.runs.keywords import TOOLS
-from actors.runs.request import AnyTool
+from actors.runs.request import TOOLS, AnyTool
 from protocols.checks import check_values
 from protocols.errors import ConfigError
 

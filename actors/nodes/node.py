@@ -1,21 +1,21 @@
 """`MessageNode`: what users hold of every node. It runs, connects and combines."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 from weakref import WeakSet
 
+import msgspec
 from pydantic_ai.tools import Tool
 
 from actors.nodes.connectable import Connecting
-from actors.nodes.context import NodeContext, Pool
-from actors.nodes.diagram import Structure
+from actors.nodes.diagram import DiagramGroup
 from actors.nodes.operators import Operand, both, register, then
 from actors.runs.as_tool import tool_of
 from actors.runs.background import BackgroundRuns
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job import Job, Worker, job_prompts, wrong_answer
 from actors.runs.request import NO_OPTIONS, AnyTool, RunKeywords, RunOptions
-from actors.runs.selection import Choice, MultiPick, SelectionRules, choose
+from actors.runs.selection import MultiPick, Selection, SelectionRules, choose
 from actors.runs.stream import RunStream
 from protocols.errors import JobError
 from protocols.messages import ChatMessage
@@ -25,6 +25,40 @@ if TYPE_CHECKING:
     from actors.nodes.team_run import TeamRun
 
 T = TypeVar("T")
+Pool = Mapping[str, Any]
+"""A pool, as nodes see it: the nodes by name."""
+
+
+class NodeContext(msgspec.Struct, frozen=True, eq=False):
+    """Where a node lives, as of the moment in which it was asked."""
+
+    node_name: str
+    """Name of the node."""
+    pool: Pool | None = None
+    """The pool that it belongs to, a team that of its members; None outside of any pool."""
+    config: Any = None
+    """What it was made with: `AgentSettings` or `TeamSettings`."""
+    data: Any = None
+    """Dependencies of its tools and instructions; None for a team."""
+
+    @property
+    def manifest(self) -> Any:
+        """The manifest of the pool; None without a pool."""
+        return getattr(self.pool, "manifest", None)
+
+
+def common_pool(node: str, pools: Iterable[Pool | None]) -> Pool | None:
+    """Return the one pool among these; None when there is none.
+
+    Raises:
+        ValueError: there are several.
+    """
+    found = {id(pool): pool for pool in pools if pool is not None}
+    if len(found) > 1:
+        names = ", ".join(sorted(repr(getattr(pool, "name", "pool")) for pool in found.values()))
+        msg = f"team {node!r}: its members are in different pools ({names}); make it of nodes of one pool"
+        raise ValueError(msg)
+    return next(iter(found.values()), None)
 
 
 class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
@@ -111,7 +145,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         """Return how the node supervises its members; a change needs a restart of its actor."""
         return ()
 
-    def structure(self) -> Structure | None:
+    def structure(self) -> DiagramGroup | None:
         """Return what a diagram shows inside the node. None for a node without members."""
         return None
 
@@ -167,7 +201,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         """
         return RunStream(self, prompts, RunOptions.of(self.name, options) if options else NO_OPTIONS)
 
-    async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Choice[T]:
+    async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Selection[T]:
         """Have the node choose exactly one option.
 
         Args:
@@ -189,7 +223,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         min_picks: int = 1,
         max_picks: int | None = None,
         prompt: str | None = None,
-    ) -> Choice[T]:
+    ) -> Selection[T]:
         """Have the node choose several options, in the order in which they are to be used; see `pick`.
 
         Args:

@@ -28,22 +28,19 @@ class KeepAlive:
         self.name = name
 
 
-class SupervisingTeam(Runnable, Protocol):
+class TeamView(Runnable, Protocol):
     """A team as its actor sees it."""
 
     @property
     def settings(self) -> TeamSettings:
         """How the team works."""
-        ...
 
     @property
     def lease(self) -> KeepAlive:
         """Keeps the actor alive."""
-        ...
 
     def members(self) -> "Sequence[NodeHandle[Any, Any]]":
         """Return all nodes that the team supervises, each once."""
-        ...
 
 
 class TeamActor(NodeActor, Supervisor):
@@ -57,7 +54,7 @@ class TeamActor(NodeActor, Supervisor):
     lends_children: ClassVar[bool] = True
     """A child may start again after this supervisor has stopped: the next team that needs the child starts it."""
 
-    def __init__(self, node: SupervisingTeam) -> None:
+    def __init__(self, node: TeamView) -> None:
         options = node.settings
         super().__init__(node, strategy=options.strategy, intensity=options.intensity, backoff=options.backoff)
         self._team = weakref.ref(node)
@@ -85,7 +82,7 @@ class TeamActor(NodeActor, Supervisor):
             self.watch(ref)
         return ref is None and not member.home.is_owned
 
-    def _spec(self, member: "NodeHandle[Any, Any]", team: SupervisingTeam | None) -> ChildSpec:
+    def _spec(self, member: "NodeHandle[Any, Any]", team: TeamView | None) -> ChildSpec:
         options: dict[str, Any] = {"restart": "transient"}
         if team is not None:
             options |= team.settings.member_specs.get(member.name, {})

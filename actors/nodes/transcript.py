@@ -18,7 +18,7 @@ from protocols.response import AgentResponse, TeamResponse
 _lock = Lock()  # held for a moment, when statistics are asked for while answers come
 
 
-class RunLink:
+class RunTalk:
     """Stands for the connection of a member whose answer leaves the run.
 
     Such members are all members of a team, and the last member of a chain.
@@ -34,7 +34,7 @@ class RunLink:
         self.stats = TalkStats(source.name, ())
 
     def __repr__(self) -> str:
-        return f"<RunLink {self.name!r}>"
+        return f"<RunTalk {self.name!r}>"
 
 
 class Transcript:
@@ -119,13 +119,13 @@ class Transcript:
             self.talks = (
                 [Talk(source, target, queued=True) for source, target in pairwise(members)]
                 if self.is_chain
-                else [RunLink(member) for member in members]
+                else [RunTalk(member) for member in members]
             )
         return self.talks
 
     def _end(self, stats: RunStats) -> None:
         if self.is_chain and len(self.responses) == len(self.members):
-            stats.append(RunLink(self.members[-1]))
+            stats.append(RunTalk(self.members[-1]))
         if self._is_own:
             stats.finish(self._result, self._error)
 

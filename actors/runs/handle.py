@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
-from actors.runs.correlation import correlation_of
 from actors.runs.definition import Definition, NodeSettings
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
@@ -29,6 +28,7 @@ from actors.runs.request import (
     RunOptions,
     RunRequest,
     Settle,
+    correlation_of,
 )
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture

@@ -8,8 +8,7 @@ from typing import Any, Generic, Protocol, cast
 
 from typing_extensions import TypeVar
 
-from actors.runs.keywords import TOOLS
-from actors.runs.request import AnyTool
+from actors.runs.request import TOOLS, AnyTool
 from protocols.checks import FLAG, NAME, TEXT, Check, Checks, check_fields, is_a, list_of, whole
 from protocols.errors import ConfigError, JobError
 from protocols.messages import ChatMessage
@@ -98,11 +97,9 @@ class Worker(Protocol):
 
     def job_problem(self, job: Job[Any], *, deps: object = None, model: Any = None) -> str | None:
         """Return why the node cannot do the job. None if nothing is known against it."""
-        ...
 
     def answer_problem(self, job: Job[Any]) -> str | None:
         """Return why the answers of the node cannot be what the job requires. None if they may be."""
-        ...
 
 
 def fits(content: object, wanted: Any) -> bool:

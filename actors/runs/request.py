@@ -13,19 +13,27 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.delivery_tracker import DeliveryTracker
-from actors.runs.keywords import MODEL, OUTPUT, TOOLS
+from actors.runs.input_message import conversation_of
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.envelope import current
 from actors.runtime.loop_refs import LoopRefs
 from actors.talk.signal import Signal
 from protocols.checks import FLAG, TEXT, Check, Checks, check_keywords, check_values, instance_of, is_number, list_of
 from protocols.messages import ChatMessage
+from protocols.node import Origin
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a run may take by default."""
 
 AnyTool = Tool[Any] | Callable[..., Any]
 """A function, or a tool of pydantic_ai."""
+
+MODEL = instance_of("the name of a model, or a model", str, Model)
+OUTPUT = Check(
+    "a type, or an output specification of pydantic_ai", lambda value: not isinstance(value, str | bytes | int | float)
+)
+TOOLS = list_of("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value))
 
 
 class RunKeywords(TypedDict, total=False):
@@ -144,11 +152,9 @@ class EventSink(Protocol):
 
     async def put(self, event: Any) -> None:
         """Take an event. Wait until there is space for it."""
-        ...
 
     def put_now(self, event: Any) -> None:
         """Take the last event of a node, after the node has stored and passed on its answer."""
-        ...
 
 
 class Route(Protocol):
@@ -159,76 +165,47 @@ class Route(Protocol):
 
     def passed(self, actor: AsyncioActor, request: "RunRequest", answer: ChatMessage[Any]) -> None:
         """Continue after the answer of the stage."""
-        ...
 
     def failed(self, actor: AsyncioActor, request: "RunRequest", error: Exception) -> None:
         """Continue after the failure of the stage."""
-        ...
 
 
 class Runnable(Protocol):
-    """A node as its actor sees it."""
+    """A node as its actor sees it; see `NodeHandle`."""
 
-    @property
-    def name(self) -> str:
-        """Name of the node and of its actor."""
-        ...
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that a run may take by default. None for no limit."""
-        ...
-
-    @property
-    def crash_on(self) -> tuple[type[Exception], ...]:
-        """Exceptions of a run that crash the actor."""
-        ...
-
-    @property
-    def home(self) -> LoopRefs:
-        """The actors of the node."""
-        ...
-
-    @property
-    def message_received(self) -> Signal[ChatMessage[Any]]:
-        """Called with every input message."""
-        ...
+    name: str
+    timeout: float | None
+    crash_on: tuple[type[Exception], ...]
+    home: LoopRefs
+    message_received: Signal[ChatMessage[Any]]
 
     def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run and return the answer."""
-        ...
 
     def send(self, answer: ChatMessage[Any], request: "RunRequest") -> None:
         """Give an answer to the subscribers and the connections."""
-        ...
 
     def fail(self, error: Exception, request: "RunRequest") -> None:
         """Report a failed run."""
-        ...
 
     def keep_context(self, text: str) -> None:
         """Keep text for the next run."""
-        ...
 
     def take_context(self) -> list[str]:
         """Take the texts of `keep_context`."""
-        ...
 
 
-class RunObserver(Protocol):
+class RunFollower(Protocol):
     """Follows the members of one run of a team."""
 
     def passed(self, name: str, answer: ChatMessage[Any], seconds: float) -> object:
         """Note the answer of a member."""
-        ...
 
     def failed(self, name: str, error: Exception) -> None:
         """Note the failure of a member."""
-        ...
 
     def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
         """Note the end of the run."""
-        ...
 
 
 class RunRequest(msgspec.Struct, frozen=True, eq=False):
@@ -250,7 +227,7 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """The rest of the chain, if the run is one of its stages."""
     sink: EventSink | None = None
     """Takes the events of a streamed run; None for other runs."""
-    observer: RunObserver | None = None
+    follower: RunFollower | None = None
     """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None
     """Counts the answers and failures of the members of a team. None for new stats; see `RunStats`."""
@@ -270,3 +247,29 @@ class AddContext(msgspec.Struct, frozen=True, eq=False):
 
 class Settle(msgspec.Struct, frozen=True):
     """Asks for a reply when all earlier runs are finished."""
+
+
+Correlation = tuple[str | None, DeliveryTracker, str, int]
+"""Conversation (None for a new one), deliveries, parent run, and number of connections on the way."""
+
+
+def correlation_of(options: RunOptions, first: object, parent: RunRequest | None, origin: Origin | None) -> Correlation:
+    """Return the correlation of a run.
+
+    Args:
+        options: options of the run.
+        first: first prompt of the run.
+        parent: the run that contains this one. None takes the run whose handler makes this call, if any.
+        origin: the run whose answer a connection passes on.
+    """
+    given = options.conversation_id
+    if origin is not None:
+        tracker: Any = origin.downstream
+        return (given or origin.conversation_id, tracker, origin.run_id, origin.hops + 1)
+    if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
+        parent = scope.message
+    if parent is None:
+        return (given or (None if type(first) is str else conversation_of(first)), DeliveryTracker(), "", 0)
+    # A caller that waits for the deliveries of a part must not wait for the whole, which waits for the part.
+    downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
+    return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)

@@ -31,7 +31,7 @@ class MultiPick:
 
 
 @dataclass(frozen=True)
-class Choice(Generic[T]):
+class Selection(Generic[T]):
     """The chosen options, in the order of the answer."""
 
     selections: tuple[T, ...]
@@ -93,7 +93,7 @@ class SelectionRules(Generic[T]):
         least = "at least one option" if self.least == 1 else f"at least {self.least} options"
         return least if self.most is None else f"{least} and at most {self.most}"
 
-    def read(self, content: object) -> Choice[T]:
+    def read(self, content: object) -> Selection[T]:
         """Return the chosen options.
 
         Raises:
@@ -101,7 +101,7 @@ class SelectionRules(Generic[T]):
         """
         labels, reason = self._answered(content)
         self._check_number(labels)
-        return Choice(tuple(self._found(label) for label in labels), reason)
+        return Selection(tuple(self._found(label) for label in labels), reason)
 
     def _answered(self, content: object) -> tuple[list[str], str]:
         """Read labels and reason out of an answer of any shape."""
@@ -145,7 +145,7 @@ class SelectionRules(Generic[T]):
 
 async def choose(
     node: NodeHandle[Any, Any], rules: SelectionRules[T], task: object, prompt: str | None, *, kind: type[Any] = Pick
-) -> Choice[T]:
+) -> Selection[T]:
     """Have a node choose. The exchange stays out of its history."""
     text = rules.question(str(task)) if prompt is None else prompt
     answer = await node.run(text, output_type=kind, store_history=False)

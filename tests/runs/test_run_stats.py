@@ -10,7 +10,7 @@ import pytest
 from actors import ExtendedTeamTalk, RunStats, TeamTalk
 from actors.agents.agent import Agent
 from actors.nodes.team_run import TeamRun
-from actors.nodes.transcript import RunLink
+from actors.nodes.transcript import RunTalk
 from actors.stats.run_snapshot import html_table
 from actors.stats.run_watch import TextScreen
 from actors.testing.models import scripted_model, tool_call
@@ -24,8 +24,8 @@ def answer(text: str, name: str = "a", *, cost: TokenCost | None = None) -> Chat
     return ChatMessage(text, "assistant", name=name, cost_info=cost)
 
 
-def link(name: str) -> RunLink:
-    return RunLink(Agent.from_callback(str.upper, name=name))
+def link(name: str) -> RunTalk:
+    return RunTalk(Agent.from_callback(str.upper, name=name))
 
 
 @pytest.mark.seed("S104")

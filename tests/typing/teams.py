@@ -10,7 +10,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.runs.job import Job
 from actors.runs.run_stats import RunStats
-from actors.runs.selection import Choice
+from actors.runs.selection import Selection
 from actors.runs.stream import RunStream
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
@@ -79,7 +79,7 @@ async def dependencies_are_those_of_the_first() -> None:
 
 
 async def choosing_gives_what_there_was_to_choose_from() -> None:
-    assert_type(await plain.pick(["x", "y"], "q"), Choice[str])
+    assert_type(await plain.pick(["x", "y"], "q"), Selection[str])
     assert_type((await city.pick([1, 2], "q")).selection, int)
     assert_type((await (plain | city).pick_multiple([plain], "q")).selections, tuple[Agent[object, str], ...])
 
