@@ -13,9 +13,11 @@ class DiagramNode(Protocol):
     @property
     def name(self) -> str:
         """Name of the node."""
+        ...
 
     def structure(self) -> "DiagramGroup | None":
         """Return what is inside the node. None if the node has no members."""
+        ...
 
 
 class DiagramGroup(NamedTuple):

@@ -34,13 +34,16 @@ class TeamView(Runnable, Protocol):
     @property
     def settings(self) -> TeamSettings:
         """How the team works."""
+        ...
 
     @property
     def lease(self) -> KeepAlive:
         """Keeps the actor alive."""
+        ...
 
     def members(self) -> "Sequence[NodeHandle[Any, Any]]":
         """Return all nodes that the team supervises, each once."""
+        ...
 
 
 class TeamActor(NodeActor, Supervisor):

@@ -97,9 +97,11 @@ class Worker(Protocol):
 
     def job_problem(self, job: Job[Any], *, deps: object = None, model: Any = None) -> str | None:
         """Return why the node cannot do the job. None if nothing is known against it."""
+        ...
 
     def answer_problem(self, job: Job[Any]) -> str | None:
         """Return why the answers of the node cannot be what the job requires. None if they may be."""
+        ...
 
 
 def fits(content: object, wanted: Any) -> bool:

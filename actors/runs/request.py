@@ -174,13 +174,22 @@ class Runnable(Protocol):
     """A node as its actor sees it; see `NodeHandle`."""
 
     name: str
-    timeout: float | None
-    crash_on: tuple[type[Exception], ...]
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
 
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a run may take by default. None for no limit."""
+        ...
+
+    @property
+    def crash_on(self) -> tuple[type[Exception], ...]:
+        """Exceptions of a run that crash the actor."""
+        ...
+
     def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run and return the answer."""
+        ...
 
     def send(self, answer: ChatMessage[Any], request: "RunRequest") -> None:
         """Give an answer to the subscribers and the connections."""
@@ -193,6 +202,7 @@ class Runnable(Protocol):
 
     def take_context(self) -> list[str]:
         """Take the texts of `keep_context`."""
+        ...
 
 
 class RunFollower(Protocol):
@@ -200,6 +210,7 @@ class RunFollower(Protocol):
 
     def passed(self, name: str, answer: ChatMessage[Any], seconds: float) -> object:
         """Note the answer of a member."""
+        ...
 
     def failed(self, name: str, error: Exception) -> None:
         """Note the failure of a member."""
