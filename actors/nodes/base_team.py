@@ -17,14 +17,12 @@ from actors.nodes.team_actor import KeepAlive, TeamActor
 from actors.nodes.team_settings import TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
-from actors.runs.errors import stopped
 from actors.runs.handle import Deps, Out
 from actors.runs.lifecycle import NodeLifecycle
-from actors.runs.node_actor import UNLIMITED, NodeFactory
+from actors.runs.node_actor import UNLIMITED
 from actors.runs.request import EventSink, RunRequest, Settle
 from actors.runs.resources import OpenResources
 from actors.runs.run_stats import RunStats
-from actors.runtime.ref import ActorRef
 from protocols.checks import is_a
 from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
 from protocols.ids import new_id
@@ -32,21 +30,22 @@ from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
 _HISTORY = 100
-"""Exchanges that a team remembers at most."""
+"""Number of exchanges that a team remembers."""
 
 
 class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     """Members that answer together. See `Team` and `TeamRun`.
 
-    A team supervises the members that nobody else owns: one that crashes is restarted. It has no state of its own over
-    runs, so any number of runs may go on at the same time.
+    A team supervises its members without another owner, and restarts them after a crash. A team keeps no state between
+    runs, so any number of runs may be open at the same time.
     """
 
     kind: ClassVar[str] = "Team"
-    """What it calls itself."""
+    """Kind of the team, for people and models."""
     is_chain: ClassVar[bool] = False
-    """Whether its members work one after the other."""
+    """True if the members work one after the other."""
     runs_until_stopped = False
+    actor_class = TeamActor
     definition: TeamDefinition  # pyright: ignore[reportIncompatibleVariableOverride] # replaced as a whole only
     _current: Transcript | None = None
     _session_stats: RunStats | None = None
@@ -72,7 +71,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         )
         self._check_names()
         self.lease = KeepAlive(self.name)
-        """Keeps the team's actor as long as the team, or a member that is its child."""
+        """Keeps the actor of the team as long as the team, or a member that is a child of the actor."""
         self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
         self._tell_members()
 
@@ -90,8 +89,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     def history(self) -> Sequence[tuple[ChatMessage[Any], ChatMessage[Any]]]:
         """Task and answer of the runs with ``store_history=True``, oldest first; the last 100."""
         return tuple(self._history)
-
-    # -- members --------------------------------------------------------------------------------------------------
 
     @property
     def agents(self) -> Sequence[AnyNode]:
@@ -133,7 +130,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     @property
     def stages(self) -> Sequence[AnyNode]:
-        """The nodes that work when nobody picks."""
+        """The nodes that work without a picker."""
         return self.nodes
 
     def supervision(self) -> tuple[object, ...]:
@@ -146,10 +143,10 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return self.definition.members()
 
     def find_pool(self) -> Pool | None:
-        """Return the pool of the members, which is that of the team if it belongs to one itself.
+        """Return the pool of the team and of its members.
 
         Raises:
-            ValueError: they are in different pools.
+            ValueError: the pools are different.
         """
         return common_pool(self.name, (super().find_pool(), *(member.find_pool() for member in self.members())))
 
@@ -174,7 +171,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Return a member by place or by name.
 
         Raises:
-            NodeNotFoundError: no member has this name. Also a KeyError.
+            NodeNotFoundError: no member has this name; also a KeyError.
             IndexError: there are fewer members.
         """
         if isinstance(key, str):
@@ -204,24 +201,22 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             yield from stage.speakers()
 
     async def pick_agents(self, task: str) -> Sequence[AnyNode]:
-        """Return the members that work on a task: all, or those that the picker names, in the order of its answer.
+        """Return the members that work on a task: all, or those of the picker, in the order of its answer.
 
         Raises:
-            PickError: the picker answered something that is no valid pick.
+            PickError: the answer of the picker is not a valid pick.
             EmptyChainError: there are no members.
         """
         nodes, settings = self.definition.nodes, self.definition.settings
         if not nodes:
-            msg = f"team {self.name!r} has no members; pass at least one"
-            raise EmptyChainError(msg, node=self.name)
+            message = f"team {self.name!r} has no members; pass at least one"
+            raise EmptyChainError(message, node=self.name)
         if settings.picker is None:
             return nodes
         return await settings.pick(self.name, nodes, task)
 
-    # -- look -----------------------------------------------------------------------------------------------------
-
     def __prompt__(self) -> str:
-        """Return two lines that tell a model what the team is."""
+        """Return two lines that describe the team to a model."""
         names = [node.name for node in self.nodes]
         members = f"Pipeline: {' -> '.join(names)}" if self.is_chain else f"Members: {', '.join(names)}"
         return f"{self.kind} '{self.name}'{f' - {self.description}' if self.description else ''}\n{members}"
@@ -236,7 +231,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
     @property
     def stats(self) -> RunStats:
-        """The live numbers of the current or last run: each answer of a member once."""
+        """The live stats of the current or last run: each answer of a member counts once."""
         current = self._current
         if current is None:
             return super().stats
@@ -253,7 +248,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return self.stats
 
     def keep_stats(self, stats: RunStats) -> None:
-        """Show these as the current run's."""
+        """Show these stats as those of the current run."""
         self._current, self._session_stats = None, stats
         super().keep_stats(stats)
 
@@ -267,39 +262,34 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
         """Do nothing: each member has put its own last event."""
 
-    # -- run ------------------------------------------------------------------------------------------------------
-
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
-        """Run the members and return their answers one by one, with the failures beside them.
+        """Run the members and return each answer and each failure.
 
-        The answer of the team as a whole is sent and passed on through its connections as by `run`. Prompts and options
-        are those of `run`.
+        The connections of the team get the answer of the team, as after `run`. Prompts and options are those of `run`.
         """
         raise NotImplementedError
 
     def observed(self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript) -> RunRequest:
-        """Make the request of a run whose steps are noted in a transcript."""
+        """Make the request of a run with a given transcript."""
         return msgspec.structs.replace(self.request(prompts, options), follower=transcript)
-
-    async def task_text(self, asked: ChatMessage[Any]) -> str:
-        """Return what the picker reads: the shared prompt and the task."""
-        return prompt_text(await load_user_content([self.shared_prompt, asked]))
 
     @asynccontextmanager
     async def steps(
         self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript
     ) -> AsyncGenerator[AsyncGenerator[Any, None], None]:
-        """Run, and give what the run puts into the transcript's handoff; leaving early cancels the run."""
+        """Run, and yield the steps of the handoff. Leaving early cancels the run."""
         assert transcript.handoff is not None
         run = asyncio.ensure_future(self.ask(self.observed(prompts, options, transcript)))
         async with aclosing(transcript.handoff.steps_of(run)) as steps:
             yield steps
 
     async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
-        """Have the members work, inside the actor."""
+        """Have the members work, inside the actor of the team."""
         transcript = request.follower if isinstance(request.follower, Transcript) else Transcript()
-        has_picker = self.definition.settings.picker is not None
-        picked = await self.pick_agents(await self.task_text(asked) if has_picker else "")
+        task = ""
+        if self.definition.settings.picker is not None:
+            task = prompt_text(await load_user_content([self.shared_prompt, asked]))
+        picked = await self.pick_agents(task)
         transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
         if request.stats is None and (self._session_stats is None or self._session_stats.done):
             self._current = transcript
@@ -315,11 +305,11 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return answer
 
     def working(self, picked: Sequence[AnyNode]) -> Sequence[AnyNode]:
-        """Return who works when these were picked."""
+        """Return the nodes that work after a pick."""
         return picked
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
-        """Have those that take part work, and compose the answer."""
+        """Have the members of the transcript work, and compose the answer."""
         raise NotImplementedError
 
     def composed(
@@ -331,7 +321,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         asked: ChatMessage[Any],
         transcript: Transcript,
     ) -> ChatMessage[Any]:
-        """Return the answer of the team, made of those of its members."""
+        """Return the answer of the team, composed of the answers of its members."""
         options = request.options
         answer = ChatMessage(
             content,
@@ -355,45 +345,32 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             self._history.append((asked, answer))
         return answer
 
-    # -- actor ----------------------------------------------------------------------------------------------------
-
     @property
     def max_concurrency(self) -> int:
-        """How many runs go on at the same time: any number, unless a limit was set."""
+        """Number of runs that may be open at the same time; unlimited by default."""
         return self.settings.max_concurrency or UNLIMITED
 
-    def factory(self) -> NodeFactory:
-        """Return what makes the team's actor, which is a supervisor."""
-        return NodeFactory(self, actor_class=TeamActor, max_concurrency=self.max_concurrency)
-
-    def ref(self) -> ActorRef[Any]:
-        """Return the team's actor on the running loop, starting it if need be.
-
-        Raises:
-            NodeStoppedError: the team has been closed, or its supervisor has given it up.
-        """
-        ref = self.home.find()
-        if ref is None or self.is_closed:
-            if self.is_closed or self.home.is_owned:
-                raise stopped(self.name)
-            ref = self.home.start(self.factory(), self.lease)
-        return ref
+    def actor_owner(self) -> KeepAlive:
+        """Return the object that keeps the actor alive."""
+        return self.lease
 
     async def _stop(self) -> None:
         ref = self.home.find()
         if ref is not None and not self.home.is_owned:
-            await ref.ask(Settle(), timeout=None)  # the members have to be there for the runs in hand
+            await ref.ask(Settle(), timeout=None)  # open runs need the members
             await ref.stop()
 
 
 def _listed(nodes: object) -> tuple[AnyNode, ...]:
     if isinstance(nodes, str) or not isinstance(nodes, Iterable):
-        msg = f"the members of a team must be a list of nodes, not {nodes!r}"
-        raise ConfigError(msg)
+        message = f"the members of a team must be a list of nodes, not {nodes!r}"
+        raise ConfigError(message)
     return tuple(nodes)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _check_node(node: object, what: str) -> None:
     if not isinstance(node, MessageNode):
-        msg = f"{what} {node!r} is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
-        raise ConfigError(msg)
+        message = (
+            f"{what} {node!r} is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
+        )
+        raise ConfigError(message)

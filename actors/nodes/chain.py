@@ -94,8 +94,6 @@ class Chain:
             raise failure from error
         self._at += 1
 
-    # -- called in the handlers of the stages ---------------------------------------------------------------------
-
     def passed(self, actor: AsyncioActor, request: RunRequest, answer: ChatMessage[Any]) -> None:
         """Note the answer of a stage and hand on to the next one."""
         self._note(answer)

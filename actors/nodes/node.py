@@ -81,8 +81,6 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         if makes is not None:
             register(makes, cls)
 
-    # -- operators ------------------------------------------------------------------------------------------------
-
     @overload
     def __and__(self, other: "Team[Any, Other]") -> "Team[Deps, Out | Other]": ...
     @overload
@@ -115,8 +113,6 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
 
     def __ror__(self, other: Callable[..., object]) -> "TeamRun[Deps, Out]":
         return cast("TeamRun[Deps, Out]", then(other, self))
-
-    # -- inside ---------------------------------------------------------------------------------------------------
 
     def leaves(self) -> Iterator[Any]:
         """Yield the nodes that do the work: the members of a team, and of the teams inside it; else the node itself.
@@ -160,8 +156,6 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
             self._groups = WeakSet()
         self._groups.add(group)
 
-    # -- pool -----------------------------------------------------------------------------------------------------
-
     @property
     def context(self) -> NodeContext:
         """The pool of the node, its settings, and its dependencies.
@@ -181,8 +175,6 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
     def find_pool(self) -> Pool | None:
         """Return the pool that the node belongs to. None for a node outside any pool."""
         return self.connections.directory
-
-    # -- runs -----------------------------------------------------------------------------------------------------
 
     def run_stream(self, *prompts: object, **options: Unpack[RunKeywords]) -> RunStream[Out]:
         """Return a stream over one run: ``async with``, ``async for``, `RunStream.stream`.
@@ -249,8 +241,6 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
             description: by default the name and the purpose of the node.
         """
         return tool_of(self, name=name, description=description)
-
-    # -- jobs -----------------------------------------------------------------------------------------------------
 
     def job_agents(self) -> Sequence[Worker]:
         """Return the nodes that a job must fit."""

@@ -127,8 +127,6 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         if stages and self.result_mode == "last" and not is_picked and stages.count(stages[-1]) == 1:
             yield from stages[-1].speakers()
 
-    # -- run ------------------------------------------------------------------------------------------------------
-
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run the chain and return the answers of its members in order.
 
@@ -156,8 +154,6 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         async with self.steps(prompts, options, Transcript(StepHandoff())) as steps:
             async for step in steps:
                 yield step
-
-    # -- inside the actor -----------------------------------------------------------------------------------------
 
     @property
     def stages(self) -> Sequence[AnyNode]:

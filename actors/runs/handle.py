@@ -5,8 +5,8 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Unpack, cast, overload
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from actors.runs.definition import Definition, NodeSettings
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.lifecycle import NodeLifecycle
-from actors.runs.node_actor import NodeFactory
+from actors.runs.node_actor import NodeActor, NodeFactory
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
@@ -30,6 +30,7 @@ from actors.runs.request import (
     Settle,
     correlation_of,
 )
+from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
@@ -38,7 +39,7 @@ from protocols.checks import is_a
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
-from protocols.node import Origin, Outlet
+from protocols.node import Named, Origin, Outlet
 
 if TYPE_CHECKING:
     from actors.runs.delivery_tracker import DeliveryTracker
@@ -57,6 +58,9 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
 
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
     """
+
+    actor_class: ClassVar[type[Any]] = NodeActor
+    """Class of the actor behind the node."""
 
     def __init__(
         self,
@@ -85,8 +89,6 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self._trackers: set[DeliveryTracker] = set()
-
-    # -- names ----------------------------------------------------------------------------------------------------
 
     @property
     def display_name(self) -> str:
@@ -125,8 +127,6 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
-
-    # -- run ------------------------------------------------------------------------------------------------------
 
     @overload
     async def run(
@@ -276,8 +276,6 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         if wait or (wait is None and request.downstream.is_required and not request.parent_run_id):
             await request.downstream.wait()
 
-    # -- actor ----------------------------------------------------------------------------------------------------
-
     @property
     def max_concurrency(self) -> int:
         """How many runs of this node go on at the same time."""
@@ -285,7 +283,11 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
 
     def factory(self) -> NodeFactory:
         """Return what makes the node's actor, for a supervisor: ``ChildSpec(node.factory(), name=node.name)``."""
-        return NodeFactory(self, max_concurrency=self.max_concurrency)
+        return NodeFactory(self, actor_class=self.actor_class, max_concurrency=self.max_concurrency)
+
+    def actor_owner(self) -> Named:
+        """Return the object that keeps the actor alive. An actor without a supervisor stops when it is garbage."""
+        return self
 
     def ref(self) -> ActorRef[Any]:
         """Return the node's actor on the running loop, starting it if need be.
@@ -297,7 +299,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
                 raise stopped(self.name)
-            ref = self.home.start(self.factory(), self)
+            ref = self.home.start(self.factory(), self.actor_owner())
         return ref
 
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
@@ -343,8 +345,6 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         notes = list(self._notes)
         self._notes.clear()
         return notes
-
-    # -- life -----------------------------------------------------------------------------------------------------
 
     async def complete_tasks(self) -> None:
         """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""

@@ -62,8 +62,6 @@ class RunStats(TeamTalk, MessageNumbers):
         self._outcome: Future[ChatMessage[Any] | None] = Future()
         self._outcome.set_running_or_notify_cancel()  # so that an awaiting caller cannot cancel it for the others
 
-    # -- numbers --------------------------------------------------------------------------------------------------
-
     @property
     def stats(self) -> "RunStats":  # type: ignore[override] # one object has the connections and the totals
         """This object."""
@@ -113,8 +111,6 @@ class RunStats(TeamTalk, MessageNumbers):
                 self.done,
             )
 
-    # -- what happens ---------------------------------------------------------------------------------------------
-
     def begin(self, talks: Iterable[Any] = ()) -> None:
         """Begin an execution over these connections. The totals of earlier executions of the run stay."""
         self[:] = talks
@@ -155,8 +151,6 @@ class RunStats(TeamTalk, MessageNumbers):
             tally = self._nodes[name] = MessageTotals()
         return tally
 
-    # -- end ------------------------------------------------------------------------------------------------------
-
     def finish(self, result: ChatMessage[Any] | None = None, error: Exception | None = None) -> None:
         """Note the end of the run. Only the first call counts."""
         with self._lock:
@@ -186,8 +180,6 @@ class RunStats(TeamTalk, MessageNumbers):
 
     def __await__(self) -> Generator[Any, None, ChatMessage[Any] | None]:
         return asyncio.wrap_future(self._outcome).__await__()
-
-    # -- view -----------------------------------------------------------------------------------------------------
 
     async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> "RunStats":
         """Show the stats until the run ends.

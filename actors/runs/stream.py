@@ -40,8 +40,6 @@ class RunStream(Generic[Out]):
         self._request = node.request(prompts, options, sink=self._channel)
         self._run: asyncio.Task[ChatMessage[Out]] | None = None
 
-    # -- read -----------------------------------------------------------------------------------------------------
-
     async def _events(self) -> AsyncGenerator[Any, None]:
         run = self._begin()
         channel = self._channel
@@ -81,8 +79,6 @@ class RunStream(Generic[Out]):
                 text += piece
                 yield piece if delta else text
 
-    # -- outcome --------------------------------------------------------------------------------------------------
-
     @property
     def is_complete(self) -> bool:
         """True after the run is finished with an answer."""
@@ -107,8 +103,6 @@ class RunStream(Generic[Out]):
     def usage(self) -> TokenUsage:
         """Tokens of the answer; zeros before the answer."""
         return self.result.usage if self.is_complete else TokenUsage()
-
-    # -- life -----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> "asyncio.Task[ChatMessage[Out]]":
         if self._run is None:
