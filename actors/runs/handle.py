@@ -5,7 +5,7 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
@@ -30,7 +30,6 @@ from actors.runs.request import (
     Settle,
     correlation_of,
 )
-from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
