@@ -21,8 +21,8 @@ from protocols.response import AgentResponse
 class Chain:
     """The route of one run (see `actors.runs.request.Route`).
 
-    The team's actor asks the first stage. Each stage, when it is done, forwards the next request together with the
-    reply; the last one answers it. At any moment one stage has it in hand, so nothing here is touched from two sides.
+    The actor of the team asks the first stage. Each finished stage forwards the next request together with the reply,
+    and the last stage answers. Only one stage works at any moment, so two stages never change this object together.
     """
 
     def __init__(
@@ -33,23 +33,30 @@ class Chain:
         *,
         is_tolerant: bool = False,
     ) -> None:
-        """Take the stages, what makes their requests, where answers are noted, and whether a failing one is skipped."""
+        """Make the route of one run.
+
+        Args:
+            stages: the nodes, in order.
+            make: makes their requests.
+            transcript: takes answers and failures.
+            is_tolerant: True to skip a failing stage.
+        """
         self.stages = stages
         self.transcript = transcript
         self.last: ChatMessage[Any] | None = None
         """The last answer; None before the first."""
         self._given: ChatMessage[Any] | None = None
-        """What the next stage gets; None for the task."""
+        """Input of the next stage; None for the task."""
         self._make = make
         self._is_tolerant = is_tolerant
         self._at = 0
         self._since = perf_counter()
 
     async def run(self) -> None:
-        """Go through all stages; called in the handler of the team's actor.
+        """Run all stages, inside the handler of the actor of the team.
 
         Raises:
-            Exception: what a stage raised, unless failing stages are skipped.
+            Exception: the error of a stage, unless failing stages are skipped.
         """
         while self._at < len(self.stages):
             try:
@@ -58,7 +65,7 @@ class Chain:
                 self._broke(error)
 
     async def _go_on(self) -> None:
-        """Go as far as it goes without a failure."""
+        """Run stages until a failure or the end."""
         ask = self._ask(self, None)
         try:
             await ask
@@ -84,7 +91,7 @@ class Chain:
         return response
 
     def _broke(self, error: Exception) -> None:
-        """Judge a failure of a stage, of its actor, or of its mailbox."""
+        """Skip the failed stage, or raise its failure."""
         stage = self.stages[self._at]
         failure = member_failure(error, stage.name, self._make.timeout(stage))
         self.transcript.failed(stage.name, failure)
@@ -95,7 +102,7 @@ class Chain:
         self._at += 1
 
     def passed(self, actor: AsyncioActor, request: RunRequest, answer: ChatMessage[Any]) -> None:
-        """Note the answer of a stage and hand on to the next one."""
+        """Note the answer of a stage and forward the reply to the next one."""
         self._note(answer)
         reply = actor.take_reply()
         if reply is None:
@@ -106,7 +113,7 @@ class Chain:
             return
         try:
             following, ref = self._request(self), self.stages[self._at].ref()
-        except Exception as error:  # it belongs to the run, not to the stage before
+        except Exception as error:  # an error of the run, not of the stage before
             reply.release()
             reply.fail(error)
             return
@@ -121,7 +128,7 @@ class Chain:
 
 
 class SteppedChain(Chain):
-    """A chain whose stages are asked one by one by the team's actor, each within its own time."""
+    """A chain whose actor asks the stages one by one, each within its own timeout."""
 
     async def _go_on(self) -> None:
         ask = self._ask(None, self._make.timeout(self.stages[self._at]))
@@ -133,10 +140,10 @@ class SteppedChain(Chain):
 
 
 class WatchedChain(SteppedChain):
-    """A chain that goes on at the pace of a reader, who may change each connection before it is used."""
+    """A chain at the pace of a reader, who may change each connection before its use."""
 
     async def run(self) -> None:
-        """Go through all stages, handing each answer and each connection to the reader."""
+        """Run all stages, and hand each answer and each connection to the reader."""
         try:
             await super().run()
         finally:
@@ -149,7 +156,7 @@ class WatchedChain(SteppedChain):
 
     async def _go_on(self) -> None:
         handoff = self.transcript.handoff
-        assert handoff is not None, "somebody reads the run"
+        assert handoff is not None, "the run has a reader"
         if self.last is not None:
             self.transcript.step = self.stages[self._at].name
             self._given = await self._through(self._talks[self._at - 1], self.last, handoff)
@@ -162,6 +169,6 @@ class WatchedChain(SteppedChain):
         await handoff.give(talk)
         released = await talk.release()
         if not released:
-            msg = f"talk {talk.name!r} let nothing through to {talk.target.name!r}, so the chain ends there"
-            raise TalkError(msg, node=talk.source.name, message=message)
+            text = f"talk {talk.name!r} let nothing through to {talk.target.name!r}, so the chain ends there"
+            raise TalkError(text, node=talk.source.name, message=message)
         return released[0][1]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Connecting:
-    """What a node has to pass its answers on."""
+    """A node that can pass its answers on."""
 
     name: str
     talks: tuple[Outlet, ...]
@@ -60,7 +60,7 @@ class Connecting:
             **options: kind, queue, conditions, transform and more; see `actors.talk.option.TalkOptions`.
 
         Raises:
-            NodeNotFoundError: there is no node of this name, or this node is in no pool.
+            NodeNotFoundError: the name is unknown, or this node is outside any pool.
             ValueError: the target is neither a node nor a function nor a name.
             TalkError: the options cannot be used.
             TalkNameError: the name is taken.
@@ -87,8 +87,8 @@ class Connecting:
     def _find(self, name: str) -> Target:
         directory: Mapping[str, Target] | None = self.connections.directory
         if directory is None:
-            msg = f"no node {name!r}: {self.name!r} is in no pool, so it can be connected to nodes but not to names"
-            raise NodeNotFoundError(msg, node=name)
+            message = f"no node {name!r}: {self.name!r} is in no pool, so it can be connected to nodes but not to names"
+            raise NodeNotFoundError(message, node=name)
         found = directory.get(name)
         if found is None:
             raise NodeNotFoundError.of(name, directory)

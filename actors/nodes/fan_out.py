@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FanOut:
-    """The members of one run of a team, working at the same time. Lives inside the handler of the team's actor."""
+    """The working members of one run of a team. Belongs to the handler of the actor of the team."""
 
     __slots__ = ("_asks", "_is_patient", "_members", "_over", "_policy", "_started", "_transcript", "answers")
 
@@ -31,7 +31,6 @@ class FanOut:
         *,
         is_patient: bool = False,
     ) -> None:
-        """Take who works, when it is enough, where the answers are noted, and whether failures end it early."""
         self._is_patient = is_patient
         self._members = members
         self._policy = policy
@@ -40,10 +39,10 @@ class FanOut:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started = perf_counter()
         self.answers: list[ChatMessage[Any] | None] = [None] * len(members)
-        """In the order of the members; None for those that failed or were not waited for."""
+        """Answers in the order of the members; None for failed and cancelled members."""
 
     async def run(self, make: MemberRequest) -> None:
-        """Ask all members and wait until the policy is settled; whoever still works then is cancelled."""
+        """Ask all members and wait until the policy is settled. Then cancel the members that still work."""
         try:
             for place, member in enumerate(self._members):
                 self._ask(place, member, make)
@@ -56,7 +55,7 @@ class FanOut:
         try:
             request, timeout = make.request(member), make.timeout(member)
             ask: AsyncioFuture[Any] = member.ref().ask(request, block=False, timeout=timeout)
-        except Exception as error:  # a member that cannot even be asked fails like any other
+        except Exception as error:  # a member that cannot be asked counts as failed
             self._failed(member.name, error)
             return
         self._asks.append(ask)

@@ -42,13 +42,19 @@ class MemberRequest:
     parent: RunRequest
     """The run of the team."""
     task: ChatMessage[Any]
-    """What the first members are asked."""
+    """Input of the first members."""
     options: RunOptions
     """How the members run."""
 
     @classmethod
     async def of(cls, request: RunRequest, asked: ChatMessage[Any], shared_prompt: str | None) -> "MemberRequest":
-        """Take the request of a team, what it is asked, and what comes before that for the members."""
+        """Make the requests for one run of a team.
+
+        Args:
+            request: request of the team.
+            asked: input message of the team.
+            shared_prompt: text before the input, for the members.
+        """
         options = _within_limits(member_options(request.options), request.node)
         first = request.prompts[0]
         if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
@@ -75,7 +81,7 @@ class MemberRequest:
         *,
         is_last: bool = True,
     ) -> RunRequest:
-        """Return the request of a member: by default it gets the task. What is asked for as output is the last's."""
+        """Return the request of a member; its input is the task by default. Only the last member gets `output_type`."""
         sink = None if self.parent.sink is None else MemberSink(self.parent.sink, member)
         prompt = self.task if given is None else given
         options = self.options
@@ -84,13 +90,13 @@ class MemberRequest:
         return member.request((prompt,), options, parent=self.parent, route=route, sink=sink)
 
     def timeout(self, member: NodeHandle[Any, Any]) -> float | None:
-        """Return how long a member may take; the time of the whole run holds as well."""
+        """Return the timeout of a member. The timeout of the whole run holds as well."""
         timeout = self.options.timeout
         return member.definition.settings.timeout if timeout is UNSET else timeout
 
 
 def _within_limits(options: RunOptions, team: Any) -> RunOptions:
-    """Return options with the limits of the team, unless the run has its own: the members count together."""
+    """Return options with the usage limits of the team, for all members together, unless the run has its own."""
     limits: UsageLimits | None = team.settings.usage_limits
     if limits is None or options.usage_limits is not None:
         return options
@@ -98,10 +104,7 @@ def _within_limits(options: RunOptions, team: Any) -> RunOptions:
 
 
 def member_options(options: RunOptions) -> RunOptions:
-    """Return the options of a team's run for its members.
-
-    All but two are the same: the id is that of the team's answer, and whoever called the team waits for connections.
-    """
+    """Return the options of a run of a team for its members, without those that concern only the team itself."""
     if options is NO_OPTIONS or (options.message_id is None and options.wait_for_connections is None):
         return options
     return msgspec.structs.replace(options, message_id=None, wait_for_connections=None)

@@ -1,4 +1,4 @@
-"""`StepHandoff`: a run hands its steps to somebody who reads them at their own pace."""
+"""`StepHandoff`: gives the steps of a run to a reader, at the pace of the reader."""
 
 import asyncio
 from collections import deque
@@ -9,8 +9,7 @@ from typing import Any
 class StepHandoff:
     """Steps of one run for one reader on the same event loop.
 
-    `put` goes on at once (a run has only so many members); `give` waits until the reader has done with the step, which
-    is when the reader asks for the next one. A reader that leaves cancels the run.
+    `put` returns at once. `give` waits until the reader asks for the next step. A reader that leaves cancels the run.
     """
 
     __slots__ = ("_asked_for", "_items", "_news")
@@ -21,7 +20,7 @@ class StepHandoff:
         self._asked_for: asyncio.Future[None] | None = None
 
     def put(self, item: Any) -> None:
-        """Hand over a step and go on."""
+        """Hand over a step and return at once."""
         self._items.append(item)
         self._news.set()
 
@@ -32,7 +31,7 @@ class StepHandoff:
         await self._asked_for
 
     async def steps_of(self, run: asyncio.Future[Any]) -> AsyncGenerator[Any, None]:
-        """Yield the steps until the run has ended; raises what the run raised, and cancels it when left early."""
+        """Yield the steps until the run ends. Raises the error of the run, and cancels the run when left early."""
         run.add_done_callback(lambda _: self._news.set())
         try:
             while True:

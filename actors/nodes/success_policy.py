@@ -34,7 +34,7 @@ class SuccessPolicy:
         """Read a policy.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: `given` is not a policy.
         """
         if isinstance(given, SuccessPolicy):
             return given
@@ -44,21 +44,21 @@ class SuccessPolicy:
         if given in get_args(PolicyWord):
             return cls(given)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - just checked
         words = [*get_args(PolicyWord), "quorum=2"]
-        msg = f"team: policy={given!r} is no policy{nearest(str(given), words)}"
-        raise ConfigError(msg)
+        message = f"team: policy={given!r} is no policy{nearest(str(given), words)}"
+        raise ConfigError(message)
 
     def needed(self, members: int) -> int:
-        """Return how many of so many members must succeed."""
+        """Return the number of members that must succeed."""
         if self.quorum is not None:
             return self.quorum
         return members if self.word == "all" else 1
 
     def is_met(self, successes: int, members: int) -> bool:
-        """Whether so many successes are enough."""
+        """Return True if the number of successes is enough."""
         return successes >= self.needed(members)
 
     def is_settled(self, successes: int, failures: int, members: int, *, is_patient: bool = False) -> bool:
-        """Whether the run need not wait for the members that are left; a patient one waits although it has failed."""
+        """Return True if the run need not wait for the other members. A patient run waits even after it has failed."""
         if successes + failures == members or (self.quorum is None and self.word == "first" and successes):
             return True
         return not is_patient and members - failures < self.needed(members)

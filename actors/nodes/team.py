@@ -72,7 +72,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
 
         Raises:
             NodeNameError: two members have the same name.
-            ConfigError: a member is no node, or a setting cannot be used.
+            ConfigError: a member is not a node, or a setting cannot be used.
         """
         super().__init__(
             nodes,

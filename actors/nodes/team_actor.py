@@ -1,4 +1,4 @@
-"""`TeamActor`: the supervisor behind a team. It keeps the members running that nobody else owns."""
+"""`TeamActor`: the supervisor behind a team. It restarts the members without another owner."""
 
 import weakref
 from collections.abc import Iterator, Sequence
@@ -64,8 +64,8 @@ class TeamActor(NodeActor, Supervisor):
         self._watched: dict[ActorRef[Any], weakref.ref[NodeHandle[Any, Any]]] = {}
 
     async def on_start(self) -> None:
-        """Start the members that nobody owns, in their order."""
-        # A generator, because whether somebody owns a member is only known when its turn comes.
+        """Start the members without an owner, in order."""
+        # A generator, because the owner of a member is only known when its turn comes.
         self._specs = cast("tuple[ChildSpec, ...]", self._unowned())
         await super().on_start()
 
@@ -78,7 +78,7 @@ class TeamActor(NodeActor, Supervisor):
                 yield self._spec(member, team)
 
     def _is_free(self, member: "NodeHandle[Any, Any]") -> bool:
-        """Whether a member can become a child; one that runs already is watched instead."""
+        """Return True if a member can become a child. Watch a member that runs already."""
         ref = member.home.find()
         if ref is not None:
             self._watched[ref] = weakref.ref(member)
@@ -92,9 +92,9 @@ class TeamActor(NodeActor, Supervisor):
         return ChildSpec(member.factory(), name=member.name, **options)
 
     def on_terminated(self, terminated: Terminated) -> None:
-        """Take a member in whose owner has ended; one that its owner has given up stays as it is.
+        """Take over a member after the end of its owner, unless the owner has given it up.
 
-        A team that nobody owns ends with its last member, such as at the end of their pool; its next run starts it.
+        A team without an owner stops with its last member, such as at the end of a pool. Its next run starts it again.
         """
         found = self._watched.pop(terminated.ref, None)
         member = None if found is None else found()

@@ -90,7 +90,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
         Raises:
             NodeNameError: two different members have the same name.
-            ConfigError: a member is no node, or a setting cannot be used.
+            ConfigError: a member is not a node, or a setting cannot be used.
         """
         super().__init__(
             nodes,
@@ -157,11 +157,11 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
     @property
     def stages(self) -> Sequence[AnyNode]:
-        """The nodes that work when nobody picks, the validator last."""
+        """The nodes that work without a picker, the validator last."""
         return self.working(self.nodes)
 
     def working(self, picked: Sequence[AnyNode]) -> Sequence[AnyNode]:
-        """Return who works when these were picked: the validator comes last."""
+        """Return the nodes that work after a pick: the validator comes last."""
         validator = self.definition.validator
         return picked if validator is None else (*picked, validator)
 
@@ -175,8 +175,8 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         except Exception as error:
             _explain(error, self.name, transcript)
             if request.sink is not None:
-                msg = f"Chain broken at {transcript.step}: {error}"
-                raise ChainBrokenError(msg, node=transcript.step) from error
+                message = f"Chain broken at {transcript.step}: {error}"
+                raise ChainBrokenError(message, node=transcript.step) from error
             raise
         return self._result(request, asked, transcript)
 
@@ -197,8 +197,8 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
     def _result(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         answers = transcript.answers
         if not answers:
-            msg = f"team {self.name!r}: no member has answered"
-            raise RunError(msg, node=self.name) from next(iter(transcript.errors.values()), None)
+            message = f"team {self.name!r}: no member has answered"
+            raise RunError(message, node=self.name) from next(iter(transcript.errors.values()), None)
         content: object = answers[-1].content
         if self.definition.result_mode == "concat":
             content = "\n\n".join(answer.text for answer in answers)
@@ -207,7 +207,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
 
 def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
-    """Whether a stage has less time than the run as a whole, so that it has to be watched."""
+    """Return True if a stage has less time than the whole run."""
     own = stage.definition.settings.timeout
     if make.options.timeout is not UNSET or own is None:
         return False
@@ -216,7 +216,7 @@ def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
 
 
 def _explain(error: Exception, team: str, transcript: Transcript) -> None:
-    """Keep with an exception where the chain broke, and what it had produced."""
+    """Add to an exception the failed step and the answers before it."""
     done = ", ".join(response.agent_name for response in transcript.responses) or "none"
     error.add_note(f"chain {team!r}: step {transcript.step!r} failed; finished before it: {done}")
     error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())

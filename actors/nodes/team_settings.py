@@ -1,4 +1,4 @@
-"""What a team is made of, beside its members and its kind."""
+"""`TeamSettings` and `TeamDefinition`: everything that a team is made with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
@@ -57,7 +57,7 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     strategy: Annotated[Strategy, choice("one_for_one", "one_for_all", "rest_for_one")] = "one_for_one"
     """Which members restart together."""
     intensity: Annotated[RestartIntensity, _INTENSITY] = msgspec.field(default_factory=RestartIntensity)
-    """How many restarts are borne in which time."""
+    """Number of restarts allowed in a period."""
     backoff: Annotated[Backoff | None, _BACKOFF] = msgspec.field(default_factory=Backoff)
     """Delays of restarts; None restarts at once."""
     usage_limits: Annotated[UsageLimits | None, instance_of("UsageLimits", UsageLimits)] = None
@@ -71,10 +71,10 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
 
     @classmethod
     def of(cls, name: str, keywords: Mapping[str, Any]) -> "TeamSettings":
-        """Take and check the keywords of a team.
+        """Make the settings from the keywords of a team.
 
         Raises:
-            TypeError: there is no such keyword; offers the nearest.
+            TypeError: a keyword is unknown; the error offers the nearest.
             ConfigError: a value is impossible.
         """
         check_keywords(f"team {name!r}: there is no setting", keywords, cls.__struct_fields__)

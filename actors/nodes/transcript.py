@@ -38,7 +38,7 @@ class RunTalk:
 
 
 class Transcript:
-    """Answers and failures of the members in one run. Only that run's handlers write it; anybody may watch."""
+    """Answers and failures of the members in one run. Only the handlers of the run write it."""
 
     __slots__ = (
         "_error", "_is_own", "_result", "errors", "handoff", "is_chain", "is_over", "members", "responses",
@@ -53,26 +53,26 @@ class Transcript:
         self.errors: dict[str, Exception] = {}
         """Failures by member."""
         self.step = ""
-        """Member that works now, or was the last to; only for chains."""
+        """The current or last working member of a chain."""
         self.handoff = handoff
-        """Who is given every answer while the run goes on."""
+        """Takes every answer during the run."""
         self.stats: RunStats | None = None
-        """Who counts the answers, if anybody does."""
+        """Counts the answers; None for no stats."""
         self.members: Sequence[Target] = ()
-        """Who takes part."""
+        """The working members."""
         self.is_chain = False
         self.is_over = False
         self._is_own = True
         self._result: ChatMessage[Any] | None = None
         self._error: Exception | None = None
         self.talks: Sequence[Any] | None = None
-        """The connections of the run; None until somebody wants to see them."""
+        """The connections of the run; None until they are read."""
 
     def begin(self, members: Sequence[Target], stats: RunStats | None, *, is_chain: bool = False) -> None:
-        """Note who takes part, and who counts."""
+        """Note the working members and the stats."""
         self.members, self.is_chain = members, is_chain
         if stats is not None:
-            self._is_own = False  # several runs are counted there; whoever made it ends it
+            self._is_own = False  # several runs share the stats; their maker ends them
             self.observe(stats)
 
     def passed(self, name: str, answer: ChatMessage[Any], seconds: float) -> AgentResponse[Any]:
@@ -99,7 +99,7 @@ class Transcript:
                 self._end(self.stats)
 
     def observe(self, stats: RunStats) -> RunStats:
-        """Have everything counted, what has happened already included."""
+        """Count everything in these stats, from the beginning of the run."""
         with _lock:
             stats.begin(self.links())
             for response in self.responses:

@@ -81,7 +81,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         self.message_sent: Signal[ChatMessage[Any]] = Signal("message_sent")
         """Called with every answer, before it goes to the connections."""
         self.run_failed: Signal[Exception] = Signal("run_failed")
-        """Called with the exception of every run that failed, before whoever waits for the run is told."""
+        """Called with the exception of every run that failed, before the caller gets it."""
         self.talks: tuple[Outlet, ...] = ()
         """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
         self.queue: TargetQueue | None = None
@@ -306,14 +306,14 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         raise NotImplementedError
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
-        """Give an answer to the subscribers and to the connections, inside the actor. Waits for nobody."""
+        """Give an answer to the subscribers and to the connections, inside the actor. Does not wait."""
         if self.message_sent.subscribers:
             self.message_sent.emit(answer)
         if self.talks:
             self.offer(answer, request)
 
     def fail(self, error: Exception, request: RunRequest) -> None:
-        """Take note of a failed run, inside the actor."""
+        """Report a failed run, inside the actor."""
         if self.run_failed.subscribers:
             self.run_failed.emit(error)
 

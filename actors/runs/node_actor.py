@@ -91,10 +91,10 @@ def is_owned(cell: "Cell") -> bool:
 
 
 async def serve(actor: AsyncioActor, request: RunRequest, ledger: OpenRuns) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
-    """Run a node for the message in hand of `actor`, and say so to everybody whom it concerns.
+    """Run a node for the current message of `actor`, and publish what happens.
 
-    A failed run is a value: its exception goes unchanged to whoever waits, and the actor lives on, unless its type is
-    in the node's `crash_on`. Anything that is no `Exception` is a crash.
+    A failed run is a value: the caller gets the exception unchanged, and the actor continues, unless `crash_on` of the
+    node contains its type. Any other `BaseException` is a crash.
     """
     started = perf_counter()
     node, events = request.node, ledger.events
@@ -133,7 +133,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: OpenRuns) -> A
 
 
 def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
-    """Hand the exception of a run to whoever waits, or raise it if it is to be a crash."""
+    """Give the exception of a run to the caller, or raise it if it is a crash."""
     node = request.node
     error.add_note(f"node {node.name!r}: the run failed")
     node.fail(error, request)

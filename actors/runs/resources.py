@@ -14,7 +14,7 @@ class OpenResources:
     """
 
     def __init__(self) -> None:
-        self._keepers: list[_ResourceTask] = []
+        self._keepers: list[_OwnedTask] = []
 
     async def enter(self, resources: Sequence[AbstractAsyncContextManager[Any]], *, is_parallel: bool) -> None:
         """Enter all resources at once, or one after the other.
@@ -26,9 +26,9 @@ class OpenResources:
         """
         groups = [resources] if is_parallel else [[resource] for resource in resources]
         for group in groups:
-            await self._enter([_ResourceTask(resource) for resource in group])
+            await self._enter([_OwnedTask(resource) for resource in group])
 
-    async def _enter(self, keepers: Sequence["_ResourceTask"]) -> None:
+    async def _enter(self, keepers: Sequence["_OwnedTask"]) -> None:
         self._keepers.extend(keepers)
         try:
             await asyncio.gather(*(keeper.entered for keeper in keepers))
@@ -58,7 +58,7 @@ class OpenResources:
             raise failed[0]
 
 
-class _ResourceTask:
+class _OwnedTask:
     """The task of one resource."""
 
     def __init__(self, resource: AbstractAsyncContextManager[Any]) -> None:

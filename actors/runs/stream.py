@@ -90,7 +90,7 @@ class RunStream(Generic[Out]):
         """The answer.
 
         Raises:
-            NotRunningError: there is no answer yet, or the stream was left early.
+            NotRunningError: no answer yet, or the stream was left early.
             Exception: the error of the run.
         """
         run = self._run
