@@ -130,7 +130,7 @@ def check_keywords(who: str, given: Iterable[str], known: Iterable[str]) -> None
     """Refuse an unknown keyword.
 
     Args:
-        who: begins the error text, which goes on with the name.
+        who: begins the error text; the name follows.
         given: names of the keywords.
         known: names of the possible keywords.
 

@@ -66,14 +66,14 @@ class DeadLetterReason(StrEnum):
     EXPIRED = "expired"
     """Its deadline had passed."""
     CANCELLED = "cancelled"
-    """Whoever waited for it was cancelled."""
+    """The caller that waited for the answer was cancelled."""
     REJECTED = "rejected"
-    """The handler refused it and nobody waited for the answer."""
+    """The handler refused the message and no caller waited for the answer."""
     UNHANDLED = "unhandled"
     FENCED = "fenced"
     """It was sent by a handler that had been cut loose."""
     FAILED = "failed"
-    """The handler failed on it and nobody waited for the answer."""
+    """The handler failed on the message and no caller waited for the answer."""
     CLOSED = "closed"
     """The system, or its event loop, was closed."""
     HOPS = "hops"
@@ -81,7 +81,7 @@ class DeadLetterReason(StrEnum):
 
 
 class Terminated(msgspec.Struct, frozen=True):
-    """Exactly one of these reaches each watcher of an actor when that actor has ended for good."""
+    """Exactly one of these reaches each watcher of an actor when that actor ends for good."""
 
     ref: Any
     reason: ExitReason

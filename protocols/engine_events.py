@@ -29,7 +29,7 @@ class ActorCrashed(StampedEvent, frozen=True, kw_only=True):
     error: str = ""
     """Text of the exception, cut when long."""
     message_type: str = ""
-    """Class of the message in hand; empty when it broke in a hook."""
+    """Class of the current message; empty if a hook failed."""
     incarnation: int = 1
     """The life that broke."""
 
@@ -74,7 +74,7 @@ class ChildGaveUp(StampedEvent, frozen=True, kw_only=True):
 
 
 class DeadLetter(StampedEvent, frozen=True, kw_only=True):
-    """A message for `actor` could not be delivered, or nobody waits for its failure any more."""
+    """A message for `actor` could not be delivered, or no caller waits for its failure any more."""
 
     message_type: str = ""
     """Class of the message."""
@@ -123,7 +123,7 @@ class LoopBlocked(StampedEvent, frozen=True, kw_only=True):
     duration: float = 0.0
     """Seconds without a turn."""
     message_type: str = ""
-    """Class of the message in hand."""
+    """Class of the current message."""
 
 
 class EventsDropped(StampedEvent, frozen=True, kw_only=True):

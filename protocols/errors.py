@@ -30,15 +30,15 @@ UnderstudyError
 │   ├── HopLimitError
 │   ├── NotQueuedError
 │   └── TalkNameError (ValueError)
-├── PickError (ValueError)     a picker answered something that is no valid pick
+├── PickError (ValueError)     a picker answered something other than a valid pick
 ├── JobError             a job does not fit its node, or failed
 ├── ToolServerError (RuntimeError)   a server of tools cannot be reached, or was lost during a call
-└── EventDecodeError (ValueError)   bytes that are no event of ours
+└── EventDecodeError (ValueError)   bytes that are not an event
 ```
 
 Errors of the engine (a dead actor, a full mailbox, a cycle of asks) are pykka's `ActorDeadError` and its kin; they
-live with the engine. An exception that the user's own code, a tool or a model raised is never replaced by one of these:
-whoever awaits the run gets the original.
+live with the engine. These never replace an exception of the user's own code, of a tool or of a model:
+the caller that awaits the run gets the original.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,12 +58,18 @@ class UnderstudyError(Exception):
     """Root of the tree; never raised itself."""
 
     def __init__(self, text: str, *, node: str | None = None, message: object = None) -> None:
-        """Take the whole text, and optionally the node it is about and the message that was in hand."""
+        """Make an error.
+
+        Args:
+            text: the whole text.
+            node: name of the node that the error is about.
+            message: the message that was being handled.
+        """
         super().__init__(text)
         self.node = node
         """Name of the node the error is about; None when it is about no single node."""
         self.message = message
-        """The message that was in hand, so that it can be kept or sent again; None when there was none."""
+        """The message that was being handled, for storing or sending again; None if there was none."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -199,7 +205,7 @@ class AlreadyRunningError(RunError):
 
 
 class NotRunningError(RunError):
-    """There is no background run to wait for, or one that would never end (`wait` on an unlimited one)."""
+    """No background run is there to wait for, or the run would never end (`wait` on an unlimited run)."""
 
 
 class ToolServerError(UnderstudyError, RuntimeError):

@@ -122,7 +122,7 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a store may keep; None is no limit. The oldest messages go first.
+    """What a store may keep; None for no limit. The oldest messages go first.
 
     Raises:
         ValueError: A negative or non-finite limit.

@@ -1,4 +1,4 @@
-"""Identifiers: 128 random bits as 32 hexadecimal digits, so that nobody can guess the next one."""
+"""Identifiers: 128 random bits as 32 hexadecimal digits, so that the next one cannot be guessed."""
 
 import os
 from typing import NewType
@@ -23,7 +23,7 @@ _DIGITS = 32
 _BATCH = 64
 
 _ready: list[str] = []
-"""Identifiers that nobody has yet: one question to the operating system for many, since each costs as much as ten."""
+"""Unused identifiers: one request to the operating system for many, since one request costs as much as ten."""
 
 
 def new_id() -> str:

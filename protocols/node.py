@@ -11,14 +11,14 @@ from protocols.messages import ChatMessage
 
 
 class Tracker(Protocol):
-    """Counts the deliveries that a run has caused, direct and indirect, so that somebody can wait for their end."""
+    """Counts the deliveries that a run has caused, direct and indirect, so that a caller can wait for their end."""
 
     def begin(self) -> None:
         """Count one delivery more."""
         ...
 
     def end(self) -> None:
-        """Count one delivery less; at zero whoever waits goes on."""
+        """Decrement the open deliveries. At zero, wake the waiting callers."""
         ...
 
     def spend(self) -> bool:
@@ -86,8 +86,8 @@ class Target(Named, Protocol):
 
         The options are those of the node's run methods; `settled` is called with the future when it is done.
 
-        The delivery is counted in `origin.downstream` until the future is done and `settled` was called. It is no ask:
-        neither the deadline nor the chain of waiting actors of the handler that calls this go along.
+        The delivery is counted in `origin.downstream` until the future is done and `settled` was called. The
+        delivery is not an ask: the deadline and the waiting actors of the calling handler do not apply to it.
         """
         ...
 

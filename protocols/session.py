@@ -45,10 +45,10 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
         ===============  ==================================================================
         None             history is on and starts with a new conversation
-        True             goes on with the node's latest stored conversation
+        True             continues the node's latest stored conversation
         False            no history
         int              as True, with at most that many tokens
-        str              goes on with the conversation of that name, new when unknown
+        str              continues the conversation of that name, new when unknown
         SessionQuery     itself
         a mapping        the same in the words of a manifest: enabled, restore, conversation,
                          since, until (both seconds since 1970 UTC), limit, max_tokens

@@ -33,7 +33,7 @@ class StoreUnavailableError(StorageError):
 
 
 class StoreCorruptError(StorageError):
-    """The store's file is damaged or is no database. Waiting does not help; the file has not been changed."""
+    """The store's file is damaged, or not a database. Waiting does not help; the file has not been changed."""
 
 
 class StoreVersionError(StorageError):

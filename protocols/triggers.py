@@ -1,7 +1,7 @@
 """What starts a run from outside: events as frozen structs, and the two sides that pass them on.
 
 A *source* (a watched folder, a webhook, the clock) makes an event and gives it to a `TriggerSink`, which queues it. The
-sink starts one run after the other through a `RunStarter`, which whoever owns the nodes provides.
+sink starts one run after the other through a `RunStarter`, which the owner of the nodes provides.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class TriggerEvent(msgspec.Struct, frozen=True, kw_only=True):
     time: float
     """When it happened: seconds since 1970 UTC, by the wall clock."""
     metadata: Metadata = msgspec.field(default_factory=dict[str, str | int | float | bool | None])
-    """Small facts beside the content."""
+    """Small facts about the content."""
 
     @property
     def timestamp(self) -> datetime:
@@ -220,7 +220,7 @@ class ConnectionFact(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class ConnectionFlow(Protocol):
-    """Tells of what happens on some connections; whoever owns them provides it."""
+    """Reports what happens on some connections; the owner of the connections provides it."""
 
     def connect(self, told: Callable[[ConnectionFact], object], /) -> Callable[[], None]:
         """Call a function with each fact from now on, on the event loop; what is returned ends that."""
@@ -245,7 +245,7 @@ class TriggerSink(Protocol):
         ...
 
     def report(self, event: TriggerEvent) -> None:
-        """Queue one run for an event of somebody who wants no answer. From any thread; never waits and never raises.
+        """Queue one run for an event whose source wants no answer. From any thread; never waits and never raises.
 
         An event that cannot be queued is a dead letter.
         """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from actors.config.docstring import field_texts
+from actors.config.section import field_texts
 from tests.config.section_sites import SITES, sections
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.cli.redaction import redact
 from actors.config.load import load_manifest
-from actors.config.secret import secrets_in
+from actors.config.manifest import secrets_in
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest

@@ -14,10 +14,9 @@ from actors.config.reference import AgentName, OutputName
 from actors.config.response import ResponseSpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec
-from actors.config.shape import BY_SHAPE, MAP, TEXT
 from actors.config.supervision import NodeSupervision
 from actors.config.tool import ToolSpec, WorkerSpec
-from actors.config.value import Count, Flag, Text, ToolName
+from actors.config.value import BY_SHAPE, MAP, TEXT, Count, Flag, Text, ToolName
 
 Output = Annotated[Annotated[OutputName, TEXT] | Annotated[ResponseSpec, MAP], BY_SHAPE]
 """Type of an answer: the name of one, or a response written in place."""

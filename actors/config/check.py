@@ -5,8 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from actors.config.field_type import named_types
-from actors.config.yaml.mark import Mark
-from actors.config.yaml.problem import Problem, render_path, render_value
+from actors.config.yaml.problem import Mark, Problem, render_path, render_value
 from actors.config.yaml.tree import Key, Row, Table, row_at, table_at
 
 _MOST_CIRCLES = 20

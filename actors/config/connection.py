@@ -10,7 +10,7 @@ from actors.config.condition import Condition
 from actors.config.duration import Seconds
 from actors.config.import_path import ImportText
 from actors.config.queue import QueueSpec
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import ContentTemplate, PathTemplate

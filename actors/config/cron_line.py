@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from actors.config.value import Text
 
 WORDS: Final = {

@@ -5,12 +5,11 @@ from typing import TypeVar
 from actors.config.agent import AgentSpec
 from actors.config.duration import Timeout
 from actors.config.model import ModelSpec
-from actors.config.node import NodeSpec
+from actors.config.node import NodeSpec, UsageLimitsSpec
 from actors.config.queue import QueueSpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec
 from actors.config.supervision import NodeSupervision
-from actors.config.usage_limit import UsageLimitsSpec
 from actors.config.value import Count, Positive
 
 

@@ -35,9 +35,9 @@ class ManifestDiff:
 def diff(old: Manifest, new: Manifest) -> ManifestDiff:
     """Compare two manifests by node; pure.
 
-    A node counts as changed when it would be built differently. What it only names (members, connection targets,
-    workers, picker, validator) lives on its own and does not count, nor does what lies beside it: connections,
-    triggers, its mailbox, and how an agent is supervised. Code behind an import string is not looked at.
+    A node counts as changed if it would be built differently. The nodes that it names (members, connection targets,
+    workers, picker, validator) do not count, nor do its connections, triggers and mailbox, nor the supervision of an
+    agent. Code behind an import string is not compared.
     """
     before, after = old.nodes, new.nodes
     kept = [name for name in after if name in before]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = r"(?:\d{1,12}(?:\.\d{1,9})?\s*(?:ms|[smhdw])\s*)"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.config.reading import Reading
+from actors.config.read_context import ReadContext
 from actors.config.yaml.locate import locate, paths_of
 from actors.config.yaml.problem import CONTAINERS, Problem, suggestion
 from actors.config.yaml.tree import Key, Table
@@ -80,7 +80,7 @@ def explain(error: ValidationError, tree: Table) -> Iterator[Problem]:
             yield _problem(tree, keys, _text(kind, context, details["msg"]))
 
 
-def explain_unknown(reading: Reading, tree: Table) -> Iterator[Problem]:
+def explain_unknown(reading: ReadContext, tree: Table) -> Iterator[Problem]:
     """Yield one problem for each key that nothing knows."""
     paths = paths_of(tree) if reading.unknown else {}
     for table, key, text in reading.unknown:

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from actors.config.expression_walk import FUNCTIONS, ExpressionError, Walk
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from protocols.errors import nearest
 
 CONTEXT: Mapping[str, frozenset[str]] = {
@@ -25,7 +25,7 @@ CONTEXT: Mapping[str, frozenset[str]] = {
     "source": frozenset({"name"}),
     "target": frozenset({"name"}),
 }
-"""What an expression may name. `message` is the message in hand (`content` as text, `cost` in US dollars), `stats` are
+"""What an expression may name. `message` is the current message (`content` as text, `cost` in US dollars), `stats` are
 the numbers of the connection before this message (`age` in seconds), `source` and `target` are its ends."""
 
 _MAX_LENGTH = 1_000
@@ -54,7 +54,7 @@ class Expression:
         """Parse and check the text.
 
         Raises:
-            ExpressionError: The text is no expression, or uses something outside the allow-list.
+            ExpressionError: The text is not an expression, or uses something outside the allow-list.
         """
         tree = _parse(self.text)
         _check(tree)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import AfterValidator, ValidationInfo
 
-from actors.config.reading import complaint, reading_of
+from actors.config.read_context import complaint, reading_of
 from protocols.errors import nearest
 
 _NAMES: Mapping[str, object] = {

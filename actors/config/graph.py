@@ -29,7 +29,7 @@ _STYLES = {
 _SHAPES = {"file": "cylinder", "callable": "ellipse"}
 
 
-class Edge(NamedTuple):
+class GraphLine(NamedTuple):
     """One line of the graph."""
 
     source: str
@@ -44,14 +44,14 @@ class Edge(NamedTuple):
     """The connection that the line shows. None for a line from a team."""
 
 
-def edges(manifest: Manifest) -> Iterator[Edge]:
+def graph_lines(manifest: Manifest) -> Iterator[GraphLine]:
     """Yield the lines of the graph: first from teams to their members, then the connections."""
     for name, team in manifest.teams.items():
         kind = "step" if team.mode == "sequential" else "member"
-        yield from (Edge(name, member, kind, number) for number, member in enumerate(team.members, start=1))
+        yield from (GraphLine(name, member, kind, number) for number, member in enumerate(team.members, start=1))
         for kind, other in (("picker", team.picker), ("validator", team.validator)):
             if other is not None:
-                yield Edge(name, other, kind)
+                yield GraphLine(name, other, kind)
     connections = ((name, each) for name, node in manifest.nodes.items() for each in node.connections)
     for number, (name, connection) in enumerate(connections):
         match connection:
@@ -61,7 +61,7 @@ def edges(manifest: Manifest) -> Iterator[Edge]:
                 target, kind = connection.path, "file"
             case CallableConnection():
                 target, kind = connection.callable, "callable"
-        yield Edge(name, target, kind, number, connection)
+        yield GraphLine(name, target, kind, number, connection)
 
 
 def mermaid(manifest: Manifest) -> str:
@@ -76,10 +76,10 @@ def mermaid(manifest: Manifest) -> str:
     lines.append("flowchart LR")
     lines += [f"    {ids[name]}[{_label(name)}]" for name in manifest.agents]
     lines += [f"    {ids[name]}[[{_label(f'{name} ({team.mode})')}]]" for name, team in manifest.teams.items()]
-    for edge in edges(manifest):
-        arrow = _ARROWS.get(edge.kind, f"-- {_label(edge.kind)} -->")
-        arrow = arrow.format(number=edge.number, label=_label(edge.target))
-        lines.append(f"    {ids[edge.source]} {arrow}" + ("" if edge.kind in _SHAPES else f" {ids[edge.target]}"))
+    for line in graph_lines(manifest):
+        arrow = _ARROWS.get(line.kind, f"-- {_label(line.kind)} -->")
+        arrow = arrow.format(number=line.number, label=_label(line.target))
+        lines.append(f"    {ids[line.source]} {arrow}" + ("" if line.kind in _SHAPES else f" {ids[line.target]}"))
     return "\n".join(lines) + "\n"
 
 
@@ -96,14 +96,14 @@ def dot(manifest: Manifest) -> str:
         f"{ids[name]} [label={_quoted(f'{name} ({team.mode})')}, peripheries=2]"
         for name, team in manifest.teams.items()
     ]
-    for edge in edges(manifest):
-        shape = _SHAPES.get(edge.kind)
+    for line in graph_lines(manifest):
+        shape = _SHAPES.get(line.kind)
         if shape is not None:
-            lines.append(f"f{edge.number} [label={_quoted(edge.target)}, shape={shape}]")
-            lines.append(f"{ids[edge.source]} -> f{edge.number}")
+            lines.append(f"f{line.number} [label={_quoted(line.target)}, shape={shape}]")
+            lines.append(f"{ids[line.source]} -> f{line.number}")
         else:
-            style = _STYLES.get(edge.kind, f"label={_quoted(edge.kind)}").format(number=edge.number)
-            lines.append(f"{ids[edge.source]} -> {ids[edge.target]} [{style}]")
+            style = _STYLES.get(line.kind, f"label={_quoted(line.kind)}").format(number=line.number)
+            lines.append(f"{ids[line.source]} -> {ids[line.target]} [{style}]")
     return "\n".join(["digraph {", *(f"  {line};" for line in lines), "}"]) + "\n"
 
 

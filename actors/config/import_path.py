@@ -17,7 +17,7 @@ from typing import Annotated, cast
 
 from pydantic import AfterValidator, ValidationInfo
 
-from actors.config.reading import complaint, reading_of
+from actors.config.read_context import complaint, reading_of
 
 _LENGTH = 300
 _PLAIN_TYPES = (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, type(None))
@@ -87,7 +87,7 @@ def resolve_import(text: str, allow: Sequence[str]) -> object:
         allow: As in `check_import`.
 
     Raises:
-        ImportPathError: It is not allowed, or there is no such module or attribute.
+        ImportPathError: The import is not allowed, or the module or attribute does not exist.
     """
     name, attribute = check_import(text, allow)
     _refuse_shadow(name)

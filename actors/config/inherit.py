@@ -13,10 +13,9 @@ from actors.config.team import TeamSpec
 from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import read_text
 from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
-from actors.config.yaml.mark import Mark
 from actors.config.yaml.merge import merge
 from actors.config.yaml.parser import read_source
-from actors.config.yaml.problem import InvalidManifestError, Problem, render_path, render_value
+from actors.config.yaml.problem import InvalidManifestError, Mark, Problem, render_path, render_value
 from actors.config.yaml.tree import Row, Table, table_at
 
 _KEY = "INHERIT"
@@ -115,12 +114,12 @@ def inherit_agents(tree: Table) -> list[Problem]:
 
     The child's keys win (`merge`); the parent's `name`, `display_name` and `inherits` stay with the parent.
     """
-    heritage = _Heritage(table_at(tree, "agents"))
-    heritage.resolve()
-    return heritage.problems
+    inherited = _InheritOrder(table_at(tree, "agents"))
+    inherited.resolve()
+    return inherited.problems
 
 
-class _Heritage:
+class _InheritOrder:
     def __init__(self, agents: Table) -> None:
         self.problems: list[Problem] = []
         self._agents = agents

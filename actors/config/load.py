@@ -11,16 +11,15 @@ from actors.config.check import check_references
 from actors.config.explain import explain, explain_unknown
 from actors.config.inherit import FileReader, inherit_agents, spell_nodes
 from actors.config.manifest import Manifest
-from actors.config.reading import Reading
+from actors.config.read_context import ReadContext
 from actors.config.response_model import check_responses
 from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import is_open_to_all
 from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
 from actors.config.yaml.locate import locate
-from actors.config.yaml.mark import Mark
 from actors.config.yaml.merge import merge
 from actors.config.yaml.parser import read_source
-from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Problem
+from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Mark, Problem
 from actors.config.yaml.tree import Key, Table, plant
 
 Check = Callable[[Manifest], Iterable[tuple[Sequence[Key], str]]]
@@ -153,7 +152,7 @@ def _finish(
             spell_nodes(top)
             tree = merge(tree, top)
     problems += inherit_agents(tree)
-    reading = Reading.of(tree)
+    reading = ReadContext.of(tree)
     root = reader.files[0].parent if reader.files else None
     problems += check_references(tree, root)
     problems += _open_files(tree, reader.files)

@@ -1,10 +1,11 @@
 """The manifest: everything that one YAML file says, checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from actors.config.agent import AgentSpec
 from actors.config.defaults import DefaultsSpec, with_defaults
@@ -86,11 +87,20 @@ class Manifest(Section):
         """Agents and teams by name, agents first."""
         return {**self.agents, **self.teams}
 
+    @property
+    def build_order(self) -> tuple[str, ...]:
+        """Names of all teams, each after the teams that it needs: members, picker, validator.
+
+        A loaded manifest has no circles, so an order always exists. It depends only on the manifest.
+        """
+        needs = {name: [part for part in team.parts if part in self.teams] for name, team in self.teams.items()}
+        return tuple(TopologicalSorter(needs).static_order())
+
     def node(self, name: str) -> AgentSpec | TeamSpec:
         """Return an agent or team with the defaults filled in.
 
         Raises:
-            KeyError: There is no such node.
+            KeyError: The name is unknown.
         """
         return with_defaults(self.nodes[name], self.defaults)
 
@@ -134,6 +144,24 @@ class Manifest(Section):
                             "agents",
                             f"webhooks {first!r} and {owner!r} have the same port {place[0]} and path {place[1]!r}",
                         )
+
+
+def secrets_in(manifest: Manifest) -> Iterator[str]:
+    """Yield every value that is declared to be secret, at any depth of the manifest."""
+    waiting: list[object] = [manifest]
+    while waiting:
+        value = waiting.pop()
+        match value:
+            case SecretStr():
+                yield value.get_secret_value()
+            case BaseModel():
+                waiting.extend(value.__dict__.values())
+            case Mapping():
+                waiting.extend(value.values())  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+            case list() | tuple():
+                waiting.extend(value)  # pyright: ignore[reportUnknownArgumentType]
+            case _:
+                pass
 
 
 def _named(section: object) -> object:

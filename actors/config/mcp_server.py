@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from actors.config.duration import Timeout
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from actors.config.section import Section
 from actors.config.value import Flag, Name, Secret, Text, Texts
 from actors.config.yaml.tree import as_map

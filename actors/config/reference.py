@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from actors.config.import_path import PLAIN_BUILTINS, ImportPathError, check_import, split_import
-from actors.config.reading import complaint, reading_of
+from actors.config.read_context import complaint, reading_of
 
 _NODE, _AGENT, _RESPONSE = "agent or team", "agent", "response"
 

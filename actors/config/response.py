@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
 from actors.config.field_type import FieldType, outer_types
 from actors.config.import_path import ImportText
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from actors.config.section import Section
 from actors.config.value import Count, Flag, Text, ToolName
 from actors.config.yaml.tree import Table, as_map

@@ -1,14 +1,17 @@
 """The parent of every part of the manifest: frozen, strict about keys, forgiving about spellings."""
 
+import ast
+import inspect
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from actors.config.docstring import field_texts
-from actors.config.reading import complaint, complaints, reading_of
+from actors.config.read_context import complaint, complaints, reading_of
 from actors.config.yaml.problem import suggestion
 from actors.config.yaml.tree import Table, as_map
 
@@ -117,3 +120,33 @@ def spell(table: dict[str, object], spellings: Mapping[str, str]) -> None:
             table.rename(spelling, key)
         else:
             table[key] = table.pop(spelling)
+
+
+def field_texts(section: type[BaseModel]) -> dict[str, str]:
+    """Return the text below each field of a class and of its parents, by the name of the field.
+
+    The texts are read from the source. pydantic would read them when the class is made, for half of the import time.
+    """
+    found: dict[str, str] = {}
+    for parent in reversed(section.__mro__):
+        if issubclass(parent, BaseModel) and parent is not BaseModel:
+            found |= _classes_of(parent.__module__).get(parent.__name__, {})
+    return found
+
+
+@cache
+def _classes_of(module: str) -> Mapping[str, dict[str, str]]:
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (OSError, TypeError, SyntaxError):  # no source is at hand
+        return {}
+    return {node.name: dict(_texts(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _texts(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, below in zip(node.body, node.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
+            case _:
+                pass

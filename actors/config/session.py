@@ -11,9 +11,9 @@ from protocols.session import SessionQuery
 
 
 class SessionSpec(Section):
-    """Whether and how an agent goes on with an earlier conversation.
+    """Whether and how an agent continues an earlier conversation.
 
-    `true` goes on with its latest conversation, `false` keeps no history at all, a number is a budget of tokens, and a
+    `true` continues its latest conversation, `false` keeps no history at all, a number is a budget of tokens, and a
     text is the name of a conversation.
     """
 

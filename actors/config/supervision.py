@@ -38,7 +38,7 @@ class BackoffSpec(Section):
     reset_after: Seconds | None = None
     """Quiet time after which the delay starts small again, in seconds; the middle of `min` and `max` by default."""
     max_consecutive: Count | None = None
-    """Restarts in a row that are borne at most; by default only the intensity limits them."""
+    """Largest number of restarts in a row; by default only the intensity limits them."""
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""

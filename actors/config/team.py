@@ -9,9 +9,8 @@ from pydantic import Field
 from actors.config.node import NodeSpec
 from actors.config.reference import NodeName
 from actors.config.section import Section
-from actors.config.shape import BY_SHAPE, MAP, TEXT
 from actors.config.supervision import Supervision
-from actors.config.value import Positive, Text
+from actors.config.value import BY_SHAPE, MAP, TEXT, Positive, Text
 
 
 class QuorumSpec(Section):

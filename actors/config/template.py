@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from protocols.errors import nearest
 
 _PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|(?P<stray>[{}])")

@@ -20,7 +20,7 @@ from actors.config.condition import Condition
 from actors.config.cron_line import CronLine
 from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
 from actors.config.queue import QueueSpec
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import PromptTemplate

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from actors.config.reading import complaint
+from actors.config.read_context import complaint
 
 _LARGEST = 10**15
 
@@ -79,3 +79,16 @@ ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")]
 """A name that every provider accepts for a tool: letters, digits, `_` and `-`, at most 64."""
 Secret = Annotated[SecretStr, Field(min_length=1), BeforeValidator(_secret, json_schema_input_type=str)]
 """A text that is never shown: not in repr, logs or errors; `.get_secret_value()` returns it."""
+
+TEXT = Tag("<text>")
+"""Marks the type that reads anything but a map."""
+MAP = Tag("<map>")
+"""Marks the type that reads a map."""
+
+
+def _shape(value: object) -> str:
+    return "<map>" if isinstance(value, dict | BaseModel) else "<text>"
+
+
+BY_SHAPE = Discriminator(_shape)
+"""Chooses between a text and a map, so that errors speak of the form that was written."""

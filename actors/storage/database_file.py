@@ -1,4 +1,4 @@
-"""The file of a SQLite database: private to its user, and never one that somebody else has laid there."""
+"""The file of a SQLite database: private to its user, and never a file that another user has planted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 COMPANIONS = ("", "-wal", "-shm", "-journal")
-"""SQLite reads these beside the database, so a planted one is as bad as a planted database."""
+"""SQLite reads these together with the database, so a planted one is as bad as a planted database."""
 
 # Closing any descriptor of a file drops all POSIX locks that this process holds on it, also those of SQLite. So an
 # existing database is never opened here, and one thread must not make a file that another takes for an existing one.

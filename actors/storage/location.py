@@ -51,7 +51,7 @@ def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Pa
 
     Raises:
         StorageExtraError: The libraries of that kind are not installed.
-        StorageError: There is no such kind.
+        StorageError: The kind of store is unknown.
     """
     if isinstance(target, str) and target.strip() in MEMORY_NAMES:
         return MemoryHistoryStore()

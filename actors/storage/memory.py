@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from actors.storage.wording import metadata_from, metadata_json, storable
+from actors.storage.content import metadata_from, metadata_json, storable
 from protocols.checks import check_values, whole
 from protocols.history import (
     ConversationSummary,
@@ -143,7 +143,7 @@ def group_key(group_by: HistoryGroup | None) -> Callable[[StoredMessage], str]:
     """Return the function that names the group of a message.
 
     Raises:
-        ValueError: There is no such grouping.
+        ValueError: The group is unknown.
     """
     keys: dict[str | None, Callable[[StoredMessage], str]] = {
         None: lambda _: "",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from actors.storage.content import metadata_from, metadata_json, storable
 from actors.storage.schema import history
-from actors.storage.wording import metadata_from, metadata_json, storable
 from protocols.history import ConversationSummary, HistoryStats, StoredMessage
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 async def restored_conversation(store: HistoryStore, session: SessionQuery, *, node: str) -> str | None:
-    """Return the conversation that `node` goes on with; None when it begins a new one.
+    """Return the conversation that `node` continues; None if it begins a new one.
 
-    That is the one that the session names, or the latest that the node remembers, whatever the limits leave of it.
+    The session names the conversation. Without a name it is the latest that the node remembers, whatever the limits.
 
     Raises:
         StorageError: The store could not be read.
@@ -27,9 +27,9 @@ async def restored_conversation(store: HistoryStore, session: SessionQuery, *, n
 
 
 async def restore(store: HistoryStore, session: SessionQuery, *, node: str) -> list[StoredMessage]:
-    """Return the messages that `node` goes on with, oldest first; empty when there is nothing to go on with.
+    """Return the messages that `node` continues with, oldest first.
 
-    Runs are restored whole or not at all: a run of which the limits would leave only a part is left out.
+    Runs are restored whole: a run of which the limits would leave only a part is left out.
 
     Raises:
         StorageError: The store could not be read.

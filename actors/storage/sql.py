@@ -7,10 +7,10 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from actors.storage import statement
 from actors.storage.fault import translated
 from actors.storage.migration import is_current, upgrade
 from actors.storage.row import Insert, message_from, stats_from, summary_from
+from actors.storage.statement import first_surplus, older_than, page, summaries, sums, too_long, total, up_to
 from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 from protocols.limits import check_limit
 from protocols.stores import StorageError
@@ -105,15 +105,15 @@ class SqlHistoryStore:
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages."""
-        return [message_from(row) for row in await self._rows(statement.page(query))]
+        return [message_from(row) for row in await self._rows(page(query))]
 
     async def stats(self, query: HistoryQuery, *, group_by: HistoryGroup | None = None) -> list[HistoryStats]:
         """Return sums per group, those with most messages first."""
-        return [stats_from(row, group_by) for row in await self._rows(statement.sums(query, group_by))]
+        return [stats_from(row, group_by) for row in await self._rows(sums(query, group_by))]
 
     async def count(self, query: HistoryQuery | None = None) -> int:
         """Return how many messages there are."""
-        (row,) = await self._rows(statement.total(query))
+        (row,) = await self._rows(total(query))
         return int(row["total"])
 
     async def conversations(
@@ -121,7 +121,7 @@ class SqlHistoryStore:
     ) -> list[ConversationSummary]:
         """Return the conversations, the latest first."""
         check_limit(limit)
-        query = statement.summaries(agent, limit, restorable=restorable)
+        query = summaries(agent, limit, restorable=restorable)
         return [summary_from(row) for row in await self._rows(query)]
 
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
@@ -130,7 +130,7 @@ class SqlHistoryStore:
         deleted = 0
         if retention.max_age is not None:
             oldest = (time.time() if now is None else now) - retention.max_age
-            deleted += await self._delete(statement.older_than(oldest))
+            deleted += await self._delete(older_than(oldest))
         if retention.max_per_conversation is not None:
             deleted += await self._shorten(retention.max_per_conversation)
         if retention.max_messages is not None:
@@ -141,7 +141,7 @@ class SqlHistoryStore:
         return deleted
 
     async def _finish(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Await work that goes on to its end when the caller is cancelled.
+        """Await work that continues to its end when the caller is cancelled.
 
         A driver that is cancelled in the middle may leave its connection, and the lock of its transaction, to the
         garbage collector.
@@ -185,15 +185,15 @@ class SqlHistoryStore:
 
     async def _shorten(self, limit: int) -> int:
         deleted, last = 0, ""
-        while found := await self._rows(statement.too_long(limit, last)):
+        while found := await self._rows(too_long(limit, last)):
             for row in found:
                 last = row["conversation_id"]
                 deleted += await self._delete_surplus(limit, last)
         return deleted
 
     async def _delete_surplus(self, limit: int, conversation_id: str | None = None) -> int:
-        surplus = await self._rows(statement.first_surplus(limit, conversation_id))
-        return await self._delete(statement.up_to(surplus[0]["seq"], conversation_id)) if surplus else 0
+        surplus = await self._rows(first_surplus(limit, conversation_id))
+        return await self._delete(up_to(surplus[0]["seq"], conversation_id)) if surplus else 0
 
     async def _delete(self, batch: Delete) -> int:
         deleted = 0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Delete, Executable, case, delete, func, select
 
+from actors.storage.content import storable
 from actors.storage.schema import history
-from actors.storage.wording import storable
 from protocols.history import check_group
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from actors.cli.exit_code import ExitCode
 from actors.cli.monitor_snapshot import flat, take_snapshot
 from actors.cli.redaction import MASK, RedactedStream, Redaction, one_line, redact
 from actors.config.load import load_manifest
-from actors.config.secret import secrets_in
+from actors.config.manifest import secrets_in
 from tests.cli.conftest import Call, start_program
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import types
 import pytest
 from pydantic import BaseModel
 
-from actors.config.docstring import field_texts
+from actors.config.section import field_texts
 from actors.config.trigger import FileTrigger
 
 

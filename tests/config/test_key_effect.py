@@ -43,7 +43,6 @@ _TEAM = Effect(
         "pool/manifest/pool.py",
         "pool/manifest/connection.py",
         "config/team.py",
-        "config/build_order.py",
         "app/trigger_service.py",
     ),
     ("pool", "app", "config/test_team.py"),

@@ -1,6 +1,5 @@
 import pytest
 
-from actors.config.build_order import build_order
 from tests.config.manifest_text import problem_of, problems_of, read
 
 AGENTS = "agents: {a: {}, b: {}, c: {}}\n"
@@ -101,7 +100,7 @@ teams:
 """
     )
 
-    order = build_order(manifest)
+    order = manifest.build_order
     assert sorted(order) == ["chooser", "inner", "middle", "outer"]
     assert order.index("inner") < order.index("middle") < order.index("outer")
     assert order.index("chooser") < order.index("middle")
@@ -129,4 +128,4 @@ def test_a_thousand_nested_teams_are_no_problem() -> None:
     text = "agents: {a: {}}\nteams:\n  t0: {mode: parallel, members: [a]}\n"
     text += "".join(f"  t{n}: {{mode: parallel, members: [t{n - 1}]}}\n" for n in range(1, 1000))
 
-    assert build_order(read(text))[:2] == ("t0", "t1")
+    assert read(text).build_order[:2] == ("t0", "t1")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from actors.agents.manifest.imports import ImportScope
     from actors.config.agent import AgentSpec
     from actors.config.model import ModelSettingsSpec, ModelSpec
+    from actors.config.node import UsageLimitsSpec
     from actors.config.tool import ToolSpec
-    from actors.config.usage_limit import UsageLimitsSpec
 
 _PLAIN: Mapping[str, type] = {
     kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from actors.config.yaml.mark import Mark
-from actors.config.yaml.problem import Problem, render_path
+from actors.config.yaml.problem import Mark, Problem, render_path
 from actors.config.yaml.tree import Key, Row, Table
 
 _REFERENCE = re.compile(

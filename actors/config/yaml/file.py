@@ -5,8 +5,7 @@ import stat
 from pathlib import Path
 
 from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
-from actors.config.yaml.mark import Mark
-from actors.config.yaml.problem import InvalidManifestError, Problem
+from actors.config.yaml.problem import InvalidManifestError, Mark, Problem
 
 
 def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark | None = None) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from actors.config.yaml.mark import Mark
-from actors.config.yaml.problem import render_path, render_value
+from actors.config.yaml.problem import Mark, render_path, render_value
 from actors.config.yaml.tree import Key, Row, Table
 
 

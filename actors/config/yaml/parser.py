@@ -1,19 +1,28 @@
 """Reading YAML into a marked tree: safe, strict, bounded. The only file that knows the YAML library."""
 
+import math
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
 import yaml
 
 from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
-from actors.config.yaml.mark import Mark
-from actors.config.yaml.problem import InvalidManifestError, Problem
-from actors.config.yaml.scalar import read_scalar
+from actors.config.yaml.problem import InvalidManifestError, Mark, Problem
 from actors.config.yaml.tree import Row, Table
 
 # The parser in C is some ten times faster and gives the same events; both know only the safe subset.
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,30})")
+_FRACTION = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]{0,30})?\.[0-9]{1,60}|(?:0|[1-9][0-9]{0,30})\.?)(?:[eE][-+]?[0-9]{1,4})?"
+)
 
 
 def read_source(text: str, *, name: str, limits: SourceLimits = DEFAULT_LIMITS) -> tuple[Table, list[Problem]]:
@@ -205,3 +214,21 @@ class _Composer:
         if len(tables) != len(found):
             self._stop("'<<' takes a map or a list of maps", event)
         return tables
+
+
+def read_scalar(text: str) -> bool | int | float | str | None:
+    """Return the value of an unquoted scalar: YAML 1.2's core schema without octal and hexadecimal numbers.
+
+    `no`, `on`, `22:22`, `010`, `0x1F`, `1_000` and `2024-01-01` stay text. Only `true`/`false`, decimal numbers and
+    `null`/`~`/nothing are special.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _FRACTION.fullmatch(text):
+        number = float(text)
+        return number if math.isfinite(number) else text
+    return text

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from actors.config.yaml.mark import NOWHERE, Mark
 from protocols.errors import ManifestError, nearest
 from protocols.plain_text import printable
 
@@ -16,6 +16,19 @@ _SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_t
 
 CONTAINERS = ("a map", "an empty map", "a list", "an empty list")
 """How `render_value` names values that have parts."""
+
+
+class Mark(NamedTuple):
+    """A place in a source text."""
+
+    file: str
+    """Name of the file as it was given, or a name in angle brackets for a text."""
+    line: int
+    """Line number from 1; 0 if no text contains the value."""
+
+
+NOWHERE = Mark("", 0)
+"""The mark of a value that no text contains."""
 
 
 @dataclass(frozen=True, slots=True)

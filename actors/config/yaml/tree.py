@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from actors.config.yaml.limits import DEFAULT_LIMITS
-from actors.config.yaml.mark import NOWHERE, Mark
-from actors.config.yaml.problem import InvalidManifestError, Problem
+from actors.config.yaml.problem import NOWHERE, InvalidManifestError, Mark, Problem
 
 Key = str | int
 """A step of a key path: the name in a map, or the position in a list."""

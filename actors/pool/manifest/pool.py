@@ -10,7 +10,6 @@ from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.agents.manifest.values import usage_limits_of
 from actors.config.agent import AgentSpec
-from actors.config.build_order import build_order
 from actors.config.supervision import BackoffSpec, IntensitySpec, NodeSupervision, Supervision
 from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.team import Team
@@ -91,7 +90,7 @@ class Builder:
         }
         made: dict[str, Any] = dict(agents)
         nodes: dict[str, AnyNode] = {name: existing.get(name) or made[name] for name in manifest.agents}
-        for name in build_order(manifest):
+        for name in manifest.build_order:
             if name in names:
                 made[name] = _team(manifest, name, nodes, self._agents.scope)
             nodes[name] = existing.get(name) or made[name]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.config.yaml.scalar import read_scalar
+from actors.config.yaml.parser import read_scalar
 
 
 @pytest.mark.parametrize(

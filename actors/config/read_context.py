@@ -18,7 +18,7 @@ _FEW = 50
 
 
 @dataclass
-class Reading:
+class ReadContext:
     """The names of a manifest that is being read; given to pydantic as the validation context."""
 
     agents: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class Reading:
         return complaint(f"there is no {kind} {name!r}{near}")
 
     @classmethod
-    def of(cls, tree: Table) -> "Reading":
+    def of(cls, tree: Table) -> "ReadContext":
         """Collect the names of a raw manifest."""
         return cls(
             agents=frozenset(table_at(tree, "agents")),
@@ -58,10 +58,10 @@ class Reading:
         )
 
 
-def reading_of(info: ValidationInfo) -> Reading | None:
+def reading_of(info: ValidationInfo) -> ReadContext | None:
     """Return the manifest that is being read; None when a model is made directly in Python."""
     context: object = info.context
-    return context if isinstance(context, Reading) else None
+    return context if isinstance(context, ReadContext) else None
 
 
 def complaint(message: str) -> PydanticCustomError:
