@@ -4,13 +4,13 @@ import os
 import sys
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["actors.testing.fixtures", "tests.acceptance_table", "tests.conformance_table"]
 
 _MODELS = "pydantic_ai.models"
 
-settings.register_profile("understudy", deadline=None)
+settings.register_profile("understudy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("understudy")
 
 
