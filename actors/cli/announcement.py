@@ -1,4 +1,4 @@
-"""Saying what a running pool watches, as soon as it does."""
+"""Announce what a running pool watches."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ if TYPE_CHECKING:
     from actors.app import App
 
 _PAUSE: Final = 0.1
-"""Seconds until triggers of which one has failed are asked again."""
+"""Seconds between two questions to triggers of which one has failed."""
 
 
 class Announcement:
-    """Says it once, and again when it has changed."""
+    """Announces the triggers of a pool, and again when they have changed."""
 
     def __init__(self, app: App) -> None:
-        """Take the running pool."""
         self._app = app
         self._said: list[str] = []
         self._task: asyncio.Task[None] | None = None
 
     def renew(self) -> None:
-        """Say it when all triggers are at work, unless it is what was said last."""
+        """Announce the triggers when all of them run, unless the text is the last one said."""
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._announce(), name="announcement")
@@ -49,7 +48,7 @@ class Announcement:
                 to_stderr(line)
 
     async def _is_ready(self) -> bool:
-        """Wait until every trigger is at work; False when the pool ends before."""
+        """Wait until every trigger runs. False if the pool ends before."""
         while self._app.triggers.plan.triggers:
             try:
                 await self._app.triggers.ready(None)

@@ -1,4 +1,4 @@
-"""A running pool on an event loop in a thread of its own, while the main thread waits for somebody to type."""
+"""A running pool on an event loop in its own thread, while the main thread reads the terminal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ T = TypeVar("T")
 
 
 class AppThread:
-    """The pool of a manifest; connections and restarts go on while the main thread is blocked."""
+    """The pool of a manifest. Connections and restarts continue while the main thread is blocked.
+
+    Args:
+    manifest: what to open on entering.
+    told: called on the loop of the pool when the pool ends by itself.
+    """
 
     def __init__(self, manifest: Manifest, told: Callable[[], object] | None = None) -> None:
-        """Take what to open on entering, and what to call, there, when the pool ends by itself."""
         self.verdict: PoolExitReason | None = None
-        """Why the pool has ended by itself; None as long as it goes on."""
+        """Why the pool ended by itself; None while it runs."""
         self._manifest = manifest
         self._told = told
         self._opened: Future[App] = Future()
@@ -42,9 +46,9 @@ class AppThread:
         return self._opened.result()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for its end.
+        """Run a coroutine on the loop of the pool and wait for its end.
 
-        An exception that a signal raises here (KeyboardInterrupt) cancels it, and is raised when it has ended.
+        A KeyboardInterrupt that a signal raises here cancels the coroutine, and is raised after its end.
         """
         outcome: Future[T] = Future()
         tasks: list[asyncio.Task[T]] = []
@@ -104,7 +108,7 @@ class AppThread:
         self._ended.result()
 
     def _end(self) -> None:
-        """Leave the pool and wait until it has ended."""
+        """Leave the pool and wait for its end."""
         self._tell(self._leave.set)
         try:
             self._ended.exception()

@@ -1,4 +1,4 @@
-"""Breaking a node on purpose, to see that it comes back and that nothing is lost."""
+"""Break a node on purpose, to show that it comes back and that no message is lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class ChaosError(Exception):
-    """What an actor breaks on that was broken on purpose."""
+    """The crash of an actor that was broken on purpose."""
 
 
 class _Poison:
-    """Stands in the place of a node, and breaks the actor that wants something from it."""
+    """Takes the place of a node, and breaks the actor that uses it."""
 
     def keep_context(self, _text: str) -> None:
         reason = "broken on purpose (--chaos)"
@@ -29,13 +29,20 @@ class _Poison:
 class Chaos:
     """Breaks the actor of one node while a run is on its way to it.
 
-    A node that is the first to work breaks before the run begins, any other one as soon as the first node works. It
-    finds a message on which it breaks before the one for its run, which waits in its mailbox; the mailbox outlives the
-    actor, and its next incarnation goes on.
+    A node that works first breaks before the run begins. Any other node breaks as soon as the first node works. The
+    message of the run waits in the mailbox, which outlives the actor; the next incarnation handles it.
+
+    Args:
+        app: the running pool.
+        manifest: its manifest.
+        victim: name of the node to break.
+        target: name of the node that runs.
+
+    Raises:
+        NodeNotFoundError: the manifest has no node `victim`.
     """
 
     def __init__(self, app: App, manifest: Manifest, *, victim: str, target: str) -> None:
-        """Take whom to break in a run of which node; NodeNotFoundError when there is no such node."""
         if victim not in manifest.nodes:
             raise NodeNotFoundError.of(victim, manifest.nodes, where="manifest")
         self._app = app
@@ -45,7 +52,7 @@ class Chaos:
         self._subscription: Subscription | None = None
 
     def begin(self) -> None:
-        """Break it now, or wait for the right moment."""
+        """Break the node now, or subscribe for the moment to do it."""
         if self._is_first:
             self._break()
         else:
@@ -63,7 +70,7 @@ class Chaos:
 
 
 def _first(manifest: Manifest, node: str) -> set[str]:
-    """Return the nodes that a run of a node begins with, itself included."""
+    """Return the nodes that a run of a node begins with, the node included."""
     team = manifest.teams.get(node)
     if team is None:
         return {node}

@@ -31,11 +31,11 @@ HELP = '/quit ends, /reset forgets, /stats shows numbers, // begins a prompt wit
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM came."""
+    """The process received SIGTERM."""
 
 
 class _Wake:
-    """Ends the waiting for the next line: at SIGTERM, and when the pool has ended by itself."""
+    """Ends the wait for the next line: at SIGTERM, and when the pool ends by itself."""
 
     def __init__(self) -> None:
         self.is_reading = False
@@ -43,7 +43,7 @@ class _Wake:
         self._is_listening = False
 
     def call(self) -> None:
-        """Wake the main thread if it waits for somebody to type; what it does else, it does to its end."""
+        """Wake the main thread if it waits for input. Other work is done to its end."""
         self._is_called = True
         if self._is_listening:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
@@ -68,7 +68,7 @@ class _Wake:
 
 @dataclass
 class Chat:
-    """With whom, and how."""
+    """The node of a chat, and its options."""
 
     manifest_file: Path
     node: str
@@ -117,7 +117,7 @@ class Chat:
 
 
 class _Talk:
-    """The turns, one after the other."""
+    """The turns of a chat, one after the other."""
 
     def __init__(self, thread: AppThread, turn: ChatTurn, terminal: Terminal, wake: _Wake) -> None:
         self._thread = thread
@@ -128,7 +128,7 @@ class _Talk:
         self._is_over = False
 
     def go_on(self) -> int:
-        """Read and answer until the end; return how many prompts were not answered."""
+        """Read and answer until the end. Return the number of prompts without an answer."""
         if self._terminal.is_interactive:
             to_stderr(HELP)
         failures = 0
@@ -137,7 +137,7 @@ class _Talk:
         return failures
 
     def _read(self) -> str | None:
-        """Return the next prompt, None at the end; a person who presses Ctrl+C by mistake is asked once more."""
+        """Return the next prompt; None at the end. The first Ctrl+C of a person asks once more."""
         self._wake.is_reading = True
         try:
             return None if self._thread.verdict is not None else self._reader.next()
@@ -150,7 +150,7 @@ class _Talk:
             self._wake.is_reading = False
 
     def _take(self, prompt: str) -> bool:
-        """Do what was typed; return False for a prompt that was not answered."""
+        """Answer a prompt or do a command. Return False for a prompt without an answer."""
         words = prompt.strip()
         if not words:
             return True

@@ -1,4 +1,4 @@
-"""What somebody types, put together to prompts: lines, lines that go on, blocks."""
+"""Lines of input, put together to prompts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ MOST_CHARACTERS: Final = 1_000_000
 """Longest prompt."""
 
 ReadLine = Callable[[bool], str | None]
-"""Returns the next line without its end, None when there are no more; is told whether the prompt goes on."""
+"""Returns the next line without its end; None at the end. True asks for the rest of a prompt."""
 
 
 class ChatReader:
     r"""Makes prompts of lines.
 
-    A line that ends in ``\`` goes on in the next one; what stands between lines of ``\"\"\"`` is one prompt.
+    A line that ends in ``\`` continues in the next line. Lines between two ``\"\"\"`` are one prompt.
 
     Example:
         >>> lines = iter(["one \\\\", "two", '\"\"\"three', '  four\"\"\"'])
@@ -29,14 +29,13 @@ class ChatReader:
     """
 
     def __init__(self, read_line: ReadLine) -> None:
-        """Take where the lines come from."""
         self._read_line = read_line
 
     def next(self) -> str | None:
-        """Return the next prompt; None when there are no more. The last one may lack its end.
+        """Return the next prompt; None at the end. The end of the last prompt may be missing.
 
         Raises:
-            CommandError: it is too long.
+            CommandError: the prompt is too long.
         """
         line = self._read_line(False)
         if line is None:

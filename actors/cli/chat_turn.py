@@ -1,4 +1,4 @@
-"""One turn of a chat, on the event loop of the pool: a prompt, and its answer on standard output."""
+"""One turn of a chat on the event loop of the pool."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class ChatTurn:
     """Asks a node, in one conversation."""
 
     def __init__(self, app: App, node: str, *, as_json: bool = False, timeout: float | None = None) -> None:
-        """Take whom to ask, and how answers are written."""
         self._app = app
         self._node = node
         self._as_json = as_json
@@ -30,7 +29,7 @@ class ChatTurn:
         self._conversation = new_id()
 
     async def ask(self, prompt: str) -> bool:
-        """Write the answer to a prompt as it comes; return whether there was one. Failures are told, not raised.
+        """Write the answer to a prompt in pieces. True if there was an answer; failures are written, not raised.
 
         Raises:
             CommandError: the answer cannot be written.
@@ -86,11 +85,11 @@ class ChatTurn:
         return {"conversation_id": self._conversation, **self._options}
 
     async def reset(self) -> None:
-        """Let everybody forget what was said, and begin a new conversation."""
+        """Clear the memory of every agent, and begin a new conversation."""
         for agent in self._app.pool.agents.values():
             agent.reset()
         self._conversation = new_id()
 
     async def stats(self) -> str:
-        """Return the numbers of the chat so far as a table."""
+        """Return the statistics of the chat as a table."""
         return report(await self._app.read_stats(), list(self._app.pool)) or "nothing was said yet"

@@ -1,4 +1,4 @@
-"""What a shell is told while a command is typed: the names in the manifest that was named before."""
+"""Completions for a shell: names of the manifest that the command line names."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from actors.config.manifest import Manifest
 
 Suggestion = tuple[str, str]
-"""A word and what it stands for."""
+"""A word and its description."""
 
 
 def complete_node(context: typer.Context, incomplete: str) -> list[Suggestion]:
-    """Return the agents and teams that begin so."""
+    """Return the agents and teams whose names begin with the word."""
     manifest = _manifest(context)
     return [] if manifest is None else _matching(manifest.nodes.items(), incomplete)
 
 
 def complete_job(context: typer.Context, incomplete: str) -> list[Suggestion]:
-    """Return the jobs that begin so."""
+    """Return the jobs whose names begin with the word."""
     manifest = _manifest(context)
     return [] if manifest is None else _matching(manifest.jobs.items(), incomplete)
 
 
 def _manifest(context: typer.Context) -> Manifest | None:
-    """Return the manifest that has been typed; None if there is none, for a shell wants no errors."""
+    """Return the manifest of the command line. None for a manifest with errors: a shell shows none."""
     from actors.config.load import load_manifest
 
     file: object = context.params.get("file") or context.params.get("config")

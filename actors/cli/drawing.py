@@ -28,10 +28,10 @@ _KINDS: Final[Mapping[str, str]] = {
 
 
 def save_drawing(manifest: Manifest, file: Path) -> None:
-    """Write a picture into a file, in the form that its ending says.
+    """Write a picture into a file, in the format of the file name.
 
     Raises:
-        CommandError: the ending is unknown, Graphviz is missing or fails, or the file cannot be written.
+        CommandError: the format is unknown, Graphviz is missing or fails, or the file cannot be written.
     """
     kind = _KINDS.get(file.suffix.lower())
     if kind is None:

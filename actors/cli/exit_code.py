@@ -1,4 +1,4 @@
-"""Exit codes of the command line, and which error leads to which."""
+"""Exit codes of the command line, and the errors that lead to them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from protocols.errors import ConfigError, ModelError, NodeNotFoundError, PromptE
 
 
 class ExitCode(IntEnum):
-    """What `understudy` tells the shell."""
+    """The exit codes of `understudy`."""
 
     OK = 0
     FAILED = 1
-    """The run failed, or took longer than it was allowed to."""
+    """The run failed, or exceeded its time."""
     USAGE = 2
-    """It was called wrongly: unknown command, node or model, faulty manifest, unreadable file, empty prompt, no key."""
+    """Wrong use: unknown command, node or model, faulty manifest, unreadable file, empty prompt, no key."""
     EXIT_CONDITION = 3
-    """An exit condition of a connection was true, and everything ended in order."""
+    """An exit condition of a connection was true; everything stopped in order."""
     GAVE_UP = 4
-    """The nodes broke so often that their supervisor gave them up."""
+    """A supervisor gave up: its nodes crashed too often."""
     INTERRUPTED = 128 + signal.SIGINT
     """Ctrl+C."""
     BROKEN_PIPE = 128 + 13  # signal.SIGPIPE, which Windows does not have
-    """Whoever read the output had gone."""
+    """The reader closed the output."""
     TERMINATED = 128 + signal.SIGTERM
-    """It was asked to end."""
+    """The process received SIGTERM."""
 
 
 _USAGE_ERRORS = (ConfigError, ModelError, NodeNotFoundError, PromptError)
 
 
 class CommandError(Exception):
-    """A command cannot go on; the text is for the user, and says what to do."""
+    """A command fails. The text says what to do."""
 
     def __init__(self, text: str, code: ExitCode = ExitCode.USAGE) -> None:
-        """Take the text and the exit code."""
         super().__init__(text)
         self.code = code
 
@@ -50,7 +49,7 @@ def code_of(error: BaseException) -> ExitCode:
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error as one message for people: what went wrong, and at which node."""
+    """Return an error as one message for people: the cause and the node."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = str(error) or type(error).__name__

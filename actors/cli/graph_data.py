@@ -15,7 +15,7 @@ _SETTINGS: Final = ("filter_condition", "stop_condition", "exit_condition")
 
 
 def graph_data(manifest: Manifest) -> str:
-    """Return agents, teams, and the edges between them as one JSON document."""
+    """Return agents, teams and edges as one JSON document."""
     nodes = [{"name": name, "kind": "agent"} for name in manifest.agents]
     nodes += [{"name": name, "kind": f"{team.mode} team"} for name, team in manifest.teams.items()]
     lines = [_line(line) for line in graph_lines(manifest)]

@@ -22,7 +22,7 @@ COLUMNS: Final = (
     "conversation_id", "run_id", "id", "metadata",
 )  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a cell that begins so for a formula, and calculates what an agent was told."""
+"""A spreadsheet reads a cell with this beginning as a formula."""
 
 
 class Export:
@@ -72,7 +72,7 @@ FORMATS: Final[Mapping[str, type[Export]]] = {"jsonl": Export, "json": JsonList,
 
 
 def document(message: StoredMessage) -> str:
-    """Return a message as JSON in one line."""
+    """Return a message as one line of JSON."""
     fields: dict[str, Any] = msgspec.structs.asdict(message)
     payload = fields.pop("payload")
     fields["payload"] = None if payload is None else json.loads(payload)

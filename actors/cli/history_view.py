@@ -1,4 +1,4 @@
-"""The history of a manifest for the command line."""
+"""The history of a manifest on the command line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,20 @@ _PAGE: Final = 1_000
 
 
 class HistoryView:
-    """Opens the store of a manifest, asks it one thing, and writes that to standard output."""
+    """Opens the store of a manifest, asks one question, and writes the answer to standard output.
+
+    Args:
+        manifest_file: the manifest.
+        agent: name of a node.
+        role: role of the messages.
+        text: text in the messages.
+        since: earliest time, see `moment_of`.
+        until: latest time, see `moment_of`.
+
+    Raises:
+        ManifestError: the manifest cannot be read or is wrong.
+        CommandError: the manifest keeps no history, or a condition is impossible.
+    """
 
     def __init__(
         self,
@@ -44,12 +57,6 @@ class HistoryView:
         since: str | None = None,
         until: str | None = None,
     ) -> None:
-        """Take the manifest, and which messages are meant; see `moment_of` for the two times.
-
-        Raises:
-            ManifestError: the manifest cannot be read or is wrong.
-            CommandError: it keeps no history, or a condition cannot be meant.
-        """
         configure_logging(debug=is_debug.get())
         self._manifest = load_manifest(manifest_file)
         now = time.time()
@@ -88,13 +95,13 @@ class HistoryView:
         self._ask(lambda store: self._export(store, form))
 
     def prune(self, days: float | None, most: int | None, each: int | None, *, as_json: bool) -> None:
-        """Remove what is not to be kept, and write how many messages that were."""
+        """Remove what the retention does not keep, and write the number of removed messages."""
         retention = self._retention(days, most, each)
         removed = asyncio.run(self._prune(retention))
         write(json.dumps({"removed": removed}) if as_json else f"{removed:,} messages removed")
 
     async def _prune(self, retention: Retention) -> int:
-        """Prune all stores, and return how many messages the one lost that lost most."""
+        """Prune all stores. Return the largest number of messages removed from one store."""
         removed = 0
         for store in self._stores():
             async with store:
@@ -134,7 +141,7 @@ class HistoryView:
         """Ask the first store that can be opened.
 
         Raises:
-            StorageError: there is none, or it cannot answer.
+            StorageError: no store can be opened, or the store cannot answer.
         """
         return asyncio.run(self._first(question))
 
@@ -165,10 +172,10 @@ class HistoryView:
 
 
 def checked(make: Callable[[], T]) -> T:
-    """Return what is made.
+    """Return the value that `make` makes.
 
     Raises:
-        CommandError: its values cannot be meant.
+        CommandError: `make` refused its values.
     """
     try:
         return make()

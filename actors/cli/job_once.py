@@ -1,4 +1,4 @@
-"""One job of the manifest for the command line; otherwise as one run."""
+"""One job of a manifest on the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from protocols.response import TeamResponse
 
 @dataclass
 class JobOnce(RunOnce):
-    """Which job, and who does it."""
+    """The job, and the node that does it."""
 
     job: str = ""
 

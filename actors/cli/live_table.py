@@ -1,4 +1,4 @@
-"""The table that moves while a run goes on, for terminals."""
+"""The live table of a run, for terminals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "restarting": "
 async def live_table(
     read: Callable[[], Awaitable[StatsSnapshot]], names: Sequence[str]
 ) -> AsyncGenerator[Callable[[str], object]]:
-    """Show a table of the nodes until the end of the block; gives a function that writes lines above it."""
+    """Show a table of the nodes until the end of the block. Yields a function that writes lines above it."""
     console = Console(stderr=True)
     with Live(console=console, transient=True, auto_refresh=False) as live:
         task = asyncio.create_task(_refresh(live, read, names))
@@ -46,7 +46,7 @@ async def _refresh(live: Live, read: Callable[[], Awaitable[StatsSnapshot]], nam
 
 
 def picture(snapshot: StatsSnapshot, names: Sequence[str]) -> Table:
-    """Return the table of one moment."""
+    """Return the table of one snapshot."""
     table = Table("state", *HEAD, box=None, pad_edge=False)
     for node in rows(snapshot, names, with_idle=True):
         state = Text(str(node.state), _COLOURS.get(node.state, ""))

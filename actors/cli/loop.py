@@ -1,4 +1,4 @@
-"""The event loop of a command, which ends even when a task or a thread does not."""
+"""The event loop of a command. It ends even when a task or a thread does not."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 PATIENCE: Final = 1.0
-"""Seconds that tasks and threads have, after everything else has ended."""
+"""Seconds that tasks and threads have to end, after all else."""
 _THREADS: Final = "understudy-loop"
 
 stuck: list[str] = []
-"""Names of the tasks and threads that were left behind; the process has to end without waiting for them."""
+"""Names of the abandoned tasks and threads; the process must end without waiting for them."""
 
 
 class CommandLoop:
-    """An event loop for one coroutine. What ignores its cancellation is left behind, and named in `stuck`.
+    """An event loop for one coroutine. A task that ignores its cancellation is abandoned, and named in `stuck`.
 
-    `asyncio.run` would wait for it for ever.
+    `asyncio.run` would wait for it without end.
     """
 
     def __init__(self) -> None:
-        """Make the loop; it may be run in another thread."""
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self.loop = self._runner.get_loop()
         """The loop."""
@@ -34,7 +33,7 @@ class CommandLoop:
         self.loop.set_default_executor(self._executor)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end of the coroutine and end the loop; Ctrl+C cancels it, as in `asyncio.run`."""
+        """Run the coroutine to its end and close the loop. Ctrl+C cancels it, as in `asyncio.run`."""
         try:
             return self._runner.run(work)
         finally:
@@ -66,5 +65,5 @@ class CommandLoop:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on an event loop of its own; see `CommandLoop`."""
+    """Run a coroutine on its own event loop; see `CommandLoop`."""
     return CommandLoop().run(work)

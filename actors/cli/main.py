@@ -1,7 +1,7 @@
 """The command `understudy`: its commands, and the one place where an error becomes a message and an exit code.
 
-Every command is a file of `actors.cli.command`. What takes long to import (pydantic_ai, rich) is imported by the
-command that needs it, so that `--help` answers at once.
+Every command is a file of `actors.cli.command`. A command imports slow libraries (pydantic_ai, rich) itself, so
+`--help` answers at once.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave the process with its exit code."""
+    """Run the command line and exit the process."""
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end of the process
     code = call(sys.argv[1:] if arguments is None else arguments)
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _has_threads() -> bool:
-    """Whether a thread, such as one in a function that blocks, would keep the interpreter from ending."""
+    """True if a thread, such as a blocking function, would keep the interpreter from ending."""
     return any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate())
 
 
@@ -104,7 +104,7 @@ def _is_flushed() -> bool:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run the command line in this process and return its exit code; errors are written to standard error."""
+    """Run the command line in this process and return its exit code. Errors go to standard error."""
     redact.begin()
     with contextlib.redirect_stderr(RedactedStream(sys.stderr)):
         return _call(arguments)
@@ -132,7 +132,7 @@ def _call(arguments: Sequence[str]) -> int:
 
 
 def _without_debug(arguments: list[str]) -> list[str]:
-    """Take out the option that every command knows; what stands after ``--`` is text."""
+    """Remove the option that every command knows; words after ``--`` are text."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return [word for word in arguments[:end] if word != "--debug"] + arguments[end:]
 

@@ -1,4 +1,4 @@
-"""Reading the manifest of a command; its secrets are hidden from then on."""
+"""Read the manifest of a command; its secrets are redacted from then on."""
 
 from __future__ import annotations
 

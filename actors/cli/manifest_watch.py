@@ -1,4 +1,4 @@
-"""Noticing that a manifest was changed, or a file that it inherits from."""
+"""Notice changes of a manifest and of the files it inherits from."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ if TYPE_CHECKING:
     from actors.triggers.files.notifier import FolderNotifier
 
 _PAUSE: Final = 0.1
-"""Seconds from the first of some changes until somebody looks: an editor writes in several steps."""
+"""Seconds between the first change and the check: an editor writes in several steps."""
 _STEP: Final = 0.02
 
 _Mark = tuple[int, int, int] | None
-"""Which file it is, when it was written, its size; None for no file."""
+"""Identity, time and size of a file; None if the file does not exist."""
 
 
 class ManifestWatch:
-    """Watches the folders of some files, so that it also sees a file that an editor puts in the place of the old one.
+    """Watches the folders of some files, so a file that an editor replaces is noticed.
 
-    What tells a change is the file behind the name: links are followed, other files in the folders do not matter.
+    Links are followed to the file behind the name. Other files in the folders do not count.
     """
 
     def __init__(self, changed: Callable[[], object]) -> None:
-        """Take what to call on the event loop when a file has changed."""
         self._changed = changed
         self._marks: dict[Path, _Mark] = {}
         self._folders: frozenset[str] = frozenset()
@@ -37,7 +36,7 @@ class ManifestWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     async def watch(self, files: Iterable[Path]) -> None:
-        """Watch these files from now on, and no others; new ones as they are now.
+        """Watch these files from now on, and no others.
 
         Raises:
             CommandError: a library is missing, or the folders cannot be watched.
@@ -61,7 +60,7 @@ class ManifestWatch:
                 await before.close()
 
     async def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
         if self._notifier is not None:
@@ -87,7 +86,7 @@ def _mark(file: Path) -> _Mark:
 
 
 def notifier_class() -> type[FolderNotifier]:
-    """Return what watches folders.
+    """Return the class that watches folders.
 
     Raises:
         CommandError: a library is missing.

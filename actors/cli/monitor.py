@@ -1,7 +1,7 @@
-"""The local socket on which a running pool shows its supervision tree and its counters.
+"""The local socket on which a running pool shows its supervision tree and its statistics.
 
-A client gets one line of JSON when it connects and one more for each line that it sends, so that nobody is sent what
-nobody reads, and a pool that nobody looks at does nothing. The socket belongs to the user alone (mode 0600).
+A client gets one line of JSON when it connects, and one for each line that it sends. A pool without clients does no
+work for it. The socket belongs to the user alone (mode 0600).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
 
     Args:
         app: the running pool.
-        path: of the socket; one that a process left behind when it was killed is replaced.
+        path: of the socket; a socket left by a killed process is replaced.
 
     Raises:
         CommandError: the socket cannot be made there, or another process uses it.
@@ -88,7 +88,7 @@ class _Monitor:
 
 
 def _bind(path: Path) -> tuple[socket.socket, int]:
-    """Open the socket; return it, and which file it is."""
+    """Open the socket; return it and its inode."""
     if not hasattr(socket, "AF_UNIX"):
         text = "this system has no local sockets, so a running pool cannot be looked at"
         raise CommandError(text, ExitCode.FAILED)
@@ -109,14 +109,14 @@ def _bind(path: Path) -> tuple[socket.socket, int]:
 
 
 def _remove(path: Path, inode: int) -> None:
-    """Remove the socket, unless another process has put its own in the place."""
+    """Remove the socket, unless another process has replaced it."""
     with suppress(OSError):
         if path.stat().st_ino == inode:
             path.unlink()
 
 
 def _make_room(path: Path) -> None:
-    """Remove a socket that nobody listens on any more; whatever else is there stays, and is an error."""
+    """Remove a socket without a listener. Anything else at the path stays, and is an error."""
     try:
         mode = path.lstat().st_mode
     except OSError:  # nothing is there, or binding says why it cannot be

@@ -1,4 +1,4 @@
-"""Looking at a running pool from another process."""
+"""Look at a running pool from another process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ _MOST_BYTES: Final = 64 * 1024 * 1024
 
 
 class MonitorClient:
-    """A connection to the socket of a running pool; see `actors.cli.monitor`."""
+    """A connection to the socket of a running pool; see `actors.cli.monitor`.
+
+    Args:
+        path: path of the socket.
+
+    Raises:
+        CommandError: no running pool listens at the path.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Connect.
-
-        Raises:
-            CommandError: there is no running pool behind the path.
-        """
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_PATIENCE)
@@ -38,10 +40,10 @@ class MonitorClient:
         self._has_read = False
 
     def read(self) -> bytes | None:
-        """Return the next snapshot, a line of JSON; None when the pool has ended.
+        """Return the next snapshot, a line of JSON; None after the end of the pool.
 
         Raises:
-            CommandError: it does not answer.
+            CommandError: the pool does not answer.
         """
         try:
             if self._has_read:

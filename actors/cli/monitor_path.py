@@ -1,4 +1,4 @@
-"""Where the socket of a running manifest is, so that `top --config` finds what `watch` has made."""
+"""The path of the socket of a manifest: `top --config` finds the socket of `watch`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PRIVATE = 0o700
 
 
 def monitor_path(manifest_file: Path) -> Path:
-    """Return the path of the socket for a manifest, in a folder that only the user can read.
+    """Return the path of the socket of a manifest, in a private folder of the user.
 
     Raises:
-        CommandError: the folder belongs to somebody else, or others may use it.
+        CommandError: the folder belongs to another user, or others may use it.
     """
     full = manifest_file.resolve()
     digest = sha256(os.fsencode(full)).hexdigest()[:16]

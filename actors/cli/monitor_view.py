@@ -17,7 +17,7 @@ _INDENT: Final = "  "
 
 
 def view(snapshot: Snapshot) -> str:
-    """Return the supervision tree with the numbers of each actor."""
+    """Return the supervision tree with the statistics of each actor."""
     numbers = {node.name: node for node in snapshot.nodes}
     lines = [_cells(actor, depth, numbers.get(actor.name)) for actor, depth in flat(snapshot.tree)]
     title = f"{snapshot.pool}: {len(lines)} actors, process {snapshot.pid}, up {snapshot.uptime:.0f} s"

@@ -11,7 +11,7 @@ import typer
 ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")]
 """The manifest."""
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
-"""Whether programs read the output."""
+"""True if programs read the output."""
 
 is_debug: ContextVar[bool] = ContextVar("understudy_debug", default=False)
-"""Whether ``--debug`` was given: logs and tracebacks go to standard error."""
+"""True if ``--debug`` was given: logs and tracebacks go to standard error."""

@@ -9,19 +9,18 @@ from actors.cli.redaction import for_stdout
 
 
 class ReaderGoneError(CommandError):
-    """Whoever read the output has closed it; there is nobody to tell, and nothing to say."""
+    """The reader closed the output."""
 
     def __init__(self) -> None:
-        """Take the exit code of a broken pipe."""
         super().__init__("nobody reads the output any more", ExitCode.BROKEN_PIPE)
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Write text and a line break (or another `end`) to standard output, now; to a terminal only what can be seen.
+    """Write text and a line break (or `end`) to standard output. Control characters do not reach a terminal.
 
     Raises:
-        ReaderGoneError: the reader has gone.
-        CommandError: it cannot be written.
+        ReaderGoneError: the reader closed the output.
+        CommandError: the text cannot be written.
     """
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
         problem = "standard output is closed"

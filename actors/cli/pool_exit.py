@@ -1,4 +1,4 @@
-"""The end of a running pool that comes from inside: an exit condition was true, or its supervisor has given up."""
+"""Why a running pool ends by itself: a true exit condition, or a supervisor that gave up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.stats.projection import StatsSnapshot
 
 _PHASE: Final = "say-why"
-"""Before the actors stop, so that the statistics can still be asked."""
+"""A phase before the actors stop, so the statistics can still be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,21 @@ class PoolExitReason:
 
     @property
     def error(self) -> CommandError:
-        """The same as an error."""
+        """The reason as an error."""
         return CommandError(self.text, self.code)
 
 
 class PoolEnd:
-    """Notices that a pool ends by itself, and why; keeps the last numbers of one that does."""
+    """Notices the end of a pool, its reason, and its last statistics.
+
+    Args:
+    app: the running pool.
+    told: called once with the reason, on the event loop of the pool.
+    """
 
     def __init__(self, app: App, told: Callable[[PoolExitReason], object] | None = None) -> None:
-        """Begin to watch a running pool; `told` is called once, on the event loop of the pool."""
         self.verdict: PoolExitReason | None = None
-        """None as long as it goes on."""
+        """None while the pool runs."""
         self._app = app
         self._told = told
         self._name = app.pool.name  # that of its supervisor, which a reload does not change
@@ -56,12 +60,12 @@ class PoolEnd:
             self._given_up()
 
     def look(self) -> PoolExitReason | None:
-        """Return why the pool has ended by itself, asked at its end: a late message may be the cause."""
+        """Return why the pool ended by itself; asked at its end, since a late message may be the cause."""
         self._closing()
         return self.verdict
 
     async def read_stats(self) -> StatsSnapshot | None:
-        """Return the numbers of now, the last ones of a pool that has ended, None if there are none."""
+        """Return the statistics of now, or the last ones of a stopped pool; None without any."""
         try:
             return await self._app.read_stats()
         except (ActorStoppingError, RuntimeClosedError):
@@ -71,7 +75,7 @@ class PoolEnd:
         self._numbers = await self.read_stats()
 
     def _closing(self) -> None:
-        """The system is being closed; only an end from inside has a reason."""
+        """Read the reason of a closing system; an end from outside has none."""
         reason = self._app.system.exit_reason
         if isinstance(reason, TalkError):
             self._say(ExitCode.EXIT_CONDITION, str(reason))
@@ -91,7 +95,7 @@ class PoolEnd:
         self._say(ExitCode.GAVE_UP, f"the pool {self._name!r} has given up: {why}; nothing runs any more")
 
     def _is_empty(self) -> bool:
-        """Whether no node has an actor any more: an actor of the pool's name may also be a node."""
+        """True if no node has an actor. An actor with the pool's name may be a node."""
         return not any(node.home.find() is not None for node in self._app.pool.nodes.values())
 
     def _say(self, code: ExitCode, text: str) -> None:

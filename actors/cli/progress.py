@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: lines, or a table that moves where a terminal can show it."""
+"""Progress of a run: lines, or a live table on a terminal."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from protocols.events import (
 )
 
 TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, TalkFailed)
-"""Events that are always told in words."""
+"""Events that are always written as text."""
 STEPS = (RunStarted, MessageSent, RunCancelled, *TROUBLE)
-"""Events that are told in words where nothing else shows them."""
+"""Events written as text where no table shows them."""
 
 
 def to_stderr(text: str, stream: IO[str] | None = None) -> None:
-    """Write lines to standard error, only what can be seen; if nobody reads it, that is no failure."""
+    """Write visible text to standard error. A closed standard error is not an error."""
     with contextlib.suppress(OSError, ValueError):
         print(visible(text), file=stream or sys.stderr, flush=True)
 

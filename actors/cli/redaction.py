@@ -1,4 +1,4 @@
-"""Secrets do not get to the screen: what is known to be one, and what looks like one, is written as ``***``."""
+"""Replace secrets, known or by their look, with ``***``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 MASK: Final = "***"
 _SHORTEST: Final = 4
-"""Fewer characters are no secret, and would be found in every other word."""
+"""A shorter text is not a secret: it would be found in other words."""
 _SHORTEST_WORD: Final = 8
-"""Characters of a part of a secret that is one by itself, as in ``Bearer abcdefgh``."""
+"""Characters of a word inside a secret that is secret by itself, as in ``Bearer abcdefgh``."""
 _CUT: Final = "…"
-"""Where the engine has cut off a long text."""
+"""The mark at which the engine cuts long texts."""
 _NAMES: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "DSN")
 _LOOKS: Final = (
     (re.compile(r"//[^/@\s]+@"), f"//{MASK}@"),  # user and password in an address
@@ -32,21 +32,20 @@ _LOOKS: Final = (
 
 
 class Redaction:
-    """Knows secrets, and hides them."""
+    """Knows secrets, and replaces them."""
 
     def __init__(self) -> None:
-        """Begin without any secret; what looks like one is hidden all the same."""
         self._known: re.Pattern[str] | None = None
         self._secrets: set[str] = set()
 
     def begin(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Forget what was learned, and learn from the variables of the environment that are named like secrets."""
+        """Forget all secrets, then learn the variables of the environment with names of secrets."""
         self._secrets.clear()
         self._known = None
         self.learn(value for name, value in environment.items() if any(word in name.upper() for word in _NAMES))
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Hide these from now on, their words and the password of an address as well."""
+        """Redact these secrets from now on, also their words and the password of an address."""
         for secret in secrets:
             self._secrets.add(secret.strip())
             self._secrets.update(word for word in secret.split() if len(word) >= _SHORTEST_WORD)
@@ -65,7 +64,7 @@ class Redaction:
         return text
 
     def _without_beginning(self, text: str) -> str:
-        """Return a text that was cut off without the part of a secret that it may end with."""
+        """Return a cut text without the beginning of a secret at its end."""
         for secret in self._secrets:
             for length in range(len(secret) - 1, _SHORTEST - 1, -1):
                 if text.endswith(secret[:length]):
@@ -82,11 +81,11 @@ def _passwords(secret: str) -> Iterable[str]:
 
 
 redact: Final = Redaction()
-"""That of this process."""
+"""The redaction of this process."""
 
 
 def presentable(text: str) -> str:
-    """Return a text of somebody else without secrets, and only what can be seen of it."""
+    """Return a text without secrets and control characters."""
     return visible(redact(text))
 
 
@@ -101,19 +100,18 @@ def for_stdout(text: str) -> str:
 
 
 class RedactedStream:
-    """A stream for people, such as standard error: whoever writes to it, no secret gets through."""
+    """A stream, such as standard error, that redacts what is written to it."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Take the stream behind it."""
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text, or a part of one that does not end within a secret."""
+        """Write a text that does not end within a secret."""
         self._stream.write(redact(text))
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what was written."""
+        """Flush the stream."""
         self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:

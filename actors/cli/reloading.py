@@ -1,4 +1,4 @@
-"""Applying a changed manifest to a running pool, each time that somebody asks for it."""
+"""Apply a changed manifest to a running pool, on request."""
 
 from __future__ import annotations
 
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 
 
 class Reloading:
-    """Reloads the manifest of a pool on request, one request after the other; those that come meanwhile are one.
+    """Reloads the manifest of a pool, one request after the other; requests during a reload count as one.
 
-    A request is SIGHUP, and a change of the files if they are watched. What cannot be applied changes nothing: one line
-    says why, and the pool goes on.
+    A request is SIGHUP, and a change of the files if they are watched. A manifest that cannot be applied changes
+    nothing: one line says why.
+
+    Args:
+    app: the running pool.
+    file: its manifest.
+    watches_files: True if a change of the manifest, or of a file it inherits from, is a request.
+    check: called with a manifest before it is applied; refuses it by raising.
+    reloaded: called after a manifest was applied.
+    hung_up: called instead of a reload when SIGHUP comes from a closed terminal.
     """
 
     def __init__(
@@ -40,16 +48,6 @@ class Reloading:
         reloaded: Callable[[], object],
         hung_up: Callable[[], object],
     ) -> None:
-        """Take the pool and the file; nothing happens before it is entered.
-
-        Args:
-            app: the running pool.
-            file: its manifest.
-            watches_files: whether a change of the manifest, or of a file that it inherits from, is a request.
-            check: called with a manifest before it is applied; what it raises keeps the manifest from being applied.
-            reloaded: called after a manifest was applied.
-            hung_up: called instead of a reload when SIGHUP says that the terminal of the program is gone.
-        """
         self._app = app
         self._file = file
         self._check = check
@@ -61,11 +59,11 @@ class Reloading:
         self._task: asyncio.Task[None] | None = None
 
     def request(self) -> None:
-        """Have the manifest be read again."""
+        """Request a reload."""
         self._due.set()
 
     async def __aenter__(self) -> Self:
-        """Begin.
+        """Start watching.
 
         Raises:
             CommandError: a library is missing, or the folders cannot be watched.

@@ -1,4 +1,4 @@
-"""The numbers of a run: per agent its messages, tokens, time and restarts."""
+"""Statistics of a run per agent: messages, tokens, time and restarts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ HEAD = ("agent", "messages", "tokens", "time", "restarts")
 def rows(snapshot: StatsSnapshot, names: Sequence[str], *, with_idle: bool = False) -> list[NodeTotals]:
     """Return the named nodes in the order of their names.
 
-    Those that did nothing come only `with_idle`. A team, whose answers are composed of those of its members, comes only
-    when something happened to it.
+    Idle nodes come only `with_idle`. A team comes only if an event names it: its answers are those of its members.
     """
     known = {node.name: node for node in snapshot.nodes}
     found = [known.get(name, NodeTotals(name, EventTotalsSnapshot())) for name in names]
@@ -40,7 +39,7 @@ def cells(node: NodeTotals) -> tuple[str, ...]:
 
 
 def report(snapshot: StatsSnapshot, names: Sequence[str]) -> str:
-    """Return the table for the end of a run; the last line is the sum of several. Empty when nobody did anything."""
+    """Return the table for the end of a run, with a sum as the last line. Empty without events."""
     nodes = rows(snapshot, names)
     if not nodes:
         return ""
@@ -57,7 +56,7 @@ def report(snapshot: StatsSnapshot, names: Sequence[str]) -> str:
 
 
 def as_data(snapshot: StatsSnapshot, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the same numbers for programs."""
+    """Return the same statistics for programs."""
     return [
         {
             "name": node.name,

@@ -1,4 +1,4 @@
-"""One run of one node for the command line: from the arguments to the answer on standard output."""
+"""One run of one node on the command line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from protocols.messages import ChatMessage
 
 @dataclass
 class RunOnce:
-    """What to run, and how."""
+    """The node, its prompt, and the options."""
 
     manifest_file: Path
     node: str
@@ -143,7 +143,7 @@ class RunOnce:
 
     @contextmanager
     def _cancelled_by_signals(self) -> Generator[None]:
-        """Cancel the run at the first signal, and all that still ends in order at the second."""
+        """Cancel the run at the first signal, and the orderly end at the second."""
         task, system = asyncio.current_task(), ActorSystem.of(asyncio.get_running_loop())
         is_ending = False
 
@@ -162,7 +162,7 @@ class RunOnce:
 
 @asynccontextmanager
 async def _progress(app: App, names: Sequence[str]) -> AsyncGenerator[None]:
-    """Show what happens: a table that moves on a terminal, else lines."""
+    """Show the progress: a live table on a terminal, else lines."""
     events = app.system.events
     if sys.stderr.isatty():
         from actors.cli.live_table import live_table
@@ -195,7 +195,7 @@ def _show(numbers: str) -> None:
 
 
 def failed_members(message: ChatMessage[Any]) -> dict[str, str]:
-    """Return the failures of members that a team could do without, by member, those of teams inside of it included."""
+    """Return the failures of members that a team could do without, nested teams included."""
     failed = {str(name): presentable(str(error)) for name, error in dict(message.metadata.get("errors") or {}).items()}
     for inner in message.associated_messages:
         failed |= failed_members(inner)

@@ -1,4 +1,4 @@
-"""The end of a program that runs until a signal tells it to end."""
+"""The end of a program that runs until a signal."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 
 class Shutdown:
-    """The first signal asks for an orderly end; a second one, or the end of the grace period, cancels what still works.
+    """The first signal asks for an orderly end. The second signal, or the end of the grace period, cancels all work.
 
     Make it in the main task of a running loop.
     """
 
     def __init__(self, grace: float) -> None:
-        """Take the seconds that an orderly end may take."""
         self.code = ExitCode.OK
-        """Exit code that belongs to the first cause; OK until there is one."""
+        """Exit code of the first cause; OK before."""
         self.reason = ""
-        """The first cause in words."""
+        """The first cause as text."""
         self._grace = grace
         self._asked = asyncio.Event()
         self._is_waited_for = False
@@ -34,7 +33,7 @@ class Shutdown:
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Take the signals of the process inside the block."""
+        """Handle the signals of the process inside the block."""
         with passed_on(self.insist):
             try:
                 yield
@@ -43,7 +42,7 @@ class Shutdown:
                     self._timer.cancel()
 
     def begin(self, code: ExitCode = ExitCode.OK, reason: str = "ended") -> None:
-        """End in order; only the first cause counts."""
+        """Begin the orderly end; only the first cause counts."""
         if self._asked.is_set():
             return
         self.code, self.reason = code, reason
@@ -53,7 +52,7 @@ class Shutdown:
             self._task.cancel()
 
     def insist(self, code: ExitCode, reason: str) -> None:
-        """End in order; if that has begun, for whatever cause, end at once."""
+        """Begin the orderly end, or cancel all work if it has begun."""
         if self._asked.is_set():
             self._hurry()
         else:

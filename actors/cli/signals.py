@@ -1,4 +1,4 @@
-"""The signals that end a command: what the first two do is for the command to say, the third ends the process."""
+"""Signals that end a command. The command handles the first two; the third ends the process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CAUSES: Final = {
     signal.SIGTERM: (ExitCode.TERMINATED, "terminated"),
 }
 _MOST: Final = 3
-"""Signals after which nothing is waited for; a function that blocks the event loop keeps it from hearing of them."""
+"""Signals after which the process ends at once: a blocked event loop does not hear them."""
 
 
 @contextmanager
 def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
-    """Tell of SIGINT and SIGTERM inside the block, on the running event loop; outside the main thread of nothing."""
+    """Handle SIGINT and SIGTERM inside the block, on the running loop. Only the main thread can."""
     loop = asyncio.get_running_loop()
     count = 0
 

@@ -1,4 +1,4 @@
-"""Statistics of a run on a terminal, drawn by rich: pass a `StatsScreen` to `RunStats.watch`."""
+"""Statistics of a run on a terminal by rich: pass a `StatsScreen` to `RunStats.watch`."""
 
 from typing import Self
 
@@ -11,7 +11,7 @@ from actors.stats.run_snapshot import RunSnapshot, failures, table_rows
 
 
 def stats_table(run: RunSnapshot) -> RenderableType:
-    """Return the numbers by node as a table of rich, with the failures below it."""
+    """Return the statistics by node as a table of rich, with the failures below it."""
     head, *rows = table_rows(run)
     table = Table(title=Text(f"{run.name or 'run'}: {'done' if run.done else 'running'}"))
     for name in head:
@@ -33,11 +33,10 @@ class StatsScreen:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        """Take the console; None for standard output."""
         self._live = Live(console=console, auto_refresh=False)
 
     def show(self, run: RunSnapshot) -> None:
-        """Draw the run in place of what was drawn before."""
+        """Draw the run in the place of the last drawing."""
         self._live.start()  # harmless when it has started
         self._live.update(stats_table(run), refresh=True)
         if run.done:

@@ -1,4 +1,4 @@
-"""Reading lines from standard input, where a person or a program writes them."""
+"""Read lines from standard input, typed or piped."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ GOES_ON: Final = ". "
 
 
 class Terminal:
-    """Standard input. A person is shown when it is their turn, and can edit the line and go back to earlier ones."""
+    """Standard input. A person gets a prompt, editing and earlier lines.
+
+    Raises:
+    CommandError: standard input is closed.
+    """
 
     def __init__(self) -> None:
-        """Look at who writes.
-
-        Raises:
-            CommandError: standard input is closed.
-        """
         if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
             text = "standard input is closed; type prompts, or pipe them in"
             raise CommandError(text)
         self.is_interactive = sys.stdin.isatty()
-        """Whether a person types."""
+        """True if a person types."""
         self._edits = self.is_interactive and sys.stdout.isatty()
         if self._edits:
             with suppress(ImportError):  # not on every system; lines can be typed all the same
                 import_module("readline")
 
     def read_line(self, goes_on: bool) -> str | None:
-        """Return the next line without its end; None when there are no more.
+        """Return the next line without its end; None at the end.
 
         Raises:
-            CommandError: it is no text.
+            CommandError: the line is not text.
         """
         prompt = GOES_ON if goes_on else PROMPT
         try:

@@ -12,7 +12,7 @@ _HOUR: Final = 3_600.0
 
 
 def moment(seconds: float | None) -> str:
-    """Return seconds since 1970 UTC for people; nothing for None.
+    """Return seconds since 1970 UTC as text; empty for None.
 
     Example:
         >>> moment(0.0)
@@ -22,15 +22,15 @@ def moment(seconds: float | None) -> str:
 
 
 def moment_of(text: str, option: str, *, now: float) -> float:
-    """Return the point in time that a text means, in seconds since 1970 UTC.
+    """Return a point in time, in seconds since 1970 UTC.
 
     Args:
-        text: a date with or without a time (UTC if it names no zone), or how long ago: hours as a number, 7d, 90m.
-        option: where it was written.
+        text: a date with or without a time (UTC without a zone), or an age: hours as a number, 7d, 90m.
+        option: name of the option.
         now: seconds since 1970 UTC.
 
     Raises:
-        CommandError: it is none of these.
+        CommandError: the text is neither.
     """
     try:
         return max(0.0, now - parse_duration(text, unit=_HOUR))

@@ -1,4 +1,4 @@
-"""A pool that runs until it is told to end: triggers start runs, answers go to standard output."""
+"""A pool that runs until a signal: triggers start runs, answers go to standard output."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from actors.config.manifest import Manifest
 
 @dataclass(frozen=True)
 class Watch:
-    """Which manifest, and what is shown."""
+    """The manifest, and what is shown."""
 
     manifest_file: Path
     shows_messages: bool = True
     as_json: bool = False
     reloads: bool = False
-    """Whether changes of the manifest are applied."""
+    """True if changes of the manifest are applied."""
     grace: float = 30.0
-    """Seconds that the end may take before what still works is cancelled."""
+    """Seconds of the orderly end, before all work is cancelled."""
 
     def run(self) -> int:
         """Run until a signal comes, or the pool ends by itself; return the exit code that belongs to it.
@@ -87,7 +87,7 @@ class Watch:
 
 
 def _check(manifest: Manifest) -> None:
-    """Check the models of what triggers can run."""
+    """Check the models that triggers can use."""
     for name, node in manifest.nodes.items():
         if any(trigger.enabled for trigger in node.triggers):
             check_models(manifest, name)
@@ -95,7 +95,7 @@ def _check(manifest: Manifest) -> None:
 
 @asynccontextmanager
 async def _monitored(app: App, file: Path) -> AsyncGenerator[None]:
-    """Let `understudy top` look at the pool, if that is possible."""
+    """Let `understudy top` look at the pool, if possible."""
     monitor = None
     try:
         monitor = serve_monitor(app, monitor_path(file))

@@ -1,4 +1,4 @@
-"""What a watched pool shows: answers to events on standard output, everything else on standard error."""
+"""Output of a watched pool: answers on standard output, all else on standard error."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ if TYPE_CHECKING:
 
 
 class WatchOutput:
-    """Shows what happens in a pool until it is closed.
+    """Shows the events of a pool until it is closed.
 
-    When nobody reads the output any more, that is the end: `on_failure` is called once, and `error` says why.
+    A closed output calls `on_failure` once, and `error` says why.
     """
 
     def __init__(self, *, shows_messages: bool, as_json: bool, on_failure: Callable[[], object]) -> None:
-        """Take what is shown: without messages only what goes wrong."""
         self.error: CommandError | None = None
-        """Why the output could not be written; None as long as it can."""
+        """Why the output cannot be written; None while it can."""
         self._shows_messages = shows_messages
         self._as_json = as_json
         self._on_failure = on_failure
 
         self.answered: Signal[TriggerAnswer] = Signal("answered")
-        """To be called with what is written to standard output."""
+        """Called with the text for standard output."""
         if shows_messages:
             self.answered.connect(self._answer)
 

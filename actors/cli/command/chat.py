@@ -21,7 +21,7 @@ def chat(
 ) -> int:
     r"""Talk to an agent or a team; it remembers what was said.
 
-    A line is a prompt. One that ends in \ goes on in the next; three double quotes begin and end a block of lines.
+    A line is a prompt. One that ends in \ continues in the next; three double quotes begin and end a block of lines.
     /quit ends, /reset makes it forget, /stats shows numbers, // begins a prompt with /. Ctrl+C cancels an answer.
     Prompts may be piped in.
     """

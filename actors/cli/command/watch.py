@@ -26,7 +26,7 @@ def watch(
     """Start all agents, teams and triggers, and stay until Ctrl+C or SIGTERM.
 
     The answer to each event goes to standard output, everything else to standard error. SIGHUP has the manifest be
-    read again, --reload does so whenever it changes; what has not changed in it goes on undisturbed.
+    read again, --reload does so whenever it changes; what has not changed in it runs on undisturbed.
     """
     if (file is None) == (config is None):
         text = "say which manifest: either FILE, or --config FILE"
