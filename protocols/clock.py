@@ -1,11 +1,7 @@
 """The injectable clock: it measures every timeout, delay and period."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import Any, Protocol
 
 
 class TimerHandle(Protocol):

@@ -1,7 +1,5 @@
 """Words of the life of an actor: its states, why it ended, and what its watchers are told."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any, Never
 

@@ -1,7 +1,5 @@
 """Values of history: the stored message, and what one asks about it."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, get_args
 
 import msgspec

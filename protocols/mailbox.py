@@ -1,7 +1,5 @@
 """What a full mailbox does, and what one can read from a mailbox."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 import msgspec

@@ -1,7 +1,5 @@
 """What ``session=`` means: whether a node keeps a history, and what it remembers when it starts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -40,7 +38,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         check_span(self.since, self.until)
 
     @classmethod
-    def parse(cls, session: Session) -> SessionQuery:
+    def parse(cls, session: "Session") -> "SessionQuery":
         """Return the query that a ``session=`` argument means.
 
         ===============  ==================================================================
@@ -61,7 +59,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return cls._parse(session)
 
     @classmethod
-    def _parse(cls, value: object) -> SessionQuery:
+    def _parse(cls, value: object) -> "SessionQuery":
         match value:
             case SessionQuery():
                 return value
@@ -81,7 +79,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise TypeError(msg)
 
     @classmethod
-    def _from_mapping(cls, value: Mapping[str, Any]) -> SessionQuery:
+    def _from_mapping(cls, value: Mapping[str, Any]) -> "SessionQuery":
         given = {_FIELDS.get(key, key): one for key, one in value.items()}
         unknown = [key for key in value if _FIELDS.get(key, key) not in cls.__struct_fields__]
         if unknown:

@@ -1,23 +1,18 @@
 """The history store: one small interface over memory, SQLite and PostgreSQL, and the errors that all of them raise."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
 from protocols.errors import UnderstudyError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
-    from protocols.history import (
-        ConversationSummary,
-        HistoryGroup,
-        HistoryQuery,
-        HistoryStats,
-        Retention,
-        StoredMessage,
-    )
+from protocols.history import (
+    ConversationSummary,
+    HistoryGroup,
+    HistoryQuery,
+    HistoryStats,
+    Retention,
+    StoredMessage,
+)
 
 
 class StorageError(UnderstudyError):

@@ -4,20 +4,16 @@ A *source* (a watched folder, a webhook, the clock) makes an event and gives it 
 sink starts one run after the other through a `RunStarter`, which the owner of the nodes provides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from protocols.errors import UnderstudyError
+from protocols.ids import RunId
 from protocols.messages import ChatMessage
 from protocols.plain_text import printable
-
-if TYPE_CHECKING:
-    from protocols.ids import RunId
 
 Metadata = Mapping[str, str | int | float | bool | None]
 """Small facts about an event."""

@@ -1,5 +1,6 @@
 """How an agent answers: by a model (`ModelRun`), or by a function (`Callback`)."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.agents.memory import Memory
@@ -9,8 +10,6 @@ from actors.runs.request import RunRequest
 from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic_ai.models import Model
     from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 

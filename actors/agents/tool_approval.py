@@ -1,10 +1,8 @@
 """Ask a person for approval before a model's tool is called."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,8 +13,6 @@ from actors.runtime.daemon_thread import in_daemon_thread
 from protocols.plain_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic_ai import RunContext
     from pydantic_ai.capabilities import AbstractCapability
     from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
@@ -43,7 +39,7 @@ def approval(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None,
     """
     decide = ask or ConsoleQuestion(agent)
 
-    async def approve(_ctx: RunContext[Any], requests: DeferredToolRequests) -> DeferredToolResults:
+    async def approve(_ctx: "RunContext[Any]", requests: "DeferredToolRequests") -> "DeferredToolResults":
         answers: dict[str, Any] = {}
         for call in requests.approvals:
             allowed = decide(call.tool_name, call.args_as_dict())
@@ -57,12 +53,12 @@ def approval(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None,
     return handling
 
 
-async def marked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[ToolDefinition]:
+async def marked(_ctx: "RunContext[Any]", tools: "list[ToolDefinition]") -> "list[ToolDefinition]":
     """Return the tools, so that every call needs approval."""
     return [replace(tool, kind="unapproved") if tool.kind == "function" else tool for tool in tools]
 
 
-async def _unmarked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[ToolDefinition]:
+async def _unmarked(_ctx: "RunContext[Any]", tools: "list[ToolDefinition]") -> "list[ToolDefinition]":
     return [replace(tool, kind="function") if tool.kind == "unapproved" else tool for tool in tools]
 
 

@@ -1,7 +1,5 @@
 """The composition root: it puts the rooms together. The command line, and the facade for `AgentPool`, import it."""
 
-from __future__ import annotations
-
 from actors.app.application import App, make_importable, open_app
 from actors.app.history_service import HistoryService
 from actors.app.log_setup import configure_logging

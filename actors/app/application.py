@@ -1,28 +1,23 @@
 """Open the pool of a manifest with its actor system, statistics, history and triggers."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.app.history_service import HistoryService
 from actors.app.trigger_service import TriggerAnswer, TriggerService
+from actors.config.manifest import Manifest
 from actors.models.resolve import close_models
 from actors.pool.pool import AgentPool
+from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
+from actors.stats.projection import StatsSnapshot
 from actors.stats.stats_actor import ReadStats, StatsActor
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-
-    from actors.config.manifest import Manifest
-    from actors.runtime.ref import ActorRef
-    from actors.stats.projection import StatsSnapshot
-    from actors.talk.signal import Signal
+from actors.talk.signal import Signal
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,16 @@
 """Give triggers the events of connections, and the conditions of connection triggers."""
 
-from __future__ import annotations
-
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.agents.manifest.imports import ImportScope
+from actors.config.trigger import ConnectionTrigger
 from actors.pool.manifest.condition import condition_of
-from actors.talk.context import TalkContext
+from actors.talk.context import ConnectionProcessed, TalkContext
+from actors.talk.registry import TalkRegistry
 from protocols.triggers import ConnectionFact
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from actors.agents.manifest.imports import ImportScope
-    from actors.config.trigger import ConnectionTrigger
-    from actors.talk.context import ConnectionProcessed
-    from actors.talk.registry import TalkRegistry
 
 
 class ConnectionEvents:

@@ -1,33 +1,27 @@
 """The history of a running pool: store what nodes say, and restore the memory of agents."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
 from actors.app.recorder import Recorder
 from actors.app.store_paths import history_stores, retention_of
+from actors.config.storage import StorageSpec
+from actors.nodes.node import AnyNode
 from actors.pool.services import PoolService, PoolView
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
-from actors.storage.history import HistoryWriter
+from actors.runtime.ref import ActorRef
+from actors.storage.history import HistoryWriter, WriterStatistics
 from actors.storage.history_actor import CLOSE_TIMEOUT, Flush, HistoryActor
 from actors.storage.session import restore, restored_conversation
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
-from protocols.stores import StorageError
-
-if TYPE_CHECKING:
-    from actors.config.storage import StorageSpec
-    from actors.nodes.node import AnyNode
-    from actors.runtime.ref import ActorRef
-    from actors.storage.history import WriterStatistics
-    from protocols.history import StoredMessage
-    from protocols.stores import HistoryStore
+from protocols.history import StoredMessage
+from protocols.stores import HistoryStore, StorageError
 
 FLUSH_TIMEOUT: Final = 5.0
 """Seconds that an added node waits for pending writes, before its session is read."""

@@ -1,7 +1,5 @@
 """Log lines of the command line."""
 
-from __future__ import annotations
-
 import logging
 import sys
 

@@ -1,18 +1,12 @@
 """Check the models of a manifest before a run, or replace them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from actors.config.agent import AgentSpec
+from actors.config.manifest import Manifest
 from actors.config.model import ModelSpec
 from actors.models.resolve import resolve_model
 from protocols.errors import NodeNotFoundError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from actors.config.manifest import Manifest
 
 
 def with_model(manifest: Manifest, model: str) -> Manifest:

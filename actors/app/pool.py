@@ -1,19 +1,14 @@
 """The `AgentPool` of `actors`: a pool with the history and the triggers of its manifest."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, TypeVar
+from os import PathLike
+from typing import Any, TypeVar
 
 from actors.app.history_service import HistoryService
 from actors.app.trigger_service import TriggerService
+from actors.config.manifest import Manifest
 from actors.pool import pool as bare
 from actors.pool.node_supervisor import EXIT_TIMEOUT
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from actors.config.manifest import Manifest
-    from actors.runtime.system import ActorSystem
+from actors.runtime.system import ActorSystem
 
 Deps = TypeVar("Deps")
 

@@ -1,18 +1,13 @@
 """Prompts from the command line, and answers as text or JSON."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from actors.prompts.content import load_user_content, prompt_text, user_content
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage
 
 
 async def load_prompts(texts: Sequence[str], files: Sequence[Path]) -> Any:

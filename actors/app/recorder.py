@@ -1,23 +1,18 @@
 """Hand the messages that one node receives and sends to history."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.agents.agent import Agent
 from actors.agents.memory import dump_messages
+from actors.nodes.node import AnyNode
 from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
+from actors.storage.history import HistoryWriter, Unmade
 from protocols.history import StoredMessage
 from protocols.ids import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from actors.nodes.node import AnyNode
-    from actors.storage.history import HistoryWriter, Unmade
-    from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage
 
 
 class Recorder:

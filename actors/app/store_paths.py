@@ -1,19 +1,14 @@
 """The stores of a manifest, and their retention."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from actors.config.manifest import Manifest
+from actors.config.storage import StorageSpec, StoreSpec
 from actors.storage.location import open_store
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import Retention
-
-if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
-    from actors.config.storage import StorageSpec, StoreSpec
-    from protocols.stores import HistoryStore
+from protocols.stores import HistoryStore
 
 
 def history_stores(manifest: Manifest) -> tuple[HistoryStore, ...]:

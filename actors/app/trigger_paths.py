@@ -1,18 +1,14 @@
 """The files of triggers: accepted webhooks, and the progress of schedules."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from actors.app.store_paths import data_folder
+from actors.config.manifest import Manifest
 from actors.config.trigger import ScheduleTrigger, WebhookTrigger
 from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.webhook.replay_journal import ReplayJournal
-
-if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
 
 T = TypeVar("T")
 

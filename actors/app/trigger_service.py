@@ -1,22 +1,23 @@
 """The triggers of a running pool: supervised actors that start after the nodes and stop before them."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
 
 from actors.agents.manifest.imports import ImportScope
 from actors.app.connection_events import ConnectionEvents, condition_for
 from actors.app.trigger_paths import replay_journal, schedule_progress
-from actors.config.trigger import ConnectionTrigger
+from actors.config.manifest import Manifest
+from actors.config.trigger import ConnectionTrigger, TriggerSpec
 from actors.pool.node_supervisor import EXIT_TIMEOUT
 from actors.pool.services import PoolService, PoolView
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
+from actors.runtime.ref import ActorRef
+from actors.runtime.system import ActorSystem
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
@@ -24,23 +25,16 @@ from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
 from actors.triggers.function_source import FunctionEvents
 from actors.triggers.plan import TriggerPlan, plan_triggers, queue_child, queue_name
+from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.settings import FunctionSettings
 from actors.triggers.source import Ready
 from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_type import TriggerChild, TriggerRequest
+from actors.triggers.webhook.replay_journal import ReplayJournal
 from protocols.errors import NodeStoppedError
-from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
-    from actors.config.trigger import TriggerSpec
-    from actors.runtime.ref import ActorRef
-    from actors.runtime.system import ActorSystem
-    from actors.triggers.schedule.progress import ScheduleProgress
-    from actors.triggers.webhook.replay_journal import ReplayJournal
-    from protocols.ids import RunId
-    from protocols.messages import ChatMessage
-    from protocols.triggers import TriggerEvent
+from protocols.ids import RunId
+from protocols.messages import ChatMessage
+from protocols.triggers import TriggerConfigError, TriggerEvent
 
 LONGEST_DELAY: Final = 30.0
 """Longest delay in seconds between two attempts to start a trigger."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -13,8 +14,6 @@ from actors.cli.loop import CommandLoop
 from actors.cli.pool_exit import PoolEnd, PoolExitReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from actors.config.manifest import Manifest
 
 T = TypeVar("T")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.app import check_models, configure_logging, with_model
@@ -21,9 +23,6 @@ from actors.cli.terminal import Terminal
 from protocols.errors import NodeNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
     from actors.config.manifest import Manifest
 
 HELP = '/quit ends, /reset forgets, /stats shows numbers, // begins a prompt with /; \\ or """ for several lines'

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.config.graph import dot, mermaid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from actors.config.manifest import Manifest
 
 _SECONDS: Final = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -13,8 +14,6 @@ from actors.cli.output import write
 from actors.cli.timestamp import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from protocols.history import StoredMessage
 
 COLUMNS: Final = (

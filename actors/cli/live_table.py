@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,6 @@ from rich.text import Text
 from actors.cli.report import HEAD, cells, rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from actors.stats.projection import StatsSnapshot
 
 _PERIOD = 0.1

@@ -31,7 +31,8 @@ from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.loop import stuck
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError, write
-from actors.cli.redaction import RedactedStream, redact, visible
+from actors.cli.redaction import RedactedStream, redact
+from protocols.plain_text import visible
 
 PROGRAM = "understudy"
 

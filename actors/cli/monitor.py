@@ -10,7 +10,9 @@ import asyncio
 import os
 import socket
 import stat
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,9 +21,6 @@ from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.monitor_snapshot import take_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
-
     from actors.app import App
 
 MOST_CLIENTS: Final = 16

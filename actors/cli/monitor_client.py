@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final, Self
+from pathlib import Path
+from typing import Final, Self
 
 from actors.cli.exit_code import CommandError, ExitCode
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PATIENCE: Final = 10.0
 """Seconds that a pool has to answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,8 +14,6 @@ from actors.cli.report import rows
 from actors.runtime.tree import ActorNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.app import App
     from actors.stats.projection import NodeTotals
 

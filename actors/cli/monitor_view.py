@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.cli.monitor_snapshot import flat
-from actors.cli.redaction import visible
 from actors.cli.table import table
+from protocols.plain_text import visible
 
 if TYPE_CHECKING:
     from actors.cli.monitor_snapshot import NodeNumbers, Snapshot

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import IO
 
-from actors.cli.redaction import one_line, visible
+from actors.cli.redaction import one_line
 from protocols.events import (
     ActorCrashed,
     ChildGaveUp,
@@ -19,6 +19,7 @@ from protocols.events import (
     StampedEvent,
     TalkFailed,
 )
+from protocols.plain_text import visible
 
 TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, TalkFailed)
 """Events that are always written as text."""

@@ -6,14 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TextIO
 from urllib.parse import urlsplit
 
 from protocols.plain_text import one_line as _as_line
 from protocols.plain_text import visible
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 MASK: Final = "***"
 _SHORTEST: Final = 4

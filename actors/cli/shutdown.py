@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from actors.cli.exit_code import ExitCode
 from actors.cli.signals import passed_on
 from actors.runtime.system import ActorSystem
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 
 class Shutdown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.app import as_plain, readable
@@ -12,8 +13,6 @@ from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.talk.signal import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from actors.app import TriggerAnswer
     from actors.runtime.system import ActorSystem
     from protocols.events import StampedEvent

@@ -1,7 +1,5 @@
 """Cancel requests of disconnected clients, and with them the runs that they wait for."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
@@ -24,10 +22,10 @@ class CancelOnDisconnect:
         ```
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: "ASGIApp") -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -48,7 +46,7 @@ class CancelOnDisconnect:
 class _Exchange:
     """The messages of one request, read ahead to notice the end of the connection: at most one piece of the body."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: "Receive", send: "Send") -> None:
         self._receive = receive
         self._send = send
         self._waiting: deque[Message] = deque()
@@ -73,11 +71,11 @@ class _Exchange:
         if not self._is_answered:
             limit.reschedule(asyncio.get_running_loop().time())
 
-    def _put(self, message: Message) -> None:
+    def _put(self, message: "Message") -> None:
         self._waiting.append(message)
         self._news.set()
 
-    async def receive(self) -> Message:
+    async def receive(self) -> "Message":
         """Return the next message to the application."""
         while not self._waiting:
             if self._error is not None:
@@ -90,7 +88,7 @@ class _Exchange:
         self._room.set()
         return message
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: "Message") -> None:
         """Send a message of the application."""
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_answered = True

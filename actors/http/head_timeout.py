@@ -1,18 +1,13 @@
 """Connections with limits: the head of a request in time, no endless refused body, not too many at once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final
+import asyncio
+from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from actors.http.head_limit import HeadLimit
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from protocols.clock import Clock, TimerHandle
+from protocols.clock import Clock, TimerHandle
 
 HEAD_PATIENCE: Final = 10.0
 """Seconds from the beginning of a connection, or the end of an answer, to the end of the next head."""

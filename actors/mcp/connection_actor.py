@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,14 +11,12 @@ from actors.mcp.transport import McpSource
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import ActorStoppingError
 from actors.runtime.mailbox import MailboxConfig
+from actors.runtime.owned_tasks import PendingTask
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.supervisor import Supervisor
 from protocols.errors import ToolServerError
-
-if TYPE_CHECKING:
-    from actors.runtime.owned_tasks import PendingTask
 
 SHUTDOWN = DRAIN + 10.0
 """Seconds that a server gets to stop. The library closes its input, and signals it after 2 s and again after 4 s."""

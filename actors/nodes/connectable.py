@@ -1,7 +1,7 @@
 """Connecting nodes: ``a >> b`` and ``a.connect_to(b, ...)``."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard, Unpack, cast, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeGuard, Unpack, cast, overload
 
 from actors.nodes.operators import as_node
 from actors.talk.connections import Connections, Done
@@ -11,9 +11,6 @@ from actors.talk.talk_stats import AggregatedTalkStats
 from actors.talk.team_talk import TeamTalk
 from protocols.errors import NodeNotFoundError
 from protocols.node import Outlet, Target
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Connecting:

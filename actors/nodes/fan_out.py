@@ -4,18 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.success_policy import SuccessPolicy
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from actors.runs.handle import NodeHandle
+from actors.runtime.future import AsyncioFuture
 from protocols.errors import RunCancelledError
 from protocols.messages import ChatMessage
-
-if TYPE_CHECKING:
-    from actors.runtime.future import AsyncioFuture
 
 
 class FanOut:

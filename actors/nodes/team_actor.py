@@ -2,18 +2,16 @@
 
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from actors.nodes.team_settings import TeamSettings
+from actors.runs.handle import NodeHandle
 from actors.runs.node_actor import NodeActor
 from actors.runs.request import Runnable
+from actors.runtime.ref import ActorRef
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.control import Terminated
-
-if TYPE_CHECKING:
-    from actors.runs.handle import NodeHandle
-    from actors.runtime.ref import ActorRef
 
 
 class KeepAlive:

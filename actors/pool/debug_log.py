@@ -1,14 +1,11 @@
 """Log the runs of a node with `debug: true`."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-if TYPE_CHECKING:
-    from actors.nodes.node import AnyNode
-    from protocols.messages import ChatMessage
+from actors.nodes.node import AnyNode
+from protocols.messages import ChatMessage
 
 _log = logging.getLogger("understudy.node")
 

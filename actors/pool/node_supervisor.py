@@ -1,30 +1,24 @@
 """`NodeSupervisor`: one supervisor per running pool, for the actor of every node."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from actors.nodes.node import AnyNode
 from actors.pool.services import PoolServices
 from actors.runtime.background_loop import current_system
+from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
+from actors.runtime.system import ActorSystem
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec, Shutdown
 from actors.supervision.intensity import RestartIntensity
+from actors.supervision.strategies import Restart, Strategy
 from actors.supervision.supervisor import Supervisor
 from protocols.errors import NodeStartError
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
-
-    from actors.nodes.node import AnyNode
-    from actors.runtime.mailbox import MailboxConfig
-    from actors.runtime.system import ActorSystem
-    from actors.supervision.strategies import Restart, Strategy
-
 
 EXIT_TIMEOUT: Final = 30.0
 """Seconds that the end of a pool may take before running work is cancelled."""

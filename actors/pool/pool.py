@@ -1,16 +1,17 @@
 """`AgentPool`: agents, teams and connections under one supervisor."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
+from actors.nodes.node import AnyNode
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.manifest.pool import Builder, Built, build
@@ -19,14 +20,8 @@ from actors.pool.registry import NodeRegistry
 from actors.pool.reload import Reload, ReloadContext, Reloaded
 from actors.pool.services import PoolServices, ServiceFactory
 from actors.prompts.knowledge import sources_in
+from actors.runtime.system import ActorSystem
 from protocols.errors import ManifestError, NodeError, NodeNameError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
-    from actors.nodes.node import AnyNode
-    from actors.runtime.system import ActorSystem
 
 _log = logging.getLogger("understudy")
 

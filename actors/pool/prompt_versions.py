@@ -1,15 +1,10 @@
 """Versions of the prompt files that an agent was made with."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from actors.config.agent import AgentSpec
-    from actors.config.manifest import Manifest
+from actors.config.agent import AgentSpec
+from actors.config.manifest import Manifest
 
 PromptVersion = tuple[str, int, int]
 """Path, time of the last change in nanoseconds, size in bytes; 0 and 0 for a missing file."""

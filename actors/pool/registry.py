@@ -1,25 +1,21 @@
 """`NodeRegistry`: the nodes and jobs of a pool by name."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.values import output_type
+from actors.config.manifest import Manifest
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
+from actors.runs.job import Job
 from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
 from actors.talk.registry import TalkRegistry
 from actors.talk.team_talk import TeamTalk
 from protocols.errors import NodeError, NodeNameError, NodeNotFoundError, nearest
-
-if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
-    from actors.runs.job import Job
 
 
 class NodeRegistry(Mapping[str, AnyNode]):

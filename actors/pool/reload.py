@@ -1,31 +1,24 @@
 """Apply another manifest to a running pool: unchanged nodes are left alone, the others are changed or removed."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from actors.config.difference import diff
+from actors.config.manifest import Manifest
+from actors.nodes.node import AnyNode
 from actors.pool.debug_log import log_runs
-from actors.pool.manifest.pool import Built
+from actors.pool.manifest.pool import Builder, Built
+from actors.pool.node_supervisor import NodeSupervisor, PoolPolicy
 from actors.pool.prompt_versions import prompt_versions
+from actors.pool.services import PoolServices
 from actors.prompts.knowledge import sources_in
 from actors.runs.reconfigure import Reconfigure
 from actors.runs.request import Settle
+from actors.runs.resources import OpenResources
+from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNameError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping
-
-    from actors.config.manifest import Manifest
-    from actors.nodes.node import AnyNode
-    from actors.pool.manifest.pool import Builder
-    from actors.pool.node_supervisor import NodeSupervisor, PoolPolicy
-    from actors.pool.services import PoolServices
-    from actors.runs.resources import OpenResources
-    from actors.talk.registry import TalkRegistry
 
 _log = logging.getLogger("understudy")
 

@@ -1,18 +1,13 @@
 """Services of a pool, such as triggers and history."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar, Protocol, Self, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
-
-    from actors.config.manifest import Manifest
-    from actors.nodes.node import AnyNode
-    from actors.runtime.system import ActorSystem
-    from actors.talk.registry import TalkRegistry
+from actors.config.manifest import Manifest
+from actors.nodes.node import AnyNode
+from actors.runtime.system import ActorSystem
+from actors.talk.registry import TalkRegistry
 
 T = TypeVar("T")
 

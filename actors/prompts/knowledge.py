@@ -1,17 +1,13 @@
 """Text that is made late: for every run by a function, or when its agent opens, as knowledge."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Self
 
 from actors.prompts.document import document_block
 from actors.runtime.daemon_thread import in_daemon_thread
 from protocols.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 LOAD_TIMEOUT: Final = 60.0
 """Seconds that loading one source may take."""

@@ -1,19 +1,15 @@
 """Text of a web address, bounded in size. A public address cannot redirect to a private one."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import re
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import httpx2
 
 from protocols.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _MOST_REDIRECTS: Final = 5
 _TEXT: Final = re.compile(r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|toml|javascript|x-ndjson)", re.IGNORECASE)

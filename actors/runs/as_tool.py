@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -11,9 +11,7 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.handle import NodeHandle
-
-if TYPE_CHECKING:
-    from actors.runs.request import RunKeywords
+from actors.runs.request import RunKeywords
 
 _COUNTED = {
     "request_limit": "requests",

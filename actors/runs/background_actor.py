@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Any
 
 import msgspec
 
@@ -11,14 +12,10 @@ from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.owned_tasks import PendingTask
 from protocols.control import Terminated
 from protocols.errors import NodeStoppedError
 from protocols.messages import ChatMessage
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from actors.runtime.owned_tasks import PendingTask
 
 SHUTDOWN = 5.0
 """Seconds that the current round has to end after a stop."""

@@ -6,7 +6,7 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Unpack, cast, overload
+from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
 from actors.runs.definition import Definition, NodeSettings
+from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.lifecycle import NodeLifecycle
@@ -34,15 +35,12 @@ from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
 from actors.talk.signal import Signal
+from actors.talk.target_queue import TargetQueue
 from protocols.checks import is_a
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.node import Named, Origin, Outlet
-
-if TYPE_CHECKING:
-    from actors.runs.delivery_tracker import DeliveryTracker
-    from actors.talk.target_queue import TargetQueue
 
 Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)

@@ -4,7 +4,7 @@ import asyncio
 import weakref
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.runs.errors import failed_step
 from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
@@ -13,12 +13,10 @@ from actors.runs.open_runs import OpenRuns
 from actors.runs.reconfigure import Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.cell import Cell
 from actors.runtime.errors import IgnoreStart
+from actors.supervision.child import ChildKind
 from protocols.brief_events import RunBegan
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.supervision.child import ChildKind
 
 UNLIMITED = 1_000_000
 """Concurrent runs of a node without state."""

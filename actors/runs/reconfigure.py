@@ -32,7 +32,7 @@ class Reconfigure:
 
     def applied_by(self, actor: Any) -> Coroutine[Any, Any, None]:
         """Change the node inside its actor, and return what waits for the runs that began before."""
-        earlier = actor.ledger
+        earlier: OpenRuns = actor.ledger
         actor.ledger = OpenRuns(earlier.events, earlier)
         self.apply()
         return earlier.settled()

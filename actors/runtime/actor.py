@@ -1,14 +1,13 @@
 """`AsyncioActor`: Pykka's actor on an event loop. An idle actor has no task and no thread."""
 
-from __future__ import annotations
-
 import inspect
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import pykka
 
 from actors.runtime.background_loop import start_anywhere
-from actors.runtime.cell import ActorHooks, Cell, constructing
+from actors.runtime.cell import ActorHooks, Cell, Mailbox, constructing
 from actors.runtime.clock import running_loop
 from actors.runtime.death_watch import is_news, link, unwatch, watch
 from actors.runtime.envelope import Envelope, current
@@ -19,15 +18,10 @@ from actors.runtime.log import safe_repr
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
 from actors.runtime.outcome import stashed
 from actors.runtime.owned_tasks import PendingTask, PendingTimer
+from actors.runtime.ref import ActorRef
+from actors.runtime.system import ActorSystem
 from actors.runtime.termination import terminate
 from protocols.control import DeadLetterReason, Terminated
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
-
-    from actors.runtime.cell import Mailbox
-    from actors.runtime.ref import ActorRef
-    from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
 

@@ -1,22 +1,17 @@
 """The one background loop: for actors started, and runs made, where no event loop runs."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
+from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.ref import ActorRef
 
 _EXIT_LIMIT: Final = 5.0
 """Seconds that forgotten actors delay the end of the interpreter at most."""

@@ -1,13 +1,9 @@
 """Senders that wait for room in a full mailbox: one wakes for each message that leaves, in the order they came."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
+from actors.runtime.cell import Cell
 
 
 async def wait_for_room(cell: Cell) -> None:

@@ -4,24 +4,19 @@ The parts are functions over the record: `intake` and `processing` handle messag
 `lifecycle`, `stop`, `crash` and `termination` lead the actor from one phase to the next.
 """
 
-from __future__ import annotations
-
+import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from actors.runtime.errors import UnhandledMessageError
+from actors.runtime.event_stream import EventStream
 from actors.runtime.phase import TRANSITIONS, Phase, state_of
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections import deque
-
-    from actors.runtime.event_stream import EventStream
-    from protocols.clock import Clock, TimerHandle
-    from protocols.control import ActorState, ExitReason, StopMode
-    from protocols.mailbox import Overflow
+from protocols.clock import Clock, TimerHandle
+from protocols.control import ActorState, ExitReason, StopMode
+from protocols.mailbox import Overflow
 
 E = TypeVar("E")
 
@@ -89,7 +84,7 @@ class ActorHooks:
     has_start_hook: ClassVar[bool] = False
     has_stop_hook: ClassVar[bool] = False
     has_failure_hook: ClassVar[bool] = False
-    _cell: Cell | None = None
+    _cell: "Cell | None" = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -97,7 +92,7 @@ class ActorHooks:
         cls.has_stop_hook = cls.on_stop is not ActorHooks.on_stop
         cls.has_failure_hook = cls.on_failure is not ActorHooks.on_failure
 
-    def attach(self, cell: Cell) -> None:
+    def attach(self, cell: "Cell") -> None:
         """Bind the actor object to its cell."""
         self._cell = cell
 
@@ -135,15 +130,15 @@ class ActorHooks:
     def on_child_event(self, event: Any) -> Any:
         """Decide about a child that ended. A plain function: it may run between the awaits of a handler."""
 
-    def holds(self, child: Cell, reason: ExitReason) -> bool:
+    def holds(self, child: "Cell", reason: ExitReason) -> bool:
         """Return True if a child that ended so keeps its ref and its mailbox for a restart."""
         return False
 
-    def resumes(self, child: Cell, error: BaseException) -> bool:
+    def resumes(self, child: "Cell", error: BaseException) -> bool:
         """Return True if the child continues after this error without a restart."""
         return False
 
-    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    def in_start_order(self, children: "tuple[Cell, ...]") -> "tuple[Cell, ...]":
         """Sort the children so that the last one to stop comes first; by default the oldest one."""
         return children
 
@@ -173,7 +168,7 @@ class System(Protocol):
     ) -> Any:  # fmt: skip
         """Start an actor and return its ref."""
 
-    def schedule(self, cell: Cell, /) -> None:
+    def schedule(self, cell: "Cell", /) -> None:
         """Queue a cell for a worker."""
 
     def check_open(self) -> None:
@@ -182,11 +177,11 @@ class System(Protocol):
     def check_loop(self) -> None:
         """Raise WrongLoopError unless the caller runs on the loop of this system."""
 
-    def urn_of(self, cell: Cell, /) -> str:
+    def urn_of(self, cell: "Cell", /) -> str:
         """Return the URN of an actor."""
         ...
 
-    def report(self, event: str, cell: Cell | None, *, error: BaseException | None = None, **fields: Any) -> None:
+    def report(self, event: str, cell: "Cell | None", *, error: BaseException | None = None, **fields: Any) -> None:
         """Write an error line about an actor."""
 
     def log_limited(self, event: str, **fields: Any) -> None:
@@ -202,10 +197,10 @@ class System(Protocol):
     def interrupt(self, turn: Any, /) -> None:
         """Cancel a waiting handler."""
 
-    def child_ended(self, event: ChildEnded, parent: Cell, /) -> None:
+    def child_ended(self, event: "ChildEnded", parent: "Cell", /) -> None:
         """Tell a parent that an incarnation of its child ended."""
 
-    def has_ended(self, cell: Cell, /) -> None:
+    def has_ended(self, cell: "Cell", /) -> None:
         """Forget an actor that ended for good; tell the watchers, the linked actors and the parent."""
 
 
@@ -222,7 +217,7 @@ class Cell:
     max_concurrency: int
     ask_timeout: float
     start_timeout: float
-    parent: Cell | None
+    parent: "Cell | None"
     shutdown: float | StopMode | None = None
     """How the parent stops it: seconds, None for no limit, `StopMode.NOW` for kill."""
     crash_on: tuple[type[BaseException], ...] = ()
@@ -232,7 +227,7 @@ class Cell:
     loop: asyncio.AbstractEventLoop = field(init=False)
     now: Callable[[], float] = field(init=False)
     lanes: dict[float, dict[Any, float]] = field(init=False)
-    schedule: Callable[[Cell], None] = field(init=False)
+    schedule: "Callable[[Cell], None]" = field(init=False)
     """Queues this cell for a worker."""
 
     # Where it is in its life.
@@ -271,10 +266,10 @@ class Cell:
     """Senders that wait for room in the mailbox."""
 
     # Its relations.
-    children: dict[Cell, None] | None = None
-    watchers: dict[Cell, None] | None = None
-    watching: dict[Cell, None] | None = None
-    links: dict[Cell, None] | None = None
+    children: "dict[Cell, None] | None" = None
+    watchers: "dict[Cell, None] | None" = None
+    watching: "dict[Cell, None] | None" = None
+    links: "dict[Cell, None] | None" = None
     belongings: set[Any] | None = None
     """Timers and tasks that end with the incarnation."""
 

@@ -1,18 +1,12 @@
 """Steps of supervision: a parent decides about its children before its messages, and while its handler waits."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+from actors.runtime.cell import ActorHooks, Cell, ChildEnded
 from actors.runtime.intake import push_control
 from actors.runtime.phase import Phase
 from actors.runtime.processing import run_control
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.cell import ActorHooks, Cell, ChildEnded
 
 
 def post_child_event(parent: Cell, event: ChildEnded) -> None:

@@ -1,14 +1,10 @@
 """The real monotonic clock. Wall-clock jumps never reach timeouts, backoff or limits."""
 
-from __future__ import annotations
-
 import asyncio
 import time
+from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - the documented look-up that does not raise
 """Return the event loop that runs in this thread, or None."""

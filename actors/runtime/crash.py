@@ -1,12 +1,11 @@
 """When a handler fails: the asker is answered, the supervisor decides, a handler that does not end is cut loose."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from actors.runtime.envelope import SETTLED
+from actors.runtime.cell import Cell
+from actors.runtime.envelope import SETTLED, Envelope
 from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject
 from actors.runtime.intake import push_control, wake
 from actors.runtime.log import error_text
@@ -16,16 +15,9 @@ from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop import kill, run_hook, stop_children
 from actors.runtime.stop_deadline import abandon_turn, arm, disarm
 from actors.runtime.termination import end_incarnation, start_failed
-from actors.runtime.turn import turns_of
+from actors.runtime.turn import Turn, turns_of
 from protocols.control import DeadLetterReason, ExitReason
 from protocols.events import ActorCrashed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.cell import Cell
-    from actors.runtime.envelope import Envelope
-    from actors.runtime.turn import Turn
 
 
 def fail(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None = None) -> None:

@@ -1,21 +1,16 @@
 """What could not be handled: kept in a bounded ring, counted exactly, published as events, logged at a limited rate."""
 
-from __future__ import annotations
-
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from actors.runtime.cell import System
+from actors.runtime.envelope import Envelope
 from protocols.control import DeadLetterReason
 from protocols.events import DeadLetter as DeadLetterEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from actors.runtime.cell import System
-    from actors.runtime.envelope import Envelope
-    from protocols.node import Named
+from protocols.node import Named
 
 
 class DeadLetter(msgspec.Struct, frozen=True, eq=False):

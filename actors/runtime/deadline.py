@@ -1,15 +1,11 @@
 """Deadlines of open asks: one timer for each distinct timeout, not one for each ask."""
 
-from __future__ import annotations
+from typing import Final
 
-from typing import TYPE_CHECKING, Final
-
+from actors.runtime.envelope import Envelope, Reply
 from actors.runtime.errors import ActorRestartingError, AskTimeoutError
+from protocols.clock import Clock, TimerHandle
 from protocols.control import ActorState
-
-if TYPE_CHECKING:
-    from actors.runtime.envelope import Envelope, Reply
-    from protocols.clock import Clock, TimerHandle
 
 _MOST_LANES: Final = 64
 """Distinct timeouts that share a timer; further ones get a timer for each ask."""

@@ -1,18 +1,11 @@
 """Watches and links between actors, which may live in different systems of one loop."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from actors.runtime.cell import ChildEnded
+from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.child_cells import post_child_event
 from actors.runtime.intake import accept_system
 from actors.runtime.phase import Phase
 from actors.runtime.stop import linked_ended
 from protocols.control import ExitReason, Terminated
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
 
 
 def watch(watcher: Cell, target: Cell) -> None:

@@ -4,22 +4,17 @@ An idle actor has no task. When a handler waits, its worker waits with it and an
 many tasks as waiting handlers, plus one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 import types
 from collections import deque
+from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from actors.runtime.cell import Cell
 from actors.runtime.processing import finish_turn, step
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from actors.runtime.cell import Cell
-    from actors.runtime.turn import Turn
+from actors.runtime.turn import Turn
 
 _BATCH: Final = 16
 """Messages of one actor before the next ready actor has its turn."""

@@ -1,15 +1,11 @@
 """A message on its way: what it carries, and the scope that a handler runs in."""
 
-from __future__ import annotations
-
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-if TYPE_CHECKING:
-    # Envelopes are never decoded, so their annotations are not needed at run time.
-    from actors.runtime.cell import Cell  # noqa: TC004
+from actors.runtime.cell import Cell
 
 QUEUED: Final = 0
 RUNNING: Final = 1
@@ -21,7 +17,7 @@ Carried = tuple[tuple[ContextVar[Any], Any], ...]
 class Reply(Protocol):
     """What the engine needs of the future of an ask; it is an `AsyncioFuture`."""
 
-    envelope: Envelope | None
+    envelope: "Envelope | None"
 
     def done(self) -> bool:
         """Return True if the reply is set, or its asker gave up."""
@@ -36,7 +32,7 @@ class Reply(Protocol):
     def fail(self, error: BaseException, /) -> None:
         """Set the error, if nothing was set yet."""
 
-    def release(self) -> Envelope | None:
+    def release(self) -> "Envelope | None":
         """Forget the deadline and the message; return the message."""
 
 
@@ -53,7 +49,7 @@ class Envelope(msgspec.Struct, eq=False):
     """Where the answer goes; None for a tell, or once the handler has taken the reply over."""
     sender: Cell | None = None
     """The actor whose handler sent it; None if it came from outside any handler."""
-    parent: Envelope | None = None
+    parent: "Envelope | None" = None
     """For an ask out of a handler: the message which that handler is handling, so the chain of waiting actors."""
     lane: Any = None
     """Where the deadline of an open ask is kept (a `Lane` or a `SingleTimer`), or None."""

@@ -1,7 +1,5 @@
 """Errors of the actor engine; those about dead actors are also Pykka's `ActorDeadError`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pykka

@@ -1,8 +1,7 @@
 """Publish and subscribe of typed events. A slow or dead subscriber never slows a publisher."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import msgspec
 import pykka
@@ -10,10 +9,6 @@ import pykka
 from actors.runtime.errors import MailboxFullError
 from actors.runtime.log import safe_repr
 from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
 
 _BATCH: Final = 512
 """Events after which an actor that takes them in batches is told to do so."""
@@ -28,7 +23,7 @@ class Subscription:
 
     __slots__ = ("_stream", "dropped", "is_receiving", "kinds", "target")
 
-    def __init__(self, stream: EventStream, target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
+    def __init__(self, stream: "EventStream", target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
         self._stream = stream
         self.target = target
         self.kinds = kinds
@@ -62,7 +57,7 @@ class BatchSubscription(Subscription):
 
     __slots__ = ("_batch", "_capacity", "_enough")
 
-    def __init__(self, stream: EventStream, target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
+    def __init__(self, stream: "EventStream", target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
         super().__init__(stream, target, kinds)
         self._capacity: int = target.statistics().capacity
         self._enough = min(_BATCH, self._capacity)

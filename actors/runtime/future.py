@@ -1,23 +1,18 @@
 """The future of an ask: awaited on the loop, waited for with `get()` in any other thread."""
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar, cast
 
 import pykka
 
 from actors.runtime.clock import running_loop
+from actors.runtime.envelope import Envelope
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from actors.runtime.envelope import Envelope
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -40,7 +35,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     envelope: Envelope | None
     """The message whose handling will answer, while it is open."""
-    _source: tuple[AsyncioFuture[Any], ...] | None
+    _source: "tuple[AsyncioFuture[Any], ...] | None"
 
     def __getattr__(self, name: str) -> Any:
         # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
@@ -156,15 +151,15 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         message = f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()"
         raise NotImplementedError(message)
 
-    def map(self, func: Callable[[T], M]) -> AsyncioFuture[M]:
+    def map(self, func: Callable[[T], M]) -> "AsyncioFuture[M]":
         """Return a future of `func(value)`."""
         return _derive((self,), lambda: func(self.result()))
 
-    def filter(self: AsyncioFuture[Iterable[J]], func: Callable[[J], bool]) -> AsyncioFuture[Iterable[J]]:
+    def filter(self: "AsyncioFuture[Iterable[J]]", func: Callable[[J], bool]) -> "AsyncioFuture[Iterable[J]]":
         """Return a future of the items for which `func` is true."""
         return _derive((self,), lambda: [item for item in self.result() if func(item)])
 
-    def join(self: AsyncioFuture[Any], *futures: pykka.Future[Any]) -> AsyncioFuture[Iterable[Any]]:
+    def join(self: "AsyncioFuture[Any]", *futures: pykka.Future[Any]) -> "AsyncioFuture[Iterable[Any]]":
         """Return a future of the list of this value and those of the other futures, which must be of the same kind."""
         others = [future for future in futures if isinstance(future, AsyncioFuture)]
         if len(others) != len(futures):
@@ -173,7 +168,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         everything = (self, *others)
         return _derive(everything, lambda: [future.result() for future in everything])
 
-    def reduce(self: AsyncioFuture[Iterable[J]], func: Callable[[R, J], R], *args: R) -> AsyncioFuture[R]:
+    def reduce(self: "AsyncioFuture[Iterable[J]]", func: Callable[[R, J], R], *args: R) -> "AsyncioFuture[R]":
         """Return a future of the items reduced to one value by `func`, beginning with the optional start value."""
         reduce = cast("Callable[..., R]", functools.reduce)
         return _derive((self,), lambda: reduce(func, self.result(), *args))

@@ -1,22 +1,16 @@
 """How a message gets into an actor: what it carries along, the mailbox, and the worker that is woken."""
 
-from __future__ import annotations
-
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import Context, ContextVar
+from typing import Any, Final
 
+from actors.runtime.cell import Cell, Control
 from actors.runtime.envelope import Carried, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.outcome import lose
 from actors.runtime.phase import Phase
 from protocols.control import DeadLetterReason
 from protocols.events import MailboxOverflow
-
-if TYPE_CHECKING:
-    from contextvars import Context, ContextVar
-
-    from actors.runtime.cell import Cell, Control
-
 
 _carries: dict[ContextVar[Any], bool] = {}
 _MOST_VARIABLES: Final = 4096

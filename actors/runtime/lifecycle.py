@@ -3,27 +3,21 @@
 Every change of life is a control step of the actor, run by a worker like a message: it overlaps no handler.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from actors.runtime.cell import Cell, constructing
+from actors.runtime.cell import ActorHooks, Cell, System, constructing
 from actors.runtime.crash import interrupt_all
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
-from actors.runtime.options import check_class
+from actors.runtime.options import StartOptions, check_class
 from actors.runtime.phase import ENDING, NEXT_TO_END, Phase
 from actors.runtime.ref import ActorRef
 from actors.runtime.stop import finish_start, stop_children
 from actors.runtime.termination import not_started, ready, start_error, start_failed, take_ready_waiters
 from protocols.events import ActorRestarted, ActorStarted
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import ActorHooks, System
-    from actors.runtime.options import StartOptions
 
 
 def new_cell(

@@ -1,7 +1,5 @@
 """Log lines of the engine, with a limit on repeated ones. It uses structlog as the application has configured it."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from typing import Any, Final

@@ -1,13 +1,10 @@
 """What a log line or an event about a message says apart from the actor: its run, and its sender's log context."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.runtime.envelope import Envelope
+from actors.runtime.cell import Cell
+from actors.runtime.envelope import Envelope
 
 _PREFIX: Final = "structlog_"
 """How structlog names the context variables of `bind_contextvars`."""

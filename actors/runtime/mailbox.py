@@ -1,22 +1,17 @@
 """The closable, bounded mailbox, its overflow policies and its priority lanes."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
+from actors.runtime.cell import Mailbox
+from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from protocols.checks import Check, Checks, check_fields, choice, whole
 from protocols.control import Terminated
 from protocols.mailbox import Overflow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from actors.runtime.cell import Mailbox
-    from actors.runtime.envelope import Envelope
 
 DEFAULT_CAPACITY: Final = 10_000
 _FUNCTION: Final = Check("a function of the message", callable)
@@ -49,7 +44,7 @@ class MailboxConfig:
     """Lane of a message, 0 first; None for one lane. Equal priority is first in, first out."""
     starvation_bound: int = 16
     """With lanes: after so many messages in a row that overtook a lower lane, one from that lane is taken."""
-    factory: Callable[[str, MailboxConfig], Mailbox[Envelope]] | None = None
+    factory: "Callable[[str, MailboxConfig], Mailbox[Envelope]] | None" = None
     """Makes the mailbox from the actor's name and this; None for one of the mailboxes here."""
 
     def __post_init__(self) -> None:

@@ -1,16 +1,12 @@
 """Options of the start of an actor, and of a system."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
+from actors.runtime.cell import Cell
 from actors.runtime.mailbox import MailboxConfig
 from protocols.checks import NAME, SECONDS, Checks, check_fields, check_values, instance_of, whole
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
 
 _MAILBOX = instance_of("a MailboxConfig", MailboxConfig)
 _START: Final[Checks] = {"name": NAME, "mailbox": _MAILBOX, "start_timeout": SECONDS, "max_concurrency": whole(1)}

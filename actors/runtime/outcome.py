@@ -1,13 +1,12 @@
 """How a message is settled: answered, refused or lost. Every accepted message ends here, or as a crash, once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from actors.runtime.cell import Cell
 from actors.runtime.deadline import expire
-from actors.runtime.envelope import QUEUED, SETTLED
+from actors.runtime.envelope import QUEUED, SETTLED, Envelope
 from actors.runtime.errors import (
     ActorCrashedError,
     ActorStoppingError,
@@ -17,10 +16,6 @@ from actors.runtime.errors import (
 )
 from protocols.control import DeadLetterReason
 from protocols.events import LateReply
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.runtime.envelope import Envelope
 
 
 def complete(cell: Cell, envelope: Envelope, result: Any) -> None:

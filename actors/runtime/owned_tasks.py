@@ -1,22 +1,17 @@
 """Timers and tasks of one incarnation: they end with it, so nothing of an old life reaches the next one."""
 
-from __future__ import annotations
-
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from actors.runtime.cell import ActorHooks, Cell
 from actors.runtime.child_cells import supervise
 from actors.runtime.envelope import SETTLED, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept
 from actors.runtime.options import check_timeout
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Coroutine, Generator
-
-    from actors.runtime.cell import ActorHooks, Cell
-    from actors.runtime.future import AsyncioFuture
 
 T = TypeVar("T")
 

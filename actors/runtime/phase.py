@@ -1,7 +1,5 @@
 """The phases in the life of an actor, and which of them may follow which."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import Final
 

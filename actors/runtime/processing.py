@@ -1,15 +1,14 @@
 """How a worker takes the messages of an actor: handled, suspended, finished. The code that runs per message."""
 
-from __future__ import annotations
-
 from collections.abc import Coroutine
 from contextvars import Context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import pykka.messages
 
 from actors.runtime.backpressure import wake_sender
+from actors.runtime.cell import Cell, Control
 from actors.runtime.crash import broken, fail
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
 from actors.runtime.intake import wake
@@ -18,9 +17,6 @@ from actors.runtime.phase import Phase
 from actors.runtime.stop import drained
 from actors.runtime.turn import Turn
 from protocols.control import Terminated
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell, Control
 
 _Handler = Coroutine[Any, Any, Any]
 _DRAINING: Final = Phase.DRAINING

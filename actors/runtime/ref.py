@@ -1,14 +1,14 @@
 """The address of an actor: valid in every thread, over restarts, and after the end (when sending fails at once)."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, overload
+from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 from pykka.messages import ProxySetAttr
 
 from actors.runtime.backpressure import wait_for_room
+from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, SelfStopError
@@ -20,11 +20,6 @@ from actors.runtime.stop import kill, stop
 from actors.runtime.termination import ready
 from protocols.control import ActorState, DeadLetterReason, StopMode
 from protocols.mailbox import MailboxStatistics
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.cell import Cell, System
 
 A = TypeVar("A")
 
@@ -316,7 +311,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
                 return refused
         return future
 
-    def ready(self) -> AsyncioFuture[ActorRef[A]]:
+    def ready(self) -> "AsyncioFuture[ActorRef[A]]":
         """Return a future of this ref, done when `on_start` has run: ``ref = await Counter.start(5).ready()``.
 
         It fails with `ActorStartError` (the cause chained) if the start fails. Cancelling it ends a half-started actor.

@@ -1,20 +1,16 @@
 """The actors of one system, by name, by class and by URN."""
 
-from __future__ import annotations
-
 import functools
 import os
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.runtime.cell import Cell
 from actors.runtime.errors import AlreadyStartedError
+from actors.runtime.ref import ActorRef
 
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.runtime.ref import ActorRef
-
-systems: weakref.WeakSet[Registry] = weakref.WeakSet()
+systems: "weakref.WeakSet[Registry]" = weakref.WeakSet()
 """The systems of this process that are not closed."""
 
 

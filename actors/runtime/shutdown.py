@@ -1,18 +1,14 @@
 """Coordinated shutdown: named phases in order, the tasks of one phase together, each phase within its time."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from actors.runtime.log import LimitedLogger
 from protocols.checks import SECONDS, check_values
-
-if TYPE_CHECKING:
-    from actors.runtime.log import LimitedLogger
-    from protocols.clock import Clock
+from protocols.clock import Clock
 
 Work = Callable[[], "Awaitable[Any] | None"]
 

@@ -1,16 +1,12 @@
 """Opt-in handling of SIGTERM and SIGINT: the first ends a system in order, the second ends its patience."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import threading
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable
+from typing import Self
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from actors.runtime.system import ActorSystem
+from actors.runtime.system import ActorSystem
 
 
 class SignalHandling:

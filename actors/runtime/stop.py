@@ -1,22 +1,18 @@
 """How an actor is told to end: stop, kill, and the end of a parent; each within its time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from actors.runtime.cell import Cell
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop_deadline import abandon_turn, arm, cancel_turns, disarm
 from actors.runtime.termination import close_mailbox, discard_queue, end_incarnation, stopped_future
 from actors.runtime.turn import turns_of
 from protocols.control import ExitReason, StopMode
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.runtime.future import AsyncioFuture
 
 
 def stop(

@@ -1,22 +1,15 @@
 """Time limits of stops and hooks, and handlers that are left behind because they ignore their cancellation."""
 
-from __future__ import annotations
+from collections.abc import Callable
 
-from typing import TYPE_CHECKING
-
+from actors.runtime.cell import Cell
 from actors.runtime.errors import AbandonedError
 from actors.runtime.log_context import report_about
 from actors.runtime.outcome import answer_error
-from actors.runtime.turn import turns_of
+from actors.runtime.turn import Turn, turns_of
+from protocols.clock import TimerHandle
 from protocols.control import DeadLetterReason
 from protocols.events import HandlerAbandoned
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.cell import Cell
-    from actors.runtime.turn import Turn
-    from protocols.clock import TimerHandle
 
 
 def arm(cell: Cell, seconds: float, overdue: Callable[[Cell], None]) -> TimerHandle:

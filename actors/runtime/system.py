@@ -1,13 +1,13 @@
 """An actor system: the actors of one event loop, their names, their end. A process, and a loop, may have several."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
+from actors.runtime.cell import ActorHooks, Cell, ChildEnded
 from actors.runtime.child_cells import post_child_event
 from actors.runtime.clock import LoopClock, running_loop
 from actors.runtime.crash import interrupt
@@ -21,6 +21,7 @@ from actors.runtime.lifecycle import begin, new_cell
 from actors.runtime.log import LimitedLogger, error_line
 from actors.runtime.options import DEFAULT, StartOptions, SystemConfig, check_timeout
 from actors.runtime.phase import Phase
+from actors.runtime.ref import ActorRef
 from actors.runtime.registry import Registry, systems
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.stop import request_stop, stop
@@ -28,22 +29,16 @@ from actors.runtime.termination import terminate
 from actors.runtime.thread_bridge import ThreadBridge
 from actors.runtime.thread_pool import BlockingPool
 from actors.runtime.tree import ActorNode, tree_of
+from actors.runtime.turn import Turn
+from protocols.clock import Clock
 from protocols.control import ExitReason, StopMode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.cell import ActorHooks, Cell, ChildEnded
-    from actors.runtime.ref import ActorRef
-    from actors.runtime.turn import Turn
-    from protocols.clock import Clock
 
 A = TypeVar("A", bound="ActorHooks")
 
-_defaults: dict[asyncio.AbstractEventLoop, ActorSystem] = {}
+_defaults: "dict[asyncio.AbstractEventLoop, ActorSystem]" = {}
 
 
-def systems_of(loop: asyncio.AbstractEventLoop) -> list[ActorSystem]:
+def systems_of(loop: asyncio.AbstractEventLoop) -> "list[ActorSystem]":
     """Return the systems that live on a loop and are not closed (for tools that look at all of them)."""
     known = cast("list[ActorSystem]", list(systems))
     return [system for system in known if system.loop is loop and not system.is_closed]
@@ -97,7 +92,7 @@ class ActorSystem(Registry):
         self._remember_for_fork()
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop, name: str = "default") -> ActorSystem:
+    def of(cls, loop: asyncio.AbstractEventLoop, name: str = "default") -> "ActorSystem":
         """Return the default system of a loop, making it on first use."""
         system = _defaults.get(loop)
         if system is None or system.is_closed:

@@ -1,11 +1,9 @@
 """The end of an incarnation, and of an actor: by wish, by time, by crash or by kill, exactly once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.runtime.backpressure import wake_all_senders
-from actors.runtime.cell import ChildEnded
+from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
@@ -14,9 +12,6 @@ from actors.runtime.phase import Phase
 from actors.runtime.stop_deadline import disarm
 from protocols.control import DeadLetterReason, ExitReason, Terminated
 from protocols.events import ActorStopped
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
 
 _GETS_READY = (Phase.NEW, Phase.STARTING, Phase.UNSTARTED, Phase.SUSPENDING, Phase.RETIRING)
 

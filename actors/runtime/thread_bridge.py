@@ -1,15 +1,15 @@
 """Calling the loop of a system from other threads. Order per sending thread is kept; every ask settles."""
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from actors.runtime.backpressure import wait_for_room
+from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
@@ -24,11 +24,6 @@ from actors.runtime.intake import accept, carry
 from actors.runtime.options import check_timeout
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.cell import Cell, System
 
 T = TypeVar("T")
 

@@ -1,14 +1,10 @@
 """Handlers that block: they run in a bounded pool of threads, so they stop neither the loop nor the engine."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 
 class BlockingPool:

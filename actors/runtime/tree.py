@@ -1,17 +1,11 @@
 """A snapshot of the supervision tree."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import msgspec
 
+from actors.runtime.cell import Cell
 from actors.runtime.log import error_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from actors.runtime.cell import Cell
 
 
 class ActorNode(msgspec.Struct, frozen=True):
@@ -36,7 +30,7 @@ class ActorNode(msgspec.Struct, frozen=True):
     """Handlers that were cut loose."""
     last_failure: str
     """Text of the last failure, empty if there was none."""
-    children: tuple[ActorNode, ...] = ()
+    children: "tuple[ActorNode, ...]" = ()
 
 
 def tree_of(cells: Iterable[Cell]) -> tuple[ActorNode, ...]:

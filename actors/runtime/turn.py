@@ -1,18 +1,14 @@
 """A handler that waits for something: driven by a worker task, inside its own context."""
 
-from __future__ import annotations
-
+import asyncio
 import types
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Generator
+from contextvars import Context
+from typing import Any
 
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Coroutine, Generator
-    from contextvars import Context
-
-    from actors.runtime.cell import Cell
-    from actors.runtime.envelope import Envelope
-    from protocols.clock import TimerHandle
+from actors.runtime.cell import Cell
+from actors.runtime.envelope import Envelope
+from protocols.clock import TimerHandle
 
 
 class Turn:

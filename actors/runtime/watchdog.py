@@ -1,20 +1,16 @@
 """Opt-in watch for a blocked event loop: a thread that names the actor and shows the stack while it is blocked."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
+from actors.runtime.system import ActorSystem
 from protocols.checks import SECONDS, check_values
+from protocols.clock import TimerHandle
 from protocols.events import LoopBlocked
-
-if TYPE_CHECKING:
-    from actors.runtime.system import ActorSystem
-    from protocols.clock import TimerHandle
 
 _DEPTH: Final = 12
 """Innermost frames that are shown."""

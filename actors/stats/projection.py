@@ -1,11 +1,9 @@
 """`Projection`: totals of everything, of each node, and of each run, folded from events. Pure and bounded."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
+from collections.abc import Iterable
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,9 +22,6 @@ from protocols.events import (
     RunFailed,
     RunStarted,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MOST_NODES = 1_000
 """Most nodes with their own totals; later nodes are counted under `OTHERS`."""

@@ -1,21 +1,15 @@
 """`StatsActor`: counts the events of its system. It never slows another actor: its full mailbox drops events."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.event_stream import TakeEvents
+from actors.runtime.event_stream import BatchSubscription, TakeEvents
 from actors.runtime.mailbox import MailboxConfig
 from actors.stats.projection import Projection, StatsSnapshot
 from protocols.events import KINDS, MessageReceived
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from actors.runtime.event_stream import BatchSubscription
 
 _CAPACITY = 10_000
 _KINDS = tuple(kind for kind in KINDS.values() if kind is not MessageReceived)  # `received` says what `runs` says

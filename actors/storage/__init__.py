@@ -1,7 +1,5 @@
 """History: what was said, kept where it can be queried. SQL needs the extra ``storage``; importing this does not."""
 
-from __future__ import annotations
-
 from actors.storage.history import HistoryWriter, WriterStatistics
 from actors.storage.location import StorageExtraError, open_store
 from actors.storage.memory import MemoryHistoryStore

@@ -1,18 +1,14 @@
 """Turning a message into what every database can hold; the memory store does the same, so that all stores agree."""
 
-from __future__ import annotations
-
 import json
 import math
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 import msgspec
 
 from protocols.limits import is_storable
 from protocols.stores import StoreRejectedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_DEPTH = 64
 """Levels of nesting that metadata may have."""

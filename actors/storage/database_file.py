@@ -1,16 +1,11 @@
 """The file of a SQLite database: private to its user, and never a file that another user has planted."""
 
-from __future__ import annotations
-
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from protocols.stores import StorageError, StoreUnavailableError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700

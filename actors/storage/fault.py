@@ -1,10 +1,8 @@
 """What a database's error means for the caller: wait, give up, or drop this message. The text holds no SQL or data."""
 
-from __future__ import annotations
-
 import sqlite3
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from sqlalchemy import exc
 
@@ -14,9 +12,6 @@ from protocols.stores import (
     StoreRejectedError,
     StoreUnavailableError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 # https://www.sqlite.org/rescode.html; the lower byte is the primary code.
 _SQLITE: dict[int, tuple[type[StorageError], str]] = {

@@ -1,28 +1,22 @@
 """Write history in batches: a run hands its messages over and never waits for a database."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from actors.runtime.clock import LoopClock
 from actors.storage.message_buffer import DropReason, MessageBuffer
+from protocols.clock import Clock
+from protocols.history import StoredMessage
 from protocols.stores import HistoryStore, StorageError, StoreRejectedError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from protocols.clock import Clock
-    from protocols.history import StoredMessage
-
-    Unmade = tuple[Callable[[Any, Any], StoredMessage], Any, Any]
-    """A function that makes a message, and its two arguments."""
-
+Unmade = tuple[Callable[[Any, Any], StoredMessage], Any, Any]
+"""A function that makes a message, and its two arguments."""
 FIRST_RETRY: Final = 0.2
 LAST_RETRY: Final = 30.0
 """Seconds between attempts while the store fails: doubled from the first to the last value."""

@@ -1,18 +1,14 @@
 """The history actor: runs the writer of one store, and prunes the store."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
-
-if TYPE_CHECKING:
-    from actors.storage.history import HistoryWriter
-    from protocols.history import Retention
+from actors.storage.history import HistoryWriter
+from protocols.history import Retention
 
 PRUNE_EVERY: Final = 3_600.0
 """Seconds between two searches for messages that are too old or too many."""

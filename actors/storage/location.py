@@ -1,16 +1,11 @@
 """From the words in a manifest or on a command line to a store: the only place that knows all kinds."""
 
-from __future__ import annotations
-
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from actors.storage.memory import MemoryHistoryStore
 from protocols.stores import HistoryStore, StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SQLITE_MODULES = ("sqlalchemy", "greenlet", "aiosqlite", "alembic")
 POSTGRES_MODULES = ("sqlalchemy", "greenlet", "asyncpg", "alembic")

@@ -1,11 +1,11 @@
 """History in memory: for tests, and for programs that want the queries without a file. Gone with the process."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -22,10 +22,6 @@ from protocols.history import (
 )
 from protocols.limits import check_limit
 from protocols.stores import StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from types import TracebackType
 
 EVERYTHING = HistoryQuery()
 

@@ -1,15 +1,11 @@
 """The bounded buffer before a store; it counts every accepted message."""
 
-from __future__ import annotations
-
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Callable
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from protocols.history import StoredMessage
+from protocols.history import StoredMessage
 
 DropReason = Literal["overflow", "too_large", "rejected", "closed"]
 """Why a message did not reach the store: no room in the buffer, the store refuses it, or the writer was closed."""

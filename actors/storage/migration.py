@@ -1,7 +1,5 @@
 """Bringing a database's schema up to date, once, also when several processes open it at the same time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +14,12 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def is_current(connection: Connection) -> bool:
+def is_current(connection: "Connection") -> bool:
     """Return whether the schema is the one that this code reads and writes."""
     return revision(connection) == HEAD
 
 
-def revision(connection: Connection) -> str | None:
+def revision(connection: "Connection") -> str | None:
     """Return the revision of the database's schema; None for an empty database."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -29,7 +27,7 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
-def upgrade(connection: Connection, location: str) -> None:
+def upgrade(connection: "Connection", location: str) -> None:
     """Run the migrations that are missing, inside the transaction of `connection`, which holds the migration lock.
 
     Raises:

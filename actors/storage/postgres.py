@@ -1,7 +1,5 @@
 """PostgreSQL through asyncpg as a backend of history."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc, make_url, text
@@ -26,8 +24,8 @@ class PostgresBackend:
     """How `SqlHistoryStore` talks to one PostgreSQL database."""
 
     # Positions are given before commit; without the lock a reader that pages forward could pass one still to come.
-    append_lock: TextClause | None = text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 1)")
-    migration_lock: TextClause | None = text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 2)")
+    append_lock: "TextClause | None" = text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 1)")
+    migration_lock: "TextClause | None" = text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 2)")
 
     def __init__(self, url: str, *, timeout: float) -> None:
         try:
@@ -45,7 +43,7 @@ class PostgresBackend:
     async def prepare(self) -> None:
         """Do nothing: the database is made by its administrator."""
 
-    def engine(self) -> AsyncEngine:
+    def engine(self) -> "AsyncEngine":
         """Return a new engine, which finds out by itself that a connection has died."""
         return create_async_engine(
             self._url,

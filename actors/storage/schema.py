@@ -1,7 +1,5 @@
 """The table of history, for SQLite and PostgreSQL alike. A change here needs a script in ``migrations/versions``."""
 
-from __future__ import annotations
-
 from sqlalchemy import (
     BigInteger,
     Column,

@@ -1,15 +1,9 @@
 """Reading back what a node is to remember, after a restart of the node or of the process."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from protocols.history import HistoryQuery, StoredMessage
 from protocols.limits import MAX_LIMIT
-
-if TYPE_CHECKING:
-    from protocols.session import SessionQuery
-    from protocols.stores import HistoryStore
+from protocols.session import SessionQuery
+from protocols.stores import HistoryStore
 
 
 async def restored_conversation(store: HistoryStore, session: SessionQuery, *, node: str) -> str | None:

@@ -1,10 +1,10 @@
 """History in a database: one code for SQLite and PostgreSQL. What differs is in the backend."""
 
-from __future__ import annotations
-
 import asyncio
 import time
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from actors.storage.fault import translated
@@ -16,9 +16,6 @@ from protocols.limits import check_limit
 from protocols.stores import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Sequence
-    from types import TracebackType
-
     from sqlalchemy import Delete, Executable, RowMapping, TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,15 +27,15 @@ class SqlBackend(Protocol):
 
     location: str
     timeout: float
-    append_lock: TextClause | None
+    append_lock: "TextClause | None"
     """Run first in each transaction that writes; held until it ends."""
-    migration_lock: TextClause | None
+    migration_lock: "TextClause | None"
 
     async def prepare(self) -> None:
         """Make the database usable before anything connects."""
         ...
 
-    def engine(self) -> AsyncEngine:
+    def engine(self) -> "AsyncEngine":
         """Return a new engine; connections with the option ``writes`` are going to write."""
         ...
 
@@ -169,7 +166,7 @@ class SqlHistoryStore:
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
 
-    async def _migrate(self, engine: AsyncEngine) -> None:
+    async def _migrate(self, engine: "AsyncEngine") -> None:
         async with engine.connect() as connection:
             if await connection.run_sync(is_current):
                 return
@@ -195,33 +192,33 @@ class SqlHistoryStore:
         surplus = await self._rows(first_surplus(limit, conversation_id))
         return await self._delete(up_to(surplus[0]["seq"], conversation_id)) if surplus else 0
 
-    async def _delete(self, batch: Delete) -> int:
+    async def _delete(self, batch: "Delete") -> int:
         deleted = 0
         while count := await self._finish(self._delete_batch(batch)):
             deleted += count
         return deleted
 
-    async def _delete_batch(self, batch: Delete) -> int:
+    async def _delete_batch(self, batch: "Delete") -> int:
         async with self._write() as connection:
             return (await connection.execute(batch)).rowcount
 
-    async def _rows(self, query: Executable) -> Sequence[RowMapping]:
+    async def _rows(self, query: "Executable") -> "Sequence[RowMapping]":
         self._opened()
         return await self._finish(self._fetch(query))
 
-    async def _fetch(self, query: Executable) -> Sequence[RowMapping]:
+    async def _fetch(self, query: "Executable") -> "Sequence[RowMapping]":
         async with self._read() as connection:
             rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
             return rows
 
     @asynccontextmanager
-    async def _read(self) -> AsyncGenerator[AsyncConnection]:
+    async def _read(self) -> "AsyncGenerator[AsyncConnection]":
         with translated(self.location):
             async with self._opened().connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def _write(self) -> AsyncGenerator[AsyncConnection]:
+    async def _write(self) -> "AsyncGenerator[AsyncConnection]":
         engine = self._opened().execution_options(writes=True)
         with translated(self.location):
             async with self._writing, engine.begin() as connection:
@@ -229,7 +226,7 @@ class SqlHistoryStore:
                     await connection.execute(self._backend.append_lock)
                 yield connection
 
-    def _opened(self) -> AsyncEngine:
+    def _opened(self) -> "AsyncEngine":
         if self._engine is None:
             msg = "is not open; use `async with store:` or await store.open()"
             raise StorageError(msg, location=self.location)

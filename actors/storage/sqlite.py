@@ -1,7 +1,5 @@
 """SQLite in WAL mode as a backend of history: one writer, any number of readers, also from other processes."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import sys
@@ -32,8 +30,8 @@ VACUUM_PAGES = 1_000
 class SqliteBackend:
     """How `SqlHistoryStore` talks to one SQLite file."""
 
-    append_lock: TextClause | None = None  # BEGIN IMMEDIATE is the lock, of migrations too
-    migration_lock: TextClause | None = None
+    append_lock: "TextClause | None" = None  # BEGIN IMMEDIATE is the lock, of migrations too
+    migration_lock: "TextClause | None" = None
 
     def __init__(self, path: Path, *, timeout: float) -> None:
         self.path = Path(path).expanduser().absolute()
@@ -44,7 +42,7 @@ class SqliteBackend:
         """Make or check the file and switch it to WAL, in a thread."""
         await asyncio.to_thread(self._prepare)
 
-    def engine(self) -> AsyncEngine:
+    def engine(self) -> "AsyncEngine":
         """Return a new engine."""
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=self.location),
@@ -118,6 +116,6 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: "Connection") -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,17 +1,12 @@
 """Queries as SQLAlchemy statements, built and not run. Every value is a bound parameter."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Executable, case, delete, func, select
 
 from actors.storage.content import storable
 from actors.storage.schema import history
-from protocols.history import check_group
-
-if TYPE_CHECKING:
-    from protocols.history import HistoryGroup, HistoryQuery
+from protocols.history import HistoryGroup, HistoryQuery, check_group
 
 columns = history.c
 DELETE_BATCH = 1_000

@@ -1,10 +1,10 @@
 """The state of one child: its spec, its cell, and the cause of its last end."""
 
-from __future__ import annotations
-
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.errors import ActorStartError, IgnoreStart
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.lifecycle import refit, revive
@@ -13,17 +13,11 @@ from actors.runtime.options import StartOptions
 from actors.runtime.stop import stop_as_child, suspend_as_child
 from actors.runtime.termination import ready
 from actors.supervision.backoff import Backoff, RestartStreak
-from actors.supervision.directive import directive_for
+from actors.supervision.child import ChildSpec
+from actors.supervision.directive import Directive, directive_for
 from actors.supervision.snapshot import ChildSnapshot
-from actors.supervision.strategies import LIVE, Decision, decide
+from actors.supervision.strategies import LIVE, Decision, EndedBy, Restart, decide
 from protocols.control import ActorState, ExitReason, StopMode
-
-if TYPE_CHECKING:
-    from actors.runtime.actor import AsyncioActor
-    from actors.runtime.cell import Cell, ChildEnded
-    from actors.supervision.child import ChildSpec
-    from actors.supervision.directive import Directive
-    from actors.supervision.strategies import EndedBy, Restart
 
 
 class ChildState:

@@ -4,12 +4,13 @@ The decisions are pure functions of `strategies`, `intensity` and `backoff`; thi
 returns at once: work that takes time comes back as a step of the supervisor.
 """
 
-from __future__ import annotations
-
 import random
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.child_cells import supervise
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.runtime.future import AsyncioFuture
@@ -17,22 +18,13 @@ from actors.runtime.log import error_line
 from actors.runtime.stop import request_stop, stop_as_child
 from actors.runtime.termination import terminate
 from actors.supervision.backoff import Backoff
-from actors.supervision.child import ChildSpecError
+from actors.supervision.child import ChildSpec, ChildSpecError
 from actors.supervision.child_state import ChildState, is_ignored
-from actors.supervision.intensity import RestartWindow
+from actors.supervision.intensity import RestartIntensity, RestartWindow
 from actors.supervision.restart import Failure, GroupRestart
-from actors.supervision.strategies import Decision, decide, ends_supervisor, plan_restart
+from actors.supervision.strategies import AutoShutdown, Decision, Strategy, decide, ends_supervisor, plan_restart
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ChildGaveUp, ChildRestarted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.actor import AsyncioActor
-    from actors.runtime.cell import Cell, ChildEnded
-    from actors.supervision.child import ChildSpec
-    from actors.supervision.intensity import RestartIntensity
-    from actors.supervision.strategies import AutoShutdown, Strategy
 
 
 class Children:

@@ -4,24 +4,18 @@ No method waits. Each action leaves a callback, which comes back as a step of th
 was replaced in the meantime does nothing.
 """
 
-from __future__ import annotations
-
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.owned_tasks import PendingStep
-from actors.supervision.child_state import is_ignored
+from actors.supervision.child_state import ChildState, is_ignored
+from actors.supervision.strategies import RestartPlan
 from protocols.control import ExitReason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.actor import AsyncioActor
-    from actors.runtime.future import AsyncioFuture
-    from actors.supervision.child_state import ChildState
-    from actors.supervision.strategies import RestartPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ class Siblings(Protocol):
     def has_failed(self, child: ChildState, reason: ExitReason, cause: BaseException | None) -> None:
         """Note that a child could not start."""
 
-    def has_ended(self, restart: GroupRestart) -> None:
+    def has_ended(self, restart: "GroupRestart") -> None:
         """Note that a restart is complete."""
 
 

@@ -1,33 +1,25 @@
 """`Supervisor`: an actor that starts its children in order, restarts those that crash, stops them in reverse order."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final, TypeGuard
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.owned_tasks import PendingReply
+from actors.runtime.ref import ActorRef
 from actors.supervision.backoff import Backoff
-from actors.supervision.child import check_spec, check_specs, check_supervisor
-from actors.supervision.child_state import is_ignored
+from actors.supervision.child import ChildKind, ChildSpec, check_spec, check_specs, check_supervisor
+from actors.supervision.child_state import ChildState, is_ignored
 from actors.supervision.children import Children
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
 from actors.supervision.snapshot import ChildCounts, ChildSnapshot
-from actors.supervision.strategies import Answer, answer
+from actors.supervision.strategies import Answer, AutoShutdown, Operation, Strategy, answer
 from protocols.control import ExitReason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from actors.runtime.cell import Cell, ChildEnded
-    from actors.runtime.ref import ActorRef
-    from actors.supervision.child import ChildKind, ChildSpec
-    from actors.supervision.child_state import ChildState
-    from actors.supervision.strategies import AutoShutdown, Operation, Strategy
 
 _BATCH: Final = 128
 """Children that start before the event loop runs other tasks."""

@@ -1,14 +1,12 @@
 """The connections of one pool by name."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.talk.context import ConnectionProcessed
 from actors.talk.signal import Signal
 from protocols.errors import TalkNameError
 from protocols.node import Target
-
-if TYPE_CHECKING:
-    from actors.talk.context import ConnectionProcessed
 
 
 def unique_name(wanted: str, taken: Mapping[str, object]) -> str:

@@ -1,17 +1,13 @@
 """`ManualClock`: a clock that stands still until the test moves it."""
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import math
+from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.testing.settle import settle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class ManualTimer:
@@ -19,7 +15,9 @@ class ManualTimer:
 
     __slots__ = ("_clock", "args", "callback", "due")
 
-    def __init__(self, clock: ManualClock, due: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(
+        self, clock: "ManualClock", due: float, callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> None:
         self._clock = clock
         self.due = due
         """Seconds on the clock."""

@@ -1,9 +1,7 @@
 """Fixtures for pytest and pytest-asyncio: ``pytest_plugins = ["actors.testing.fixtures"]`` in conftest.py."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
@@ -13,9 +11,6 @@ from actors.testing.clock import ManualClock
 from actors.testing.leak import Census, living_actors
 from actors.testing.scheduler import close
 from actors.testing.settle import settle
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """`Census`: the tasks, threads, open files, sockets and actors that code leaves behind."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os
@@ -29,7 +27,7 @@ class Census:
     files: frozenset[int]
 
     @classmethod
-    def take(cls) -> Census:
+    def take(cls) -> "Census":
         """Count what exists now."""
         loop = running_loop()
         tasks = (

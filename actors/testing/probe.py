@@ -1,23 +1,19 @@
 """`TestProbe`: an actor that records the messages it receives."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
+from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import safe_repr
+from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
 from protocols.control import Terminated
-
-if TYPE_CHECKING:
-    from actors.runtime.future import AsyncioFuture
-    from actors.runtime.ref import ActorRef
 
 M = TypeVar("M")
 Answer = Callable[[Any], Any]

@@ -3,22 +3,18 @@
 The same seed gives the same schedule, so a failure that needs an unlucky order can be replayed.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from actors.runtime.cell import Cell
 from actors.runtime.dispatcher import Dispatcher
+from actors.runtime.options import SystemConfig
 from actors.runtime.processing import step
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.runtime.options import SystemConfig
 
 Scenario = Callable[[ActorSystem, ManualClock], Awaitable[object]]
 
@@ -47,7 +43,7 @@ class DeterministicDispatcher(Dispatcher):
         """Names of the actors that ran last."""
 
     @classmethod
-    def seeded(cls, seed: int) -> Callable[[asyncio.AbstractEventLoop, str], DeterministicDispatcher]:
+    def seeded(cls, seed: int) -> "Callable[[asyncio.AbstractEventLoop, str], DeterministicDispatcher]":
         """Return the argument for `ActorSystem(dispatcher=...)`."""
         return lambda loop, name: cls(loop, name, seed)
 

@@ -1,16 +1,10 @@
 """Wait until all actors rest, without waiting for time to pass."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import Any, Final
 
-from actors.runtime.system import systems_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from actors.runtime.system import ActorSystem
+from actors.runtime.system import ActorSystem, systems_of
 
 _QUIET: Final = 300
 """Passes of the event loop without progress that count as rest."""

@@ -1,7 +1,5 @@
 """Triggers: what starts a run from outside. Most types need the extra ``triggers``; importing this does not."""
 
-from __future__ import annotations
-
 from actors.triggers.function_source import FunctionEvents, PollActor, poll, track
 from actors.triggers.plan import TriggerPlan, plan_triggers
 from actors.triggers.prompt import format_prompt

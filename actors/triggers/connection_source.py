@@ -1,27 +1,21 @@
 """The connection trigger: hears what happens on connections between nodes, and offers the events that count."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from actors.config.trigger import ConnectionTrigger
 from actors.runtime.errors import MailboxFullError
 from actors.triggers.source import TriggerSource
+from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
-from protocols.triggers import ConnectionEvent, TriggerConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from actors.triggers.trigger import Trigger
-    from protocols.triggers import ConnectionFact, ConnectionFlow
+from protocols.triggers import ConnectionEvent, ConnectionFact, ConnectionFlow, TriggerConfigError
 
 CONDITION_TIMEOUT: Final = 60.0
 """Seconds that an asynchronous condition may take for one event."""

@@ -1,24 +1,18 @@
 """Decorators that turn functions of the user into triggers: `track` reports each call, `poll` calls at an interval."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from time import time as wall_time
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
-from protocols.triggers import FunctionReturned, TriggerConfigError, TriggerStoppedError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from actors.runtime.ref import ActorRef
-    from actors.runtime.system import ActorSystem
-    from protocols.triggers import Metadata, TriggerSink
+from actors.runtime.ref import ActorRef
+from actors.runtime.system import ActorSystem
+from protocols.triggers import FunctionReturned, Metadata, TriggerConfigError, TriggerSink, TriggerStoppedError
 
 _log: Final = logging.getLogger("understudy")
 

@@ -1,23 +1,18 @@
 """The actors that some triggers need, for the owner of their supervisor."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import time as wall_time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from actors.triggers.registry import type_of
+from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger, queue_class
 from actors.triggers.trigger_type import BuildContext, TriggerChild, TriggerRequest, TriggerType
+from actors.triggers.webhook.replay_journal import ReplayJournal
 from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
-
-    from actors.triggers.schedule.progress import ScheduleProgress
-    from actors.triggers.webhook.replay_journal import ReplayJournal
 
 _MAIL: Final = TriggerSource.mailbox
 """Named for each source: a class that is given as a partial function has no attributes."""

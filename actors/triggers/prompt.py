@@ -1,15 +1,11 @@
 """From an event to the prompt of a run: the template of the settings, metadata and time."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actors.config.template import render_template
+from actors.triggers.settings import TriggerSettings
 from protocols.plain_text import printable
-
-if TYPE_CHECKING:
-    from actors.triggers.settings import TriggerSettings
-    from protocols.triggers import TriggerEvent
+from protocols.triggers import TriggerEvent
 
 _LONGEST_VALUE: Final = 1_000
 """Characters of one value of the metadata."""

@@ -1,22 +1,16 @@
 """The types of triggers: the built-in ones, and those of installed packages."""
 
-from __future__ import annotations
+from collections.abc import Iterable
+from typing import Any, Final, cast
 
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from actors.config.trigger import installed_type
+from actors.config.trigger import TriggerSpec, installed_type
 from actors.triggers.connection_source import CONNECTION
 from actors.triggers.files.trigger_type import FILE
 from actors.triggers.mail.trigger_type import EMAIL
 from actors.triggers.schedule.trigger_type import INTERVAL, SCHEDULE
+from actors.triggers.trigger_type import TriggerType
 from actors.triggers.webhook.trigger_type import WEBHOOK
 from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from actors.config.trigger import TriggerSpec
-    from actors.triggers.trigger_type import TriggerType
 
 BUILT_IN: Final[tuple[TriggerType[Any], ...]] = (FILE, WEBHOOK, SCHEDULE, INTERVAL, EMAIL, CONNECTION)
 

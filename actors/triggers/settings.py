@@ -1,7 +1,5 @@
 """Settings of triggers: those of a manifest, and those of triggers whose events come from functions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from actors.config.queue import QueueSpec

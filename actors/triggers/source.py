@@ -1,24 +1,19 @@
 """`TriggerSource`: the parent of actors that watch for events. The end of the watch is a crash, for the supervisor."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import TracebackType
+from typing import Any, ClassVar
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.mailbox import MailboxConfig
+from actors.runtime.owned_tasks import PendingTask
+from actors.triggers.trigger import Trigger
 from protocols.triggers import TriggerError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
-    from actors.runtime.future import AsyncioFuture
-    from actors.runtime.owned_tasks import PendingTask
-    from actors.triggers.trigger import Trigger
 
 
 class Ready(msgspec.Struct, frozen=True):

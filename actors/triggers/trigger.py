@@ -1,28 +1,23 @@
 """`Trigger`, the handle that takes events, and `TriggerQueue`, the actor that starts a run for each event."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, RuntimeClosedError
 from actors.runtime.mailbox import MailboxConfig
 from actors.triggers.prompt import format_prompt
+from actors.triggers.settings import TriggerSettings
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId, new_id
 from protocols.mailbox import Overflow
-from protocols.triggers import TriggerEvent, TriggerFullError, TriggerStoppedError
-
-if TYPE_CHECKING:
-    from actors.runtime.cell import Cell
-    from actors.triggers.settings import TriggerSettings
-    from protocols.triggers import RunStarter
+from protocols.triggers import RunStarter, TriggerEvent, TriggerFullError, TriggerStoppedError
 
 _log: Final = logging.getLogger("understudy")
 

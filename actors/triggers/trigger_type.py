@@ -1,24 +1,18 @@
 """What a type of trigger consists of, and what its sources are built from."""
 
-from __future__ import annotations
-
 import importlib.util
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from actors.config.trigger import TriggerSpec
-from protocols.triggers import TriggerExtraError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
-    from pathlib import Path
-
-    from actors.runtime.mailbox import MailboxConfig
-    from actors.triggers.schedule.progress import ScheduleProgress
-    from actors.triggers.settings import TriggerSettings
-    from actors.triggers.trigger import Trigger
-    from actors.triggers.webhook.replay_journal import ReplayJournal
-    from protocols.triggers import ConnectionFlow, RunStarter
+from actors.runtime.mailbox import MailboxConfig
+from actors.triggers.schedule.progress import ScheduleProgress
+from actors.triggers.settings import TriggerSettings
+from actors.triggers.trigger import Trigger
+from actors.triggers.webhook.replay_journal import ReplayJournal
+from protocols.triggers import ConnectionFlow, RunStarter, TriggerExtraError
 
 S = TypeVar("S", bound=TriggerSpec)
 

@@ -1,7 +1,5 @@
 """The error of a missing library of the extra ``web``."""
 
-from __future__ import annotations
-
 from typing import Final
 
 _LIBRARIES: Final = ("starlette", "uvicorn")

@@ -1,24 +1,17 @@
 """Health of a pool over HTTP: names, states and counts; never prompts, answers, settings or the text of an error."""
 
-from __future__ import annotations
-
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from actors.pool.pool import AgentPool
 from protocols.control import ActorState
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from starlette.requests import Request
-
-    from actors.pool.pool import AgentPool
-
-    Answer = Callable[[Request], Awaitable[Response]]
-
+Answer = Callable[[Request], Awaitable[Response]]
 _NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _GONE: Final = "gone"
 

@@ -1,19 +1,16 @@
 """The lifespan of a web application with a pool."""
 
-from __future__ import annotations
-
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+from actors.pool.pool import AgentPool
 
+if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from actors.pool.pool import AgentPool
 
-
-def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def lifespan(pool: AgentPool[Any]) -> "Callable[[Starlette], AbstractAsyncContextManager[None]]":
     """Return the lifespan of an application that uses a pool.
 
     The pool starts before the first request and ends after the last answer: background runs stop, and accepted runs
@@ -34,7 +31,7 @@ def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContext
     """
 
     @asynccontextmanager
-    async def live(app: Starlette) -> AsyncGenerator[None]:
+    async def live(app: "Starlette") -> AsyncGenerator[None]:
         async with pool:
             app.state.pool = pool
             yield

@@ -22,9 +22,9 @@ from actors.cli.monitor import MOST_CLIENTS, serve_monitor
 from actors.cli.monitor_path import monitor_path
 from actors.cli.monitor_snapshot import Snapshot, flat
 from actors.cli.monitor_view import view
-from actors.cli.redaction import visible
 from actors.config.load import load_manifest
 from actors.runtime.tree import ActorNode
+from protocols.plain_text import visible
 from tests.cli.conftest import ROOT, environment
 
 if TYPE_CHECKING:

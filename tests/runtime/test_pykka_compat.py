@@ -222,7 +222,7 @@ def test_typed_proxies_work_on_ours() -> None:
         double = pykka.typing.proxy_method(Typed.double)
 
     try:
-        proxy = cast(TypedProxy, Typed.start().proxy())  # noqa: TC006 - used, so that both checkers see it
+        proxy = cast(TypedProxy, Typed.start().proxy())
         assert_type(proxy.double(4).get(), int)
         assert proxy.double(4).get() == 8
     finally:

@@ -1,11 +1,11 @@
 """From an agent of the manifest to an `AgentDefinition`."""
 
-from __future__ import annotations
-
 import inspect
 import math
+from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_ai.toolsets import AbstractToolset
 
@@ -24,16 +24,11 @@ from actors.agents.manifest.values import (
 from actors.agents.tool_approval import marked
 from actors.config.agent import AgentSpec
 from actors.config.load import load_agent
+from actors.config.manifest import Manifest
 from actors.config.response import ResponseSpec
+from actors.config.tool import ToolSpec
 from actors.prompts.knowledge import FunctionPrompt
 from protocols.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from os import PathLike
-
-    from actors.config.manifest import Manifest
-    from actors.config.tool import ToolSpec
 
 _OF_POOLS = ("triggers", "connections", "supervision", "mailbox", "debug")
 """Keys of an agent that only a pool uses."""

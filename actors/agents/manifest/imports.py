@@ -1,14 +1,10 @@
 """Import what a manifest names, within the limits of its allow-list."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from actors.config.import_path import ImportPathError, resolve_import
 from protocols.errors import ConfigError, NodeNameError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 
 class ImportScope:

@@ -1,22 +1,17 @@
 """The knowledge of a manifest: files as paths, addresses and functions as sources that are loaded later."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from actors.agents.manifest.imports import ImportScope
+from actors.config.knowledge import KnowledgeSpec
+from actors.config.prompt import PromptSpec
 from actors.prompts.knowledge import KnowledgeLimit, KnowledgeSource
 from actors.prompts.web_page import check_address, fetch_text, shown
 from protocols.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from actors.agents.manifest.imports import ImportScope
-    from actors.config.knowledge import KnowledgeSpec
-    from actors.config.prompt import PromptSpec
 
 _GLOB: Final = frozenset("*?[")
 _MOST_FILES: Final = 1_000

@@ -1,17 +1,12 @@
 """From the servers of a manifest to `McpServer`: equal servers become one."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+from actors.config.mcp_server import McpServerSpec
 from actors.mcp.server import McpServer
 from protocols.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from actors.config.mcp_server import McpServerSpec
 
 
 class ServerBuilder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,6 @@ from actors.cli.output import write
 from actors.cli.progress import to_stderr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.cli.monitor_client import MonitorClient
 
 

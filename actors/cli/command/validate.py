@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.cli.exit_code import ExitCode
@@ -10,8 +11,6 @@ from actors.cli.option import AsJson, ManifestFile
 from actors.cli.output import write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from actors.config.manifest import Manifest
 
 

@@ -1,15 +1,15 @@
 """Make the conditions of connections from those of a manifest."""
 
-from __future__ import annotations
-
 import inspect
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.agents.manifest.imports import ImportScope
 from actors.config.condition import (
     AndCondition,
+    AnyCondition,
     CallableCondition,
     CostLimit,
     Elapsed,
@@ -21,14 +21,8 @@ from actors.config.condition import (
     WordMatch,
 )
 from actors.config.expression import Expression
-from actors.talk.context import Condition
+from actors.talk.context import Condition, TalkContext
 from protocols.errors import ConditionError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
-
-    from actors.config.condition import AnyCondition
-    from actors.talk.context import TalkContext
 
 
 def condition_of(spec: AnyCondition | None, scope: ImportScope, node: str) -> Condition | None:

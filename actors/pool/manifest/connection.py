@@ -1,26 +1,20 @@
 """Make the connections of a manifest."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from actors.agents.agent import Agent
-from actors.config.connection import CallableConnection, FileConnection, NodeConnection
+from actors.agents.manifest.imports import ImportScope
+from actors.config.connection import CallableConnection, Connection, FileConnection, NodeConnection
+from actors.config.manifest import Manifest
+from actors.nodes.node import AnyNode
 from actors.pool.manifest.condition import condition_of
 from actors.pool.manifest.file_writer import FileWriter
 from actors.talk.talk import Talk
 from protocols.errors import ConfigError, TalkError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from actors.agents.manifest.imports import ImportScope
-    from actors.config.connection import Connection
-    from actors.config.manifest import Manifest
-    from actors.nodes.node import AnyNode
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,19 +1,14 @@
 """Write the messages of a connection to files."""
 
-from __future__ import annotations
-
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from actors.config.connection import FileConnection
 from actors.config.template import render_path_template, render_template
 from protocols.errors import NodeError
-from protocols.messages import ChatMessage  # noqa: TC001 - read at run time, to know what the writer is given
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from actors.config.connection import FileConnection
+from protocols.messages import ChatMessage
 
 # Neither wait nor follow a link: a named pipe would block the writer for ever, a link lead it out of the folder.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)

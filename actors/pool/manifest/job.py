@@ -1,18 +1,14 @@
 """Make the jobs of a manifest."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.values import output_type, tool_of_spec
+from actors.config.manifest import Manifest
 from actors.runs.job import Job
 from protocols.errors import ConfigError
-
-if TYPE_CHECKING:
-    from actors.agents.manifest.imports import ImportScope
-    from actors.config.manifest import Manifest
 
 
 def job_of(manifest: Manifest, name: str, scope: ImportScope) -> Job[Any]:

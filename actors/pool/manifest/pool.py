@@ -1,39 +1,33 @@
 """Make the nodes of a manifest: agents first, then teams in any nesting, then connections."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
+from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.values import usage_limits_of
 from actors.config.agent import AgentSpec
+from actors.config.manifest import Manifest
+from actors.config.node import NodeSpec
 from actors.config.supervision import BackoffSpec, IntensitySpec, NodeSupervision, Supervision
 from actors.config.team import QuorumSpec, TeamSpec
+from actors.nodes.base_team import BaseTeam
+from actors.nodes.node import AnyNode
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
 from actors.pool.manifest.job import job_of
 from actors.pool.node_supervisor import ChildSettings, PoolPolicy
-from actors.pool.prompt_versions import prompt_versions
+from actors.pool.prompt_versions import PromptVersion, prompt_versions
+from actors.runs.job import Job
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from protocols.mailbox import Overflow
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
-
-    from actors.agents.manifest.imports import ImportScope
-    from actors.config.manifest import Manifest
-    from actors.config.node import NodeSpec
-    from actors.nodes.base_team import BaseTeam
-    from actors.nodes.node import AnyNode
-    from actors.pool.prompt_versions import PromptVersion
-    from actors.runs.job import Job
 
 
 @dataclass(frozen=True, slots=True)

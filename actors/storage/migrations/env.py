@@ -1,7 +1,5 @@
 """Run by Alembic: migrates over the connection that `actors.storage.migration` hands in, inside its transaction."""
 
-from __future__ import annotations
-
 from alembic import context
 
 from actors.storage.schema import VERSION_TABLE, metadata

@@ -1,7 +1,5 @@
 """Changes that come together: merged per file, complete after a quiet time. No clock, no disk."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from protocols.triggers import ChangeKind, FileChange

@@ -1,20 +1,14 @@
 """Files and folders below a root. Links that lead out of the root, pipes and devices are left out."""
 
-from __future__ import annotations
-
 import os
 import stat
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final, Literal
 
-from actors.triggers.files.pattern import UNWATCHED
+from actors.triggers.files.pattern import UNWATCHED, FilePattern, FileSelection
 from protocols.plain_text import printable
 from protocols.triggers import TriggerError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from actors.triggers.files.pattern import FilePattern, FileSelection
 
 Identity = tuple[int, int]
 """Device and number of a folder: a new folder at the same path has another identity."""

@@ -1,18 +1,14 @@
 """A thread in which the operating system reports changes in some folders. The only file that uses watchfiles."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
+from collections.abc import Callable, Sequence
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import watchfiles
 
 from protocols.triggers import ChangeKind, TriggerError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 RawChanges = set[tuple[ChangeKind, str]]
 """Kinds and absolute paths."""

@@ -1,17 +1,13 @@
 """File patterns below a root: what they match, and which folders to watch for them. No access to the disk."""
 
-from __future__ import annotations
-
 import re
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from actors.config.trigger import FileTrigger
 from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from actors.config.trigger import FileTrigger
 
 _MAGIC: Final = re.compile(r"[*?\[]")
 _TEMPORARY: Final = re.compile(r"\.#.*|.*~|#.*#|.*\.sw[a-z]|4913")

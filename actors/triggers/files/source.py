@@ -1,29 +1,22 @@
 """The file trigger: one actor for all file triggers of a root. Folders may come, go and come again."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from actors.config.trigger import FileTrigger
 from actors.triggers.files.burst import FileBurst
-from actors.triggers.files.folder import Folder
+from actors.triggers.files.folder import Folder, Identity
 from actors.triggers.files.notifier import FolderNotifier, RawChanges
 from actors.triggers.files.pattern import FileSelection
 from actors.triggers.source import TriggerSource
-from protocols.triggers import ChangeKind, FileChanged, TriggerError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
-
-    from actors.config.trigger import FileTrigger
-    from actors.triggers.files.folder import Identity
-    from actors.triggers.trigger import Trigger
-    from protocols.triggers import Metadata
+from actors.triggers.trigger import Trigger
+from protocols.triggers import ChangeKind, FileChanged, Metadata, TriggerError
 
 _CHECK: Final = 2.0
 """Seconds between two checks that the root is still the same."""

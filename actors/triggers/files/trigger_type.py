@@ -1,18 +1,12 @@
 """The type of file triggers: all of one root share a watcher."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from actors.config.trigger import FileTrigger
+from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from actors.triggers.trigger import Trigger
 
 
 def _root(spec: FileTrigger, context: BuildContext) -> Path:

@@ -1,17 +1,13 @@
 """IMAP connections that hand out their open socket, so that another thread can break them off."""
 
-from __future__ import annotations
-
 import imaplib
+import socket
+import ssl
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imap_tools import BaseMailBox
-
-if TYPE_CHECKING:
-    import socket
-    import ssl
-    from collections.abc import Callable
 
 
 class _OpenClient(imaplib.IMAP4):

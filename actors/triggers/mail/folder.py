@@ -1,27 +1,23 @@
 """A folder of an IMAP server. Everything here blocks, so it runs in threads."""
 
-from __future__ import annotations
-
 import imaplib
 import socket
 import ssl
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from imap_tools import AND, ImapToolsError, U
 
+from actors.config.trigger import EmailTrigger
 from actors.triggers.mail.client import MailClient
 from actors.triggers.mail.html_text import html_text
 from protocols.plain_text import printable
 from protocols.triggers import TriggerConfigError, TriggerError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
     from imap_tools import MailMessage
-
-    from actors.config.trigger import EmailTrigger
 
 MOST_AT_ONCE: Final = 50
 """E-mails of one batch; the next one follows at once if there are more."""
@@ -179,7 +175,7 @@ def _validity(box: Any) -> str:
     return values[0].decode() if values and values[0] else ""
 
 
-def _read(uid: int, message: MailMessage) -> Mail:
+def _read(uid: int, message: "MailMessage") -> Mail:
     try:
         return Mail(
             uid,

@@ -1,7 +1,5 @@
 """The readable text of an HTML e-mail."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 from typing import Final

@@ -1,21 +1,16 @@
 """The e-mail trigger: poll an IMAP folder. A mail is marked as read only after its event was accepted."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
 from actors.triggers.source import Ready, TriggerSource
+from actors.triggers.trigger import Trigger
 from protocols.triggers import MailReceived, TriggerFullError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
-    from actors.triggers.trigger import Trigger
 
 
 @dataclass

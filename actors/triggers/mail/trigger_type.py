@@ -1,18 +1,12 @@
 """The type of e-mail triggers."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from actors.config.trigger import EmailTrigger
 from actors.triggers.mail.source import EmailActor, MailWatch
+from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from actors.triggers.trigger import Trigger
 
 
 def _build(group: Sequence[tuple[Trigger, EmailTrigger]], context: BuildContext) -> SourceSpec:

@@ -1,18 +1,14 @@
 """The progress of schedules on disk, so that a new process can make up for missed times."""
 
-from __future__ import annotations
-
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from protocols.triggers import TriggerError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _log: Final = logging.getLogger("understudy")
 

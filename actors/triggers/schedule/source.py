@@ -1,23 +1,18 @@
 """The schedule trigger: waits on the injectable clock, so that a test passes a day in moments."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from time import time as wall_time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
+from actors.triggers.schedule.progress import ScheduleProgress
+from actors.triggers.schedule.times import Times
 from actors.triggers.source import TriggerSource
+from actors.triggers.trigger import Trigger
 from protocols.triggers import TimeReached
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.triggers.schedule.progress import ScheduleProgress
-    from actors.triggers.schedule.times import Times
-    from actors.triggers.trigger import Trigger
 
 MissedPolicy = Literal["skip", "once", "all"]
 """Runs for times that were due while nothing could run: none, one for all, or one each."""

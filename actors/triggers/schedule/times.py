@@ -1,20 +1,16 @@
 """The times of schedules: cron lines in a time zone, and intervals. Pure: no clock, no actor."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from math import ceil, floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from actors.config.cron_line import WORDS
 from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _LONGEST: Final = 1_000
 _LOCAL_ZONE: Final = "/etc/localtime"

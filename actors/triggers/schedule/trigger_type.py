@@ -1,21 +1,15 @@
 """The types of schedules: cron lines and intervals."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from actors.config.trigger import IntervalTrigger, ScheduleTrigger
 from actors.triggers.schedule.source import MissedPolicy, Schedule, ScheduleActor
 from actors.triggers.schedule.times import CronTimes, IntervalTimes, local_zone
+from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from actors.triggers.trigger import Trigger
 
 
 def _cron(group: Sequence[tuple[Trigger, ScheduleTrigger]], context: BuildContext) -> SourceSpec:

@@ -1,24 +1,18 @@
 """The answer of a webhook to a complete request: pure decisions over headers and body, no socket."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from time import time as wall_time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
+from actors.config.trigger import WebhookTrigger
+from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.payload import PayloadError, PayloadTypeError, is_json, read_payload
 from actors.triggers.webhook.replay_guard import ReplayGuard
-from actors.triggers.webhook.signature import Headers, decoy_key, read_key, verify
+from actors.triggers.webhook.replay_journal import ReplayJournal
+from actors.triggers.webhook.signature import Headers, SignedRequest, decoy_key, read_key, verify
 from protocols.triggers import TriggerConfigError, TriggerFullError, TriggerStoppedError, WebhookReceived
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from actors.config.trigger import WebhookTrigger
-    from actors.triggers.trigger import Trigger
-    from actors.triggers.webhook.replay_journal import ReplayJournal
-    from actors.triggers.webhook.signature import SignedRequest
 
 
 class Answer(msgspec.Struct, frozen=True):

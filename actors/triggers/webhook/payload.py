@@ -1,7 +1,5 @@
 """From the raw body of a webhook to its payload; harmful JSON is refused."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

@@ -1,12 +1,9 @@
 """Identifiers of accepted webhooks: a bounded set that forgets what is too old to come again."""
 
-from __future__ import annotations
-
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from actors.triggers.webhook.replay_journal import ReplayJournal
+from actors.triggers.webhook.replay_journal import ReplayJournal
 
 MOST_KEPT: Final = 500_000
 """Identifiers that are kept; some 120 bytes each."""

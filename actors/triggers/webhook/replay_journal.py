@@ -1,20 +1,16 @@
 """Accepted webhooks on disk, so that a new process accepts none of them again. Every call blocks."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os
 import struct
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from time import time as wall_time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from protocols.triggers import TriggerError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 LONGEST_LIFE: Final = 86_400.0
 """Seconds after which a new file begins. The old one is removed when the next one is full: it has expired then."""

@@ -1,7 +1,6 @@
 """The webhook trigger: one server for all webhooks of a port, owned by one supervised actor."""
 
-from __future__ import annotations
-
+import socket
 from typing import TYPE_CHECKING, Final
 
 from starlette.exceptions import HTTPException
@@ -10,16 +9,20 @@ from starlette.responses import Response
 
 from actors.http import LimitedBody, bind, running_server
 from actors.triggers.source import TriggerSource
-from actors.triggers.webhook.decision import COMPRESSED, TOO_LARGE, TOO_MANY, TOO_SLOW, WRONG_METHOD, Answer
+from actors.triggers.webhook.decision import (
+    COMPRESSED,
+    TOO_LARGE,
+    TOO_MANY,
+    TOO_SLOW,
+    WRONG_METHOD,
+    Answer,
+    WebhookRoutes,
+)
+from protocols.clock import Clock
 from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
-    import socket
-
     from starlette.types import Receive, Scope, Send
-
-    from actors.triggers.webhook.decision import WebhookRoutes
-    from protocols.clock import Clock
 
 MOST_REQUESTS: Final = 100
 """Bodies that the server reads at the same time; further requests are answered with 429."""
@@ -82,7 +85,7 @@ class WebhookApp:
         self._clock = clock
         self._reading = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request, unless its client has gone."""
         try:
             answer = await self._answer(scope, receive)
@@ -91,7 +94,7 @@ class WebhookApp:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
         await Response(answer.body, answer.status, headers, media_type="application/json")(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: "Scope", receive: "Receive") -> Answer:
         headers = scope["headers"]
         if scope["method"] != "POST":
             return WRONG_METHOD

@@ -7,22 +7,18 @@
 | `webhook-signature` | `v1,` and the base64 of HMAC-SHA256(key, id.timestamp.body); several, separated by spaces |
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
 import hmac
 import re
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from protocols.triggers import TriggerConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case, and values."""

@@ -1,17 +1,11 @@
 """The type of webhooks: all of one address share a server."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from actors.config.trigger import WebhookTrigger
+from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from actors.triggers.webhook.decision import Webhook, WebhookRoutes
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from actors.triggers.trigger import Trigger
 
 
 def _address(spec: WebhookTrigger, _context: BuildContext) -> tuple[str, int]:

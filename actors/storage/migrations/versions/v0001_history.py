@@ -1,7 +1,5 @@
 """Make the table of history."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
