@@ -201,7 +201,7 @@ async def test_other_files_of_the_folder_do_not_matter(file: Path) -> None:
 
 
 async def test_folders_that_cannot_be_watched_are_one_message(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_more(*_arguments: object) -> None:
+    def no_more(*_arguments: object, **_options: object) -> None:
         raise OSError("no more watches")
 
     monkeypatch.setattr("watchfiles.watch", no_more)

@@ -78,7 +78,7 @@ class FolderNotifier:
                         raise
                     is_gap = True
                     self._stop.wait(self._step / 1000)  # many such files do not keep a processor busy
-        except (OSError, RuntimeError) as broken:
+        except Exception as broken:  # else the waiting tasks would never be told
             error = TriggerError(f"folders cannot be watched: {broken}")
             error.__cause__ = broken
         self._call(_settle, self.opened, error)
