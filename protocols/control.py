@@ -49,8 +49,8 @@ class StopMode(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Never:
-        msg = f"stop mode must be 'drain' or 'now', not {value!r}"
-        raise ValueError(msg)
+        message = f"stop mode must be 'drain' or 'now', not {value!r}"
+        raise ValueError(message)
 
 
 class DeadLetterReason(StrEnum):

@@ -47,8 +47,8 @@ class TokenUsage(msgspec.Struct, frozen=True):
         if key in _NAMES:
             value: int = getattr(self, key)
             return value
-        msg = f"token usage has no entry {key!r}; known are {', '.join(_NAMES)}"
-        raise KeyError(msg)
+        message = f"token usage has no entry {key!r}; known are {', '.join(_NAMES)}"
+        raise KeyError(message)
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
         """Return the sum of both usages."""

@@ -2,43 +2,18 @@
 
 ```
 UnderstudyError
-├── NodeError            a node cannot be found, named, started or used
-│   ├── NodeNotFoundError (KeyError)
-│   ├── NodeNameError (ValueError)
-│   ├── NodeStartError (RuntimeError)
-│   └── NodeStoppedError (RuntimeError)
-├── PromptError (ValueError)   the input cannot be turned into a prompt
-│   ├── EmptyPromptError
-│   └── PromptFileError
-├── ModelError           the model cannot be made
-│   ├── UnknownModelError (ValueError)
-│   ├── MissingKeyError
-│   └── MissingExtraError (ImportError)
-├── ConfigError          the configuration is wrong
-│   └── ManifestError (ValueError)
-├── RunError (RuntimeError)    a run could not be done or finished
-│   ├── ChainBrokenError (ValueError)
-│   ├── EmptyChainError (IndexError)
-│   ├── MemberError
-│   ├── RunCancelledError
-│   ├── RunTimeoutError (TimeoutError)
-│   ├── AlreadyRunningError
-│   └── NotRunningError
-├── TalkError            a connection cannot be made or cannot pass a message on
-│   ├── ConditionError
-│   ├── TransformError
-│   ├── HopLimitError
-│   ├── NotQueuedError
-│   └── TalkNameError (ValueError)
-├── PickError (ValueError)     a picker answered something other than a valid pick
-├── JobError             a job does not fit its node, or failed
-├── ToolServerError (RuntimeError)   a server of tools cannot be reached, or was lost during a call
-└── EventDecodeError (ValueError)   bytes that are not an event
+├── NodeError         NodeNotFoundError, NodeNameError, NodeStartError, NodeStoppedError
+├── PromptError       EmptyPromptError, PromptFileError
+├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError
+├── ConfigError       ManifestError
+├── RunError          ChainBrokenError, EmptyChainError, MemberError, RunCancelledError, RunTimeoutError,
+│                     AlreadyRunningError, NotRunningError
+├── TalkError         ConditionError, TransformError, HopLimitError, NotQueuedError, TalkNameError
+└── PickError, JobError, ToolServerError, EventDecodeError
 ```
 
-Errors of the engine (a dead actor, a full mailbox, a cycle of asks) are pykka's `ActorDeadError` and its kin; they
-live with the engine. These never replace an exception of the user's own code, of a tool or of a model:
-the caller that awaits the run gets the original.
+Errors of the engine, such as `ActorDeadError`, have pykka's names and live with the engine. No error replaces an
+exception of user code, a tool or a model: the caller that awaits the run gets the original.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,16 +33,9 @@ class UnderstudyError(Exception):
     """Root of the tree; never raised itself."""
 
     def __init__(self, text: str, *, node: str | None = None, message: object = None) -> None:
-        """Make an error.
-
-        Args:
-            text: the whole text.
-            node: name of the node that the error is about.
-            message: the message that was being handled.
-        """
         super().__init__(text)
         self.node = node
-        """Name of the node the error is about; None when it is about no single node."""
+        """Name of the node that the error is about; None if there is no single one."""
         self.message = message
         """The message that was being handled, for storing or sending again; None if there was none."""
 
@@ -149,7 +117,6 @@ class ManifestError(ConfigError, ValueError):
         line: int | None = None,
         node: str | None = None,
     ) -> None:
-        """Take the reason and where it is: file, key path (``agents.writer.model``) and line (from 1)."""
         place = ":".join(str(part) for part in (file, line) if part is not None)
         where = ", ".join(part for part in (place, key) if part)
         super().__init__(f"{where}: {text}" if where else text, node=node)
@@ -180,7 +147,6 @@ class MemberError(RunError):
     """Members of a team failed and the policy does not accept that; lists each as ``name: error``."""
 
     def __init__(self, text: str, *, errors: Mapping[str, Exception] | None = None, node: str | None = None) -> None:
-        """Take the text and the exceptions by member name."""
         super().__init__(text, node=node)
         self.errors = dict(errors or {})
         """Exceptions by member name."""

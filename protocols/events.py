@@ -14,52 +14,8 @@ from typing import cast, get_args
 import msgspec
 
 from protocols.cost import ZERO_COST
-from protocols.engine_events import (
-    ActorCrashed,
-    ActorRestarted,
-    ActorStarted,
-    ActorStopped,
-    ChildGaveUp,
-    ChildRestarted,
-    DeadLetter,
-    EventsDropped,
-    HandlerAbandoned,
-    LateReply,
-    LoopBlocked,
-    MailboxOverflow,
-)
 from protocols.errors import EventDecodeError, nearest
 from protocols.stamp import StampedEvent, kind_of
-
-__all__ = [
-    "KINDS",
-    "ActorCrashed",
-    "ActorRestarted",
-    "ActorStarted",
-    "ActorStopped",
-    "ChildGaveUp",
-    "ChildRestarted",
-    "DeadLetter",
-    "Event",
-    "EventsDropped",
-    "HandlerAbandoned",
-    "HopLimitReached",
-    "LateReply",
-    "LoopBlocked",
-    "MailboxOverflow",
-    "MessageReceived",
-    "MessageSent",
-    "RunCancelled",
-    "RunCompleted",
-    "RunFailed",
-    "RunStarted",
-    "StampedEvent",
-    "TalkFailed",
-    "TalkProcessed",
-    "ToolCalled",
-    "decode",
-    "encode",
-]
 
 
 class RunStarted(StampedEvent, frozen=True, kw_only=True):
@@ -68,7 +24,6 @@ class RunStarted(StampedEvent, frozen=True, kw_only=True):
     parent_run_id: str = ""
     """Run this one is a part of; empty for a run that a user started."""
     conversation_id: str = ""
-    """Flow of messages the run belongs to."""
 
 
 class RunCompleted(StampedEvent, frozen=True, kw_only=True):
@@ -77,16 +32,13 @@ class RunCompleted(StampedEvent, frozen=True, kw_only=True):
     duration: float = 0.0
     """Seconds from start to result."""
     message_id: str = ""
-    """The result."""
 
 
 class RunFailed(StampedEvent, frozen=True, kw_only=True):
     """A run ended with an exception, which its caller got."""
 
     error_type: str = ""
-    """Class of the exception."""
     error: str = ""
-    """Text of the exception."""
     duration: float = 0.0
     """Seconds from start to failure."""
     step: str = ""
@@ -106,9 +58,7 @@ class MessageReceived(StampedEvent, frozen=True, kw_only=True):
     """A node took a message, before it worked on it."""
 
     message_id: str = ""
-    """The message."""
     conversation_id: str = ""
-    """Flow it belongs to."""
     source: str = ""
     """Node that sent it; empty for a user's prompt."""
     byte_count: int = 0
@@ -121,9 +71,7 @@ class MessageSent(StampedEvent, frozen=True, kw_only=True):
     """A node answered; carries all that is counted."""
 
     message_id: str = ""
-    """The message."""
     conversation_id: str = ""
-    """Flow it belongs to."""
     input_tokens: int = 0
     """Tokens read."""
     output_tokens: int = 0
@@ -150,9 +98,7 @@ class ToolCalled(StampedEvent, frozen=True, kw_only=True):
     """A tool was called and returned or failed."""
 
     tool_name: str = ""
-    """Name of the tool."""
     tool_call_id: str = ""
-    """Identifier of the call."""
     duration: float = 0.0
     """Seconds it took."""
     error: str | None = None
@@ -163,15 +109,12 @@ class TalkProcessed(StampedEvent, frozen=True, kw_only=True):
     """A connection handled one message: passed it on, queued it, or filtered it away (no targets)."""
 
     talk: str = ""
-    """Name of the connection."""
     source: str = ""
     """Node the message came from."""
     targets: tuple[str, ...] = ()
     """Nodes it went to."""
     message_id: str = ""
-    """The message."""
     conversation_id: str = ""
-    """Flow it belongs to."""
     connection_type: str = "run"
     """run, context or forward."""
     queued: bool = False
@@ -182,19 +125,15 @@ class TalkFailed(StampedEvent, frozen=True, kw_only=True):
     """A connection could not handle a message, or its target failed on it; the source is not affected."""
 
     talk: str = ""
-    """Name of the connection."""
     source: str = ""
     """Node the message came from."""
     target: str = ""
     """Node it was meant for; empty when the failure came before the targets."""
     message_id: str = ""
-    """The message."""
     step: str = ""
     """Part that failed: filter, stop, exit, transform, queue or deliver."""
     error_type: str = ""
-    """Class of the exception."""
     error: str = ""
-    """Text of the exception."""
 
 
 class HopLimitReached(StampedEvent, frozen=True, kw_only=True):
@@ -203,11 +142,137 @@ class HopLimitReached(StampedEvent, frozen=True, kw_only=True):
     talk: str = ""
     """Connection that stopped it."""
     message_id: str = ""
-    """The message."""
     limit: int = 0
     """Hops allowed."""
     route: tuple[str, ...] = ()
     """Nodes it had passed, oldest first."""
+
+
+class ActorStarted(StampedEvent, frozen=True, kw_only=True):
+    """An actor came to life."""
+
+    actor_type: str = ""
+    """Class of the actor."""
+    incarnation: int = 1
+    """Life of the actor, from 1."""
+
+
+class ActorStopped(StampedEvent, frozen=True, kw_only=True):
+    """An actor ended for good."""
+
+    reason: str = "normal"
+    """Why: normal, shutdown, killed, crashed, or the text of the error."""
+    incarnation: int = 1
+    """Its last life."""
+
+
+class ActorCrashed(StampedEvent, frozen=True, kw_only=True):
+    """A handler broke; the supervisor decides what happens next."""
+
+    error_type: str = ""
+    error: str = ""
+    """Text of the exception, cut when long."""
+    message_type: str = ""
+    """Class of the current message; empty if a hook failed."""
+    incarnation: int = 1
+    """The life that broke."""
+
+
+class ActorRestarted(StampedEvent, frozen=True, kw_only=True):
+    """An actor runs again behind its old ref and mailbox."""
+
+    incarnation: int = 1
+    """The new life."""
+    queued: int = 0
+    """Messages that waited for it."""
+
+
+class ChildRestarted(StampedEvent, frozen=True, kw_only=True):
+    """A supervisor (`actor`) has restarted a child. Counters take this one as the restart, not `ActorRestarted`."""
+
+    child: str = ""
+    incarnation: int = 1
+    """Its new life."""
+    attempt: int = 1
+    """Restarts within the intensity's window, this one included."""
+    delay: float = 0.0
+    """Seconds of backoff before it."""
+    reason: str = ""
+    """What had happened to it."""
+
+
+class ChildGaveUp(StampedEvent, frozen=True, kw_only=True):
+    """A supervisor (`actor`) will not restart a child again and escalates."""
+
+    child: str = ""
+    restarts: int = 0
+    """Restarts within the window."""
+    limit: int = 0
+    """Restarts allowed."""
+    period: float = 0.0
+    """Seconds of the window."""
+    reason: str = ""
+    """The last failure."""
+
+
+class DeadLetter(StampedEvent, frozen=True, kw_only=True):
+    """A message for `actor` could not be delivered, or no caller waits for its failure any more."""
+
+    message_type: str = ""
+    reason: str = ""
+    """Why: dead, closed, overflow, expired, crashed, unanswered, ..."""
+    sender: str = ""
+    """Actor that sent it; empty when none did."""
+    age: float = 0.0
+    """Seconds since it was sent."""
+
+
+class MailboxOverflow(StampedEvent, frozen=True, kw_only=True):
+    """A full mailbox refused or dropped messages."""
+
+    capacity: int = 0
+    """Messages it holds."""
+    policy: str = ""
+    """What it did: reject, drop_oldest, drop_newest or wait."""
+    dropped: int = 0
+    """Messages lost since the last such event."""
+
+
+class LateReply(StampedEvent, frozen=True, kw_only=True):
+    """A reply came after its asker had given up."""
+
+    message_type: str = ""
+    """Class of the request."""
+    late_by: float = 0.0
+    """Seconds after the deadline."""
+
+
+class HandlerAbandoned(StampedEvent, frozen=True, kw_only=True):
+    """A handler would not end when cancelled, was left behind, and can no longer reach anybody."""
+
+    message_type: str = ""
+    """Class of the message it worked on."""
+    incarnation: int = 1
+    """The life it belongs to."""
+    waited: float = 0.0
+    """Seconds it was given to end."""
+
+
+class LoopBlocked(StampedEvent, frozen=True, kw_only=True):
+    """The event loop did not turn for too long, most likely because `actor` computed or blocked."""
+
+    duration: float = 0.0
+    """Seconds without a turn."""
+    message_type: str = ""
+    """Class of the current message."""
+
+
+class EventsDropped(StampedEvent, frozen=True, kw_only=True):
+    """A subscriber was too slow and lost events."""
+
+    subscriber: str = ""
+    count: int = 0
+    """Events lost since the last such event."""
 
 
 Event = (

@@ -1,6 +1,7 @@
 """The one message value that flows between nodes."""
 
-from collections.abc import Container, Mapping, Sequence
+import string
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast
@@ -9,7 +10,6 @@ import msgspec
 
 from protocols.cost import TokenCost, TokenUsage
 from protocols.ids import new_id
-from protocols.message_style import MessageStyle, render
 from protocols.tool_call import ToolCallInfo
 
 T_co = TypeVar("T_co", covariant=True)
@@ -17,6 +17,26 @@ U = TypeVar("U")
 
 Role = Literal["user", "assistant", "system"]
 """Perspective of a message: asked, answered, or set by the system."""
+
+MessageStyle = Literal["simple", "detailed", "markdown", "custom"]
+"""The styles `ChatMessage.format` knows."""
+
+FIELDS = (
+    "content",
+    "name",
+    "role",
+    "timestamp",
+    "time",
+    "model",
+    "message_id",
+    "conversation_id",
+    "forwarded_from",
+    "cost",
+    "tokens",
+    "response_time",
+    "metadata",
+)
+"""Fields a custom template may name; all are text."""
 
 
 _now = partial(datetime.now, UTC)
@@ -150,7 +170,7 @@ class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
         Args:
             style: simple (``name: text``), detailed (one fact per line), markdown, or custom (see *template*).
             template: for custom: a text with ``{field}`` or, without those, ``$field``. Fields are those of
-                `protocols.message_style.FIELDS` plus *variables*; their attributes and indexes are refused.
+                `FIELDS` plus *variables*; their attributes and indexes are refused.
             variables: further fields for the template.
             show_metadata: whether detailed and markdown list the metadata.
             show_costs: whether detailed and markdown show tokens, money and response time.
@@ -159,7 +179,7 @@ class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
             ValueError: for an unknown style, for custom without a template and for a template that names an
                 unknown field or is malformed.
         """
-        return render(
+        return _render(
             self, style, template=template, variables=variables, show_metadata=show_metadata, show_costs=show_costs
         )
 
@@ -189,3 +209,131 @@ def is_message(value: object) -> TypeGuard[ChatMessage[Any]]:
 
 def _as_text(item: object) -> str:
     return item.text if is_message(item) else str(item)
+
+
+def _render(
+    message: ChatMessage[Any],
+    style: str,
+    *,
+    template: str | None,
+    variables: Mapping[str, object] | None,
+    show_metadata: bool,
+    show_costs: bool,
+) -> str:
+    """Render *message* in *style*; ValueError for an unknown style or an unusable template."""
+    if style == "custom":
+        return _custom(message, template, variables or {})
+    if style == "simple":
+        return _simple(message)
+    if style in _LAYOUTS:
+        extras = [*(_costs(message) if show_costs else ()), *(_metadata(message) if show_metadata else ())]
+        return _LAYOUTS[style](message, extras)
+    problem = f"unknown message style {style!r}; choose simple, detailed, markdown or custom"
+    raise ValueError(problem)
+
+
+def _sender(message: ChatMessage[Any]) -> str:
+    return message.name or message.role
+
+
+def _simple(message: ChatMessage[Any]) -> str:
+    return f"{_sender(message)}: {message.text}"
+
+
+def _detailed(message: ChatMessage[Any], extras: Sequence[tuple[str, str]]) -> str:
+    facts = [("from", _sender(message)), ("role", message.role), ("time", _clock(message)), *_origin(message)]
+    return "\n".join([*(f"{label}: {value}" for label, value in [*facts, *extras]), "", message.text])
+
+
+def _markdown(message: ChatMessage[Any], extras: Sequence[tuple[str, str]]) -> str:
+    lines = [f"## {_sender(message)}", f"*{message.role}, {_clock(message)}*", "", message.text]
+    facts = [*_origin(message), *extras]
+    if facts:
+        lines += ["", *(f"- **{label}**: {value}" for label, value in facts)]
+    return "\n".join(lines)
+
+
+_LAYOUTS: Mapping[str, Callable[[ChatMessage[Any], Sequence[tuple[str, str]]], str]] = {
+    "detailed": _detailed,
+    "markdown": _markdown,
+}
+
+
+def _clock(message: ChatMessage[Any]) -> str:
+    return message.timestamp.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _origin(message: ChatMessage[Any]) -> list[tuple[str, str]]:
+    facts = [("model", message.model_name)] if message.model_name else []
+    return [*facts, ("via", " > ".join(message.forwarded_from))] if message.forwarded_from else facts
+
+
+def _metadata(message: ChatMessage[Any]) -> list[tuple[str, str]]:
+    return [(key, str(value)) for key, value in message.metadata.items()]
+
+
+def _costs(message: ChatMessage[Any]) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    if message.cost_info is not None:
+        usage = message.cost_info.token_usage
+        detail = f"{usage.total_tokens} ({usage.input_tokens} in, {usage.output_tokens} out)"
+        facts += [("tokens", detail), ("cost", _money(message.cost_info))]
+    if message.response_time is not None:
+        facts.append(("response time", f"{message.response_time:.2f} s"))
+    return facts
+
+
+def _money(cost: TokenCost) -> str:
+    return f"${cost.total_cost:.6f}" if cost.cost_known else "unknown"
+
+
+def _custom(message: ChatMessage[Any], template: str | None, variables: Mapping[str, object]) -> str:
+    if template is None:
+        problem = "message style 'custom' needs a template; pass template='{name}: {content}'"
+        raise ValueError(problem)
+    values: dict[str, object] = {**_values(message), **{key: str(value) for key, value in variables.items()}}
+    try:
+        if _uses_dollars(template):
+            return string.Template(template).substitute(values)
+        return _FieldFormatter().vformat(template, (), values)
+    except KeyError as error:
+        known = ", ".join(values)
+        problem = f"message template {template!r} names the unknown field {error.args[0]!r}; known are {known}"
+        raise ValueError(problem) from None
+    except (ValueError, IndexError) as error:
+        problem = f"message template {template!r} cannot be used: {error}"
+        raise ValueError(problem) from error
+
+
+def _values(message: ChatMessage[Any]) -> dict[str, str]:
+    cost = message.cost_info
+    values = (
+        message.text,
+        _sender(message),
+        message.role,
+        message.timestamp.isoformat(),
+        message.timestamp.strftime("%H:%M:%S"),
+        message.model_name or "",
+        message.message_id,
+        message.conversation_id or "",
+        " > ".join(message.forwarded_from),
+        _money(cost) if cost is not None else "",
+        str(cost.token_usage.total_tokens) if cost is not None else "0",
+        f"{message.response_time:.2f}" if message.response_time is not None else "",
+        ", ".join(f"{key}={value}" for key, value in message.metadata.items()),
+    )
+    return dict(zip(FIELDS, values, strict=True))
+
+
+def _uses_dollars(template: str) -> bool:
+    return "$" in template and "{" not in template.replace("${", "")
+
+
+class _FieldFormatter(string.Formatter):
+    """Formatter that knows plain fields only: str.format would let a template walk through attributes."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if not field_name.isidentifier():
+            problem = f"{field_name!r} is not a plain field name"
+            raise ValueError(problem)
+        return self.get_value(field_name, args, kwargs), field_name

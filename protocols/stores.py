@@ -5,14 +5,7 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from protocols.errors import UnderstudyError
-from protocols.history import (
-    ConversationSummary,
-    HistoryGroup,
-    HistoryQuery,
-    HistoryStats,
-    Retention,
-    StoredMessage,
-)
+from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 
 
 class StorageError(UnderstudyError):

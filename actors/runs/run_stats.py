@@ -14,8 +14,7 @@ from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_ta
 from actors.stats.run_watch import Screen, TextScreen
 from actors.talk.team_talk import TeamTalk
 from protocols.errors import NotRunningError
-from protocols.message_style import MessageStyle
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, MessageStyle
 from protocols.tool_call import ToolCallInfo
 
 FRAME = 0.25

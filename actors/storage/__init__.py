@@ -5,11 +5,4 @@ from actors.storage.location import StorageExtraError, open_store
 from actors.storage.memory import MemoryHistoryStore
 from actors.storage.session import restore
 
-__all__ = [
-    "HistoryWriter",
-    "MemoryHistoryStore",
-    "StorageExtraError",
-    "WriterStatistics",
-    "open_store",
-    "restore",
-]
+__all__ = ["HistoryWriter", "MemoryHistoryStore", "StorageExtraError", "WriterStatistics", "open_store", "restore"]

@@ -33,8 +33,8 @@ def metadata_json(message_id: str, metadata: dict[str, Any]) -> str:
     try:
         return _ENCODER.encode(_plain(metadata, MAX_DEPTH))
     except (ValueError, TypeError) as error:
-        msg = f"message {message_id!r}: metadata cannot be kept as JSON: {error}"
-        raise StoreRejectedError(msg) from error
+        message = f"message {message_id!r}: metadata cannot be kept as JSON: {error}"
+        raise StoreRejectedError(message) from error
 
 
 def metadata_from(text: str) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def metadata_from(text: str) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int) -> Any:
     if depth == 0:
-        msg = f"nested deeper than {MAX_DEPTH} levels"
-        raise ValueError(msg)
+        message = f"nested deeper than {MAX_DEPTH} levels"
+        raise ValueError(message)
     match value:
         case None | bool() | int() | str():
             return value

@@ -31,8 +31,8 @@ def claim(path: Path) -> None:
                 for suffix in COMPANIONS:
                     _check(path.with_name(path.name + suffix))
     except OSError as error:
-        msg = f"cannot be used: {error.strerror} ({error.filename!r}); choose a place that this user may write to"
-        raise StoreUnavailableError(msg, location=str(path)) from error
+        message = f"cannot be used: {error.strerror} ({error.filename!r}); choose a place that this user may write to"
+        raise StoreUnavailableError(message, location=str(path)) from error
 
 
 def _make_directory(path: Path) -> None:
@@ -59,13 +59,13 @@ def _check(path: Path) -> None:
     except FileNotFoundError:
         return
     if stat.S_ISLNK(status.st_mode):
-        msg = "is a symbolic link; give the path that it leads to"
-        raise StorageError(msg, location=str(path))
+        message = "is a symbolic link; give the path that it leads to"
+        raise StorageError(message, location=str(path))
     if not stat.S_ISREG(status.st_mode):
-        msg = "is no regular file; choose another path"
-        raise StorageError(msg, location=str(path))
+        message = "is no regular file; choose another path"
+        raise StorageError(message, location=str(path))
     if status.st_uid != os.geteuid():
-        msg = f"belongs to user {status.st_uid}, not to {os.geteuid()} who runs this; its content could be forged"
-        raise StorageError(msg, location=str(path))
+        message = f"belongs to user {status.st_uid}, not to {os.geteuid()} who runs this; its content could be forged"
+        raise StorageError(message, location=str(path))
     if stat.S_IMODE(status.st_mode) & 0o077:
         path.chmod(PRIVATE_FILE)

@@ -6,12 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from protocols.stores import (
-    StorageError,
-    StoreCorruptError,
-    StoreRejectedError,
-    StoreUnavailableError,
-)
+from protocols.stores import StorageError, StoreCorruptError, StoreRejectedError, StoreUnavailableError
 
 # https://www.sqlite.org/rescode.html; the lower byte is the primary code.
 _SQLITE: dict[int, tuple[type[StorageError], str]] = {

@@ -58,19 +58,19 @@ def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Pa
         return _sqlite(root / _path(rest.removeprefix("/")), timeout)
     if scheme in POSTGRES_SCHEMES:
         return _postgres(rest, timeout)
-    msg = f"there is no {scheme!r} history; use 'memory', a path, 'sqlite:///PATH' or 'postgresql://...'"
-    raise StorageError(msg)
+    message = f"there is no {scheme!r} history; use 'memory', a path, 'sqlite:///PATH' or 'postgresql://...'"
+    raise StorageError(message)
 
 
 def _path(text: str) -> Path:
     if not text.strip() or "\0" in text:
-        msg = f"{text!r} is no path of a SQLite file; use 'sqlite:///history.db' or a path"
-        raise StorageError(msg)
+        message = f"{text!r} is no path of a SQLite file; use 'sqlite:///history.db' or a path"
+        raise StorageError(message)
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        msg = f"{text!r} is no path of a SQLite file: {error}"
-        raise StorageError(msg) from error
+        message = f"{text!r} is no path of a SQLite file: {error}"
+        raise StorageError(message) from error
 
 
 def _sqlite(path: Path, timeout: float) -> HistoryStore:

@@ -130,8 +130,8 @@ class MemoryHistoryStore:
 
     def _opened(self) -> dict[str, StoredMessage]:
         if not self._is_open:
-            msg = "is not open; use `async with store:` or await store.open()"
-            raise StorageError(msg, location=self.location)
+            message = "is not open; use `async with store:` or await store.open()"
+            raise StorageError(message, location=self.location)
         return self._messages
 
 

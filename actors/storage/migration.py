@@ -43,6 +43,8 @@ def upgrade(connection: "Connection", location: str) -> None:
     found = revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        msg = f"has schema {found!r}, this version knows up to {HEAD!r}; upgrade understudy, or use another database"
-        raise StoreVersionError(msg, location=location)
+        message = (
+            f"has schema {found!r}, this version knows up to {HEAD!r}; upgrade understudy, or use another database"
+        )
+        raise StoreVersionError(message, location=location)
     command.upgrade(config, "head")

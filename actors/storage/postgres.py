@@ -31,8 +31,10 @@ class PostgresBackend:
         try:
             self._url = make_url(url)
         except (exc.ArgumentError, ValueError) as error:
-            msg = "the PostgreSQL URL cannot be read; write postgresql://user:password@host:port/database (with %XX)"
-            raise StorageError(msg) from error
+            message = (
+                "the PostgreSQL URL cannot be read; write postgresql://user:password@host:port/database (with %XX)"
+            )
+            raise StorageError(message) from error
         mode = self._url.query.get("sslmode")
         if mode is not None:  # libpq's word for what asyncpg calls ssl
             self._url = self._url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})

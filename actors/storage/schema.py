@@ -1,17 +1,6 @@
 """The table of history, for SQLite and PostgreSQL alike. A change here needs a script in ``migrations/versions``."""
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Double,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-)
+from sqlalchemy import BigInteger, Column, Double, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
 
 HEAD = "0001"
 """The revision that this code reads and writes."""

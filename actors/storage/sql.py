@@ -156,8 +156,8 @@ class SqlHistoryStore:
                 await self._migrate(engine)
             except (TypeError, ValueError) as error:  # a driver's way to refuse what the URL asks of it
                 await engine.dispose()
-                msg = f"cannot be opened with these options: {error}"
-                raise StorageError(msg, location=self.location) from error
+                message = f"cannot be opened with these options: {error}"
+                raise StorageError(message, location=self.location) from error
             except BaseException:
                 await engine.dispose()
                 raise
@@ -228,9 +228,9 @@ class SqlHistoryStore:
 
     def _opened(self) -> "AsyncEngine":
         if self._engine is None:
-            msg = "is not open; use `async with store:` or await store.open()"
-            raise StorageError(msg, location=self.location)
+            message = "is not open; use `async with store:` or await store.open()"
+            raise StorageError(message, location=self.location)
         if asyncio.get_running_loop() is not self._loop:
-            msg = "was opened on another event loop; open one store for each loop"
-            raise StorageError(msg, location=self.location)
+            message = "was opened on another event loop; open one store for each loop"
+            raise StorageError(message, location=self.location)
         return self._engine

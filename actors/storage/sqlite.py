@@ -84,8 +84,8 @@ class SqliteBackend:
     def _check(self, connection: sqlite3.Connection) -> None:
         (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":
-            msg = f"is damaged; move it away, or restore a copy of it ({answer!r:.200})"
-            raise StoreCorruptError(msg, location=self.location)
+            message = f"is damaged; move it away, or restore a copy of it ({answer!r:.200})"
+            raise StoreCorruptError(message, location=self.location)
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         """Switch to WAL, which SQLite refuses at once, without its busy timeout, while anybody else is switching."""
@@ -99,8 +99,8 @@ class SqliteBackend:
                     raise
                 time.sleep(BUSY_POLL)
         if mode != "wal":
-            msg = f"cannot use a write-ahead log here (journal mode {mode!r}); choose a local file system"
-            raise StorageError(msg, location=self.location)
+            message = f"cannot use a write-ahead log here (journal mode {mode!r}); choose a local file system"
+            raise StorageError(message, location=self.location)
 
 
 def _configure(connection: Any, _record: Any) -> None:

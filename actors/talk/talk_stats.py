@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
-from protocols.message_style import MessageStyle
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, MessageStyle
 from protocols.tool_call import ToolCallInfo
 
 _KEPT = 1_000

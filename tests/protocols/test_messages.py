@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.cost import TokenCost, TokenUsage
-from protocols.message_style import FIELDS, MessageStyle
-from protocols.messages import ChatMessage
+from protocols.messages import FIELDS, ChatMessage, MessageStyle
 from protocols.tool_call import ToolCallInfo
 
 COST = TokenCost(TokenUsage(input_tokens=30, output_tokens=12), Decimal("0.00042"))

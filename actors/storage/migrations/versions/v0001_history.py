@@ -41,5 +41,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: history is never thrown away by a change of version."""
-    msg = "history cannot be downgraded; use the version that wrote it, or start a new database"
-    raise NotImplementedError(msg)
+    message = "history cannot be downgraded; use the version that wrote it, or start a new database"
+    raise NotImplementedError(message)
