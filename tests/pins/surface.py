@@ -16,7 +16,7 @@ import actors
 import protocols
 from actors.cli.main import app
 from actors.config.schema import manifest_schema
-from protocols.stamp import StampedEvent
+from protocols.events import StampedEvent
 from protocols.triggers import TriggerEvent
 
 if TYPE_CHECKING:

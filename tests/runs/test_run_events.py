@@ -14,7 +14,7 @@ from protocols.events import Event, MessageReceived, MessageSent, RunCancelled, 
 from tests.support.nodes import echo_agent
 
 if TYPE_CHECKING:
-    from protocols.stamp import StampedEvent
+    from protocols.events import StampedEvent
 
 
 async def test_context_is_read_once_before_the_next_prompt() -> None:

@@ -13,8 +13,8 @@ from actors.testing.models import echo_model, failing_model
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from protocols.events import StampedEvent
     from protocols.messages import ChatMessage
-    from protocols.stamp import StampedEvent
 
 AnyAgent = Agent[Any, Any]
 
