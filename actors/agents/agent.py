@@ -12,10 +12,10 @@ from pydantic_ai.output import OutputSpec
 from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import FunctionToolset
 
+from actors.agents import manifest
 from actors.agents.callback import callback_name
 from actors.agents.definition import AgentDefinition
 from actors.agents.execution import Execution
-from actors.agents.manifest.agent import read_agent
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import default_model_name
@@ -163,7 +163,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
             ManifestError: the file cannot be read or is wrong; lists every problem.
             ConfigError: a name in the file cannot be imported or used.
         """
-        return cls.from_definition(read_agent(path))
+        return cls.from_definition(manifest.read_agent(path))
 
     @property
     def settings(self) -> AgentSettings:
@@ -386,7 +386,7 @@ def _from_file(
     if refused:
         message = f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file"
         raise ConfigError(message)
-    definition = read_agent(path)
+    definition = manifest.read_agent(path)
     if model is not None:
         check_settings(definition.name, {"model": model})
         definition.execution.model = model
