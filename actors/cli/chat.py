@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 from actors.app import check_models, configure_logging, with_model
 from actors.cli.app_thread import AppThread
-from actors.cli.chat_reader import ChatReader
+from actors.cli.chat_reader import ChatReader, Terminal
 from actors.cli.chat_turn import ChatTurn
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.manifest_file import read_manifest
-from actors.cli.option import is_debug
+from actors.cli.option import is_debug, read_manifest
 from actors.cli.progress import to_stderr
-from actors.cli.terminal import Terminal
 from protocols.errors import NodeNotFoundError
 
 if TYPE_CHECKING:

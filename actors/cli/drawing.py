@@ -1,17 +1,19 @@
-"""Write a picture of a manifest: mermaid or Graphviz text, or drawn by the program of Graphviz."""
+"""A manifest as a picture (mermaid or Graphviz text, or drawn by the program of Graphviz), and as JSON."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.config.graph import dot, mermaid
+from actors.config.graph import dot, graph_lines, mermaid
 
 if TYPE_CHECKING:
+    from actors.config.graph import GraphLine
     from actors.config.manifest import Manifest
 
 _SECONDS: Final = 60.0
@@ -34,8 +36,8 @@ def save_drawing(manifest: Manifest, file: Path) -> None:
     """
     kind = _KINDS.get(file.suffix.lower())
     if kind is None:
-        msg = f"unknown kind of picture {file.suffix!r} of {str(file)!r}; known are {', '.join(_KINDS)}"
-        raise CommandError(msg)
+        message = f"unknown kind of picture {file.suffix!r} of {str(file)!r}; known are {', '.join(_KINDS)}"
+        raise CommandError(message)
     text = mermaid(manifest) if kind == "mermaid" else dot(manifest)
     if file.suffix.lower() == ".md":
         text = f"```mermaid\n{text}```\n"
@@ -45,25 +47,45 @@ def save_drawing(manifest: Manifest, file: Path) -> None:
     try:
         file.write_bytes(data)
     except OSError as error:
-        msg = f"{str(file)!r} cannot be written: {error.strerror or error}"
-        raise CommandError(msg, ExitCode.FAILED) from error
+        message = f"{str(file)!r} cannot be written: {error.strerror or error}"
+        raise CommandError(message, ExitCode.FAILED) from error
 
 
 def _drawn(source: bytes, kind: str) -> bytes:
     program = shutil.which("dot")
     if program is None:
-        msg = f"Graphviz, which draws {kind}, is not installed (no program 'dot'); write .mmd or .dot instead"
-        raise CommandError(msg)
+        message = f"Graphviz, which draws {kind}, is not installed (no program 'dot'); write .mmd or .dot instead"
+        raise CommandError(message)
     try:
         done = subprocess.run([program, f"-T{kind}"], input=source, capture_output=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        msg = f"Graphviz did not end within {_SECONDS:g} s"
-        raise CommandError(msg, ExitCode.FAILED) from error
+        message = f"Graphviz did not end within {_SECONDS:g} s"
+        raise CommandError(message, ExitCode.FAILED) from error
     except OSError as error:
-        msg = f"Graphviz cannot be run: {error}"
-        raise CommandError(msg, ExitCode.FAILED) from error
+        message = f"Graphviz cannot be run: {error}"
+        raise CommandError(message, ExitCode.FAILED) from error
     if done.returncode or not done.stdout:
         reason = done.stderr.decode(errors="replace").strip()[:500] or f"exit code {done.returncode}"
-        msg = f"Graphviz failed: {reason}"
-        raise CommandError(msg, ExitCode.FAILED)
+        message = f"Graphviz failed: {reason}"
+        raise CommandError(message, ExitCode.FAILED)
     return done.stdout
+
+
+_SETTINGS: Final = ("filter_condition", "stop_condition", "exit_condition")
+
+
+def graph_data(manifest: Manifest) -> str:
+    """Return agents, teams and edges as one JSON document."""
+    nodes = [{"name": name, "kind": "agent"} for name in manifest.agents]
+    nodes += [{"name": name, "kind": f"{team.mode} team"} for name, team in manifest.teams.items()]
+    lines = [_line(line) for line in graph_lines(manifest)]
+    return json.dumps({"name": manifest.name, "nodes": nodes, "edges": lines}, indent=2, ensure_ascii=False)
+
+
+def _line(line: GraphLine) -> dict[str, Any]:
+    ends = {"source": line.source, "target": line.target, "kind": "member" if line.kind == "step" else line.kind}
+    spec = line.connection
+    if spec is None:
+        return ends
+    conditions = [key.removesuffix("_condition") for key in _SETTINGS if getattr(spec, key) is not None]
+    return {**ends, "name": spec.label, "queued": spec.queued, "conditions": conditions}

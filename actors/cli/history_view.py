@@ -16,10 +16,9 @@ from actors.app import configure_logging, history_stores, load_manifest, retenti
 from actors.cli.exit_code import CommandError
 from actors.cli.history_export import FORMATS, document
 from actors.cli.option import is_debug
-from actors.cli.output import write
+from actors.cli.output import table, write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import for_stdout
-from actors.cli.table import table
 from actors.cli.timestamp import moment, moment_of
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from actors.cli.output import table
 from actors.cli.redaction import one_line
 from actors.cli.report import rows
 from actors.runtime.tree import ActorNode
+from protocols.plain_text import visible
 
 if TYPE_CHECKING:
     from actors.app import App
@@ -93,3 +95,25 @@ def flat(tree: tuple[ActorNode, ...]) -> Iterator[tuple[ActorNode, int]]:
         actor, depth = waiting.pop()
         yield actor, depth
         waiting.extend((child, depth + 1) for child in reversed(actor.children))
+
+
+HEAD: Final = ("actor", "state", "waiting", "working", "handled", "failed", "restarts", "answers", "tokens")
+
+
+def view(snapshot: Snapshot) -> str:
+    """Return the supervision tree with the statistics of each actor."""
+    numbers = {node.name: node for node in snapshot.nodes}
+    lines = [_cells(actor, depth, numbers.get(actor.name)) for actor, depth in flat(snapshot.tree)]
+    title = f"{snapshot.pool}: {len(lines)} actors, process {snapshot.pid}, up {snapshot.uptime:.0f} s"
+    text = f"{title}\n{table(HEAD, lines)}"
+    if snapshot.dropped_events:
+        text += f"\n({snapshot.dropped_events} events were lost, so some numbers are too small)"
+    return visible(text)
+
+
+def _cells(actor: ActorNode, depth: int, numbers: NodeNumbers | None) -> tuple[str, ...]:
+    name = "  " * depth + " ".join(actor.name.split())
+    counts = (actor.depth, actor.in_flight, actor.handled, actor.failed, actor.restarts)
+    answers = 0 if numbers is None else numbers.messages
+    tokens = 0 if numbers is None else numbers.input_tokens + numbers.output_tokens
+    return (name, actor.state, *(f"{count:,}" for count in (*counts, answers, tokens)))

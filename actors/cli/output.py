@@ -1,8 +1,9 @@
-"""Standard output: the answer and nothing else."""
+"""Standard output: the answer and nothing else. Tables as plain text."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.redaction import for_stdout
@@ -36,3 +37,30 @@ def write(text: str, end: str = "\n") -> None:
     except OSError as error:
         problem = f"the output cannot be written: {error.strerror or error}"
         raise CommandError(problem, ExitCode.FAILED) from error
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows under their headings, in columns; numbers stand right.
+
+    Example:
+        >>> print(table(("node", "tokens"), [("writer", "1,200"), ("editor", "80")]))
+        node    tokens
+        writer   1,200
+        editor      80
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    right = [bool(cells) and all(_is_number(row[place]) for row in cells) for place in range(len(head))]
+    return "\n".join(_line(row, widths, right) for row in (head, *cells))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = (
+        cell.rjust(width) if is_right else cell.ljust(width)
+        for cell, width, is_right in zip(row, widths, right, strict=True)
+    )
+    return "  ".join(cells).rstrip()
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit()

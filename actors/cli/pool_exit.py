@@ -37,8 +37,8 @@ class PoolEnd:
     """Notices the end of a pool, its reason, and its last statistics.
 
     Args:
-    app: the running pool.
-    told: called once with the reason, on the event loop of the pool.
+        app: the running pool.
+        told: called once with the reason, on the event loop of the pool.
     """
 
     def __init__(self, app: App, told: Callable[[PoolExitReason], object] | None = None) -> None:

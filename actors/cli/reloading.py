@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from actors.app import make_importable
 from actors.cli.exit_code import CommandError, text_of
-from actors.cli.manifest_file import read_manifest
 from actors.cli.manifest_watch import ManifestWatch
+from actors.cli.option import read_manifest
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import one_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from actors.cli.table import table
+from actors.cli.output import table
 from actors.stats.event_totals import EventTotalsSnapshot
 from actors.stats.projection import NodeTotals, StatsSnapshot
 

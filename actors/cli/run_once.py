@@ -1,4 +1,4 @@
-"""One run of one node on the command line."""
+"""One run of one node on the command line, with a prompt or with a job of the manifest."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.app import (
     App,
     as_plain,
@@ -24,22 +26,22 @@ from actors.app import (
     with_model,
 )
 from actors.cli.chaos import Chaos
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import CommandError, ExitCode, text_of
 from actors.cli.loop import run
-from actors.cli.manifest_file import read_manifest
-from actors.cli.option import is_debug
+from actors.cli.option import is_debug, read_manifest
 from actors.cli.output import write
 from actors.cli.pool_exit import PoolEnd, PoolExitReason
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import as_data, report
-from actors.cli.signals import passed_on
+from actors.cli.shutdown import passed_on
 from actors.config.manifest import Manifest
 from actors.runtime.system import ActorSystem
 from actors.stats.projection import StatsSnapshot
-from protocols.errors import NodeNotFoundError
+from protocols.errors import NodeNotFoundError, nearest
 from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
+from protocols.response import TeamResponse
 
 
 @dataclass
@@ -215,3 +217,44 @@ def _as_json(message: ChatMessage[Any], node: str, *, agents: list[dict[str, Any
         "agents": agents,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+@dataclass
+class JobOnce(RunOnce):
+    """The job, and the node that does it."""
+
+    job: str = ""
+
+    def _checked(self) -> Manifest:
+        manifest = super()._checked()
+        if self.job not in manifest.jobs:
+            hint = nearest(self.job, manifest.jobs) or "; it has no jobs"
+            text = f"no job {self.job!r} in manifest {str(self.manifest_file)!r}{hint}"
+            raise NodeNotFoundError(text)
+        return manifest
+
+    async def _prompt(self, manifest: Manifest) -> Any:
+        return None  # the job has one
+
+    async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
+        options: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
+        answer: object = await app.pool[self.node].run_job(app.pool.get_job(self.job), **options)
+        if isinstance(answer, TeamResponse):
+            return _merged(answer, self.node, self.job)
+        assert isinstance(answer, ChatMessage)
+        return answer
+
+
+def _merged(answers: TeamResponse[Any], node: str, job: str) -> ChatMessage[Any]:
+    """Return the answers of a team as one message.
+
+    Raises:
+        CommandError: all members failed.
+    """
+    errors = {name: text_of(error) for name, error in answers.errors.items()}
+    if not answers:
+        failures = "; ".join(f"{name}: {text}" for name, text in errors.items())
+        text = f"job {job!r}: every member of {node!r} failed: {failures}"
+        raise CommandError(text, ExitCode.FAILED)
+    message = answers.to_chat_message()
+    return replace(message, metadata={**message.metadata, "errors": errors})

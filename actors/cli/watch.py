@@ -12,11 +12,10 @@ from actors.app import App, check_models, configure_logging, open_app
 from actors.cli.announcement import Announcement
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.loop import run
-from actors.cli.manifest_file import read_manifest
 from actors.cli.manifest_watch import notifier_class
 from actors.cli.monitor import serve_monitor
-from actors.cli.monitor_path import monitor_path
-from actors.cli.option import is_debug
+from actors.cli.monitor_client import monitor_path
+from actors.cli.option import is_debug, read_manifest
 from actors.cli.pool_exit import PoolEnd
 from actors.cli.progress import to_stderr
 from actors.cli.reloading import Reloading

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from actors.nodes.member_request import MemberRequest
-from actors.nodes.success_policy import SuccessPolicy
+from actors.nodes.team_settings import SuccessPolicy
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from actors.runs.handle import NodeHandle

@@ -56,8 +56,8 @@ def common_pool(node: str, pools: Iterable[Pool | None]) -> Pool | None:
     found = {id(pool): pool for pool in pools if pool is not None}
     if len(found) > 1:
         names = ", ".join(sorted(repr(getattr(pool, "name", "pool")) for pool in found.values()))
-        msg = f"team {node!r}: its members are in different pools ({names}); make it of nodes of one pool"
-        raise ValueError(msg)
+        message = f"team {node!r}: its members are in different pools ({names}); make it of nodes of one pool"
+        raise ValueError(message)
     return next(iter(found.values()), None)
 
 

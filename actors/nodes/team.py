@@ -9,8 +9,7 @@ from actors.nodes.fan_out import FanOut
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.step_handoff import StepHandoff
-from actors.nodes.success_policy import ALL, ANY, SuccessPolicy
-from actors.nodes.team_settings import TeamKeywords, TeamSettings
+from actors.nodes.team_settings import ALL, ANY, SuccessPolicy, TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job import Job, job_prompts, wrong_answer

@@ -1,13 +1,13 @@
-"""`TeamSettings` and `TeamDefinition`: everything that a team is made with."""
+"""`TeamSettings`, `SuccessPolicy` and `TeamDefinition`: everything that a team is made with."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypedDict
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
 import msgspec
 from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.node import AnyNode
-from actors.nodes.success_policy import ANY, SuccessPolicy
 from actors.runs.definition import Definition, NodeSettings, declared_checks
 from actors.runs.handle import NodeHandle
 from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
@@ -15,7 +15,70 @@ from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
 from protocols.checks import TEXT, check_keywords, check_values, choice, instance_of, whole
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, nearest
+
+PolicyWord = Literal["all", "any", "first"]
+"""Every member, at least one, or the quickest."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessPolicy:
+    """How many members must succeed.
+
+    =========  ===================================================================
+    ``all``    every member; the first failure ends the run
+    ``any``    one is enough, but all are waited for (default)
+    ``first``  the first success ends the run, the others are cancelled
+    a number   so many, but all are waited for (``quorum=2`` and ``2`` are the same)
+    =========  ===================================================================
+
+    Example:
+        >>> SuccessPolicy.of("quorum=2").is_met(2, 3)
+        True
+    """
+
+    word: PolicyWord = "any"
+    quorum: int | None = None
+    """Least number of successes; None when the word says it."""
+
+    @classmethod
+    def of(cls, given: "str | int | SuccessPolicy") -> "SuccessPolicy":
+        """Read a policy.
+
+        Raises:
+            ConfigError: `given` is not a policy.
+        """
+        if isinstance(given, SuccessPolicy):
+            return given
+        number = str(given).removeprefix("quorum=")
+        if not isinstance(given, bool) and number.isdecimal() and int(number):
+            return cls(quorum=int(number))
+        if given in get_args(PolicyWord):
+            return cls(given)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - just checked
+        words = [*get_args(PolicyWord), "quorum=2"]
+        message = f"team: policy={given!r} is no policy{nearest(str(given), words)}"
+        raise ConfigError(message)
+
+    def needed(self, members: int) -> int:
+        """Return the number of members that must succeed."""
+        if self.quorum is not None:
+            return self.quorum
+        return members if self.word == "all" else 1
+
+    def is_met(self, successes: int, members: int) -> bool:
+        """Return True if the number of successes is enough."""
+        return successes >= self.needed(members)
+
+    def is_settled(self, successes: int, failures: int, members: int, *, is_patient: bool = False) -> bool:
+        """Return True if the run need not wait for the other members. A patient run waits even after it has failed."""
+        if successes + failures == members or (self.quorum is None and self.word == "first" and successes):
+            return True
+        return not is_patient and members - failures < self.needed(members)
+
+
+ANY = SuccessPolicy()
+ALL = SuccessPolicy("all")
+
 
 MemberSpecs = Mapping[str, Mapping[str, Any]]
 ResultMode = Literal["last", "concat"]
@@ -81,8 +144,8 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
         check_values(_CHECKS, keywords, lambda _, problem: ConfigError(f"team {name!r}: {problem}", node=name))
         made = cls(**keywords)
         if made.picker is None and (made.num_picks is not None or made.pick_prompt is not None):
-            msg = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
-            raise ConfigError(msg, node=name)
+            message = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
+            raise ConfigError(message, node=name)
         return made
 
     async def pick(self, team: str, nodes: Sequence[NodeHandle[Any, Any]], task: str) -> Sequence[Any]:

@@ -173,5 +173,5 @@ def _is_inside(node: object) -> bool:
 
 
 def _has_work(ref: ActorRef[Any]) -> bool:
-    actor: Any = ref._cell.actor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the ledger is the actor's
-    return bool(ref.statistics().depth or (actor is not None and actor.ledger.open))
+    actor: Any = ref._cell.actor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the runs are the actor's
+    return bool(ref.statistics().depth or (actor is not None and actor.runs.open))

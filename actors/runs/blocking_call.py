@@ -31,11 +31,11 @@ def run_blocking(who: str, work: Coroutine[Any, Any, T], loop: asyncio.AbstractE
     target = _background_loop() if loop is None else loop
     if _would_block(target):
         work.close()
-        msg = (
+        message = (
             f"node {who!r}: run_sync was called inside an actor, a tool or a callback, whose loop it would block; "
             "use `await node.run(...)` there"
         )
-        raise BlockingCallError(msg)
+        raise BlockingCallError(message)
     outcome = asyncio.run_coroutine_threadsafe(work, target)
     try:
         return outcome.result()

@@ -218,8 +218,8 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
             prompts = self.default_prompts()
         first = prompts[0] if prompts else ""
         if type(first) is str and len(prompts) <= 1 and (not first or first.isspace()):
-            msg = f"node {self.name!r}: the prompt is empty; pass some text"
-            raise EmptyPromptError(msg, node=self.name)
+            message = f"node {self.name!r}: the prompt is empty; pass some text"
+            raise EmptyPromptError(message, node=self.name)
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()

@@ -9,8 +9,7 @@ from typing import Any
 from actors.runs.errors import failed_step
 from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
 from actors.runs.input_message import input_message
-from actors.runs.open_runs import OpenRuns
-from actors.runs.reconfigure import Reconfigure
+from actors.runs.reconfigure import OpenRuns, Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell
@@ -28,17 +27,17 @@ class NodeActor(AsyncioActor):
     def __init__(self, node: Runnable, **options: Any) -> None:
         super().__init__(**options)
         cell = self.cell
-        self.ledger = OpenRuns(cell.system.events)
+        self.runs = OpenRuns(cell.system.events)
         node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
         if type(message) is RunRequest:
-            return serve(self, message, self.ledger)
+            return serve(self, message, self.runs)
         if type(message) is AddContext:
             return message.node.keep_context(message.text)
         if type(message) is Settle:
-            return self.ledger.settled()
+            return self.runs.settled()
         if type(message) is Reconfigure:
             return message.applied_by(self)
         return self.unhandled(message)
@@ -88,15 +87,15 @@ def is_owned(cell: "Cell") -> bool:
     return parent is not None and not getattr(parent.actor, "lends_children", False)
 
 
-async def serve(actor: AsyncioActor, request: RunRequest, ledger: OpenRuns) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
+async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
     """Run a node for the current message of `actor`, and publish what happens.
 
     A failed run is a value: the caller gets the exception unchanged, and the actor continues, unless `crash_on` of the
     node contains its type. Any other `BaseException` is a crash.
     """
     started = perf_counter()
-    node, events = request.node, ledger.events
-    ledger.open += 1
+    node, events = request.node, runs.events
+    runs.open += 1
     try:
         if events.count is not None:
             events.count(RunBegan(node.name, request.run_id, request.parent_run_id))
@@ -116,9 +115,9 @@ async def serve(actor: AsyncioActor, request: RunRequest, ledger: OpenRuns) -> A
         run_cancelled(events, request, perf_counter() - started)
         raise
     finally:
-        ledger.open -= 1
-        if ledger.is_awaited:
-            ledger.check()
+        runs.open -= 1
+        if runs.is_awaited:
+            runs.check()
     if events.count is not None:
         events.count(in_brief(request, answer, started))
     if events.is_heard:

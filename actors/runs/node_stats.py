@@ -45,12 +45,12 @@ class NodeStats(NodeHandle[Deps, Out]):
     @property
     def total_stats(self) -> MessageTotalsSnapshot:
         """The totals of all answers of the node."""
-        return self._tally.snapshot()
+        return self._totals.snapshot()
 
     @property
-    def _tally(self) -> MessageTotals:
-        tally: MessageTotals = self.__dict__.get("_answers") or self.__dict__.setdefault("_answers", MessageTotals())
-        return tally
+    def _totals(self) -> MessageTotals:
+        totals: MessageTotals = self.__dict__.get("_answers") or self.__dict__.setdefault("_answers", MessageTotals())
+        return totals
 
     def keep_stats(self, stats: RunStats) -> None:
         """Show these stats as those of the current run."""
@@ -58,8 +58,8 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Count an answer, then give it to the subscribers, the connections and the stream."""
-        tally: MessageTotals = self.__dict__.get("_answers") or self._tally
-        tally.add(answer)
+        totals: MessageTotals = self.__dict__.get("_answers") or self._totals
+        totals.add(answer)
         if self.counts_alone(request):
             self._last = answer
         super().send(answer, request)
@@ -68,7 +68,7 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     def fail(self, error: Exception, request: RunRequest) -> None:
         """Count a failure."""
-        self._tally.add_failure()
+        self._totals.add_failure()
         if self.counts_alone(request):
             stats = RunStats(name=self.name)
             stats.add_error(self.name, str(error) or type(error).__name__)

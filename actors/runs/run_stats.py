@@ -88,7 +88,7 @@ class RunStats(TeamTalk, MessageNumbers):
     @property
     def source_names(self) -> set[str]:
         """Names of the nodes that have answered."""
-        return {name for name, tally in self._nodes.copy().items() if tally.message_count}
+        return {name for name, totals in self._nodes.copy().items() if totals.message_count}
 
     @property
     def target_names(self) -> set[str]:
@@ -101,7 +101,7 @@ class RunStats(TeamTalk, MessageNumbers):
             return RunSnapshot(
                 self.name,
                 self._total.snapshot(),
-                {name: tally.snapshot() for name, tally in self._nodes.items()},
+                {name: totals.snapshot() for name, totals in self._nodes.items()},
                 tuple(self._targets),
                 len(self),
                 tuple(self.errors),
@@ -120,7 +120,7 @@ class RunStats(TeamTalk, MessageNumbers):
         with self._lock:
             if message.forwarded_from and message.forwarded_from[-1] in self._nodes:
                 self._targets.setdefault(name)
-            self._tally(name).add(message)
+            self._totals_of(name).add(message)
             self.messages.append(message)
             self._tool_calls.extend(message.tool_calls)
             self._total.add(message)
@@ -128,7 +128,7 @@ class RunStats(TeamTalk, MessageNumbers):
     def add_error(self, agent: str, error: str) -> None:
         """Count the failure of a node."""
         with self._lock:
-            self._tally(agent).add_failure()
+            self._totals_of(agent).add_failure()
             self._total.add_failure()
             self.errors.append((agent, error, datetime.now(UTC)))
             del self.errors[: -self.messages.capacity]
@@ -144,11 +144,11 @@ class RunStats(TeamTalk, MessageNumbers):
             self._nodes.clear()
             self._targets.clear()
 
-    def _tally(self, name: str) -> MessageTotals:
-        tally = self._nodes.get(name)
-        if tally is None:
-            tally = self._nodes[name] = MessageTotals()
-        return tally
+    def _totals_of(self, name: str) -> MessageTotals:
+        totals = self._nodes.get(name)
+        if totals is None:
+            totals = self._nodes[name] = MessageTotals()
+        return totals
 
     def finish(self, result: ChatMessage[Any] | None = None, error: Exception | None = None) -> None:
         """Note the end of the run. Only the first call counts."""

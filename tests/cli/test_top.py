@@ -19,9 +19,8 @@ import pytest
 from actors.app import open_app
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.monitor import MOST_CLIENTS, serve_monitor
-from actors.cli.monitor_path import monitor_path
-from actors.cli.monitor_snapshot import Snapshot, flat
-from actors.cli.monitor_view import view
+from actors.cli.monitor_client import monitor_path
+from actors.cli.monitor_snapshot import Snapshot, flat, view
 from actors.config.load import load_manifest
 from actors.runtime.tree import ActorNode
 from protocols.plain_text import visible

@@ -7,9 +7,9 @@ import pytest
 from actors.agents.agent import Agent
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import MessageNode
-from actors.nodes.success_policy import SuccessPolicy
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
+from actors.nodes.team_settings import SuccessPolicy
 from actors.runtime.system import ActorSystem
 from actors.testing.models import echo_model, scripted_model
 from actors.testing.settle import settle

@@ -19,9 +19,8 @@ Picture = Annotated[
 
 def graph(file: ManifestFile, output: Picture = None, as_json: AsJson = False) -> None:
     """Draw agents, teams and connections of a manifest: as mermaid text, or into a file."""
-    from actors.cli.drawing import save_drawing
-    from actors.cli.graph_data import graph_data
-    from actors.cli.manifest_file import read_manifest
+    from actors.cli.drawing import graph_data, save_drawing
+    from actors.cli.option import read_manifest
     from actors.config.graph import mermaid
 
     manifest = read_manifest(file)

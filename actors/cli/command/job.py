@@ -24,6 +24,6 @@ def job(
 
     The answer goes to standard output, everything else to standard error.
     """
-    from actors.cli.job_once import JobOnce
+    from actors.cli.run_once import JobOnce
 
     return JobOnce(file, node, model=model, timeout=timeout, job=job).run(as_json=as_json)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from actors.cli.option import AsJson, ManifestFile
-from actors.cli.output import write
-from actors.cli.table import table
+from actors.cli.output import table, write
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
     """List agents, teams and jobs of a manifest."""
-    from actors.cli.manifest_file import read_manifest
+    from actors.cli.option import read_manifest
 
     rows = list(_rows(read_manifest(file)))
     if as_json:

@@ -48,7 +48,7 @@ def top(
 
 
 def _socket(path: Path | None, config: Path | None) -> Path:
-    from actors.cli.monitor_path import monitor_path
+    from actors.cli.monitor_client import monitor_path
 
     if (path is None) == (config is None):
         text = "say which pool: either the path of its socket, or --config and its manifest"
@@ -73,8 +73,7 @@ def _moments(client: MonitorClient, interval: float, *, once: bool) -> Iterator[
 def _text(line: bytes) -> str:
     import msgspec
 
-    from actors.cli.monitor_snapshot import Snapshot
-    from actors.cli.monitor_view import view
+    from actors.cli.monitor_snapshot import Snapshot, view
 
     try:
         return view(msgspec.json.decode(line, type=Snapshot))

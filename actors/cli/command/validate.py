@@ -19,7 +19,7 @@ def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
 
     With --json the problems are on standard output, too; the exit code is the same.
     """
-    from actors.cli.manifest_file import read_manifest
+    from actors.cli.option import read_manifest
     from actors.config.yaml.problem import InvalidManifestError
 
     try:

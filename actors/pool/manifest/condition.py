@@ -1,9 +1,9 @@
 """Make the conditions of connections from those of a manifest."""
 
 import inspect
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import singledispatch
+from functools import partial
 from typing import Any
 
 from actors.agents.manifest.imports import ImportScope
@@ -61,109 +61,70 @@ def _named(name: str, condition: Condition) -> Condition:
     return ask
 
 
-@singledispatch
-def _make(spec: object, _scope: ImportScope, node: str) -> Condition:
-    message = f"node {node!r}: unknown condition {spec!r}"
-    raise TypeError(message)
+def _make(spec: AnyCondition, scope: ImportScope, node: str) -> Condition:  # noqa: C901, PLR0911 - one case for each kind
+    match spec:
+        case WordMatch():
+            words = spec.words if spec.case_sensitive else tuple(word.lower() for word in spec.words)
+            return partial(_has_words, spec, words)
+        case MessageCount():
+            return partial(_has_passed, spec)
+        case Elapsed():
+            return lambda context: _age(context) >= spec.duration
+        case TokenThreshold():
+            return partial(_has_tokens, spec)
+        case CostLimit():
+            return partial(_has_cost, spec)
+        case CallableCondition():
+            function = scope.function(spec.predicate, node)
+            return lambda context: function(context.message, context.stats)
+        case ExpressionCondition():
+            expression = Expression(spec.expression)
+            return lambda context: expression.evaluate(_values(context))
+        case AndCondition() | OrCondition():
+            parts = [_part(one, scope, node) for one in spec.conditions]
+            return partial(_decided, parts, isinstance(spec, OrCondition))
+        case NotCondition():
+            return partial(_does_not_hold, _part(spec.condition, scope, node))
 
 
-@_make.register
-def _(spec: WordMatch, _scope: ImportScope, _node: str) -> Condition:
-    words = spec.words if spec.case_sensitive else tuple(word.lower() for word in spec.words)
+def _has_words(spec: WordMatch, words: Sequence[str], context: TalkContext) -> bool:
+    text = context.message.text if spec.case_sensitive else context.message.text.lower()
     enough = any if spec.mode == "any" else all
-
-    def matches(context: TalkContext) -> bool:
-        text = context.message.text if spec.case_sensitive else context.message.text.lower()
-        return enough(word in text for word in words)
-
-    return matches
+    return enough(word in text for word in words)
 
 
-@_make.register
-def _(spec: MessageCount, _scope: ImportScope, _node: str) -> Condition:
-    def has_passed(context: TalkContext) -> bool:
-        if spec.count_mode == "total":
-            return context.stats.message_count >= spec.max_messages
-        sender = context.message.name
-        return sum(message.name == sender for message in context.stats.messages) >= spec.max_messages
-
-    return has_passed
+def _has_passed(spec: MessageCount, context: TalkContext) -> bool:
+    if spec.count_mode == "total":
+        return context.stats.message_count >= spec.max_messages
+    sender = context.message.name
+    return sum(message.name == sender for message in context.stats.messages) >= spec.max_messages
 
 
-@_make.register
-def _(spec: Elapsed, _scope: ImportScope, _node: str) -> Condition:
-    return lambda context: _age(context) >= spec.duration
+def _has_tokens(spec: TokenThreshold, context: TalkContext) -> bool:
+    usage = context.message.usage
+    if spec.count_type == "prompt":
+        return usage.input_tokens >= spec.max_tokens
+    if spec.count_type == "completion":
+        return usage.output_tokens >= spec.max_tokens
+    return context.stats.token_count + usage.total_tokens >= spec.max_tokens
 
 
-@_make.register
-def _(spec: TokenThreshold, _scope: ImportScope, _node: str) -> Condition:
-    def is_reached(context: TalkContext) -> bool:
-        usage = context.message.usage
-        if spec.count_type == "prompt":
-            return usage.input_tokens >= spec.max_tokens
-        if spec.count_type == "completion":
-            return usage.output_tokens >= spec.max_tokens
-        return context.stats.token_count + usage.total_tokens >= spec.max_tokens
-
-    return is_reached
+def _has_cost(spec: CostLimit, context: TalkContext) -> bool:
+    cost = context.message.cost_info
+    own = 0.0 if cost is None else float(cost.total_cost)
+    return float(context.stats.cost) + own >= spec.max_cost
 
 
-@_make.register
-def _(spec: CostLimit, _scope: ImportScope, _node: str) -> Condition:
-    def is_reached(context: TalkContext) -> bool:
-        cost = context.message.cost_info
-        own = 0.0 if cost is None else float(cost.total_cost)
-        return float(context.stats.cost) + own >= spec.max_cost
-
-    return is_reached
+async def _decided(parts: Sequence[Condition], verdict: bool, context: TalkContext) -> bool:
+    """Return the verdict of the first condition that has it: True for *or*, False for *and*."""
+    for part in parts:
+        if await _truth(part, context) is verdict:
+            return verdict
+    return not verdict
 
 
-@_make.register
-def _(spec: CallableCondition, scope: ImportScope, node: str) -> Condition:
-    function = scope.function(spec.predicate, node)
-    return lambda context: function(context.message, context.stats)
-
-
-@_make.register
-def _(spec: ExpressionCondition, _scope: ImportScope, _node: str) -> Condition:
-    expression = Expression(spec.expression)
-    return lambda context: expression.evaluate(_values(context))
-
-
-@_make.register
-def _(spec: AndCondition, scope: ImportScope, node: str) -> Condition:
-    parts = [_part(one, scope, node) for one in spec.conditions]
-
-    async def all_hold(context: TalkContext) -> bool:
-        for part in parts:
-            if not await _truth(part, context):
-                return False
-        return True
-
-    return all_hold
-
-
-@_make.register
-def _(spec: OrCondition, scope: ImportScope, node: str) -> Condition:
-    parts = [_part(one, scope, node) for one in spec.conditions]
-
-    async def one_holds(context: TalkContext) -> bool:
-        for part in parts:
-            if await _truth(part, context):
-                return True
-        return False
-
-    return one_holds
-
-
-@_make.register
-def _(spec: NotCondition, scope: ImportScope, node: str) -> Condition:
-    part = _part(spec.condition, scope, node)
-
-    async def does_not_hold(context: TalkContext) -> bool:
-        return not await _truth(part, context)
-
-    return does_not_hold
+async def _does_not_hold(part: Condition, context: TalkContext) -> bool:
+    return not await _truth(part, context)
 
 
 async def _truth(condition: Condition, context: TalkContext) -> bool:
