@@ -6,11 +6,10 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from actors.cli.exit_code import ExitCode
-from actors.cli.progress import to_stderr
 from actors.runtime.system import ActorSystem
 
 _CAUSES: Final = {
@@ -34,7 +33,9 @@ def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
         if count > _MOST:  # the end is near
             return
         if count == _MOST:
-            to_stderr(f"understudy: {word}, without an orderly end")
+            # Not through the stream: the signal may have interrupted a write to it, which does not bear another one.
+            with suppress(OSError):
+                os.write(2, f"understudy: {word}, without an orderly end\n".encode())
             os._exit(code)
         loop.call_soon_threadsafe(told, code, word)
 
