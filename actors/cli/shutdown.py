@@ -12,7 +12,7 @@ from typing import Final
 from actors.cli.exit_code import ExitCode
 from actors.runtime.system import ActorSystem
 
-_CAUSES: Final = {
+_CAUSES: Final[dict[int, tuple[ExitCode, str]]] = {
     signal.SIGINT: (ExitCode.INTERRUPTED, "interrupted"),
     signal.SIGTERM: (ExitCode.TERMINATED, "terminated"),
 }
@@ -29,15 +29,15 @@ def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
     def come(number: int, _frame: object) -> None:
         nonlocal count
         count += 1
-        code, word = _CAUSES[signal.Signals(number)]
-        if count > _MOST:  # the end is near
+        if count < _MOST:
+            loop.call_soon_threadsafe(told, *_CAUSES[number])
             return
-        if count == _MOST:
-            # Not through the stream: the signal may have interrupted a write to it, which does not bear another one.
-            with suppress(OSError):
-                os.write(2, f"understudy: {word}, without an orderly end\n".encode())
-            os._exit(code)
-        loop.call_soon_threadsafe(told, code, word)
+        # Little stands between the signal and the end, for in a flood each call may be interrupted by the next signal.
+        # The text does not go through the stream: the signal may have interrupted a write to it.
+        code, word = _CAUSES[number]
+        with suppress(OSError):
+            os.write(2, f"understudy: {word}, without an orderly end\n".encode())
+        os._exit(code)
 
     before: dict[signal.Signals, object] = {}
     try:
