@@ -35,7 +35,7 @@ class UnderstudyError(Exception):
     def __init__(self, text: str, *, node: str | None = None, message: object = None) -> None:
         super().__init__(text)
         self.node = node
-        """Name of the node that the error is about; None if there is no single one."""
+        """Name of the node that the error is about; None if it is not about one node."""
         self.message = message
         """The message that was being handled, for storing or sending again; None if there was none."""
 

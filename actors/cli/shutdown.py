@@ -39,7 +39,7 @@ def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
             os.write(2, f"understudy: {word}, without an orderly end\n".encode())
         os._exit(code)
 
-    before: dict[signal.Signals, object] = {}
+    before: dict[int, object] = {}
     try:
         for number in _CAUSES:
             before[number] = signal.signal(number, come)

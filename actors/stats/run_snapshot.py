@@ -34,7 +34,7 @@ class RunSnapshot(msgspec.Struct, frozen=True):
     start_time: datetime | None = None
     """Begin of the run (UTC)."""
     done: bool = False
-    """True once the run has ended."""
+    """True after the end of the run."""
 
 
 def text_table(run: RunSnapshot) -> str:

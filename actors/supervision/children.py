@@ -228,7 +228,7 @@ class Children:
     # -- the end of a child ---------------------------------------------------------------------------------------
 
     def ended(self, event: ChildEnded) -> None:
-        """Decide about a child whose incarnation has ended."""
+        """Decide about a child whose incarnation ended."""
         child = self._by_cell.get(event.child)
         if child is None:
             return

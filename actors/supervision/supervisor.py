@@ -89,7 +89,7 @@ class Supervisor(AsyncioActor):
         return [child.snapshot() for child in self._children.states.values()]
 
     def get_child(self, name: str) -> ChildSnapshot | None:
-        """Return the child of this name; None if there is no such child."""
+        """Return the child of this name; None if no child has this name."""
         child = self._children.states.get(name)
         return None if child is None else child.snapshot()
 
@@ -127,18 +127,18 @@ class Supervisor(AsyncioActor):
         """Stop a child within its shutdown time, or stop restarting it. The spec stays unless the child is temporary.
 
         Returns:
-            A future that is True when the child has ended. It fails with:
-            ChildOperationError: there is no such child.
+            A future that is True after the end of the child. It fails with:
+            ChildOperationError: no child has this name.
         """
         child = self._children.states.get(name)
         return self._refused("terminate", name, None) if child is None else self._children.take_down(child)
 
     def restart_child(self, name: str) -> AsyncioFuture[ActorRef[Any] | None]:
-        """Start a child that has ended. It gets a new ref.
+        """Start a child that is not running. It gets a new ref.
 
         Returns:
             A future of the ref once the child runs, or of None if the child decided not to run. It fails with:
-            ChildOperationError: there is no such child, or it runs or is being restarted.
+            ChildOperationError: no child has this name, or it runs or is being restarted.
             ActorStartError: the child could not start; its spec stays.
         """
         child = self._children.states.get(name)
@@ -151,7 +151,7 @@ class Supervisor(AsyncioActor):
 
         Returns:
             A future that is True. It fails with:
-            ChildOperationError: there is no such child, or it runs or is being restarted.
+            ChildOperationError: no child has this name, or it runs or is being restarted.
         """
         child = self._children.states.get(name)
         if child is None or answer("delete", child.snapshot().state) is not Answer.OK:
@@ -168,7 +168,7 @@ class Supervisor(AsyncioActor):
         Returns:
             A future that is True. It fails with:
             ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
-            ChildOperationError: there is no such child.
+            ChildOperationError: no child has this name.
         """
         return self._respecify("update", spec, self._children.update)
 
@@ -181,7 +181,7 @@ class Supervisor(AsyncioActor):
         Returns:
             A future of the ref once the child runs again, or of None if the child decided not to run. It fails with:
             ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
-            ChildOperationError: there is no such child.
+            ChildOperationError: no child has this name.
             ActorStartError: the child could not start; the start is tried again as after any failed restart.
         """
         return self._respecify("replace", spec, self._children.replace)
@@ -236,7 +236,7 @@ class Supervisor(AsyncioActor):
                 await asyncio.sleep(0)
 
     def on_child_event(self, event: ChildEnded) -> None:
-        """Decide about a child whose incarnation has ended."""
+        """Decide about a child whose incarnation ended."""
         self._children.ended(event)
 
     def holds(self, child: Cell, reason: ExitReason) -> bool:

@@ -157,7 +157,7 @@ class InFlight:
                 ref.stop(block=False)
 
     def _begin(self, routed: RoutedMessage, targets: Sequence[Target]) -> bool:
-        """Count a message that is under way; False if there is no capacity for it."""
+        """Count a message that is under way; False beyond the capacity."""
         talk = self.talk
         self._forget_closed()
         if len(self._open) >= talk.capacity and routed not in self._open:

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
 from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger
 from protocols.triggers import MailReceived, TriggerFullError
+
+if TYPE_CHECKING:  # needs a library of the extra
+    from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
 
 
 @dataclass
@@ -18,7 +20,7 @@ class MailWatch:
     """One e-mail trigger and its progress, which outlives restarts of the actor."""
 
     trigger: Trigger
-    folder: MailFolder
+    folder: "MailFolder"
     interval: float
     """Seconds between two polls."""
     mark_seen: bool
@@ -90,7 +92,7 @@ class EmailActor(TriggerSource):
         finally:
             timer.cancel()
 
-    def _accept_all(self, batch: MailBatch) -> bool:
+    def _accept_all(self, batch: "MailBatch") -> bool:
         watch = self._watch
         for mail in batch.mails:
             if mail.left_out:
@@ -106,7 +108,7 @@ class EmailActor(TriggerSource):
             watch.highest = max(watch.highest, mail.uid)
         return True
 
-    def _event(self, mail: Mail) -> MailReceived:
+    def _event(self, mail: "Mail") -> MailReceived:
         return MailReceived(
             source=self._watch.trigger.name,
             time=self._wall(),
