@@ -51,7 +51,6 @@ class TeamResponse(list[AgentResponse[T]], Generic[T]):
         start_time: datetime | None = None,
         errors: Mapping[str, Exception] | None = None,
     ) -> None:
-        """Take the successes, when the execution began (UTC, default now) and the failures by node name."""
         super().__init__(responses)
         self.end_time = datetime.now(UTC)
         """When the last member had finished: the moment this object was made."""

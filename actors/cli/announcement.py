@@ -1,7 +1,5 @@
 """Announce what a running pool watches."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
@@ -18,7 +16,7 @@ _PAUSE: Final = 0.1
 class Announcement:
     """Announces the triggers of a pool, and again when they have changed."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: "App") -> None:
         self._app = app
         self._said: list[str] = []
         self._task: asyncio.Task[None] | None = None

@@ -1,7 +1,5 @@
 """A running pool on an event loop in its own thread, while the main thread reads the terminal."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
@@ -27,7 +25,7 @@ class AppThread:
     told: called on the loop of the pool when the pool ends by itself.
     """
 
-    def __init__(self, manifest: Manifest, told: Callable[[], object] | None = None) -> None:
+    def __init__(self, manifest: "Manifest", told: Callable[[], object] | None = None) -> None:
         self.verdict: PoolExitReason | None = None
         """Why the pool ended by itself; None while it runs."""
         self._manifest = manifest

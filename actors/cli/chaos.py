@@ -1,7 +1,5 @@
 """Break a node on purpose, to show that it comes back and that no message is lost."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from actors.runs.request import AddContext
@@ -42,7 +40,7 @@ class Chaos:
         NodeNotFoundError: the manifest has no node `victim`.
     """
 
-    def __init__(self, app: App, manifest: Manifest, *, victim: str, target: str) -> None:
+    def __init__(self, app: "App", manifest: "Manifest", *, victim: str, target: str) -> None:
         if victim not in manifest.nodes:
             raise NodeNotFoundError.of(victim, manifest.nodes, where="manifest")
         self._app = app
@@ -69,7 +67,7 @@ class Chaos:
         self._app.pool[self._victim].ref().tell(AddContext(poison, ""))
 
 
-def _first(manifest: Manifest, node: str) -> set[str]:
+def _first(manifest: "Manifest", node: str) -> set[str]:
     """Return the nodes that a run of a node begins with, the node included."""
     team = manifest.teams.get(node)
     if team is None:

@@ -1,7 +1,5 @@
 """A chat with one node: prompts from standard input, answers on standard output, all else on standard error."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import threading
@@ -100,7 +98,7 @@ class Chat:
             code = ExitCode.FAILED
         return code
 
-    def _checked(self) -> Manifest:
+    def _checked(self) -> "Manifest":
         manifest = read_manifest(self.manifest_file)
         if self.model is not None:
             manifest = with_model(manifest, self.model)

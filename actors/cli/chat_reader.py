@@ -1,7 +1,5 @@
 """Lines of standard input, typed or piped, put together to prompts."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from contextlib import suppress

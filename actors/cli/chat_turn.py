@@ -1,7 +1,5 @@
 """One turn of a chat on the event loop of the pool."""
 
-from __future__ import annotations
-
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 class ChatTurn:
     """Asks a node, in one conversation."""
 
-    def __init__(self, app: App, node: str, *, as_json: bool = False, timeout: float | None = None) -> None:
+    def __init__(self, app: "App", node: str, *, as_json: bool = False, timeout: float | None = None) -> None:
         self._app = app
         self._node = node
         self._as_json = as_json

@@ -1,7 +1,5 @@
 """Completions for a shell: names of the manifest that the command line names."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +25,7 @@ def complete_job(context: typer.Context, incomplete: str) -> list[Suggestion]:
     return [] if manifest is None else _matching(manifest.jobs.items(), incomplete)
 
 
-def _manifest(context: typer.Context) -> Manifest | None:
+def _manifest(context: typer.Context) -> "Manifest | None":
     """Return the manifest of the command line. None for a manifest with errors: a shell shows none."""
     from actors.config.load import load_manifest
 

@@ -1,7 +1,5 @@
 """A manifest as a picture (mermaid or Graphviz text, or drawn by the program of Graphviz), and as JSON."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
@@ -28,7 +26,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def save_drawing(manifest: Manifest, file: Path) -> None:
+def save_drawing(manifest: "Manifest", file: Path) -> None:
     """Write a picture into a file, in the format of the file name.
 
     Raises:
@@ -74,7 +72,7 @@ def _drawn(source: bytes, kind: str) -> bytes:
 _SETTINGS: Final = ("filter_condition", "stop_condition", "exit_condition")
 
 
-def graph_data(manifest: Manifest) -> str:
+def graph_data(manifest: "Manifest") -> str:
     """Return agents, teams and edges as one JSON document."""
     nodes = [{"name": name, "kind": "agent"} for name in manifest.agents]
     nodes += [{"name": name, "kind": f"{team.mode} team"} for name, team in manifest.teams.items()]
@@ -82,7 +80,7 @@ def graph_data(manifest: Manifest) -> str:
     return json.dumps({"name": manifest.name, "nodes": nodes, "edges": lines}, indent=2, ensure_ascii=False)
 
 
-def _line(line: GraphLine) -> dict[str, Any]:
+def _line(line: "GraphLine") -> dict[str, Any]:
     ends = {"source": line.source, "target": line.target, "kind": "member" if line.kind == "step" else line.kind}
     spec = line.connection
     if spec is None:

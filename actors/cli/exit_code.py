@@ -1,7 +1,5 @@
 """Exit codes of the command line, and the errors that lead to them."""
 
-from __future__ import annotations
-
 import signal
 from enum import IntEnum
 

@@ -1,7 +1,5 @@
 """Stored messages as text for other programs: JSON lines, one JSON document, or CSV for spreadsheets."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -27,7 +25,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 class Export:
     """One JSON document per line."""
 
-    def add(self, message: StoredMessage) -> None:
+    def add(self, message: "StoredMessage") -> None:
         """Write a message."""
         write(document(message))
 
@@ -41,7 +39,7 @@ class JsonList(Export):
     def __init__(self) -> None:
         self._before = "["
 
-    def add(self, message: StoredMessage) -> None:
+    def add(self, message: "StoredMessage") -> None:
         """Write a message."""
         write(self._before)
         write(document(message), end="")
@@ -58,7 +56,7 @@ class Csv(Export):
     def __init__(self) -> None:
         write(_line(COLUMNS), end="")
 
-    def add(self, message: StoredMessage) -> None:
+    def add(self, message: "StoredMessage") -> None:
         """Write a message."""
         fields: dict[str, Any] = msgspec.structs.asdict(message)
         fields["created"] = moment(message.created)
@@ -70,7 +68,7 @@ FORMATS: Final[Mapping[str, type[Export]]] = {"jsonl": Export, "json": JsonList,
 """The formats by name."""
 
 
-def document(message: StoredMessage) -> str:
+def document(message: "StoredMessage") -> str:
     """Return a message as one line of JSON."""
     fields: dict[str, Any] = msgspec.structs.asdict(message)
     payload = fields.pop("payload")

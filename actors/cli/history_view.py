@@ -1,7 +1,5 @@
 """The history of a manifest on the command line."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time

@@ -1,7 +1,5 @@
 """The live table of a run, for terminals."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +22,7 @@ _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "restarting": "
 
 @asynccontextmanager
 async def live_table(
-    read: Callable[[], Awaitable[StatsSnapshot]], names: Sequence[str]
+    read: "Callable[[], Awaitable[StatsSnapshot]]", names: Sequence[str]
 ) -> AsyncGenerator[Callable[[str], object]]:
     """Show a table of the nodes until the end of the block. Yields a function that writes lines above it."""
     console = Console(stderr=True)
@@ -37,13 +35,13 @@ async def live_table(
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _refresh(live: Live, read: Callable[[], Awaitable[StatsSnapshot]], names: Sequence[str]) -> None:
+async def _refresh(live: Live, read: "Callable[[], Awaitable[StatsSnapshot]]", names: Sequence[str]) -> None:
     while True:
         live.update(picture(await read(), names), refresh=True)
         await asyncio.sleep(_PERIOD)
 
 
-def picture(snapshot: StatsSnapshot, names: Sequence[str]) -> Table:
+def picture(snapshot: "StatsSnapshot", names: Sequence[str]) -> Table:
     """Return the table of one snapshot."""
     table = Table("state", *HEAD, box=None, pad_edge=False)
     for node in rows(snapshot, names, with_idle=True):

@@ -1,7 +1,5 @@
 """The event loop of a command. It ends even when a task or a thread does not."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -4,8 +4,6 @@ Every command is a file of `actors.cli.command`. A command imports slow librarie
 `--help` answers at once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """Notice changes of a manifest and of the files it inherits from."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -85,7 +83,7 @@ def _mark(file: Path) -> _Mark:
     return None
 
 
-def notifier_class() -> type[FolderNotifier]:
+def notifier_class() -> "type[FolderNotifier]":
     """Return the class that watches folders.
 
     Raises:
@@ -101,5 +99,5 @@ def notifier_class() -> type[FolderNotifier]:
     return FolderNotifier
 
 
-def _notifier(folders: Iterable[str], arrive: Callable[[], None]) -> FolderNotifier:
+def _notifier(folders: Iterable[str], arrive: Callable[[], None]) -> "FolderNotifier":
     return notifier_class()(sorted(folders), step=_STEP, on_change=lambda _changes, _until: arrive(), on_gap=arrive)

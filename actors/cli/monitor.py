@@ -4,8 +4,6 @@ A client gets one line of JSON when it connects, and one for each line that it s
 work for it. The socket belongs to the user alone (mode 0600).
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket
@@ -30,7 +28,7 @@ _LINE: Final = 1024
 
 
 @asynccontextmanager
-async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
+async def serve_monitor(app: "App", path: Path) -> AsyncGenerator[None]:
     """Let `understudy top` look at a running pool until the end of the block.
 
     Args:
@@ -52,7 +50,7 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
 
 
 class _Monitor:
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: "App") -> None:
         self._app = app
         self._began = app.system.clock.now()
         self._clients: set[asyncio.Task[None]] = set()

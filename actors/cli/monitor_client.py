@@ -1,7 +1,5 @@
 """Look at a running pool from another process, by a socket: `top --config` finds the socket of `watch`."""
 
-from __future__ import annotations
-
 import os
 import socket
 import stat

@@ -1,7 +1,5 @@
 """A snapshot of a running pool: its supervision tree and the statistics of its nodes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -49,7 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Events that were lost, so that some numbers are too small."""
 
 
-async def take_snapshot(app: App, began: float) -> Snapshot:
+async def take_snapshot(app: "App", began: float) -> Snapshot:
     """Return what there is to see at this moment; `began` is the time of the system's clock from which it counts."""
     stats = await app.read_stats()
     return Snapshot(
@@ -72,7 +70,7 @@ def _shown(tree: tuple[ActorNode, ...]) -> tuple[ActorNode, ...]:
     return tuple(made[id(actor)] for actor in tree)
 
 
-def _numbers(node: NodeTotals) -> NodeNumbers:
+def _numbers(node: "NodeTotals") -> NodeNumbers:
     counters = node.counters
     return NodeNumbers(
         name=node.name,

@@ -1,7 +1,5 @@
 """Arguments that several commands share, and reading the manifest that they name."""
 
-from __future__ import annotations
-
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +20,7 @@ is_debug: ContextVar[bool] = ContextVar("understudy_debug", default=False)
 """True if ``--debug`` was given: logs and tracebacks go to standard error."""
 
 
-def read_manifest(file: Path) -> Manifest:
+def read_manifest(file: Path) -> "Manifest":
     """Return a manifest. Its secrets are redacted from then on.
 
     Raises:

@@ -1,7 +1,5 @@
 """Standard output: the answer and nothing else. Tables as plain text."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Sequence
 

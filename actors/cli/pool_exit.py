@@ -1,7 +1,5 @@
 """Why a running pool ends by itself: a true exit condition, or a supervisor that gave up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -41,7 +39,7 @@ class PoolEnd:
         told: called once with the reason, on the event loop of the pool.
     """
 
-    def __init__(self, app: App, told: Callable[[PoolExitReason], object] | None = None) -> None:
+    def __init__(self, app: "App", told: Callable[[PoolExitReason], object] | None = None) -> None:
         self.verdict: PoolExitReason | None = None
         """None while the pool runs."""
         self._app = app
@@ -64,7 +62,7 @@ class PoolEnd:
         self._closing()
         return self.verdict
 
-    async def read_stats(self) -> StatsSnapshot | None:
+    async def read_stats(self) -> "StatsSnapshot | None":
         """Return the statistics of now, or the last ones of a stopped pool; None without any."""
         try:
             return await self._app.read_stats()

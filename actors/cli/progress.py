@@ -1,7 +1,5 @@
 """Progress of a run: lines, or a live table on a terminal."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Mapping

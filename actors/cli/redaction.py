@@ -1,7 +1,5 @@
 """Replace secrets, known or by their look, with ``***``."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """Apply a changed manifest to a running pool, on request."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal
@@ -40,11 +38,11 @@ class Reloading:
 
     def __init__(
         self,
-        app: App,
+        app: "App",
         file: Path,
         *,
         watches_files: bool,
-        check: Callable[[Manifest], object],
+        check: "Callable[[Manifest], object]",
         reloaded: Callable[[], object],
         hung_up: Callable[[], object],
     ) -> None:

@@ -1,7 +1,5 @@
 """Statistics of a run per agent: messages, tokens, time and restarts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One run of one node on the command line, with a prompt or with a job of the manifest."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

@@ -1,7 +1,5 @@
 """The end of a command by signals. The command handles the first two; the third ends the process."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """A pool that runs until a signal: triggers start runs, answers go to standard output."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

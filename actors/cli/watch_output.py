@@ -1,7 +1,5 @@
 """Output of a watched pool: answers on standard output, all else on standard error."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -36,11 +34,11 @@ class WatchOutput:
         if shows_messages:
             self.answered.connect(self._answer)
 
-    def listen(self, system: ActorSystem) -> None:
+    def listen(self, system: "ActorSystem") -> None:
         """Show the events of a system from now on."""
         system.events.subscribe(_tell, STEPS if self._shows_messages else TROUBLE)
 
-    def _answer(self, answer: TriggerAnswer) -> None:
+    def _answer(self, answer: "TriggerAnswer") -> None:
         if self.error is not None:
             return
         try:
@@ -50,11 +48,11 @@ class WatchOutput:
             self._on_failure()
 
 
-def _tell(event: StampedEvent) -> None:
+def _tell(event: "StampedEvent") -> None:
     to_stderr(line_of(event))
 
 
-def _as_json(given: TriggerAnswer) -> str:
+def _as_json(given: "TriggerAnswer") -> str:
     answer = given.answer
     document: dict[str, Any] = {
         "node": given.node,

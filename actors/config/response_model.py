@@ -20,7 +20,6 @@ class ResponseModelError(ValueError):
     """Raised when no model can be made from a response; the text names the response and the field."""
 
     def __init__(self, message: str, *keys: str) -> None:
-        """Take the text, and the keys that lead from the response to what is wrong."""
         super().__init__(message)
         self.keys = keys
 

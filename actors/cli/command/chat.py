@@ -1,7 +1,5 @@
 """`understudy chat FILE NODE`: talk to a node."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`understudy graph FILE`: a manifest as a picture."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`understudy history show|stats|export|prune FILE`: what the nodes of a manifest have said."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

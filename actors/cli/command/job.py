@@ -1,7 +1,5 @@
 """`understudy job FILE NODE JOB`: have a node do a job of the manifest once."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

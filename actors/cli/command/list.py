@@ -1,7 +1,5 @@
 """`understudy list FILE`: what can be run?"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -25,7 +23,7 @@ def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
     write(table(("name", "kind", "details", "description"), lines))
 
 
-def _rows(manifest: Manifest) -> Iterator[dict[str, str]]:
+def _rows(manifest: "Manifest") -> Iterator[dict[str, str]]:
     for name in manifest.agents:
         agent = manifest.node(name)
         function, model = getattr(agent, "function", None), getattr(agent, "model", None)

@@ -1,7 +1,5 @@
 """`understudy run FILE NODE PROMPT...`: run one node once."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`understudy schema`: the JSON Schema of manifests."""
 
-from __future__ import annotations
-
 import json
 
 from actors.cli.output import write

@@ -1,7 +1,5 @@
 """`understudy top`: the tree and the counters of a running pool."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator
@@ -56,7 +54,7 @@ def _socket(path: Path | None, config: Path | None) -> Path:
     return path if path is not None else monitor_path(config or Path())
 
 
-def _moments(client: MonitorClient, interval: float, *, once: bool) -> Iterator[bytes]:
+def _moments(client: "MonitorClient", interval: float, *, once: bool) -> Iterator[bytes]:
     line = client.read()
     if line is None:
         text = "the pool has closed the connection at once; it has as many viewers as it takes, or it is ending"

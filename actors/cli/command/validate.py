@@ -1,7 +1,5 @@
 """`understudy validate FILE`: is this manifest sound?"""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +36,7 @@ def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
     return ExitCode.OK
 
 
-def _counts(manifest: Manifest) -> dict[str, int]:
+def _counts(manifest: "Manifest") -> dict[str, int]:
     return {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
 
 

@@ -1,7 +1,5 @@
 """`understudy watch FILE`: run the triggers of a manifest until Ctrl+C."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
