@@ -13,7 +13,7 @@ from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.agents.tool_approval import approval
 from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
-from actors.runs.definition import Definition
+from actors.runs.lifecycle import Definition
 from actors.runs.request import AnyTool
 from protocols.checks import FUNCTION
 from protocols.errors import ConfigError

@@ -13,7 +13,7 @@ from pydantic_ai.usage import UsageLimits
 from actors.agents.memory import DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.prompts.knowledge import with_sources
-from actors.runs.definition import NodeSettings, declared_checks
+from actors.runs.lifecycle import NodeSettings, declared_checks
 from actors.runs.request import MODEL, OUTPUT, TOOLS
 from protocols.checks import (
     FLAG,

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.app import check_models, configure_logging, with_model
+from actors.app import check_models, configure_logging
 from actors.cli.app_thread import AppThread
 from actors.cli.chat_reader import ChatReader, Terminal
 from actors.cli.chat_turn import ChatTurn
-from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.option import is_debug, read_manifest
+from actors.cli.exit_code import ExitCode
+from actors.cli.option import is_debug
 from actors.cli.progress import to_stderr
-from protocols.errors import NodeNotFoundError
+from actors.cli.run_once import manifest_for
 
 if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
+    pass
 
 HELP = '/quit ends, /reset forgets, /stats shows numbers, // begins a prompt with /; \\ or """ for several lines'
 """What can be typed besides prompts."""
@@ -78,7 +78,8 @@ class Chat:
             Exception: it could not begin, or the output cannot be written.
         """
         configure_logging(debug=is_debug.get())
-        manifest = self._checked()
+        manifest = manifest_for(self.manifest_file, [self.node], model=self.model, timeout=self.timeout)
+        check_models(manifest, self.node)
         terminal, wake = Terminal(), _Wake()
         thread = AppThread(manifest, wake.call)
         failures, code, word = 0, ExitCode.OK, ""
@@ -97,18 +98,6 @@ class Chat:
         elif failures and not terminal.is_interactive:
             code = ExitCode.FAILED
         return code
-
-    def _checked(self) -> "Manifest":
-        manifest = read_manifest(self.manifest_file)
-        if self.model is not None:
-            manifest = with_model(manifest, self.model)
-        if self.timeout is not None and not self.timeout > 0:
-            text = f"--timeout must be a number of seconds > 0, not {self.timeout:g}"
-            raise CommandError(text)
-        if self.node not in manifest.nodes:
-            raise NodeNotFoundError.of(self.node, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
-        check_models(manifest, self.node)
-        return manifest
 
 
 class _Talk:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +42,24 @@ from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
 
+def manifest_for(file: Path, nodes: Iterable[str], *, model: str | None, timeout: float | None) -> Manifest:
+    """Return the manifest of a command that runs these nodes, with another model if one is named.
+
+    Raises:
+        ManifestError: the manifest cannot be read, or is wrong.
+        NodeNotFoundError: the manifest has no such node.
+        CommandError: the timeout is not a number of seconds.
+    """
+    manifest = read_manifest(file)
+    if timeout is not None and not timeout > 0:
+        text = f"--timeout must be a number of seconds > 0, not {timeout:g}"
+        raise CommandError(text)
+    for name in nodes:
+        if name not in manifest.nodes:
+            raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(file)!r}")
+    return manifest if model is None else with_model(manifest, model)
+
+
 @dataclass
 class RunOnce:
     """The node, its prompt, and the options."""
@@ -78,19 +96,11 @@ class RunOnce:
         return verdict.code
 
     def _checked(self) -> Manifest:
-        manifest = read_manifest(self.manifest_file)
-        if self.model is not None:
-            manifest = with_model(manifest, self.model)
-        if self.timeout is not None and not self.timeout > 0:
-            text = f"--timeout must be a number of seconds > 0, not {self.timeout:g}"
-            raise CommandError(text)
         if any(not text.strip() for text in self.texts):
             text = "the prompt is empty; say what to do"
             raise CommandError(text)
-        for name in (self.node, *([] if self.chaos is None else [self.chaos])):
-            if name not in manifest.nodes:
-                raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(self.manifest_file)!r}")
-        return manifest
+        chaos = () if self.chaos is None else (self.chaos,)
+        return manifest_for(self.manifest_file, (self.node, *chaos), model=self.model, timeout=self.timeout)
 
     async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, str, PoolExitReason | None]:
         with self._cancelled_by_signals():

@@ -12,11 +12,9 @@ from actors.config.section import spell
 from actors.config.team import TeamSpec
 from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import read_text
-from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
-from actors.config.yaml.merge import merge
 from actors.config.yaml.parser import read_source
 from actors.config.yaml.problem import InvalidManifestError, Mark, Problem, render_path, render_value
-from actors.config.yaml.tree import Row, Table, table_at
+from actors.config.yaml.tree import DEFAULT_LIMITS, Row, SourceLimits, Table, merge, table_at
 
 _KEY = "INHERIT"
 _NOT_INHERITED = ("name", "display_name", "inherits")

@@ -15,12 +15,10 @@ from actors.config.read_context import ReadContext
 from actors.config.response_model import check_responses
 from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import is_open_to_all
-from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
 from actors.config.yaml.locate import locate
-from actors.config.yaml.merge import merge
 from actors.config.yaml.parser import read_source
 from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Mark, Problem
-from actors.config.yaml.tree import Key, Table, plant
+from actors.config.yaml.tree import DEFAULT_LIMITS, Key, SourceLimits, Table, merge, plant
 
 Check = Callable[[Manifest], Iterable[tuple[Sequence[Key], str]]]
 """A further check of a sound manifest: yields the key path and the text of each problem. Other rooms add theirs this

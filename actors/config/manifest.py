@@ -19,8 +19,7 @@ from actors.config.supervision import Supervision
 from actors.config.team import TeamSpec
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import Name, Text
-from actors.config.yaml.merge import merge
-from actors.config.yaml.tree import Table, as_map
+from actors.config.yaml.tree import Table, as_map, merge
 
 _NAMED = ("agents", "teams", "jobs")
 _SHORTCUTS = ("model", "limits")

@@ -8,8 +8,8 @@ import msgspec
 from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.node import AnyNode
-from actors.runs.definition import Definition, NodeSettings, declared_checks
 from actors.runs.handle import NodeHandle
+from actors.runs.lifecycle import Definition, NodeSettings, declared_checks
 from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity

@@ -9,9 +9,8 @@ from actors.config.difference import diff
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.pool.debug_log import log_runs
-from actors.pool.manifest.pool import Builder, Built
+from actors.pool.manifest.pool import Builder, Built, prompt_versions
 from actors.pool.node_supervisor import NodeSupervisor, PoolPolicy
-from actors.pool.prompt_versions import prompt_versions
 from actors.pool.services import PoolServices
 from actors.prompts.knowledge import sources_in
 from actors.runs.reconfigure import Reconfigure

@@ -13,11 +13,10 @@ from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
-from actors.runs.definition import Definition, NodeSettings
 from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
-from actors.runs.lifecycle import NodeLifecycle
+from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
 from actors.runs.node_actor import NodeActor, NodeFactory
 from actors.runs.request import (
     DEFAULT_TIMEOUT,

@@ -7,7 +7,7 @@ from actors.runs.handle import Deps, NodeHandle, Out
 from actors.runs.request import EventSink, RunRequest
 from actors.runs.run_stats import FRAME, RunStats
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
-from actors.stats.run_watch import Screen
+from actors.stats.run_snapshot import Screen
 from protocols.messages import ChatMessage
 from protocols.streaming import StreamCompleteEvent
 

@@ -10,8 +10,7 @@ from typing import Any
 from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
 from actors.stats.notebook import NotebookScreen, go_on, in_notebook
 from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
-from actors.stats.run_snapshot import RunError, RunSnapshot, html_table, text_table
-from actors.stats.run_watch import Screen, TextScreen
+from actors.stats.run_snapshot import RunError, RunSnapshot, Screen, TextScreen, html_table, text_table
 from actors.talk.team_talk import TeamTalk
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage, MessageStyle

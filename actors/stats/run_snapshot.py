@@ -1,8 +1,10 @@
 """`RunSnapshot`: one run at one moment, as a value and as a table for terminals, notebooks and logs."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
+from typing import Protocol, TextIO
 
 import msgspec
 
@@ -92,3 +94,29 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     name, *numbers = row
     aligned = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
     return "  ".join([name.ljust(widths[0]), *aligned])
+
+
+class Screen(Protocol):
+    """Shows a run repeatedly."""
+
+    def show(self, run: RunSnapshot) -> None:
+        """Show the run in place of the last snapshot."""
+
+
+class TextScreen:
+    """Writes the table to a stream, by default standard output: over the last table on a terminal, else at the end."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._height = 0
+
+    def show(self, run: RunSnapshot) -> None:
+        """Write the table."""
+        is_terminal = self._stream.isatty()
+        if not is_terminal and not run.done:
+            return
+        text = text_table(run)
+        back = f"\x1b[{self._height}A\x1b[J" if is_terminal and self._height else ""
+        self._stream.write(f"{back}{text}\n")
+        self._stream.flush()
+        self._height = text.count("\n") + 1

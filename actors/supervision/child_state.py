@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.errors import ActorStartError, IgnoreStart
@@ -10,14 +12,41 @@ from actors.runtime.future import AsyncioFuture
 from actors.runtime.lifecycle import refit, revive
 from actors.runtime.log import error_line
 from actors.runtime.options import StartOptions
+from actors.runtime.ref import ActorRef
 from actors.runtime.stop import stop_as_child, suspend_as_child
 from actors.runtime.termination import ready
 from actors.supervision.backoff import Backoff, RestartStreak
-from actors.supervision.child import ChildSpec
+from actors.supervision.child import ChildKind, ChildSpec
 from actors.supervision.directive import Directive, directive_for
-from actors.supervision.snapshot import ChildSnapshot
 from actors.supervision.strategies import LIVE, Decision, EndedBy, Restart, decide
 from protocols.control import ActorState, ExitReason, StopMode
+
+
+class ChildSnapshot(msgspec.Struct, frozen=True):
+    """One child at one moment."""
+
+    name: str
+    """Unique under its supervisor."""
+    ref: ActorRef[Any] | None
+    """Address, the same over all restarts; None if the child never started."""
+    state: ActorState
+    """Restarting while the child waits for its next life, and while that life starts."""
+    incarnation: int
+    """Number of the current life, from 1; 0 if the child never started."""
+    restart: Restart
+    kind: ChildKind
+    significant: bool
+
+
+class ChildCounts(msgspec.Struct, frozen=True):
+    """The numbers of a supervisor's children."""
+
+    specs: int
+    """All children, running or not."""
+    active: int
+    """Children with a live incarnation."""
+    supervisors: int
+    workers: int
 
 
 class ChildState:

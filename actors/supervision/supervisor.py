@@ -12,12 +12,11 @@ from actors.runtime.owned_tasks import PendingReply
 from actors.runtime.ref import ActorRef
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildKind, ChildSpec, check_spec, check_specs, check_supervisor
-from actors.supervision.child_state import ChildState, is_ignored
+from actors.supervision.child_state import ChildCounts, ChildSnapshot, ChildState, is_ignored
 from actors.supervision.children import Children
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
-from actors.supervision.snapshot import ChildCounts, ChildSnapshot
 from actors.supervision.strategies import Answer, AutoShutdown, Operation, Strategy, answer
 from protocols.control import ExitReason
 

@@ -4,8 +4,8 @@ import pytest
 
 from actors.config.load import load_manifest, parse_manifest
 from actors.config.manifest import Manifest
-from actors.config.yaml.limits import SourceLimits
 from actors.config.yaml.problem import InvalidManifestError, Problem
+from actors.config.yaml.tree import SourceLimits
 from tests.config.manifest_text import problem_of, problems_of, read
 
 

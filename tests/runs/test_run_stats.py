@@ -11,8 +11,7 @@ from actors import ExtendedTeamTalk, RunStats, TeamTalk
 from actors.agents.agent import Agent
 from actors.nodes.team_run import TeamRun
 from actors.nodes.transcript import RunTalk
-from actors.stats.run_snapshot import html_table
-from actors.stats.run_watch import TextScreen
+from actors.stats.run_snapshot import TextScreen, html_table
 from actors.testing.models import scripted_model, tool_call
 from actors.testing.settle import settle
 from protocols.cost import TokenCost, TokenUsage

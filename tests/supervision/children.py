@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
-    from actors.supervision.snapshot import ChildSnapshot
+    from actors.supervision.child_state import ChildSnapshot
     from actors.testing.clock import ManualClock
 
 

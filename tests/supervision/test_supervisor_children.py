@@ -9,9 +9,9 @@ import pytest
 from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec, ChildSpecError
+from actors.supervision.child_state import ChildCounts
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
-from actors.supervision.snapshot import ChildCounts
 from actors.supervision.strategies import Answer
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle

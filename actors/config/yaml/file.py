@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
 from actors.config.yaml.problem import InvalidManifestError, Mark, Problem
+from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits
 
 
 def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark | None = None) -> str:

@@ -7,9 +7,8 @@ from typing import NoReturn
 
 import yaml
 
-from actors.config.yaml.limits import DEFAULT_LIMITS, SourceLimits
 from actors.config.yaml.problem import InvalidManifestError, Mark, Problem
-from actors.config.yaml.tree import Row, Table
+from actors.config.yaml.tree import DEFAULT_LIMITS, Row, SourceLimits, Table
 
 # The parser in C is some ten times faster and gives the same events; both know only the safe subset.
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,10 +1,31 @@
 """The raw manifest: plain maps and lists that remember where each of their values was written."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
-from actors.config.yaml.limits import DEFAULT_LIMITS
 from actors.config.yaml.problem import NOWHERE, InvalidManifestError, Mark, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """Bounds that keep a hostile or broken file from exhausting memory, stack or time."""
+
+    bytes: int = 1_000_000
+    """Size of one file."""
+    depth: int = 64
+    """Maps and lists inside each other, aliases followed."""
+    values: int = 500_000
+    """Values in one file after every alias is written out: the defence against alias bombs."""
+    aliases: int = 10_000
+    """Aliases (`*name`) in one file."""
+    files: int = 64
+    """Files that one manifest may read through `INHERIT`."""
+
+
+DEFAULT_LIMITS = SourceLimits()
+"""What `load_manifest` uses unless told otherwise."""
+
 
 Key = str | int
 """A step of a key path: the name in a map, or the position in a list."""
@@ -115,3 +136,32 @@ def row_at(tree: object, *keys: str) -> Row:
     *parents, last = keys
     found = table_at(tree, *parents).get(last)
     return found if isinstance(found, Row) else Row()
+
+
+_KINDS = ("type", "mode")
+
+
+def merge(base: Table, top: Table) -> Table:
+    """Return `base` with `top` laid over it.
+
+    A map is merged key by key, at any depth; every other value of `top`, lists included, replaces the one of `base`.
+    Two maps that name a different `type` or `mode` are different things: the one of `top` replaces the other. A key
+    without a value (`key:`) in `top` takes the key of `base` away. Each value keeps the mark of the place where it
+    was written. Neither argument is changed.
+    """
+    if _differ(base, top):
+        return top
+    result = Table(top.mark)
+    for key in base:
+        if key not in top:
+            result.copy_key(key, base)
+    for key, value in top.items():
+        result.copy_key(key, top)
+        below = base.get(key)
+        if isinstance(value, Table) and isinstance(below, Table):
+            result[key] = merge(below, value)
+    return result
+
+
+def _differ(base: Table, top: Table) -> bool:
+    return any(kind in base and kind in top and base[kind] != top[kind] for kind in _KINDS)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from actors.agents.agent import Agent
@@ -22,12 +23,14 @@ from actors.pool.debug_log import log_runs
 from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
 from actors.pool.manifest.job import job_of
 from actors.pool.node_supervisor import ChildSettings, PoolPolicy
-from actors.pool.prompt_versions import PromptVersion, prompt_versions
 from actors.runs.job import Job
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from protocols.mailbox import Overflow
+
+PromptVersion = tuple[str, int, int]
+"""Path, time of the last change in nanoseconds, size in bytes; 0 and 0 for a missing file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +234,23 @@ def _backoff(spec: BackoffSpec) -> Backoff:
         reset_after=spec.reset_after,
         max_consecutive=spec.max_consecutive,
     )
+
+
+def prompt_versions(manifest: Manifest) -> Mapping[str, tuple[PromptVersion, ...]]:
+    """Return the versions of the prompt files, by the agents that have any."""
+    root = manifest.root or Path()
+    found = {name: tuple(_version(root / file) for file in _files(spec)) for name, spec in manifest.agents.items()}
+    return {name: versions for name, versions in found.items() if versions}
+
+
+def _files(spec: AgentSpec) -> list[Path]:
+    prompts = (*spec.system_prompt, *spec.instructions)
+    return [prompt.file for prompt in prompts if prompt.file is not None]
+
+
+def _version(path: Path) -> PromptVersion:
+    try:
+        state = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), state.st_mtime_ns, state.st_size

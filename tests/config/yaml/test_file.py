@@ -5,8 +5,8 @@ import pytest
 
 from actors.config.load import load_manifest
 from actors.config.yaml.file import read_text
-from actors.config.yaml.limits import SourceLimits
 from actors.config.yaml.problem import InvalidManifestError, Problem
+from actors.config.yaml.tree import SourceLimits
 
 
 def refused(path: Path, limits: SourceLimits | None = None) -> Problem:

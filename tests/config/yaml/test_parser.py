@@ -2,10 +2,9 @@ import pytest
 import yaml
 
 from actors.config.yaml import parser as source
-from actors.config.yaml.limits import SourceLimits
 from actors.config.yaml.parser import read_source
 from actors.config.yaml.problem import InvalidManifestError, Problem
-from actors.config.yaml.tree import Row, Table, table_at
+from actors.config.yaml.tree import Row, SourceLimits, Table, table_at
 
 
 @pytest.fixture(params=["c", "python"], autouse=True)
