@@ -60,8 +60,8 @@ async def serve(count: int, connections: int) -> float:
     """Serve, have the client call, wait until everything that was accepted has run, and return the client's seconds."""
     from pydantic import SecretStr
 
-    from actors.config.queue import QueueSpec
     from actors.config.trigger import WebhookTrigger
+    from actors.config.value import QueueSpec
     from actors.runtime.system import ActorSystem
     from actors.supervision.supervisor import Supervisor
     from actors.triggers import Ready, TriggerRequest, plan_triggers

@@ -9,12 +9,11 @@ from pydantic import AfterValidator, Field, JsonValue
 from actors.config.condition import Condition
 from actors.config.duration import Seconds
 from actors.config.import_path import ImportText
-from actors.config.queue import QueueSpec
 from actors.config.read_context import complaint
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import ContentTemplate, PathTemplate
-from actors.config.value import Flag, Name, Text, Whole
+from actors.config.value import Flag, Name, QueueSpec, Text, Whole
 
 
 class _Connection(Section):

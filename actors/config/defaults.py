@@ -6,11 +6,10 @@ from actors.config.agent import AgentSpec
 from actors.config.duration import Timeout
 from actors.config.model import ModelSpec
 from actors.config.node import NodeSpec, UsageLimitsSpec
-from actors.config.queue import QueueSpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec
 from actors.config.supervision import NodeSupervision
-from actors.config.value import Count, Positive
+from actors.config.value import Count, Positive, QueueSpec
 
 
 class DefaultsSpec(Section):

@@ -8,10 +8,9 @@ from actors.config.connection import Connection
 from actors.config.duration import Timeout
 from actors.config.import_path import ImportText
 from actors.config.mcp_server import McpServerSpec
-from actors.config.queue import QueueSpec
 from actors.config.section import Section
 from actors.config.trigger import AnyTriggerSpec
-from actors.config.value import Amount, Count, Flag, Name, Positive, Text
+from actors.config.value import Amount, Count, Flag, Name, Positive, QueueSpec, Text
 
 
 class UsageLimitsSpec(Section):

@@ -12,12 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Val
 from actors.config.condition import Condition
 from actors.config.cron_line import CronLine
 from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
-from actors.config.queue import QueueSpec
 from actors.config.read_context import complaint
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import PromptTemplate
-from actors.config.value import Flag, Name, Port, Positive, Secret, Text
+from actors.config.value import Flag, Name, Port, Positive, QueueSpec, Secret, Text
 from actors.config.yaml.tree import as_map
 
 GROUP = "understudy.triggers"

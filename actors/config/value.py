@@ -1,10 +1,11 @@
 """Small value types that many parts of the manifest use."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
 from actors.config.read_context import complaint
+from actors.config.section import Section
 
 _LARGEST = 10**15
 
@@ -92,3 +93,17 @@ def _shape(value: object) -> str:
 
 BY_SHAPE = Discriminator(_shape)
 """Chooses between a text and a map, so that errors speak of the form that was written."""
+
+
+OverflowName = Literal["reject", "drop_oldest", "drop_newest", "wait"]
+"""What a full queue does."""
+
+
+class QueueSpec(Section):
+    """A bounded queue of messages, for mailboxes, connections and triggers."""
+
+    capacity: Positive = 1000
+    """How many messages may wait."""
+    overflow: OverflowName = "reject"
+    """What happens to a message when the queue is full: `reject` it to its sender, drop the `drop_oldest` or the
+    `drop_newest` into the dead letters, or let the sender `wait`."""

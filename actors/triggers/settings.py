@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from actors.config.queue import QueueSpec
 from actors.config.template import PROMPT_PLACES, check_template
 from actors.config.trigger import TriggerSpec
+from actors.config.value import QueueSpec
 from protocols.triggers import TriggerConfigError
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from actors import AgentPool
 from actors.config.load import parse_manifest
-from actors.config.queue import QueueSpec
+from actors.config.value import QueueSpec
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeNotFoundError

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.config.queue import QueueSpec
 from actors.config.trigger import ConnectionTrigger
+from actors.config.value import QueueSpec
 from actors.testing.settle import settle
 from actors.triggers import TriggerRequest, plan_triggers
 from actors.triggers.connection_source import ConnectionActor, counts

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.config.queue import QueueSpec
 from actors.config.trigger import ConnectionTrigger
+from actors.config.value import QueueSpec
 from actors.runtime.errors import ActorStoppingError
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
@@ -20,7 +20,7 @@ from protocols.triggers import FunctionReturned, TriggerFullError, TriggerStoppe
 from tests.triggers.started import RecordingNode
 
 if TYPE_CHECKING:
-    from actors.config.queue import OverflowName
+    from actors.config.value import OverflowName
     from actors.runtime.ref import ActorRef
 
 

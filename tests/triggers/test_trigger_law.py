@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.config.queue import QueueSpec
 from actors.config.trigger import ConnectionTrigger
+from actors.config.value import QueueSpec
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
@@ -22,7 +22,7 @@ from tests.triggers.started import RecordingNode, StartedTriggers, crash_message
 from tests.triggers.test_connection_source import Flow
 
 if TYPE_CHECKING:
-    from actors.config.queue import OverflowName
+    from actors.config.value import OverflowName
     from actors.triggers.trigger import Trigger, TriggerStatistics
     from protocols.ids import RunId
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.config.queue import QueueSpec
 from actors.config.trigger import WebhookTrigger
+from actors.config.value import QueueSpec
 from actors.runtime.options import StartOptions
 from actors.testing.settle import settle
 from actors.triggers.trigger import Trigger, queue_class
