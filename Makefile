@@ -24,7 +24,7 @@ help:  ## Show this list
 install: $(VENV)/.dev  ## Make .venv with the locked versions of everything a developer needs
 
 demo: $(VENV)/.run  ## Brief real files: make demo [FILES="a.md b.txt"] [QUESTION="..."] [CHAOS=member]
-	@$(BIN)/understudy run examples/briefing/agents.yml briefing "$(QUESTION)" \
+	@$(BIN)/understage run examples/briefing/agents.yml briefing "$(QUESTION)" \
 		$(foreach file,$(FILES),--file $(file)) $(if $(CHAOS),--chaos $(CHAOS)) $(ARGS)
 
 test: $(VENV)/.dev  ## Run the tests: make test [ARGS="tests/runtime -x"]
@@ -96,4 +96,4 @@ lock:  ## Compile requirements/*.txt with hashes: make lock [UPGRADE=1]
 	$(COMPILE) --extra anthropic --extra openai --group build -c requirements/dev.txt -o requirements/run.txt; \
 	$(COMPILE) --group build --group bench -c requirements/dev.txt -o requirements/bench.txt
 	@if grep -nE '://|^ *-|file:| @ ' requirements/*.txt | grep -v ' --hash='; then \
-		echo "understudy: a compiled requirements file names an address" >&2; exit 1; fi
+		echo "understage: a compiled requirements file names an address" >&2; exit 1; fi

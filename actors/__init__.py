@@ -1,4 +1,4 @@
-"""Understudy: supervised agents on the actor model. The names below are loaded when they are first used."""
+"""Understage: supervised agents on the actor model. The names below are loaded when they are first used."""
 
 from __future__ import annotations
 

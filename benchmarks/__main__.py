@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--rounds", type=int, help="fresh processes per contestant")
     found.add_argument(
         "--python",
-        default=os.environ.get("UNDERSTUDY_BENCH_PYTHON", sys.executable),
-        help="interpreter with the competitors' libraries (default: UNDERSTUDY_BENCH_PYTHON, else this one)",
+        default=os.environ.get("UNDERSTAGE_BENCH_PYTHON", sys.executable),
+        help="interpreter with the competitors' libraries (default: UNDERSTAGE_BENCH_PYTHON, else this one)",
     )
     found.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md")
     return found

@@ -89,13 +89,13 @@ QUESTION = Question(
         Contestant(name="import pykka", run=pykka_alone, requires="pykka"),
         Contestant(name="ours: the agent names", run=agents, requires="actors"),
         Contestant(name="import pydantic_ai", run=pydantic_ai_alone, requires="pydantic_ai"),
-        Contestant(name="ours: understudy --help", run=command_help, requires="actors"),
+        Contestant(name="ours: understage --help", run=command_help, requires="actors"),
         Contestant(name="python -c pass", run=python_alone),
     ),
     targets=(
         Target(subject="ours: import actors", at_most=60.0),
         Target(subject="ours: the actor names", at_most=60.0),
-        Target(subject="ours: understudy --help", at_most=300.0),
+        Target(subject="ours: understage --help", at_most=300.0),
     ),
     note=(
         "The imports are timed inside the interpreter, the command from start to end of its process. "

@@ -1,1 +1,1 @@
-"""The shared vocabulary of Understudy: values, events, errors and interfaces without behaviour of their own."""
+"""The shared vocabulary of Understage: values, events, errors and interfaces without behaviour of their own."""

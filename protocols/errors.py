@@ -1,7 +1,7 @@
-"""One tree of errors: everything Understudy raises for a node, a manifest, a connection, a run or a job.
+"""One tree of errors: everything Understage raises for a node, a manifest, a connection, a run or a job.
 
 ```
-UnderstudyError
+UnderstageError
 ├── NodeError         NodeNotFoundError, NodeNameError, NodeStartError, NodeStoppedError
 ├── PromptError       EmptyPromptError, PromptFileError
 ├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError
@@ -29,7 +29,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(sorted(names)[:12])}" if names else ""
 
 
-class UnderstudyError(Exception):
+class UnderstageError(Exception):
     """Root of the tree; never raised itself."""
 
     def __init__(self, text: str, *, node: str | None = None, message: object = None) -> None:
@@ -43,7 +43,7 @@ class UnderstudyError(Exception):
         return str(self.args[0]) if self.args else ""
 
 
-class NodeError(UnderstudyError):
+class NodeError(UnderstageError):
     """A node cannot be found, named, started or used. Not about the work it does: that is `RunError`."""
 
 
@@ -73,7 +73,7 @@ class NodeStoppedError(NodeError, RuntimeError):
     """
 
 
-class PromptError(UnderstudyError, ValueError):
+class PromptError(UnderstageError, ValueError):
     """The input cannot be turned into a prompt; nothing was run."""
 
 
@@ -85,7 +85,7 @@ class PromptFileError(PromptError):
     """A file of a prompt is missing, unreadable, too large, or neither text nor a known medium."""
 
 
-class ModelError(UnderstudyError):
+class ModelError(UnderstageError):
     """A model cannot be made from its name. A request that failed keeps the provider's own exception instead."""
 
 
@@ -101,7 +101,7 @@ class MissingExtraError(ModelError, ImportError):
     """The provider is known but its library is not installed; the text names the extra to install."""
 
 
-class ConfigError(UnderstudyError):
+class ConfigError(UnderstageError):
     """A setting given in code or environment cannot be used. One in a manifest is a `ManifestError`."""
 
 
@@ -131,7 +131,7 @@ class ManifestError(ConfigError, ValueError):
         return _restore, (type(self), self.args, self.__dict__)
 
 
-class RunError(UnderstudyError, RuntimeError):
+class RunError(UnderstageError, RuntimeError):
     """A run could not be started or finished. A failure inside a node keeps its own exception instead."""
 
 
@@ -174,7 +174,7 @@ class NotRunningError(RunError):
     """No background run is there to wait for, or the run would never end (`wait` on an unlimited run)."""
 
 
-class ToolServerError(UnderstudyError, RuntimeError):
+class ToolServerError(UnderstageError, RuntimeError):
     """A server of tools (MCP) could not be started, was lost during a call, or was not back in time.
 
     Not raised when a tool fails or answers too late: that is told to the model, which may try again.
@@ -186,7 +186,7 @@ class ToolServerError(UnderstudyError, RuntimeError):
         """Name of the server."""
 
 
-class TalkError(UnderstudyError):
+class TalkError(UnderstageError):
     """A connection cannot be made, or cannot pass a message on. The run of its source is not affected."""
 
 
@@ -210,19 +210,19 @@ class TalkNameError(TalkError, ValueError):
     """A connection was given a name that another one of the pool has."""
 
 
-class PickError(UnderstudyError, ValueError):
+class PickError(UnderstageError, ValueError):
     """A picker answered an unknown member, too few or too many, or there was nothing to pick from."""
 
 
-class JobError(UnderstudyError):
+class JobError(UnderstageError):
     """A job does not fit the node it was given to, or its run failed (the cause is chained)."""
 
 
-class EventDecodeError(UnderstudyError, ValueError):
+class EventDecodeError(UnderstageError, ValueError):
     """Bytes are no event: malformed, of an unknown kind, or with fields of the wrong type."""
 
 
-def _restore(kind: type[UnderstudyError], args: tuple[object, ...], state: dict[str, object]) -> UnderstudyError:
+def _restore(kind: type[UnderstageError], args: tuple[object, ...], state: dict[str, object]) -> UnderstageError:
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(state)

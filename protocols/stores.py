@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from protocols.errors import UnderstudyError
+from protocols.errors import UnderstageError
 from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 
 
-class StorageError(UnderstudyError):
+class StorageError(UnderstageError):
     """A store could not do its work. `.location` says which one, without its password."""
 
     def __init__(self, problem: str, *, location: str = "") -> None:

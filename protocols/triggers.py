@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from protocols.errors import UnderstudyError
+from protocols.errors import UnderstageError
 from protocols.ids import RunId
 from protocols.messages import ChatMessage
 from protocols.plain_text import printable
@@ -31,7 +31,7 @@ TALK_EVENT_NAMES: Final = (
 """All of them."""
 
 
-class TriggerError(UnderstudyError):
+class TriggerError(UnderstageError):
     """A trigger cannot be made, or cannot do its work now. Not about the run that it starts: that is `RunError`."""
 
 

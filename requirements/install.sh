@@ -11,7 +11,7 @@ log=$venv/$name.log
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 # a user's setting would fail inside of an environment
 
 say() {
-    echo "understudy: $*" >&2
+    echo "understage: $*" >&2
 }
 
 fail() { # the advice
@@ -61,7 +61,7 @@ install() {
 }
 
 mkdir -p "$venv" 2>/dev/null && : 2>/dev/null >"$log" || {
-    say "cannot write to $venv in $(pwd -P); name a place that can be written to: make VENV=/tmp/understudy ..."
+    say "cannot write to $venv in $(pwd -P); name a place that can be written to: make VENV=/tmp/understage ..."
     exit 1
 }
 "$py" -m pip --version >/dev/null 2>&1 || make_environment

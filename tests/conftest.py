@@ -10,8 +10,8 @@ pytest_plugins = ["actors.testing.fixtures", "tests.acceptance_table", "tests.co
 
 _MODELS = "pydantic_ai.models"
 
-settings.register_profile("understudy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("understudy")
+settings.register_profile("understage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("understage")
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ _NAMED: Final = ("AgentSpec", "TeamSpec", "JobSpec")
 _KEY: Final = "its key"
 _HEAD: Final = """# Keys of the manifest
 
-What each part of a manifest may say; the [guide](../manifest.md) shows how they go together. `understudy schema` writes
+What each part of a manifest may say; the [guide](../manifest.md) shows how they go together. `understage schema` writes
 the same as JSON Schema for editors. This page is made from the code: `python -m tests.manifest_page`.
 """
 

@@ -130,7 +130,7 @@ def test_any_value_can_be_said_in_json(value: object, plain: object) -> None:
 def test_log_lines_go_to_standard_error_and_only_for_debugging(debug: bool, lines: int) -> None:
     code = (
         "import logging, structlog\nfrom actors.app import configure_logging\n"
-        f"configure_logging(debug={debug})\nlogging.getLogger('understudy').error('one')\n"
+        f"configure_logging(debug={debug})\nlogging.getLogger('understage').error('one')\n"
         "structlog.get_logger().error('two', actor='a')"
     )
     root = Path(__file__).parent.parent

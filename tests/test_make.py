@@ -92,8 +92,8 @@ def test_installing_is_one_line_per_step_and_leaves_standard_output_alone(clone:
 
     assert (done.returncode, done.stdout) == (0, "")
     assert [line.split()[:2] for line in done.stderr.splitlines()] == [
-        ["understudy:", "making"],
-        ["understudy:", "installing"],
+        ["understage:", "making"],
+        ["understage:", "installing"],
     ]
 
 
@@ -112,12 +112,12 @@ def test_a_new_pin_is_installed(clone: Clone, change: str) -> None:
 @pytest.mark.parametrize(
     ("step", "text"),
     [
-        ("sys.version_info", "understudy: python3 is Python 3.11.7, but Python >= 3.11 is needed"),
-        ("ensurepip", "understudy: python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"),
-        ("-m venv", "these are its words\nunderstudy: python3 cannot make a virtual environment in .venv"),
-        ("--require-hashes", "these are its words\nunderstudy: pip could not install requirements/dev.txt"),
-        ("--editable", "these are its words\nunderstudy: pip could not install this project"),
-        ("pip check", "these are its words\nunderstudy: requirements/dev.txt is incomplete"),
+        ("sys.version_info", "understage: python3 is Python 3.11.7, but Python >= 3.11 is needed"),
+        ("ensurepip", "understage: python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"),
+        ("-m venv", "these are its words\nunderstage: python3 cannot make a virtual environment in .venv"),
+        ("--require-hashes", "these are its words\nunderstage: pip could not install requirements/dev.txt"),
+        ("--editable", "these are its words\nunderstage: pip could not install this project"),
+        ("pip check", "these are its words\nunderstage: requirements/dev.txt is incomplete"),
     ],
 )
 def test_a_step_that_fails_says_what_is_wrong_and_the_next_make_goes_through(
@@ -183,14 +183,14 @@ def test_a_missing_interpreter_is_named(clone: Clone) -> None:
     done = clone.make("install", "PYTHON=python3.99")
 
     assert done.returncode != 0
-    assert "understudy: python3.99 is missing, but Python >= 3.11 is needed" in done.stderr
+    assert "understage: python3.99 is missing, but Python >= 3.11 is needed" in done.stderr
 
 
 def test_a_place_that_cannot_be_written_to_is_named(clone: Clone) -> None:
     done = clone.make("install", "VENV=Makefile/venv")
 
     assert done.returncode != 0
-    assert f"understudy: cannot write to Makefile/venv in {clone.folder}; name a place" in done.stderr
+    assert f"understage: cannot write to Makefile/venv in {clone.folder}; name a place" in done.stderr
 
 
 def test_another_interpreter_gets_an_environment_of_its_own(clone: Clone) -> None:

@@ -67,13 +67,13 @@ def roots(name: str) -> list[str]:
     options = line.replace("$(FEATURES)", features)
     extras = ",".join(re.findall(r"--extra (\S+)", options))
     groups = [each for group in re.findall(r"--group (\S+)", options) for each in PROJECT["dependency-groups"][group]]
-    return [f"understudy[{extras}]" if extras else "understudy", *groups]
+    return [f"understage[{extras}]" if extras else "understage", *groups]
 
 
 @cache
 def needs(package: str, version: str) -> list[Requirement]:
     """Return what a package asks for; nothing when this version of it is not installed."""
-    if package == "understudy":
+    if package == "understage":
         extras = PROJECT["project"]["optional-dependencies"].items()
         lines = PROJECT["project"]["dependencies"] + [f'{e}; extra == "{x}"' for x, each in extras for e in each]
         return [Requirement(line) for line in lines]
@@ -93,7 +93,7 @@ def lacking(wanted: list[str], known: Mapping[str, str], place: Place) -> Iterat
         if not _applies(requirement, place | {"extra": extra}):
             continue
         name = canonicalize_name(requirement.name)
-        version = known.get(name, "0" if name == "understudy" else None)
+        version = known.get(name, "0" if name == "understage" else None)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
             yield f"{asker or 'pyproject.toml'} needs {requirement}, not {version}"
             continue

@@ -63,7 +63,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         Args:
             name: name of the agent. A path that ends in ``.yml`` or ``.yaml`` is the file of one agent.
             model: ``offline``, ``test``, ``provider:name``, or a model of pydantic_ai. None is the default of the
-                environment (``UNDERSTUDY_MODEL``), else ``offline``.
+                environment (``UNDERSTAGE_MODEL``), else ``offline``.
             output_type: type of an answer: a type, several, or any output specification of pydantic_ai.
             deps_type: type of the dependencies that tools and instructions get.
             system_prompt: instructions that the model reads first.

@@ -13,7 +13,7 @@ Summary = Callable[[Sequence[ModelMessage]], Sequence[ModelMessage]]
 It must not block. Its failure does not fail the run: the failure is logged, and the messages are forgotten.
 """
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 DEFAULT_LIMIT = 200
 """Messages in a memory by default. A request with 2,000 messages blocks the event loop for 370 ms."""

@@ -12,7 +12,7 @@ from actors.runs.request import RunRequest
 from protocols.cost import ZERO_COST, TokenCost, TokenUsage
 from protocols.messages import ChatMessage
 
-_FREE = frozenset({"test", "understudy"})  # systems without a price
+_FREE = frozenset({"test", "understage"})  # systems without a price
 
 
 def message_of(

@@ -61,7 +61,7 @@ class ToolCallLog:
         return self._request.node.name
 
 
-call_log: ContextVar[ToolCallLog | None] = ContextVar("understudy_tools", default=None)
+call_log: ContextVar[ToolCallLog | None] = ContextVar("understage_tools", default=None)
 """The log of the current run. Every handler has its own context, so runs never mix."""
 
 

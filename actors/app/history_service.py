@@ -25,7 +25,7 @@ from protocols.stores import HistoryStore, StorageError
 
 FLUSH_TIMEOUT: Final = 5.0
 """Seconds that an added node waits for pending writes, before its session is read."""
-_log = logging.getLogger("understudy.history")
+_log = logging.getLogger("understage.history")
 
 
 class HistoryService(PoolService):

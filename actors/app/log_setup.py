@@ -16,7 +16,7 @@ def configure_logging(*, debug: bool = False) -> None:
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("asyncio", "httpcore", "httpx"):
         logging.getLogger(noisy).setLevel(max(level, logging.INFO))
-    logging.getLogger("understudy.history").setLevel(min(level, logging.WARNING))
+    logging.getLogger("understage.history").setLevel(min(level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

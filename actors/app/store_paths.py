@@ -49,4 +49,4 @@ def _store(spec: StoreSpec, root: Path) -> HistoryStore:
 def data_folder() -> Path:
     """Return the folder of files that belong to the user instead of a manifest."""
     given = os.environ.get("XDG_DATA_HOME")
-    return (Path(given) if given else Path.home() / ".local" / "share") / "understudy"
+    return (Path(given) if given else Path.home() / ".local" / "share") / "understage"

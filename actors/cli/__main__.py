@@ -1,4 +1,4 @@
-"""`python -m actors.cli`: the same as the command `understudy`."""
+"""`python -m actors.cli`: the same as the command `understage`."""
 
 from actors.cli.main import main
 

@@ -61,7 +61,7 @@ class Announcement:
     def _lines(self) -> list[str]:
         plan = self._app.triggers.plan
         if not plan.triggers:
-            return ["understudy: no trigger of the manifest is switched on, so nothing will happen; Ctrl+C ends it"]
+            return ["understage: no trigger of the manifest is switched on, so nothing will happen; Ctrl+C ends it"]
         names = ", ".join(trigger.full_name for trigger in plan.triggers)
-        hooks = [f"understudy: webhooks on {site.url}" for site in plan.sites]
-        return [*hooks, f"understudy: watching {names}; Ctrl+C ends it"]
+        hooks = [f"understage: webhooks on {site.url}" for site in plan.sites]
+        return [*hooks, f"understage: watching {names}; Ctrl+C ends it"]

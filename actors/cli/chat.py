@@ -94,7 +94,7 @@ class Chat:
         if thread.verdict is not None:
             code, word = thread.verdict.code, thread.verdict.text
         if word:
-            to_stderr(f"understudy: {word}")
+            to_stderr(f"understage: {word}")
         elif failures and not terminal.is_interactive:
             code = ExitCode.FAILED
         return code
@@ -146,7 +146,7 @@ class _Talk:
         try:
             return self._thread.call(self._turn.ask(prompt))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            to_stderr("understudy: cancelled")
+            to_stderr("understage: cancelled")
             return False
 
     def _command(self, words: str) -> None:
@@ -158,4 +158,4 @@ class _Talk:
             case "/stats":
                 to_stderr(self._thread.call(self._turn.stats()))
             case _:
-                to_stderr(f"understudy: unknown command {words.split()[0]!r}: {HELP}")
+                to_stderr(f"understage: unknown command {words.split()[0]!r}: {HELP}")

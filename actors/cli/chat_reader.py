@@ -111,5 +111,5 @@ class ChatReader:
 
 def _check(parts: list[str]) -> None:
     if sum(map(len, parts)) > MOST_CHARACTERS:
-        text = f"the prompt is longer than {MOST_CHARACTERS:,} characters; pass such texts to 'understudy run --file'"
+        text = f"the prompt is longer than {MOST_CHARACTERS:,} characters; pass such texts to 'understage run --file'"
         raise CommandError(text)

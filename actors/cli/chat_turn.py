@@ -71,7 +71,7 @@ class ChatTurn:
         )
 
     def _fail(self, prompt: str, text: str) -> None:
-        to_stderr(f"understudy: {text}")
+        to_stderr(f"understage: {text}")
         if self._as_json:
             self._write_json(prompt=prompt, error=presentable(text))
 

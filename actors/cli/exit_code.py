@@ -7,7 +7,7 @@ from protocols.errors import ConfigError, ModelError, NodeNotFoundError, PromptE
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `understudy`."""
+    """The exit codes of `understage`."""
 
     OK = 0
     FAILED = 1

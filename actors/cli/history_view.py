@@ -148,7 +148,7 @@ class HistoryView:
             try:
                 await store.open()
             except StorageError as error:
-                to_stderr(f"understudy: {error}; the next store is asked")
+                to_stderr(f"understage: {error}; the next store is asked")
                 continue
             async with store:
                 return await question(store)

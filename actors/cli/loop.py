@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 PATIENCE: Final = 1.0
 """Seconds that tasks and threads have to end, after all else."""
-_THREADS: Final = "understudy-loop"
+_THREADS: Final = "understage-loop"
 
 stuck: list[str] = []
 """Names of the abandoned tasks and threads; the process must end without waiting for them."""

@@ -1,4 +1,4 @@
-"""The command `understudy`: its commands, and the one place where an error becomes a message and an exit code.
+"""The command `understage`: its commands, and the one place where an error becomes a message and an exit code.
 
 Every command is a file of `actors.cli.command`. A command imports slow libraries (pydantic_ai, rich) itself, so
 `--help` answers at once.
@@ -32,7 +32,7 @@ from actors.cli.output import ReaderGoneError, write
 from actors.cli.redaction import RedactedStream, redact
 from protocols.plain_text import visible
 
-PROGRAM = "understudy"
+PROGRAM = "understage"
 
 _CALLED_WRONGLY: type[Exception] = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or imports it
 

@@ -93,7 +93,7 @@ def notifier_class() -> "type[FolderNotifier]":
         from actors.triggers.files.notifier import FolderNotifier
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
-        extra = "install the extra: pip install 'understudy[triggers]'"
+        extra = "install the extra: pip install 'understage[triggers]'"
         text = f"--reload needs {library}, which is not installed; {extra}"
         raise CommandError(text) from error
     return FolderNotifier

@@ -29,7 +29,7 @@ _LINE: Final = 1024
 
 @asynccontextmanager
 async def serve_monitor(app: "App", path: Path) -> AsyncGenerator[None]:
-    """Let `understudy top` look at a running pool until the end of the block.
+    """Let `understage top` look at a running pool until the end of the block.
 
     Args:
         app: the running pool.

@@ -27,9 +27,9 @@ def monitor_path(manifest_file: Path) -> Path:
 def _folder() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
-        folder = Path(runtime) / "understudy"
+        folder = Path(runtime) / "understage"
     else:
-        folder = Path(tempfile.gettempdir()) / f"understudy-{os.getuid()}"
+        folder = Path(tempfile.gettempdir()) / f"understage-{os.getuid()}"
     try:
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
         state = folder.lstat()
@@ -66,7 +66,7 @@ class MonitorClient:
         except OSError as error:
             self._socket.close()
             why = error.strerror or str(error)
-            text = f"no running pool at {str(path)!r}: {why}; start it with 'understudy watch FILE'"
+            text = f"no running pool at {str(path)!r}: {why}; start it with 'understage watch FILE'"
             raise CommandError(text, ExitCode.FAILED) from error
         self._lines = self._socket.makefile("rb")
         self._has_read = False

@@ -16,7 +16,7 @@ ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 """True if programs read the output."""
 
-is_debug: ContextVar[bool] = ContextVar("understudy_debug", default=False)
+is_debug: ContextVar[bool] = ContextVar("understage_debug", default=False)
 """True if ``--debug`` was given: logs and tracebacks go to standard error."""
 
 

@@ -95,11 +95,11 @@ class Reloading:
             try:
                 await self._reload()
             except Exception as error:
-                to_stderr(f"understudy: not reloaded, everything goes on as before: {self._why(error)}")
+                to_stderr(f"understage: not reloaded, everything goes on as before: {self._why(error)}")
 
     def _why(self, error: Exception) -> str:
         problems = text_of(error).splitlines()
-        more = f" (and {len(problems) - 1} more; see 'understudy validate {self._file}')" if problems[1:] else ""
+        more = f" (and {len(problems) - 1} more; see 'understage validate {self._file}')" if problems[1:] else ""
         return one_line(problems[0] + more)
 
     async def _reload(self) -> None:
@@ -107,13 +107,13 @@ class Reloading:
         make_importable(manifest)
         self._check(manifest)
         done = await self._app.pool.reload(manifest)
-        to_stderr(f"understudy: reloaded: {one_line(str(done))}")
+        to_stderr(f"understage: reloaded: {one_line(str(done))}")
         self._reloaded()
         if self._watch is not None:
             try:
                 await self._watch.watch(manifest.files)
             except CommandError as error:
-                to_stderr(f"understudy: {error}; 'kill -HUP {os.getpid()}' still reloads")
+                to_stderr(f"understage: {error}; 'kill -HUP {os.getpid()}' still reloads")
 
 
 def _terminal_is_there() -> bool:

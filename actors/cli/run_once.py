@@ -84,7 +84,7 @@ class RunOnce:
         try:
             answer, numbers, verdict = run(self._answer(manifest, as_json=as_json))
         except (asyncio.CancelledError, KeyboardInterrupt):
-            to_stderr(f"understudy: {self._signal[1]}")
+            to_stderr(f"understage: {self._signal[1]}")
             return self._signal[0]
         try:
             write(answer)
@@ -92,7 +92,7 @@ class RunOnce:
             _show(numbers)
         if verdict is None:
             return ExitCode.OK
-        to_stderr(f"understudy: {verdict.text}")
+        to_stderr(f"understage: {verdict.text}")
         return verdict.code
 
     def _checked(self) -> Manifest:
@@ -125,7 +125,7 @@ class RunOnce:
                 raise
             snapshot = await end.read_stats()
         for name, error in failed_members(message).items():
-            to_stderr(f"understudy: member {name!r} failed: {error}")
+            to_stderr(f"understage: member {name!r} failed: {error}")
         answer = readable(message)
         if as_json:
             agents = [] if snapshot is None else as_data(snapshot, names)
@@ -138,7 +138,7 @@ class RunOnce:
             spec = manifest.agents.get(self.node)
             if spec is not None and spec.user_prompts:
                 return None  # the agent has prompts of its own
-            example = f'understudy run {self.manifest_file} {self.node} "..."'
+            example = f'understage run {self.manifest_file} {self.node} "..."'
             text = f"there is no prompt; say what {self.node!r} should do, as in: {example}"
             raise CommandError(text)
         return await load_prompts(texts, self.files)

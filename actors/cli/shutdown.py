@@ -34,7 +34,7 @@ def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
         # The text does not go through the stream: the signal may have interrupted a write to it.
         code, word = _CAUSES[number]
         with suppress(OSError):
-            os.write(2, f"understudy: {word}, without an orderly end\n".encode())
+            os.write(2, f"understage: {word}, without an orderly end\n".encode())
         os._exit(code)
 
     before: dict[int, object] = {}

@@ -49,7 +49,7 @@ class Watch:
         if self.reloads:
             notifier_class()
         ending = run(self._watch(manifest))
-        to_stderr(f"understudy: {ending.reason}")
+        to_stderr(f"understage: {ending.reason}")
         return ending.code
 
     async def _watch(self, manifest: Manifest) -> Shutdown:
@@ -92,14 +92,14 @@ def _check(manifest: Manifest) -> None:
 
 @asynccontextmanager
 async def _monitored(app: App, file: Path) -> AsyncGenerator[None]:
-    """Let `understudy top` look at the pool, if possible."""
+    """Let `understage top` look at the pool, if possible."""
     monitor = None
     try:
         monitor = serve_monitor(app, monitor_path(file))
         await monitor.__aenter__()
     except CommandError as error:
         monitor = None
-        to_stderr(f"understudy: 'top' cannot look at this pool: {error}")
+        to_stderr(f"understage: 'top' cannot look at this pool: {error}")
     try:
         yield
     finally:

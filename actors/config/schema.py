@@ -28,7 +28,7 @@ def manifest_schema() -> dict[str, Any]:
     for section in ("AgentSpec", "TeamSpec", "JobSpec"):
         schema["$defs"][section]["required"] = [key for key in schema["$defs"][section]["required"] if key != "name"]
     _allow_variables(schema)
-    return {"$schema": _DIALECT, "title": "Understudy manifest", **{k: v for k, v in schema.items() if k != "title"}}
+    return {"$schema": _DIALECT, "title": "Understage manifest", **{k: v for k, v in schema.items() if k != "title"}}
 
 
 def _allow_variables(schema: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from actors.config.template import PromptTemplate
 from actors.config.value import Flag, Name, Port, Positive, QueueSpec, Secret, Text
 from actors.config.yaml.tree import as_map
 
-GROUP = "understudy.triggers"
+GROUP = "understage.triggers"
 """Group of the entry points with which installed packages bring types of triggers."""
 
 

@@ -29,7 +29,7 @@ _TRUSTED = 5.0
 _CONNECTION_CLOSED = -32000
 """Error code of the mcp library for requests that were open when a connection was lost."""
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 
 class NotSentError(Exception):

@@ -14,7 +14,7 @@ _SHORTEST_SECRET = 4
 _END_TIMEOUT = 1.0
 """Seconds to wait for the last line of a stopped server. Processes that it left behind may hold the pipe."""
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 
 class ErrorOutput(asyncio.Protocol):

@@ -24,7 +24,7 @@ _MOST_TOOLS = 1_000
 _PATIENCE = 5.0
 """Seconds that a run waits for the tools of a server with known tools."""
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 Tools = dict[str, ToolsetTool[Any]]
 

@@ -101,7 +101,7 @@ def mcp_library(server: str) -> Any:
     try:
         return import_module("pydantic_ai.mcp")
     except ImportError as error:
-        message = f'MCP server {server!r} needs a library that is not installed: pip install "understudy[mcp]"'
+        message = f'MCP server {server!r} needs a library that is not installed: pip install "understage[mcp]"'
         raise MissingExtraError(message) from error
 
 

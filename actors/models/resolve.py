@@ -23,7 +23,7 @@ from protocols.errors import MissingExtraError, MissingKeyError, ModelError, Unk
 
 pydantic_ai.BANNER_ENABLED = False  # a library prints no greeting on its user's terminal
 
-MODEL_VARIABLE = "UNDERSTUDY_MODEL"
+MODEL_VARIABLE = "UNDERSTAGE_MODEL"
 """Environment variable that names the default model."""
 DEFAULT_PROVIDER = "openai"
 """Provider of names without one, such as ``gpt-4o``."""
@@ -161,5 +161,5 @@ def _unknown(name: str, node: str | None) -> UnknownModelError:
 def _missing_extra(name: str, node: str | None, error: ImportError) -> MissingExtraError:
     found = _EXTRA.search(str(error))
     extra = found[1] if found else name.partition(":")[0]
-    text = f'{_subject(name, node)} needs a library that is not installed: pip install "understudy[{extra}]"'
+    text = f'{_subject(name, node)} needs a library that is not installed: pip install "understage[{extra}]"'
     return MissingExtraError(text, node=node)

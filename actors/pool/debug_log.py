@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from actors.nodes.node import AnyNode
 from protocols.messages import ChatMessage
 
-_log = logging.getLogger("understudy.node")
+_log = logging.getLogger("understage.node")
 
 
 def log_runs(node: AnyNode, *, is_on: bool) -> None:

@@ -23,7 +23,7 @@ from protocols.errors import NodeStartError
 EXIT_TIMEOUT: Final = 30.0
 """Seconds that the end of a pool may take before running work is cancelled."""
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from actors.prompts.knowledge import sources_in
 from actors.runtime.system import ActorSystem
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 Deps = TypeVar("Deps")
 Service = TypeVar("Service")

@@ -19,7 +19,7 @@ from actors.runs.resources import OpenResources
 from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from protocols.errors import ConfigError
 
 _MOST_REDIRECTS: Final = 5
 _TEXT: Final = re.compile(r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|toml|javascript|x-ndjson)", re.IGNORECASE)
-_HEADERS: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "understudy"}
+_HEADERS: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "understage"}
 # Python 3.11 and 3.12 treat these as public; the second one leads to any IPv4 address.
 _NOT_PUBLIC: Final = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("64:ff9b::/96"))
 

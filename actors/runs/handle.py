@@ -46,7 +46,7 @@ Out = TypeVar("Out", default=str)
 Other = TypeVar("Other")
 
 _MOST_NOTES = 100
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 
 class NodeHandle(NodeLifecycle, Generic[Deps, Out]):

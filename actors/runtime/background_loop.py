@@ -68,7 +68,7 @@ def _start() -> ActorSystem:
         finally:
             loop.close()
 
-    threading.Thread(target=run, name="understudy-background", daemon=True).start()
+    threading.Thread(target=run, name="understage-background", daemon=True).start()
     started.wait()
     return made[0]
 
@@ -81,7 +81,7 @@ def stop_background(timeout: float = _EXIT_LIMIT) -> list[str]:
     if system is None or _pid != os.getpid() or system.loop.is_closed():
         return []
     stuck: list[str] = system.bridge.run(system.close(timeout=timeout))
-    thread = next((t for t in threading.enumerate() if t.name == "understudy-background"), None)
+    thread = next((t for t in threading.enumerate() if t.name == "understage-background"), None)
     system.loop.call_soon_threadsafe(system.loop.stop)
     if thread is not None:
         thread.join(timeout)
@@ -95,6 +95,6 @@ def _stop() -> None:
     alive = [ref.name for ref in system.bridge.call(system.actors)]
     stuck = stop_background()
     if alive:
-        logging.getLogger("understudy").warning("actors were still alive at exit: %s", ", ".join(alive[:20]))
+        logging.getLogger("understage").warning("actors were still alive at exit: %s", ", ".join(alive[:20]))
     if stuck:
-        logging.getLogger("understudy").warning("actors that did not end at exit: %s", ", ".join(stuck[:20]))
+        logging.getLogger("understage").warning("actors that did not end at exit: %s", ", ".join(stuck[:20]))

@@ -308,5 +308,5 @@ class ChildEnded:
         self.incarnation = child.incarnation
 
 
-constructing: ContextVar[Cell | None] = ContextVar("understudy_constructing", default=None)
+constructing: ContextVar[Cell | None] = ContextVar("understage_constructing", default=None)
 """The cell whose actor object is being made; `AsyncioActor.__new__` takes it."""

@@ -37,5 +37,5 @@ async def in_daemon_thread(function: Callable[..., Any], *arguments: Any) -> Any
         with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=work, name="understudy-call", daemon=True).start()
+    threading.Thread(target=work, name="understage-call", daemon=True).start()
     return await outcome

@@ -79,5 +79,5 @@ class Envelope(msgspec.Struct, eq=False):
                 self.cell.system.interrupt(self.turn)
 
 
-current: ContextVar[Envelope | None] = ContextVar("understudy_envelope", default=None)
+current: ContextVar[Envelope | None] = ContextVar("understage_envelope", default=None)
 """The message that the running handler is handling."""

@@ -4,10 +4,10 @@ from typing import Any
 
 import pykka
 
-from protocols.errors import UnderstudyError
+from protocols.errors import UnderstageError
 
 
-class Reject(UnderstudyError):  # noqa: N818 - a declared answer, named as users read it: `raise Reject("no money")`
+class Reject(UnderstageError):  # noqa: N818 - a declared answer, named as users read it: `raise Reject("no money")`
     """Raise it in a handler to refuse one message without crashing the actor.
 
     The asker gets it; a message without asker becomes a dead letter with reason ``rejected``. Subclass it for your
@@ -19,7 +19,7 @@ class UnhandledMessageError(Reject):
     """The actor has no handler for this message; the actor lives on. Not a crash, and not `ActorDeadError`."""
 
 
-class AskTimeoutError(UnderstudyError, pykka.Timeout, TimeoutError):
+class AskTimeoutError(UnderstageError, pykka.Timeout, TimeoutError):
     """No reply came before the deadline of an ask. The work was cancelled, or is never started if it was queued."""
 
 
@@ -27,7 +27,7 @@ class ActorRestartingError(AskTimeoutError):
     """The deadline passed while the actor waited for its restart, so the message was never started."""
 
 
-class AskCycleError(UnderstudyError):
+class AskCycleError(UnderstageError):
     """This ask would wait for an actor that is itself waiting for the asker. Raised at once, naming the chain."""
 
     def __init__(self, chain: tuple[str, ...]) -> None:
@@ -42,7 +42,7 @@ class SelfStopError(AskCycleError):
     """A handler waits for the stop of an actor that cannot stop before this handler returns. It is still asked to."""
 
 
-class MailboxFullError(UnderstudyError):
+class MailboxFullError(UnderstageError):
     """The mailbox has no room and its policy is to refuse. The message was not accepted; it is in `.message`."""
 
     def __init__(self, who: str, capacity: int, message: Any) -> None:
@@ -55,23 +55,23 @@ class MailboxFullError(UnderstudyError):
         self.capacity = capacity
 
 
-class StashOverflowError(UnderstudyError):
+class StashOverflowError(UnderstageError):
     """The stash of an actor is full. The message being stashed was not kept."""
 
 
-class ActorStoppingError(UnderstudyError, pykka.ActorDeadError):
+class ActorStoppingError(UnderstageError, pykka.ActorDeadError):
     """The actor has been asked to stop, or has stopped, and takes no new messages."""
 
 
-class ActorCrashedError(UnderstudyError):
+class ActorCrashedError(UnderstageError):
     """The handler ended with a `BaseException` that must not be raised in a bystander; it is the `__cause__`."""
 
 
-class AbandonedError(UnderstudyError, pykka.ActorDeadError):
+class AbandonedError(UnderstageError, pykka.ActorDeadError):
     """The handler ignored its cancellation, so it was cut loose and its actor went on without it."""
 
 
-class ActorStartError(UnderstudyError):
+class ActorStartError(UnderstageError):
     """The constructor or `on_start` failed, so no actor runs. The original error is the `__cause__`."""
 
 
@@ -92,23 +92,23 @@ class IgnoreStart(Exception):  # noqa: N818 - a decision of on_start, not a fail
     """Raise it in `on_start` to end the start without an actor and without an error (Erlang's ``ignore``)."""
 
 
-class DeathPactError(UnderstudyError):
+class DeathPactError(UnderstageError):
     """A watched actor ended and the watcher had declared that it does not want to outlive it."""
 
 
-class RestartIntensityExceededError(UnderstudyError):
+class RestartIntensityExceededError(UnderstageError):
     """A supervisor gave up: its children needed more restarts than its intensity allows. The last cause is chained."""
 
 
-class BlockingCallError(UnderstudyError):
+class BlockingCallError(UnderstageError):
     """A blocking wait was asked for on the event loop's own thread, where it could never end. Use ``await``."""
 
 
-class WrongLoopError(UnderstudyError):
+class WrongLoopError(UnderstageError):
     """The actor lives on another event loop than the one that is running here."""
 
 
-class RuntimeClosedError(UnderstudyError, pykka.ActorDeadError):
+class RuntimeClosedError(UnderstageError, pykka.ActorDeadError):
     """The actor system, or the event loop it lived on, is closed."""
 
 

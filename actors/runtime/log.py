@@ -16,9 +16,9 @@ def _write(level: int, event: str, fields: dict[str, Any]) -> None:
     # Who has not imported structlog has not configured it, and then it would print to standard output, which belongs to
     # the application; importing it here would take more time than the whole engine.
     if structlog is not None and structlog.is_configured():
-        structlog.get_logger("understudy").log(level, event, **fields)
+        structlog.get_logger("understage").log(level, event, **fields)
     else:
-        logging.getLogger("understudy").log(level, event, extra=fields)
+        logging.getLogger("understage").log(level, event, extra=fields)
 
 
 class LimitedLogger:
@@ -33,7 +33,7 @@ class LimitedLogger:
         try:
             _write(level, event, {"system": self._system, **fields})
         except Exception:
-            logging.getLogger("understudy").debug("a log sink failed", exc_info=True)
+            logging.getLogger("understage").debug("a log sink failed", exc_info=True)
 
     def limited(self, now: float, event: str, level: int = logging.WARNING, **fields: Any) -> None:
         """Write a line, at most 10 of one kind and actor in a minute; the next one says how many were left out."""

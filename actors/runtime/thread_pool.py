@@ -19,7 +19,7 @@ class BlockingPool:
 
         async def run(*args: Any) -> Any:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understudy-blocking")
+                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understage-blocking")
             return await _outcome(self._executor.submit(copy_context().run, function, *args))
 
         return run

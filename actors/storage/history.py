@@ -23,7 +23,7 @@ LAST_RETRY: Final = 30.0
 SLICE: Final = 50
 """Messages that are made without a break, to keep the event loop responsive."""
 
-_log = logging.getLogger("understudy.history")
+_log = logging.getLogger("understage.history")
 
 
 class WriterStatistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ PRUNE_EVERY: Final = 3_600.0
 """Seconds between two searches for messages that are too old or too many."""
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds for writing the waiting messages at the end."""
-_log = logging.getLogger("understudy.history")
+_log = logging.getLogger("understage.history")
 
 
 class Flush(msgspec.Struct, frozen=True):

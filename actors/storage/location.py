@@ -22,7 +22,7 @@ class StorageExtraError(StorageError, ImportError):
     def __init__(self, kind: str, extra: str, missing: Sequence[str]) -> None:
         super().__init__(
             f"{kind} history needs {', '.join(missing)}, which is not installed; "
-            f"install the extra: pip install 'understudy[{extra}]'"
+            f"install the extra: pip install 'understage[{extra}]'"
         )
 
 

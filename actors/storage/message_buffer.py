@@ -14,7 +14,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """Size of the waiting messages; the oldest give way above it."""
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 
-_log = logging.getLogger("understudy.history")
+_log = logging.getLogger("understage.history")
 
 
 class MessageBuffer:

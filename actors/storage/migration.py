@@ -44,7 +44,7 @@ def upgrade(connection: "Connection", location: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         message = (
-            f"has schema {found!r}, this version knows up to {HEAD!r}; upgrade understudy, or use another database"
+            f"has schema {found!r}, this version knows up to {HEAD!r}; upgrade understage, or use another database"
         )
         raise StoreVersionError(message, location=location)
     command.upgrade(config, "head")

@@ -58,7 +58,7 @@ class PostgresBackend:
                 "timeout": self.timeout,
                 "command_timeout": COMMAND_TIMEOUT,
                 "server_settings": {
-                    "application_name": "understudy",
+                    "application_name": "understage",
                     "lock_timeout": str(int(self.timeout * 1000)),
                     "idle_in_transaction_session_timeout": str(int(COMMAND_TIMEOUT * 1000)),
                 },

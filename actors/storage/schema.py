@@ -5,12 +5,12 @@ from sqlalchemy import BigInteger, Column, Double, Identity, Index, Integer, Lar
 HEAD = "0001"
 """The revision that this code reads and writes."""
 
-VERSION_TABLE = "understudy_history_version"
+VERSION_TABLE = "understage_history_version"
 
 metadata = MetaData()
 
 history = Table(
-    "understudy_history",
+    "understage_history",
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
     Column("id", Text, nullable=False),
@@ -28,9 +28,9 @@ history = Table(
     Column("day", Integer, nullable=False),  # whole days since 1970 UTC: the two databases share no date function
     Column("payload", LargeBinary),
     Column("metadata", Text, nullable=False),
-    Index("understudy_history_id", "id", unique=True),
-    Index("understudy_history_conversation", "conversation_id", "seq"),
-    Index("understudy_history_node", "node", "seq"),
-    Index("understudy_history_created", "created"),
+    Index("understage_history_id", "id", unique=True),
+    Index("understage_history_conversation", "conversation_id", "seq"),
+    Index("understage_history_node", "node", "seq"),
+    Index("understage_history_created", "created"),
     sqlite_autoincrement=True,  # a pruned position is never given again, so paging goes on where it was
 )

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_log = logging.getLogger("understudy")
+_log = logging.getLogger("understage")
 
 
 class Signal(Generic[T]):

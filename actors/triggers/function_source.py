@@ -14,7 +14,7 @@ from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from protocols.triggers import FunctionReturned, Metadata, TriggerConfigError, TriggerSink, TriggerStoppedError
 
-_log: Final = logging.getLogger("understudy")
+_log: Final = logging.getLogger("understage")
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

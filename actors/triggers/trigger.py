@@ -19,7 +19,7 @@ from protocols.ids import RunId, new_id
 from protocols.mailbox import Overflow
 from protocols.triggers import RunStarter, TriggerEvent, TriggerFullError, TriggerStoppedError
 
-_log: Final = logging.getLogger("understudy")
+_log: Final = logging.getLogger("understage")
 
 UNDELIVERED: Final = (ActorStoppingError, RuntimeClosedError, NodeStoppedError, MailboxFullError)
 """Errors before a run has begun."""

@@ -125,6 +125,6 @@ class TriggerType(Generic[S]):
         if missing:
             message = (
                 f"a trigger of type {name!r} needs {', '.join(missing)}, which is not installed; "
-                "install the extra: pip install 'understudy[triggers]'"
+                "install the extra: pip install 'understage[triggers]'"
             )
             raise TriggerExtraError(message)

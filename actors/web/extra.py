@@ -13,6 +13,6 @@ class WebExtraError(ImportError):
         """Raise the error that names the extra if the extra brings the missing library."""
         library = (error.name or "").partition(".")[0]
         if library in _LIBRARIES:
-            extra = "install the extra: pip install 'understudy[web]'"
+            extra = "install the extra: pip install 'understage[web]'"
             message = f"actors.web needs {library}, which is not installed; {extra}"
             raise cls(message, name=library) from error

@@ -9,7 +9,7 @@ from actors import AgentPool
 from actors.web import CancelOnDisconnect, health_routes, lifespan, serve
 
 pool = AgentPool[None](Path(__file__).with_name("agents.yml"))
-app = FastAPI(title="Understudy", lifespan=lifespan(pool))
+app = FastAPI(title="Understage", lifespan=lifespan(pool))
 app.add_middleware(CancelOnDisconnect)
 app.routes.extend(health_routes(pool))
 

@@ -50,7 +50,7 @@ async def test_the_default_model_is_offline_or_that_of_the_environment(monkeypat
     agent = Agent("a")
     assert (agent.model, (await agent.run("Cats sleep a lot.")).model_name) == ("offline", "offline")
 
-    monkeypatch.setenv("UNDERSTUDY_MODEL", "test")
+    monkeypatch.setenv("UNDERSTAGE_MODEL", "test")
 
     assert (agent.model, (await agent.run("x")).model_name) == ("test", "test")
 

@@ -139,7 +139,7 @@ def test_what_memory_keeps_is_said_by_its_capacity() -> None:
         ("{type: sqlite, url: 'sqlite:///h.db'}", "{root}/h.db"),
         ("{type: sqlite, url: 'sqlite:////var/h.db'}", "/var/h.db"),
         ("{type: sql, url: 'postgresql://me:canary@h/d'}", "postgresql://me:***@h/d"),
-        ("sqlite", "{data}/understudy/history.db"),
+        ("sqlite", "{data}/understage/history.db"),
     ],
 )
 def test_the_place_of_a_store(
@@ -195,7 +195,7 @@ async def test_a_batch_is_written_when_it_is_full_or_has_waited(
         await pool["keen"].run("Hello.")
         await writer.flush()
     with closing(sqlite3.connect(tmp_path / "h.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM understudy_history").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM understage_history").fetchone() == (2,)
 
 
 def test_a_manifest_with_one_store_twice_is_refused() -> None:

@@ -87,7 +87,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr("structlog.configure", _nothing)
     monkeypatch.setattr("logging.basicConfig", _nothing)
-    monkeypatch.delenv("UNDERSTUDY_MODEL", raising=False)
+    monkeypatch.delenv("UNDERSTAGE_MODEL", raising=False)
 
     def invoke(*arguments: object) -> Outcome:
         capsys.readouterr()
@@ -100,7 +100,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 def environment(**extra: str) -> dict[str, str]:
     """Return the environment of a program under test: no keys, no default model."""
-    kept = {key: value for key, value in os.environ.items() if not key.endswith("_KEY") and key != "UNDERSTUDY_MODEL"}
+    kept = {key: value for key, value in os.environ.items() if not key.endswith("_KEY") and key != "UNDERSTAGE_MODEL"}
     return {**kept, "PYTHONIOENCODING": "utf-8", **extra}
 
 

@@ -1,4 +1,4 @@
-"""`understudy chat`: prompts from a pipe or a terminal, answers on standard output."""
+"""`understage chat`: prompts from a pipe or a terminal, answers on standard output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_unknown_command_says_which_there_are(say: Call) -> None:
     done = say("fine", "/foo bar\none\n")
 
     assert done.out == "fine: one\n"
-    assert done.err.startswith("understudy: unknown command '/foo': /quit ends")
+    assert done.err.startswith("understage: unknown command '/foo': /quit ends")
 
 
 def test_stats_are_a_table_on_standard_error(say: Call) -> None:
@@ -202,7 +202,7 @@ async def test_ctrl_c_cancels_the_answer_and_keeps_the_chat(manifest: Path, tmp_
         await chat.type("wait\n")
         assert await chat.error() == "working\n"
         chat.process.send_signal(signal.SIGINT)
-        assert await chat.error() == "understudy: cancelled\n"
+        assert await chat.error() == "understage: cancelled\n"
     await chat.type("two\n")
     assert await chat.line() == "two\n"
 
@@ -213,12 +213,12 @@ async def test_ctrl_c_between_answers_ends_a_chat_of_a_program(manifest: Path, t
     chat = await start(manifest, "gate", tmp_path)
     await chat.type("one\n")
     assert await chat.line() == "one\n"
-    told = "understudy: cancelled\n"
-    while told == "understudy: cancelled\n":  # the last word of an answer is there before its end
+    told = "understage: cancelled\n"
+    while told == "understage: cancelled\n":  # the last word of an answer is there before its end
         chat.process.send_signal(signal.SIGINT)
         told = await chat.error()
 
-    assert told == "understudy: interrupted\n"
+    assert told == "understage: interrupted\n"
     assert await chat.end() == (ExitCode.INTERRUPTED, "", "")
 
 
@@ -228,7 +228,7 @@ async def test_sigterm_in_mid_answer_ends_in_order(manifest: Path, tmp_path: Pat
     assert await chat.error() == "working\n"
     chat.process.send_signal(signal.SIGTERM)
 
-    assert await chat.end() == (ExitCode.TERMINATED, "", "understudy: terminated\n")
+    assert await chat.end() == (ExitCode.TERMINATED, "", "understage: terminated\n")
 
 
 async def test_a_reader_that_has_gone_ends_the_chat(manifest: Path) -> None:

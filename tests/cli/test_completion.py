@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("understudy ch", ["chat"]), ("understudy top --on", ["--once"]), ("understudy xyz", [])],
+    [("understage ch", ["chat"]), ("understage top --on", ["--once"]), ("understage xyz", [])],
 )
 def test_commands_and_options_are_completed(program: Call, typed: str, words: Sequence[str]) -> None:
     place = str(len(typed.split()) - 1)
-    done = program(_UNDERSTUDY_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=place)
+    done = program(_UNDERSTAGE_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=place)
 
     assert (done.code, done.out.split()) == (0, words), done.err
 
@@ -40,9 +40,9 @@ def test_the_names_of_a_manifest_are_completed(program: Call, manifest: Path, ty
     with manifest.open("a", encoding="utf-8") as end:
         end.write("jobs: {daily: {prompt: go}}\n")
     (manifest.parent / "broken.yml").write_text("agents: [", encoding="utf-8")
-    line = "understudy " + typed.replace("FILE", str(manifest)).replace("BROKEN", str(manifest.parent / "broken.yml"))
+    line = "understage " + typed.replace("FILE", str(manifest)).replace("BROKEN", str(manifest.parent / "broken.yml"))
     place = str(len(line.split()) - 1)
-    done = program(_UNDERSTUDY_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=place)
+    done = program(_UNDERSTAGE_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=place)
 
     assert (done.code, done.err) == (0, "")
     assert done.out.split() == list(words)

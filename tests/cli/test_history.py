@@ -1,4 +1,4 @@
-"""`understudy history`: what was said, from the store of a manifest."""
+"""`understage history`: what was said, from the store of a manifest."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_manifest_without_storage_has_no_history(cli: Call, manifest: Path) ->
     assert "keeps no history; add 'storage: sqlite'" in cli("history", "show", manifest).err
 
 
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", 'a,b"c\nd', "'; DROP TABLE understudy_history; --"]
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", 'a,b"c\nd', "'; DROP TABLE understage_history; --"]
 
 
 def test_an_export_for_spreadsheets_holds_no_formula_and_every_message(tmp_path: Path, cli: Call) -> None:

@@ -1,4 +1,4 @@
-"""`understudy job`: as a run, with the prompt of the manifest."""
+"""`understage job`: as a run, with the prompt of the manifest."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_job_is_done_by_every_member_of_a_team(cli: Call, with_jobs: Path) -> 
     done = cli("job", with_jobs, "partial", "greet")
 
     assert (done.code, done.out) == (ExitCode.OK, "[fine]: fine: hello\n")
-    assert "understudy: member 'boom' failed: " in done.err
+    assert "understage: member 'boom' failed: " in done.err
     assert "no luck today" in done.err
 
 

@@ -32,7 +32,7 @@ def test_every_command_has_help(cli: Call, command: str) -> None:
     done = cli(command, "--help")
 
     assert (done.code, done.err) == (ExitCode.OK, "")
-    assert f"understudy {command}" in done.out
+    assert f"understage {command}" in done.out
 
 
 def test_help_loads_neither_models_nor_the_terminal_library_nor_the_manifest_models() -> None:
@@ -49,7 +49,7 @@ def test_without_arguments_it_shows_the_help_as_an_error(cli: Call) -> None:
     done = cli()
 
     assert (done.code, done.out) == (ExitCode.USAGE, "")
-    assert done.err.startswith("Usage: understudy")
+    assert done.err.startswith("Usage: understage")
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_the_module_is_the_same_program(program: Call) -> None:
     done = program("validate", "no-such-file.yml")
 
     assert (done.code, done.out) == (ExitCode.USAGE, "")
-    assert done.err == "understudy: no-such-file.yml: the file does not exist\n"
+    assert done.err == "understage: no-such-file.yml: the file does not exist\n"
 
 
 def test_the_version_is_that_of_the_distribution(cli: Call) -> None:
-    assert cli("--version").out == f"understudy {version('understudy')}\n"
+    assert cli("--version").out == f"understage {version('understage')}\n"
 
 
 def test_a_sound_manifest_is_counted(cli: Call, manifest: Path) -> None:

@@ -44,7 +44,7 @@ agents:
 supervision: {{intensity: {{limit: 1, period: 60s}}, backoff: {{min: 1ms, max: 2ms}}}}
 """
 LEAVE = "\n\ndef leave(text: str) -> str:\n    raise SystemExit(7)\n"
-WHY = "understudy: the exit condition of talk \"source->['sink']\" was true"
+WHY = "understage: the exit condition of talk \"source->['sink']\" was true"
 
 
 def written(manifest: Path, text: str) -> Path:
@@ -126,7 +126,7 @@ def test_a_pool_that_is_given_up_ends_watch(cli: Call, manifest: Path) -> None:
 
     assert (done.code, done.out) == (ExitCode.GAVE_UP, "")
     last = done.err.splitlines()[-1]
-    assert last.startswith("understudy: the pool 'crew' has given up: 'boom' broke too often (2 times, the last time: ")
+    assert last.startswith("understage: the pool 'crew' has given up: 'boom' broke too often (2 times, the last time: ")
     assert "no luck today" in last
 
 
@@ -140,4 +140,4 @@ def test_a_handler_that_leaves_the_program_is_a_failure(
         done = cli(command, written(manifest, QUIT), "leaver", *(["go"] if command == "run" else []))
 
     assert done.code == ExitCode.FAILED
-    assert done.err.splitlines()[-1] == "understudy: a handler has ended the program: SystemExit: 7"
+    assert done.err.splitlines()[-1] == "understage: a handler has ended the program: SystemExit: 7"

@@ -36,7 +36,7 @@ async def test_a_signal_in_mid_run_ends_it_in_order(
     out, err = await asyncio.wait_for(process.communicate(), 30)
 
     assert (process.returncode, out) == (code, b"")
-    assert err.decode().splitlines() == [f"understudy: {words}"]
+    assert err.decode().splitlines() == [f"understage: {words}"]
 
 
 def test_streams_are_apart_and_nothing_is_logged(program: Call, manifest: Path) -> None:
@@ -50,9 +50,9 @@ def test_the_default_model_comes_from_the_environment(program: Call, manifest: P
     file = tmp_path / "plain.yml"
     file.write_text("agents: {a: {}}", encoding="utf-8")
 
-    assert program("run", file, "a", "hi", UNDERSTUDY_MODEL="test").out == "success (no tool calls)\n"
+    assert program("run", file, "a", "hi", UNDERSTAGE_MODEL="test").out == "success (no tool calls)\n"
     assert program("run", file, "a", "hi").out == "hi\n"
-    assert program("run", file, "a", "hi", UNDERSTUDY_MODEL="nope").code == ExitCode.USAGE
+    assert program("run", file, "a", "hi", UNDERSTAGE_MODEL="nope").code == ExitCode.USAGE
 
 
 def test_a_reader_that_has_gone_is_quiet(manifest: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_reader_that_has_gone_is_quiet(manifest: Path) -> None:
 
     assert process.wait(30) == ExitCode.BROKEN_PIPE
     assert "BrokenPipe" not in err
-    assert "understudy:" not in err
+    assert "understage:" not in err
     if process.stderr is not None:
         process.stderr.close()
 
@@ -80,4 +80,4 @@ def test_a_full_disk_is_one_message(manifest: Path) -> None:
         )
 
     assert done.returncode == ExitCode.FAILED
-    assert done.stderr.splitlines()[-1] == "understudy: the output cannot be written: No space left on device"
+    assert done.stderr.splitlines()[-1] == "understage: the output cannot be written: No space left on device"

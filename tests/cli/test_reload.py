@@ -1,4 +1,4 @@
-"""`understudy watch --reload` and SIGHUP: a changed manifest is applied to the running pool, a faulty one is not."""
+"""`understage watch --reload` and SIGHUP: a changed manifest is applied to the running pool, a faulty one is not."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ async def test_a_changed_manifest_is_applied_however_it_is_written(file: Path) -
         (file.parent / "base.yml").write_text("defaults: {model: test}\n", encoding="utf-8")
         third = await until(process.stderr, "reloaded")
 
-    assert first[-2] == "understudy: reloaded: 1 changed (a), 1 unchanged\n"
-    assert second == ["understudy: reloaded: 1 added (c), 2 unchanged\n"]
-    assert third == ["understudy: reloaded: 3 changed (a, b, c), 0 unchanged\n"]
+    assert first[-2] == "understage: reloaded: 1 changed (a), 1 unchanged\n"
+    assert second == ["understage: reloaded: 1 added (c), 2 unchanged\n"]
+    assert third == ["understage: reloaded: 3 changed (a, b, c), 0 unchanged\n"]
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("agents: [", "agents.yml:2: not valid YAML"),
-        ("agents: {a: {modle: x}, b: {foo: 1}}", "(and 1 more; see 'understudy validate"),
+        ("agents: {a: {modle: x}, b: {foo: 1}}", "(and 1 more; see 'understage validate"),
         (FIRST.replace("system_prompt: One.", "model: nope"), "model 'nope' is unknown"),
         (FIRST + "storage: memory\n", "cannot be changed while the pool runs"),
         (FIRST.replace("base.yml", "gone.yml"), "gone.yml"),
@@ -103,7 +103,7 @@ async def test_a_manifest_that_cannot_be_applied_changes_nothing_and_a_good_one_
         applied = await until(process.stderr, "reloaded: 1 changed")
 
     assert len(refused) == 1
-    assert refused[0].startswith("understudy: not reloaded, everything goes on as before: ")
+    assert refused[0].startswith("understage: not reloaded, everything goes on as before: ")
     assert why in refused[0]
     assert len(applied) == 1
 
@@ -114,7 +114,7 @@ async def test_a_hangup_has_the_manifest_read_again_without_the_option(file: Pat
         process.send_signal(signal.SIGHUP)
         lines = await until(process.stderr, "reloaded")
 
-    assert lines == ["understudy: reloaded: 1 changed (a), 1 unchanged\n"]
+    assert lines == ["understage: reloaded: 1 changed (a), 1 unchanged\n"]
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
@@ -146,8 +146,8 @@ def test_without_the_library_the_extra_is_named(cli: Call, file: Path, monkeypat
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     done = cli("watch", file, "--reload")
 
-    text = "--reload needs watchfiles, which is not installed; install the extra: pip install 'understudy[triggers]'"
-    assert (done.code, done.err.splitlines()[-1]) == (ExitCode.USAGE, f"understudy: {text}")
+    text = "--reload needs watchfiles, which is not installed; install the extra: pip install 'understage[triggers]'"
+    assert (done.code, done.err.splitlines()[-1]) == (ExitCode.USAGE, f"understage: {text}")
 
 
 # -- the files ------------------------------------------------------------------------------------------------------

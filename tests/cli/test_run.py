@@ -1,4 +1,4 @@
-"""`understudy run`: the answer on standard output, all else on standard error, one message when it cannot be had."""
+"""`understage run`: the answer on standard output, all else on standard error, one message when it cannot be had."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_member_that_a_team_can_do_without_is_said_to_have_failed(cli: Call, m
     done = cli("run", manifest, "partial", "hi")
 
     assert (done.code, done.out) == (ExitCode.OK, "[fine]: fine: hi\n")
-    assert "understudy: member 'boom' failed: " in done.err
+    assert "understage: member 'boom' failed: " in done.err
     assert "no luck today" in done.err
     assert "Traceback" not in done.err
 
@@ -108,7 +108,7 @@ def test_a_member_that_raises_is_one_message(cli: Call, manifest: Path, node: st
     done = cli("run", manifest, node, "hi")
 
     assert (done.code, done.out) == (ExitCode.FAILED, "")
-    assert done.err.splitlines()[-1].startswith("understudy: ")
+    assert done.err.splitlines()[-1].startswith("understage: ")
     assert "no luck today" in done.err.splitlines()[-1]
     assert "boom" in done.err.splitlines()[-1]
     assert "Traceback" not in done.err

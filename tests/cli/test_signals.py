@@ -86,8 +86,8 @@ async def test_what_ignores_its_cancellation_is_left_behind_at_the_second_signal
         last = await last_line(process)
 
     assert (process.returncode, last) in {
-        (ExitCode.TERMINATED, "understudy: terminated"),
-        (ExitCode.INTERRUPTED, "understudy: interrupted"),
+        (ExitCode.TERMINATED, "understage: terminated"),
+        (ExitCode.INTERRUPTED, "understage: interrupted"),
     }
 
 
@@ -101,7 +101,7 @@ async def test_signals_end_a_program_whose_event_loop_is_blocked(folder: Path, c
             await asyncio.sleep(0)
         last = await last_line(process)
 
-    assert (process.returncode, last) == (ExitCode.TERMINATED, "understudy: terminated, without an orderly end")
+    assert (process.returncode, last) == (ExitCode.TERMINATED, "understage: terminated, without an orderly end")
 
 
 # -- the loop itself ------------------------------------------------------------------------------------------------

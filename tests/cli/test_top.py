@@ -1,4 +1,4 @@
-"""`understudy top` and the socket behind it: who may look, what is seen, and what happens to those who misbehave."""
+"""`understage top` and the socket behind it: who may look, what is seen, and what happens to those who misbehave."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ async def test_the_end_of_the_pool_ends_it(folder: Path) -> None:
             assert await asyncio.wait_for(process.stdout.readline(), 60)
     _, err = await asyncio.wait_for(process.communicate(), 60)
 
-    assert (process.returncode, err) == (ExitCode.OK, b"understudy: the pool has ended\n")
+    assert (process.returncode, err) == (ExitCode.OK, b"understage: the pool has ended\n")
 
 
 async def test_a_pool_is_found_by_its_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,8 +227,8 @@ async def test_a_pool_is_found_by_its_manifest(folder: Path, monkeypatch: pytest
 
 def test_a_folder_that_others_may_use_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    (folder / "understudy").mkdir()
-    (folder / "understudy").chmod(0o777)
+    (folder / "understage").mkdir()
+    (folder / "understage").chmod(0o777)
 
     with pytest.raises(CommandError, match="is not private"):
         monitor_path(folder / "agents.yml")

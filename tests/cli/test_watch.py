@@ -1,4 +1,4 @@
-"""`understudy watch`: triggers start runs until a signal comes."""
+"""`understage watch`: triggers start runs until a signal comes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_changed_file_is_answered_and_a_signal_ends_in_order(
     assert answer[0].startswith("reviewer: fine: ")
     assert (process.returncode, out) == (code, b"")
     lines = err.decode().splitlines()
-    assert lines[-1] == f"understudy: {word}"
+    assert lines[-1] == f"understage: {word}"
     assert [line for line in lines if "Traceback" in line or "rror" in line] == []
 
 

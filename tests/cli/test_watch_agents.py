@@ -1,4 +1,4 @@
-"""`understudy watch` as the event mode of the seeds: all agents of the file, all their triggers, until a signal."""
+"""`understage watch` as the event mode of the seeds: all agents of the file, all their triggers, until a signal."""
 
 from __future__ import annotations
 
@@ -88,5 +88,5 @@ async def test_an_interrupt_stops_triggers_and_agents_without_a_traceback(severa
 
     assert (process.returncode, out) == (ExitCode.INTERRUPTED, b"")
     lines = err.decode().splitlines()
-    assert lines[-1] == "understudy: interrupted"
+    assert lines[-1] == "understage: interrupted"
     assert [line for line in lines if "Traceback" in line or "rror" in line or "never awaited" in line] == []

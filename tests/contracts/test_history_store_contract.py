@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 HOSTILE = [
-    "'; DROP TABLE understudy_history; --",
+    "'; DROP TABLE understage_history; --",
     '" OR 1=1 --',
     "100 % of_all /* comment */",
     "back\\slash / slash",

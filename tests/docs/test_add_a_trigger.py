@@ -34,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     described = tmp_path / "datagram-1.0.dist-info"
     described.mkdir()
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: datagram\nVersion: 1.0\n", encoding="utf-8")
-    entries = "[understudy.triggers]\ndatagram = datagram_trigger:DATAGRAM\nlost = datagram_trigger:LOST\n"
+    entries = "[understage.triggers]\ndatagram = datagram_trigger:DATAGRAM\nlost = datagram_trigger:LOST\n"
     (described / "entry_points.txt").write_text(entries, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))  # pyright: ignore[reportUnknownMemberType] - untyped in pytest
     importlib.invalidate_caches()

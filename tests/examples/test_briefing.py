@@ -85,4 +85,4 @@ def test_the_demo_of_the_makefile_runs_this_example() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
     assert f"QUESTION ?= {QUESTION}" in makefile
-    assert "understudy run examples/briefing/agents.yml briefing" in makefile
+    assert "understage run examples/briefing/agents.yml briefing" in makefile

@@ -35,7 +35,7 @@ COMMANDS = sorted(
         for page in PAGES
         for block in blocks(page, "sh")
         for line in block.splitlines()
-        if line.startswith("understudy ") and line.split()[1] in {"run", "list", "validate", "graph", "schema"}
+        if line.startswith("understage ") and line.split()[1] in {"run", "list", "validate", "graph", "schema"}
     }
 )
 

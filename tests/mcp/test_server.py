@@ -13,7 +13,7 @@ from protocols.errors import ConfigError, MissingExtraError
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_ai.mcp", None)
 
-    with pytest.raises(MissingExtraError, match=r"agent 'a'.*understudy\[mcp\]"):
+    with pytest.raises(MissingExtraError, match=r"agent 'a'.*understage\[mcp\]"):
         Agent("a", mcp_servers=["http://127.0.0.1:1/mcp"])
 
 

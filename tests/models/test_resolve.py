@@ -115,7 +115,7 @@ def test_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
     for module in [one for one in sys.modules if one.startswith("pydantic_ai.providers.groq")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "groq", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "understudy\[groq\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "understage\[groq\]"'):
         resolve_model("groq:llama-3.3-70b-versatile")
 
 

@@ -82,7 +82,7 @@ def _type_of(value: Mapping[str, Any]) -> str:
 
 def command_line() -> Iterator[str]:
     """Yield each command with its arguments and options."""
-    yield from _command(typer.main.get_command(app), "understudy")
+    yield from _command(typer.main.get_command(app), "understage")
 
 
 def _command(command: Any, path: str) -> Iterator[str]:

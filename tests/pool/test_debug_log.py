@@ -27,14 +27,14 @@ def fail(_text: str) -> str:
 async def test_only_nodes_that_are_debugged_are_logged_and_never_what_they_say(
     caplog: pytest.LogCaptureFixture, no_leaked_actors: None
 ) -> None:
-    with caplog.at_level(logging.DEBUG, "understudy.node"):
+    with caplog.at_level(logging.DEBUG, "understage.node"):
         async with AgentPool[None](parse_manifest(TEXT)) as pool:
             for name in ("loud", "quiet", "t"):
                 await pool[name].run("secret")
             with pytest.raises(ConnectionError):
                 await pool["broken"].run("secret")
 
-    lines = [record.getMessage() for record in caplog.records if record.name == "understudy.node"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "understage.node"]
     assert [line.partition(",")[0].partition(" after")[0] for line in lines] == [
         "node 'loud': takes a message of 'user'",
         "node 'loud': answers with 6 characters",

@@ -268,7 +268,7 @@ async def test_jobs_follow(tmp_path: Path) -> None:
 
 
 async def test_a_node_says_more_or_less_about_its_runs_when_the_manifest_does(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG", logger="understudy.node")
+    caplog.set_level("DEBUG", logger="understage.node")
     quiet, loud = AGENTS, AGENTS.replace("c: {}", "c: {debug: true}")
     async with AgentPool[None](manifest_of(quiet)) as pool:
         told: list[int] = []

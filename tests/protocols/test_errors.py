@@ -4,20 +4,20 @@ import pickle
 import pytest
 
 from protocols import errors
-from protocols.errors import ManifestError, MemberError, NodeNotFoundError, UnderstudyError, nearest
+from protocols.errors import ManifestError, MemberError, NodeNotFoundError, UnderstageError, nearest
 
-TREE = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, UnderstudyError)]
+TREE = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, UnderstageError)]
 
 
 @pytest.mark.parametrize("kind", TREE)
-def test_every_error_is_in_the_tree_and_says_when_it_is_raised(kind: type[UnderstudyError]) -> None:
+def test_every_error_is_in_the_tree_and_says_when_it_is_raised(kind: type[UnderstageError]) -> None:
     assert kind.__doc__
     assert f"{kind.__name__}" in (errors.__doc__ or "")
     assert issubclass(kind, Exception)
 
 
 @pytest.mark.parametrize("kind", TREE)
-def test_every_error_keeps_text_node_and_message_over_pickling(kind: type[UnderstudyError]) -> None:
+def test_every_error_keeps_text_node_and_message_over_pickling(kind: type[UnderstageError]) -> None:
     error = kind("node 'a': cannot", node="a")
     error.message = {"in": "hand"}
     copy = pickle.loads(pickle.dumps(error))

@@ -90,7 +90,7 @@ async def test_dead_letters_are_all_counted_and_the_newest_kept() -> None:
 async def test_a_flood_of_dead_letters_writes_few_lines_and_says_later_how_many_were_left_out(
     actor_system: ActorSystem, manual_clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, logger="understudy")
+    caplog.set_level(logging.WARNING, logger="understage")
     gone = await dead(actor_system)
     for number in range(1_000):
         send_to(gone, number)

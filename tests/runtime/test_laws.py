@@ -33,7 +33,7 @@ LIMIT = 300.0
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Keep a hundred thousand dead letters out of the report of a failure."""
-    caplog.set_level("CRITICAL", logger="understudy")
+    caplog.set_level("CRITICAL", logger="understage")
 
 
 class Engine(RuleBasedStateMachine):

@@ -86,7 +86,7 @@ async def growth(times: int, action: Callable[[], Awaitable[object]], clock: Man
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Log records of ten thousand crashes are no leak of the engine."""
-    caplog.set_level("CRITICAL", logger="understudy")
+    caplog.set_level("CRITICAL", logger="understage")
 
 
 @pytest.mark.conformance("R116")

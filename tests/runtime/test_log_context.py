@@ -40,7 +40,7 @@ class Breaks(AsyncioActor):
 
 async def line_about(system: ActorSystem, caplog: pytest.LogCaptureFixture, message: object) -> Any:
     """Return the log line of a crash on this message."""
-    with caplog.at_level(logging.ERROR, logger="understudy"):
+    with caplog.at_level(logging.ERROR, logger="understage"):
         system.start(Breaks, name="breaks").tell(message)
         await settle()
     (record,) = [record for record in caplog.records if record.message == "actor crashed"]

@@ -47,7 +47,7 @@ async def test_a_blocking_handler_runs_in_a_thread_and_the_loop_goes_on(actor_sy
     assert await bystander.ask(1) == 1
     go.set()
     assert await asked == "go"
-    assert log == [("begin", "go", "understudy-blocking"), ("end", "go", False)]
+    assert log == [("begin", "go", "understage-blocking"), ("end", "go", False)]
 
 
 @pytest.mark.conformance("R94", "R113")

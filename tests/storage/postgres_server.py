@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-REQUIRED = "UNDERSTUDY_REQUIRE_SERVERS"
+REQUIRED = "UNDERSTAGE_REQUIRE_SERVERS"
 DEBIAN = Path("/usr/lib/postgresql")
 SETTINGS = "-c fsync=off -c shared_buffers=16MB -c max_connections=30 -c listen_addresses=127.0.0.1"
 
@@ -98,7 +98,7 @@ def running_server() -> Generator[PostgresServer]:
         if os.environ.get(REQUIRED) == "1":
             pytest.fail(f"{reason}, and {REQUIRED}=1 requires it")
         pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="understudy-postgres-") as directory:
+    with tempfile.TemporaryDirectory(prefix="understage-postgres-") as directory:
         server = PostgresServer(programs, Path(directory))
         server.start()
         try:

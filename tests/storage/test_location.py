@@ -84,7 +84,7 @@ def test_missing_library_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, missing: str, target: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(StorageExtraError, match=rf"needs {missing}.*pip install 'understudy\[{extra}\]'"):
+    with pytest.raises(StorageExtraError, match=rf"needs {missing}.*pip install 'understage\[{extra}\]'"):
         open_store(target)
 
 

@@ -160,20 +160,20 @@ async def test_stores_may_open_an_empty_database_at_the_same_time(server: Postgr
 
 async def test_newer_schema_is_refused(server: PostgresServer, store: HistoryStore) -> None:
     await store.close()
-    await server.execute("UPDATE understudy_history_version SET version_num = '9999'")
-    with pytest.raises(StoreVersionError, match=r"has schema '9999'.*upgrade understudy"):
+    await server.execute("UPDATE understage_history_version SET version_num = '9999'")
+    with pytest.raises(StoreVersionError, match=r"has schema '9999'.*upgrade understage"):
         await store.open()
 
 
 async def test_database_without_our_table_any_more_is_an_error_not_a_loss(
     server: PostgresServer, store: HistoryStore
 ) -> None:
-    await server.execute("ALTER TABLE understudy_history RENAME TO away")
+    await server.execute("ALTER TABLE understage_history RENAME TO away")
     async with HistoryWriter(store) as writer:
         writer.offer(message(1))
         flush = asyncio.create_task(writer.flush())
         await until_it_fails(writer)
-        await server.execute("ALTER TABLE away RENAME TO understudy_history")
+        await server.execute("ALTER TABLE away RENAME TO understage_history")
         await flush
     assert await store.count() == 1
 

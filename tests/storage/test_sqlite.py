@@ -219,8 +219,8 @@ async def test_full_disk_is_unavailable_and_keeps_what_was_there(path: Path) -> 
 async def test_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     await fill(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE understudy_history_version SET version_num = '9999'")
-    with pytest.raises(StoreVersionError, match=r"has schema '9999'.*upgrade understudy"):
+        connection.execute("UPDATE understage_history_version SET version_num = '9999'")
+    with pytest.raises(StoreVersionError, match=r"has schema '9999'.*upgrade understage"):
         await fill(path)
 
 

@@ -130,7 +130,7 @@ def test_what_can_never_work_is_refused_before_anything_starts(settings: list[Tr
 def test_a_missing_library_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, settings: TriggerSpec) -> None:
     monkeypatch.setattr("importlib.util.find_spec", find_nothing)
 
-    with pytest.raises(TriggerExtraError, match=r"needs .*pip install 'understudy\[triggers\]'"):
+    with pytest.raises(TriggerExtraError, match=r"needs .*pip install 'understage\[triggers\]'"):
         plan(settings)
 
 

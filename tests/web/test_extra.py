@@ -16,7 +16,7 @@ def test_importing_without_a_library_names_the_extra(library: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    words = f"actors.web needs {library}, which is not installed; install the extra: pip install 'understudy[web]'"
+    words = f"actors.web needs {library}, which is not installed; install the extra: pip install 'understage[web]'"
     assert done.stdout.strip() == words
 
 

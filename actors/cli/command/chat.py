@@ -1,4 +1,4 @@
-"""`understudy chat FILE NODE`: talk to a node."""
+"""`understage chat FILE NODE`: talk to a node."""
 
 from typing import Annotated
 

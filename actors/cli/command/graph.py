@@ -1,4 +1,4 @@
-"""`understudy graph FILE`: a manifest as a picture."""
+"""`understage graph FILE`: a manifest as a picture."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`understudy history show|stats|export|prune FILE`: what the nodes of a manifest have said."""
+"""`understage history show|stats|export|prune FILE`: what the nodes of a manifest have said."""
 
 from typing import Annotated
 

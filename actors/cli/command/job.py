@@ -1,4 +1,4 @@
-"""`understudy job FILE NODE JOB`: have a node do a job of the manifest once."""
+"""`understage job FILE NODE JOB`: have a node do a job of the manifest once."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`understudy list FILE`: what can be run?"""
+"""`understage list FILE`: what can be run?"""
 
 import json
 from collections.abc import Iterator

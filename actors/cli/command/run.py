@@ -1,4 +1,4 @@
-"""`understudy run FILE NODE PROMPT...`: run one node once."""
+"""`understage run FILE NODE PROMPT...`: run one node once."""
 
 import sys
 from pathlib import Path

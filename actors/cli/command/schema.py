@@ -1,4 +1,4 @@
-"""`understudy schema`: the JSON Schema of manifests."""
+"""`understage schema`: the JSON Schema of manifests."""
 
 import json
 

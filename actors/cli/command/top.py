@@ -1,4 +1,4 @@
-"""`understudy top`: the tree and the counters of a running pool."""
+"""`understage top`: the tree and the counters of a running pool."""
 
 import sys
 import time
@@ -65,7 +65,7 @@ def _moments(client: "MonitorClient", interval: float, *, once: bool) -> Iterato
             return
         time.sleep(interval)
         line = client.read()
-    to_stderr("understudy: the pool has ended")
+    to_stderr("understage: the pool has ended")
 
 
 def _text(line: bytes) -> str:

@@ -1,4 +1,4 @@
-"""`understudy validate FILE`: is this manifest sound?"""
+"""`understage validate FILE`: is this manifest sound?"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`understudy watch FILE`: run the triggers of a manifest until Ctrl+C."""
+"""`understage watch FILE`: run the triggers of a manifest until Ctrl+C."""
 
 from pathlib import Path
 from typing import Annotated

@@ -10,7 +10,7 @@ In full:
   Sources keep their names: ``- sentence [name]``.
 * It fills structured output from the sentences (`actors.models.offline.schema_filler`).
 * It calls a tool only if the question names the tool, once per question, with arguments filled in the same way.
-* The same input gives the same answer. Responses say ``model_name="offline"``, ``provider_name="understudy"``.
+* The same input gives the same answer. Responses say ``model_name="offline"``, ``provider_name="understage"``.
 * Usage is an estimate: one token for every word and every punctuation mark.
 """
 
@@ -45,7 +45,7 @@ from actors.models.offline.schema_filler import SchemaFiller
 from actors.models.offline.sentences import PromptText, read
 
 MODEL_NAME = "offline"
-SYSTEM = "understudy"
+SYSTEM = "understage"
 
 _THREAD_FROM = 200_000  # characters; longer input would block the event loop for more than 20 ms
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -79,7 +79,7 @@ class OfflineModel(Model):
 
     @property
     def system(self) -> str:
-        """Always ``understudy``."""
+        """Always ``understage``."""
         return SYSTEM
 
     async def request(

@@ -46,7 +46,7 @@ class FolderNotifier:
         self._on_change = on_change
         self._on_gap = on_gap
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="understudy-files", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="understage-files", daemon=True)
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when the thread sees changes; fails when it cannot."""

@@ -10,7 +10,7 @@ import msgspec
 
 from protocols.triggers import TriggerError
 
-_log: Final = logging.getLogger("understudy")
+_log: Final = logging.getLogger("understage")
 
 
 class _Progress(msgspec.Struct, frozen=True):

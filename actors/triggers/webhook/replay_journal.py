@@ -16,10 +16,10 @@ LONGEST_LIFE: Final = 86_400.0
 """Seconds after which a new file begins. The old one is removed when the next one is full: it has expired then."""
 _HEAD: Final = struct.Struct("<24sd")
 _RECORD: Final = struct.Struct("<8s16sd")
-_MAGIC: Final = b"understudy replays 1"
+_MAGIC: Final = b"understage replays 1"
 _FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
-_log: Final = logging.getLogger("understudy")
+_log: Final = logging.getLogger("understage")
 
 
 class ReplayJournal:

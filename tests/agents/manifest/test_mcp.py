@@ -144,5 +144,5 @@ def test_a_server_may_take_for_ever_but_not_to_start() -> None:
 def test_without_the_library_the_agent_and_the_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_ai.mcp", None)
 
-    with pytest.raises(MissingExtraError, match=r"agent 'a'.*understudy\[mcp\]"):
+    with pytest.raises(MissingExtraError, match=r"agent 'a'.*understage\[mcp\]"):
         servers_of(f"agents: {{a: {{mcp_servers: ['{COMMAND}']}}}}")

@@ -159,7 +159,7 @@ async def test_response_is_labelled_and_costs_nothing() -> None:
     result = await agent("Be brief.").run("one two, three")
     response = result.all_messages()[-1]
     assert isinstance(response, ModelResponse)
-    assert (response.model_name, response.provider_name, response.finish_reason) == ("offline", "understudy", "stop")
+    assert (response.model_name, response.provider_name, response.finish_reason) == ("offline", "understage", "stop")
     assert result.usage.cost == Decimal(0)
     assert (result.usage.input_tokens, result.usage.output_tokens) == (tokens("Be brief.") + 4, 4)
 

@@ -213,8 +213,8 @@ async def test_a_stop_ends_the_thread(actor_system: ActorSystem, root: Path) -> 
     await stage.supervisor.stop(block=False)
     await settle()
 
-    assert "understudy-files" in names
-    assert "understudy-files" not in [thread.name for thread in threading.enumerate() if thread.is_alive()]
+    assert "understage-files" in names
+    assert "understage-files" not in [thread.name for thread in threading.enumerate() if thread.is_alive()]
 
 
 @pytest.mark.parametrize("patterns", [("docs/**/*.md", "docs/*.md"), ("docs",)])

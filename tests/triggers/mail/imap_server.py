@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-REQUIRED = "UNDERSTUDY_REQUIRE_SERVERS"
+REQUIRED = "UNDERSTAGE_REQUIRE_SERVERS"
 USER = "ada"
 PASSWORD = "pass-word"
 
@@ -132,7 +132,7 @@ def running_server() -> Generator[ImapServer]:
         if os.environ.get(REQUIRED) == "1":
             pytest.fail(f"{reason}, and {REQUIRED}=1 requires it")
         pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="understudy-imap-") as directory:
+    with tempfile.TemporaryDirectory(prefix="understage-imap-") as directory:
         server = ImapServer(program, Path(directory))
         server.start()
         try:

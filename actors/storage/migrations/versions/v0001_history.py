@@ -8,7 +8,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TABLE = "understudy_history"
+TABLE = "understage_history"
 
 
 def upgrade() -> None:
@@ -33,10 +33,10 @@ def upgrade() -> None:
         sa.Column("metadata", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("understudy_history_id", TABLE, ["id"], unique=True)
-    op.create_index("understudy_history_conversation", TABLE, ["conversation_id", "seq"])
-    op.create_index("understudy_history_node", TABLE, ["node", "seq"])
-    op.create_index("understudy_history_created", TABLE, ["created"])
+    op.create_index("understage_history_id", TABLE, ["id"], unique=True)
+    op.create_index("understage_history_conversation", TABLE, ["conversation_id", "seq"])
+    op.create_index("understage_history_node", TABLE, ["node", "seq"])
+    op.create_index("understage_history_created", TABLE, ["created"])
 
 
 def downgrade() -> None:
