@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from os.path import dirname
 from typing import TYPE_CHECKING, Any
+
+import protocols
+
+if [dirname(path) for path in getattr(protocols, "__path__", ())] != [dirname(dirname(__file__))]:
+    _message = f"{protocols.__file__} takes the place of Understage's package 'protocols': give it another name"
+    raise ImportError(_message, name="protocols", path=protocols.__file__)
 
 if TYPE_CHECKING:
     from actors.agents.agent import Agent

@@ -94,18 +94,21 @@ def resolve_import(text: str, allow: Sequence[str]) -> object:
     try:
         module = importlib.import_module(name)
     except Exception as error:
-        message = f"{text!r} cannot be imported: {type(error).__name__}: {error}"
+        message = f"{text!r} cannot be imported: {type(error).__name__}: {error}{_namesake(name)}"
         raise ImportPathError(message) from error
-    if attribute not in vars(module) and not hasattr(module, "__getattr__"):
-        message = f"module {name!r} has no attribute {attribute!r}"
-        raise ImportPathError(message)
     try:
         found: object = getattr(module, attribute)
     except AttributeError as error:
-        message = f"module {name!r} has no attribute {attribute!r}"
+        message = f"module {name!r} has no attribute {attribute!r}{_namesake(name)}"
         raise ImportPathError(message) from error
     _check_origin(text, found, allow)
     return found
+
+
+def _namesake(module: str) -> str:
+    top = module.partition(".")[0]
+    own = f"; {top!r} is Understage's own package, so a module of yours needs another name"
+    return own if top in {"actors", "protocols"} else ""
 
 
 def _covers(prefix: str, module: str, attribute: str) -> bool:
