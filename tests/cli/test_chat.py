@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -253,29 +254,31 @@ def test_a_terminal_is_asked_and_ctrl_d_ends(manifest: Path) -> None:
     import pty
 
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "actors.cli", "chat", str(manifest), "fine"],
         cwd=ROOT,
         env=environment(TERM="dumb"),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-    )
-    os.close(theirs)
-    shown = _until(ours, b"> ")
-    os.write(ours, b"one\n")
-    shown += _until(ours, b"fine: one")
-    shown += _until(ours, b"> ")
-    os.write(ours, b"\x04")
-    assert process.wait(30) == ExitCode.OK
-    os.close(ours)
+    ) as process:
+        try:
+            os.close(theirs)
+            shown = _until(ours, rb"> $")
+            os.write(ours, b"one\n")
+            shown += _until(ours, rb"fine: one\s+> $")
+            os.write(ours, b"\x04")
+            assert process.wait(30) == ExitCode.OK
+        finally:
+            process.kill()
+            os.close(ours)
 
     assert b"/quit ends, /reset forgets" in shown
 
 
-def _until(terminal: int, text: bytes) -> bytes:
+def _until(terminal: int, pattern: bytes) -> bytes:
     shown = b""
-    while text not in shown:
+    while not re.search(pattern, shown):
         assert select.select([terminal], [], [], 30)[0], shown
         shown += os.read(terminal, 1024)
     return shown
