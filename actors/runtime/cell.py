@@ -81,16 +81,7 @@ class ActorHooks:
 
     stops_children_together: ClassVar[bool] = False
     """True if children are stopped all at once, not one after the other."""
-    has_start_hook: ClassVar[bool] = False
-    has_stop_hook: ClassVar[bool] = False
-    has_failure_hook: ClassVar[bool] = False
     _cell: "Cell | None" = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.has_start_hook = cls.on_start is not ActorHooks.on_start
-        cls.has_stop_hook = cls.on_stop is not ActorHooks.on_stop
-        cls.has_failure_hook = cls.on_failure is not ActorHooks.on_failure
 
     def attach(self, cell: "Cell") -> None:
         """Bind the actor object to its cell."""
@@ -141,6 +132,11 @@ class ActorHooks:
     def in_start_order(self, children: "tuple[Cell, ...]") -> "tuple[Cell, ...]":
         """Sort the children so that the last one to stop comes first; by default the oldest one."""
         return children
+
+
+def has_hook(actor: ActorHooks, name: str) -> bool:
+    """Return True if the actor has a hook of its own, from its class or patched in later."""
+    return getattr(getattr(actor, name), "__func__", None) is not getattr(ActorHooks, name)
 
 
 class System(Protocol):
@@ -238,6 +234,8 @@ class Cell:
     phase: Phase = Phase.NEW
     killed: bool = False
     """True if the incarnation ends at once: handlers are cancelled, hooks do not run."""
+    overdue: bool = False
+    """True if its time to stop has passed: what still runs has the grace period, counted from its own turn."""
     incarnation: int = 1
     restarts: int = 0
     reason: ExitReason | None = None

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from actors.runtime.cell import Cell
+from actors.runtime.cell import Cell, has_hook
 from actors.runtime.envelope import SETTLED, Envelope
 from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject
 from actors.runtime.intake import push_control, wake
@@ -12,7 +12,7 @@ from actors.runtime.log import error_text
 from actors.runtime.log_context import report_about, run_of
 from actors.runtime.outcome import answer_error, answerable, refuse
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
-from actors.runtime.stop import kill, run_hook, stop_children
+from actors.runtime.stop import kill_children, run_hook, stop_children
 from actors.runtime.stop_deadline import abandon_turn, arm, disarm
 from actors.runtime.termination import end_incarnation, start_failed
 from actors.runtime.turn import Turn, turns_of
@@ -81,9 +81,11 @@ def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -
 async def _after_crash(cell: Cell, error: BaseException) -> None:
     actor = cell.actor
     assert actor is not None
-    if actor.has_failure_hook:
+    if has_hook(actor, "on_failure"):
         # The time of a stop, if one runs, holds for the hook as well.
-        timer = arm(cell, cell.system.config.stop_timeout, _hook_overdue) if cell.stop_timer is None else None
+        config = cell.system.config
+        limit = config.grace if cell.overdue else config.stop_timeout
+        timer = arm(cell, limit, _hook_overdue) if cell.stop_timer is None else None
         await run_hook(cell, partial(actor.on_failure, type(error), error, error.__traceback__), "on_failure")
         if timer is not None and cell.stop_timer is timer:
             disarm(cell)
@@ -130,8 +132,7 @@ def _give_up(turn: Turn) -> None:
         return
     cell = turn.cell
     if cell.children and not turn.envelope.accepted:
-        for child in tuple(cell.children):
-            kill(child)
+        kill_children(cell)
         _after_grace(turn, _give_up)
         return
     abandon_turn(cell, turn)
@@ -143,7 +144,8 @@ def _give_up(turn: Turn) -> None:
         _crash(cell, turn.envelope, error, None)
     else:
         _hook_abandoned(cell, AbandonedError(f"a hook of actor {cell.name} ignored its cancellation"))
-    cell.scheduled = False  # the claim of the worker that is stuck in the handler
+    if turn.holds_claim:
+        cell.scheduled = False  # the claim of the worker that is stuck in the handler
     wake(cell)
 
 

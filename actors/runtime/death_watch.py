@@ -42,8 +42,10 @@ def is_news(watcher: Cell, target: Cell) -> bool:
 
 def link(one: Cell, other: Cell) -> None:
     """Have each of the two killed when the other ends abnormally."""
-    one.links = {**(one.links or {}), other: None}
-    other.links = {**(other.links or {}), one: None}
+    for ended, left in ((one, other), (other, one)):
+        if left.links is None:
+            left.links = {}
+        left.links[ended] = None
     for ended, left in ((one, other), (other, one)):
         if ended.phase is Phase.STOPPED:
             linked_ended(left, ended)

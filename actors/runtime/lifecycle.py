@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from actors.runtime.cell import ActorHooks, Cell, System, constructing
+from actors.runtime.cell import ActorHooks, Cell, System, constructing, has_hook
 from actors.runtime.crash import interrupt_all
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
@@ -16,7 +16,14 @@ from actors.runtime.options import StartOptions, check_class
 from actors.runtime.phase import ENDING, NEXT_TO_END, Phase
 from actors.runtime.ref import ActorRef
 from actors.runtime.stop import finish_start, stop_children
-from actors.runtime.termination import not_started, ready, start_error, start_failed, take_ready_waiters
+from actors.runtime.termination import (
+    add_ready_waiter,
+    not_started,
+    ready,
+    start_error,
+    start_failed,
+    take_ready_waiters,
+)
 from protocols.events import ActorRestarted, ActorStarted
 
 
@@ -81,7 +88,7 @@ def revive(cell: Cell) -> AsyncioFuture[Any]:
     if cell.phase >= Phase.STOPPED:  # it may stop itself in its constructor
         return ready(cell)
     future: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
-    cell.ready_waiters = [*(cell.ready_waiters or ()), future]
+    add_ready_waiter(cell, future)
     _live(cell, actor)
     return future
 
@@ -99,11 +106,10 @@ def _construct(cell: Cell) -> ActorHooks:
 
 def _live(cell: Cell, actor: ActorHooks) -> None:
     cell.actor = actor
-    if not actor.has_start_hook:
+    if not has_hook(actor, "on_start"):
         _opened(cell)
         return
     cell.enter(Phase.STARTING)
-    cell.start_timer = cell.system.clock.call_later(cell.start_timeout, _start_overdue, cell)
     push_control(cell, partial(_run_start, cell))
 
 
@@ -115,6 +121,7 @@ def _start_overdue(cell: Cell) -> None:
 async def _run_start(cell: Cell) -> None:
     actor = cell.actor
     assert actor is not None
+    cell.start_timer = cell.system.clock.call_later(cell.start_timeout, _start_overdue, cell)
     error = await _on_start(cell, actor)
     if cell.actor is not actor:
         return  # it was cut loose

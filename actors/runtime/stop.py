@@ -1,18 +1,24 @@
 """How an actor is told to end: stop, kill, and the end of a parent; each within its time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from actors.runtime.cell import Cell
+from actors.runtime.cell import Cell, has_hook
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop_deadline import abandon_turn, arm, cancel_turns, disarm
-from actors.runtime.termination import close_mailbox, discard_queue, end_incarnation, stopped_future
+from actors.runtime.termination import close_mailbox, discard_queue, end_incarnation, stopped_future, terminate
 from actors.runtime.turn import turns_of
 from protocols.control import ExitReason, StopMode
+
+_SLICE: Final = 0.004
+"""Seconds of ending children after which the event loop runs other things."""
+_MOST_AT_ONCE: Final = 256
+"""Children that end in one step with their parent."""
 
 
 def stop(
@@ -70,12 +76,17 @@ def _drain_no_more(cell: Cell) -> None:
 
 def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bool]:
     """End at once: handlers are cancelled, `on_stop` does not run. The future is done at the end."""
+    _request_kill(cell, reason)
+    return stopped_future(cell)
+
+
+def _request_kill(cell: Cell, reason: ExitReason) -> None:
     phase = cell.phase
     if phase is Phase.STOPPED or (cell.killed and phase >= Phase.CLOSING):
-        return stopped_future(cell)
+        return
     if cell.actor is None:
         end_incarnation(cell, reason, cell.cause)
-        return stopped_future(cell)
+        return
     cell.enter(Phase.STOPPING)
     cell.killed = True
     cell.reason = reason
@@ -84,7 +95,13 @@ def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bo
     _arm_stop(cell, 0.0)
     if phase not in ENDING:
         _push_finish(cell)
-    return stopped_future(cell)
+
+
+def kill_children(cell: Cell) -> None:
+    """Kill the children, in no order, without waiting for them."""
+    for child in tuple(cell.children or ()):
+        if not child.killed:
+            _request_kill(child, ExitReason.KILLED)
 
 
 def linked_ended(cell: Cell, other: Cell) -> None:
@@ -92,7 +109,7 @@ def linked_ended(cell: Cell, other: Cell) -> None:
     if cell.links is not None:
         cell.links.pop(other, None)
     if other.reason is not None and other.reason.is_abnormal:
-        kill(cell)
+        _request_kill(cell, ExitReason.KILLED)
 
 
 def stop_as_child(cell: Cell) -> AsyncioFuture[bool]:
@@ -136,19 +153,57 @@ async def stop_children(cell: Cell) -> None:
             in_order = left if cell.actor is None else cell.actor.in_start_order(left)
             await _stop_all_of(cell, in_order[::-1], kills=kills)
         except asyncio.CancelledError:
+            disarm(cell)  # it has obeyed
             kills, left = True, ()
 
 
 async def _stop_all_of(cell: Cell, children: tuple[Cell, ...], *, kills: bool) -> None:
     if kills:
-        for future in [kill(child) for child in children]:
-            await future
-    elif cell.actor is not None and cell.actor.stops_children_together:
-        for future in [stop_as_child(child) for child in children]:
-            await future
+        await end_all(children, kill, kills=True)
     else:
-        for child in children:
-            await stop_as_child(child)
+        together = cell.actor is not None and cell.actor.stops_children_together
+        await end_all(children, stop_as_child, together=together)
+
+
+async def end_all(
+    cells: Iterable[Cell], end: Callable[[Cell], AsyncioFuture[bool]], *, kills: bool = False, together: bool = True
+) -> None:
+    """End actors, one after the other or together, and wait for each. The event loop runs on, however many they are."""
+    open_ends: list[AsyncioFuture[bool]] = []
+    began = time.monotonic()
+    for cell in cells:
+        if not _ends_at_once(cell, kills=kills):
+            open_ends.append(end(cell))
+            if not together:
+                await open_ends.pop()
+        if time.monotonic() - began > _SLICE:
+            await asyncio.sleep(0)
+            began = time.monotonic()
+    for future in open_ends:
+        await future
+
+
+def _ends_at_once(cell: Cell, *, kills: bool) -> bool:
+    """End an actor that has nothing to run, and its children if all are such, without a turn for each of them."""
+    children = tuple(cell.children or ())
+    if len(children) > _MOST_AT_ONCE or not _has_nothing_to_run(cell, kills=kills):
+        return False
+    if any(child.children or not _has_nothing_to_run(child, kills=kills) for child in children):
+        return False
+    reason = ExitReason.KILLED if kills else ExitReason.SHUTDOWN
+    assert cell.actor is not None
+    in_order = cell.actor.in_start_order(children)
+    cell.enter(Phase.STOPPING)  # it decides about no child any more
+    for one in (*in_order[::-1], cell):
+        one.killed = kills or one.shutdown is StopMode.NOW
+        terminate(one, reason, None)
+    return True
+
+
+def _has_nothing_to_run(cell: Cell, *, kills: bool) -> bool:
+    if not cell.idle or cell.turns or cell.actor is None:
+        return False
+    return kills or cell.shutdown is StopMode.NOW or not has_hook(cell.actor, "on_stop")
 
 
 def drained(cell: Cell) -> bool:
@@ -178,7 +233,9 @@ def _push_finish(cell: Cell) -> None:
 async def _finish(cell: Cell) -> None:
     actor = cell.actor
     await stop_children(cell)
-    if actor is not None and actor.has_stop_hook and not cell.killed:
+    if actor is not None and not cell.killed and has_hook(actor, "on_stop"):
+        if cell.overdue:
+            arm(cell, cell.system.config.grace, _cut_loose)
         await run_hook(cell, actor.on_stop, "on_stop")
         await stop_children(cell)
     if cell.actor is actor:  # else it was cut loose, and this may be the next life already
@@ -200,39 +257,43 @@ def _arm_stop(cell: Cell, timeout: float | None) -> None:
     """Give the actor `timeout` seconds to end by itself (None: no limit; 0: its handlers are cancelled now)."""
     disarm(cell)
     if timeout == 0:
-        arm(cell, cell.system.config.grace, _cut_loose)
-        cancel_turns(cell)
+        _overdue(cell)
     elif timeout is not None:
         arm(cell, timeout, _overdue)
 
 
 def _overdue(cell: Cell) -> None:
-    """Cancel the handlers, drop the queue and grant the grace period: the time to stop has passed."""
+    """Cancel the handlers, drop the queue and grant the grace period: the time to stop has passed.
+
+    An actor without a turn has nothing to cut loose; it has the grace period for its hook, from its turn on.
+    """
     cell.stop_timer = None
     if cell.phase not in (Phase.SUSPENDING, Phase.RETIRING):
         _drain_no_more(cell)
-    arm(cell, cell.system.config.grace, _cut_loose)
-    cancel_turns(cell)
+    cell.overdue = True
+    if cell.turns:
+        arm(cell, cell.system.config.grace, _cut_loose)
+        cancel_turns(cell)
 
 
 def _cut_loose(cell: Cell) -> None:
     """Fence the handlers that still run and leave them behind: the grace period has passed as well."""
     cell.stop_timer = None
-    grace = cell.system.config.grace
-    if cell.children:
-        for child in tuple(cell.children):
-            kill(child)
-        arm(cell, grace, _cut_loose)
-        return
     turns = turns_of(cell)
+    if not turns:
+        return
+    if cell.children:
+        kill_children(cell)
+        arm(cell, cell.system.config.grace, _cut_loose)
+        return
     cell.turns = None
     for turn in turns:
         abandon_turn(cell, turn)
-    cell.scheduled = False  # the claim of the worker that is stuck; the next life needs it
+    if any(turn.holds_claim for turn in turns):
+        cell.scheduled = False  # the claim of the worker that is stuck; the next life needs it
     if any(not turn.envelope.accepted for turn in turns):
         end_incarnation(cell, cell.reason or ExitReason.NORMAL, None)
         return
-    arm(cell, grace, _cut_loose)
     if cell.phase not in ENDING:
         cell.enter(NEXT_TO_END[cell.phase])
         _push_finish(cell)

@@ -24,7 +24,7 @@ from actors.runtime.phase import Phase
 from actors.runtime.ref import ActorRef
 from actors.runtime.registry import Registry, systems
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
-from actors.runtime.stop import request_stop, stop
+from actors.runtime.stop import end_all, request_stop, stop
 from actors.runtime.termination import terminate
 from actors.runtime.thread_bridge import ThreadBridge
 from actors.runtime.thread_pool import BlockingPool
@@ -224,8 +224,7 @@ class ActorSystem(Registry):
         before = {cell: cell.abandoned_turns for cell in self.cells}
         seconds = self.config.stop_timeout if timeout is None else timeout
         roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
-        for future in [stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN) for cell in roots]:
-            await future
+        await end_all(roots, lambda cell: stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN))
         return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
 
     def begin_close(self, timeout: float | None = None) -> asyncio.Future[list[str]]:

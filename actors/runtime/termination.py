@@ -20,12 +20,19 @@ def ready(cell: Cell) -> AsyncioFuture[Any]:
     """Return a future of the ref, done when `on_start` is; it fails with `ActorStartError`."""
     future: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
     if cell.phase in _GETS_READY:
-        cell.ready_waiters = [*(cell.ready_waiters or ()), future]
+        add_ready_waiter(cell, future)
     elif cell.phase is Phase.STOPPED and cell.reason is not ExitReason.NORMAL:
         future.fail(cell.cause or ActorStartError(f"actor {cell.name} has ended ({cell.reason})"))
     else:
         future.answer(cell.ref)
     return future
+
+
+def add_ready_waiter(cell: Cell, future: AsyncioFuture[Any]) -> None:
+    """Have a future told when `on_start` is done."""
+    if cell.ready_waiters is None:
+        cell.ready_waiters = []
+    cell.ready_waiters.append(future)
 
 
 def take_ready_waiters(cell: Cell) -> list[AsyncioFuture[Any]]:
@@ -39,8 +46,10 @@ def stopped_future(cell: Cell) -> AsyncioFuture[bool]:
     future: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
     if cell.phase in (Phase.HELD, Phase.STOPPED):
         future.answer(True)
+    elif cell.stopped_waiters is None:
+        cell.stopped_waiters = [future]
     else:
-        cell.stopped_waiters = [*(cell.stopped_waiters or ()), future]
+        cell.stopped_waiters.append(future)
     return future
 
 
@@ -143,7 +152,7 @@ def _drop_life(cell: Cell) -> None:
     if timer is not None:
         timer.cancel()
     disarm(cell)
-    cell.open = cell.idle = False
+    cell.open = cell.idle = cell.overdue = False
     cell.control = None
     belongings, cell.belongings = cell.belongings, None
     for handle in tuple(belongings or ()):
