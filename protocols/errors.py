@@ -17,7 +17,9 @@ exception of user code, a tool or a model: the caller that awaits the run gets t
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from typing import Final
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -27,6 +29,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {' or '.join(repr(item) for item in close)}?"
     return f"; known are {', '.join(sorted(names)[:12])}" if names else ""
+
+
+def of_kind(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Return True for an exception of these classes; unlike `isinstance`, it never asks the exception itself."""
+    return issubclass(type(error), kinds)
+
+
+_MOST_NOTES: Final = 8
+"""Notes of ours on one exception; who raises the same object again and again adds no more."""
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an exception of the user; one that takes no notes stays as it is."""
+    with suppress(BaseException):  # its attributes may be frozen, or functions of the user
+        notes = getattr(error, "__notes__", ())
+        if note not in notes and len(notes) < _MOST_NOTES:
+            error.add_note(note)
 
 
 class UnderstageError(Exception):

@@ -26,6 +26,7 @@ from actors.agents.execution import Execution
 from actors.runs.input_message import is_list
 from actors.runs.job import Job
 from actors.runs.request import RunRequest
+from protocols.errors import add_note
 from protocols.messages import ChatMessage, is_message
 
 Reader = Callable[[ChatMessage[Any]], object]
@@ -48,7 +49,7 @@ class Callback(Execution):
             called = self._call(_informed(self._read(asked), request), request)
             result = await called if type(called) not in _PLAIN and inspect.isawaitable(called) else called
         except Exception as error:
-            error.add_note(f"raised by callback {callback_name(self.function)!r}")
+            add_note(error, f"raised by callback {callback_name(self.function)!r}")
             raise
         return _answer(result, request, asked, perf_counter() - started)
 

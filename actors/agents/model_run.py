@@ -18,7 +18,7 @@ from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import message_of
 from actors.agents.settings import AgentSettings
-from actors.agents.tool_calls import RECORDER, ToolCallLog, call_log
+from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
@@ -61,10 +61,13 @@ class ModelRun(Execution):
         tools = ToolCallLog(request)
         call_log.set(tools)
         prompt, keywords = await self._prompt(request, asked), self._keywords(request)
-        if request.sink is None and request.options.include_agent_tools:
-            result = await self.agent.run(prompt, **keywords)
-        else:
-            result = await self._unusual(request, prompt, keywords)
+        try:
+            if request.sink is None and request.options.include_agent_tools:
+                result = await self.agent.run(prompt, **keywords)
+            else:
+                result = await self._unusual(request, prompt, keywords)
+        except ToolExit as error:
+            raise error.exit from None
         if self.memory is not None and request.options.store_history is not False:
             self.memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
         return message_of(result, request, asked, tools, perf_counter() - started)

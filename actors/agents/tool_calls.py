@@ -14,6 +14,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
+from actors.runtime.log import error_text
 from protocols.events import ToolCalled
 from protocols.ids import new_id
 from protocols.tool_call import ToolCallInfo
@@ -108,13 +109,13 @@ class ToolCallRecorder(AbstractCapability[Any]):
         """Time and log one call."""
         log = call_log.get()
         if log is None:
-            return await handler(args)
+            return await _without_exit(handler, args)
         began, started = datetime.now(UTC), perf_counter()
         result, failure = None, None
         try:
-            result = await handler(args)
+            result = await _without_exit(handler, args)
         except Exception as error:
-            failure = str(error) or type(error).__name__
+            failure = error_text(error) or type(error).__name__
             raise
         finally:
             seconds = perf_counter() - started
@@ -125,6 +126,22 @@ class ToolCallRecorder(AbstractCapability[Any]):
                 )
             )  # fmt: skip
         return result
+
+
+class ToolExit(Exception):  # noqa: N818 - it carries a SystemExit or KeyboardInterrupt out of a task
+    """A tool ended with an exit. The run raises that exit, so the system ends in order."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the tool ended with {type(error).__name__}")
+        self.exit = error
+
+
+async def _without_exit(handler: WrapToolExecuteHandler, args: ValidatedToolArgs) -> Any:
+    """Call a tool in its task, in which an exit would end the event loop."""
+    try:
+        return await handler(args)
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ToolExit(error) from error
 
 
 def _is_denied(part: object) -> TypeGuard[ToolReturnPart]:

@@ -17,7 +17,7 @@ from actors.runs.handle import Deps, Out
 from actors.runs.job import Worker
 from actors.runs.request import RunRequest
 from actors.talk.talk import Talk
-from protocols.errors import ChainBrokenError, RunError
+from protocols.errors import ChainBrokenError, RunError, add_note
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
 
@@ -218,5 +218,5 @@ def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
 def _explain(error: Exception, team: str, transcript: Transcript) -> None:
     """Add to an exception the failed step and the answers before it."""
     done = ", ".join(response.agent_name for response in transcript.responses) or "none"
-    error.add_note(f"chain {team!r}: step {transcript.step!r} failed; finished before it: {done}")
+    add_note(error, f"chain {team!r}: step {transcript.step!r} failed; finished before it: {done}")
     error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())

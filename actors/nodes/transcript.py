@@ -9,6 +9,7 @@ from typing import Any
 
 from actors.nodes.step_handoff import StepHandoff
 from actors.runs.run_stats import RunStats
+from actors.runtime.log import error_text
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import TalkStats
 from protocols.messages import ChatMessage
@@ -145,4 +146,4 @@ class Transcript:
 
 
 def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return error_text(error) or type(error).__name__

@@ -12,6 +12,7 @@ from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.log import error_text
 from actors.runtime.owned_tasks import PendingTask
 from protocols.control import Terminated
 from protocols.errors import NodeStoppedError
@@ -135,7 +136,7 @@ class BackgroundActor(AsyncioActor):
         if not node.runs_until_stopped:
             self._is_stopping, self._answer = True, None
         if stats.error_count == self._known_errors:  # a team has already noted the failed member
-            stats.add_error(node.name, str(error) or type(error).__name__)
+            stats.add_error(node.name, error_text(error) or type(error).__name__)
 
     def _stop_soon(self) -> None:
         self._is_stopping = True

@@ -7,6 +7,7 @@ from actors.prompts.content import prompt_text
 from actors.runs.input_message import is_list
 from actors.runs.request import RunRequest
 from actors.runtime.event_stream import EventStream
+from actors.runtime.log import error_text
 from protocols.brief_events import RunAnswered
 from protocols.cost import ZERO_COST
 from protocols.events import (
@@ -58,7 +59,7 @@ def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[
 def run_failed(events: EventStream, request: RunRequest, error: Exception, duration: float, *, step: str = "") -> None:
     """Publish the failure of a run. `step` is the member that raised the error, if the node itself did not."""
     if events.wants(RunFailed):
-        text = str(error)[:_MOST_TEXT]
+        text = error_text(error, _MOST_TEXT)
         kind = type(error).__name__
         _publish(events, RunFailed, request, error_type=kind, error=text, duration=duration, step=step)
 

@@ -16,6 +16,7 @@ from actors.runtime.cell import Cell
 from actors.runtime.errors import IgnoreStart
 from actors.supervision.child import ChildKind
 from protocols.brief_events import RunBegan
+from protocols.errors import add_note
 
 UNLIMITED = 1_000_000
 """Concurrent runs of a node without state."""
@@ -132,7 +133,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
 def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
     """Give the exception of a run to the caller, or raise it if it is a crash."""
     node = request.node
-    error.add_note(f"node {node.name!r}: the run failed")
+    add_note(error, f"node {node.name!r}: the run failed")
     node.fail(error, request)
     if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
         raise error

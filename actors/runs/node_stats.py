@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from actors.runs.handle import Deps, NodeHandle, Out
 from actors.runs.request import EventSink, RunRequest
 from actors.runs.run_stats import FRAME, RunStats
+from actors.runtime.log import error_text
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
 from actors.stats.run_snapshot import Screen
 from protocols.messages import ChatMessage
@@ -71,7 +72,7 @@ class NodeStats(NodeHandle[Deps, Out]):
         self._totals.add_failure()
         if self.counts_alone(request):
             stats = RunStats(name=self.name)
-            stats.add_error(self.name, str(error) or type(error).__name__)
+            stats.add_error(self.name, error_text(error) or type(error).__name__)
             stats.finish(error=error)
             self.keep_stats(stats)
         super().fail(error, request)

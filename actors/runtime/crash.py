@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from actors.runtime.cell import Cell, has_hook
 from actors.runtime.envelope import SETTLED, Envelope
@@ -17,6 +18,7 @@ from actors.runtime.stop_deadline import abandon_turn, arm, disarm
 from actors.runtime.termination import end_incarnation, start_failed
 from actors.runtime.turn import Turn, turns_of
 from protocols.control import DeadLetterReason, ExitReason
+from protocols.errors import of_kind
 from protocols.events import ActorCrashed
 
 
@@ -24,14 +26,14 @@ def fail(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None
     """Settle a message whose handler raised: a refusal, the end of cancelled work, or a crash."""
     cell.failed += 1
     envelope.state = SETTLED
-    if isinstance(error, Reject):
-        refuse(envelope, error)
+    if of_kind(error, Reject):
+        refuse(envelope, cast("Reject", error))
     elif envelope.abandoned is None or turn is None or not turn.cancelled or not _is_cancelled(error):
         _crash(cell, envelope, error, turn)
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    return isinstance(error, (asyncio.CancelledError, TimeoutError))
+    return of_kind(error, asyncio.CancelledError, TimeoutError)
 
 
 def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
@@ -58,7 +60,12 @@ def _is_resumed(cell: Cell, error: BaseException) -> bool:
     parent = cell.parent
     if cell.actor is None or cell.phase in ENDING or parent is None or not parent.can_decide:
         return False
-    return parent.actor is not None and parent.actor.resumes(cell, error)
+    try:
+        return parent.actor is not None and parent.actor.resumes(cell, error)
+    except BaseException as broken_rule:  # a rule of the user for the kinds of errors
+        cell.system.report("a supervisor could not decide", parent, error=broken_rule)
+        cell.system.note_base_exception(broken_rule)
+        return False
 
 
 def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -> None:
@@ -76,6 +83,8 @@ def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -
     if cell.phase not in ENDING:
         cell.enter(NEXT_TO_END[cell.phase])
         push_control(cell, partial(_after_crash, cell, error), first=True)
+    elif envelope is None:  # the step that should have ended it
+        end_incarnation(cell, (cell.killed and cell.reason) or ExitReason.CRASH, error)
 
 
 async def _after_crash(cell: Cell, error: BaseException) -> None:

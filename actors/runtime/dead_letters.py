@@ -62,7 +62,7 @@ class DeadLetters:
         kind = str(type(letter.message).__name__)
         system.log_limited("dead letter", actor=target, reason=str(letter.reason), message_type=kind)
         # A dead letter about the delivery of a dead letter would recurse.
-        if system.events.wants(DeadLetterEvent) and not isinstance(letter.message, DeadLetterEvent):
+        if system.events.wants(DeadLetterEvent) and type(letter.message) is not DeadLetterEvent:
             system.events.publish(
                 DeadLetterEvent, actor=target, message_type=kind, reason=str(letter.reason), age=letter.age,
                 sender=sender,

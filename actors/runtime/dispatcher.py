@@ -1,18 +1,21 @@
 """A few shared worker tasks step the ready actors from one queue.
 
-An idle actor has no task. When a handler waits, its worker waits with it and another worker takes over: there are as
-many tasks as waiting handlers, plus one.
+An idle actor has no task. A handler that waits keeps the task in which it began, and another worker takes over the
+queue: there are as many tasks as waiting handlers, plus one.
 """
 
 import asyncio
 import time
 import types
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Final
+from sys import getrefcount
+from typing import Any, Final
+from weakref import getweakrefcount
 
 from actors.runtime.cell import Cell
+from actors.runtime.fault import fault
 from actors.runtime.processing import finish_turn, step
 from actors.runtime.turn import Turn
 
@@ -29,6 +32,11 @@ def _pass() -> Generator[None, None, None]:
     yield
 
 
+def engine_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+    """Make a task of the engine. It begins later even under an eager task factory, so no step runs inside another."""
+    return asyncio.Task(coroutine, loop=loop, name=name, context=Context())
+
+
 class Dispatcher:
     """Runs the ready actors of one system on its event loop. A subclass may choose another order (`actors.testing`)."""
 
@@ -37,6 +45,7 @@ class Dispatcher:
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
         self._name = name
+        self._worker_name = f"{name}-worker"
         self.ready: deque[Cell] = deque()
         self.active = 0
         """Workers that are running or about to; those that wait inside a handler are not among them."""
@@ -59,6 +68,10 @@ class Dispatcher:
         """Take the actor that is stepped next; there is one."""
         return self.ready.popleft()
 
+    def lets_loop_run(self) -> bool:
+        """Return True if the event loop runs other things before the next step. Without an override, time decides."""
+        raise NotImplementedError
+
     def _wake(self) -> None:
         if self.is_closed:
             return
@@ -68,78 +81,107 @@ class Dispatcher:
             if not parked.done():  # the loop is being torn down: its worker is cancelled, but has not run since
                 parked.set_result(None)
                 return
-        task = self._loop.create_task(self._work(), name=f"{self._name}-worker", context=Context())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard, context=Context())  # it outlives the handler that needs it now
+        self.tasks.add(engine_task(self._loop, self._work(), self._worker_name))
 
-    async def _work(self) -> None:  # noqa: C901, PLR0915 - one loop, because a call costs as much as the rest
-        task = asyncio.current_task()
-        assert task is not None
+    async def _work(self) -> None:
+        task: Any = asyncio.current_task()
+        counts = True  # in `active`
+        try:
+            turn = await self._serve(task)
+            if turn is not None:
+                counts = False
+                self._begin_wait(turn, task)
+                while True:
+                    try:
+                        await turn.drive()
+                        break
+                    except GeneratorExit as error:  # only this frame, the outermost, can go on after one
+                        turn.interrupted(error, is_closing=asyncio.current_task(self._loop) is not task)
+                self._end_wait(turn)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # a fault of the engine, which must not take the other actors along
+            self._report_fault(error)
+        finally:
+            self._leave(task, counts=counts)
+
+    async def _serve(self, task: Any) -> Turn | None:  # noqa: C901 - one loop, because a call costs as much as the rest
+        """Step ready actors until a handler waits, and return it; or until this worker is not needed or not clean."""
         ready, batch = self.ready, self.batch
         take = ready.popleft if type(self).next is Dispatcher.next else self.next
-        began = 0.0
+        lets_loop_run = None if type(self).lets_loop_run is Dispatcher.lets_loop_run else self.lets_loop_run
         while True:
+            known, watched = getrefcount(task), getweakrefcount(task)
+            began = 0.0
             while ready:
                 self.current = cell = take()
                 outcome = step(cell, batch)
                 self.steps += 1
-                while outcome is not True and outcome is not False:
-                    keep = await self._wait_for(outcome, task)
-                    began = 0.0
-                    if task.cancelling():
-                        self._retire(cell, keep)
-                        return
-                    outcome = step(cell, batch) if keep else False
-                if outcome:
+                if outcome is True:
                     ready.append(cell)
-                if ready:
+                elif outcome is not False:
+                    return outcome
+                # A handler may have cancelled, kept or marked its task. Then it must reach no other actor.
+                if (
+                    task._must_cancel  # noqa: SLF001
+                    or getrefcount(task) > known
+                    or getweakrefcount(task) > watched
+                    or task._callbacks  # noqa: SLF001
+                ):
+                    return None
+                if lets_loop_run is not None:
+                    if lets_loop_run():
+                        await _pass()
+                        break
+                elif ready:
                     now = time.monotonic()
                     if not began:
                         began = now
                     elif now - began > _SLICE:
                         await _pass()
-                        began = 0.0
-            began = 0.0
-            self.active -= 1
-            if self.is_closed or len(self._parked) >= _MOST_PARKED:
-                return
-            parked = self._loop.create_future()
-            self._parked.append(parked)
-            try:
-                await parked
-            except asyncio.CancelledError:
-                self._unpark(parked)
-                raise
+                        break
+            else:
+                if self.is_closed or len(self._parked) >= _MOST_PARKED:
+                    return None
+                await self._park()
 
-    def _unpark(self, parked: asyncio.Future[None]) -> None:
-        if parked in self._parked:
-            self._parked.remove(parked)
-        elif not parked.cancelled():
-            self.active -= 1
-            if self.ready:
-                self._wake()
+    async def _park(self) -> None:
+        """Wait to be woken. A worker that is cancelled before counts as active until it leaves."""
+        self.active -= 1
+        parked = self._loop.create_future()
+        self._parked.append(parked)
+        try:
+            await parked
+        finally:
+            if parked.cancelled() or not parked.done():
+                self.active += 1
 
-    async def _wait_for(self, turn: Turn, task: asyncio.Task[None]) -> bool:
+    def _begin_wait(self, turn: Turn, task: "asyncio.Task[None]") -> None:
         turn.task = task
         if turn.cancelled:
             task.cancel()
         self.active -= 1
         if self.ready and not self.active:
             self._wake()
-        try:
-            await turn.drive()
-        finally:
-            self.active += 1
-            turn.task = None
-        self.steps += 1
-        return finish_turn(turn.cell, turn)
 
-    def _retire(self, cell: Cell, keep: bool) -> None:
-        # A cancellation that came late may still be pending in this task, so it must not serve another handler.
-        if keep:
-            self.ready.append(cell)
-        self.active -= 1
-        if self.ready and not self.active:
+    def _end_wait(self, turn: Turn) -> None:
+        turn.task = None
+        self.steps += 1
+        finish_turn(turn.cell, turn)
+
+    def _report_fault(self, error: BaseException) -> None:
+        cell = self.current
+        if cell is not None:
+            fault(cell, None, error)
+            if cell.scheduled and cell not in self.ready:
+                self.ready.append(cell)
+
+    def _leave(self, task: "asyncio.Task[None]", *, counts: bool) -> None:
+        """Forget a worker that ends, however it does; another one takes over what is ready."""
+        self.tasks.discard(task)
+        if counts:
+            self.active -= 1
+        if self.ready and not self.active and not self._loop.is_closed():
             self._wake()
 
     def watch_teardown(self, closed: Callable[[], object]) -> None:
@@ -151,7 +193,7 @@ class Dispatcher:
             finally:
                 closed()
 
-        self._sentinel = self._loop.create_task(wait(), name=f"{self._name}-sentinel", context=Context())
+        self._sentinel = engine_task(self._loop, wait(), f"{self._name}-sentinel")
 
     @property
     def is_torn_down(self) -> bool:

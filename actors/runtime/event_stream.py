@@ -7,7 +7,7 @@ import msgspec
 import pykka
 
 from actors.runtime.errors import MailboxFullError
-from actors.runtime.log import safe_repr
+from actors.runtime.log import safe_repr, safe_text
 from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
 
 _BATCH: Final = 512
@@ -129,7 +129,7 @@ class EventStream:
     def forget(self, actor: object) -> None:
         """End the subscriptions of an actor that ended."""
         for subscription in tuple(self._subscriptions):
-            if subscription.target == actor:
+            if subscription.target is actor:  # comparing would ask functions of the user
                 self.remove(subscription)
 
     def _index(self) -> None:
@@ -167,7 +167,7 @@ class EventStream:
             self.lose(subscription, event)
         except pykka.ActorDeadError:
             self.remove(subscription)
-        except Exception as error:  # a broken subscriber must not reach whoever publishes
+        except BaseException as error:  # a broken subscriber must not reach whoever publishes
             self._report("an event subscriber failed", error)
 
     def lose(self, subscription: Subscription, event: object) -> None:
@@ -181,7 +181,10 @@ class EventStream:
         listeners = [other for other in self._by_kind[EventsDropped] if other is not subscription]
         self.published += 1
         event = EventsDropped(
-            seq=self.published, system=self._system, subscriber=str(subscription.target), count=subscription.dropped
+            seq=self.published,
+            system=self._system,
+            subscriber=safe_text(subscription.target),
+            count=subscription.dropped,
         )
         for other in listeners:
             self._deliver(other, event)

@@ -13,6 +13,8 @@ import pykka
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
+from actors.runtime.log import safe_repr
+from protocols.errors import of_kind
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -82,7 +84,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         """Set the error on the loop's thread, if nothing was set yet. An error that is never read is not logged."""
         if self.done():
             return
-        if isinstance(error, StopIteration):
+        if of_kind(error, StopIteration):
             error = _as_runtime_error(error)
         super().set_exception(error)
         self.exception()
@@ -181,8 +183,8 @@ def _setter(done: threading.Event) -> Callable[[object], None]:
     return lambda _: done.set()
 
 
-def _as_runtime_error(error: StopIteration) -> RuntimeError:
-    converted = RuntimeError(f"the handler raised StopIteration({error.value!r})")
+def _as_runtime_error(error: BaseException) -> RuntimeError:
+    converted = RuntimeError(f"the handler raised StopIteration({safe_repr(getattr(error, 'value', None))})")
     converted.__cause__ = error
     return converted
 

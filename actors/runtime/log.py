@@ -64,6 +64,14 @@ def error_line(error: BaseException, limit: int = 500) -> str:
     return f"{type(error).__name__}: {error_text(error, limit)}"
 
 
+def safe_text(value: object) -> str:
+    """Return the text of an object, or a short repr if it has none; it cannot fail."""
+    try:
+        return str(value)
+    except BaseException:  # a str may raise anything
+        return safe_repr(value)
+
+
 def safe_repr(value: object, limit: int = 200) -> str:
     """Return a short repr that cannot fail, however broken or huge the object is."""
     try:

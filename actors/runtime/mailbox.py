@@ -296,9 +296,19 @@ class PriorityMailbox(BoundedMailbox):
     def put_back(self, envelopes: list[Envelope]) -> None:
         """Put messages that were already accepted in front of their lanes, keeping their order (unstash)."""
         for envelope in reversed(envelopes):
-            lane = 0 if is_news(envelope) else self._lane_of(envelope.message)
+            lane = self._lane_of_known(envelope)
             self._append(lane, envelope)
             self._lanes[lane].rotate(1)
+
+    def _lane_of_known(self, envelope: Envelope) -> int:
+        """Return the lane of an accepted message; the first one if the function fails now, so nothing is lost."""
+        try:
+            return 0 if is_news(envelope) else self._lane_of(envelope.message)
+        except BaseException as error:  # the function of the user
+            system = envelope.cell.system
+            system.report("a mailbox priority failed", envelope.cell, error=error)
+            system.note_base_exception(error)
+            return 0
 
     def _take(self, lane: int) -> Envelope:
         envelope = self._lanes[lane].popleft()

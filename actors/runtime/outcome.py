@@ -15,6 +15,7 @@ from actors.runtime.errors import (
     UnhandledMessageError,
 )
 from protocols.control import DeadLetterReason
+from protocols.errors import add_note, of_kind
 from protocols.events import LateReply
 
 
@@ -51,10 +52,8 @@ def answer_error(envelope: Envelope, error: BaseException, reason: DeadLetterRea
 def answerable(envelope: Envelope, error: BaseException) -> BaseException:
     """Return what the asker may see: the error with a note, or a substitute for kinds that tear tasks."""
     who, kind = envelope.cell.mailbox.who, type(envelope.message).__name__
-    if isinstance(error, Exception):
-        note = f"raised by actor {who} while handling {kind}"
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+    if of_kind(error, Exception):
+        add_note(error, f"raised by actor {who} while handling {kind}")
         return error
     crash = ActorCrashedError(f"actor {who} ended with {type(error).__name__} while handling {kind}")
     crash.__cause__ = error

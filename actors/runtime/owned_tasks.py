@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from actors.runtime.cell import ActorHooks, Cell
 from actors.runtime.child_cells import supervise
 from actors.runtime.envelope import SETTLED, Envelope, current
-from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.errors import ActorCrashedError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept
 from actors.runtime.options import check_timeout
@@ -55,8 +55,9 @@ class PendingTimer:
             self._handle = cell.system.clock.call_later(self._interval, self._fire)
         try:
             accept(cell, Envelope(self._message, cell, sender=cell, at=cell.now()))
-        except (MailboxFullError, ActorStoppingError) as error:
+        except BaseException as error:  # a mailbox may ask functions of the user
             cell.system.report("a timer message was not accepted", cell, error=error)
+            cell.system.note_base_exception(error)
 
     def cancel(self) -> None:
         """Send nothing more; harmless after the end."""
@@ -124,7 +125,9 @@ class PendingTask(Generic[T]):
         self._cell = cell
         context = Context()
         self._scope = context.run(_carry_into, cell, current.get())
-        self._task = cell.loop.create_task(coroutine, name=f"{cell.name}-task", context=context)
+        work = _without_exit(cell, coroutine)
+        self._task = cell.loop.create_task(work, name=f"{cell.name}-task", context=context)
+        self._task.add_done_callback(lambda _: coroutine.close(), context=Context())  # it may never have begun
         _keep(cell, self)
         self._task.add_done_callback(self._done, context=Context())
 
@@ -146,6 +149,16 @@ class PendingTask(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._task.__await__()
+
+
+async def _without_exit(cell: Cell, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine of the user; what would end the event loop begins the end of the system instead."""
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        cell.system.note_base_exception(error)
+        message = f"a task of actor {cell.name} ended with {type(error).__name__}"
+        raise ActorCrashedError(message) from error
 
 
 def _carry_into(cell: Cell, envelope: Envelope | None) -> Envelope:

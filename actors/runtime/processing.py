@@ -11,6 +11,7 @@ from actors.runtime.backpressure import wake_sender
 from actors.runtime.cell import Cell, Control
 from actors.runtime.crash import broken, fail
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
+from actors.runtime.fault import fault
 from actors.runtime.intake import wake
 from actors.runtime.outcome import complete, drop_abandoned, drop_expired, late_reply
 from actors.runtime.phase import Phase
@@ -37,46 +38,49 @@ class _Waiting:
         self.on = on
 
 
-def step(cell: Cell, limit: int = 1) -> bool | Turn:  # noqa: C901 - one loop, because a call costs as much as the rest
+def step(cell: Cell, limit: int = 1) -> bool | Turn:  # noqa: C901, PLR0912, PLR0915 - one loop, because a call costs as much as the rest
     """Handle up to `limit` messages.
 
     Returns:
         True when the limit was reached, False when there is nothing left to do, a Turn when a handler waits.
     """
-    while limit:
-        limit -= 1
-        turns = cell.turns
-        if cell.control:
-            if turns:
-                return _release(cell)
-            outcome = run_control(cell, cell.control.popleft())
-            if outcome is not True:
-                return outcome
-            continue
-        if not cell.open or (turns is not None and len(turns) >= cell.max_concurrency):
-            return _release(cell)
-        fifo = cell.mailbox.fifo
-        envelope: Envelope | None
-        envelope = (fifo.popleft() if fifo else None) if fifo is not None else cell.mailbox.take()
-        if envelope is None:
-            if cell.phase is _DRAINING and drained(cell):
+    envelope: Envelope | None = None
+    try:
+        while limit:
+            limit -= 1
+            turns = cell.turns
+            if cell.control:
+                if turns:
+                    return _release(cell)
+                outcome = run_control(cell, cell.control.popleft())
+                if outcome is not True:
+                    return outcome
                 continue
-            cell.scheduled = False
-            cell.idle = cell.phase is not _DRAINING
-            return False
-        if cell.senders is not None:
-            wake_sender(cell)
-        if envelope.abandoned is not None:
-            drop_abandoned(envelope)
-            continue
-        if envelope.deadline is not None and envelope.deadline <= cell.now():
-            drop_expired(envelope)
-            continue
-        turn = _handle(cell, envelope)
-        if turn is not None:
-            return turn
-        if fifo is None:
-            cell.mailbox.ack(envelope)
+            if not cell.open or (turns is not None and len(turns) >= cell.max_concurrency):
+                return _release(cell)
+            fifo = cell.mailbox.fifo
+            envelope = (fifo.popleft() if fifo else None) if fifo is not None else cell.mailbox.take()
+            if envelope is None:
+                if cell.phase is _DRAINING and drained(cell):
+                    continue
+                cell.scheduled = False
+                cell.idle = cell.phase is not _DRAINING
+                return False
+            if cell.senders is not None:
+                wake_sender(cell)
+            if envelope.abandoned is not None:
+                drop_abandoned(envelope)
+                continue
+            if envelope.deadline is not None and envelope.deadline <= cell.now():
+                drop_expired(envelope)
+                continue
+            turn = _handle(cell, envelope)
+            if turn is not None:
+                return turn
+            if fifo is None:
+                cell.mailbox.ack(envelope)
+    except BaseException as error:  # no handler raised it: `_handle` keeps those
+        fault(cell, envelope, error)
     return True
 
 
@@ -149,12 +153,27 @@ def _suspend(cell: Cell, envelope: Envelope, coroutine: Any, context: Context, w
     return turn
 
 
-def finish_turn(cell: Cell, turn: Turn) -> bool:  # noqa: C901, PLR0912 - each branch is one way a handler can end
-    """Settle a handler that has waited. Returns True if the worker still has the claim on this cell."""
-    if turn.fenced:
-        if turn.envelope.reply is not None:
-            late_reply(turn.envelope)
-        return False
+def finish_turn(cell: Cell, turn: Turn) -> None:
+    """Settle a handler that has waited, and let its actor go on."""
+    try:
+        if turn.fenced:
+            if turn.envelope.reply is not None:
+                late_reply(turn.envelope)
+            return
+        _settle(cell, turn)
+    except BaseException as error:  # the engine's own
+        fault(cell, turn.envelope, error)
+    if not turn.holds_claim:
+        if not cell.scheduled:
+            wake(cell)
+    elif cell.mailbox.fifo is None or cell.mailbox.fifo or cell.control or cell.phase is not Phase.RUNNING:
+        cell.schedule(cell)
+    else:  # nothing waits: no worker has to look
+        cell.scheduled = False
+        cell.idle = True
+
+
+def _settle(cell: Cell, turn: Turn) -> None:
     if cell.turns is not None:
         cell.turns.discard(turn)
         if not cell.turns:
@@ -174,11 +193,6 @@ def finish_turn(cell: Cell, turn: Turn) -> bool:  # noqa: C901, PLR0912 - each b
         envelope.state = SETTLED
         if turn.error is not None:
             broken(cell, turn.error)
-    if turn.holds_claim:
-        return True
-    if not cell.scheduled:
-        wake(cell)
-    return False
 
 
 def run_control(cell: Cell, control: Control) -> bool | Turn:

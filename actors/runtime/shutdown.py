@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actors.runtime.log import LimitedLogger
+from actors.runtime.errors import ActorCrashedError
+from actors.runtime.log import LimitedLogger, error_line
 from protocols.checks import SECONDS, check_values
 from protocols.clock import Clock
 
@@ -150,14 +151,18 @@ class Shutdown:
                 self._reporter.line(logging.WARNING, "a shutdown task did not end in time", task=name)
             elif error is not None:
                 errors[name] = error
-                self._reporter.line(logging.ERROR, "a shutdown task failed", task=name, error=repr(error))
+                self._reporter.line(logging.ERROR, "a shutdown task failed", task=name, error=error_line(error))
         return errors
 
 
 async def _call(work: Work) -> None:
-    result = work()
-    if result is not None:
-        await result
+    try:
+        result = work()
+        if result is not None:
+            await result
+    except (SystemExit, KeyboardInterrupt) as error:  # the end has begun; the event loop must live to reach it
+        message = f"the task ended with {error_line(error)}"
+        raise ActorCrashedError(message) from error
 
 
 def _cancel(tasks: dict[asyncio.Future[Any], str]) -> None:

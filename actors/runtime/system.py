@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextvars import Context
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 
@@ -14,7 +13,7 @@ from actors.runtime.crash import interrupt
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
 from actors.runtime.death_watch import tell_end
-from actors.runtime.dispatcher import Dispatcher
+from actors.runtime.dispatcher import Dispatcher, engine_task
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
 from actors.runtime.lifecycle import begin, new_cell
@@ -32,6 +31,7 @@ from actors.runtime.tree import ActorNode, tree_of
 from actors.runtime.turn import Turn
 from protocols.clock import Clock
 from protocols.control import ExitReason, StopMode
+from protocols.errors import of_kind
 
 A = TypeVar("A", bound="ActorHooks")
 
@@ -77,7 +77,7 @@ class ActorSystem(Registry):
         self.exit_reason: BaseException | None = None
         """The SystemExit or KeyboardInterrupt of a handler that started the end of this system."""
         self.reporter = LimitedLogger(name)
-        self.events = EventStream(name, lambda event, error: self.report(event, None, error=error))
+        self.events = EventStream(name, self._subscriber_failed)
         self.dead_letters = DeadLetters(self, self.config.dead_letters)
         self.deadlines = Deadlines(self.clock)
         self.bridge = ThreadBridge(self)
@@ -193,7 +193,7 @@ class ActorSystem(Registry):
 
     def note_base_exception(self, error: BaseException) -> None:
         """Begin the orderly end of the system after a SystemExit or KeyboardInterrupt; the loop lives on."""
-        if isinstance(error, (SystemExit, KeyboardInterrupt)) and not self.is_closing:
+        if of_kind(error, SystemExit, KeyboardInterrupt) and not self.is_closing:
             self.exit_reason = error
             self.begin_close()
 
@@ -202,6 +202,10 @@ class ActorSystem(Registry):
         text = None if error is None else error_line(error)
         name = cell.name if cell is not None else ""
         self.reporter.limited(self.clock.now(), event, logging.ERROR, actor=name, error=text, **fields)
+
+    def _subscriber_failed(self, event: str, error: BaseException) -> None:
+        self.report(event, None, error=error)
+        self.note_base_exception(error)
 
     def log_limited(self, event: str, **fields: Any) -> None:
         """Write a warning that may repeat often."""
@@ -234,7 +238,7 @@ class ActorSystem(Registry):
         if self._closing is None:
             self.is_closing = True
             seconds = self.config.stop_timeout if timeout is None else timeout
-            self._closing = self.loop.create_task(self._close(seconds), name=f"{self.name}-close", context=Context())
+            self._closing = engine_task(self.loop, self._close(seconds), f"{self.name}-close")
         return self._closing
 
     def hurry(self) -> None:

@@ -1,6 +1,8 @@
 """The end of an incarnation, and of an actor: by wish, by time, by crash or by kill, exactly once."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from actors.runtime.backpressure import wake_all_senders
 from actors.runtime.cell import Cell, ChildEnded
@@ -12,6 +14,8 @@ from actors.runtime.phase import Phase
 from actors.runtime.stop_deadline import disarm
 from protocols.control import DeadLetterReason, ExitReason, Terminated
 from protocols.events import ActorStopped
+
+T = TypeVar("T")
 
 _GETS_READY = (Phase.NEW, Phase.STARTING, Phase.UNSTARTED, Phase.SUSPENDING, Phase.RETIRING)
 
@@ -107,9 +111,19 @@ def not_started(cell: Cell, error: BaseException, failure: ActorStartError) -> N
         terminate(cell, ExitReason.IGNORE if ignored else ExitReason.START_FAILED, failure)
 
 
+def _unharmed(cell: Cell, work: Callable[[], T]) -> T | None:
+    """Call what a mailbox or a parent may have overridden; whatever it raises is only reported."""
+    try:
+        return work()
+    except BaseException as error:  # the user's code
+        cell.system.report("a step of the end failed", cell, error=error)
+        cell.system.note_base_exception(error)
+        return None
+
+
 def close_mailbox(cell: Cell) -> None:
     """Take no more messages, and let senders that wait for room see it."""
-    cell.mailbox.close()
+    _unharmed(cell, cell.mailbox.close)
     if cell.senders is not None:
         wake_all_senders(cell)
 
@@ -117,8 +131,8 @@ def close_mailbox(cell: Cell) -> None:
 def discard_queue(cell: Cell) -> None:
     """Make dead letters of all messages that wait."""
     cell.open = cell.idle = False
-    for envelope in cell.mailbox.clear():
-        if isinstance(envelope.message, Terminated):
+    for envelope in _unharmed(cell, cell.mailbox.clear) or ():
+        if type(envelope.message) is Terminated:
             cell.dead += 1
         elif envelope.abandoned is not None:
             drop_abandoned(envelope)
@@ -131,7 +145,12 @@ def end_incarnation(cell: Cell, reason: ExitReason, cause: BaseException | None)
     parent = cell.parent
     if cell.phase in (Phase.SUSPENDING, Phase.RETIRING):
         _hold(cell)
-    elif parent is not None and parent.can_decide and parent.actor and parent.actor.holds(cell, reason):
+    elif (
+        parent is not None
+        and parent.can_decide
+        and parent.actor is not None
+        and _unharmed(cell, partial(parent.actor.holds, cell, reason))
+    ):
         _hold(cell)
         cell.system.child_ended(ChildEnded(cell, reason, cause), parent)
     else:
@@ -142,7 +161,7 @@ def _hold(cell: Cell) -> None:
     """End the incarnation, keep ref and mailbox."""
     _drop_life(cell)
     cell.enter(Phase.HELD)
-    cell.mailbox.reopen()
+    _unharmed(cell, cell.mailbox.reopen)
     _fail_ready(cell, cell.cause)
     _resolve_stopped(cell)
 
@@ -159,7 +178,7 @@ def _drop_life(cell: Cell) -> None:
         handle.cancel()
     actor, cell.actor = cell.actor, None
     if actor is not None:
-        cell.mailbox.put_back(actor.take_stash())
+        _unharmed(cell, partial(cell.mailbox.put_back, actor.take_stash()))
     watching, cell.watching = cell.watching, None
     for other in watching or ():
         if other.watchers is not None:

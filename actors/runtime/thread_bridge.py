@@ -220,7 +220,8 @@ class ThreadBridge:
             if reply is not None:
                 reply.release()
                 reply.fail(error)
-        except Exception as error:  # the sender is in another thread and has gone on
+        except BaseException as error:  # the sender is in another thread and has gone on
+            cell.system.note_base_exception(error)
             if reply is not None:
                 reply.release()
                 reply.fail(error)

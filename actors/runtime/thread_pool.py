@@ -20,7 +20,10 @@ class BlockingPool:
         async def run(*args: Any) -> Any:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understage-blocking")
-            return await _outcome(self._executor.submit(copy_context().run, function, *args))
+            result, error = await _outcome(self._executor.submit(copy_context().run, _kept, function, *args))
+            if error is not None:
+                raise error
+            return result
 
         return run
 
@@ -28,6 +31,14 @@ class BlockingPool:
         """Take no more work; a thread that is stuck in a call is left behind (Python cannot end it)."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _kept(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    """Return the result or the error of a call; not every kind of error can be set on a future."""
+    try:
+        return function(*args), None
+    except BaseException as error:  # it is raised again in the handler
+        return None, error
 
 
 async def _outcome(work: Future[Any]) -> Any:

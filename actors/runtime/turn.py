@@ -20,7 +20,7 @@ class Turn:
 
     __slots__ = (
         "cancelled", "cell", "context", "coroutine", "envelope", "error", "fenced", "holds_claim",
-        "task", "timer", "value", "waiting",
+        "task", "thrown", "timer", "value", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -39,23 +39,23 @@ class Turn:
         self.holds_claim = True
         self.value: Any = None
         self.error: BaseException | None = None
+        self.thrown: BaseException | None = None
+        """What the handler gets instead of what it waits for."""
 
     @types.coroutine
     def drive(self) -> Generator[Any, None, None]:
         """Run the handler to its end. What it returns or raises is kept here, nothing of it escapes."""
         run, send, throw = self.context.run, self.coroutine.send, self.coroutine.throw
         waiting = self.waiting
-        thrown: BaseException | None
         while True:
+            thrown, self.thrown = self.thrown, None
             try:
-                yield waiting
-            except GeneratorExit:
-                self.coroutine.close()
+                if thrown is None:
+                    yield waiting
+            except GeneratorExit:  # it ends this frame, whoever sent it; see `interrupted`
                 raise
             except BaseException as error:  # it belongs to the handler, which may catch it
                 thrown = error
-            else:
-                thrown = None
             try:
                 waiting = run(send, None) if thrown is None else run(throw, thrown)
             except StopIteration as stop:
@@ -64,6 +64,13 @@ class Turn:
             except BaseException as error:  # every end of a handler is judged by its actor
                 self.error = error
                 return
+
+    def interrupted(self, error: GeneratorExit, *, is_closing: bool) -> None:
+        """Give the handler a GeneratorExit that it waited for; raise it if the task is destroyed with the handler."""
+        if is_closing:
+            self.coroutine.close()
+            raise error
+        self.thrown = error
 
     def cancel(self) -> None:
         """Cancel the handler at its next wait."""

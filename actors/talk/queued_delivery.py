@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from actors.runtime.log import safe_repr
 from actors.talk.context import TalkView
 from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.pipeline import apply_filter, apply_transform, walk
 from actors.talk.talk_events import passed, settled
 from actors.talk.target_queue import hand_over
 from actors.talk.transform import Message, merged, prompted
-from protocols.errors import NotQueuedError
+from protocols.errors import NotQueuedError, add_note
 from protocols.node import Target
 
 Release = tuple[Target, Message, RoutedMessage]
@@ -57,7 +58,7 @@ async def deliver_waiting(talk: QueuedTalk, prompt: str | None, options: Mapping
         failures += done[1]
     if failures:
         for other in failures[1:]:
-            failures[0].add_note(f"talk {talk.name!r}: failed as well: {other!r}")
+            add_note(failures[0], f"talk {talk.name!r}: failed as well: {safe_repr(other)}")
         raise failures[0]
     return answers
 

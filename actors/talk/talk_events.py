@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.runtime.errors import ActorStoppingError
+from actors.runtime.log import error_text
 from actors.talk.context import ConnectionProcessed, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.transform import Message
@@ -61,7 +62,7 @@ def failed(
         routed.system.events.publish(
             TalkFailed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,
             target=name, message_id=routed.message.message_id, step=step, error_type=type(error).__name__,
-            error=str(error)[:500],
+            error=error_text(error),
         )  # fmt: skip
     if not isinstance(error, ActorStoppingError):  # then the engine has recorded the request as a dead letter
         undelivered(talk, routed, talk.targets if targets is None else targets, error, reason)

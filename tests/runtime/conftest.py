@@ -12,7 +12,8 @@ import pytest_asyncio
 from actors.runtime.background_loop import stop_background
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
-from tests.support.actors import Restarter
+from actors.testing import settle
+from tests.support.actors import Echo, Restarter
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -87,3 +88,13 @@ def stash_of(cell: Cell) -> int:
     """Return how many messages the actor has stashed."""
     actor = actor_of(cell)
     return 0 if actor is None else len(actor._stash or ())  # pyright: ignore[reportPrivateUsage]
+
+
+async def check_whole(system: ActorSystem) -> None:
+    """Assert that the workers of a system are all there, and that another actor answers."""
+    bystander = system.start(Echo)
+    assert await bystander.ask("still here", timeout=None) == "still here"
+    await settle()
+    assert system.dispatcher.active == 0
+    assert not system.dispatcher.ready
+    assert all(not task.done() for task in system.dispatcher.tasks)

@@ -1,0 +1,104 @@
+"""The tasks of the workers: one that a handler has touched never serves another actor."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.system import ActorSystem
+from actors.testing import settle
+from tests.runtime.conftest import check_whole
+
+kept: list[Any] = []
+
+
+class Keeps(AsyncioActor):
+    """Does to its task what the message says, with or without a wait."""
+
+    async def on_receive(self, message: tuple[str, bool]) -> Any:
+        what, waits = message
+        task = asyncio.current_task()
+        assert task is not None
+        if what == "cancel":
+            if waits:
+                await asyncio.sleep(0)
+            task.cancel()
+            return task
+        if what == "keep":
+            kept.append(task)
+        elif what == "callback":
+            task.add_done_callback(lambda _: kept.append("done"))
+        else:
+            scopes.setdefault(task, []).append("row")
+        if waits:
+            await asyncio.sleep(0)
+        return None
+
+
+scopes: weakref.WeakKeyDictionary[Any, list[str]] = weakref.WeakKeyDictionary()
+
+
+class Looks(AsyncioActor):
+    """Waits, and says what it found in the scope of its task."""
+
+    async def on_receive(self, message: Any) -> Any:
+        found = list(scopes.get(asyncio.current_task(), ()))
+        await asyncio.sleep(0)
+        await message.wait()
+        return found
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    before=st.lists(
+        st.tuples(st.sampled_from(["cancel", "keep", "callback", "scope"]), st.booleans()), min_size=1, max_size=5
+    ),
+)
+def test_the_task_of_a_handler_is_never_that_of_another_actor(before: list[tuple[str, bool]]) -> None:
+    kept.clear()
+
+    async def main() -> None:
+        async with ActorSystem("law") as system:
+            gate = asyncio.Event()
+            for message in before:
+                system.start(Keeps).tell(message)
+            asked = [system.start(Looks).ask(gate, timeout=None) for _ in range(3)]
+            await settle()
+            for task in [one for one in kept if one != "done"]:
+                task.cancel("stray")
+            await settle()
+            gate.set()
+            assert await asyncio.gather(*asked) == [[], [], []]
+            await settle()
+            assert kept.count("done") == sum(what == "callback" for what, _ in before)
+            await check_whole(system)
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_an_eager_task_factory_nests_no_steps() -> None:
+    class Fans(AsyncioActor):
+        async def on_receive(self, refs: Any) -> Any:
+            return await asyncio.gather(*[ref.ask(number) for number, ref in enumerate(refs)])
+
+    class Waits(AsyncioActor):
+        async def on_receive(self, message: Any) -> Any:
+            await asyncio.sleep(0)
+            return message
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        async with ActorSystem("eager") as system:
+            refs = [system.start(Waits) for _ in range(2_000)]
+            assert await system.start(Fans).ask(refs) == list(range(2_000))
+            await check_whole(system)
+
+    asyncio.run(main())
