@@ -19,6 +19,7 @@ from actors.agents.memory import Memory
 from actors.agents.model_answer import message_of
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
+from actors.models.failure import advise
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
@@ -68,6 +69,9 @@ class ModelRun(Execution):
                 result = await self._unusual(request, prompt, keywords)
         except ToolExit as error:
             raise error.exit from None
+        except Exception as error:
+            advise(error, keywords["model"])
+            raise
         if self.memory is not None and request.options.store_history is not False:
             self.memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
         return message_of(result, request, asked, tools, perf_counter() - started)

@@ -7,8 +7,9 @@ belong to one loop.
 import asyncio
 import os
 import re
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
@@ -61,10 +62,20 @@ def resolve_model(
         MissingExtraError: the library of the provider is not installed; names the extra.
         ModelError: the provider refuses for another reason.
     """
-    made = model if isinstance(model, Model) else _named(model, node)
+    made = _lenient(model if isinstance(model, Model) else _named(model, node))
     if not fallbacks:
         return made
     return FallbackModel(made, *(resolve_model(one, node=node) for one in fallbacks))
+
+
+def _lenient(model: Model) -> Model:
+    """Return a model that reads servers which speak the API of OpenAI only nearly. Other kinds stay as they are."""
+    openai: Any = sys.modules.get("pydantic_ai.models.openai")
+    if openai is None or type(model) is not openai.OpenAIChatModel:
+        return model
+    from actors.models.openai_chat import LenientChatModel  # needs the optional library `openai`
+
+    return LenientChatModel.of(cast("Any", model))
 
 
 def _named(model: str | None, node: str | None) -> Model:
