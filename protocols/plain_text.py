@@ -1,5 +1,6 @@
-"""Make foreign text, such as names and errors, safe to show in terminals, logs and diagrams."""
+"""Read foreign text, and make it safe to show in terminals, logs and diagrams."""
 
+import codecs
 import re
 from typing import Final
 
@@ -8,6 +9,37 @@ _HIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u20
 _MERMAID: Final = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "\r": " "}
 )
+
+_PYTHON_ONLY: Final = frozenset(
+    {"idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+)
+"""Encodings that no other program declares. Some take quadratic time."""
+_LONGEST_NAME: Final = 40
+
+
+def text_encoding(charset: str) -> str | None:
+    """Return the name of a declared charset; None for one that is unknown, slow, or not for text.
+
+    Example:
+        >>> text_encoding("Latin1"), text_encoding("punycode"), text_encoding("zip")
+        ('iso8859-1', None, None)
+    """
+    if is_slow_charset(charset):
+        return None
+    try:
+        name = codecs.lookup(charset).name
+        "".encode(name)  # an encoding of bytes refuses text
+    except (LookupError, ValueError):
+        return None
+    return name
+
+
+def is_slow_charset(charset: str) -> bool:
+    """Return True for an encoding of Python's own, which may take quadratic time, and for a name of absurd length."""
+    try:
+        return len(charset) > _LONGEST_NAME or codecs.lookup(charset).name.replace("_", "-") in _PYTHON_ONLY
+    except (LookupError, ValueError):
+        return False
 
 
 def visible(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx2
 
 from protocols.errors import ConfigError
+from protocols.plain_text import text_encoding
 
 _MOST_REDIRECTS: Final = 5
 _TEXT: Final = re.compile(r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|toml|javascript|x-ndjson)", re.IGNORECASE)
@@ -130,13 +131,7 @@ async def _text(answer: httpx2.Response, url: str, most_bytes: int) -> str:
             if len(data) > most_bytes:
                 break
         else:
-            return _decoded(data, answer.charset_encoding)
+            encoding = text_encoding(answer.charset_encoding or "utf-8") or "utf-8"
+            return data.decode(encoding, "replace").removeprefix("\ufeff")
         message = f"{url!r} has more than {most_bytes} bytes; raise max_bytes"
     raise ConfigError(message)
-
-
-def _decoded(data: bytes, charset: str | None) -> str:
-    try:
-        return data.decode(charset or "utf-8", "replace")
-    except LookupError:  # no such encoding
-        return data.decode("utf-8", "replace")

@@ -1,30 +1,37 @@
 """A folder of an IMAP server. Everything here blocks, so it runs in threads."""
 
 import imaplib
+import re
 import socket
 import ssl
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
-from imap_tools import AND, ImapToolsError, U
+from imap_tools import AND, ImapToolsError, MailMessage, U
 
 from actors.config.trigger import EmailTrigger
 from actors.triggers.mail.client import MailClient
 from actors.triggers.mail.html_text import html_text
-from protocols.plain_text import printable
+from protocols.plain_text import is_slow_charset, printable
 from protocols.triggers import TriggerConfigError, TriggerError
-
-if TYPE_CHECKING:
-    from imap_tools import MailMessage
 
 MOST_AT_ONCE: Final = 50
 """E-mails of one batch; the next one follows at once if there are more."""
+MOST_TRIES: Final = 5
+"""Polls that may break on one e-mail; then it is left out."""
 TIMEOUT: Final = 15.0
 """Seconds that the server may take for one answer."""
 _LONGEST_ERROR: Final = 300
 _FAILURES: Final = (OSError, imaplib.IMAP4.error, ImapToolsError)
+_SIZE: Final = re.compile(rb"\b(UID|RFC822\.SIZE) (\d+)")
+_CHARSET: Final = re.compile(r"""(?:=\?|\*=\s*"?|\bcharset\s*=\s*"?)([^\s"'*;?]+)""", re.IGNORECASE)
+"""A charset in a header: of an encoded word, of a parameter, or of the content."""
+_PARTS: Final = re.compile(rb"^content-type:\s*multipart(?:[^\r\n]|\r?\n[ \t])*+", re.IGNORECASE | re.MULTILINE)
+_MOST_PARTS: Final = 100
+_LONGEST_HEADER: Final = 20_000
+"""The parser of the standard library takes quadratic time for deep nesting and for long headers."""
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -65,6 +72,8 @@ class MailFolder:
         self._context = context
         self._socket: socket.socket | None = None
         self._is_aborted = False
+        self._broken: dict[int, int] = {}
+        """How often a poll broke on an e-mail."""
         self._where = f"{settings.username!r} at {settings.host}:{settings.port}, folder {settings.folder!r}"
 
     def poll(self, validity: str, highest: int) -> MailBatch:
@@ -77,13 +86,22 @@ class MailFolder:
         with self._opened(readonly=True) as box:
             now = _validity(box)
             first = highest + 1 if now == validity else 1
+            if now != validity:
+                self._broken.clear()
             criteria = self._criteria(first)
             charset = "US-ASCII" if str(criteria).isascii() else "UTF-8"
             # `n:*` always brings the last e-mail, whatever its number.
             uids = sorted(uid for uid in map(int, box.uids(criteria, charset)) if uid >= first)
             chosen = uids[:MOST_AT_ONCE]
-            mails = tuple(self._fetched(box, chosen))
-            return MailBatch(now, mails, has_more=len(uids) > len(chosen))
+            mails: list[Mail] = []
+            has_more = len(uids) > len(chosen)
+            try:
+                mails.extend(self._fetched(box, chosen))
+            except _FAILURES:
+                if not mails:
+                    raise
+                has_more = True
+            return MailBatch(now, tuple(mails), has_more=has_more)
 
     def abort(self) -> None:
         """Break off a `poll` in another thread, if there is one."""
@@ -142,17 +160,31 @@ class MailFolder:
     def _fetched(self, box: Any, uids: Sequence[int]) -> Generator[Mail]:
         if not uids:
             return
-        heads = box.fetch(uid_list=[str(uid) for uid in uids], mark_seen=False, headers_only=True, bulk=True)
-        sizes = {int(head.uid): head.size_rfc822 for head in heads}
+        _, answers = box.client.uid("fetch", ",".join(map(str, uids)), "(UID RFC822.SIZE)")
+        found = [dict(_SIZE.findall(answer)) for answer in answers if isinstance(answer, bytes)]
+        sizes = {int(each[b"UID"]): int(each[b"RFC822.SIZE"]) for each in found if len(each) == 2}  # noqa: PLR2004
         for uid in uids:
             size = sizes.get(uid)
             if size is None:
                 continue  # it was deleted meanwhile
             if size > self._settings.max_size:
                 yield Mail(uid, left_out=f"{size} bytes, more than max_size={self._settings.max_size}")
-                continue
-            for message in box.fetch(uid_list=[str(uid)], mark_seen=False):
-                yield _read(uid, message)
+            elif self._broken.get(uid, 0) >= MOST_TRIES:
+                yield Mail(uid, left_out=f"the connection broke {MOST_TRIES} times while it was read")
+            else:
+                yield from self._read(box, uid)
+
+    def _read(self, box: Any, uid: int) -> list[Mail]:
+        try:
+            mails = [read_mail(uid, data) for data in _contents(box, uid)]
+        except _FAILURES:
+            if not self._is_aborted:
+                self._broken[uid] = self._broken.get(uid, 0) + 1
+            raise
+        except Exception as error:
+            mails = [Mail(uid, left_out=f"it cannot be read ({type(error).__name__})")]
+        self._broken.pop(uid, None)
+        return mails
 
 
 def _ignore(opened: socket.socket) -> None:
@@ -175,15 +207,31 @@ def _validity(box: Any) -> str:
     return values[0].decode() if values and values[0] else ""
 
 
-def _read(uid: int, message: "MailMessage") -> Mail:
-    try:
-        return Mail(
-            uid,
-            sender=message.from_,
-            subject=message.subject,
-            body=(message.text or html_text(message.html)).replace("\r\n", "\n").strip(),
-            recipients=tuple(message.to),
-            attachments=tuple(attachment.filename for attachment in message.attachments),
-        )
-    except Exception as error:
-        return Mail(uid, left_out=f"it cannot be read ({type(error).__name__})")
+def _contents(box: Any, uid: int) -> list[bytes]:
+    status, answers = box.client.uid("fetch", str(uid), "(BODY.PEEK[])")
+    if status != "OK":
+        raise imaplib.IMAP4.error(str(answers))
+    return [answer[1] for answer in answers if isinstance(answer, tuple)]
+
+
+def read_mail(uid: int, data: bytes) -> Mail:
+    """Return the content of an e-mail, or why it is left out."""
+    parts = _PARTS.findall(data)
+    if len(parts) > _MOST_PARTS or len(max(parts, key=len, default=b"")) > _LONGEST_HEADER:
+        return Mail(uid, left_out="it is made of too many parts")
+    message = MailMessage.from_bytes(data)
+    headers = [str(value) for part in message.obj.walk() for value in part.values()]
+    if len(max(headers, key=len, default="")) > _LONGEST_HEADER:
+        return Mail(uid, left_out=f"it has a header of more than {_LONGEST_HEADER} signs")
+    for charset in {name for value in headers for name in _CHARSET.findall(value)}:
+        if is_slow_charset(charset):
+            return Mail(uid, left_out=f"texts of charset {printable(charset)} are not read")
+    text = message.text
+    return Mail(
+        uid,
+        sender=message.from_,
+        subject=message.subject,
+        body=(text if text.strip() else html_text(message.html)).replace("\r\n", "\n").strip(),
+        recipients=tuple(message.to),
+        attachments=tuple(attachment.filename for attachment in message.attachments),
+    )

@@ -9,7 +9,8 @@ import msgspec
 
 from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger
-from protocols.triggers import MailReceived, TriggerFullError
+from protocols.control import DeadLetterReason
+from protocols.triggers import MailReceived, TriggerError, TriggerFullError
 
 if TYPE_CHECKING:  # needs a library of the extra
     from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
@@ -30,8 +31,6 @@ class MailWatch:
     """Number of the last e-mail that was accepted or left out."""
     unmarked: list[int] = field(default_factory=list[int])
     """Accepted e-mails that are not marked as read yet."""
-    left_out: int = 0
-    """E-mails without a run, because they are too large or cannot be read."""
 
 
 class PollNow(msgspec.Struct, frozen=True):
@@ -96,8 +95,9 @@ class EmailActor(TriggerSource):
         watch = self._watch
         for mail in batch.mails:
             if mail.left_out:
-                watch.left_out += 1
                 self.system.log_limited("an e-mail is left out", actor=self.cell.name, uid=mail.uid, why=mail.left_out)
+                cause = TriggerError(f"e-mail {mail.uid} is left out: {mail.left_out}")
+                watch.trigger.discard(self._event(mail), DeadLetterReason.REJECTED, cause)
             else:
                 try:
                     watch.trigger.accept(self._event(mail))

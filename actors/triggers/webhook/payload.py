@@ -5,8 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
+from protocols.plain_text import printable, text_encoding
+
 MOST_NESTED: Final = 64
 """Levels of lists and maps."""
+_CHARSET: Final = re.compile(r""";\s*charset\s*=\s*["']?([^\s"';]*)""", re.IGNORECASE)
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
@@ -29,19 +32,21 @@ def is_json(content_type: str) -> bool:
 def read_payload(body: bytes, content_type: str) -> Any:
     """Return the decoded JSON, or the text of a body of type `text/*`. Without a type it must be JSON; empty is None.
 
+    The body is read in the charset of its type, UTF-8 by default; a byte order mark is left out.
+
     Raises:
-        PayloadTypeError: The content type is another one.
-        PayloadError: The body is not UTF-8 or not JSON, has NaN or numbers out of range, or is nested too deeply.
+        PayloadTypeError: The content type is another one, or its charset is unknown or not for text.
+        PayloadError: The body is not of this charset or not JSON, has NaN or numbers out of range, or is nested too
+            deeply.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if not body and (not kind or is_json(kind)):
         return None
-    if kind.startswith("text/"):
-        return _text(body)
-    if kind and not is_json(kind):
+    if kind and not kind.startswith("text/") and not is_json(kind):
         message = "expected application/json or text/plain"
         raise PayloadTypeError(message)
-    return read_json(body)
+    text = _text(body, content_type)
+    return text if kind.startswith("text/") else read_json(text.encode())
 
 
 def read_json(body: bytes) -> Any:
@@ -59,12 +64,20 @@ def read_json(body: bytes) -> Any:
     return payload
 
 
-def _text(body: bytes) -> str:
+def _text(body: bytes, content_type: str) -> str:
+    declared = _CHARSET.search(content_type)
+    charset = declared[1] if declared is not None else "utf-8"
+    encoding = text_encoding(charset)
+    if encoding is None:
+        message = f"the charset {printable(charset[:40])!r} is not read; send UTF-8"
+        raise PayloadTypeError(message)
     try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        message = "the body is no valid UTF-8"
+        text = body.decode(encoding).removeprefix("\ufeff")
+        text.encode()  # some encodings have lone surrogates
+    except UnicodeError:
+        message = f"the body is no valid {encoding.upper()}"
         raise PayloadError(message) from None
+    return text
 
 
 def _check_depth(body: bytes) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from actors.config.trigger import EmailTrigger
 from actors.triggers import Ready
-from actors.triggers.mail.folder import MailFolder
+from actors.triggers.mail import folder as folder_module
+from actors.triggers.mail.folder import Mail, MailFolder
 from actors.triggers.mail.source import PollNow
 from protocols.triggers import MailReceived, TriggerConfigError, TriggerError
 from tests.support.waiting import TIMEOUT
@@ -196,6 +197,9 @@ async def test_mail_that_is_too_large_is_left_out_and_stays_unread(
     await look_again(stage)
 
     assert [event.subject for event in node.events] == ["small"]  # type: ignore[attr-defined]
+    (letter,) = actor_system.dead_letters
+    assert "more than max_size=2000" in str(letter.cause)
+    assert stage.plan.triggers[0].statistics().dead_lettered == 1
     with Mailbox(server) as box:
         assert box.unseen() == 1
 
@@ -206,6 +210,12 @@ MALFORMED = {
     "broken header": b"From: =?utf-8?b?////?=\r\nSubject: =?x?q?\xff?=\r\n\r\nbody",
     "open multipart": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhi",
     "bad address": b"From: <<<>>>,,,@@\r\nSubject: x\r\n\r\nbody",
+    "nested": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" * 1_000,
+    "long header": b"Content-Type: text/plain" + b";" * 100_000 + b"\r\n\r\nbody",
+    "long header of a multipart": b"Content-Type: multipart/mixed" + b";" * 100_000 + b"\r\n\r\nbody",
+    "slow charset": b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"aa-b" * 100_000,
+    "slow charset of a header": b"Subject: =?punycode?q?" + b"aa-b" * 1_000 + b"?=\r\n\r\nbody",
+    "tags without an end": b"Content-Type: text/html\r\n\r\n" + b"<a " * 200_000,
     "bad date": b"Date: not a date\r\nSubject: x\r\n\r\nbody",
 }
 
@@ -241,6 +251,41 @@ async def test_an_html_mail_is_read_as_text_and_attachments_are_named(
     mail: MailReceived = await node.next_event()
 
     assert (mail.body, mail.attachments) == ("Dear Ada", ("bill.pdf",))
+
+
+async def test_a_blank_text_part_gives_way_to_the_html(actor_system: ActorSystem, server: ImapServer) -> None:
+    node = RecordingNode()
+    message = EmailMessage()
+    message.set_content(" \n\n")
+    message.add_alternative("<head><p>Dear Ada", subtype="html")
+    with Mailbox(server) as box:
+        box.put("", raw=message.as_bytes())
+    await open_stage(actor_system, node, email(server))
+
+    mail: MailReceived = await node.next_event()
+
+    assert mail.body == "Dear Ada"
+
+
+async def test_a_mail_on_which_the_connection_breaks_again_and_again_is_a_dead_letter_and_the_next_one_runs(
+    actor_system: ActorSystem, server: ImapServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(uid: int, data: bytes) -> Mail:
+        if b"poison" in data:
+            raise imaplib.IMAP4.abort
+        return read(uid, data)
+
+    read = folder_module.read_mail
+    monkeypatch.setattr(folder_module, "read_mail", breaking)
+    node = RecordingNode()
+    with Mailbox(server) as box:
+        for subject in ("before", "poison", "after"):
+            box.put(subject)
+    await start_triggers(actor_system, [email(server, backoff=0.001, check_interval=0.001)], node)
+
+    assert [(await node.next_event()).subject for _ in range(2)] == ["before", "after"]
+    (letter,) = (letter for letter in actor_system.dead_letters if isinstance(letter.message, MailReceived))
+    assert "the connection broke 5 times" in str(letter.cause)
 
 
 async def test_more_mail_than_one_look_brings_is_read_without_waiting(

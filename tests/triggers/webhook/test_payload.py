@@ -75,6 +75,11 @@ def test_no_body_breaks_the_reading(body: bytes, content_type: str) -> None:
         (b"", "application/json", None),
         ("grüße".encode(), "text/plain; charset=utf-8", "grüße"),
         (b"", "text/plain", ""),
+        (b'\xef\xbb\xbf{"a": 1}', "application/json", {"a": 1}),
+        (b"\xef\xbb\xbfhello", "text/plain", "hello"),
+        ("grüße".encode("latin-1"), "text/plain; format=flowed; Charset='ISO-8859-1'", "grüße"),
+        ("grüße".encode("utf-16"), 'text/plain; charset="utf-16"', "grüße"),
+        ('{"a": "ü"}'.encode("latin-1"), "application/json; charset=latin1", {"a": "ü"}),
     ],
 )
 def test_the_type_decides_how_a_body_is_read(body: bytes, content_type: str, payload: object) -> None:
@@ -85,3 +90,20 @@ def test_the_type_decides_how_a_body_is_read(body: bytes, content_type: str, pay
 def test_other_types_are_refused(content_type: str) -> None:
     with pytest.raises(PayloadTypeError):
         read_payload(b"x", content_type)
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "PunyCode", "idna", "unicode_escape", "zip", "rot13", "base64", "x" * 9_000, "\0"]
+)
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_charsets_that_are_slow_unknown_or_not_for_text_are_refused(kind: str, charset: str) -> None:
+    with pytest.raises(PayloadTypeError, match="send UTF-8") as caught:
+        read_payload(b"x", f'{kind}; charset="{charset}"')
+
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(("body", "charset"), [(b"\xff", "utf-8"), (b"\x81", "cp1252"), (b"+2AA-", "utf-7")])
+def test_a_body_of_another_charset_than_it_says_is_refused(body: bytes, charset: str) -> None:
+    with pytest.raises(PayloadError, match="no valid"):
+        read_payload(body, f"text/plain; charset={charset}")
