@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 
 from actors.runtime.cell import Cell
+from actors.runtime.cycle import WaitingFuture
+from actors.runtime.envelope import current
 
 
 async def wait_for_room(cell: Cell) -> None:
@@ -13,7 +15,9 @@ async def wait_for_room(cell: Cell) -> None:
 
 
 async def _wait_for_departure(cell: Cell) -> None:
-    waiter: asyncio.Future[None] = cell.loop.create_future()
+    waiter: WaitingFuture[None] = WaitingFuture(cell.loop, (cell,))
+    scope = current.get()
+    waiter.sender = None if scope is None else scope.cell
     if cell.senders is None:
         cell.senders = deque()
     cell.senders.append(waiter)

@@ -28,18 +28,24 @@ class ActorRestartingError(AskTimeoutError):
 
 
 class AskCycleError(UnderstageError):
-    """This ask would wait for an actor that is itself waiting for the asker. Raised at once, naming the chain."""
+    """This handler would wait for an actor that itself waits for the handler. Raised at once, naming the chain.
+
+    It may wait for a reply, a start, an end, or room in a mailbox.
+    """
+
+    advice = "Use tell, hand the reply on with `forward`, or declare the actor reentrant with max_concurrency"
 
     def __init__(self, chain: tuple[str, ...]) -> None:
         super().__init__(
-            f"ask cycle: {' -> '.join(chain)}; each waits for the next one, so none could ever answer. "
-            "Use tell, hand the reply on with `forward`, or declare the actor reentrant with max_concurrency"
+            f"ask cycle: {' -> '.join(chain)}; each waits for the next one, so none could ever answer. {self.advice}"
         )
         self.chain = chain
 
 
 class SelfStopError(AskCycleError):
     """A handler waits for the stop of an actor that cannot stop before this handler returns. It is still asked to."""
+
+    advice = "The stop goes on; do not await it in this handler, or await it in a task of its own"
 
 
 class MailboxFullError(UnderstageError):

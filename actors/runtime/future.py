@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 import pykka
 
 from actors.runtime.clock import running_loop
-from actors.runtime.envelope import Envelope
+from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
 from actors.runtime.log import safe_repr
 from protocols.errors import of_kind
@@ -56,9 +56,14 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if not super().cancel(msg):
             return False
         self.settled()
-        for source in self._source or ():
+        for source in self.sources:
             source.cancel(msg)
         return True
+
+    @property
+    def sources(self) -> "tuple[AsyncioFuture[Any], ...]":
+        """The futures that this one is made from by `map`, `filter`, `join` or `reduce`."""
+        return self._source or ()
 
     def settled(self, why: str = "cancelled") -> None:
         """Forget the deadline and release the work, if it is still open."""
@@ -126,8 +131,16 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             message = "get() would block the event loop that runs in this thread; use `await` instead"
             raise BlockingCallError(message)
         done = threading.Event()
+        scope = current.get()
+        if scope is not None:
+            _call(self.get_loop(), self.note_thread, scope)
         _call(self.get_loop(), self.add_done_callback, _setter(done))
         self.wait_in_thread(done, timeout)
+
+    def note_thread(self, scope: Envelope) -> None:
+        """Note that a thread of the handler of `scope` waits for this."""
+        if scope.state == RUNNING and scope.turn is not None:
+            scope.turn.thread_wait = self
 
     def wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
         """Wait for an event that a callback of this future sets; see `get` for what is raised."""

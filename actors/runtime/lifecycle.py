@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.runtime.cell import ActorHooks, Cell, System, constructing, has_hook
 from actors.runtime.crash import interrupt_all
+from actors.runtime.cycle import WaitingFuture
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.options import StartOptions, check_class
@@ -87,7 +88,7 @@ def revive(cell: Cell) -> AsyncioFuture[Any]:
         return failed
     if cell.phase >= Phase.STOPPED:  # it may stop itself in its constructor
         return ready(cell)
-    future: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
+    future: WaitingFuture[Any] = WaitingFuture(cell.loop, (cell,))
     add_ready_waiter(cell, future)
     _live(cell, actor)
     return future

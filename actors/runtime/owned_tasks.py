@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from actors.runtime.cell import ActorHooks, Cell
 from actors.runtime.child_cells import supervise
+from actors.runtime.cycle import judge_watched
 from actors.runtime.envelope import SETTLED, Envelope, current
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
@@ -69,16 +70,22 @@ class PendingTimer:
 class PendingReply:
     """An answer that another future brings; the asker gets an error if the actor ends before."""
 
-    __slots__ = ("_cell", "_reply")
+    __slots__ = ("_reply", "cell", "waiting")
+
+    thread_wait = None
 
     def __init__(self, cell: Cell, result: AsyncioFuture[Any], reply: AsyncioFuture[Any]) -> None:
-        self._cell = cell
+        self.cell = cell
+        self.waiting = result
         self._reply = reply
         _keep(cell, self)
         result.add_done_callback(self._pass_on)
+        if reply.envelope is not None:
+            reply.envelope.turn = self  # it stands where the handler stood in the chain of those who wait
+            judge_watched(reply)
 
     def _pass_on(self, result: asyncio.Future[Any]) -> None:
-        _drop(self._cell, self)
+        _drop(self.cell, self)
         if self._reply.done():
             return
         if result.cancelled():
@@ -90,8 +97,8 @@ class PendingReply:
 
     def cancel(self) -> None:
         """Fail the ask, because its actor ended."""
-        _drop(self._cell, self)
-        self._reply.fail(ActorStoppingError(f"actor {self._cell.name} ended before it had an answer"))
+        _drop(self.cell, self)
+        self._reply.fail(ActorStoppingError(f"actor {self.cell.name} ended before it had an answer"))
 
 
 class PendingStep:

@@ -10,13 +10,14 @@ import pykka.messages
 from actors.runtime.backpressure import wake_sender
 from actors.runtime.cell import Cell, Control
 from actors.runtime.crash import broken, fail
+from actors.runtime.cycle import judge
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
 from actors.runtime.fault import fault
 from actors.runtime.intake import wake
 from actors.runtime.outcome import complete, drop_abandoned, drop_expired, late_reply
 from actors.runtime.phase import Phase
 from actors.runtime.stop import drained
-from actors.runtime.turn import Turn
+from actors.runtime.turn import UNJUDGED, Turn
 from protocols.control import Terminated
 
 _Handler = Coroutine[Any, Any, Any]
@@ -140,6 +141,8 @@ def _suspend(cell: Cell, envelope: Envelope, coroutine: Any, context: Context, w
         cell.turns = {turn}
     else:
         cell.turns.add(turn)
+    if type(waiting) not in UNJUDGED:
+        judge(turn)
     if envelope.abandoned is not None or (cell.killed and not cell.open):
         turn.cancelled = True  # told to end while its first step was running
     if cell.max_concurrency > 1:
@@ -216,4 +219,6 @@ def run_control(cell: Cell, control: Control) -> bool | Turn:
     turn = Turn(cell, envelope, coroutine, context, waiting)
     envelope.turn = turn
     cell.turns = {*(cell.turns or ()), turn}
+    if type(waiting) not in UNJUDGED:
+        judge(turn)
     return turn

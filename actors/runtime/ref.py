@@ -10,8 +10,9 @@ from pykka.messages import ProxySetAttr
 from actors.runtime.backpressure import wait_for_room
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
+from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import RUNNING, Envelope, current
-from actors.runtime.errors import AskCycleError, BlockingCallError, SelfStopError
+from actors.runtime.errors import AskCycleError, BlockingCallError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept, accept_system, carry
 from actors.runtime.options import check_timeout
@@ -178,7 +179,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
 
         Raises (by the future, or here when blocking):
             AskTimeoutError: no reply in time; the work is cancelled, or never started.
-            AskCycleError: the actor waits, directly or through others, for this very handler.
+            AskCycleError: a handler waits for the reply, and the actor, directly or through others, for that handler.
             ActorDeadError: the actor ended before it handled the message.
             Exception: whatever the handler raised, with a note that names the actor and the message type.
             BlockingCallError, WrongLoopError: asked for in a way that could only hang (raised here).
@@ -196,10 +197,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
 
     def _ask(self, cell: Cell, message: Any, seconds: float | None) -> AsyncioFuture[Any]:
         """Ask on the loop; whatever goes wrong reaches the future."""
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
+        scope = current.get()
+        is_free = scope is None or (cell.turns is None and cell is not scope.cell)
+        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop)
         now = cell.now()
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
-        scope = current.get()
         context = copy_context()
         if scope is None:
             if len(context):
@@ -225,15 +227,14 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         return reply
 
     def ask_within(self, scope: Envelope, envelope: Envelope, seconds: float | None) -> float | None:
-        """Note who asks, refuse a cycle (through the reply), and return the time that the asker itself has left."""
+        """Note who asks, and return the time that the asker itself has left; one that was cut loose is refused."""
         envelope.sender = scope.cell
         if scope.state != RUNNING:
             return seconds
-        refusal = self._refusal(scope)
-        if refusal is not None:
+        if scope.fenced:
             assert envelope.reply is not None
             envelope.reply.release()
-            envelope.reply.fail(refusal)
+            envelope.reply.fail(AskCycleError((scope.cell.name, "(cut loose)")))
             return None
         envelope.parent = scope
         if scope.deadline is None:
@@ -246,15 +247,6 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
             envelope, cast("AsyncioFuture[Any]", envelope.reply), max(left, 0.0), envelope.at
         )
         return None
-
-    def _refusal(self, scope: Envelope) -> Exception | None:
-        """Why an ask out of the handler of `scope` must not be made, or None."""
-        if scope.fenced:
-            return AskCycleError((scope.cell.name, "(cut loose)"))
-        if self._cell.max_concurrency > 1:
-            return None
-        chain = waiting_chain(scope, self._cell)
-        return AskCycleError(chain) if chain else None
 
     @overload
     def stop(self, *, block: Literal[True], timeout: float | None = None, mode: str = "drain") -> bool: ...
@@ -290,8 +282,15 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         """End the actor without asking it: its handler is cancelled, `on_stop` does not run. Waits like `stop`."""
         return self._end(block, lambda: kill(self._cell))
 
-    def _end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
+    def _end(self, block: bool | None, end: Callable[[], WaitingFuture[bool]]) -> Any:
         cell = self._cell
+        scope = current.get()
+
+        def begin() -> WaitingFuture[bool]:
+            future = end()
+            future.sender = None if scope is None else scope.cell
+            return future
+
         if running_loop() is not cell.loop:
             return cell.system.bridge.end(cell, block, begin)
         if block:
@@ -301,15 +300,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
             already: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
             already.answer(False)
             return already
-        future = begin()
-        scope = current.get()
-        if scope is not None and scope.state == RUNNING:
-            chain = waiting_chain(scope, cell)
-            if chain:
-                refused: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
-                refused.fail(SelfStopError(chain))
-                return refused
-        return future
+        return begin()
 
     def ready(self) -> "AsyncioFuture[ActorRef[A]]":
         """Return a future of this ref, done when `on_start` has run: ``ref = await Counter.start(5).ready()``.
@@ -317,7 +308,9 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         It fails with `ActorStartError` (the cause chained) if the start fails. Cancelling it ends a half-started actor.
         """
         cell = self._cell
-        future = cast("AsyncioFuture[ActorRef[A]]", ready(cell))
+        future: WaitingFuture[ActorRef[A]] = ready(cell)
+        scope = current.get()
+        future.sender = None if scope is None else scope.cell
         future.add_done_callback(
             lambda done: kill(cell) if done.cancelled() and cell.state is ActorState.STARTING else None
         )
@@ -356,17 +349,3 @@ class Proxy(pykka.ActorProxy[Any]):
             ref.tell(message)
         else:
             ref.ask(message)
-
-
-def waiting_chain(scope: Envelope, target: Cell) -> tuple[str, ...]:
-    """Return the names from `target` to the asking actor and back, if `target` waits for the handler of `scope`."""
-    names = [target.name]
-    at: Envelope | None = scope
-    while at is not None and at.state == RUNNING:
-        names.append(at.cell.name)
-        if at.cell is target and at.incarnation == target.incarnation:
-            return tuple(reversed(names))
-        if at.reply is None or at.abandoned is not None:
-            break
-        at = at.parent
-    return ()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final, cast
 
 from actors.runtime.cell import Cell, has_hook
-from actors.runtime.future import AsyncioFuture
+from actors.runtime.cycle import WaitingFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop_deadline import abandon_turn, arm, cancel_turns, disarm
@@ -23,7 +23,7 @@ _MOST_AT_ONCE: Final = 256
 
 def stop(
     cell: Cell, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL
-) -> AsyncioFuture[bool]:
+) -> WaitingFuture[bool]:
     """Ask the actor to end, and return a future that is done when it has."""
     request_stop(cell, mode, timeout, reason)
     return stopped_future(cell)
@@ -74,7 +74,7 @@ def _drain_no_more(cell: Cell) -> None:
         _push_finish(cell)
 
 
-def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> AsyncioFuture[bool]:
+def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> WaitingFuture[bool]:
     """End at once: handlers are cancelled, `on_stop` does not run. The future is done at the end."""
     _request_kill(cell, reason)
     return stopped_future(cell)
@@ -112,7 +112,7 @@ def linked_ended(cell: Cell, other: Cell) -> None:
         _request_kill(cell, ExitReason.KILLED)
 
 
-def stop_as_child(cell: Cell) -> AsyncioFuture[bool]:
+def stop_as_child(cell: Cell) -> WaitingFuture[bool]:
     """Stop in the way that the child spec asks for. An `on_start` that still runs is cancelled."""
     if cell.shutdown is StopMode.NOW:
         return kill(cell, ExitReason.SHUTDOWN)
@@ -122,7 +122,7 @@ def stop_as_child(cell: Cell) -> AsyncioFuture[bool]:
     return stopped_future(cell)
 
 
-def suspend_as_child(cell: Cell) -> AsyncioFuture[bool]:
+def suspend_as_child(cell: Cell) -> WaitingFuture[bool]:
     """End this incarnation as `stop_as_child` does, but keep ref and mailbox for a restart."""
     phase = cell.phase
     if cell.actor is None or phase in (Phase.SUSPENDING, Phase.RETIRING, Phase.STOPPED):
@@ -166,10 +166,10 @@ async def _stop_all_of(cell: Cell, children: tuple[Cell, ...], *, kills: bool) -
 
 
 async def end_all(
-    cells: Iterable[Cell], end: Callable[[Cell], AsyncioFuture[bool]], *, kills: bool = False, together: bool = True
+    cells: Iterable[Cell], end: Callable[[Cell], WaitingFuture[bool]], *, kills: bool = False, together: bool = True
 ) -> None:
     """End actors, one after the other or together, and wait for each. The event loop runs on, however many they are."""
-    open_ends: list[AsyncioFuture[bool]] = []
+    open_ends: list[WaitingFuture[bool]] = []
     began = time.monotonic()
     for cell in cells:
         if not _ends_at_once(cell, kills=kills):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 
@@ -10,10 +10,12 @@ from actors.runtime.cell import ActorHooks, Cell, ChildEnded
 from actors.runtime.child_cells import post_child_event
 from actors.runtime.clock import LoopClock, running_loop
 from actors.runtime.crash import interrupt
+from actors.runtime.cycle import WaitingFuture
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
 from actors.runtime.death_watch import tell_end
 from actors.runtime.dispatcher import Dispatcher, engine_task
+from actors.runtime.envelope import current
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
 from actors.runtime.lifecycle import begin, new_cell
@@ -34,6 +36,7 @@ from protocols.control import ExitReason, StopMode
 from protocols.errors import of_kind
 
 A = TypeVar("A", bound="ActorHooks")
+T = TypeVar("T")
 
 _defaults: "dict[asyncio.AbstractEventLoop, ActorSystem]" = {}
 
@@ -228,7 +231,7 @@ class ActorSystem(Registry):
         before = {cell: cell.abandoned_turns for cell in self.cells}
         seconds = self.config.stop_timeout if timeout is None else timeout
         roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
-        await end_all(roots, lambda cell: stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN))
+        await self._until(end_all(roots, lambda cell: stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN)))
         return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
 
     def begin_close(self, timeout: float | None = None) -> asyncio.Future[list[str]]:
@@ -256,7 +259,19 @@ class ActorSystem(Registry):
         if self.is_closed:
             return []
         self.check_loop()
-        return await asyncio.shield(self.begin_close(timeout))
+        return await self._until(asyncio.shield(self.begin_close(timeout)))
+
+    async def _until(self, work: Awaitable[T]) -> T:
+        """Wait for the end of all actors. A handler of one of them is refused, since it would wait for itself."""
+        scope = current.get()
+        if scope is None:
+            return await work
+        end: WaitingFuture[T] = WaitingFuture(
+            self.loop, [cell for cell in self.cells if cell.parent is None], ends=True
+        )
+        end.sender = scope.cell
+        asyncio.ensure_future(work).add_done_callback(end.follow)
+        return await end
 
     async def _close(self, timeout: float) -> list[str]:
         stuck: list[str] = []

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from actors.runtime.backpressure import wake_all_senders
 from actors.runtime.cell import Cell, ChildEnded
+from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
@@ -20,9 +21,9 @@ T = TypeVar("T")
 _GETS_READY = (Phase.NEW, Phase.STARTING, Phase.UNSTARTED, Phase.SUSPENDING, Phase.RETIRING)
 
 
-def ready(cell: Cell) -> AsyncioFuture[Any]:
+def ready(cell: Cell) -> WaitingFuture[Any]:
     """Return a future of the ref, done when `on_start` is; it fails with `ActorStartError`."""
-    future: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
+    future: WaitingFuture[Any] = WaitingFuture(cell.loop, (cell,))
     if cell.phase in _GETS_READY:
         add_ready_waiter(cell, future)
     elif cell.phase is Phase.STOPPED and cell.reason is not ExitReason.NORMAL:
@@ -45,9 +46,9 @@ def take_ready_waiters(cell: Cell) -> list[AsyncioFuture[Any]]:
     return [waiter for waiter in waiters or () if not waiter.done()]
 
 
-def stopped_future(cell: Cell) -> AsyncioFuture[bool]:
+def stopped_future(cell: Cell) -> WaitingFuture[bool]:
     """Return a future that is True when this actor (or, in a restart, this incarnation) ended."""
-    future: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
+    future: WaitingFuture[bool] = WaitingFuture(cell.loop, (cell,), ends=True)
     if cell.phase in (Phase.HELD, Phase.STOPPED):
         future.answer(True)
     elif cell.stopped_waiters is None:

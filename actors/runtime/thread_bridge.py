@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from actors.runtime.backpressure import wait_for_room
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
+from actors.runtime.cycle import WatchedFuture
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
@@ -83,11 +84,11 @@ class ThreadBridge:
             raise WrongLoopError(text)
         if timeout is not None:
             check_timeout(timeout)
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
+        scope = current.get()
+        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop) if scope is None else WatchedFuture(loop=cell.loop)
         now = self._system.clock.now()
         envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
         reply.envelope = envelope
-        scope = current.get()
         if scope is not None:
             timeout = cell.ref.ask_within(scope, envelope, timeout)
         envelope.deadline = None if timeout is None else now + timeout
@@ -99,6 +100,8 @@ class ThreadBridge:
         done = threading.Event()
         reply.add_done_callback(lambda _: done.set())
         self._post(envelope)
+        if scope is not None:
+            self._call(reply.note_thread, scope)
         # The loop ends the ask at its deadline; the extra time is for a loop that is blocked or gone.
         patience = None if timeout is None else timeout + self._system.config.grace
         reply.wait_in_thread(done, patience)
@@ -216,17 +219,9 @@ class ThreadBridge:
             cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
         try:
             accept(cell, envelope)
-        except ActorStoppingError as error:
-            if reply is not None:
-                reply.release()
-                reply.fail(error)
         except BaseException as error:  # the sender is in another thread and has gone on
             cell.system.note_base_exception(error)
-            if reply is not None:
-                reply.release()
-                reply.fail(error)
-            else:
-                cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
+            _not_accepted(envelope, error)
 
     def _start_sending(self, envelope: Envelope, gate: concurrent.futures.Future[None]) -> None:
         task = self._system.loop.create_task(_send(envelope, gate), name=f"{self._system.name}-send")
@@ -247,6 +242,15 @@ class ThreadBridge:
                     continue
                 envelope.reply.fail(error)
         self._room.set()
+
+
+def _not_accepted(envelope: Envelope, error: BaseException) -> None:
+    reply = envelope.reply
+    if reply is not None:
+        reply.release()
+        reply.fail(error)
+    elif not isinstance(error, ActorStoppingError):  # else it is a dead letter already
+        envelope.cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
 
 
 async def _send(envelope: Envelope, gate: concurrent.futures.Future[None]) -> None:

@@ -4,11 +4,16 @@ import asyncio
 import types
 from collections.abc import Coroutine, Generator
 from contextvars import Context
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
 from actors.runtime.cell import Cell
+from actors.runtime.cycle import judge
 from actors.runtime.envelope import Envelope
 from protocols.clock import TimerHandle
+
+UNJUDGED: Final = (asyncio.Future, NoneType)
+"""What a handler waits for that is not a reply: a timer, a socket, an event, or the next round of the loop."""
 
 
 class Turn:
@@ -20,7 +25,7 @@ class Turn:
 
     __slots__ = (
         "cancelled", "cell", "context", "coroutine", "envelope", "error", "fenced", "holds_claim",
-        "task", "thrown", "timer", "value", "waiting",
+        "task", "thread_wait", "thrown", "timer", "value", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -31,6 +36,9 @@ class Turn:
         self.coroutine = coroutine
         self.context = context
         self.waiting = waiting
+        """What it waits for now."""
+        self.thread_wait: Any = None
+        """The future that a thread of the handler waits for, or waited for last."""
         self.task: asyncio.Task[Any] | None = None
         self.timer: TimerHandle | None = None
         """Cancels again, then gives up."""
@@ -64,6 +72,9 @@ class Turn:
             except BaseException as error:  # every end of a handler is judged by its actor
                 self.error = error
                 return
+            self.waiting = waiting
+            if type(waiting) not in UNJUDGED:
+                judge(self)
 
     def interrupted(self, error: GeneratorExit, *, is_closing: bool) -> None:
         """Give the handler a GeneratorExit that it waited for; raise it if the task is destroyed with the handler."""

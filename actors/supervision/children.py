@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.child_cells import supervise
+from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
@@ -96,8 +97,9 @@ class Children:
         Returns:
             A future of the ref, or of None if the child decided not to run.
         """
-        waiter = self._wait_for(child)
+        waiter: WaitingFuture[Any] = self._wait_for(child, self._future())
         ready = self.launch(child)
+        waiter.cells = () if child.cell is None else (child.cell,)
         step = partial(self._brought_up, child, ready, is_new=is_new)
         if ready.done() and ready.exception() is None:
             step()
@@ -105,13 +107,14 @@ class Children:
             self.after(ready, step)
         return waiter
 
-    def _wait_for(self, child: ChildState, waiter: AsyncioFuture[Any] | None = None) -> AsyncioFuture[Any]:
-        waiter = self._future() if waiter is None else waiter
+    def _wait_for(self, child: ChildState, waiter: WaitingFuture[Any]) -> WaitingFuture[Any]:
         child.waiters = [*(child.waiters or ()), waiter]
         return waiter
 
-    def _future(self) -> AsyncioFuture[Any]:
-        return AsyncioFuture(loop=self.actor.cell.loop)
+    def _future(self, child: ChildState | None = None) -> WaitingFuture[Any]:
+        """Return a future that waits for the life of a child to end."""
+        cells = () if child is None or child.cell is None else (child.cell,)
+        return WaitingFuture(self.actor.cell.loop, cells, ends=bool(cells))
 
     def _brought_up(self, child: ChildState, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
         if child.starting is not ready:
@@ -147,14 +150,14 @@ class Children:
 
     def replace(self, child: ChildState, spec: ChildSpec) -> AsyncioFuture[Any]:
         """End the life of a child and begin the next one from another spec, behind the same ref and mailbox."""
-        done = self._future()
+        done = self._future(child)
         child.ended_by = "sibling"
         if "" not in self._restarts:
             self._leave_out(child)
         self._after_group(partial(self._replace, child, spec, done))
         return done
 
-    def _replace(self, child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> None:
+    def _replace(self, child: ChildState, spec: ChildSpec, done: WaitingFuture[Any]) -> None:
         if child.ended_by == "request":  # it was terminated in the meantime
             done.answer(None)
             return
@@ -172,7 +175,7 @@ class Children:
         else:
             self.after(ended, step)
 
-    def _begin_anew(self, child: ChildState, done: AsyncioFuture[Any]) -> None:
+    def _begin_anew(self, child: ChildState, done: WaitingFuture[Any]) -> None:
         if child.ended_by == "request" or not self.actor.cell.can_decide:
             done.answer(None)
             return
@@ -201,7 +204,7 @@ class Children:
         self._leave_out(child)
         child.ended_by = "request"
         cell = child.cell
-        done = self._future()
+        done = self._future(child)
         if cell is None or cell.state is ActorState.STOPPED:
             self._taken_down(child, done)
         else:
