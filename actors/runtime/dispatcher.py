@@ -1,7 +1,8 @@
 """A few shared worker tasks step the ready actors from one queue.
 
 An idle actor has no task. A handler that waits keeps the task in which it began, and another worker takes over the
-queue: there are as many tasks as waiting handlers, plus one.
+queue: there are as many tasks as waiting handlers, plus one. A task serves another handler only if nothing can tell
+that it served one before: no reference to it is left, no callback and no cancellation.
 """
 
 import asyncio
@@ -51,6 +52,9 @@ class Dispatcher:
         """Workers that are running or about to; those that wait inside a handler are not among them."""
         self.steps = 0
         """Rises whenever anything was handled."""
+        self._take = self.ready.popleft if type(self).next is Dispatcher.next else self.next
+        overrides = type(self).lets_loop_run is not Dispatcher.lets_loop_run
+        self._lets_loop_run = self.lets_loop_run if overrides else None
         self._parked: list[asyncio.Future[None]] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.is_closed = False
@@ -81,14 +85,18 @@ class Dispatcher:
             if not parked.done():  # the loop is being torn down: its worker is cancelled, but has not run since
                 parked.set_result(None)
                 return
-        self.tasks.add(engine_task(self._loop, self._work(), self._worker_name))
+        itself: list[asyncio.Task[Any]] = []
+        task = engine_task(self._loop, self._work(itself), self._worker_name)
+        itself.append(task)
+        self.tasks.add(task)
 
-    async def _work(self) -> None:
-        task: Any = asyncio.current_task()
+    async def _work(self, itself: list[Any]) -> None:
+        # A task that a handler cancelled, kept or marked must reach no other actor: it ends, another one takes over.
+        task = itself.pop()
+        known, watched = getrefcount(task), getweakrefcount(task)
         counts = True  # in `active`
         try:
-            turn = await self._serve(task)
-            if turn is not None:
+            while (turn := await self._serve(task)) is not None:
                 counts = False
                 self._begin_wait(turn, task)
                 while True:
@@ -97,7 +105,18 @@ class Dispatcher:
                         break
                     except GeneratorExit as error:  # only this frame, the outermost, can go on after one
                         turn.interrupted(error, is_closing=asyncio.current_task(self._loop) is not task)
-                self._end_wait(turn)
+                turn.task = None
+                counts = (
+                    getrefcount(task) <= known
+                    and getweakrefcount(task) <= watched
+                    and not task._callbacks  # noqa: SLF001
+                    and not task._must_cancel  # noqa: SLF001
+                    and not task.cancelling()
+                    and task.get_name() is self._worker_name
+                )
+                self._end_wait(turn, serves_on=counts)
+                if not counts:
+                    return
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # a fault of the engine, which must not take the other actors along
@@ -107,9 +126,7 @@ class Dispatcher:
 
     async def _serve(self, task: Any) -> Turn | None:  # noqa: C901 - one loop, because a call costs as much as the rest
         """Step ready actors until a handler waits, and return it; or until this worker is not needed or not clean."""
-        ready, batch = self.ready, self.batch
-        take = ready.popleft if type(self).next is Dispatcher.next else self.next
-        lets_loop_run = None if type(self).lets_loop_run is Dispatcher.lets_loop_run else self.lets_loop_run
+        ready, batch, take, lets_loop_run = self.ready, self.batch, self._take, self._lets_loop_run
         while True:
             known, watched = getrefcount(task), getweakrefcount(task)
             began = 0.0
@@ -121,7 +138,6 @@ class Dispatcher:
                     ready.append(cell)
                 elif outcome is not False:
                     return outcome
-                # A handler may have cancelled, kept or marked its task. Then it must reach no other actor.
                 if (
                     task._must_cancel  # noqa: SLF001
                     or getrefcount(task) > known
@@ -164,8 +180,8 @@ class Dispatcher:
         if self.ready and not self.active:
             self._wake()
 
-    def _end_wait(self, turn: Turn) -> None:
-        turn.task = None
+    def _end_wait(self, turn: Turn, *, serves_on: bool) -> None:
+        self.active += serves_on
         self.steps += 1
         finish_turn(turn.cell, turn)
 

@@ -83,6 +83,22 @@ def test_the_task_of_a_handler_is_never_that_of_another_actor(before: list[tuple
     asyncio.run(main())
 
 
+async def test_a_handler_that_leaves_its_task_alone_costs_no_task(actor_system: ActorSystem) -> None:
+    class Waits(AsyncioActor):
+        async def on_receive(self, message: Any) -> None:
+            async with asyncio.timeout(20):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(asyncio.sleep(0), 20)
+
+    ref = actor_system.start(Waits)
+    await ref.ask("first")
+    before = {id(task) for task in actor_system.dispatcher.tasks}
+    for number in range(50):
+        await ref.ask(number)
+
+    assert {id(task) for task in actor_system.dispatcher.tasks} == before
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 def test_an_eager_task_factory_nests_no_steps() -> None:
     class Fans(AsyncioActor):
