@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.nodes.team_run import TeamRun
     from actors.runs.job import Job
     from actors.runs.run_stats import ExtendedTeamTalk, RunStats
-    from actors.runs.stream import RunStream
+    from actors.runs.stream import RunStream, normalize_stream_for_teams
     from actors.runtime.actor import AsyncioActor
     from actors.runtime.errors import Reject
     from actors.runtime.ref import ActorRef
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actors.talk.team_talk import TeamTalk
     from protocols.messages import ChatMessage
     from protocols.response import AgentResponse, TeamResponse
+    from protocols.streaming import SupportsRunStream
 
 _HOMES = {
     "ActorRef": "actors.runtime.ref",
@@ -56,11 +57,13 @@ _HOMES = {
     "RunStats": "actors.runs.run_stats",
     "RunStream": "actors.runs.stream",
     "Supervisor": "actors.supervision.supervisor",
+    "SupportsRunStream": "protocols.streaming",
     "Talk": "actors.talk.talk",
     "Team": "actors.nodes.team",
     "TeamResponse": "protocols.response",
     "TeamRun": "actors.nodes.team_run",
     "TeamTalk": "actors.talk.team_talk",
+    "normalize_stream_for_teams": "actors.runs.stream",
 }
 
 __all__ = [
@@ -83,11 +86,13 @@ __all__ = [
     "RunStats",
     "RunStream",
     "Supervisor",
+    "SupportsRunStream",
     "Talk",
     "Team",
     "TeamResponse",
     "TeamRun",
     "TeamTalk",
+    "normalize_stream_for_teams",
 ]
 
 

@@ -48,11 +48,13 @@ PUBLIC_NAMES = [
     "RunStats",
     "RunStream",
     "Supervisor",
+    "SupportsRunStream",
     "Talk",
     "Team",
     "TeamResponse",
     "TeamRun",
     "TeamTalk",
+    "normalize_stream_for_teams",
 ]
 
 

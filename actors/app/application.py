@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from actors.app.history_service import HistoryService
+from actors.app.trigger_paths import TriggerFiles
 from actors.app.trigger_service import TriggerAnswer, TriggerService
 from actors.config.manifest import Manifest
 from actors.models.resolve import close_models
@@ -60,17 +61,22 @@ async def open_app(
     Raises:
         ConfigError: something that the manifest names cannot be used.
         NodeStartError: a node could not be started.
+        TriggerError: the triggers cannot keep their files, or another process runs them.
     """
-    triggers = [partial(TriggerService, answered=answered)] if has_triggers else []
+    files = TriggerFiles()
+    triggers = [partial(TriggerService, answered=answered, files=files)] if has_triggers else []
     system = ActorSystem.of(asyncio.get_running_loop())
     make_importable(manifest)
     try:
+        if has_triggers:  # before anything else is opened: the files belong to another process, or to this one
+            await system.in_thread(files.open)(manifest)
         if prepare is not None:
             prepare(system)
         stats = await system.start(StatsActor, name="stats").ready()
         async with AgentPool[Any](manifest, system=system, services=[HistoryService, *triggers]) as pool:
             yield App(system, pool, stats)
     finally:
+        files.close()
         await system.close()
         await close_models()
 

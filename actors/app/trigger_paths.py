@@ -1,4 +1,4 @@
-"""The files of triggers: accepted webhooks, and the progress of schedules."""
+"""The files of triggers: their lock, accepted webhooks, and the progress of schedules."""
 
 import hashlib
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from actors.app.store_paths import data_folder
 from actors.config.manifest import Manifest
-from actors.config.trigger import ScheduleTrigger, WebhookTrigger
+from actors.config.trigger import ScheduleTrigger, TriggerSpec, WebhookTrigger
 from actors.triggers.schedule.progress import ScheduleProgress
+from actors.triggers.state_lock import StateLock
 from actors.triggers.webhook.replay_journal import ReplayJournal
 
 T = TypeVar("T")
@@ -15,20 +16,63 @@ T = TypeVar("T")
 
 def replay_journal(manifest: Manifest) -> ReplayJournal | None:
     """Return the replay journal of a manifest, not yet open; None without storage or signed webhooks."""
-    ports = sorted({one.port for one in _triggers(manifest, WebhookTrigger) if one.secret})
     folder = _folder(manifest)
-    if not ports or folder is None:
+    if folder is None or not any(one.secret for one in _triggers(manifest, WebhookTrigger)):
         return None
-    # Manifests that share a folder do not share a file: only one manifest at a time has a port.
-    return ReplayJournal(folder / f"webhooks-{_digest(manifest, ports)}.replay")
+    return ReplayJournal(folder / f"webhooks-{_digest(manifest)}.replay")
 
 
 def schedule_progress(manifest: Manifest) -> ScheduleProgress | None:
-    """Return the progress of the schedules of a manifest, not yet open; None without storage or schedules."""
+    """Return the progress of the schedules of a manifest, not yet open; None without storage or schedules.
+
+    A file of earlier schedules is opened as well, so that it forgets those that are switched off.
+    """
     folder = _folder(manifest)
-    if folder is None or not _triggers(manifest, ScheduleTrigger):
+    if folder is None:
         return None
-    return ScheduleProgress(folder / f"schedules-{_digest(manifest, '')}.json")
+    path = folder / f"schedules-{_digest(manifest)}.json"
+    return ScheduleProgress(path) if _triggers(manifest, ScheduleTrigger) or path.exists() else None
+
+
+class TriggerFiles:
+    """The files of the triggers of one manifest, which one process at a time has open."""
+
+    def __init__(self) -> None:
+        self.journal: ReplayJournal | None = None
+        """What webhooks have accepted; None while nothing is kept."""
+        self.progress: ScheduleProgress | None = None
+        """How far schedules have come; None while nothing is kept."""
+        self._lock: StateLock | None = None
+
+    def open(self, manifest: Manifest) -> None:
+        """Take the lock, then open the files that the triggers need. What is open stays open.
+
+        Raises:
+            StateLockedError: another process has the lock.
+            TriggerError: a file cannot be written.
+        """
+        folder = _folder(manifest)
+        progress = self.progress or schedule_progress(manifest)
+        if folder is None or (progress is None and not _triggers(manifest, TriggerSpec)):
+            return
+        if self._lock is None:
+            lock = StateLock(folder / f"triggers-{_digest(manifest)}.lock")
+            lock.acquire()
+            self._lock = lock
+        if self.journal is None and (journal := replay_journal(manifest)) is not None:
+            journal.open()
+            self.journal = journal
+        if self.progress is None and progress is not None:
+            progress.open()
+            self.progress = progress
+
+    def close(self) -> None:
+        """Close the files and release the lock."""
+        if self.journal is not None:
+            self.journal.close()
+        if self._lock is not None:
+            self._lock.release()
+        self.journal = self.progress = self._lock = None
 
 
 def _folder(manifest: Manifest) -> Path | None:
@@ -44,8 +88,10 @@ def _root(manifest: Manifest) -> Path:
     return (manifest.root or Path()).resolve()
 
 
-def _digest(manifest: Manifest, further: object) -> str:
-    return hashlib.blake2b(f"{_root(manifest)}\0{manifest.name}\0{further}".encode(), digest_size=6).hexdigest()
+def _digest(manifest: Manifest) -> str:
+    """Return what tells the files of manifests in one folder apart."""
+    file = manifest.files[0].name if manifest.files else ""
+    return hashlib.blake2b(f"{_root(manifest)}\0{file}\0{manifest.name}".encode(), digest_size=6).hexdigest()
 
 
 def _triggers(manifest: Manifest, kind: type[T]) -> list[T]:

@@ -1,6 +1,7 @@
 """The triggers of a running pool: supervised actors that start after the nodes and stop before them."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, Self
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from actors.agents.manifest.imports import ImportScope
 from actors.app.connection_events import ConnectionEvents, condition_for
-from actors.app.trigger_paths import replay_journal, schedule_progress
+from actors.app.trigger_paths import TriggerFiles
 from actors.config.manifest import Manifest
 from actors.config.trigger import ConnectionTrigger, TriggerSpec
 from actors.pool.node_supervisor import EXIT_TIMEOUT
@@ -25,12 +26,11 @@ from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
 from actors.triggers.function_source import FunctionEvents
 from actors.triggers.plan import TriggerPlan, plan_triggers, queue_child, queue_name
-from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.settings import FunctionSettings
 from actors.triggers.source import Ready
+from actors.triggers.state_lock import StateLockedError
 from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_type import TriggerChild, TriggerRequest
-from actors.triggers.webhook.replay_journal import ReplayJournal
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId
 from protocols.messages import ChatMessage
@@ -38,8 +38,12 @@ from protocols.triggers import TriggerConfigError, TriggerEvent
 
 LONGEST_DELAY: Final = 30.0
 """Longest delay in seconds between two attempts to start a trigger."""
+STAND_BY: Final = 2.0
+"""Seconds between two attempts to take over the triggers of a manifest that another process runs."""
 _INTENSITY: Final = RestartIntensity(limit=1_000, period=1.0)
 """A source may fail while its server is down. Its backoff grows, and its supervisor never gives up."""
+
+_log: Final = logging.getLogger("understage.triggers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,15 @@ class TriggerService(PoolService):
     Args:
         pool: the pool.
         answered: called with every answer of a node to an event; None for a new signal.
+        files: files whose lock the caller holds. By default the service takes the lock, and stands by without
+            triggers while another process has it.
     """
 
     needs_nodes: ClassVar[bool] = True
 
-    def __init__(self, pool: PoolView, answered: Signal[TriggerAnswer] | None = None) -> None:
+    def __init__(
+        self, pool: PoolView, answered: Signal[TriggerAnswer] | None = None, files: TriggerFiles | None = None
+    ) -> None:
         self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
         """Called with every answer of a node to an event."""
         self.plan = TriggerPlan()
@@ -75,34 +83,55 @@ class TriggerService(PoolService):
         self._pool = pool
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
-        self._journal: ReplayJournal | None = None
-        self._progress: ScheduleProgress | None = None
+        self._files = files or TriggerFiles()
+        self._stands_by = False
+        """True while another process has the lock of the files."""
+        self._taking_over: asyncio.Task[None] | None = None
+        self._applying = asyncio.Lock()
         self._supervisor: ActorRef[Supervisor] | None = None
 
     async def __aenter__(self) -> Self:
-        self._journal = replay_journal(self._pool.manifest)
-        self._progress = schedule_progress(self._pool.manifest)
-        for kept in (self._progress, self._journal):
-            if kept is not None:
-                await self._system.in_thread(kept.open)()
         try:
+            await self._system.in_thread(self._files.open)(self._pool.manifest)
             await self.apply(self._pool.manifest)
+        except StateLockedError as error:
+            _log.warning("pool %r starts no triggers until it ends: %s", self._pool.manifest.name or "pool", error)
+            self._stands_by = True
+            self._taking_over = asyncio.create_task(self._take_over(), name="triggers stand by")
         except BaseException:
-            self._close_journal()
+            self._files.close()
             raise
         return self
 
+    async def _take_over(self) -> None:
+        """Start the triggers when the process that runs them ends."""
+        while True:
+            due = asyncio.Event()
+            timer = self._system.clock.call_later(STAND_BY, due.set)
+            try:
+                await due.wait()
+                await self._system.in_thread(self._files.open)(self._pool.manifest)
+                self._stands_by = False
+                await self.apply(self._pool.manifest)
+            except StateLockedError:
+                continue
+            except Exception:
+                _log.exception("pool %r cannot take its triggers over", self._pool.manifest.name or "pool")
+            else:
+                return
+            finally:
+                timer.cancel()
+
     async def __aexit__(self, *_exc: object) -> None:
+        if self._taking_over is not None:
+            self._taking_over.cancel()
+            await asyncio.wait([self._taking_over])
         for events in self._events:
             await events.close()
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             await asyncio.shield(supervisor.stop(block=False, timeout=EXIT_TIMEOUT))
-        self._close_journal()
-
-    def _close_journal(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
+        self._files.close()
 
     def prepare(self, manifest: Manifest) -> TriggerPlan:
         """Plan the actors for the triggers of a manifest; unchanged actors are reused, and nothing starts.
@@ -110,14 +139,17 @@ class TriggerService(PoolService):
         Raises:
             TriggerExtraError: a library is missing.
             TriggerConfigError: a trigger can never work.
+            TriggerError: a file cannot be written, or another process runs the triggers of the manifest.
             ConfigError: the function of a condition cannot be imported.
         """
+        if not self._stands_by:
+            self._files.open(manifest)
         scope = ImportScope(manifest.allow_imports)
         requests = [
             self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
         ]
         plan = plan_triggers(
-            requests, root=manifest.root, previous=self.plan, journal=self._journal, progress=self._progress
+            requests, root=manifest.root, previous=self.plan, journal=self._files.journal, progress=self._files.progress
         )
         taken = sorted(trigger.full_name for trigger in plan.triggers if trigger.full_name in self._functions)
         if taken:
@@ -133,7 +165,16 @@ class TriggerService(PoolService):
             TriggerConfigError: a trigger can never work; nothing has changed.
             ConfigError: the function of a condition cannot be imported; nothing has changed.
         """
+        async with self._applying:
+            await self._follow(manifest)
+
+    async def _follow(self, manifest: Manifest) -> None:
         old, new = self.plan, self.prepare(manifest)
+        if self._stands_by:
+            return
+        if self._files.progress is not None:
+            names = {trigger.full_name for trigger in new.triggers}
+            await self._system.in_thread(self._files.progress.forget_others)(names)
         for child in reversed([one for one in old.children if one not in new.children]):
             await self._end(child)
         self.plan = new

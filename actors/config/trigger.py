@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from ipaddress import ip_address
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
@@ -114,6 +115,13 @@ Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_many, json_schem
 """One or several secrets."""
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class WebhookTrigger(TriggerSpec):
     """Starts a run for each signed POST."""
 
@@ -128,9 +136,9 @@ class WebhookTrigger(TriggerSpec):
     host: Text = "127.0.0.1"
     """Address to listen on."""
     secret: Secrets = ()
-    """Key of the HMAC-SHA256 signature; several while keys are changed."""
+    """Key of the HMAC-SHA256 signature; several while keys are changed. On loopback it may be left out."""
     insecure: Flag = False
-    """Accept requests without a signature: anybody who reaches the port can start runs."""
+    """Accept requests without a signature on any address: anybody who reaches the port can start runs."""
     max_bytes: Positive = 1_000_000
     """Bound on the body."""
     window: Annotated[PositiveSeconds, Field(le=43_200)] = 300.0
@@ -140,8 +148,8 @@ class WebhookTrigger(TriggerSpec):
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
-        if self.enabled and not self.secret and not self.insecure:
-            yield "secret", "a webhook needs a secret; 'insecure: true' lets anybody start runs"
+        if self.enabled and not (self.secret or self.insecure or _is_loopback(self.host)):
+            yield "secret", f"a webhook on {self.host} needs a secret; 'insecure: true' lets anybody start runs"
         if self.secret and self.insecure:
             yield "insecure", "does not go with a secret"
 

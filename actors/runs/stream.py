@@ -14,7 +14,7 @@ from actors.runs.request import RunOptions
 from protocols.cost import TokenUsage
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage
-from protocols.streaming import StreamCompleteEvent
+from protocols.streaming import StreamCompleteEvent, SupportsRunStream
 
 
 class RunStream(Generic[Out]):
@@ -129,6 +129,31 @@ class RunStream(Generic[Out]):
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+async def normalize_stream_for_teams(
+    node: SupportsRunStream, *prompts: object, **options: Any
+) -> AsyncGenerator[tuple[Any, Any], None]:
+    """Run any node and yield ``(node, event)``. A team or chain names the agent that works, at any depth.
+
+    Args:
+        node: the node to run.
+        *prompts: as for `run_stream`.
+        **options: as for `run_stream`.
+
+    Example:
+        ```python
+        async for node, event in normalize_stream_for_teams(agent | team, "Sum up"):
+            print(node.name, event)
+        ```
+    """
+    events = aiter(node.run_stream(*prompts, **options))
+    try:
+        async for item in events:
+            yield cast("tuple[Any, Any]", item) if isinstance(item, tuple) else (node, item)
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()
 
 
 class TextFilter:

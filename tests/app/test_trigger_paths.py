@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ import httpx2
 import pytest
 
 from actors import AgentPool
+from actors.app import open_app, trigger_service
 from actors.app.trigger_paths import replay_journal, schedule_progress
 from actors.config.load import load_manifest
 from actors.triggers import sign
 from protocols.triggers import TriggerError
 from tests.app.test_trigger_service import Answers, triggers_of
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +127,83 @@ async def test_a_time_that_passed_while_no_pool_ran_is_made_up_for_with_storage(
 
     assert (answer.trigger, numbers) == ("kept", [1, 0])
     assert answer.event.metadata["missed"] == 2
+
+
+async def test_a_schedule_that_was_switched_off_does_not_make_up_for_that_time(
+    tmp_path: Path, no_leaked_actors: None
+) -> None:
+    def manifest(enabled: str) -> Path:
+        keys = f"schedule: 0 0 1 1 *, prompt: A new year, timezone: UTC, enabled: {enabled}"
+        return written(
+            tmp_path, f"{STORAGE}agents: {{a: {{model: offline, triggers: [{{type: time, name: t, {keys}}}]}}}}"
+        )
+
+    async def served(enabled: str) -> float | None:
+        async with AgentPool[None](manifest(enabled)):
+            pass
+        progress = schedule_progress(load_manifest(manifest(enabled)))
+        assert progress is not None
+        progress.open()
+        return progress.of("a/t", "0 0 1 1 *")
+
+    assert await served("true") is not None
+    assert await served("false") is None
+
+
+async def test_a_second_process_is_refused_before_it_touches_a_file(tmp_path: Path, no_leaked_actors: None) -> None:
+    manifest = load_manifest(written(tmp_path, STORAGE + MANIFEST))
+    journal = replay_journal(manifest)
+    assert journal is not None
+    async with AgentPool[None](manifest):
+        before = journal.path.stat().st_ino, journal.path.stat().st_size
+
+        with pytest.raises(TriggerError, match=f"process {os.getpid()} on .* runs the triggers of this manifest"):
+            async with open_app(manifest):
+                pytest.fail("it opens")
+
+        assert (journal.path.stat().st_ino, journal.path.stat().st_size) == before
+    async with open_app(manifest) as app:
+        assert len(app.triggers.plan.triggers) == 2
+
+
+async def test_a_second_pool_stands_by_and_takes_the_triggers_over(
+    tmp_path: Path, no_leaked_actors: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_service, "STAND_BY", 0.01)
+    manifest = written(tmp_path, STORAGE + MANIFEST)
+    first = AgentPool[None](manifest)
+    await first.__aenter__()
+    async with AgentPool[None](manifest) as second:
+        assert "runs the triggers of this manifest" in caplog.text
+        assert triggers_of(second).plan.triggers == ()
+        await second.reload()
+        assert triggers_of(second).plan.triggers == ()
+
+        await first.__aexit__(None, None, None)
+        await wait_until(lambda: len(triggers_of(second).plan.triggers) == 2)
+
+        await triggers_of(second).ready()
+
+
+async def test_a_webhook_that_comes_with_a_reload_is_kept_as_well(tmp_path: Path, no_leaked_actors: None) -> None:
+    captured = request()
+    manifest = written(tmp_path, STORAGE + MANIFEST.partition("    triggers:")[0])
+    async with AgentPool[None](manifest) as pool:
+        written(tmp_path, STORAGE + MANIFEST)
+        await pool.reload()
+        answers, triggers = Answers(pool), triggers_of(pool)
+        await triggers.ready()
+        async with httpx2.AsyncClient(base_url=triggers.plan.sites[0].url, trust_env=False) as http:
+            first = (await http.post("/orders", content=b"{}", headers=captured)).status_code
+        await answers.next()
+
+    assert (first, await post(manifest, captured, "/orders")) == (202, [200])
+
+
+def test_manifests_of_one_folder_have_files_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "other.yml").write_text(STORAGE + MANIFEST, encoding="utf-8")
+    journals = [
+        replay_journal(load_manifest(one)) for one in (written(tmp_path, STORAGE + MANIFEST), tmp_path / "other.yml")
+    ]
+
+    assert len({journal.path for journal in journals if journal is not None}) == 2

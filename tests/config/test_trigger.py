@@ -47,10 +47,19 @@ def test_a_webhook_may_have_several_secrets() -> None:
     assert (found.host, found.window) == ("127.0.0.1", 300.0)
 
 
-def test_a_webhook_without_a_secret_must_say_so_or_be_off() -> None:
-    assert "needs a secret" in problem_of(text("{type: webhook, name: w, port: 1, path: /in}")).message
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+def test_a_webhook_on_loopback_needs_no_secret(host: str) -> None:
+    assert first("{type: webhook, name: w, port: 1, path: /in}").enabled
+    assert first(f"{{type: webhook, name: w, port: 1, path: /in, host: '{host}'}}").enabled
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "localhost.example.org"])
+def test_a_webhook_on_another_address_without_a_secret_must_say_so_or_be_off(host: str) -> None:
+    faulty = f"{{type: webhook, name: w, port: 1, path: /in, host: '{host}'}}"
+
+    assert f"a webhook on {host} needs a secret" in problem_of(text(faulty)).message
+    assert first(faulty.replace("host", "enabled: false, host")).enabled is False
     assert first("{type: webhook, name: w, port: 1, path: /in, insecure: true}").enabled
-    assert not first("{type: webhook, name: w, port: 1, path: /in, enabled: false}").enabled
 
 
 @pytest.mark.parametrize("kind", ["time", "schedule"])

@@ -55,7 +55,7 @@ _WITHOUT_VALUE = (
     "unknown key",
     "goes with",
     "exactly one of",
-    "a webhook needs a secret",
+    "needs a secret",
     "the quorum is more than",
     " is wrong: ",
 )

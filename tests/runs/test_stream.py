@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_ai.messages import ModelMessage, PartDeltaEvent, PartStartEvent, TextPartDelta
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
+from actors import normalize_stream_for_teams
 from actors.agents.agent import Agent
 from actors.runs.event_channel import CAPACITY
 from actors.runs.stream import RunStream
@@ -272,6 +273,18 @@ async def test_nodes_support_streams_and_structured_output() -> None:
     assert isinstance(agent, SupportsRunStream)
     assert isinstance(agent, SupportsStructuredOutput)
     assert not isinstance("a", SupportsRunStream)
+
+
+@pytest.mark.seed("S137")
+async def test_the_streams_of_all_nodes_can_be_read_alike() -> None:
+    agents = [Agent(name, model=scripted_model(["one", "two"])) for name in "abc"]
+    inner = agents[0] | agents[1]
+
+    alone = [node.name async for node, _ in normalize_stream_for_teams(agents[2], "q")]
+    nested = [node.name async for node, _ in normalize_stream_for_teams(inner | agents[2], "q")]
+
+    assert set(alone) == {"c"}
+    assert list(dict.fromkeys(nested)) == ["a", "b", "c"]
 
 
 async def test_the_stream_counts_like_a_run() -> None:

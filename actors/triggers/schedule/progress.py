@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -53,14 +54,26 @@ class ScheduleProgress:
         """Write the last served time of a trigger. A failure is logged once."""
         with self._lock:
             self._times[trigger] = _Progress(schedule, served)
-            try:
-                self._write()
-            except OSError:
-                if not self._is_broken:
-                    _log.exception("how far schedules have come cannot be written; times may be missed over a restart")
-                self._is_broken = True
-            else:
-                self._is_broken = False
+            self._write_safely()
+
+    def forget_others(self, triggers: Collection[str]) -> None:
+        """Forget triggers that are switched off or gone: they do not make up for that time."""
+        with self._lock:
+            gone = self._times.keys() - set(triggers)
+            for name in gone:
+                del self._times[name]
+            if gone:
+                self._write_safely()
+
+    def _write_safely(self) -> None:
+        try:
+            self._write()
+        except OSError:
+            if not self._is_broken:
+                _log.exception("how far schedules have come cannot be written; times may be missed over a restart")
+            self._is_broken = True
+        else:
+            self._is_broken = False
 
     def _read(self) -> dict[str, _Progress]:
         try:

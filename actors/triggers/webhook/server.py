@@ -1,5 +1,6 @@
 """The webhook trigger: one server for all webhooks of a port, owned by one supervised actor."""
 
+import logging
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ MOST_REQUESTS: Final = 100
 GRACE: Final = 2
 """Seconds that open requests have to end when the server stops."""
 
+_log: Final = logging.getLogger("understage.triggers")
+
 
 class WebhookLocation:
     """Where a server listens, and for which webhooks. A location outlives restarts of its server."""
@@ -38,12 +41,21 @@ class WebhookLocation:
         self.port = port
         """The port; 0 for any free one, which stays the same after a restart of the server."""
         self.routes = routes
+        hooks = [webhook for webhook in routes.webhooks if not webhook.is_signed and not webhook.settings.insecure]
+        self._unsigned = [webhook.trigger.full_name for webhook in hooks]
 
     @property
     def url(self) -> str:
         """Address of the server, for clients."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    def warn_once(self) -> None:
+        """Warn that programs of this machine can start runs, unless the manifest says `insecure`."""
+        webhooks, self._unsigned = self._unsigned, []
+        if webhooks:
+            names = ", ".join(webhooks)
+            _log.warning("webhook %s has no secret: every program of this machine can start runs; set 'secret'", names)
 
     def bind(self) -> socket.socket:
         """Open the port.
@@ -74,6 +86,7 @@ class WebhookServer(TriggerSource):
         app = WebhookApp(site.routes, clock)
         async with running_server(app, site.bind(), clock=clock, patience=site.routes.timeout, grace=GRACE) as ended:
             self.established()
+            site.warn_once()
             await ended
 
 

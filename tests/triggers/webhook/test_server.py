@@ -199,3 +199,22 @@ async def test_a_question_whether_it_listens_fails_when_it_stops_first(
 
         with pytest.raises(Exception, match="stop"):
             await asked
+
+
+async def test_a_webhook_on_loopback_without_a_secret_warns_once_and_refuses_web_pages(
+    actor_system: ActorSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = RecordingNode()
+    stage = await open_stage(actor_system, node, hook(secret=()))
+    json = {"content-type": "application/json"}
+
+    async with client(stage) as http:
+        statuses = [
+            (await http.post("/in", content=BODY, headers={**json, **more})).status_code
+            for more in ({}, {"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"})
+        ]
+    await node.next_event()
+    stage.plan.sites[0].warn_once()
+
+    assert statuses == [202, 403, 403]
+    assert caplog.text.count("webhook n/w has no secret") == 1
