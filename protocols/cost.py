@@ -2,10 +2,10 @@
 
 from decimal import Decimal
 
-import msgspec
+from protocols.json_value import JsonValue
 
 
-class TokenUsage(msgspec.Struct, frozen=True):
+class TokenUsage(JsonValue, frozen=True):
     """Tokens one message used.
 
     The fields can be read as attributes under either spelling (``input_tokens`` or ``prompt``) and by key
@@ -61,7 +61,7 @@ ZERO_COST = Decimal(0)
 """No money, exactly."""
 
 
-class TokenCost(msgspec.Struct, frozen=True):
+class TokenCost(JsonValue, frozen=True):
     """Tokens and money of exactly one message.
 
     Example:

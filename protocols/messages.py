@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from protocols.cost import TokenCost, TokenUsage
 from protocols.ids import new_id
+from protocols.json_value import JsonValue
 from protocols.tool_call import ToolCallInfo
 
 T_co = TypeVar("T_co", covariant=True)
@@ -42,7 +44,7 @@ FIELDS = (
 _now = partial(datetime.now, UTC)
 
 
-class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
+class ChatMessage(JsonValue, Generic[T_co], frozen=True):
     """One immutable message; nodes take it as input and give it as output.
 
     Two messages are equal when all their fields are; the hash is that of the id, so messages with any content
@@ -140,13 +142,21 @@ class ChatMessage(msgspec.Struct, Generic[T_co], frozen=True):
     def forwarded(self, previous: "ChatMessage[Any]") -> "ChatMessage[T_co]":
         """Return a copy whose chain is that of *previous* plus its sender."""
         chain = (*previous.forwarded_from, previous.name or "unknown")
-        return msgspec.structs.replace(self, forwarded_from=chain)
+        return replace(self, forwarded_from=chain)
 
     def to_request(self) -> "ChatMessage[T_co]":
         """Return a copy that asks: role user, without cost. A user's message is returned as it is."""
         if self.role == "user":
             return self
-        return msgspec.structs.replace(self, role="user", cost_info=None)
+        return replace(self, role="user", cost_info=None)
+
+    def to_dict(self, *, model_messages: bool = False) -> dict[str, Any]:
+        """Return the fields as types of JSON. What JSON cannot hold becomes its text.
+
+        Args:
+            model_messages: True to include `messages`. They contain the instructions of the agent.
+        """
+        return super().to_dict() if model_messages else super(ChatMessage, replace(self, messages=())).to_dict()
 
     def get_tool_calls(self, tools: Container[str] | None = None, agent_name: str | None = None) -> list[ToolCallInfo]:
         """Return the calls of tools, optionally only of the named *tools* or of one agent."""

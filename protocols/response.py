@@ -4,15 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-import msgspec
-
+from protocols.json_value import JsonValue
 from protocols.messages import ChatMessage
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 
-class AgentResponse(msgspec.Struct, Generic[T_co], frozen=True):
+class AgentResponse(JsonValue, Generic[T_co], frozen=True):
     """What one member of a team answered, or why it did not."""
 
     agent_name: str

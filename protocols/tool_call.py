@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from protocols.ids import new_id
+from protocols.json_value import JsonValue
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class ToolCallInfo(msgspec.Struct, frozen=True):
+class ToolCallInfo(JsonValue, frozen=True):
     """One finished call of a tool: who called what with which arguments, and what came back."""
 
     tool_name: str
