@@ -61,7 +61,7 @@ def _stop_nodes(system: ActorSystem) -> None:
         orphans = [ref for ref in system.orphans() if getattr(ref.actor_class, "ends_with_process", False)]
         await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in orphans))
 
-    system.bridge.run(stop())
+    system.bridge.call(stop)
 
 
 def _would_block(target: asyncio.AbstractEventLoop) -> bool:

@@ -80,7 +80,7 @@ def stop_background(timeout: float = _EXIT_LIMIT) -> list[str]:
         system, _system = _system, None
     if system is None or _pid != os.getpid() or system.loop.is_closed():
         return []
-    stuck: list[str] = system.bridge.run(system.close(timeout=timeout))
+    stuck: list[str] = system.bridge.call(lambda: system.close(timeout=timeout))
     thread = next((t for t in threading.enumerate() if t.name == "understage-background"), None)
     system.loop.call_soon_threadsafe(system.loop.stop)
     if thread is not None:

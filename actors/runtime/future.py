@@ -37,7 +37,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     envelope: Envelope | None
     """The message whose handling will answer, while it is open."""
-    _source: "tuple[AsyncioFuture[Any], ...] | None"
+    _source: tuple[asyncio.Future[Any], ...] | None
 
     def __getattr__(self, name: str) -> Any:
         # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
@@ -51,7 +51,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if running_loop() is not self.get_loop():
             if self.done():
                 return False
-            _on_loop(self, super().cancel)
+            _on_loop(self, self.cancel, msg)
             return True
         if not super().cancel(msg):
             return False
@@ -79,6 +79,22 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             if envelope.lane is not None:
                 envelope.lane.pop(self, None)
         return envelope
+
+    def follow(self, source: asyncio.Future[T]) -> None:
+        """End as another future of this loop does, on the loop's thread; a cancellation reaches it as well."""
+        if self.done():
+            source.cancel()
+            return
+        self._source = (source,)
+        source.add_done_callback(self._end_as)
+
+    def _end_as(self, source: asyncio.Future[T]) -> None:
+        if source.cancelled():
+            self.cancel()
+        elif (error := source.exception()) is not None:
+            self.fail(error)
+        elif not self.done():
+            self.answer(source.result())
 
     def answer(self, value: T) -> None:
         """Set the value on the loop's thread and forget the deadline; the future must not be done."""
@@ -135,7 +151,13 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if scope is not None:
             _call(self.get_loop(), self.note_thread, scope)
         _call(self.get_loop(), self.add_done_callback, _setter(done))
-        self.wait_in_thread(done, timeout)
+        try:
+            self.wait_in_thread(done, timeout)
+        except Exception:
+            raise
+        except BaseException:  # Ctrl+C: who gives up waiting cancels the work
+            self.cancel()
+            raise
 
     def note_thread(self, scope: Envelope) -> None:
         """Note that a thread of the handler of `scope` waits for this."""

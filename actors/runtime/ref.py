@@ -292,7 +292,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
             return future
 
         if running_loop() is not cell.loop:
-            return cell.system.bridge.end(cell, block, begin)
+            return cell.system.bridge.end(block, lambda: self._end(None, begin))
         if block:
             message = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
             raise BlockingCallError(message)

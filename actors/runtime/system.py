@@ -132,9 +132,9 @@ class ActorSystem(Registry):
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()
-        ref = self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref)
-        self.bridge.call(ref.ready).get()
-        return cast("ActorRef[A]", ref)
+        return cast(
+            "ActorRef[A]", self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref.ready())
+        )
 
     def start_cell(
         self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, options: StartOptions
@@ -228,6 +228,7 @@ class ActorSystem(Registry):
         if timeout is not None:
             check_timeout(timeout)
         stop_mode = StopMode(mode)
+        await self.bridge.take_in()
         before = {cell: cell.abandoned_turns for cell in self.cells}
         seconds = self.config.stop_timeout if timeout is None else timeout
         roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
@@ -286,7 +287,7 @@ class ActorSystem(Registry):
 
     def _closed(self) -> None:
         self.is_closing = self.is_closed = True
-        self.bridge.fail_all()
+        self.bridge.close()
         self.pool.close()
         self.dispatcher.close()
         self._forget_for_fork()

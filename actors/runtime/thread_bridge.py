@@ -1,17 +1,18 @@
 """Calling the loop of a system from other threads. Order per sending thread is kept; every ask settles."""
 
 import asyncio
-import concurrent.futures
 import threading
+from asyncio import iscoroutine, isfuture
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from actors.runtime.backpressure import wait_for_room
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
-from actors.runtime.cycle import WatchedFuture
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
@@ -35,14 +36,18 @@ _SLICE: Final = 256
 
 
 class ThreadBridge:
-    """The door of one system for threads that do not run its loop."""
+    """The door of one system for threads that do not run its loop.
+
+    What threads send and call waits in one queue, in order. Closing is atomic: each item is passed on or refused.
+    """
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._waiting: deque[Envelope] = deque()
-        self._gates: dict[Envelope, concurrent.futures.Future[None]] = {}
-        """Senders that wait until their message is in the mailbox."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Envelope | Callable[[], object]] = deque()
+        self._passing: dict[Cell, int] = {}
+        """Messages on their way to a mailbox, for its bound."""
+        self._lock = threading.RLock()  # a signal handler may send while the thread it interrupts is sending
+        self._is_closed = False
         self._is_woken = False
         self._room = threading.Event()
         self._room.set()
@@ -55,23 +60,22 @@ class ThreadBridge:
     def tell(self, cell: Cell, message: Any) -> None:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
-        scope = current.get()
+        scope, mailbox = current.get(), cell.mailbox
         envelope = Envelope(message, cell, carried=carry(copy_context()), at=self._system.clock.now())
         if scope is not None:
             envelope.sender = scope.cell
             if scope.fenced:
-                self._call(self._system.dead_letters.add, envelope, DeadLetterReason.FENCED)
+                self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.FENCED))
                 return
-        if cell.mailbox.closed:
-            self._call(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD)
+        if mailbox.closed:
+            self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD))
             text = f"actor {cell.name} has stopped or is stopping and takes no messages"
             raise ActorStoppingError(text)
-        if cell.mailbox.overflow is Overflow.WAIT and running_loop() is None:
-            self._post_and_wait(envelope)
-            return
-        if cell.mailbox.overflow is Overflow.REJECT and len(cell.mailbox) >= cell.mailbox.capacity:
-            raise MailboxFullError(cell.name, cell.mailbox.capacity, message)
-        self._post(envelope)
+        waits = mailbox.overflow is Overflow.WAIT
+        if waits and running_loop() is None:
+            self.call(partial(_send, envelope))
+        else:
+            self._post(envelope, is_bounded=waits or mailbox.overflow is Overflow.REJECT)
 
     def ask(self, cell: Cell, message: Any, block: bool | None, timeout: float | None) -> Any:
         """Do what `ActorRef.ask` does, from a thread."""
@@ -84,185 +88,182 @@ class ThreadBridge:
             raise WrongLoopError(text)
         if timeout is not None:
             check_timeout(timeout)
-        scope = current.get()
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop) if scope is None else WatchedFuture(loop=cell.loop)
+        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
         now = self._system.clock.now()
-        envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
-        reply.envelope = envelope
-        if scope is not None:
-            timeout = cell.ref.ask_within(scope, envelope, timeout)
+        reply.envelope = envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
         envelope.deadline = None if timeout is None else now + timeout
-        if reply.done():
-            return reply if block is False else reply.result()
+        scope = current.get()
+        # Whether the ask closes a circle, and what time its asker has left, is judged on the loop.
+        item = envelope if scope is None else partial(self._accept, envelope, scope)
         if block is False:
-            self._post(envelope)
+            self._post(item)
             return reply
-        done = threading.Event()
-        reply.add_done_callback(lambda _: done.set())
-        self._post(envelope)
-        if scope is not None:
-            self._call(reply.note_thread, scope)
         # The loop ends the ask at its deadline; the extra time is for a loop that is blocked or gone.
-        patience = None if timeout is None else timeout + self._system.config.grace
-        reply.wait_in_thread(done, patience)
-        return reply.result()
+        return self._outcome(reply, item, None if timeout is None else timeout + self._system.config.grace)
 
-    def end(self, cell: Cell, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
-        """Stop or kill from a thread."""
-        if cell.system.is_closed or cell.loop.is_closed():
-            future: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
-            future.set_result(False)
-            return future if block is False else False
-        self._system.check_open()
-        was_stopped = cell.state == "stopped"
-        stopped = self.call(begin)
-        if was_stopped:
-            stopped = stopped.map(lambda _: False)
-        return stopped if block is False else stopped.get()
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Run a function on the loop and wait for its result."""
-        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-        def run() -> None:
-            try:
-                outcome.set_result(function())
-            except BaseException as error:  # it belongs to the caller
-                outcome.set_exception(error)
-
-        self._refuse_loop()
-        self._call(run)
-        return self._wait(outcome)
-
-    def run(self, coroutine: Any) -> Any:
-        """Run a coroutine on the loop and wait for its result; a thread that is interrupted cancels it."""
+    def end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
+        """Stop or kill from a thread; `begin` does it on the loop."""
         try:
-            self._refuse_loop()
-            self._system.check_open()
-            outcome = asyncio.run_coroutine_threadsafe(coroutine, self._system.loop)
-        except BaseException:
-            coroutine.close()
-            raise
-        try:
-            return self._wait(outcome)
-        except BaseException:
-            outcome.cancel()
-            raise
+            if block is not False:
+                return self.call(begin)
+            stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
+            self._post(partial(copy_context().run, _settle, stopped, begin))
+        except RuntimeClosedError:
+            if self._system.is_forked:
+                raise
+            if block is not False:
+                return False
+            stopped = AsyncioFuture(loop=self._system.loop)
+            stopped.set_result(False)
+        return stopped
 
-    def _refuse_loop(self) -> None:
+    def call(self, function: Callable[[], Any], within: float | None = None) -> Any:
+        """Run a function on the loop, await what it returns if it can be awaited, and return the result.
+
+        Raises:
+            AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
+        """
+        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
+        return self._outcome(outcome, partial(copy_context().run, _settle, outcome, function), within)
+
+    def _outcome(self, outcome: AsyncioFuture[T], item: Envelope | Callable[[], object], within: float | None) -> T:
+        """Post an item and wait for what comes of it; a thread that gives up, or is interrupted, cancels it."""
         if running_loop() is not None:
             message = "a blocking call would block the event loop that runs in this thread; use `await`"
             raise BlockingCallError(message)
-
-    def _wait(self, outcome: concurrent.futures.Future[T]) -> T:
-        while True:
-            try:
-                return outcome.result(timeout=0.25)
-            except concurrent.futures.TimeoutError:
-                if outcome.done():
-                    raise
-                if self._system.loop.is_closed():
-                    message = "the event loop was closed before the call ended"
-                    raise RuntimeClosedError(message) from None
-
-    def _post(self, envelope: Envelope) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
-            self._room.clear()
-            while not self._room.wait(0.25):
-                self._system.check_open()
-        self._waiting.append(envelope)
-        if not self._is_woken:
-            self._is_woken = True
-            try:
-                self._call(self._pass_on)
-            except RuntimeClosedError:
-                self._is_woken = False
-                self.fail_all()
-                raise
-
-    def _post_and_wait(self, envelope: Envelope) -> None:
-        """Post a message and wait until the mailbox has room for it; meanwhile this thread can send nothing else."""
-        gate: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._gates[envelope] = gate
-        self._post(envelope)
-        self._wait(gate)
-
-    def _call(self, function: Callable[..., object], *args: Any) -> None:
+        self._system.check_open()
+        done = threading.Event()
+        outcome.add_done_callback(lambda _: done.set())
         try:
-            self._system.loop.call_soon_threadsafe(function, *args)
+            self._post(item)
+            outcome.wait_in_thread(done, within)
+        except BaseException:
+            with suppress(RuntimeClosedError):
+                outcome.cancel()
+            raise
+        if outcome.cancelled() and self._is_closed:
+            raise self._closed_error()
+        return outcome.result()
+
+    def _post(self, item: Envelope | Callable[[], object], *, is_bounded: bool = False) -> None:
+        """Queue an item. A bounded one is a message that is refused here if the mailbox has no room for it."""
+        if len(self._waiting) >= _MOST_WAITING and not is_bounded:
+            self._wait_for_space(item)
+        with self._lock:
+            if self._is_closed:
+                raise self._closed_error()
+            if is_bounded and isinstance(item, Envelope):
+                mailbox, passing = item.cell.mailbox, self._passing.get(item.cell, 0)
+                # A mailbox with keys may replace a message; only the loop can tell.
+                if len(mailbox) + passing >= mailbox.capacity and mailbox.config.key is None:
+                    raise MailboxFullError(mailbox.who, mailbox.capacity, item.message)
+            if not self._is_woken:
+                self._wake()
+            if isinstance(item, Envelope):
+                self._passing[item.cell] = self._passing.get(item.cell, 0) + 1
+            self._waiting.append(item)
+
+    def _wait_for_space(self, item: Envelope | Callable[[], object]) -> None:
+        """Block a thread until the loop has caught up. An event loop is never blocked: its message is refused."""
+        if running_loop() is not None:
+            if isinstance(item, Envelope):
+                raise MailboxFullError(item.cell.mailbox.who, _MOST_WAITING, item.message)
+            return
+        self._room.clear()
+        while not self._room.wait(0.25):
+            self._system.check_open()
+
+    def _closed_error(self) -> RuntimeClosedError:
+        return RuntimeClosedError(f"system {self._system.name} is closed")
+
+    def _wake(self) -> None:
+        try:
+            self._system.loop.call_soon_threadsafe(self._pass_on, context=Context())
         except RuntimeError as error:
             message = f"the event loop of system {self._system.name} is closed"
             raise RuntimeClosedError(message) from error
+        self._is_woken = True
 
     def _pass_on(self) -> None:
-        self._is_woken = False
+        with self._lock:
+            self._is_woken = False
         waiting = self._waiting
-        for _ in range(_SLICE):
-            if not waiting:
-                break
-            self._accept(waiting.popleft())
-        else:
-            self._is_woken = True
-            self._system.loop.call_soon(self._pass_on)
-        if len(waiting) < _MOST_WAITING // 2:
-            self._room.set()
+        try:
+            for _ in range(min(_SLICE, len(waiting))):
+                self._pass(waiting.popleft())
+        finally:
+            with self._lock:
+                if waiting and not self._is_woken:
+                    self._wake()
+            if len(waiting) < _MOST_WAITING // 2:
+                self._room.set()
 
-    def _accept(self, envelope: Envelope) -> None:
+    def _pass(self, item: Envelope | Callable[[], object]) -> None:
+        if not isinstance(item, Envelope):
+            item()
+            return
+        self._accept(item)
+        with self._lock:
+            left = self._passing.pop(item.cell) - 1
+            if left:
+                self._passing[item.cell] = left
+
+    def _accept(self, envelope: Envelope, scope: Envelope | None = None) -> None:
+        """Put a message into its mailbox; `scope` is the message whose handler asks."""
         cell, reply = envelope.cell, envelope.reply
-        gate = self._gates.pop(envelope, None) if self._gates else None
-        if gate is not None:
-            self._start_sending(envelope, gate)
-            return
-        if reply is not None and reply.done():
-            return
-        if reply is not None and envelope.deadline is not None:
-            cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
+        if reply is not None:
+            timeout = None if envelope.deadline is None else envelope.deadline - envelope.at
+            if scope is not None and not reply.done():
+                timeout = cell.ref.ask_within(scope, envelope, timeout)
+            if reply.done():
+                cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
+                return
+            if timeout is not None:
+                cell.system.deadlines.add(envelope, reply, timeout, envelope.at)
         try:
             accept(cell, envelope)
         except BaseException as error:  # the sender is in another thread and has gone on
             cell.system.note_base_exception(error)
-            _not_accepted(envelope, error)
+            if reply is not None:
+                reply.release()
+                reply.fail(error)
+            elif not isinstance(error, ActorStoppingError):  # that one is a dead letter by now
+                cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
 
-    def _start_sending(self, envelope: Envelope, gate: concurrent.futures.Future[None]) -> None:
-        task = self._system.loop.create_task(_send(envelope, gate), name=f"{self._system.name}-send")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def take_in(self) -> None:
+        """Pass on what waits now: it was sent before what the caller does next."""
+        for _ in range(-(-len(self._waiting) // _SLICE)):
+            self._pass_on()
+            await asyncio.sleep(0)
 
-    def fail_all(self) -> None:
-        """End everything that waits for a loop that is gone."""
-        error = RuntimeClosedError(f"system {self._system.name} is closed")
+    def close(self) -> None:
+        """Refuse everything from now on; what waits finds its actors ended, so it is a dead letter or an error."""
+        with self._lock:
+            self._is_closed = True
         while self._waiting:
-            envelope = self._waiting.popleft()
-            gate = self._gates.pop(envelope, None)
-            if gate is not None:
-                gate.set_exception(error)
-            if envelope.reply is not None and not envelope.reply.done():
-                envelope.reply.release()
-                if self._system.loop.is_closed():
-                    continue
-                envelope.reply.fail(error)
+            with suppress(RuntimeError):  # from the loop, if it is closed: it can tell nobody
+                self._pass(self._waiting.popleft())
         self._room.set()
 
 
-def _not_accepted(envelope: Envelope, error: BaseException) -> None:
-    reply = envelope.reply
-    if reply is not None:
-        reply.release()
-        reply.fail(error)
-    elif not isinstance(error, ActorStoppingError):  # else it is a dead letter already
-        envelope.cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
-
-
-async def _send(envelope: Envelope, gate: concurrent.futures.Future[None]) -> None:
-    """Put a message into its mailbox as soon as there is room, and tell the thread that waits for it."""
-    cell = envelope.cell
+def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any]) -> None:
+    """Call a function on the loop for a thread, unless that waits no more."""
+    if outcome.done():
+        return
     try:
-        await wait_for_room(cell)
-        accept(cell, envelope)
-    except asyncio.CancelledError:
-        gate.set_exception(RuntimeClosedError(f"the event loop of system {cell.system.name} is being closed"))
-        raise
-    except Exception as error:
-        gate.set_exception(error)
+        result = function()
+        if iscoroutine(result):
+            result = outcome.get_loop().create_task(result)
+    except BaseException as error:  # it belongs to the caller
+        outcome.fail(error)
+        return
+    if isfuture(result):
+        outcome.follow(result)
     else:
-        gate.set_result(None)
+        outcome.set_result(result)
+
+
+async def _send(envelope: Envelope) -> None:
+    """Put a message into its mailbox as soon as there is room."""
+    await wait_for_room(envelope.cell)
+    accept(envelope.cell, envelope)
