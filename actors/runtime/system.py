@@ -132,9 +132,12 @@ class ActorSystem(Registry):
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()
-        return cast(
-            "ActorRef[A]", self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref.ready())
-        )
+
+        def start_ready() -> Any:
+            ref = self.start_cell(actor_class, args, kwargs, options).ref
+            return ref.ready()
+
+        return cast("ActorRef[A]", self.bridge.call(start_ready))
 
     def start_cell(
         self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, options: StartOptions

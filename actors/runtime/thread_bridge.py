@@ -107,7 +107,7 @@ class ThreadBridge:
             if block is not False:
                 return self.call(begin)
             stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
-            self._post(partial(copy_context().run, _settle, stopped, begin))
+            self._post(_settling(stopped, begin))
         except RuntimeClosedError:
             if self._system.is_forked:
                 raise
@@ -124,7 +124,7 @@ class ThreadBridge:
             AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
         """
         outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        return self._outcome(outcome, partial(copy_context().run, _settle, outcome, function), within)
+        return self._outcome(outcome, _settling(outcome, function), within)
 
     def _outcome(self, outcome: AsyncioFuture[T], item: Envelope | Callable[[], object], within: float | None) -> T:
         """Post an item and wait for what comes of it; a thread that gives up, or is interrupted, cancels it."""
@@ -244,6 +244,11 @@ class ThreadBridge:
             with suppress(RuntimeError):  # from the loop, if it is closed: it can tell nobody
                 self._pass(self._waiting.popleft())
         self._room.set()
+
+
+def _settling(outcome: AsyncioFuture[Any], function: Callable[[], Any]) -> Callable[[], object]:
+    context = copy_context()
+    return lambda: context.run(_settle, outcome, function)
 
 
 def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any]) -> None:
