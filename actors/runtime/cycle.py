@@ -54,18 +54,6 @@ class WaitingFuture(WatchedFuture[T]):
         self.sender: Cell | None = None
         """The actor whose handler may wait for it; None for a wait of the engine, which is never refused."""
 
-    def follow(self, work: asyncio.Future[T]) -> None:
-        """Take over how other work ended, unless this wait ended before."""
-        error = None if work.cancelled() else work.exception()
-        if self.done():
-            return
-        if work.cancelled():
-            self.cancel()
-        elif error is not None:
-            self.fail(error)
-        else:
-            self.answer(work.result())
-
 
 def judge(turn: Any) -> None:
     """Refuse what a handler begins to wait for, if that waits for this handler."""

@@ -56,14 +56,14 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if not super().cancel(msg):
             return False
         self.settled()
-        for source in self.sources:
+        for source in self._source or ():
             source.cancel(msg)
         return True
 
     @property
     def sources(self) -> "tuple[AsyncioFuture[Any], ...]":
-        """The futures that this one is made from by `map`, `filter`, `join` or `reduce`."""
-        return self._source or ()
+        """The replies that this one is made from, such as by `map`, `filter`, `join` or `reduce`."""
+        return tuple(source for source in self._source or () if isinstance(source, AsyncioFuture))
 
     def settled(self, why: str = "cancelled") -> None:
         """Forget the deadline and release the work, if it is still open."""
@@ -86,14 +86,18 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             source.cancel()
             return
         self._source = (source,)
-        source.add_done_callback(self._end_as)
+        source.add_done_callback(self.end_as)
 
-    def _end_as(self, source: asyncio.Future[T]) -> None:
+    def end_as(self, source: asyncio.Future[T]) -> None:
+        """Take over how another future ended, unless this one ended before."""
+        error = None if source.cancelled() else source.exception()
+        if self.done():
+            return
         if source.cancelled():
             self.cancel()
-        elif (error := source.exception()) is not None:
+        elif error is not None:
             self.fail(error)
-        elif not self.done():
+        else:
             self.answer(source.result())
 
     def answer(self, value: T) -> None:
@@ -161,6 +165,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def note_thread(self, scope: Envelope) -> None:
         """Note that a thread of the handler of `scope` waits for this."""
+        for source in self.sources:
+            source.note_thread(scope)
         if scope.state == RUNNING and scope.turn is not None:
             scope.turn.thread_wait = self
 

@@ -274,7 +274,7 @@ class ActorSystem(Registry):
             self.loop, [cell for cell in self.cells if cell.parent is None], ends=True
         )
         end.sender = scope.cell
-        asyncio.ensure_future(work).add_done_callback(end.follow)
+        asyncio.ensure_future(work).add_done_callback(end.end_as)
         return await end
 
     async def _close(self, timeout: float) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from actors.runtime.backpressure import wait_for_room
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
+from actors.runtime.cycle import WatchedFuture
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
@@ -88,13 +89,13 @@ class ThreadBridge:
             raise WrongLoopError(text)
         if timeout is not None:
             check_timeout(timeout)
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop)
+        scope = current.get()
+        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop) if scope is None else WatchedFuture(loop=cell.loop)
         now = self._system.clock.now()
         reply.envelope = envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
         envelope.deadline = None if timeout is None else now + timeout
-        scope = current.get()
-        # Whether the ask closes a circle, and what time its asker has left, is judged on the loop.
-        item = envelope if scope is None else partial(self._accept, envelope, scope)
+        # Whether the wait closes a circle, and what time the asker has left, is judged on the loop.
+        item = envelope if scope is None else partial(self._accept_within, envelope, scope, waits=block is not False)
         if block is False:
             self._post(item)
             return reply
@@ -107,7 +108,7 @@ class ThreadBridge:
             if block is not False:
                 return self.call(begin)
             stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
-            self._post(_settling(stopped, begin))
+            self._post(_settling(stopped, begin, waits=False))
         except RuntimeClosedError:
             if self._system.is_forked:
                 raise
@@ -124,7 +125,7 @@ class ThreadBridge:
             AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
         """
         outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        return self._outcome(outcome, _settling(outcome, function), within)
+        return self._outcome(outcome, _settling(outcome, function, waits=True), within)
 
     def _outcome(self, outcome: AsyncioFuture[T], item: Envelope | Callable[[], object], within: float | None) -> T:
         """Post an item and wait for what comes of it; a thread that gives up, or is interrupted, cancels it."""
@@ -208,18 +209,14 @@ class ThreadBridge:
             if left:
                 self._passing[item.cell] = left
 
-    def _accept(self, envelope: Envelope, scope: Envelope | None = None) -> None:
-        """Put a message into its mailbox; `scope` is the message whose handler asks."""
+    def _accept(self, envelope: Envelope) -> None:
         cell, reply = envelope.cell, envelope.reply
         if reply is not None:
-            timeout = None if envelope.deadline is None else envelope.deadline - envelope.at
-            if scope is not None and not reply.done():
-                timeout = cell.ref.ask_within(scope, envelope, timeout)
             if reply.done():
                 cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
                 return
-            if timeout is not None:
-                cell.system.deadlines.add(envelope, reply, timeout, envelope.at)
+            if envelope.deadline is not None and envelope.lane is None:
+                cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
         try:
             accept(cell, envelope)
         except BaseException as error:  # the sender is in another thread and has gone on
@@ -227,8 +224,18 @@ class ThreadBridge:
             if reply is not None:
                 reply.release()
                 reply.fail(error)
-            elif not isinstance(error, ActorStoppingError):  # that one is a dead letter by now
+            elif not isinstance(error, ActorStoppingError):  # else it is a dead letter already
                 cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
+
+    def _accept_within(self, envelope: Envelope, scope: Envelope, *, waits: bool) -> None:
+        """Do the same for an ask out of the handler of `scope`, in a thread."""
+        reply: Any = envelope.reply
+        if not reply.done():
+            timeout = None if envelope.deadline is None else envelope.deadline - envelope.at
+            envelope.cell.ref.ask_within(scope, envelope, timeout)
+        self._accept(envelope)
+        if waits:
+            reply.note_thread(scope)
 
     async def take_in(self) -> None:
         """Pass on what waits now: it was sent before what the caller does next."""
@@ -246,12 +253,12 @@ class ThreadBridge:
         self._room.set()
 
 
-def _settling(outcome: AsyncioFuture[Any], function: Callable[[], Any]) -> Callable[[], object]:
+def _settling(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: bool) -> Callable[[], object]:
     context = copy_context()
-    return lambda: context.run(_settle, outcome, function)
+    return lambda: context.run(_settle, outcome, function, waits)
 
 
-def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any]) -> None:
+def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], waits: bool) -> None:
     """Call a function on the loop for a thread, unless that waits no more."""
     if outcome.done():
         return
@@ -262,10 +269,13 @@ def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any]) -> None:
     except BaseException as error:  # it belongs to the caller
         outcome.fail(error)
         return
-    if isfuture(result):
-        outcome.follow(result)
-    else:
+    if not isfuture(result):
         outcome.set_result(result)
+        return
+    outcome.follow(result)
+    scope = current.get()
+    if waits and scope is not None:
+        outcome.note_thread(scope)
 
 
 async def _send(envelope: Envelope) -> None:

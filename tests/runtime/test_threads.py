@@ -182,7 +182,7 @@ async def test_a_thread_waits_no_longer_than_its_timeout_and_the_work_is_cancell
     ref = actor_system.start(BlockedActor, (log,))
 
     with pytest.raises(AskTimeoutError):
-        await asyncio.to_thread(ref.ask, "go", timeout=0.01)
+        await asyncio.to_thread(ref.ask, "go", timeout=0.2)
     await settle()
 
     assert log == [("begin", "go"), ("cancelled", "go")]
