@@ -77,8 +77,16 @@ class _OwnedTask:
         except Exception as error:
             if self.entered.done():
                 raise
-            self.entered.set_exception(error)
-            self.entered.exception()  # retrieved, even if the caller has stopped at an earlier failure
+            self._refuse(error)
+        except (SystemExit, KeyboardInterrupt) as error:  # this task must not end the event loop
+            if self.entered.done():
+                message = f"leaving a resource ended with {type(error).__name__}"
+                raise RuntimeError(message) from error
+            self._refuse(error)
+
+    def _refuse(self, error: BaseException) -> None:
+        self.entered.set_exception(error)
+        self.entered.exception()  # retrieved, even if the caller has stopped at an earlier failure
 
     def give_up(self) -> None:
         """Cancel the task if the resource is not entered yet."""

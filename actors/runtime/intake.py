@@ -91,7 +91,12 @@ def accept_system(cell: Cell, message: Any) -> None:
     """Take a message of the engine in arrival order, whatever the bound. A stopped actor ignores it."""
     if cell.phase is Phase.STOPPED:
         return
-    cell.mailbox.put_system(Envelope(message, cell, at=cell.now()))
+    try:
+        cell.mailbox.put_system(Envelope(message, cell, at=cell.now()))
+    except BaseException as error:  # a mailbox of the user must not keep another actor from its end
+        cell.system.report("a mailbox failed", cell, error=error)
+        cell.system.note_base_exception(error)
+        return
     cell.accepted += 1
     wake(cell)
 

@@ -132,6 +132,7 @@ async def _run_start(cell: Cell) -> None:
     if error is None:
         _started(cell)
         return
+    cell.system.note_base_exception(error)
     if cell.phase not in ENDING:
         cell.enter(NEXT_TO_END[cell.phase])
     await stop_children(cell)

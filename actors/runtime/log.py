@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 _BURST: Final = 10
@@ -27,13 +28,15 @@ class LimitedLogger:
     def __init__(self, system: str) -> None:
         self._system = system
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+        self.on_failure: Callable[[BaseException], object] = lambda _: None
+        """Gets what a log sink raised."""
 
     def line(self, level: int, event: str, **fields: Any) -> None:
         """Write one line. A broken log sink must not break an actor, so nothing is raised."""
         try:
             _write(level, event, {"system": self._system, **fields})
-        except Exception:
-            logging.getLogger("understage").debug("a log sink failed", exc_info=True)
+        except BaseException as error:  # a sink of the user
+            self.on_failure(error)
 
     def limited(self, now: float, event: str, level: int = logging.WARNING, **fields: Any) -> None:
         """Write a line, at most 10 of one kind and actor in a minute; the next one says how many were left out."""

@@ -80,6 +80,7 @@ class ActorSystem(Registry):
         self.exit_reason: BaseException | None = None
         """The SystemExit or KeyboardInterrupt of a handler that started the end of this system."""
         self.reporter = LimitedLogger(name)
+        self.reporter.on_failure = self.note_base_exception
         self.events = EventStream(name, self._subscriber_failed)
         self.dead_letters = DeadLetters(self, self.config.dead_letters)
         self.deadlines = Deadlines(self.clock)

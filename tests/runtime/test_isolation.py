@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -230,6 +231,10 @@ class Leaves(AsyncioActor):
         self.place = place
         self.leave = leave
 
+    async def on_start(self) -> None:
+        if self.place == "start":
+            await self.leave_later(1)
+
     def on_receive(self, message: Any) -> None:
         match self.place:
             case "pipe":
@@ -240,7 +245,7 @@ class Leaves(AsyncioActor):
                 self.create_task(self.leave_later(1))
             case "timer":
                 self.schedule(1, "priority")
-            case "subscriber":
+            case "subscriber" | "log":
                 raise ValueError(message)
             case _:
                 pass
@@ -257,8 +262,12 @@ class Leaves(AsyncioActor):
 
 @pytest.mark.conformance("R78", "R105")
 @pytest.mark.parametrize("error", EXITS)
-@pytest.mark.parametrize("place", ["subscriber", "pipe", "task", "late task", "timer", "on_stop", "shutdown"])
-def test_an_exit_anywhere_begins_the_orderly_end(place: str, error: type[BaseException]) -> None:
+@pytest.mark.parametrize(
+    "place", ["subscriber", "pipe", "task", "late task", "timer", "start", "on_stop", "shutdown", "log"]
+)
+def test_an_exit_anywhere_begins_the_orderly_end(
+    place: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     log: list[Any] = []
     clock = ManualClock()
 
@@ -267,6 +276,11 @@ def test_an_exit_anywhere_begins_the_orderly_end(place: str, error: type[BaseExc
 
     def priority(message: Any) -> int:
         return leave() if message == "priority" else 0
+
+    if place == "log":
+        sink = logging.Handler()
+        monkeypatch.setattr(sink, "emit", leave)
+        monkeypatch.setattr(logging.getLogger("understage"), "handlers", [sink])
 
     async def main() -> str:
         system = ActorSystem("ending", clock=clock)
