@@ -4,11 +4,13 @@ import string
 from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from textwrap import indent
 from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
 
+from protocols.content_text import value_text
 from protocols.cost import TokenCost, TokenUsage
 from protocols.ids import new_id
 from protocols.json_value import JsonValue
@@ -122,15 +124,11 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
     def text(self) -> str:
         """The content as text for the next reader.
 
-        Text stays as it is. A list is rendered item by item: as blocks ``[name]: content`` separated by empty
-        lines when the message knows who said what, else one item per line.
+        Text stays as it is, and structured values become JSON. The answer of a team becomes blocks
+        ``[name]: content`` separated by empty lines; the blocks of a team inside it are indented.
         """
         content: object = self.content
-        if isinstance(content, str):
-            return content
-        if isinstance(content, list | tuple):
-            return self._list_text(cast("Sequence[object]", content))
-        return _as_text(content)
+        return content if type(content) is str else _text_of(content, self)
 
     @property
     def byte_count(self) -> int:
@@ -199,26 +197,38 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
     def __str__(self) -> str:
         return self.text
 
-    def _list_text(self, items: Sequence[object]) -> str:
-        names = self._speakers(len(items))
-        if names is None:
-            return "\n".join(_as_text(item) for item in items)
-        return "\n\n".join(f"[{name}]: {_as_text(item)}" for name, item in zip(names, items, strict=True))
-
-    def _speakers(self, number: int) -> Sequence[str] | None:
-        names: Sequence[str] = [message.name or "unknown" for message in self.associated_messages]
-        if len(names) != number:
-            names = cast("Sequence[str]", self.metadata.get("agent_names") or ())
-        return names if number and len(names) == number else None
-
 
 def is_message(value: object) -> TypeGuard[ChatMessage[Any]]:
     """Return True for a message with any content."""
     return isinstance(value, ChatMessage)
 
 
-def _as_text(item: object) -> str:
-    return item.text if is_message(item) else str(item)
+def _text_of(content: object, message: ChatMessage[Any] | None) -> str:
+    """Return a content as text; the message knows who said what."""
+    if not isinstance(content, list | tuple):
+        return content.text if is_message(content) else value_text(content)
+    items = cast("Sequence[object]", content)
+    speakers = _speakers(message, len(items)) if message is not None else ()
+    if speakers:
+        return "\n\n".join(_block(*speaker, item) for speaker, item in zip(speakers, items, strict=True))
+    return value_text([item.text if is_message(item) else item for item in items])
+
+
+def _block(name: str, message: ChatMessage[Any] | None, item: object) -> str:
+    text = _text_of(item, message)
+    is_nested = message is not None and isinstance(item, list | tuple) and _speakers(message, len(item))  # pyright: ignore[reportUnknownArgumentType]
+    return f"[{name}]:\n{indent(text, '  ')}" if is_nested else f"[{name}]: {text}"
+
+
+def _speakers(message: ChatMessage[Any], number: int) -> Sequence[tuple[str, ChatMessage[Any] | None]]:
+    """Return who said each item of a content with so many items, and in which message; empty if that is unknown."""
+    members = message.associated_messages
+    if "execution_order" in message.metadata:  # a chain says what its last stage has said
+        return _speakers(members[-1], number) if members else ()
+    if len(members) == number:
+        return [(member.name or "unknown", member) for member in members]
+    names = cast("Sequence[str]", message.metadata.get("agent_names") or ())
+    return [(name, None) for name in names] if len(names) == number else ()
 
 
 def _render(

@@ -3,7 +3,7 @@
 ======================================  =======================================================================
 annotation of the first parameter       argument
 ======================================  =======================================================================
-``str``, or a method of ``str``         the message as text
+``str``, or a method of ``str``         the message as text (JSON for structured values)
 ``ChatMessage``                         the message
 anything else                           the content itself
 none                                    the content itself; the combined answer of a team as text
@@ -18,7 +18,8 @@ import inspect
 from collections.abc import Callable
 from operator import attrgetter
 from time import perf_counter
-from typing import Any, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -125,7 +126,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _reader(annotation: Any) -> Reader:
     if annotation is None:
         return _content
-    if annotation is str:
+    if annotation is str or set(get_args(annotation)) == {str, NoneType}:
         return _text
     if (get_origin(annotation) or annotation) is ChatMessage:
         return _message

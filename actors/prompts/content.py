@@ -4,12 +4,13 @@
 given                       becomes
 ==========================  =================================================================================
 str                         itself
-ChatMessage                 its text; a team's answer as blocks ``[name]: content`` separated by empty lines
+ChatMessage                 its text; a team's answer as blocks ``[name]: content`` separated by empty lines, the
+                            blocks of a team inside it indented
 Path                        text files: ``<document name="..."> ... </document>``; media: binary content
 object with `__prompt__`    what that method returns
 pydantic model, dataclass,  JSON
-struct, dict
-list, tuple                 its items
+struct, dict, set, bool
+list, tuple                 its items; inside a message or a value: JSON, or one text per line
 BinaryContent, ImageUrl...  itself
 None                        nothing
 anything else               its `str()`
@@ -20,32 +21,20 @@ model reads it, and every LLM understands it.
 """
 
 import asyncio
-import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import isroutine
 from pathlib import Path, PurePath
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
-import msgspec
-from pydantic import BaseModel
 from pydantic_ai.messages import BinaryContent, UserContent, is_multi_modal_content
-from pydantic_core import to_json
 
 from actors.prompts.document import file_part
+from protocols.content_text import value_text
 from protocols.errors import EmptyPromptError, PromptError
 from protocols.messages import ChatMessage
 
 _MAX_DEPTH = 32  # a list that contains itself ends in an error, not in a RecursionError
-
-
-@runtime_checkable
-class SupportsPrompt(Protocol):
-    """An object that returns its own text for a model."""
-
-    def __prompt__(self) -> str:
-        """Return the text that a model reads."""
-        ...
 
 
 def user_content(prompts: Iterable[object]) -> str | list[UserContent]:
@@ -120,29 +109,13 @@ def _message_parts(message: ChatMessage[Any]) -> Sequence[object]:
 
 
 def _text(item: object) -> str:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, SupportsPrompt):
-        return item.__prompt__()
     if isinstance(item, bytes | bytearray | memoryview):
         message = "prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path"
         raise PromptError(message)
     if isroutine(item) or isinstance(item, type):
         message = f"prompt: {item!r} is no text; call it, and pass what it returns"
         raise PromptError(message)
-    return _json(item) if _is_structured(item) else str(item)
-
-
-def _is_structured(item: object) -> bool:
-    return isinstance(item, BaseModel | msgspec.Struct | Mapping) or (
-        dataclasses.is_dataclass(item) and not isinstance(item, type)
-    )
-
-
-def _json(item: object) -> str:
-    if isinstance(item, msgspec.Struct):
-        return msgspec.json.encode(item, enc_hook=str).decode()
-    return to_json(item, fallback=str).decode()
+    return value_text(item)
 
 
 def _joined(parts: Iterable[UserContent]) -> list[UserContent]:

@@ -13,6 +13,8 @@ from protocols.messages import ChatMessage
 class MessageTotalsSnapshot(UsageTotals, frozen=True):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON (money as text, exact)."""
 
+    token_count: int = 0  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] # a key of the JSON
+    """Tokens read and written by models."""
     message_count: int = 0
     """Messages."""
     error_count: int = 0
@@ -49,6 +51,11 @@ class MessageTotals:
         self.unpriced = self.tool_call_count = self.byte_count = self.dropped = 0
         self.cost: Decimal = ZERO_COST
         self.last_message_time: datetime | None = None
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written for messages that have cost data."""
+        return self.input_tokens + self.output_tokens
 
     def add(self, message: ChatMessage[Any]) -> None:
         """Count one message."""

@@ -48,11 +48,6 @@ class TalkStats(MessageTotals):
         self.add_failure()
 
     @property
-    def token_count(self) -> int:
-        """Tokens read and written for messages that have cost data."""
-        return self.input_tokens + self.output_tokens
-
-    @property
     def total_cost(self) -> float:
         """`cost` as a float."""
         return float(self.cost)

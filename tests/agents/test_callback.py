@@ -62,7 +62,10 @@ async def test_the_annotation_says_what_a_function_is_given() -> None:
     def order(given: Order) -> object:
         return given
 
-    assert await answer_of(text, Order(7)) == "Order(number=7)"
+    def maybe(given: str | None) -> object:
+        return given
+
+    assert await answer_of(text, Order(7)) == await answer_of(maybe, Order(7)) == '{"number":7}'
     assert await answer_of(message, Order(7)) == ("user", Order(7))
     assert await answer_of(order, Order(7)) == Order(7)
     assert await answer_of(same, Order(7)) == Order(7)

@@ -1,11 +1,14 @@
-from datetime import UTC, datetime
+import enum
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from protocols.cost import TokenCost, TokenUsage
 from protocols.messages import FIELDS, ChatMessage, MessageStyle
@@ -91,7 +94,8 @@ def test_tool_calls_can_be_filtered_by_name_and_by_agent() -> None:
 
 
 def test_text_of_a_list_is_one_item_per_line_when_nobody_knows_who_said_what() -> None:
-    assert ChatMessage(["a", 2], "assistant").text == "a\n2"
+    assert ChatMessage(["a", "b"], "assistant").text == "a\nb"
+    assert ChatMessage(["a", 2], "assistant").text == '["a",2]'
 
 
 def test_text_of_a_team_answer_is_labelled_blocks_in_member_order() -> None:
@@ -104,6 +108,73 @@ def test_text_of_a_team_answer_is_labelled_blocks_in_member_order() -> None:
 def test_text_of_a_team_answer_can_take_the_names_from_the_metadata() -> None:
     message = ChatMessage(["one", "two"], "assistant", metadata={"agent_names": ["a", "b"]})
     assert message.text == "[a]: one\n\n[b]: two"
+
+
+def test_text_of_teams_and_chains_inside_a_team_is_labelled_at_every_depth() -> None:
+    inner = ChatMessage(
+        ["x\ny", {"n": 1}], "assistant", name="inner", associated_messages=(answer("x\ny", "a"), answer("", "b"))
+    )
+    chain = ChatMessage(
+        inner.content, "assistant", name="chain", metadata={"execution_order": ["p", "inner"]},
+        associated_messages=(answer("plan", "p"), inner),
+    )  # fmt: skip
+    assert chain.text == inner.text == '[a]: x\ny\n\n[b]: {"n":1}'
+    outer = ChatMessage(["one", inner.content], "assistant", associated_messages=(answer("one", "a"), chain))
+    assert outer.text == '[a]: one\n\n[chain]:\n  [a]: x\n  y\n\n  [b]: {"n":1}'
+    listed = msgspec.structs.replace(
+        chain, content=["one", "two"], associated_messages=(answer("plan", "p"), answer("", "q"))
+    )
+    assert listed.text == "one\ntwo", "the items of a last stage are no answers of the stages"
+
+
+class _Level(enum.Enum):
+    HIGH = "high"
+
+
+class _Point(NamedTuple):
+    x: int
+
+
+class _Model(BaseModel):
+    on: date
+    level: _Level
+
+
+class _Note:
+    def __str__(self) -> str:
+        return "note"
+
+
+_RING: list[object] = []
+_RING.append(_RING)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (_Level.HIGH, "high"),
+        (True, "true"),
+        (None, "null"),
+        (1.5, "1.5"),
+        (_Note(), "note"),
+        ([_Note()], '["note"]'),
+        ((1, "a"), '[1,"a"]'),
+        (_Point(1), "[1]"),
+        ({1}, "[1]"),
+        (range(2), "[0,1]"),
+        (MappingProxyType({"a": [_Point(1)]}), '{"a":[[1]]}'),
+        ({(1, 2): {3}}, '{"(1, 2)":[3]}'),
+        ({"a": 10**30}, f'{{"a":{10**30}}}'),
+        (["\ud83d", 1], '["\\ud83d",1]'),
+        ({"m": _Model(on=date(2026, 1, 2), level=_Level.HIGH)}, '{"m":{"on":"2026-01-02","level":"high"}}'),
+    ],
+)  # fmt: skip
+def test_structured_values_are_json_at_every_depth(value: object, text: str) -> None:
+    assert ChatMessage(value, "assistant").text == text
+
+
+def test_text_of_a_list_that_contains_itself_ends() -> None:
+    assert '"..."' in ChatMessage(_RING, "assistant").text
 
 
 @given(st.text())

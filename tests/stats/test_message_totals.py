@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ def test_message_totals_are_the_exact_sum_of_its_messages(given_messages: list[C
     assert total.message_count == len(given_messages)
     assert total.byte_count == sum(len(message.content.encode()) for message in given_messages)
     assert total.token_count == sum(cost.token_usage.total_tokens for cost in known)
+    assert msgspec.json.decode(msgspec.json.encode(total))["token_count"] == total.token_count
     assert total.cost == sum((cost.total_cost for cost in known if cost.cost_known), Decimal(0))
     assert total.cost_known == all(cost.cost_known for cost in known)
 

@@ -1,0 +1,79 @@
+"""What a message holds, as text for the next reader."""
+
+import json
+from collections.abc import Mapping, Sequence, Set
+from enum import Enum
+from types import NoneType
+from typing import Any, cast
+
+import msgspec
+
+_MAX_DEPTH = 32  # a list that contains itself ends
+_BINARY = (bytes, bytearray, memoryview, type)
+_FIELDS = ("__struct_fields__", "__dataclass_fields__")
+
+
+def value_text(value: object) -> str:
+    """Return a value as text: text as it is, a list of texts line by line, other structured values as JSON.
+
+    An object with `__prompt__` writes its own text. Anything else is its `str()`.
+    """
+    if isinstance(value, str):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return value_text(value.value)
+    given: Any = value
+    kind: Any = type(value)
+    if hasattr(kind, "__prompt__"):
+        return str(kind.__prompt__(value))
+    texts = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+    if texts and all(isinstance(item, str) for item in texts):
+        return "\n".join(map(value_text, texts))
+    return _json(given) if _is_structured(kind) else str(given)
+
+
+def _is_structured(kind: type[Any]) -> bool:
+    if issubclass(kind, _BINARY):
+        return False
+    return issubclass(kind, bool | Mapping | Set | Sequence | NoneType) or any(
+        hasattr(kind, mark) for mark in ("model_dump", "__attrs_attrs__", *_FIELDS)
+    )
+
+
+def _json(value: object) -> str:
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain).decode()
+    except (TypeError, ValueError, ArithmeticError, RecursionError):  # odd keys, lone surrogates, huge numbers, circles
+        return json.dumps(_builtin(value, 0), separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    """Return what JSON makes of a value that msgspec does not know."""
+    given: Any = value
+    kind: type[Any] = type(value)
+    if hasattr(kind, "model_dump"):
+        return given.model_dump(mode="json", by_alias=True, fallback=str)
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    if isinstance(value, Set | Sequence):
+        return list(cast("Sequence[object]", value))
+    return str(value)
+
+
+def _builtin(value: object, depth: int) -> object:
+    """Return a value as what `json` accepts, however odd its parts."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if depth > _MAX_DEPTH:
+        return "..."
+    kind: type[Any] = type(value)
+    for fields in _FIELDS:
+        if hasattr(kind, fields):
+            return {name: _builtin(getattr(value, name, None), depth + 1) for name in getattr(kind, fields)}
+    plain = str(value) if issubclass(kind, _BINARY) else _plain(value)
+    if isinstance(plain, dict):
+        items = cast("Mapping[object, object]", plain).items()
+        return {str(key): _builtin(item, depth + 1) for key, item in items}
+    if isinstance(plain, list):
+        return [_builtin(item, depth + 1) for item in cast("list[object]", plain)]
+    return plain
