@@ -3,6 +3,7 @@
 import signal
 from enum import IntEnum
 
+from actors.config.yaml.problem import InvalidManifestError
 from protocols.errors import ConfigError, ModelError, NodeNotFoundError, PromptError
 
 
@@ -51,6 +52,9 @@ def text_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = str(error) or type(error).__name__
+    if isinstance(error, InvalidManifestError):
+        return text
+    text = "\n  ".join(text.splitlines())  # no line of it looks like one of ours
     if type(error).__module__.partition(".")[0] in _OURS:
         return text
     where = ", ".join(note for note in getattr(error, "__notes__", ()) if "\n" not in note)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +19,8 @@ COLUMNS: Final = (
     "created", "node", "role", "content", "model", "tokens", "input_tokens", "output_tokens", "cost",
     "conversation_id", "run_id", "id", "metadata",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet reads a cell with this beginning as a formula."""
+_FORMULA: Final = re.compile(r"[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""A spreadsheet reads a cell with this beginning as a formula; some read past blanks and invisible signs."""
 
 
 class Export:
@@ -77,10 +78,10 @@ def document(message: "StoredMessage") -> str:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _line(cells: Any) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow(cells)
+    csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
     return text.getvalue()

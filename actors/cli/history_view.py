@@ -16,7 +16,7 @@ from actors.cli.history_export import FORMATS, document
 from actors.cli.option import is_debug
 from actors.cli.output import table, write
 from actors.cli.progress import to_stderr
-from actors.cli.redaction import for_stdout
+from actors.cli.redaction import for_stdout, one_line
 from actors.cli.timestamp import moment, moment_of
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage
@@ -182,7 +182,8 @@ def checked(make: Callable[[], T]) -> T:
 
 def _line(message: StoredMessage) -> str:
     arrow = "->" if message.role == "assistant" else "<-"
-    return f"{moment(message.created)} {message.node} {arrow} {message.content}"
+    content = "\n    ".join(message.content.splitlines())  # no line of it looks like another message
+    return f"{moment(message.created)} {one_line(message.node)} {arrow} {content}"
 
 
 def _row(stats: HistoryStats) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from actors.cli.option import is_debug, read_manifest
 from actors.cli.output import write
 from actors.cli.pool_exit import PoolEnd, PoolExitReason
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
-from actors.cli.redaction import presentable
+from actors.cli.redaction import one_line, presentable
 from actors.cli.report import as_data, report
 from actors.cli.shutdown import passed_on
 from actors.config.manifest import Manifest
@@ -125,7 +125,7 @@ class RunOnce:
                 raise
             snapshot = await end.read_stats()
         for name, error in failed_members(message).items():
-            to_stderr(f"understage: member {name!r} failed: {error}")
+            to_stderr(f"understage: member {name!r} failed: {one_line(str(error))}")
         answer = readable(message)
         if as_json:
             agents = [] if snapshot is None else as_data(snapshot, names)

@@ -18,6 +18,7 @@ from typing import Annotated, cast
 from pydantic import AfterValidator, ValidationInfo
 
 from actors.config.read_context import complaint, reading_of
+from actors.config.yaml.file import is_open_to_all
 
 _LENGTH = 300
 _PLAIN_TYPES = (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, type(None))
@@ -92,7 +93,10 @@ def resolve_import(text: str, allow: Sequence[str]) -> object:
     name, attribute = check_import(text, allow)
     _refuse_shadow(name)
     try:
+        _refuse_open(name)
         module = importlib.import_module(name)
+    except ImportPathError:
+        raise
     except Exception as error:
         message = f"{text!r} cannot be imported: {type(error).__name__}: {error}{_namesake(name)}"
         raise ImportPathError(message) from error
@@ -151,6 +155,22 @@ def _refuse_shadow(name: str) -> None:
     if not any(Path(str(origin)).resolve().is_relative_to(Path(place).resolve()) for place in places if place):
         message = f"{name!r} would come from {origin!r}, which stands in for the standard library's module"
         raise ImportPathError(message)
+
+
+def _refuse_open(name: str) -> None:
+    """Refuse modules in files and folders that every user of the machine may change; look before each is imported."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        above = ".".join(parts[:end])
+        module = sys.modules.get(above)
+        spec = importlib.util.find_spec(above) if module is None else module.__spec__
+        if spec is None or not spec.has_location or spec.origin is None:
+            continue
+        for path in (Path(spec.origin), Path(spec.origin).parent):
+            if is_open_to_all(path):
+                why = "can be changed by every user, who could run code; take that right away"
+                message = f"module {above!r}: {str(path)!r} {why}"
+                raise ImportPathError(message)
 
 
 def _import_text(value: str, info: ValidationInfo) -> str:

@@ -15,8 +15,12 @@ from protocols.plain_text import text_encoding
 _MOST_REDIRECTS: Final = 5
 _TEXT: Final = re.compile(r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|toml|javascript|x-ndjson)", re.IGNORECASE)
 _HEADERS: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "understage"}
-# Python 3.11 and 3.12 treat these as public; the second one leads to any IPv4 address.
-_NOT_PUBLIC: Final = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("64:ff9b::/96"))
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All other IPv6 addresses are for special uses, or lead to any IPv4 address (NAT64, IPv4-compatible)."""
+# The standard library treats these as public. 2001::/23 (Teredo) and 2002::/16 (6to4) lead to any IPv4 address.
+_NOT_PUBLIC: Final = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20"))
+)
 
 
 def check_address(url: str) -> None:
@@ -112,6 +116,8 @@ def is_public(place: str) -> bool:
     address: Any = ipaddress.ip_address(place.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
     if address.is_multicast or not address.is_global:
+        return False
+    if address.version == _UNICAST.version and address not in _UNICAST:
         return False
     return not any(address in network for network in _NOT_PUBLIC if network.version == address.version)
 

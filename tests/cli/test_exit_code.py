@@ -7,6 +7,7 @@ from protocols.errors import (
     EmptyPromptError,
     ManifestError,
     MissingKeyError,
+    ModelError,
     NodeNotFoundError,
     NodeStartError,
     RunTimeoutError,
@@ -47,3 +48,11 @@ def test_a_foreign_error_is_told_with_its_kind_and_its_place() -> None:
 
 def test_an_error_without_words_is_told_by_its_kind() -> None:
     assert text_of(KeyError()) == "KeyError: KeyError"
+
+
+@pytest.mark.parametrize("error", [ValueError, ModelError])
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x85", "\u2028"])
+def test_no_line_of_an_error_looks_like_one_of_ours(error: type[Exception], end: str) -> None:
+    lines = text_of(error(f"boom{end}understage: all is well")).splitlines()
+
+    assert lines[1:] == ["  understage: all is well"]

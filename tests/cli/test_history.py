@@ -98,7 +98,17 @@ def test_a_manifest_without_storage_has_no_history(cli: Call, manifest: Path) ->
     assert "keeps no history; add 'storage: sqlite'" in cli("history", "show", manifest).err
 
 
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", 'a,b"c\nd', "'; DROP TABLE understage_history; --"]
+HOSTILE = [
+    " \ufeff=1",
+    "\uff1d1+1",
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    'a,b"c\nd',
+    "'; DROP TABLE understage_history; --",
+]
 
 
 def test_an_export_for_spreadsheets_holds_no_formula_and_every_message(tmp_path: Path, cli: Call) -> None:
@@ -111,7 +121,7 @@ def test_an_export_for_spreadsheets_holds_no_formula_and_every_message(tmp_path:
 
     asked = [line["content"] for line in lines if line["role"] == "user"]
     assert [one["content"] for one in listed] == HOSTILE
-    assert asked == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", *HOSTILE[5:]]
+    assert asked == ["' \ufeff=1", "'\uff1d1+1", "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", *HOSTILE[7:]]
     assert len(lines) == 2 * len(HOSTILE)
     assert not [cell for line in lines for cell in line.values() if cell.startswith(("=", "+", "-", "@", "\t"))]
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import html
 import io
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.app import open_app
 from actors.cli.exit_code import ExitCode
@@ -19,6 +25,7 @@ from actors.config.manifest import secrets_in
 from tests.cli.conftest import Call, start_program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CANARIES = {
@@ -201,6 +208,42 @@ def test_the_beginning_of_a_secret_where_a_text_was_cut_is_hidden() -> None:
     hide.begin({"A_KEY": "abcdefgh"})
 
     assert hide("it was abcde… and ab…") == f"it was {MASK}… and ab…"
+
+
+ODD = "Pa\"ss\\w0rd'/+=&%é <\n>"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        repr(ODD)[1:-1],
+        repr(ODD.encode())[2:-1],
+        json.dumps(ODD)[1:-1],
+        json.dumps(ODD, ensure_ascii=False)[1:-1],
+        html.escape(ODD),
+        quote(ODD),
+        re.sub("%..", lambda found: found[0].lower(), quote(ODD, safe="")),
+        quote_plus(ODD),
+        f"{repr(ODD)[1:16]}…",
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_written(form: str) -> None:
+    hide = Redaction()
+    hide.learn([ODD])
+
+    assert hide(f"it was {form}").rstrip("…") == f"it was {MASK}"
+
+
+@given(st.binary(max_size=7), st.binary(max_size=7), st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]))
+def test_a_secret_is_hidden_inside_of_base64(before: bytes, after: bytes, encode: Callable[[bytes], bytes]) -> None:
+    secret = "s3cret-s3cret-s3cret"
+    hide = Redaction()
+    hide.learn([secret])
+
+    text = hide(encode(before + secret.encode() + after).decode())
+
+    assert MASK in text
+    assert len(text) <= len(MASK) + (len(before) + len(after)) * 4 / 3 + 10
 
 
 def test_hiding_takes_no_longer_for_evil_texts() -> None:

@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,6 +143,24 @@ def test_a_file_that_stands_in_for_the_standard_library_is_refused(
     with pytest.raises(ImportPathError, match="stands in for the standard library"):
         resolve_import("antigravity:tool", ["antigravity"])
     assert "antigravity" not in sys.modules
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs rights of files")
+@pytest.mark.parametrize("place", [".", "mall", "mall/till.py"])
+def test_a_module_that_every_user_may_change_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "mall").mkdir()
+    (tmp_path / "mall" / "__init__.py").touch()
+    (tmp_path / "mall" / "till.py").write_text("def pay(): return 1\n")
+    (tmp_path / "kiosk.py").write_text("def pay(): return 1\n")
+    (tmp_path / place).chmod(0o777)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    with pytest.raises(ImportPathError, match="can be changed by every user"):
+        resolve_import("kiosk:pay" if place == "." else "mall.till:pay", ["kiosk", "mall"])
+    for name in ("mall", "kiosk"):
+        sys.modules.pop(name, None)
 
 
 def test_a_module_of_the_standard_library_may_be_allowed() -> None:

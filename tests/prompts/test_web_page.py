@@ -105,6 +105,17 @@ async def test_a_redirect_to_another_place_that_is_not_public_is_refused(host: s
         "fc00::1",
         "::ffff:127.0.0.1",
         "64:ff9b::7f00:1",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::",
+        "::7f00:1",
+        "::ffff:0:127.0.0.1",
+        "fec0::1",
+        "2001:db8::1",
+        "3fff::1",
+        "5f00::1",
+        "192.88.99.1",
+        "203.0.113.5",
     ],
 )
 def test_a_private_place_is_not_public(place: str) -> None:

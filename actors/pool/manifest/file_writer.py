@@ -2,6 +2,8 @@
 
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from protocols.messages import ChatMessage
 
 # Neither wait nor follow a link: a named pipe would block the writer for ever, a link lead it out of the folder.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
 class FileWriter:
@@ -50,15 +53,25 @@ class FileWriter:
             "tokens": message.usage.total_tokens,
         }
         path = self._root / render_path_template(self._spec.path, values)
-        if not os.path.isabs(self._spec.path) and not path.parent.resolve().is_relative_to(self._root.resolve()):
+        text = render_template(self._spec.template, values)
+        if os.path.isabs(self._spec.path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(path, text)
+            return str(path)
+        root, folder = self._root.resolve(), path.parent.resolve()
+        if not folder.is_relative_to(root):
             raise self._error(path, f"is not below {str(self._root)!r}: a folder in it is a link that leads out")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._append(path, render_template(self._spec.template, values))
+        if os.open in os.supports_dir_fd:
+            with _opened(root, folder.relative_to(root).parts) as descriptor:
+                self._append(path, text, descriptor)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._append(path, text)
         return str(path)
 
-    def _append(self, path: Path, text: str) -> None:
+    def _append(self, path: Path, text: str, folder: int | None = None) -> None:
         try:
-            descriptor = os.open(path, _FLAGS, 0o666)
+            descriptor = os.open(path if folder is None else path.name, _FLAGS, 0o666, dir_fd=folder)
         except OSError as error:
             raise self._error(path, f"cannot be written: {error.strerror}") from error
         with open(descriptor, "a", encoding=self._spec.encoding, errors="backslashreplace") as file:
@@ -68,3 +81,19 @@ class FileWriter:
 
     def _error(self, path: Path, what: str) -> NodeError:
         return NodeError(f"node {self._source!r}: the file {str(path)!r} of its connection {what}", node=self._source)
+
+
+@contextmanager
+def _opened(root: Path, parts: tuple[str, ...]) -> Generator[int]:
+    """Open a folder step by step from the root, so that none of them can become a link meanwhile."""
+    current = os.open(root, _FOLDER)
+    try:
+        for part in parts:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=current)
+            below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=current)
+            os.close(current)
+            current = below
+        yield current
+    finally:
+        os.close(current)

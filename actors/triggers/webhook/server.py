@@ -1,5 +1,6 @@
 """The webhook trigger: one server for all webhooks of a port, owned by one supervised actor."""
 
+import asyncio
 import logging
 import socket
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 MOST_REQUESTS: Final = 100
-"""Bodies that the server reads at the same time; further requests are answered with 429."""
+"""Bodies that the server reads at the same time; one more ends the oldest of them with 429.
+
+Whoever sends the body with the head is served, however many others send theirs slowly.
+"""
 GRACE: Final = 2
 """Seconds that open requests have to end when the server stops."""
 
@@ -96,7 +100,7 @@ class WebhookApp:
     def __init__(self, routes: WebhookRoutes, clock: Clock) -> None:
         self._routes = routes
         self._clock = clock
-        self._reading = 0
+        self._reading: dict[asyncio.Timeout, None] = {}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request, unless its client has gone."""
@@ -117,15 +121,20 @@ class WebhookApp:
         body = LimitedBody(scope, receive, max_bytes=routes.max_bytes, timeout=routes.timeout, clock=self._clock)
         try:
             body.check_length()
-            if self._reading >= MOST_REQUESTS:
-                return TOO_MANY
             return routes.answer(scope["path"], headers, await self._read(Request(scope, body.receive)))
+        except TimeoutError:
+            return TOO_MANY
         except HTTPException as error:
             return TOO_LARGE if error.status_code == TOO_LARGE.status else TOO_SLOW
 
     async def _read(self, request: Request) -> bytes:
-        self._reading += 1
-        try:
-            return await request.body()
-        finally:
-            self._reading -= 1
+        if len(self._reading) >= MOST_REQUESTS:
+            oldest = next(iter(self._reading))
+            del self._reading[oldest]
+            oldest.reschedule(0)
+        async with asyncio.timeout(None) as limit:
+            self._reading[limit] = None
+            try:
+                return await request.body()
+            finally:
+                self._reading.pop(limit, None)

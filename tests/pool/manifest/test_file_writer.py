@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -66,6 +66,24 @@ async def test_a_folder_that_is_a_link_to_elsewhere_is_not_written_to(
     (error,) = await write(home, "path: logs/deep/x.log", "hi")
 
     assert "is a link that leads out" in error
+    assert files(outside) == []
+
+
+async def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(
+    home: Path, outside: Path, no_leaked_actors: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swap(path: Any, *args: Any, **options: Any) -> None:
+        make(path, *args, **options)
+        if path == "deep":
+            (home / "logs" / "deep").rename(home / "old")
+            (home / "logs" / "deep").symlink_to(outside)
+
+    make = os.mkdir
+    monkeypatch.setattr(os, "mkdir", swap)
+
+    (error,) = await write(home, "path: logs/deep/x.log", "hi")
+
+    assert "Not a directory" in error
     assert files(outside) == []
 
 
