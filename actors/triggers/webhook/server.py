@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_REQUESTS: Final = 100
 """Bodies that the server reads at the same time; one more ends the oldest of them with 429.
 
-Whoever sends the body with the head is served, however many others send theirs slowly.
+A sender of head and body at once is served, even if many others send theirs slowly.
 """
 GRACE: Final = 2
 """Seconds that open requests have to end when the server stops."""
