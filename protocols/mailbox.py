@@ -11,7 +11,10 @@ class Overflow(StrEnum):
     REJECT = "reject"
     """Refuse the new message: the sender gets `MailboxFullError`."""
     WAIT = "wait"
-    """`await ref.send(...)` waits for room; a tell from a thread blocks; one on the loop cannot wait and is refused."""
+    """Asks and `await ref.send(...)` wait for room, first come, first served; a tell from a thread blocks.
+
+    A tell on the loop cannot wait and is refused.
+    """
     DROP_OLDEST = "drop_oldest"
     DROP_NEWEST = "drop_newest"
     COALESCE = "coalesce"

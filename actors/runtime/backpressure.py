@@ -1,49 +1,61 @@
-"""Senders that wait for room in a full mailbox: one wakes for each message that leaves, in the order they came."""
+"""Senders that wait for space in a full mailbox: first come, first served.
+
+A message that leaves the mailbox makes place for the first of them at once, so no later sender can take it.
+"""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 
 from actors.runtime.cell import Cell
 from actors.runtime.cycle import WaitingFuture
-from actors.runtime.envelope import current
+from actors.runtime.envelope import QUEUED, Envelope
+from actors.runtime.intake import accept
 
 
-async def wait_for_room(cell: Cell) -> None:
-    """Wait until the mailbox has room, or is closed."""
-    while len(cell.mailbox) >= cell.mailbox.capacity and not cell.mailbox.closed:
-        await _wait_for_departure(cell)
-
-
-async def _wait_for_departure(cell: Cell) -> None:
-    waiter: WaitingFuture[None] = WaitingFuture(cell.loop, (cell,))
-    scope = current.get()
-    waiter.sender = None if scope is None else scope.cell
-    if cell.senders is None:
-        cell.senders = deque()
-    cell.senders.append(waiter)
+async def send(cell: Cell, envelope: Envelope) -> None:
+    """Wait until the mailbox has accepted a message. Raises like `accept`."""
+    gate: WaitingFuture[None] = WaitingFuture(cell.loop, (cell,))
+    gate.sender = envelope.sender
+    mailbox = cell.mailbox
+    if mailbox.closed or (not cell.senders and len(mailbox) < mailbox.capacity):
+        _admit(cell, envelope, gate)
+    elif cell.senders is None:
+        cell.senders = OrderedDict({envelope: gate})
+    else:
+        cell.senders[envelope] = gate
     try:
-        await waiter
-    except asyncio.CancelledError:
-        if waiter.done() and not waiter.cancelled():
-            wake_sender(cell)
+        if gate.done():
+            await asyncio.sleep(0)  # a sender that never waits would fill the mailbox before another one has sent
+        await gate
+    except BaseException as error:
+        if cell.senders is not None:
+            cell.senders.pop(envelope, None)
+        if isinstance(error, asyncio.CancelledError) and envelope.state == QUEUED:
+            envelope.abandoned = "cancelled"  # it may have been accepted in this moment
         raise
 
 
-def wake_sender(cell: Cell) -> None:
-    """Let the next sender try."""
-    senders = cell.senders
-    while senders:
-        waiter = senders.popleft()
-        if not waiter.done():
-            waiter.set_result(None)
-            break
+def admit_senders(cell: Cell) -> None:
+    """Accept the messages of those who have waited longest, as many as there is space for; all if it is closed."""
+    senders, mailbox = cell.senders, cell.mailbox
+    while senders and (mailbox.closed or len(mailbox) < mailbox.capacity):
+        _admit(cell, *senders.popitem(last=False))
     if not senders:
         cell.senders = None
 
 
-def wake_all_senders(cell: Cell) -> None:
-    """Let all senders see that the mailbox was closed."""
-    senders, cell.senders = cell.senders, None
-    for waiter in senders or ():
-        if not waiter.done():
-            waiter.set_result(None)
+def _admit(cell: Cell, envelope: Envelope, gate: asyncio.Future[None] | None) -> None:
+    if envelope.abandoned is not None or (gate is not None and gate.done()):
+        return
+    try:
+        accept(cell, envelope)
+    except BaseException as error:  # it belongs to the sender
+        cell.system.note_base_exception(error)
+        if gate is not None:
+            gate.set_exception(error)
+        elif envelope.reply is not None:
+            envelope.reply.release()
+            envelope.reply.fail(error)
+    else:
+        if gate is not None:
+            gate.set_result(None)

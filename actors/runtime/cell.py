@@ -5,7 +5,7 @@ The parts are functions over the record: `intake` and `processing` handle messag
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -260,8 +260,8 @@ class Cell:
     control: deque[Control] | None = None
     turns: set[Any] | None = None
     """The suspended handlers, each a `Turn`."""
-    senders: deque[asyncio.Future[None]] | None = None
-    """Senders that wait for room in the mailbox."""
+    senders: OrderedDict[Any, Any] | None = None
+    """Messages that wait for space in the mailbox, with what tells their senders; see `backpressure`."""
 
     # Its relations.
     children: "dict[Cell, None] | None" = None

@@ -1,5 +1,6 @@
 """A message on its way: what it carries, and the scope that a handler runs in."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,9 @@ class Reply(Protocol):
     """What the engine needs of the future of an ask; it is an `AsyncioFuture`."""
 
     envelope: "Envelope | None"
+
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
+        """Call a function when the reply is there, or its asker gave up."""
 
     def done(self) -> bool:
         """Return True if the reply is set, or its asker gave up."""

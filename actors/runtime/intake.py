@@ -1,16 +1,17 @@
 """How a message gets into an actor: what it carries along, the mailbox, and the worker that is woken."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from contextvars import Context, ContextVar
 from typing import Any, Final
 
 from actors.runtime.cell import Cell, Control
-from actors.runtime.envelope import Carried, Envelope, current
+from actors.runtime.envelope import Carried, Envelope, Reply, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.outcome import lose
 from actors.runtime.phase import Phase
 from protocols.control import DeadLetterReason
 from protocols.events import MailboxOverflow
+from protocols.mailbox import Overflow
 
 _carries: dict[ContextVar[Any], bool] = {}
 _MOST_VARIABLES: Final = 4096
@@ -50,7 +51,7 @@ def accept(cell: Cell, envelope: Envelope) -> None:
 
     Raises:
         ActorStoppingError: the actor takes no more messages; this one is a dead letter.
-        MailboxFullError: no room; the message was not accepted.
+        MailboxFullError: no room; the message was not accepted. Under policy `wait` an ask waits for room instead.
     """
     fifo = cell.mailbox.fifo
     if fifo is not None and len(fifo) < cell.mailbox.capacity:
@@ -67,6 +68,9 @@ def accept(cell: Cell, envelope: Envelope) -> None:
         cell.system.dead_letters.add(envelope, DeadLetterReason.DEAD)
         raise
     except MailboxFullError:
+        if envelope.reply is not None and cell.mailbox.overflow is Overflow.WAIT:
+            _wait_for_space(cell, envelope, envelope.reply)
+            return
         _note_overflow(cell)
         raise
     cell.accepted += 1
@@ -76,6 +80,15 @@ def accept(cell: Cell, envelope: Envelope) -> None:
         cell.idle = False
         cell.scheduled = True
         cell.schedule(cell)
+
+
+def _wait_for_space(cell: Cell, envelope: Envelope, reply: Reply) -> None:
+    """Let an ask wait behind the other senders, until its asker gives up."""
+    if cell.senders is None:
+        cell.senders = OrderedDict()
+    senders = cell.senders
+    senders[envelope] = None
+    reply.add_done_callback(lambda _: senders.pop(envelope, None))
 
 
 def _note_overflow(cell: Cell) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import pykka.messages
 
-from actors.runtime.backpressure import wake_sender
+from actors.runtime.backpressure import admit_senders
 from actors.runtime.cell import Cell, Control
 from actors.runtime.crash import broken, fail
 from actors.runtime.cycle import judge
@@ -68,7 +68,7 @@ def step(cell: Cell, limit: int = 1) -> bool | Turn:  # noqa: C901, PLR0912, PLR
                 cell.idle = cell.phase is not _DRAINING
                 return False
             if cell.senders is not None:
-                wake_sender(cell)
+                admit_senders(cell)
             if envelope.abandoned is not None:
                 drop_abandoned(envelope)
                 continue

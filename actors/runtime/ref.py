@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
 import pykka
 from pykka.messages import ProxySetAttr
 
-from actors.runtime.backpressure import wait_for_room
+from actors.runtime.backpressure import send
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
@@ -129,11 +129,20 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         accept_system(self._cell, message)
 
     async def send(self, message: Any) -> None:
-        """Wait until the mailbox has room, then tell. Raises ActorStoppingError if the actor stops meanwhile."""
+        """Tell as soon as the mailbox has space; who came first is served first.
+
+        Raises:
+            ActorStoppingError: the actor has stopped, or stops meanwhile.
+        """
         cell = self._cell
         cell.system.check_loop()
-        await wait_for_room(cell)
-        self.tell(message)
+        scope = current.get()
+        envelope = Envelope(message, cell, carried=carry(copy_context()), at=cell.now())
+        envelope.sender = None if scope is None else scope.cell
+        if scope is not None and scope.fenced:
+            cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
+        else:
+            await send(cell, envelope)
 
     def forward(self, message: Any, reply: AsyncioFuture[Any]) -> None:
         """Send a message that answers an earlier ask (`AsyncioActor.take_reply`), with its deadline and cancellation.

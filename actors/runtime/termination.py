@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from actors.runtime.backpressure import wake_all_senders
+from actors.runtime.backpressure import admit_senders
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
@@ -123,10 +123,10 @@ def _unharmed(cell: Cell, work: Callable[[], T]) -> T | None:
 
 
 def close_mailbox(cell: Cell) -> None:
-    """Take no more messages, and let senders that wait for room see it."""
+    """Take no more messages, and refuse those that wait for space."""
     _unharmed(cell, cell.mailbox.close)
     if cell.senders is not None:
-        wake_all_senders(cell)
+        admit_senders(cell)
 
 
 def discard_queue(cell: Cell) -> None:

@@ -10,7 +10,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from actors.runtime.backpressure import wait_for_room
+from actors.runtime.backpressure import send
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WatchedFuture
@@ -74,7 +74,7 @@ class ThreadBridge:
             raise ActorStoppingError(text)
         waits = mailbox.overflow is Overflow.WAIT
         if waits and running_loop() is None:
-            self.call(partial(_send, envelope))
+            self.call(partial(send, cell, envelope))
         else:
             self._post(envelope, is_bounded=waits or mailbox.overflow is Overflow.REJECT)
 
@@ -276,9 +276,3 @@ def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], waits: boo
     scope = current.get()
     if waits and scope is not None:
         outcome.note_thread(scope)
-
-
-async def _send(envelope: Envelope) -> None:
-    """Put a message into its mailbox as soon as there is room."""
-    await wait_for_room(envelope.cell)
-    accept(envelope.cell, envelope)
