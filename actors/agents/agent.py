@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
-from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import FunctionToolset
 
 from actors.agents import manifest
 from actors.agents.callback import callback_name
 from actors.agents.definition import AgentDefinition
 from actors.agents.execution import Execution
+from actors.agents.named_tools import named_tools
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import default_model_name
@@ -29,6 +29,7 @@ from actors.runs.request import AnyTool, RunRequest
 from protocols.checks import is_a
 from protocols.errors import ConfigError, NodeNameError
 from protocols.messages import ChatMessage
+from protocols.tool_name import free_name
 
 _FILES = (".yml", ".yaml")
 
@@ -197,6 +198,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     def variant(
         self,
         *,
+        name: str | None = None,
         output_type: type[Other],
         model: Model | str | None = None,
         deps: Any = None,
@@ -206,6 +208,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     def variant(
         self,
         *,
+        name: str | None = None,
         output_type: None = None,
         model: Model | str | None = None,
         deps: Any = None,
@@ -214,6 +217,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     def variant(
         self,
         *,
+        name: str | None = None,
         output_type: Any = None,
         model: Model | str | None = None,
         deps: Any = None,
@@ -221,10 +225,11 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     ) -> "Agent[Any, Any]":
         """Return a copy of this agent that differs in the arguments.
 
-        The copy has the same name, instructions and tools (later ones included), and its own memory and actor. It has
+        The copy has the same instructions and tools (later ones included), and its own memory and actor. It has
         no connections. This agent does not change.
 
         Args:
+            name: by default that of this agent.
             output_type: type of an answer.
             model: see `Agent`.
             deps: dependencies of tools and instructions.
@@ -239,7 +244,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         changed = {} if deps is None else {"deps": deps}
         settings = replace(self.settings, session=None if remembers else False, **changed)
         execution = self.execution.variant(settings, model, output_type)
-        return self.from_definition(AgentDefinition(name=self.name, settings=settings, execution=execution))
+        return self.from_definition(AgentDefinition(name=name or self.name, settings=settings, execution=execution))
 
     @property
     def history(self) -> tuple[ModelMessage, ...]:
@@ -292,10 +297,14 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         if not is_a(worker, NodeHandle):
             message = f"agent {self.name!r}: worker {worker!r} is no node; pass an Agent, a Team or a TeamRun"
             raise ConfigError(message, node=self.name)
+        own = self._tools("register_worker").tools
+        others = [tool.name for tool in own.values() if (tool.metadata or {}).get("node") != worker.name]
         tool = tool_of(
             worker, name=name, description=description, reset_history=reset_history, pass_history=pass_history
         )
-        self._tools("register_worker").add_tool(tool)
+        if name is None:
+            tool.name = free_name(tool.name, others)
+        self.take_tools([tool])
 
     def _tools(self, what: str) -> FunctionToolset[Any]:
         self._check_model(what)
@@ -304,13 +313,9 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     def take_tools(self, tools: Sequence[AnyTool]) -> None:
         """Give the model more tools. An agent that answers by a function ignores them."""
         own = self.execution.tools
-        if own is None:
-            return
-        for tool in tools:
-            if isinstance(tool, Tool):
-                own.add_tool(tool)  # pyright: ignore[reportUnknownArgumentType]
-            else:
-                own.add_function(tool)
+        if own is not None:
+            for tool in named_tools(self.name, tools, own.tools):
+                own.add_tool(tool)
 
     def iter_agents(self) -> Iterator[Any]:
         """Yield this agent."""

@@ -9,6 +9,7 @@ from pydantic_ai.models import Model
 from actors.agents.callback import Callback, callback_name
 from actors.agents.execution import Execution
 from actors.agents.model_run import ModelRun
+from actors.agents.named_tools import named_tools
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.agents.tool_approval import approval
 from actors.mcp.server import mcp_servers
@@ -59,7 +60,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
                 "tools": settings.retries,
                 "output": settings.retries if settings.output_retries is None else settings.output_retries,
             },
-            tools=tools,
+            tools=named_tools(name, tools),
             toolsets=toolsets or None,
             end_strategy=settings.end_strategy,
             tool_timeout=settings.tool_timeout,

@@ -17,13 +17,14 @@ from pydantic_ai.usage import UsageLimits
 from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import message_of
+from actors.agents.named_tools import named_tools
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
 from actors.models.failure import advise
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
-from actors.runs.request import AnyTool, EventSink, RunOptions, RunRequest
+from actors.runs.request import EventSink, RunOptions, RunRequest
 from protocols.errors import ModelError
 from protocols.messages import ChatMessage
 
@@ -111,7 +112,10 @@ class ModelRun(Execution):
 
     def _keywords(self, request: RunRequest) -> dict[str, Any]:
         options, settings = request.options, self.settings
-        toolsets = [*(options.toolsets or ()), *_as_toolset(options.tools)]
+        toolsets = list(options.toolsets or ())
+        if options.tools:
+            taken = self._own.tools if options.include_agent_tools else ()
+            toolsets.append(FunctionToolset(named_tools(request.node.name, options.tools, taken)))
         has_tools = bool(toolsets or self.toolsets or self._own.tools or settings.capabilities)
         return {
             "model": self.resolve(self.model if options.model is None else options.model, request.node.name),
@@ -169,7 +173,3 @@ class ModelRun(Execution):
         if name not in known:
             known[name] = resolve_model(name, node=node)
         return known[name]
-
-
-def _as_toolset(tools: Sequence[AnyTool] | None) -> list[AbstractToolset[Any]]:
-    return [FunctionToolset(tools)] if tools else []

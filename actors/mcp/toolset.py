@@ -17,6 +17,7 @@ from pydantic_ai.toolsets.abstract import ToolsetTool
 from actors.mcp.server import McpServer
 from actors.runtime.cell import System
 from protocols.errors import ToolServerError
+from protocols.tool_name import free_name, tool_name
 
 _MOST_TOOLS = 1_000
 """Largest number of tools of one server that a model is shown."""
@@ -84,13 +85,14 @@ class McpTools(AbstractToolset[Any]):
             if isinstance(one, BaseException):
                 raise one
             listed.append(one)
-        counts = Counter(name for tools in listed for name in tools)
-        return {
-            shown: self._shown(shown, server, tool)
-            for server, prefix, tools in zip(self.servers, self._prefixes, listed, strict=True)
-            for name, tool in tools.items()
-            for shown in (f"{prefix}_{name}" if counts[name] > 1 else name,)
-        }
+        counts = Counter(name for tools in listed for name in {tool_name(name) for name in tools})
+        made: Tools = {}
+        for server, prefix, tools in zip(self.servers, self._prefixes, listed, strict=True):
+            for name, tool in tools.items():
+                wanted = f"{prefix}_{name}" if counts[tool_name(name)] > 1 else name
+                shown = free_name(tool_name(wanted), made)
+                made[shown] = self._shown(shown, server, tool)
+        return made
 
     def _shown(self, name: str, server: McpServer, tool: ToolsetTool[Any]) -> _ServerTool:
         return _ServerTool(

@@ -12,6 +12,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunKeywords
+from protocols.tool_name import tool_name
 
 _COUNTED = {
     "request_limit": "requests",
@@ -57,8 +58,9 @@ def tool_of(
     return Tool(
         ask,
         takes_ctx=True,
-        name=name or re.sub(r"\W", "_", f"ask_{node.name}")[:64],
+        name=name or tool_name(re.sub(r"\W", "_", f"ask_{node.name}")),
         description=description or _description(node),
+        metadata={"node": node.name},
     )
 
 
