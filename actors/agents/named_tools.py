@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Container, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai.tools import Tool
 
@@ -26,7 +26,7 @@ def named_tools(agent: str, tools: Sequence[AnyTool], taken: Container[str] = ()
     """
     made: dict[str, Tool[Any]] = {}
     for one in tools:
-        tool: Tool[Any] = one if isinstance(one, Tool) else _of_function(agent, one)
+        tool = cast("Tool[Any]", one) if isinstance(one, Tool) else _of_function(agent, one)
         name = tool_name(tool.name)
         if name in made or name in taken:
             remedy = "give one of them another: Tool(function, name=...) or register_worker(node, name=...)"
