@@ -5,7 +5,7 @@ begins, so an ask to an actor that waits for nothing costs one look. Sending is 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import Context
 from typing import Any, Final, TypeVar
 
@@ -26,9 +26,7 @@ class WatchedFuture(AsyncioFuture[T]):
 
     __slots__ = ()
 
-    def add_done_callback(
-        self, fn: Callable[[asyncio.Future[T]], object], /, *, context: Context | None = None
-    ) -> None:
+    def add_done_callback(self, fn: Any, /, *, context: Context | None = None) -> None:
         """Note a waiter."""
         super().add_done_callback(fn, context=context)
         loop = self.get_loop()
@@ -118,8 +116,9 @@ def _waiters(turn: Any) -> dict[Any, tuple[str, ...]]:
     queue = [turn]
     for node in queue:
         cell = node.cell
-        for future in (node.envelope.reply, *(cell.ready_waiters or ()), *(cell.stopped_waiters or ())):
-            sender = None if future is None else _sender(future)
+        replies = () if node.envelope.reply is None else (node.envelope.reply,)
+        for future in (*replies, *(cell.ready_waiters or ()), *(cell.stopped_waiters or ())):
+            sender = _sender(future)
             for other in () if sender is None else sender.turns or ():
                 if other not in found and _depends(other, future):
                     found[other] = (cell.name, *found[node])
@@ -145,7 +144,7 @@ def _blockers(future: AsyncioFuture[Any]) -> Iterator[tuple[tuple[str, ...], Any
 
 
 def _handlers(cell: Cell, ends: bool) -> Iterator[tuple[tuple[str, ...], Any]]:
-    left = [(cell, (cell.name,))]
+    left: list[tuple[Cell, tuple[str, ...]]] = [(cell, (cell.name,))]
     while left:
         at, names = left.pop()
         if ends or at.max_concurrency == 1:
@@ -167,7 +166,7 @@ def _futures(waiting: Any) -> Iterator[AsyncioFuture[Any]]:
     left = [waiting]
     while left:
         future = left.pop()
-        if not isinstance(future, asyncio.Future) or future.done():
+        if not asyncio.isfuture(future) or future.done():
             continue
         if isinstance(future, AsyncioFuture):
             yield future
