@@ -55,7 +55,7 @@ class McpConnectionActor(AsyncioActor):
     async def on_start(self) -> None:
         """Connect."""
         self._connection = McpConnection(self._source, self.system.clock)
-        self._life = self.create_task(self._live(self._connection, self.cell.incarnation))
+        self._life = self.create_task(self._live(self._connection, self._actor_cell.incarnation))
         try:
             await asyncio.shield(self._connection.opened)
         except asyncio.CancelledError:  # the start was stopped, or took too long
@@ -83,7 +83,7 @@ class McpConnectionActor(AsyncioActor):
                 return None
             return self._connection
         if isinstance(message, _Disconnected):
-            if message.incarnation == self.cell.incarnation:
+            if message.incarnation == self._actor_cell.incarnation:
                 raise ToolServerError(message.why, server=self._source.name)
             return None
         self.unhandled(message)

@@ -99,5 +99,5 @@ class TeamActor(NodeActor, Supervisor):
         is_lost = member is None or member.is_closed or terminated.reason.is_abnormal
         if member is not None and not is_lost and self._is_free(member):
             self.start_child(self._spec(member, self._team()))
-        elif not self._watched and not self.children() and self.cell.parent is None:
+        elif not self._watched and not self.children() and self._actor_cell.parent is None:
             self.stop()

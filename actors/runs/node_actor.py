@@ -12,7 +12,7 @@ from actors.runs.input_message import input_message
 from actors.runs.reconfigure import OpenRuns, Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.cell import Cell
+from actors.runtime.cell import Cell, cell_of
 from actors.runtime.errors import IgnoreStart
 from actors.supervision.child import ChildKind
 from protocols.brief_events import RunBegan
@@ -27,7 +27,7 @@ class NodeActor(AsyncioActor):
 
     def __init__(self, node: Runnable, **options: Any) -> None:
         super().__init__(**options)
-        cell = self.cell
+        cell = self._actor_cell
         self.runs = OpenRuns(cell.system.events)
         node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
@@ -135,7 +135,7 @@ def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) 
     node = request.node
     add_note(error, f"node {node.name!r}: the run failed")
     node.fail(error, request)
-    if isinstance(error, (*node.crash_on, *actor.cell.crash_on)):
+    if isinstance(error, (*node.crash_on, *cell_of(actor).crash_on)):
         raise error
     if request.route is None:
         actor.fail_reply(error)

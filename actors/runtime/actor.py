@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 import pykka
 
 from actors.runtime.background_loop import start_anywhere
-from actors.runtime.cell import ActorHooks, Cell, Mailbox, constructing
+from actors.runtime.cell import ActorHooks, Cell, Mailbox, cell_of, constructing, is_started
 from actors.runtime.clock import running_loop
 from actors.runtime.death_watch import is_news, link, unwatch, watch
 from actors.runtime.envelope import Envelope, current
@@ -20,7 +20,6 @@ from actors.runtime.outcome import stashed
 from actors.runtime.owned_tasks import PendingTask, PendingTimer
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
-from actors.runtime.termination import terminate
 from protocols.control import DeadLetterReason, Terminated
 
 T = TypeVar("T")
@@ -34,6 +33,13 @@ if TYPE_CHECKING:
 
 else:
     _PykkaActor = pykka.Actor
+
+
+class _OwnSystem:
+    """The system of an actor. An actor may have an attribute of this name instead; the engine does not read it."""
+
+    def __get__(self, actor: ActorHooks, owner: type[ActorHooks]) -> ActorSystem:
+        return cast("ActorSystem", cell_of(actor).system)
 
 
 class AsyncioActor(ActorHooks, _PykkaActor):
@@ -69,7 +75,6 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     """True if `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
     death_pact: ClassVar[bool] = False
     """True if the end of a watched actor crashes this one, unless `on_terminated` is overridden."""
-    _stash: list[Envelope] | None = None
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Take the cell that is being started, so that `__init__` can use `self.actor_ref`."""
@@ -77,7 +82,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         cell = constructing.get()
         if cell is not None:
             constructing.set(None)
-            actor._cell = cell
+            actor._actor_cell = cell
         return actor
 
     def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall] - the cell holds what Pykka's would make
@@ -92,7 +97,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         return AsyncioFuture(loop=running_loop())
 
     def _start_actor_loop(self) -> None:
-        begin(self.cell)
+        begin(self._actor_cell)
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
@@ -108,33 +113,13 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         """
         return cast("ActorRef[Self]", start_anywhere(cls, args, kwargs))
 
-    @property
-    def cell(self) -> Cell:
-        """The engine's side of this actor.
-
-        Raises:
-            RuntimeError: it was made by calling the class instead of `start`.
-        """
-        if self._cell is None:
-            message = f"{type(self).__name__} was not started; use {type(self).__name__}.start(...)"
-            raise RuntimeError(message)
-        return self._cell
-
-    def attach(self, cell: Cell) -> None:
-        """Bind the actor object to its cell."""
-        super().attach(cell)
-        if self.blocking and not inspect.iscoroutinefunction(self.on_receive):
-            self.on_receive = self.system.in_thread(self.on_receive)  # type: ignore[method-assign]
-
-    @property
-    def system(self) -> ActorSystem:
-        """The system that the actor lives in."""
-        return cast("ActorSystem", self.cell.system)
+    system = _OwnSystem()
+    """The system that the actor lives in."""
 
     @property
     def actor_ref(self) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] # a subclass of Pykka's
         """The actor's own ref; valid in `__init__`."""
-        return cast("ActorRef[Self]", self.cell.ref)
+        return cast("ActorRef[Self]", self._actor_cell.ref)
 
     @property
     def actor_urn(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -144,26 +129,21 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     @property
     def actor_inbox(self) -> Mailbox[Envelope]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The mailbox."""
-        return self.cell.mailbox
+        return self._actor_cell.mailbox
 
     def __str__(self) -> str:
-        return str(self._cell.ref) if self._cell is not None else f"{type(self).__name__} (not started)"
+        return str(self._actor_cell.ref) if is_started(self) else f"{type(self).__name__} (not started)"
 
     def on_terminated(self, terminated: Terminated) -> Any:
         """Called once when a watched actor stops, after its last message. See `death_pact`."""
         if self.death_pact:
-            message = f"actor {self.cell.name} does not outlive {terminated.ref}"
+            message = f"actor {self._actor_cell.name} does not outlive {terminated.ref}"
             raise DeathPactError(message) from terminated.cause
 
-    def on_child_event(self, event: Any) -> Any:
-        """Give up a child that ended; a supervisor overrides this."""
-        if not event.child.mailbox.closed:
-            terminate(event.child, event.reason, event.cause)
-
-    def handle_internal(self, message: Any) -> Any:
+    def _handle_receive(self, message: Any) -> Any:
         """Handle a message of a proxy, or the end of a watched actor."""
         if isinstance(message, Terminated):
-            return self.on_terminated(message) if is_news(self.cell, _cell_of(message.ref)) else None
+            return self.on_terminated(message) if is_news(self._actor_cell, _cell_of(message.ref)) else None
         return super()._handle_receive(message)  # pyright: ignore[reportUnknownVariableType] # untyped in Pykka
 
     def stop(self) -> None:
@@ -184,7 +164,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     def take_reply(self) -> AsyncioFuture[Any] | None:
         """Return the future of the current ask, to answer it later or to `ActorRef.forward` it; None without one."""
         envelope = current.get()
-        if envelope is None or envelope.cell is not self._cell:
+        if envelope is None or envelope.cell is not self._actor_cell:
             message = "take_reply: there is no message in hand here"
             raise RuntimeError(message)
         reply, envelope.reply = envelope.reply, None
@@ -196,7 +176,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         Raises:
             Exception: `error`, if the child spec names its type in `crash_on`: that is a crash of this actor.
         """
-        if isinstance(error, self.cell.crash_on):
+        if isinstance(error, self._actor_cell.crash_on):
             raise error
         envelope = current.get()
         reply = self.take_reply()
@@ -204,30 +184,30 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             reply.release()
             reply.fail(error)
         elif envelope is not None:
-            self.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
+            self._actor_cell.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have `on_terminated` called exactly once when that actor ends for good; at once if it ended before."""
-        watch(self.cell, _cell_of(ref))
+        watch(self._actor_cell, _cell_of(ref))
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Take a watch back, even if the news of the end waits in the mailbox."""
-        unwatch(self.cell, _cell_of(ref))
+        unwatch(self._actor_cell, _cell_of(ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
         """Link two actors: when one of them ends abnormally, the other is killed."""
-        link(self.cell, _cell_of(ref))
+        link(self._actor_cell, _cell_of(ref))
 
     def schedule(self, delay: float, message: Any, *, interval: float | None = None) -> PendingTimer:
         """Send `message` to this incarnation after `delay` seconds, then every `interval` seconds if given."""
-        return PendingTimer(self.cell, delay, message, interval)
+        return PendingTimer(self._actor_cell, delay, message, interval)
 
     def create_task(self, coroutine: Coroutine[Any, Any, T]) -> PendingTask[T]:
         """Run a coroutine next to the handlers, until this incarnation ends. Its errors are reported.
 
         It must not touch the actor's state: let it return a value, and use `pipe_to_self`.
         """
-        return PendingTask(self.cell, coroutine)
+        return PendingTask(self._actor_cell, coroutine)
 
     def pipe_to_self(
         self, work: Awaitable[T], to_message: Callable[[T | None, BaseException | None], Any]
@@ -238,17 +218,17 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             work: anything that can be awaited.
             to_message: makes the message of (result, None) or (None, error).
         """
-        life = self.cell.incarnation
+        life = self._actor_cell.incarnation
 
         async def pipe() -> None:
             try:
                 message = to_message(await work, None)
             except Exception as error:  # the outcome is a message
                 message = to_message(None, error)
-            if self.cell.incarnation == life and self._cell is not None and self._cell.actor is self:
+            if self._actor_cell.incarnation == life and self._actor_cell.actor is self:
                 self.actor_ref.tell(message)
 
-        task = PendingTask(self.cell, pipe())
+        task = PendingTask(self._actor_cell, pipe())
         if inspect.iscoroutine(work):
             task.when_done(work.close)  # a task that is cancelled before its first step never awaits it
         return task
@@ -260,25 +240,23 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             StashOverflowError: the stash is full; the message is not kept.
         """
         envelope = current.get()
-        if envelope is None or envelope.cell is not self._cell:
+        if envelope is None or envelope.cell is not self._actor_cell:
             message = "stash: there is no message in hand here"
             raise RuntimeError(message)
-        limit = self.system.config.stash
-        if self._stash is None:
-            self._stash = []
-        if len(self._stash) >= limit:
-            message = f"actor {self.cell.name}: the stash is full ({limit} messages)"
+        limit = self._actor_cell.system.config.stash
+        cell = self._actor_cell
+        if cell.stash is None:
+            cell.stash = []
+        if len(cell.stash) >= limit:
+            message = f"actor {cell.name}: the stash is full ({limit} messages)"
             raise StashOverflowError(message)
-        self._stash.append(stashed(envelope))
+        cell.stash.append(stashed(envelope))
 
     def unstash(self) -> None:
         """Put all stashed messages back in front of the mailbox, in their order."""
-        self.cell.mailbox.put_back(self.take_stash())
-
-    def take_stash(self) -> list[Envelope]:
-        """Empty the stash and return what was in it, oldest first."""
-        stash, self._stash = self._stash, None
-        return stash or []
+        cell = self._actor_cell
+        stash, cell.stash = cell.stash, None
+        cell.mailbox.put_back(stash or [])
 
 
 def _cell_of(ref: object) -> Cell:

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from actors.runtime.errors import UnhandledMessageError
 from actors.runtime.event_stream import EventStream
@@ -76,16 +76,22 @@ class Mailbox(Protocol[E]):
     def __len__(self) -> int: ...
 
 
+class _NotStarted:
+    """Stands for the cell of an actor that was made by calling its class."""
+
+    def __get__(self, actor: Any, owner: type[Any]) -> "Cell":
+        name = owner.__name__
+        message = f"{name} was not started; use {name}.start(...)"
+        raise RuntimeError(message)
+
+
 class ActorHooks:
-    """What the engine calls on an actor object, with what an actor does that overrides nothing."""
+    """What the engine calls on an actor object, with what an actor does that overrides nothing.
 
-    stops_children_together: ClassVar[bool] = False
-    """True if children are stopped all at once, not one after the other."""
-    _cell: "Cell | None" = None
+    All that the engine keeps of an actor is in its cell, so users may name their attributes as they like.
+    """
 
-    def attach(self, cell: "Cell") -> None:
-        """Bind the actor object to its cell."""
-        self._cell = cell
+    _actor_cell: "Cell" = cast("Cell", _NotStarted())
 
     def on_receive(self, message: Any) -> Any:
         """Handle a message; what is returned (or awaited) is the reply. May be `async def`.
@@ -97,13 +103,9 @@ class ActorHooks:
 
     def unhandled(self, message: Any) -> None:
         """Raise UnhandledMessageError; call it at the end of your own `on_receive`."""
-        name = "" if self._cell is None else self._cell.name
+        name = self._actor_cell.name if is_started(self) else ""
         text = f"actor {name} ({type(self).__name__}) has no handler for {type(message).__name__}"
         raise UnhandledMessageError(text, message=message)
-
-    def handle_internal(self, message: Any) -> Any:
-        """Handle a message of the engine or of a proxy."""
-        return self.on_receive(message)
 
     def on_start(self) -> Any:
         """Run before the first message; may be `async def`. An error here ends the actor."""
@@ -114,24 +116,48 @@ class ActorHooks:
     def on_failure(self, exception_type: type[BaseException], exception_value: BaseException, traceback: Any) -> Any:
         """Run after a crash instead of `on_stop`; may be `async def`."""
 
-    def take_stash(self) -> list[Any]:
-        """Empty the stash and return what was in it, oldest first."""
-        return []
 
-    def on_child_event(self, event: Any) -> Any:
-        """Decide about a child that ended. A plain function: it may run between the awaits of a handler."""
+class Supervision(Protocol):
+    """What a supervisor decides about its children. It belongs to one incarnation."""
 
-    def holds(self, child: "Cell", reason: ExitReason) -> bool:
+    stops_together: bool
+    """True if children are stopped all at once, not one after the other."""
+
+    def ended(self, event: "ChildEnded", /) -> None:
+        """Decide about a child that ended. It may run between the awaits of a handler."""
+
+    def holds(self, child: "Cell", reason: ExitReason, /) -> bool:
         """Return True if a child that ended so keeps its ref and its mailbox for a restart."""
-        return False
+        ...
 
-    def resumes(self, child: "Cell", error: BaseException) -> bool:
+    def resumes(self, child: "Cell", error: BaseException, /) -> bool:
         """Return True if the child continues after this error without a restart."""
-        return False
+        ...
 
-    def in_start_order(self, children: "tuple[Cell, ...]") -> "tuple[Cell, ...]":
-        """Sort the children so that the last one to stop comes first; by default the oldest one."""
-        return children
+    def in_start_order(self, children: "tuple[Cell, ...]", /) -> "tuple[Cell, ...]":
+        """Sort the children so that the last one to stop comes first."""
+        ...
+
+
+def is_started(actor: ActorHooks) -> bool:
+    """Return True unless the actor was made by calling its class."""
+    return "_actor_cell" in vars(actor)
+
+
+def bind(actor: ActorHooks, cell: "Cell") -> None:
+    """Give an actor object its cell."""
+    actor._actor_cell = cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one name that the engine takes on it
+
+
+def cell_of(actor: ActorHooks) -> "Cell":
+    """Return the cell of an actor object. Raises RuntimeError if it was not started."""
+    return actor._actor_cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one name that the engine takes on it
+
+
+def receive_internal(actor: ActorHooks, message: Any) -> Any:
+    """Let an actor handle a message of the engine or of a proxy."""
+    pykka_actor: Any = actor
+    return pykka_actor._handle_receive(message)  # noqa: SLF001 - Pykka's name
 
 
 def has_hook(actor: ActorHooks, name: str) -> bool:
@@ -166,6 +192,10 @@ class System(Protocol):
 
     def schedule(self, cell: "Cell", /) -> None:
         """Queue a cell for a worker."""
+
+    def in_thread(self, function: Callable[..., Any], /) -> Callable[..., Any]:
+        """Return an async function that runs a plain one in a thread."""
+        ...
 
     def check_open(self) -> None:
         """Raise if nothing can be sent from a thread."""
@@ -231,6 +261,10 @@ class Cell:
     """The one `ActorRef`."""
     actor: ActorHooks | None = None
     """The actor object; None between two incarnations."""
+    supervision: Supervision | None = None
+    """What decides about the children; None for an actor that gives up each child that ends."""
+    stash: list[Any] | None = None
+    """Messages that the actor has put aside."""
     phase: Phase = Phase.NEW
     killed: bool = False
     """True if the incarnation ends at once: handlers are cancelled, hooks do not run."""

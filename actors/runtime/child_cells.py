@@ -7,6 +7,7 @@ from actors.runtime.cell import ActorHooks, Cell, ChildEnded
 from actors.runtime.intake import push_control
 from actors.runtime.phase import Phase
 from actors.runtime.processing import run_control
+from actors.runtime.termination import terminate
 
 
 def post_child_event(parent: Cell, event: ChildEnded) -> None:
@@ -14,11 +15,18 @@ def post_child_event(parent: Cell, event: ChildEnded) -> None:
     actor = parent.actor
     if actor is None or not parent.can_decide:
         return
-    step = partial(_supervise, parent, actor, partial(actor.on_child_event, event))
+    step = partial(_supervise, parent, actor, partial(_decide, parent, event))
     if parent.turns and parent.phase is Phase.RUNNING:
         parent.loop.call_soon(run_control, parent, step)
     else:
         push_control(parent, step)
+
+
+def _decide(parent: Cell, event: ChildEnded) -> None:
+    if parent.supervision is not None:
+        parent.supervision.ended(event)
+    elif not event.child.mailbox.closed:
+        terminate(event.child, event.reason, event.cause)
 
 
 def supervise(cell: Cell, actor: ActorHooks, step: Callable[[], None]) -> None:

@@ -61,7 +61,7 @@ def _is_resumed(cell: Cell, error: BaseException) -> bool:
     if cell.actor is None or cell.phase in ENDING or parent is None or not parent.can_decide:
         return False
     try:
-        return parent.actor is not None and parent.actor.resumes(cell, error)
+        return parent.supervision is not None and parent.supervision.resumes(cell, error)
     except BaseException as broken_rule:  # a rule of the user for the kinds of errors
         cell.system.report("a supervisor could not decide", parent, error=broken_rule)
         cell.system.note_base_exception(broken_rule)

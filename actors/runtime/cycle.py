@@ -5,7 +5,7 @@ begins, so an ask to an actor that waits for nothing costs one look. Sending is 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
 from typing import Any, Final, TypeVar
 
@@ -26,7 +26,7 @@ class WatchedFuture(AsyncioFuture[T]):
 
     __slots__ = ()
 
-    def add_done_callback(self, fn: Any, /, *, context: Context | None = None) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
         """Note a waiter."""
         super().add_done_callback(fn, context=context)
         loop = self.get_loop()

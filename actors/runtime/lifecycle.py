@@ -4,11 +4,12 @@ Every change of life is a control step of the actor, run by a worker like a mess
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from actors.runtime.cell import ActorHooks, Cell, System, constructing, has_hook
+from actors.runtime.cell import ActorHooks, Cell, System, bind, constructing, has_hook
 from actors.runtime.crash import interrupt_all
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.future import AsyncioFuture
@@ -101,7 +102,9 @@ def _construct(cell: Cell) -> ActorHooks:
         actor: ActorHooks = cell.factory(*cell.args, **(cell.kwargs or {}))
     finally:
         constructing.reset(token)
-    actor.attach(cell)
+    bind(actor, cell)
+    if getattr(actor, "blocking", False) and not inspect.iscoroutinefunction(actor.on_receive):
+        actor.on_receive = cell.system.in_thread(actor.on_receive)  # type: ignore[method-assign]
     return actor
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import pykka.messages
 
 from actors.runtime.backpressure import admit_senders
-from actors.runtime.cell import Cell, Control
+from actors.runtime.cell import Cell, Control, receive_internal
 from actors.runtime.crash import broken, fail
 from actors.runtime.cycle import judge
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
@@ -125,7 +125,7 @@ def _enter(cell: Cell, envelope: Envelope) -> Any:
     message = envelope.message
     actor = cell.actor
     assert actor is not None
-    result: Any = (actor.handle_internal if type(message) in INTERNAL else actor.on_receive)(message)
+    result: Any = receive_internal(actor, message) if type(message) in INTERNAL else actor.on_receive(message)
     if type(result) is not CoroutineType:
         return result
     try:

@@ -150,7 +150,7 @@ async def stop_children(cell: Cell) -> None:
     while cell.children and tuple(cell.children) != left:
         left = tuple(cell.children)
         try:
-            in_order = left if cell.actor is None else cell.actor.in_start_order(left)
+            in_order = left if cell.supervision is None else cell.supervision.in_start_order(left)
             await _stop_all_of(cell, in_order[::-1], kills=kills)
         except asyncio.CancelledError:
             disarm(cell)  # it has obeyed
@@ -161,7 +161,7 @@ async def _stop_all_of(cell: Cell, children: tuple[Cell, ...], *, kills: bool) -
     if kills:
         await end_all(children, kill, kills=True)
     else:
-        together = cell.actor is not None and cell.actor.stops_children_together
+        together = cell.supervision is not None and cell.supervision.stops_together
         await end_all(children, stop_as_child, together=together)
 
 
@@ -191,8 +191,7 @@ def _ends_at_once(cell: Cell, *, kills: bool) -> bool:
     if any(child.children or not _has_nothing_to_run(child, kills=kills) for child in children):
         return False
     reason = ExitReason.KILLED if kills else ExitReason.SHUTDOWN
-    assert cell.actor is not None
-    in_order = cell.actor.in_start_order(children)
+    in_order = children if cell.supervision is None else cell.supervision.in_start_order(children)
     cell.enter(Phase.STOPPING)  # it decides about no child any more
     for one in (*in_order[::-1], cell):
         one.killed = kills or one.shutdown is StopMode.NOW

@@ -149,8 +149,8 @@ def end_incarnation(cell: Cell, reason: ExitReason, cause: BaseException | None)
     elif (
         parent is not None
         and parent.can_decide
-        and parent.actor is not None
-        and _unharmed(cell, partial(parent.actor.holds, cell, reason))
+        and parent.supervision is not None
+        and _unharmed(cell, partial(parent.supervision.holds, cell, reason))
     ):
         _hold(cell)
         cell.system.child_ended(ChildEnded(cell, reason, cause), parent)
@@ -177,9 +177,9 @@ def _drop_life(cell: Cell) -> None:
     belongings, cell.belongings = cell.belongings, None
     for handle in tuple(belongings or ()):
         handle.cancel()
-    actor, cell.actor = cell.actor, None
-    if actor is not None:
-        _unharmed(cell, partial(cell.mailbox.put_back, actor.take_stash()))
+    cell.actor = cell.supervision = None
+    stash, cell.stash = cell.stash, None
+    _unharmed(cell, partial(cell.mailbox.put_back, stash or []))
     watching, cell.watching = cell.watching, None
     for other in watching or ():
         if other.watchers is not None:

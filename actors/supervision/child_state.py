@@ -1,12 +1,12 @@
 """The state of one child: its spec, its cell, and the cause of its last end."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.cell import Cell, ChildEnded
+from actors.runtime.cell import Cell, ChildEnded, cell_of
 from actors.runtime.errors import ActorStartError, IgnoreStart
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.lifecycle import refit, revive
@@ -14,6 +14,7 @@ from actors.runtime.log import error_line
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from actors.runtime.stop import stop_as_child, suspend_as_child
+from actors.runtime.system import ActorSystem
 from actors.runtime.termination import ready
 from actors.supervision.backoff import Backoff, RestartStreak
 from actors.supervision.child import ChildKind, ChildSpec
@@ -144,8 +145,9 @@ class ChildState:
         return self._first_life(supervisor)
 
     def _first_life(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
-        spec, system = self.spec, supervisor.system
-        options = StartOptions(spec.name, spec.mailbox, spec.start_timeout, None, supervisor.cell, is_registered=False)
+        spec, parent = self.spec, cell_of(supervisor)
+        system = cast("ActorSystem", parent.system)
+        options = StartOptions(spec.name, spec.mailbox, spec.start_timeout, None, parent, is_registered=False)
         try:
             cell = system.start_cell(spec.actor_class, spec.args, dict(spec.kwargs), options)
         except BaseException as error:  # a constructor that fails is a start that fails, whatever it raised

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.cell import Cell, ChildEnded
+from actors.runtime.cell import Cell, ChildEnded, cell_of
 from actors.runtime.child_cells import supervise
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import RestartIntensityExceededError
@@ -29,7 +29,9 @@ from protocols.events import ChildGaveUp, ChildRestarted
 
 
 class Children:
-    """The children of one incarnation of a supervisor."""
+    """The children of one incarnation of a supervisor. It is the `Supervision` of the cell."""
+
+    stops_together = False
 
     def __init__(
         self, actor: AsyncioActor, strategy: Strategy, intensity: RestartIntensity, backoff: Backoff | None,
@@ -61,10 +63,6 @@ class Children:
             del self.states[child.name]
         if child.cell is not None:
             self._by_cell.pop(child.cell, None)
-
-    def of(self, cell: Cell) -> ChildState | None:
-        """Return the child that a cell belongs to; None for any other cell."""
-        return self._by_cell.get(cell)
 
     def launch(self, child: ChildState) -> AsyncioFuture[Any]:
         """Start the next life of a child."""
@@ -114,7 +112,7 @@ class Children:
     def _future(self, child: ChildState | None = None) -> WaitingFuture[Any]:
         """Return a future that waits for the life of a child to end."""
         cells = () if child is None or child.cell is None else (child.cell,)
-        return WaitingFuture(self.actor.cell.loop, cells, ends=bool(cells))
+        return WaitingFuture(cell_of(self.actor).loop, cells, ends=bool(cells))
 
     def _brought_up(self, child: ChildState, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
         if child.starting is not ready:
@@ -176,7 +174,7 @@ class Children:
             self.after(ended, step)
 
     def _begin_anew(self, child: ChildState, done: WaitingFuture[Any]) -> None:
-        if child.ended_by == "request" or not self.actor.cell.can_decide:
+        if child.ended_by == "request" or not cell_of(self.actor).can_decide:
             done.answer(None)
             return
         self.states.setdefault(child.name, child)  # a temporary child was forgotten with its end
@@ -228,6 +226,24 @@ class Children:
             restart.cancel()
             del self._restarts[key]
 
+    # -- what the engine asks ---------------------------------------------------------------------------------------
+
+    def holds(self, child: Cell, reason: ExitReason) -> bool:
+        """Return True if a child that ended for this reason restarts."""
+        state = self._by_cell.get(child)
+        return state is not None and state.will_restart(reason)
+
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        """Return True if the child continues after this error without a restart."""
+        state = self._by_cell.get(child)
+        return state is not None and state.directive(ExitReason.CRASH, error) == "resume"
+
+    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        """Sort the cells in start order. A child restarted by request keeps its place; other cells come last."""
+        given = dict.fromkeys(children)
+        known = {child.cell: None for child in self.states.values() if child.cell is not None}
+        return (*(cell for cell in known if cell in given), *(cell for cell in given if cell not in known))
+
     # -- the end of a child ---------------------------------------------------------------------------------------
 
     def ended(self, event: ChildEnded) -> None:
@@ -270,7 +286,7 @@ class Children:
             self.remove(child)
         siblings = (other for other in self.states.values() if other is not child)
         if child.ended_by == "itself" and ends_supervisor(self._auto_shutdown, child, reason, siblings):
-            request_stop(self.actor.cell, StopMode.NOW, None, ExitReason.SHUTDOWN)
+            request_stop(cell_of(self.actor), StopMode.NOW, None, ExitReason.SHUTDOWN)
 
     def is_ignored(self, child: ChildState) -> None:
         """Note that a child has decided not to run. That is not a failure."""
@@ -287,7 +303,7 @@ class Children:
         Raises:
             RestartIntensityExceededError: there have been too many restarts. It ends the supervisor.
         """
-        now = self.actor.cell.now()
+        now = cell_of(self.actor).now()
         too_many = self._window.record(now)
         delay = None if too_many else child.delay(self._backoff, now, random.random())
         if delay is None:
@@ -321,7 +337,7 @@ class Children:
 
     def is_up(self, child: ChildState, failure: Failure | None) -> None:
         """Note that a child runs; `failure` is the reason of a restart, None for a start by request."""
-        cell = self.actor.cell
+        cell = cell_of(self.actor)
         child.started(cell.now())
         if failure is not None and child.cell is not None and cell.system.events.wants(ChildRestarted):
             cell.system.events.publish(
@@ -337,7 +353,7 @@ class Children:
         raise cause
 
     def _give_up(self, child: ChildState, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
-        cell, intensity, last = self.actor.cell, self._intensity, _reason_text(reason, cause)
+        cell, intensity, last = cell_of(self.actor), self._intensity, _reason_text(reason, cause)
         self._publish_give_up(child, last)
         if child.cell is not None and child.cell.actor is None:
             terminate(child.cell, reason, cause)
@@ -346,7 +362,7 @@ class Children:
         raise RestartIntensityExceededError(message, node=child.name) from cause
 
     def _publish_give_up(self, child: ChildState, reason: str) -> None:
-        cell, intensity = self.actor.cell, self._intensity
+        cell, intensity = cell_of(self.actor), self._intensity
         if cell.system.events.wants(ChildGaveUp):
             cell.system.events.publish(
                 ChildGaveUp, actor=cell.name, child=child.name, restarts=self._window.count(cell.now()),
@@ -364,7 +380,7 @@ def _takes(child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool
 
 
 def _supervise(actor: AsyncioActor, step: Callable[[], None], _future: object) -> None:
-    supervise(actor.cell, actor, step)
+    supervise(cell_of(actor), actor, step)
 
 
 def _reason_text(reason: ExitReason, cause: BaseException | None) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.cell import cell_of
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.owned_tasks import PendingStep
 from actors.supervision.child_state import ChildState, is_ignored
@@ -123,11 +124,11 @@ class GroupRestart:
         if due is None or not self.start:
             return False
         actor = self._siblings.actor
-        left = due - actor.cell.now()
+        left = due - cell_of(actor).now()
         if left <= 0:
             return False
         self.due = due
-        self._timer = PendingStep(actor.cell, actor, left, self._delay_is_over)
+        self._timer = PendingStep(cell_of(actor), actor, left, self._delay_is_over)
         return True
 
     def _delay_is_over(self) -> None:

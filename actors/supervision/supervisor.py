@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, TypeGuard
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.cell import Cell, ChildEnded
+from actors.runtime.cell import is_started
 from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.owned_tasks import PendingReply
@@ -18,7 +18,6 @@ from actors.supervision.intensity import RestartIntensity
 from actors.supervision.operation import ChildOperationError
 from actors.supervision.option import SupervisionOptionError
 from actors.supervision.strategies import Answer, AutoShutdown, Operation, Strategy, answer
-from protocols.control import ExitReason
 
 _BATCH: Final = 128
 """Children that start before the event loop runs other tasks."""
@@ -76,25 +75,27 @@ class Supervisor(AsyncioActor):
             SupervisionOptionError: another option is impossible.
         """
         super().__init__()
-        self._specs = check_specs(children, strategy=strategy, auto_shutdown=auto_shutdown)
+        self._actor_specs = check_specs(children, strategy=strategy, auto_shutdown=auto_shutdown)
         check_supervisor(intensity=intensity, backoff=backoff)
-        self._auto_shutdown: AutoShutdown = auto_shutdown
-        self._children = Children(self, strategy, intensity, backoff, auto_shutdown)
+        self._actor_auto_shutdown: AutoShutdown = auto_shutdown
+        self._actor_children = Children(self, strategy, intensity, backoff, auto_shutdown)
+        if is_started(self):
+            self._actor_cell.supervision = self._actor_children
 
     # -- look -----------------------------------------------------------------------------------------------------
 
     def children(self) -> list[ChildSnapshot]:
         """Return all children in start order, whether they run or not."""
-        return [child.snapshot() for child in self._children.states.values()]
+        return [child.snapshot() for child in self._actor_children.states.values()]
 
     def get_child(self, name: str) -> ChildSnapshot | None:
         """Return the child of this name; None if no child has this name."""
-        child = self._children.states.get(name)
+        child = self._actor_children.states.get(name)
         return None if child is None else child.snapshot()
 
     def count_children(self) -> ChildCounts:
         """Count the children."""
-        children = self._children.states.values()
+        children = self._actor_children.states.values()
         supervisors = sum(child.spec.kind == "supervisor" for child in children)
         active = sum(child.is_live for child in children)
         return ChildCounts(len(children), active, supervisors, len(children) - supervisors)
@@ -111,16 +112,16 @@ class Supervisor(AsyncioActor):
             ActorStartError: the child could not start.
         """
         try:
-            checked = check_spec(spec, auto_shutdown=self._auto_shutdown)
+            checked = check_spec(spec, auto_shutdown=self._actor_auto_shutdown)
         except SupervisionOptionError as error:
-            return self._failed(error)
-        present = self._children.states.get(checked.name)
+            return self._actor_failed(error)
+        present = self._actor_children.states.get(checked.name)
         if present is not None:
-            return self._refused("start", checked.name, present)
-        if not self.cell.can_decide:
-            message = f"supervisor {self.cell.name!r} is stopping and starts no children"
-            return self._failed(ActorStoppingError(message))
-        return self._children.bring_up(self._children.add(checked), is_new=True)
+            return self._actor_refused("start", checked.name, present)
+        if not self._actor_cell.can_decide:
+            message = f"supervisor {self._actor_cell.name!r} is stopping and starts no children"
+            return self._actor_failed(ActorStoppingError(message))
+        return self._actor_children.bring_up(self._actor_children.add(checked), is_new=True)
 
     def terminate_child(self, name: str) -> AsyncioFuture[bool]:
         """Stop a child within its shutdown time, or stop restarting it. The spec stays unless the child is temporary.
@@ -129,8 +130,8 @@ class Supervisor(AsyncioActor):
             A future that is True after the end of the child. It fails with:
             ChildOperationError: no child has this name.
         """
-        child = self._children.states.get(name)
-        return self._refused("terminate", name, None) if child is None else self._children.take_down(child)
+        child = self._actor_children.states.get(name)
+        return self._actor_refused("terminate", name, None) if child is None else self._actor_children.take_down(child)
 
     def restart_child(self, name: str) -> AsyncioFuture[ActorRef[Any] | None]:
         """Start a child that is not running. It gets a new ref.
@@ -140,10 +141,10 @@ class Supervisor(AsyncioActor):
             ChildOperationError: no child has this name, or it runs or is being restarted.
             ActorStartError: the child could not start; its spec stays.
         """
-        child = self._children.states.get(name)
+        child = self._actor_children.states.get(name)
         if child is None or answer("restart", child.snapshot().state) is not Answer.OK:
-            return self._refused("restart", name, child)
-        return self._children.bring_up(child, is_new=False)
+            return self._actor_refused("restart", name, child)
+        return self._actor_children.bring_up(child, is_new=False)
 
     def delete_child(self, name: str) -> AsyncioFuture[bool]:
         """Forget a child that does not run.
@@ -152,11 +153,11 @@ class Supervisor(AsyncioActor):
             A future that is True. It fails with:
             ChildOperationError: no child has this name, or it runs or is being restarted.
         """
-        child = self._children.states.get(name)
+        child = self._actor_children.states.get(name)
         if child is None or answer("delete", child.snapshot().state) is not Answer.OK:
-            return self._refused("delete", name, child)
-        self._children.remove(child)
-        return self._done(True)
+            return self._actor_refused("delete", name, child)
+        self._actor_children.remove(child)
+        return self._actor_done(True)
 
     def update_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[bool]:
         """Give the child of this name another spec without a restart.
@@ -169,7 +170,7 @@ class Supervisor(AsyncioActor):
             ChildSpecError: the spec is impossible, or needs a mailbox of another kind.
             ChildOperationError: no child has this name.
         """
-        return self._respecify("update", spec, self._children.update)
+        return self._actor_respecify("update", spec, self._actor_children.update)
 
     def replace_child(self, spec: ChildSpec | Mapping[str, Any]) -> AsyncioFuture[ActorRef[Any] | None]:
         """End the life of the child of this name and begin the next one from another spec, behind the same ref.
@@ -183,21 +184,21 @@ class Supervisor(AsyncioActor):
             ChildOperationError: no child has this name.
             ActorStartError: the child could not start; the start is tried again as after any failed restart.
         """
-        return self._respecify("replace", spec, self._children.replace)
+        return self._actor_respecify("replace", spec, self._actor_children.replace)
 
-    def _respecify(
+    def _actor_respecify(
         self,
         operation: Operation,
         spec: ChildSpec | Mapping[str, Any],
         act: Callable[[ChildState, ChildSpec], AsyncioFuture[Any]],
     ) -> AsyncioFuture[Any]:
         try:
-            checked = check_spec(spec, auto_shutdown=self._auto_shutdown)
+            checked = check_spec(spec, auto_shutdown=self._actor_auto_shutdown)
         except SupervisionOptionError as error:
-            return self._failed(error)
-        child = self._children.states.get(checked.name)
+            return self._actor_failed(error)
+        child = self._actor_children.states.get(checked.name)
         if child is None:
-            return self._refused(operation, checked.name, None)
+            return self._actor_refused(operation, checked.name, None)
         return act(child, checked)
 
     def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> AsyncioFuture[bool]:
@@ -210,76 +211,56 @@ class Supervisor(AsyncioActor):
         try:
             check_supervisor(intensity=intensity, backoff=backoff)
         except SupervisionOptionError as error:
-            return self._failed(error)
-        self._children.set_limits(intensity, backoff)
-        return self._done(True)
+            return self._actor_failed(error)
+        self._actor_children.set_limits(intensity, backoff)
+        return self._actor_done(True)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def on_start(self) -> None:
         """Start the children in order. An override has to await this method."""
-        specs, self._specs = self._specs, ()
+        specs, self._actor_specs = self._actor_specs, ()
         for number, spec in enumerate(specs, 1):
-            child = self._children.add(spec)
-            ready = self._children.launch(child)
+            child = self._actor_children.add(spec)
+            ready = self._actor_children.launch(child)
             try:
                 await ready
             except ActorStartError as error:
                 if not is_ignored(error):
-                    message = f"supervisor {self.cell.name!r}: child {spec.name!r} could not start"
+                    message = f"supervisor {self._actor_cell.name!r}: child {spec.name!r} could not start"
                     raise ActorStartError(message, node=spec.name) from error
-                self._children.is_ignored(child)
+                self._actor_children.is_ignored(child)
             else:
-                self._children.is_up(child, None)
+                self._actor_children.is_up(child, None)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
 
-    def on_child_event(self, event: ChildEnded) -> None:
-        """Decide about a child whose incarnation ended."""
-        self._children.ended(event)
-
-    def holds(self, child: Cell, reason: ExitReason) -> bool:
-        """Return True if a child that ended for this reason restarts."""
-        state = self._children.of(child)
-        return state is not None and state.will_restart(reason)
-
-    def resumes(self, child: Cell, error: BaseException) -> bool:
-        """Return True if the child continues after this error without a restart."""
-        state = self._children.of(child)
-        return state is not None and state.directive(ExitReason.CRASH, error) == "resume"
-
-    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
-        """Sort the cells in start order. A child restarted by request keeps its place; other cells come last."""
-        given = dict.fromkeys(children)
-        known = {child.cell: None for child in self._children.states.values() if child.cell is not None}
-        return (*(cell for cell in known if cell in given), *(cell for cell in given if cell not in known))
-
     # -- answers --------------------------------------------------------------------------------------------------
 
-    def handle_internal(self, message: Any) -> Any:
+    def _handle_receive(self, message: Any) -> Any:
         """Handle a message of a proxy. An operation that takes time is answered later."""
-        result: Any = super().handle_internal(message)
-        return self._answer_later(result) if _is_future(result) else result
+        result: Any = super()._handle_receive(message)
+        return self._actor_answer_later(result) if _is_future(result) else result
 
-    def _answer_later(self, result: AsyncioFuture[Any]) -> None:
+    def _actor_answer_later(self, result: AsyncioFuture[Any]) -> None:
         """Answer the asker when the future is done, without waiting."""
         reply = self.take_reply()
         if reply is not None:
-            PendingReply(self.cell, result, reply)
+            PendingReply(self._actor_cell, result, reply)
 
-    def _refused(self, operation: Operation, name: str, child: ChildState | None) -> AsyncioFuture[Any]:
+    def _actor_refused(self, operation: Operation, name: str, child: ChildState | None) -> AsyncioFuture[Any]:
         known = None if child is None else child.snapshot()
         word = answer(operation, None if known is None else known.state)
         ref = None if known is None else known.ref
-        return self._failed(ChildOperationError(self.cell.name, operation, name, word, ref))
+        return self._actor_failed(ChildOperationError(self._actor_cell.name, operation, name, word, ref))
 
-    def _failed(self, error: Exception) -> AsyncioFuture[Any]:
-        future: AsyncioFuture[Any] = AsyncioFuture(loop=self.cell.loop)
+    def _actor_failed(self, error: Exception) -> AsyncioFuture[Any]:
+        future: AsyncioFuture[Any] = AsyncioFuture(loop=self._actor_cell.loop)
         future.fail(error)
         return future
 
-    def _done(self, value: Any) -> AsyncioFuture[Any]:
-        future: AsyncioFuture[Any] = AsyncioFuture(loop=self.cell.loop)
+    def _actor_done(self, value: Any) -> AsyncioFuture[Any]:
+        future: AsyncioFuture[Any] = AsyncioFuture(loop=self._actor_cell.loop)
         future.answer(value)
         return future
 

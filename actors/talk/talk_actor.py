@@ -73,7 +73,7 @@ class TalkActor(AsyncioActor):
             elif type(message) is DelayedMessage:
                 self._delay_or_deliver(message)
         finally:
-            if not self._delayed and not len(self.cell.mailbox):
+            if not self._delayed and not len(self._actor_cell.mailbox):
                 self._in_flight.actors.pop(self.system, None)
                 self.stop()
 

@@ -181,7 +181,7 @@ class PollActor(AsyncioActor):
         except Exception as error:  # polling goes on
             self.failures += 1
             self.system.log_limited(
-                "a polled function failed", actor=self.cell.name, function=self._name, error=type(error).__name__
+                "a polled function failed", actor=self._actor_cell.name, function=self._name, error=type(error).__name__
             )
         else:
             _report(self._sink, self._name, result, {"function": self._name})

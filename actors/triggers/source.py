@@ -72,14 +72,14 @@ class TriggerSource(AsyncioActor):
         if isinstance(message, _WatchEnded):
             if message.error is not None:
                 raise message.error
-            text = f"{self.cell.name}: the watch ended by itself"
+            text = f"{self._actor_cell.name}: the watch ended by itself"
             raise TriggerError(text)
         self.unhandled(message)
         return None
 
     def on_stop(self) -> Any:
         """Stop the watch, and wait until everything is released."""
-        self._refuse(TriggerError(f"{self.cell.name} has stopped"))
+        self._refuse(TriggerError(f"{self._actor_cell.name} has stopped"))
         return self.release()
 
     def on_failure(
@@ -89,7 +89,7 @@ class TriggerSource(AsyncioActor):
         traceback: TracebackType | None,
     ) -> Any:
         """Release everything, so that the next incarnation can open it again."""
-        error = exception_value or TriggerError(f"{self.cell.name} failed")
+        error = exception_value or TriggerError(f"{self._actor_cell.name} failed")
         for trigger in self.triggers:
             trigger.note_failure(error)
         self._refuse(error)

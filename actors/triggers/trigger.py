@@ -238,7 +238,7 @@ class TriggerQueue(AsyncioActor):
     def __init__(self, trigger: Trigger) -> None:
         super().__init__()
         self._trigger = trigger
-        trigger.bind(self.cell)
+        trigger.bind(self._actor_cell)
 
     async def on_receive(self, message: Any) -> None:
         """Run one event to its end."""

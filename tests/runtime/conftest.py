@@ -86,8 +86,7 @@ def actor_of(cell: Cell) -> AsyncioActor | None:
 
 def stash_of(cell: Cell) -> int:
     """Return how many messages the actor has stashed."""
-    actor = actor_of(cell)
-    return 0 if actor is None else len(actor._stash or ())  # pyright: ignore[reportPrivateUsage]
+    return len(cell.stash or ())
 
 
 async def check_whole(system: ActorSystem) -> None:

@@ -109,7 +109,7 @@ async def _deaf(worker: Worker) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            if worker.cell.actor is not worker:
+            if cell_of(worker.actor_ref).actor is not worker:
                 raise
 
 

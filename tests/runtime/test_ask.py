@@ -314,7 +314,18 @@ async def test_an_ask_while_the_actor_restarts_is_served_by_the_next_incarnation
             held.append(child)
             return True
 
-        def on_child_event(self, event: Any) -> None: ...
+        stops_together = False
+
+        def ended(self, event: Any) -> None: ...
+
+        def resumes(self, child: Cell, error: BaseException) -> bool:
+            return False
+
+        def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+            return children
+
+        def on_start(self) -> None:
+            self._actor_cell.supervision = self
 
     parent = actor_system.start(Holds)
     ref = actor_system.start(RecordingActor, ([],), options=StartOptions(parent=cell_of(parent)))

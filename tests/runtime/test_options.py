@@ -306,7 +306,7 @@ async def test_a_child_whose_start_failed_is_told_to_its_parent(start_child: Sta
 
     await settle()
 
-    assert [reason for _, reason in await parent.proxy().ended] == ["start_failed"]
+    assert [reason for _, reason in await parent.proxy().ended_children] == ["start_failed"]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ async def test_a_timer_of_one_incarnation_never_reaches_the_next(
 
     class Timed(RecordingActor):
         def on_start(self) -> None:
-            self.schedule(5, f"once {self.cell.incarnation}")
-            self.schedule(2, f"often {self.cell.incarnation}", interval=2)
+            self.schedule(5, f"once {self._actor_cell.incarnation}")
+            self.schedule(2, f"often {self._actor_cell.incarnation}", interval=2)
 
     ref: ActorRef[Any] = start_child(Timed, log)
     await manual_clock.advance(3)
@@ -190,7 +190,7 @@ async def test_a_crash_while_stashed_mail_waits_keeps_it_for_the_next_incarnatio
 
     class Stashes(AsyncioActor):
         def on_receive(self, message: Any) -> None:
-            if self.cell.incarnation == 1 and isinstance(message, int):
+            if self._actor_cell.incarnation == 1 and isinstance(message, int):
                 self.stash()
             elif isinstance(message, BaseException):
                 raise message

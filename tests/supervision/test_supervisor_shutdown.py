@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 class Together(Supervisor):
     """Stops its children all at once."""
 
-    stops_children_together: ClassVar[bool] = True
+    def on_start(self) -> Any:
+        supervision = self._actor_cell.supervision
+        assert supervision is not None
+        supervision.stops_together = True
+        return super().on_start()
 
 
 @pytest.mark.conformance("R19")

@@ -89,14 +89,23 @@ class Restarter(AsyncioActor):
     def __init__(self, limit: int = 1_000_000) -> None:
         super().__init__()
         self.left = limit
-        self.ended: list[tuple[str, ExitReason]] = []
+        self.ended_children: list[tuple[str, ExitReason]] = []
+        self._actor_cell.supervision = self
 
     def holds(self, child: Cell, reason: ExitReason) -> bool:
         return reason.is_abnormal and self.left > 0
 
-    def on_child_event(self, event: Any) -> None:
+    stops_together = False
+
+    def resumes(self, child: Cell, error: BaseException) -> bool:
+        return False
+
+    def in_start_order(self, children: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        return children
+
+    def ended(self, event: Any) -> None:
         child: Cell = event.child
-        self.ended.append((child.name, event.reason))
+        self.ended_children.append((child.name, event.reason))
         if child.state == "restarting":
             self.left -= 1
             revive(child)

@@ -227,7 +227,7 @@ class FileWatchActor(TriggerSource):
             await self.actor_ref.send(_Changed(tuple(changes)))
 
     def _warn(self, path: str, why: str) -> None:
-        name = self.cell.name
+        name = self._actor_cell.name
         self.system.loop.call_soon_threadsafe(
             lambda: self.system.log_limited("a path is left out", actor=name, path=path, why=why)
         )

@@ -95,7 +95,8 @@ class EmailActor(TriggerSource):
         watch = self._watch
         for mail in batch.mails:
             if mail.left_out:
-                self.system.log_limited("an e-mail is left out", actor=self.cell.name, uid=mail.uid, why=mail.left_out)
+                name = self._actor_cell.name
+                self.system.log_limited("an e-mail is left out", actor=name, uid=mail.uid, why=mail.left_out)
                 cause = TriggerError(f"e-mail {mail.uid} is left out: {mail.left_out}")
                 watch.trigger.discard(self._event(mail), DeadLetterReason.REJECTED, cause)
             else:

@@ -170,7 +170,7 @@ class ScheduleActor(TriggerSource):
         assert schedule.times is not None
         due = schedule.times.next_after(schedule.served)
         if due is None:
-            self.system.log_limited("schedule has no further times", actor=self.cell.name)
+            self.system.log_limited("schedule has no further times", actor=self._actor_cell.name)
             return
         jitter = 0.0
         if schedule.jitter:
