@@ -35,7 +35,7 @@ else:
     _PykkaActor = pykka.Actor
 
 
-class _SystemOfActor:
+class _SystemView:
     """The system of an actor. An actor may have an attribute of this name instead; the engine does not read it."""
 
     def __get__(self, actor: ActorHooks, owner: type[ActorHooks]) -> ActorSystem:
@@ -113,7 +113,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         """
         return cast("ActorRef[Self]", start_anywhere(cls, args, kwargs))
 
-    system = _SystemOfActor()
+    system = _SystemView()
     """The system that the actor lives in."""
 
     @property

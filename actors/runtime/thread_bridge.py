@@ -128,7 +128,7 @@ class ThreadBridge:
         return self._outcome(outcome, _settling(outcome, function, waits=True), within)
 
     def _outcome(self, outcome: AsyncioFuture[T], item: Envelope | Callable[[], object], within: float | None) -> T:
-        """Post an item and wait for what comes of it; a thread that gives up, or is interrupted, cancels it."""
+        """Post an item and wait for its outcome; a thread that gives up, or is interrupted, cancels it."""
         if running_loop() is not None:
             message = "a blocking call would block the event loop that runs in this thread; use `await`"
             raise BlockingCallError(message)
