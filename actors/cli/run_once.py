@@ -146,10 +146,15 @@ class RunOnce:
     async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
         if self.chaos is not None:
             Chaos(app, manifest, victim=self.chaos, target=self.node).begin()
-        options: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
+        options = self._run_options()
         prompts = () if prompt is None else (prompt,)
         message: ChatMessage[Any] = await app.pool[self.node].run(*prompts, **options)
         return message
+
+    def _run_options(self) -> dict[str, Any]:
+        """Return the options of the run, which waits for the connections: the process ends with it."""
+        limit = {} if self.timeout is None else {"timeout": self.timeout}
+        return {"wait_for_connections": True, **limit}
 
     @contextmanager
     def _cancelled_by_signals(self) -> Generator[None]:
@@ -245,8 +250,7 @@ class JobOnce(RunOnce):
         return None  # the job has one
 
     async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
-        options: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
-        answer: object = await app.pool[self.node].run_job(app.pool.get_job(self.job), **options)
+        answer: object = await app.pool[self.node].run_job(app.pool.get_job(self.job), **self._run_options())
         if isinstance(answer, TeamResponse):
             return _merged(answer, self.node, self.job)
         assert isinstance(answer, ChatMessage)

@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from actors.config.field_type import named_types
+from actors.config.yaml.file import on_disk
 from actors.config.yaml.problem import Mark, Problem, render_path, render_value
 from actors.config.yaml.tree import Key, Row, Table, row_at, table_at
 
@@ -124,7 +125,7 @@ def _missing_prompts(item: Table, key: str, root: Path, keys: tuple[str, ...]) -
 
 def _missing(name: str, root: Path, mark: Mark, keys: tuple[Key, ...]) -> Iterator[Problem]:
     try:
-        is_there = (root / Path(name).expanduser()).is_file()
+        is_there = on_disk(root, name).is_file()
     except (OSError, ValueError, RuntimeError):
         is_there = False
     if not is_there:

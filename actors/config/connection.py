@@ -19,7 +19,7 @@ from actors.config.value import Flag, Name, QueueSpec, Text, Whole
 class _Connection(Section):
     label: Name | None = None
     """Unique name of the connection; made from its ends by default."""
-    wait_for_completion: Flag = True
+    wait_for_completion: Flag = False
     """Whether `wait_for_connections=None` waits for this connection's target."""
     queued: Flag = False
     """Keep messages until the connection is triggered."""

@@ -5,10 +5,12 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 from actors.agents.manifest.imports import ImportScope
 from actors.config.knowledge import KnowledgeSpec
 from actors.config.prompt import PromptSpec
+from actors.config.yaml.file import on_disk
 from actors.prompts.knowledge import KnowledgeLimit, KnowledgeSource
 from actors.prompts.web_page import check_address, fetch_text, shown
 from protocols.errors import ConfigError
@@ -57,7 +59,7 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
         return scope.function(prompt.callable, node)
     if prompt.file is None:
         return prompt.text or ""
-    path = root / prompt.file
+    path = on_disk(root, prompt.file)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -67,18 +69,22 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:
     try:
-        path = root / Path(pattern).expanduser()
-        if not _GLOB & set(pattern):
+        path = on_disk(root, pattern)
+        if path.is_file() or not _GLOB & set(pattern):
             if not path.is_file():
                 message = f"node {node!r}: knowledge file {str(path)!r} does not exist"
                 raise ConfigError(message, node=node)
             return [path]
-        found = sorted(islice(_matches(path, root), _MOST_FILES + 1))
+        spelled = {normalize(form, str(path)) for form in ("NFC", "NFD")}
+        found = sorted({file for one in spelled for file in islice(_matches(Path(one), root), _MOST_FILES + 1)})
     except (OSError, ValueError, RuntimeError) as error:
         message = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
         raise ConfigError(message, node=node) from error
     if len(found) > _MOST_FILES:
         message = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
+        raise ConfigError(message, node=node)
+    if not found:
+        message = f"node {node!r}: knowledge {pattern!r} matches no file below {str(root)!r}; name what exists"
         raise ConfigError(message, node=node)
     return found
 

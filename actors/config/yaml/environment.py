@@ -1,23 +1,22 @@
 """`${NAME}` and `${NAME:-default}` in the texts of a manifest."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from actors.config.yaml.problem import Mark, Problem, render_path
 from actors.config.yaml.tree import Key, Row, Table
 
-_REFERENCE = re.compile(
-    r"\$(?:(?P<escape>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}|(?P<broken>\{))"
-)
+_REFERENCE = re.compile(r"\$(?:(?P<escape>\$)|\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<end>\}|:-))?)")
+_MALFORMED = "'${' must be followed by NAME} or NAME:-default}; write '$${' for the characters themselves"
 
 
 class Expansion:
     """Puts the values of environment variables into every text of a tree, in place.
 
-    `${NAME}` must be set; `${NAME:-default}` falls back to the default when the variable is unset or empty; `$$` is
-    one dollar sign, and a dollar sign before anything but `{` stands for itself. Keys are left alone. The result is
-    text; where a number or true/false is expected it is read as one. A file that aliases one map twice is expanded
-    once.
+    `${NAME}` must be set; `${NAME:-default}` falls back to the default when the variable is unset or empty. A default
+    may hold references and pairs of braces. `$$` is one dollar sign, and a dollar sign before anything but `{` stands
+    for itself. Keys are left alone. The result is text; where a number or true/false is expected it is read as one. A
+    file that aliases one map twice is expanded once.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -43,11 +42,29 @@ class Expansion:
 
     def text(self, text: str, path: tuple[Key, ...], mark: Mark) -> str:
         """Return one text with its references replaced; a faulty one is reported and left as written."""
-
-        def replace(match: re.Match[str]) -> str:
-            return self._replacement(match, lambda message: self._report(message, path, mark))
-
-        return _REFERENCE.sub(replace, text)
+        parts: list[str] = []
+        while (match := _REFERENCE.search(text)) is not None:
+            parts.append(text[: match.start()])
+            text = text[match.end() :]
+            name, default = match["name"], None
+            if match["end"] == ":-":
+                default, text = _default(text)
+            if match["escape"]:
+                parts.append("$")
+            elif name is None or (match["end"] == ":-" and default is None):
+                self._report(_MALFORMED, path, mark)
+                parts.append(match[0] + text)
+                text = ""
+            elif default is not None:
+                parts.append(self._env.get(name) or self.text(default, path, mark))
+            elif (value := self._env.get(name)) is not None:
+                parts.append(value)
+            else:
+                self._report(
+                    f"environment variable {name!r} is not set; set it, or write ${{{name}:-default}}", path, mark
+                )
+                parts.append(match[0])
+        return "".join(parts) + text
 
     def _expand_row(self, row: Row, path: tuple[Key, ...]) -> None:
         for index, value in enumerate(row):
@@ -57,20 +74,15 @@ class Expansion:
             elif isinstance(value, Table | Row):
                 self.expand(value, (*path, index))
 
-    def _replacement(self, match: re.Match[str], report: Callable[[str], None]) -> str:
-        if match["escape"]:
-            return "$"
-        if match["broken"]:
-            report("'${' must be followed by NAME} or NAME:-default}; write '$${' for the characters themselves")
-            return match[0]
-        name, default = match["name"], match["default"]
-        value = self._env.get(name)
-        if default is not None:
-            return value or default.removeprefix(":-")
-        if value is None:
-            report(f"environment variable {name!r} is not set; set it, or write ${{{name}:-default}}")
-            return match[0]
-        return value
-
     def _report(self, message: str, path: tuple[Key, ...], mark: Mark) -> None:
         self.problems.append(Problem(message, mark, render_path(path)))
+
+
+def _default(text: str) -> tuple[str | None, str]:
+    """Return the default up to the brace that closes it, and the text behind; None without such a brace."""
+    depth = 1
+    for match in re.finditer(r"[{}]", text):
+        depth += 1 if match[0] == "{" else -1
+        if depth == 0:
+            return text[: match.start()], text[match.end() :]
+    return None, text

@@ -3,9 +3,21 @@
 import os
 import stat
 from pathlib import Path
+from unicodedata import normalize
 
 from actors.config.yaml.problem import InvalidManifestError, Mark, Problem
 from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits
+
+
+def on_disk(folder: Path, name: str) -> Path:
+    """Return the path of a name in a folder, spelled as the disk spells it: names from a Mac are decomposed.
+
+    Raises:
+        RuntimeError: There is no home folder for a name that begins with `~`.
+    """
+    path = folder / Path(name).expanduser()
+    spelled = (folder / Path(normalize(form, name)).expanduser() for form in ("NFC", "NFD"))
+    return path if path.exists() else next((other for other in spelled if other.exists()), path)
 
 
 def read_text(path: Path, *, limits: SourceLimits = DEFAULT_LIMITS, mark: Mark | None = None) -> str:

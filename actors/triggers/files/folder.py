@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
+from actors.config.yaml.file import on_disk
 from actors.triggers.files.pattern import UNWATCHED, FilePattern, FileSelection
 from protocols.plain_text import printable
 from protocols.triggers import TriggerError
@@ -118,12 +119,12 @@ class Folder:
         return True
 
     def _folders_of(self, pattern: FilePattern) -> Iterator[tuple[str, Identity]]:
-        start = pattern.prefix
+        prefix = start = self.relative(str(on_disk(self.root, pattern.prefix)))
         kind = self._kind(start)
         while start and kind != "folder":
             start = start.rpartition("/")[0]
             kind = self._kind(start)
-        if start != pattern.prefix or not pattern.is_deep:
+        if start != prefix or not pattern.is_deep:
             yield from self._identified(start)
             return
         named = set(pattern.text.split("/"))

@@ -5,6 +5,7 @@ from fnmatch import translate
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
+from unicodedata import normalize
 
 from actors.config.trigger import FileTrigger
 from protocols.triggers import TriggerConfigError
@@ -29,6 +30,7 @@ class FilePattern:
     """
 
     def __init__(self, text: str, *, recursive: bool = True) -> None:
+        text = normalize("NFC", text)  # a Mac spells names decomposed
         parts = PurePosixPath(text).parts
         if not text.strip() or text.startswith(("/", "~", "\\")) or ".." in parts or "\0" in text:
             message = f"file pattern {text!r} must stay below its root: not absolute, without '..' and '~'"
@@ -48,7 +50,7 @@ class FilePattern:
 
     def matches(self, path: str) -> bool:
         """Return True for a match of this path below the root, written with `/`."""
-        parts = tuple(path.split("/"))
+        parts = tuple(normalize("NFC", path).split("/"))
         if any(part in UNWATCHED and part not in self._names for part in parts[:-1]):
             return False
         if not self.is_plain:
@@ -101,7 +103,7 @@ def _step(pattern: tuple[str, ...], places: set[int], part: str) -> set[int]:
             continue
         if pattern[place] == "**":
             found.add(place)
-        elif _name(pattern[place]).fullmatch(part):
+        elif pattern[place] == part or _name(pattern[place]).fullmatch(part):  # a name may have brackets
             found.add(place + 1)
     return found
 

@@ -1,5 +1,6 @@
 """The type of file triggers: all of one root share a watcher."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 
 
 def _root(spec: FileTrigger, context: BuildContext) -> Path:
-    return context.root / (spec.root or ".")
+    return context.root / os.path.expanduser(spec.root or ".")
 
 
 def _build(group: Sequence[tuple[Trigger, FileTrigger]], context: BuildContext) -> SourceSpec:

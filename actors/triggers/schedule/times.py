@@ -1,8 +1,12 @@
 """The times of schedules: cron lines in a time zone, and intervals. Pure: no clock, no actor."""
 
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
+from functools import cache
+from io import BytesIO
 from itertools import islice
 from math import ceil, floor
 from pathlib import Path
@@ -14,6 +18,10 @@ from protocols.triggers import TriggerConfigError
 
 _LONGEST: Final = 1_000
 _LOCAL_ZONE: Final = "/etc/localtime"
+_RULE: Final = b"TZif2" + bytes(31) + b"\0\0\0\1\0\0\0\1" + bytes(7)
+"""Half of a file of time zones without transitions: only the POSIX rule at its end counts."""
+
+_log: Final = logging.getLogger("understage.triggers")
 
 
 class CronTimes:
@@ -115,12 +123,24 @@ def local_zone() -> tzinfo:
     """Return the time zone of this machine with its daylight saving time; UTC if unknown."""
     name = os.environ.get("TZ", "").lstrip(":")
     if name:
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return UTC
+        return _zone(name)
     try:
         with Path(_LOCAL_ZONE).open("rb") as file:
             return ZoneInfo.from_file(file, key="localtime")
     except (OSError, ValueError):
+        return UTC
+
+
+@cache
+def _zone(name: str) -> tzinfo:
+    """Return the time zone that `TZ` names: a name, a file or a POSIX rule; UTC with a warning if it is unknown."""
+    try:
+        if name.startswith("/"):
+            with Path(name).open("rb") as file:
+                return ZoneInfo.from_file(file, key=name)
+        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo(name)
+        return ZoneInfo.from_file(BytesIO(_RULE + _RULE + f"\n{name}\n".encode()), key=name)
+    except (OSError, ValueError):
+        _log.warning("TZ=%r is no time zone of this machine: schedules without 'timezone' follow UTC", name)
         return UTC

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import pytest
 
@@ -52,8 +53,18 @@ def test_a_link_in_a_pattern_may_stay_inside_but_not_lead_out(root: Path) -> Non
     assert [path.name for path in known(root, "['notes/*.md', 'notes/*/*.md']")] == ["b.md", "inside.md", "a.md"]
 
 
-def test_a_pattern_may_find_nothing(root: Path) -> None:
-    assert known(root, "['none/*.md']") == []
+def test_a_pattern_that_finds_nothing_is_an_error(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'none/\*.md' matches no file"):
+        known(root, "['none/*.md']")
+
+
+@pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_are_found_however_their_accents_are_stored(root: Path, written: str, stored: str) -> None:
+    file = root / normalize(stored, "Erträge [1].md")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    file.write_text("Much.")
+    name = normalize(written, "Erträge")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+    assert known(root, f"['{name} [1].md']") == known(root, f"['{name}*.md']") == [file]
 
 
 def test_a_link_that_leads_to_itself_is_no_file(root: Path) -> None:

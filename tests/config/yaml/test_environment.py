@@ -22,6 +22,10 @@ def described(text: str) -> str | None:
         ("$$", "$"),
         ("$NAME costs $5", "$NAME costs $5"),
         ("${LOOP}", "${NAME}"),
+        ("${MISSING:-${EMPTY:-${NAME}}}!", "value!"),
+        ("${NAME:-${MISSING}}", "value"),
+        ('${MISSING:-{"a": {}}}', '{"a": {}}'),
+        ("${MISSING:-a$$b}", "a$b"),
     ],
 )
 def test_references_are_replaced_once(text: str, expected: str) -> None:
@@ -49,7 +53,7 @@ def test_every_missing_variable_is_reported() -> None:
     assert len(problems_of("agents: {a: {description: '${ONE} ${TWO}', system_prompt: ['${THREE}']}}")) == 3
 
 
-@pytest.mark.parametrize("text", ["${", "${}", "${1A}", "${NAME", "${NAME-x}", "${A B}"])
+@pytest.mark.parametrize("text", ["${", "${}", "${1A}", "${NAME", "${NAME-x}", "${A B}", "${A:-{}", "${A:-${B}"])
 def test_a_malformed_reference_is_refused(text: str) -> None:
     assert "write '$${'" in problem_of(f"agents: {{a: {{description: '{text}'}}}}", ENV).message
 

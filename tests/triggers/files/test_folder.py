@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import pytest
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 def ignore(path: str, why: str) -> None:
     """Take a warning."""
+
+
+def test_a_folder_is_watched_however_its_accents_are_stored(tmp_path: Path) -> None:
+    stored = normalize("NFD", "Erträge")
+    (tmp_path / stored / "deep").mkdir(parents=True)
+
+    assert Opened(tmp_path).survey(f"{normalize('NFC', stored)}/**/*.md") == {stored, f"{stored}/deep"}
 
 
 class Opened:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +94,14 @@ def test_matching_means_what_the_plain_definition_means(pattern: list[str], path
 
     if not found.is_plain:
         assert found.matches("/".join(path)) is naive(pattern, path)
+
+
+def test_names_match_that_look_the_same() -> None:
+    composed, decomposed = (normalize(form, "Erträge") for form in ("NFC", "NFD"))
+
+    assert FilePattern(f"{composed}*/a.md").matches(f"{decomposed}_1/a.md")
+    assert FilePattern(f"{decomposed}/*.md").matches(f"{composed}/a.md")
+    assert FilePattern("in/report [1].md").matches("in/report [1].md")
 
 
 def test_a_pattern_made_to_be_slow_is_not() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -123,5 +124,10 @@ def test_the_zone_of_the_machine_knows_its_rules(monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setenv("TZ", "No/Where")
     assert local_zone() is UTC
+    for name in ("CET-1CEST,M3.5.0,M10.5.0/3", "/usr/share/zoneinfo/Europe/Berlin"):
+        if name[0] != "/" or Path(name).exists():
+            monkeypatch.setenv("TZ", name)
+            found = [local_zone().utcoffset(datetime(2024, month, 1, tzinfo=UTC)) for month in (1, 7)]
+            assert found == [timedelta(hours=1), timedelta(hours=2)]
     monkeypatch.delenv("TZ")
     assert local_zone().utcoffset(datetime(2024, 7, 1, tzinfo=UTC)) is not None
