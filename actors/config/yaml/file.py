@@ -13,7 +13,7 @@ def on_disk(folder: Path, name: str) -> Path:
     """Return the path of a name in a folder, spelled as the disk spells it: names from a Mac are decomposed.
 
     Raises:
-        RuntimeError: There is no home folder for a name that begins with `~`.
+        RuntimeError: No home folder stands for a name that begins with `~`.
     """
     path = folder / Path(name).expanduser()
     spelled = (folder / Path(normalize(form, name)).expanduser() for form in ("NFC", "NFD"))
