@@ -9,7 +9,7 @@ from actors.runtime.cell import Cell, has_hook
 from actors.runtime.envelope import SETTLED, Envelope
 from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject
 from actors.runtime.intake import push_control, wake
-from actors.runtime.log import error_text
+from actors.runtime.log import error_text, type_name
 from actors.runtime.log_context import report_about, run_of
 from actors.runtime.outcome import answer_error, answerable, refuse
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
@@ -75,8 +75,8 @@ def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -
     report_about("actor crashed", cell, envelope, error)
     if cell.system.events.wants(ActorCrashed):
         cell.system.events.publish(
-            ActorCrashed, actor=cell.name, error_type=type(error).__name__, error=error_text(error),
-            message_type="" if envelope is None else type(envelope.message).__name__,
+            ActorCrashed, actor=cell.name, error_type=type_name(error), error=error_text(error),
+            message_type="" if envelope is None else type_name(envelope.message),
             run_id="" if envelope is None else run_of(envelope.message), incarnation=cell.incarnation,
         )  # fmt: skip
     interrupt_all(cell)

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.runtime.cell import System
 from actors.runtime.envelope import Envelope
+from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
 from protocols.events import DeadLetter as DeadLetterEvent
 from protocols.node import Named
@@ -59,7 +60,7 @@ class DeadLetters:
         self.total += 1
         self.counts[letter.reason] += 1
         self._ring.append(letter)
-        kind = str(type(letter.message).__name__)
+        kind = type_name(letter.message)
         system.log_limited("dead letter", actor=target, reason=str(letter.reason), message_type=kind)
         # A dead letter about the delivery of a dead letter would recurse.
         if system.events.wants(DeadLetterEvent) and type(letter.message) is not DeadLetterEvent:

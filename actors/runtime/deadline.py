@@ -4,6 +4,7 @@ from typing import Final
 
 from actors.runtime.envelope import Envelope, Reply
 from actors.runtime.errors import ActorRestartingError, AskTimeoutError
+from actors.runtime.log import type_name
 from protocols.clock import Clock, TimerHandle
 from protocols.control import ActorState
 
@@ -78,7 +79,7 @@ def expire(reply: Reply) -> None:
         reply.fail(AskTimeoutError("the ask was not answered before its deadline"))
         return
     cell = envelope.cell
-    kind = type(envelope.message).__name__
+    kind = type_name(envelope.message)
     error: AskTimeoutError
     if cell.state is ActorState.RESTARTING:
         error = ActorRestartingError(f"actor {cell.name} was restarting until the deadline of {kind} had passed")

@@ -132,7 +132,7 @@ class Dispatcher:
             began = 0.0
             while ready:
                 self.current = cell = take()
-                outcome = step(cell, batch)
+                outcome = step(cell, batch, task)
                 self.steps += 1
                 if outcome is True:
                     ready.append(cell)

@@ -58,13 +58,21 @@ def error_text(error: BaseException, limit: int = 500) -> str:
     try:
         text = str(error)
     except BaseException as broken:
-        return f"<{type(error).__name__} whose str raised {type(broken).__name__}>"
+        return f"<{type_name(error)} whose str raised {type_name(broken)}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def error_line(error: BaseException, limit: int = 500) -> str:
     """Return the kind and the text of an error, as `error_text` does."""
-    return f"{type(error).__name__}: {error_text(error, limit)}"
+    return f"{type_name(error)}: {error_text(error, limit)}"
+
+
+_name_of: Final = type.__dict__["__name__"].__get__
+
+
+def type_name(value: object) -> str:
+    """Return the name of the class of an object, without asking its metaclass."""
+    return str(_name_of(type(value)))
 
 
 def safe_text(value: object) -> str:
@@ -80,5 +88,5 @@ def safe_repr(value: object, limit: int = 200) -> str:
     try:
         text = repr(value)
     except BaseException as error:  # a repr may raise anything
-        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+        return f"<{type_name(value)} whose repr raised {type_name(error)}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

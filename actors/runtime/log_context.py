@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from actors.runtime.cell import Cell
 from actors.runtime.envelope import Envelope
+from actors.runtime.log import type_name
 
 _PREFIX: Final = "structlog_"
 """How structlog names the context variables of `bind_contextvars`."""
@@ -38,5 +39,5 @@ def log_context(envelope: Envelope) -> dict[str, Any]:
 def report_about(event: str, cell: Cell, envelope: Envelope | None, error: BaseException | None) -> None:
     """Write an error line about an actor and the message that it was handling."""
     context = {} if envelope is None else log_context(envelope)
-    kind = "" if envelope is None else type(envelope.message).__name__
+    kind = "" if envelope is None else type_name(envelope.message)
     cell.system.report(event, cell, error=error, message_type=kind, incarnation=cell.incarnation, **context)

@@ -14,6 +14,7 @@ from actors.runtime.errors import (
     Reject,
     UnhandledMessageError,
 )
+from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
 from protocols.errors import add_note, of_kind
 from protocols.events import LateReply
@@ -51,11 +52,11 @@ def answer_error(envelope: Envelope, error: BaseException, reason: DeadLetterRea
 
 def answerable(envelope: Envelope, error: BaseException) -> BaseException:
     """Return what the asker may see: the error with a note, or a substitute for kinds that tear tasks."""
-    who, kind = envelope.cell.mailbox.who, type(envelope.message).__name__
+    who, kind = envelope.cell.mailbox.who, type_name(envelope.message)
     if of_kind(error, Exception):
         add_note(error, f"raised by actor {who} while handling {kind}")
         return error
-    crash = ActorCrashedError(f"actor {who} ended with {type(error).__name__} while handling {kind}")
+    crash = ActorCrashedError(f"actor {who} ended with {type_name(error)} while handling {kind}")
     crash.__cause__ = error
     return crash
 
@@ -66,7 +67,7 @@ def late_reply(envelope: Envelope) -> None:
     system.late_replies += 1
     if system.events.wants(LateReply):
         late = 0.0 if envelope.deadline is None else max(0.0, system.clock.now() - envelope.deadline)
-        kind = type(envelope.message).__name__
+        kind = type_name(envelope.message)
         system.events.publish(LateReply, actor=envelope.cell.name, message_type=kind, late_by=late)
 
 

@@ -12,6 +12,7 @@ from actors.runtime.envelope import SETTLED, Envelope, current
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept
+from actors.runtime.log import type_name
 from actors.runtime.options import check_timeout
 
 T = TypeVar("T")
@@ -164,7 +165,7 @@ async def _without_exit(cell: Cell, coroutine: Coroutine[Any, Any, T]) -> T:
         return await coroutine
     except (SystemExit, KeyboardInterrupt) as error:
         cell.system.note_base_exception(error)
-        message = f"a task of actor {cell.name} ended with {type(error).__name__}"
+        message = f"a task of actor {cell.name} ended with {type_name(error)}"
         raise ActorCrashedError(message) from error
 
 

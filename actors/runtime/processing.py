@@ -39,15 +39,15 @@ class _Waiting:
         self.on = on
 
 
-def step(cell: Cell, limit: int = 1) -> bool | Turn:  # noqa: C901, PLR0912, PLR0915 - one loop, because a call costs as much as the rest
-    """Handle up to `limit` messages.
+def step(cell: Cell, limit: int, task: Any) -> bool | Turn:  # noqa: C901, PLR0912, PLR0915 - one loop, because a call costs as much as the rest
+    """Handle up to `limit` messages, in this task until a handler cancels it.
 
     Returns:
         True when the limit was reached, False when there is nothing left to do, a Turn when a handler waits.
     """
     envelope: Envelope | None = None
     try:
-        while limit:
+        while limit and not task._must_cancel:  # noqa: SLF001
             limit -= 1
             turns = cell.turns
             if cell.control:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from actors.runtime.cell import Cell
 from actors.runtime.errors import AbandonedError
+from actors.runtime.log import type_name
 from actors.runtime.log_context import report_about
 from actors.runtime.outcome import answer_error
 from actors.runtime.turn import Turn, turns_of
@@ -38,7 +39,7 @@ def abandon_turn(cell: Cell, turn: Turn) -> None:
     turn.cancel()
     cell.abandoned_turns += 1
     envelope = turn.envelope
-    kind = type(envelope.message).__name__
+    kind = type_name(envelope.message)
     if envelope.accepted:
         cell.failed += 1
         cell.mailbox.ack(envelope)

@@ -83,6 +83,17 @@ def test_the_task_of_a_handler_is_never_that_of_another_actor(before: list[tuple
     asyncio.run(main())
 
 
+async def test_a_handler_that_cancels_its_own_task_too_late_hits_no_message_of_its_actor(
+    actor_system: ActorSystem,
+) -> None:
+    ref = actor_system.start(Keeps)
+    asks = [ref.ask(message, timeout=None) for message in [("cancel", False), ("scope", True), ("cancel", True)]]
+
+    await asyncio.gather(*asks, ref.ask(("scope", True), timeout=None))
+
+    assert ref.is_alive()
+
+
 async def test_a_handler_that_leaves_its_task_alone_costs_no_task(actor_system: ActorSystem) -> None:
     class Waits(AsyncioActor):
         async def on_receive(self, message: Any) -> None:
