@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from sys import getrefcount
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import getweakrefcount
 
 from actors.runtime.cell import Cell
@@ -55,6 +55,7 @@ class Dispatcher:
         self._take = self.ready.popleft if type(self).next is Dispatcher.next else self.next
         overrides = type(self).lets_loop_run is not Dispatcher.lets_loop_run
         self._lets_loop_run = self.lets_loop_run if overrides else None
+        self._may_nest = False
         self._parked: list[asyncio.Future[None]] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.is_closed = False
@@ -66,6 +67,19 @@ class Dispatcher:
         """Have `cell` stepped soon. The caller owns its claim: a cell is never queued twice."""
         self.ready.append(cell)
         if not self.active:
+            self._wake()
+        elif self._may_nest:
+            self._loop.call_soon(self._relieve_nested)
+
+    def _relieve_nested(self) -> None:
+        if self.ready:
+            self._loop.call_soon(self._relieve_nested)  # the next worker may get stuck as well
+            self._relieve()
+
+    def _relieve(self) -> None:
+        """Have the ready actors served, also if all workers are stuck in a nested event loop (`nest_asyncio`)."""
+        stuck = sum(cast("Any", task.get_coro()).cr_running for task in self.tasks) if self._may_nest else 0
+        if stuck >= self.active:
             self._wake()
 
     def next(self) -> Cell:
@@ -80,6 +94,7 @@ class Dispatcher:
         if self.is_closed:
             return
         self.active += 1
+        self._may_nest = hasattr(self._loop, "_nest_patched")
         while self._parked:
             parked = self._parked.pop()
             if not parked.done():  # the loop is being torn down: its worker is cancelled, but has not run since
@@ -177,8 +192,8 @@ class Dispatcher:
         if turn.cancelled:
             task.cancel()
         self.active -= 1
-        if self.ready and not self.active:
-            self._wake()
+        if self.ready:
+            self._relieve()
 
     def _end_wait(self, turn: Turn, *, serves_on: bool) -> None:
         self.active += serves_on
@@ -197,8 +212,8 @@ class Dispatcher:
         self.tasks.discard(task)
         if counts:
             self.active -= 1
-        if self.ready and not self.active and not self._loop.is_closed():
-            self._wake()
+        if self.ready and not self._loop.is_closed():
+            self._relieve()
 
     def watch_teardown(self, closed: Callable[[], object]) -> None:
         """Call `closed` when all tasks of the loop are cancelled from outside, as `asyncio.run` does at its end."""

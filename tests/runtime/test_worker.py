@@ -110,6 +110,30 @@ async def test_a_handler_that_leaves_its_task_alone_costs_no_task(actor_system: 
     assert {id(task) for task in actor_system.dispatcher.tasks} == before
 
 
+async def test_an_event_loop_that_runs_again_inside_a_handler_does_not_stop_the_others() -> None:
+    # What `nest_asyncio` patches cannot be built from public parts, so the test takes the two steps of the dispatcher.
+    system = ActorSystem("nested")
+    worker = system.dispatcher
+
+    class Nests(AsyncioActor):
+        def on_receive(self, message: Any) -> None:
+            seen.append((worker.active, len(worker.tasks)))
+            vars(worker)["_may_nest"] = True
+            asked.append(system.start(Keeps).ask(("scope", False)))
+            relieve: Any = vars(type(worker))["_relieve"]
+            relieve(worker)
+            seen.append((worker.active, len(worker.tasks)))
+
+    seen: list[tuple[int, int]] = []
+    asked: list[Any] = []
+    await system.start(Nests).ask("go")
+
+    assert seen == [(1, 1), (2, 2)]
+    await asked[0]
+    await check_whole(system)
+    await system.close()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 def test_an_eager_task_factory_nests_no_steps() -> None:
     class Fans(AsyncioActor):
