@@ -1,4 +1,4 @@
-"""The memory of an agent: a bounded number of messages of its model, cut only where a turn begins."""
+"""The memory of an agent: messages of its model, bounded by count and bytes, cut only where a turn begins."""
 
 import logging
 import threading
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, UserPromptPart
+
+from protocols.ring import weight
 
 Summary = Callable[[Sequence[ModelMessage]], Sequence[ModelMessage]]
 """Gets the messages that leave the memory, and returns the messages in their place: at most `history_limit`.
@@ -17,19 +19,26 @@ _log = logging.getLogger("understage")
 
 DEFAULT_LIMIT = 200
 """Messages in a memory by default. A request with 2,000 messages blocks the event loop for 370 ms."""
+DEFAULT_BYTES = 4 * 1024 * 1024
+"""Bytes of text, pictures and other data in a memory by default."""
 
 
 class Memory:
     """The messages of one agent. Only successful runs change it, by whole runs. Safe in threads."""
 
-    def __init__(self, limit: int = DEFAULT_LIMIT, *, summary: Summary | None = None) -> None:
+    def __init__(
+        self, limit: int = DEFAULT_LIMIT, *, most_bytes: int = DEFAULT_BYTES, summary: Summary | None = None
+    ) -> None:
         if limit < 1:
             message = f"a history keeps at least 1 message, not {limit!r}"
             raise ValueError(message)
         self.limit = limit
         """Largest number of messages."""
+        self.most_bytes = most_bytes
+        """Most bytes of data in them; the last turn stays, whatever its size."""
         self.summary = summary
         self._messages: tuple[ModelMessage, ...] = ()
+        self._sizes: tuple[int, ...] = ()
         self._primed: ModelMessage | None = None
         self._lock = threading.Lock()
 
@@ -53,23 +62,28 @@ class Memory:
         with self._lock:
             if is_primed and messages and not self.is_primed:
                 self._primed = messages[0]
-            self._messages = self._bounded((*self._messages, *messages))
+            self._keep((*self._messages, *messages), (*self._sizes, *map(weight, messages)))
 
     def replace(self, messages: Sequence[ModelMessage]) -> None:
         """Replace all messages, for example by a restored conversation. The limit holds."""
         with self._lock:
-            self._messages = self._bounded(tuple(messages))
+            self._keep(tuple(messages), tuple(map(weight, messages)))
 
     def clear(self) -> None:
         """Forget everything."""
         self.replace(())
 
-    def _bounded(self, messages: tuple[ModelMessage, ...]) -> tuple[ModelMessage, ...]:
-        if len(messages) <= self.limit:
-            return messages
-        start = first_turn(messages, len(messages) - self.limit)
-        forgotten, kept = messages[:start], messages[start:]
-        return kept if self.summary is None else (*self._summary(self.summary, forgotten), *kept)
+    def _keep(self, messages: tuple[ModelMessage, ...], sizes: tuple[int, ...]) -> None:
+        start = max(0, len(messages) - self.limit)
+        size = sum(sizes[start:])
+        while size > self.most_bytes and start < len(messages) - 1:
+            size -= sizes[start]
+            start += 1
+        if start:
+            start = first_turn(messages, start)
+            made = () if self.summary is None or not start else self._summary(self.summary, messages[:start])
+            messages, sizes = (*made, *messages[start:]), (*map(weight, made), *sizes[start:])
+        self._messages, self._sizes = messages, sizes
 
     def _summary(self, make: Summary, forgotten: Sequence[ModelMessage]) -> Sequence[ModelMessage]:
         """Return the summary of forgotten messages. Empty if the summary fails, as the run has succeeded."""

@@ -54,7 +54,11 @@ class ModelRun(Execution):
         self.tools = self._own = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
         """The agent's own tools, which pydantic_ai puts first. More may be added at any time."""
         self.toolsets = tuple(toolsets)
-        self.memory = Memory(settings.history_limit, summary=settings.summary) if settings.query.is_enabled else None
+        self.memory = (
+            Memory(settings.history_limit, most_bytes=settings.history_bytes, summary=settings.summary)
+            if settings.query.is_enabled
+            else None
+        )
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:

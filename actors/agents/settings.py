@@ -10,7 +10,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
-from actors.agents.memory import DEFAULT_LIMIT, Summary
+from actors.agents.memory import DEFAULT_BYTES, DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings, declared_checks
@@ -48,6 +48,7 @@ class AgentKeywords(TypedDict, total=False):
     end_strategy: EndStrategy
     session: Session
     history_limit: int
+    history_bytes: int
     summary: Summary | None
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
@@ -98,6 +99,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """The memory to begin with (see `protocols.session`); False for an agent without memory."""
     history_limit: Annotated[int, whole(1)] = DEFAULT_LIMIT
     """Largest number of model messages in the memory, cut at whole turns."""
+    history_bytes: Annotated[int, whole(1)] = DEFAULT_BYTES
+    """Most bytes of text, pictures and other data in them; the last turn stays, whatever its size."""
     summary: Annotated[Summary | None, _SUMMARY] = None
     """Returns the messages that replace those that are cut."""
     model_settings: Annotated[ModelSettings | None, instance_of("a dict of settings", Mapping)] = None

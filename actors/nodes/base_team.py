@@ -1,7 +1,6 @@
 """`BaseTeam`: what parallel teams and chains have in common: members, a shared prompt, a picker, supervision."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from time import perf_counter
@@ -28,6 +27,7 @@ from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNo
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
+from protocols.ring import MessageRing
 
 _HISTORY = 100
 """Number of exchanges that a team remembers."""
@@ -72,7 +72,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         self._check_names()
         self.lease = KeepAlive(self.name)
         """Keeps the actor of the team as long as the team, or a member that is a child of the actor."""
-        self._history: deque[tuple[ChatMessage[Any], ChatMessage[Any]]] = deque(maxlen=_HISTORY)
+        self._history: MessageRing[tuple[ChatMessage[Any], ChatMessage[Any]]] = MessageRing(capacity=_HISTORY)
         self._tell_members()
 
     def reconfigure(self, other: NodeLifecycle, opened: OpenResources | None = None) -> OpenResources | None:

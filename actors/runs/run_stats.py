@@ -9,11 +9,11 @@ from typing import Any
 
 from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
 from actors.stats.notebook import NotebookScreen, go_on, in_notebook
-from actors.stats.ring import DEFAULT_CAPACITY, MessageRing
 from actors.stats.run_snapshot import RunError, RunSnapshot, Screen, TextScreen, html_table, text_table
 from actors.talk.team_talk import TeamTalk
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage, MessageStyle
+from protocols.ring import DEFAULT_CAPACITY, MessageRing
 from protocols.tool_call import ToolCallInfo
 
 FRAME = 0.25
@@ -49,7 +49,7 @@ class RunStats(TeamTalk, MessageNumbers):
         self.start_time = datetime.now(UTC)
         """Start of the run (UTC)."""
         self.messages: MessageRing[ChatMessage[Any]] = MessageRing(capacity=capacity)
-        """The latest `capacity` answers, oldest first."""
+        """The latest `capacity` answers, oldest first; fewer when they hold more than 32 MiB."""
         self.errors: list[RunError] = []
         """The latest `capacity` failures as (name, text, time), oldest first."""
         self._tool_calls: MessageRing[ToolCallInfo] = MessageRing(capacity=capacity)

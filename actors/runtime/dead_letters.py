@@ -1,6 +1,6 @@
 """What could not be handled: kept in a bounded ring, counted exactly, published as events, logged at a limited rate."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +12,7 @@ from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
 from protocols.events import DeadLetter as DeadLetterEvent
 from protocols.node import Named
+from protocols.ring import MessageRing
 
 
 class DeadLetter(msgspec.Struct, frozen=True, eq=False):
@@ -33,7 +34,7 @@ class DeadLetters:
 
     def __init__(self, system: System, capacity: int) -> None:
         self._system = system
-        self._ring: deque[DeadLetter] = deque(maxlen=capacity)
+        self._ring: MessageRing[DeadLetter] = MessageRing(capacity=capacity)
         self.total = 0
         """All there ever were; the ring keeps the newest."""
         self.counts: Counter[DeadLetterReason] = Counter()
@@ -70,7 +71,7 @@ class DeadLetters:
             )  # fmt: skip
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        return iter(tuple(self._ring))
+        return iter(self._ring)
 
     def __len__(self) -> int:
         return len(self._ring)

@@ -54,7 +54,7 @@ class SystemConfig:
     """Time between the cancellation of a handler and its being cut loose."""
     mailbox: MailboxConfig = field(default_factory=MailboxConfig)
     dead_letters: int = 1_000
-    """Dead letters that are remembered; older ones are only counted."""
+    """Dead letters that are remembered, 32 MiB at most; older ones are only counted."""
     blocking_threads: int = 8
     """Most threads for handlers declared `blocking`."""
     stash: int = 1_000

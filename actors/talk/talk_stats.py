@@ -1,6 +1,5 @@
 """Numbers of one connection, live, and of several together."""
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
 from datetime import UTC, datetime
@@ -8,10 +7,8 @@ from typing import Any, Self
 
 from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
 from protocols.messages import ChatMessage, MessageStyle
+from protocols.ring import MessageRing
 from protocols.tool_call import ToolCallInfo
-
-_KEPT = 1_000
-"""Messages, errors and calls of tools that are kept; the counts continue."""
 
 ErrorEntry = tuple[str, str, datetime]
 """Name of the node, type and text of the error, time."""
@@ -31,9 +28,9 @@ class TalkStats(MessageTotals):
         """The nodes to which it leads."""
         self.start_time = datetime.now(UTC)
         """Time of its creation."""
-        self._messages: deque[ChatMessage[Any]] = deque(maxlen=_KEPT)
-        self._tool_calls: deque[ToolCallInfo] = deque(maxlen=_KEPT)
-        self._errors: deque[ErrorEntry] = deque(maxlen=_KEPT)
+        self._messages: MessageRing[ChatMessage[Any]] = MessageRing()
+        self._tool_calls: MessageRing[ToolCallInfo] = MessageRing()
+        self._errors: MessageRing[ErrorEntry] = MessageRing()
 
     def count(self, message: ChatMessage[Any]) -> None:
         """Count one message that is passed on."""
@@ -54,24 +51,26 @@ class TalkStats(MessageTotals):
 
     @property
     def messages(self) -> list[ChatMessage[Any]]:
-        """The last 1,000 messages passed on, oldest first."""
-        return list(self._messages.copy())
+        """The last 1,000 messages passed on, oldest first; fewer when they hold more than 32 MiB."""
+        return list(self._messages)
 
     @property
     def tool_calls(self) -> list[ToolCallInfo]:
         """The last 1,000 calls of tools made for them."""
-        return list(self._tool_calls.copy())
+        return list(self._tool_calls)
 
     @property
     def errors(self) -> list[ErrorEntry]:
         """The last 1,000 errors."""
-        return list(self._errors.copy())
+        return list(self._errors)
 
     def frozen(self) -> Self:
         """Return a copy that does not change."""
         twin = copy(self)
         vars(twin).update(
-            _messages=self._messages.copy(), _tool_calls=self._tool_calls.copy(), _errors=self._errors.copy()
+            _messages=MessageRing(self._messages),
+            _tool_calls=MessageRing(self._tool_calls),
+            _errors=MessageRing(self._errors),
         )
         return twin
 

@@ -12,6 +12,7 @@ from pydantic_ai.messages import (
 )
 
 from actors.agents.memory import DEFAULT_LIMIT, Memory, first_turn
+from protocols.ring import weight
 
 
 def turn(number: int, tools: int = 0) -> list[ModelMessage]:
@@ -116,3 +117,16 @@ def test_knowledge_is_known_until_its_turn_is_forgotten() -> None:
 def test_a_history_keeps_at_least_one_message() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Memory(0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3_000)), min_size=1, max_size=12), st.integers(1, 8_000))
+def test_a_history_is_bounded_by_bytes_at_whole_turns_and_keeps_the_last(
+    runs: list[tuple[int, int]], most: int
+) -> None:
+    history = Memory(1_000, most_bytes=most)
+    given_turns = [[ModelRequest([UserPromptPart("x" * size)]), *turn(0, tools)[1:]] for tools, size in runs]
+    for messages in given_turns:
+        history.add(messages)
+    kept = list(history.messages)
+    assert kept in [[one for messages in given_turns[start:] for one in messages] for start in range(len(runs))]
+    assert len(kept) == len(given_turns[-1]) or weight(kept) <= most * 1.05

@@ -2,10 +2,10 @@
 
 from typing import assert_type
 
-from actors.stats.ring import MessageRing
 from protocols.events import Event, decode, encode
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
+from protocols.ring import MessageRing
 
 
 def test_content_type_is_inferred_and_kept() -> None:

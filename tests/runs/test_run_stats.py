@@ -12,6 +12,7 @@ from actors.agents.agent import Agent
 from actors.nodes.team_run import TeamRun
 from actors.nodes.transcript import RunTalk
 from actors.stats.run_snapshot import TextScreen, html_table
+from actors.talk.talk_stats import TalkStats
 from actors.testing.models import scripted_model, tool_call
 from actors.testing.settle import settle
 from protocols.cost import TokenCost, TokenUsage
@@ -78,6 +79,18 @@ def test_bytes_are_those_of_utf8() -> None:
     stats.add(ChatMessage([1, 2], "assistant", name="a"))
 
     assert stats.byte_count == 7 + len("[1, 2]")
+
+
+def test_kept_answers_are_bounded_by_bytes_and_the_counts_stay_exact() -> None:
+    stats, talk = RunStats(), TalkStats("a", ["b"])
+    for _ in range(20):
+        message = answer("x" * 2**22)
+        stats.add(message)
+        talk.count(message)
+
+    assert len(stats.messages) == len(talk.messages) == 7
+    assert stats.byte_count == talk.byte_count == 20 * 2**22
+    assert (stats.messages.dropped, stats.message_count) == (13, 20)
 
 
 @pytest.mark.seed("S57")

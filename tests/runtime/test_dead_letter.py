@@ -226,3 +226,12 @@ async def test_an_actor_that_nobody_refers_to_lives_until_it_is_stopped_and_is_l
     assert await orphan.ask("still here") == "still here"
     await orphan.stop()
     assert actor_system.orphans() == []
+
+
+async def test_dead_letters_are_bounded_by_bytes_and_the_counts_stay_exact(actor_system: ActorSystem) -> None:
+    ref = await dead(actor_system)
+    for _ in range(20):
+        send_to(ref, bytes(2**22))
+
+    assert len(actor_system.dead_letters) == 7
+    assert actor_system.dead_letters.total == 20
