@@ -2,28 +2,40 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
 
-def configure_logging(*, debug: bool = False) -> None:
+def _drop_shown(_logger: Any, level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop what the command line shows as an event: failures, and the dead letters that come of them."""
+    if level == "error" or str(fields["event"]).startswith(("dead letter", "child restarted")):
+        raise structlog.DropEvent
+    return fields
+
+
+def configure_logging(*, debug: bool = False, warns: bool = False) -> None:
     """Send log lines to standard error as text; without `debug` only lines above the level ERROR.
 
     The command line itself shows each failure of a run or an actor, once and in words. No run shows a failure of
-    history, so warnings of history are always written.
+    history, so warnings of history are always written. With `warns` those of triggers and of the engine are as well.
     """
     level = logging.DEBUG if debug else logging.CRITICAL
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("asyncio", "httpcore", "httpx"):
         logging.getLogger(noisy).setLevel(max(level, logging.INFO))
-    logging.getLogger("understage.history").setLevel(min(level, logging.WARNING))
+    for name in ("understage", "understage.history") if warns else ("understage.history",):
+        logging.getLogger(name).setLevel(min(level, logging.WARNING))
+    engine_level = min(level, logging.WARNING) if warns else level
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            *(() if debug else (_drop_shown,)),
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
             structlog.dev.ConsoleRenderer(colors=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(engine_level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

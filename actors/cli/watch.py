@@ -40,7 +40,7 @@ class Watch:
         Raises:
             Exception: what kept it from starting; `actors.cli.main` makes a message of it.
         """
-        configure_logging(debug=is_debug.get())
+        configure_logging(debug=is_debug.get(), warns=True)
         if not self.grace >= 0:
             text = f"--grace must be a number of seconds >= 0, not {self.grace:g}"
             raise CommandError(text)

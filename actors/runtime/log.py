@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from protocols.plain_text import printable
+
 _BURST: Final = 10
 """Lines of one kind that are written before the rest of the window is only counted."""
 _WINDOW: Final = 60.0
@@ -19,7 +21,15 @@ def _write(level: int, event: str, fields: dict[str, Any]) -> None:
     if structlog is not None and structlog.is_configured():
         structlog.get_logger("understage").log(level, event, **fields)
     else:
-        logging.getLogger("understage").log(level, event, extra=fields)
+        logging.getLogger("understage").log(level, "%s", _plain(event, fields), extra=fields)
+
+
+def _plain(event: str, fields: dict[str, Any]) -> str:
+    """Return a line with its fields, for formats that show the message only."""
+    shown = ", ".join(
+        f"{name} {value}" for name, value in fields.items() if name != "system" and value not in ("", None)
+    )
+    return printable(f"{event}: {shown}" if shown else event)
 
 
 class LimitedLogger:

@@ -339,11 +339,14 @@ class Children:
         """Note that a child runs; `failure` is the reason of a restart, None for a start by request."""
         cell = cell_of(self.actor)
         child.started(cell.now())
-        if failure is not None and child.cell is not None and cell.system.events.wants(ChildRestarted):
-            cell.system.events.publish(
-                ChildRestarted, actor=cell.name, child=child.name, incarnation=child.cell.incarnation,
-                attempt=failure.attempt, delay=failure.delay, reason=_reason_text(failure.reason, failure.cause),
-            )  # fmt: skip
+        if failure is not None and child.cell is not None:
+            reason = _reason_text(failure.reason, failure.cause)
+            cell.system.log_limited("child restarted", actor=child.name, supervisor=cell.name, reason=reason)
+            if cell.system.events.wants(ChildRestarted):
+                cell.system.events.publish(
+                    ChildRestarted, actor=cell.name, child=child.name, incarnation=child.cell.incarnation,
+                    attempt=failure.attempt, delay=failure.delay, reason=reason,
+                )  # fmt: skip
         news, child.news = child.news, None
         if news is not None:
             self._judge(child, news)
@@ -363,6 +366,7 @@ class Children:
 
     def _publish_give_up(self, child: ChildState, reason: str) -> None:
         cell, intensity = cell_of(self.actor), self._intensity
+        cell.system.report("child given up", child.cell, supervisor=cell.name, reason=reason)
         if cell.system.events.wants(ChildGaveUp):
             cell.system.events.publish(
                 ChildGaveUp, actor=cell.name, child=child.name, restarts=self._window.count(cell.now()),

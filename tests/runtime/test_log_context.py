@@ -43,7 +43,7 @@ async def line_about(system: ActorSystem, caplog: pytest.LogCaptureFixture, mess
     with caplog.at_level(logging.ERROR, logger="understage"):
         system.start(Breaks, name="breaks").tell(message)
         await settle()
-    (record,) = [record for record in caplog.records if record.message == "actor crashed"]
+    (record,) = [record for record in caplog.records if record.message.startswith("actor crashed: ")]
     return record
 
 
@@ -55,6 +55,8 @@ async def test_the_line_and_the_event_of_a_crash_name_actor_and_run(
     line = await line_about(actor_system, caplog, Order("run-7"))
 
     assert (line.actor, line.run_id, line.message_type) == ("breaks", "run-7", "Order")
+    assert "actor breaks, error ValueError: broken" in line.message
+    assert "run_id run-7" in line.message
     assert [(event.actor, event.run_id) for event in events] == [("breaks", "run-7")]
 
 

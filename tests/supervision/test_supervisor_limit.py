@@ -50,7 +50,7 @@ async def end_of(watcher: ActorRef[Watcher]) -> Terminated:
 @pytest.mark.conformance("R50")
 @pytest.mark.parametrize("limit", [0, 1, 3])
 async def test_one_restart_too_many_ends_the_supervisor_and_its_children_in_reverse_order(
-    actor_system: ActorSystem, manual_clock: ManualClock, limit: int
+    actor_system: ActorSystem, manual_clock: ManualClock, limit: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = Log()
     gone: list[Any] = []
@@ -70,6 +70,8 @@ async def test_one_restart_too_many_ends_the_supervisor_and_its_children_in_reve
     end = await end_of(watcher)
     assert end.reason is ExitReason.CRASH
     assert isinstance(end.cause, RestartIntensityExceededError)
+    assert caplog.text.count("child restarted: ") == limit
+    assert caplog.text.count("child given up: ") == 1
     assert isinstance(end.cause.__cause__, Boom)
     assert "'family'" in str(end.cause)
     assert "'b'" in str(end.cause)
