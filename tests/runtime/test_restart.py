@@ -63,3 +63,38 @@ async def test_a_crash_loop_that_ends_for_good_leaves_nothing_unsettled(actor_sy
     assert ref.state is ActorState.STOPPED
     assert asked.done()
     assert (cell.accepted, cell.handled, cell.failed, cell.dead) == (6, 0, 4, 2)
+
+
+class Named(AsyncioActor):
+    """Has a proxy of itself, and attributes of its life."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: Any = self.actor_ref.proxy()
+        self.life = self.actor_ref.incarnation
+
+    def crash(self) -> None:
+        message = "bug"
+        raise ValueError(message)
+
+    def learn(self, name: str) -> None:
+        setattr(self, name, self.life)
+
+    def later(self) -> Any:
+        return self.own.life
+
+
+@pytest.mark.conformance("R70", "R71")
+async def test_a_proxy_serves_all_lives_of_its_actor(actor_system: ActorSystem) -> None:
+    parent = actor_system.start(Restarter, (1,))
+    ref = actor_system.start(Named, options=StartOptions(parent=cell_of(parent)))
+    proxy = ref.proxy()
+    assert await (await proxy.later()) == 1
+    with pytest.raises(ValueError, match="bug"):
+        await proxy.crash()
+
+    await proxy.learn("word")
+
+    assert [await proxy.word, await proxy.life, await (await proxy.later())] == [2, 2, 2]
+    assert proxy == ref.proxy()
+    assert "learn" in dir(proxy)
