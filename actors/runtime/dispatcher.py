@@ -130,6 +130,7 @@ class Dispatcher:
                     and task.get_name() is self._worker_name
                 )
                 self._end_wait(turn, serves_on=counts)
+                del turn  # a parked worker must keep no actor alive
                 if not counts:
                     return
         except (asyncio.CancelledError, GeneratorExit):
