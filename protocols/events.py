@@ -70,6 +70,14 @@ class RunFailed(StampedEvent, frozen=True, kw_only=True):
     """Seconds from start to failure."""
     step: str = ""
     """Member of a team or chain that failed; empty when the node itself did."""
+    input_tokens: int = 0
+    """Tokens read before that; 0 for a team, whose members are counted."""
+    output_tokens: int = 0
+    """Tokens written before that."""
+    cost: Decimal = ZERO_COST
+    """Money spent before that, in US dollars, exact."""
+    cost_known: bool = True
+    """False if no price list knows the model."""
 
 
 class RunCancelled(StampedEvent, frozen=True, kw_only=True):
@@ -79,6 +87,14 @@ class RunCancelled(StampedEvent, frozen=True, kw_only=True):
     """Why, in words."""
     duration: float = 0.0
     """Seconds from start to end."""
+    input_tokens: int = 0
+    """Tokens read before that; 0 for a team, whose members are counted."""
+    output_tokens: int = 0
+    """Tokens written before that."""
+    cost: Decimal = ZERO_COST
+    """Money spent before that, in US dollars, exact."""
+    cost_known: bool = True
+    """False if no price list knows the model."""
 
 
 class MessageReceived(StampedEvent, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from pydantic_ai.messages import ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.run import AgentRunResult
 
 from actors.agents.tool_calls import ToolCallLog
@@ -60,6 +60,12 @@ def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
         elif price:
             money += price
     return TokenCost(TokenUsage(read, written), money, is_known)
+
+
+def cost_up_to_now(messages: Sequence[ModelMessage]) -> TokenCost:
+    """Add up the responses of an unfinished run. `messages` begin with the history, and end with those of the run."""
+    run_id = messages[-1].run_id if messages else None
+    return cost_of([one for one in messages if isinstance(one, ModelResponse) and one.run_id == run_id])
 
 
 def _price(response: ModelResponse) -> Decimal | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +17,7 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.agents.execution import Execution
 from actors.agents.memory import Memory
-from actors.agents.model_answer import message_of
+from actors.agents.model_answer import cost_up_to_now, message_of
 from actors.agents.named_tools import named_tools
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
@@ -67,16 +68,18 @@ class ModelRun(Execution):
         tools = ToolCallLog(request)
         call_log.set(tools)
         prompt, keywords = await self._prompt(request, asked), self._keywords(request)
-        try:
-            if request.sink is None and request.options.include_agent_tools:
-                result = await self.agent.run(prompt, **keywords)
-            else:
-                result = await self._unusual(request, prompt, keywords)
-        except ToolExit as error:
-            raise error.exit from None
-        except Exception as error:
-            advise(error, keywords["model"])
-            raise
+        with pydantic_ai.capture_run_messages() as messages:
+            request.node.follow_cost(request, partial(cost_up_to_now, messages))
+            try:
+                if request.sink is None and request.options.include_agent_tools:
+                    result = await self.agent.run(prompt, **keywords)
+                else:
+                    result = await self._unusual(request, prompt, keywords)
+            except ToolExit as error:
+                raise error.exit from None
+            except Exception as error:
+                advise(error, keywords["model"])
+                raise
         if self.memory is not None and request.options.store_history is not False:
             self.memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
         return message_of(result, request, asked, tools, perf_counter() - started)

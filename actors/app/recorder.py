@@ -7,9 +7,11 @@ from typing import Any
 from actors.agents.agent import Agent
 from actors.agents.memory import dump_messages
 from actors.nodes.node import AnyNode
+from actors.runs.events import is_composed
 from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
 from actors.storage.history import HistoryWriter, Unmade
+from protocols.cost import TokenUsage
 from protocols.history import StoredMessage
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
@@ -79,7 +81,8 @@ def stored(node: str, conversation: str | None, message: ChatMessage[Any], run_i
     run_id = run_id or new_id()
     flow = message.conversation_id or run_id
     is_answer = message.role == "assistant"
-    usage, cost = message.usage, message.cost_info
+    spent = None if is_composed(message) else message.cost_info  # the members' answers are stored as well
+    usage = TokenUsage() if spent is None else spent.token_usage
     return StoredMessage(
         id=message.message_id if is_answer else f"{run_id}-asked",
         conversation_id=conversation or flow,
@@ -91,7 +94,7 @@ def stored(node: str, conversation: str | None, message: ChatMessage[Any], run_i
         tokens=usage.total_tokens,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
-        cost=float(cost.total_cost) if cost is not None and cost.cost_known else None,
+        cost=float(spent.total_cost) if spent is not None and spent.cost_known else None,
         created=message.timestamp.timestamp(),
         payload=dump_messages(message.messages) if conversation and is_answer and message.messages else None,
         metadata={**message.metadata, "flow": flow},

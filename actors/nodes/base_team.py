@@ -21,8 +21,10 @@ from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED
 from actors.runs.request import EventSink, RunRequest, Settle
 from actors.runs.resources import OpenResources
+from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats
 from protocols.checks import is_a
+from protocols.cost import TokenCost
 from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
@@ -259,6 +261,9 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     def count_round(self, answer: ChatMessage[Any], stats: RunStats) -> None:
         """Do nothing: the answers of the members are counted already."""
 
+    def count_cost(self, cost: TokenCost | None, stats: RunStats) -> None:
+        """Do nothing: the costs of the members are counted already."""
+
     def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
         """Do nothing: each member has put its own last event."""
 
@@ -286,6 +291,8 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     async def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Have the members work, inside the actor of the team."""
         transcript = request.follower if isinstance(request.follower, Transcript) else Transcript()
+        self.follow_cost(request, transcript.cost.total)
+        cost_of_team.set(transcript.cost)
         task = ""
         if self.definition.settings.picker is not None:
             task = prompt_text(await load_user_content([self.shared_prompt, asked]))
@@ -335,6 +342,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
                 "errors": transcript.error_texts,
                 **(options.metadata or {}),
             },
+            cost_info=transcript.cost.total(),
             response_time=perf_counter() - transcript.started,
             forwarded_from=asked.forwarded_from,
             associated_messages=tuple(answers),

@@ -10,6 +10,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from actors.prompts.content import load_user_content
 from actors.runs.handle import NodeHandle
 from actors.runs.request import NO_OPTIONS, EventSink, Route, RunOptions, RunRequest
+from actors.runs.run_cost import RunCost
 from protocols.messages import ChatMessage, is_message
 from protocols.node import Named
 
@@ -45,20 +46,25 @@ class MemberRequest:
     """Input of the first members."""
     options: RunOptions
     """How the members run."""
+    cost: RunCost
+    """Takes the costs of the members."""
 
     @classmethod
-    async def of(cls, request: RunRequest, asked: ChatMessage[Any], shared_prompt: str | None) -> "MemberRequest":
+    async def of(
+        cls, request: RunRequest, asked: ChatMessage[Any], shared_prompt: str | None, cost: RunCost
+    ) -> "MemberRequest":
         """Make the requests for one run of a team.
 
         Args:
             request: request of the team.
             asked: input message of the team.
             shared_prompt: text before the input, for the members.
+            cost: takes the costs of the members.
         """
         options = _within_limits(member_options(request.options), request.node)
         first = request.prompts[0]
         if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
-            return cls(request, first, options)
+            return cls(request, first, options, cost)
         content: object = asked.content
         if shared_prompt is not None:
             content = await load_user_content([shared_prompt, asked])
@@ -71,7 +77,7 @@ class MemberRequest:
             forwarded_from=asked.forwarded_from,
             associated_messages=asked.associated_messages,
         )
-        return cls(request, task, options)
+        return cls(request, task, options, cost)
 
     def request(
         self,
@@ -87,7 +93,7 @@ class MemberRequest:
         options = self.options
         if not is_last and options.output_type is not None:
             options = msgspec.structs.replace(options, output_type=None)
-        return member.request((prompt,), options, parent=self.parent, route=route, sink=sink)
+        return member.request((prompt,), options, parent=self.parent, route=route, sink=sink, cost=self.cost)
 
     def timeout(self, member: NodeHandle[Any, Any]) -> float | None:
         """Return the timeout of a member. The timeout of the whole run holds as well."""

@@ -143,7 +143,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         policy = self._policy_of(request)
         members = cast("Sequence[AnyNode]", transcript.members)
         fan_out = FanOut(members, policy, transcript, is_patient=request.follower is not None)
-        await fan_out.run(await MemberRequest.of(request, asked, self.definition.shared_prompt))
+        await fan_out.run(await MemberRequest.of(request, asked, self.definition.shared_prompt, transcript.cost))
         if not policy.is_met(len(transcript.responses), len(members)):
             raise MemberError.of(self.name, transcript.errors) from next(iter(transcript.errors.values()), None)
         return self._composed(request, asked, transcript, fan_out)

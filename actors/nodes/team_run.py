@@ -168,7 +168,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Send the task through the stages, inside the actor."""
         self._check_mode()
-        make = await MemberRequest.of(request, asked, self.definition.shared_prompt)
+        make = await MemberRequest.of(request, asked, self.definition.shared_prompt, transcript.cost)
         chain = self._chain(make, transcript)
         try:
             await chain.run()

@@ -1,17 +1,20 @@
 """`Transcript`: what one run of a team has produced so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from threading import Lock
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from actors.nodes.step_handoff import StepHandoff
+from actors.runs.events import is_composed
+from actors.runs.run_cost import RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.log import error_text
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import TalkStats
+from protocols.cost import TokenCost
 from protocols.messages import ChatMessage
 from protocols.node import Target
 from protocols.response import AgentResponse, TeamResponse
@@ -42,8 +45,8 @@ class Transcript:
     """Answers and failures of the members in one run. Only the handlers of the run write it."""
 
     __slots__ = (
-        "_error", "_is_own", "_result", "errors", "handoff", "is_chain", "is_over", "members", "responses",
-        "start_time", "started", "stats", "step", "talks",
+        "_error", "_is_own", "_lost", "_result", "cost", "errors", "handoff", "inner_errors", "is_chain", "is_over",
+        "members", "responses", "start_time", "started", "stats", "step", "talks",
     )  # fmt: skip
 
     def __init__(self, handoff: StepHandoff | None = None) -> None:
@@ -52,7 +55,12 @@ class Transcript:
         self.responses: list[AgentResponse[Any]] = []
         """Successes in the order in which they came."""
         self.errors: dict[str, Exception] = {}
-        """Failures by member."""
+        """Failures by member; the second one of a member has the key ``name (2)``."""
+        self.inner_errors: dict[str, str] = {}
+        """Texts of the failures inside members that have answered all the same."""
+        self.cost = RunCost()
+        """Cost of the members, answered or not."""
+        self._lost: list[tuple[str, TokenCost]] = []
         self.step = ""
         """The current or last working member of a chain."""
         self.handoff = handoff
@@ -82,20 +90,25 @@ class Transcript:
         with _lock:
             self.responses.append(response)
             if self.stats is not None:
-                self.stats.add(answer)
+                _count(self.stats, answer)
+            if answer.metadata and is_composed(answer):
+                for inner, text in _errors_of(answer).items():
+                    self.inner_errors[_free(inner, self.inner_errors)] = text
         return response
 
     def failed(self, name: str, error: Exception) -> None:
         """Note a failure."""
         with _lock:
-            self.errors[name] = error
+            self.errors[_free(name, self.errors)] = error
             if self.stats is not None:
                 self.stats.add_error(name, _text(error))
+            self._lose(name)
 
     def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
         """Note the end."""
         with _lock:
             self.is_over, self._result, self._error = True, answer, error
+            self._lose(None)
             if self.stats is not None:
                 self._end(self.stats)
 
@@ -105,13 +118,21 @@ class Transcript:
             stats.begin(self.links())
             for response in self.responses:
                 if response.message is not None:
-                    stats.add(response.message)
+                    _count(stats, response.message)
             for name, error in self.errors.items():
                 stats.add_error(name, _text(error))
+            for name, cost in self._lost:
+                stats.add_cost(name, cost)
             self.stats = stats
             if self.is_over:
                 self._end(stats)
         return stats
+
+    def _lose(self, name: str | None) -> None:
+        for lost in self.cost.lose(name).items():
+            self._lost.append(lost)
+            if self.stats is not None:
+                self.stats.add_cost(*lost)
 
     def links(self) -> Sequence[Any]:
         """Return the connections of the run: one per member of a team, one between neighbours of a chain."""
@@ -137,12 +158,34 @@ class Transcript:
 
     @property
     def error_texts(self) -> dict[str, str]:
-        """Text of every failure, by member."""
-        return {name: _text(error) for name, error in self.errors.items()}
+        """Text of every failure, by member; those inside of members, too."""
+        texts = dict(self.inner_errors)
+        for name, error in self.errors.items():
+            texts[_free(name, texts)] = _text(error)
+        return texts
 
     def response(self) -> TeamResponse[Any]:
         """Return what there is as the answer of `execute`."""
         return TeamResponse(self.responses, self.start_time, self.errors)
+
+
+def _free(name: str, taken: Mapping[str, object]) -> str:
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name} ({count})"
+    return free
+
+
+def _count(stats: RunStats, answer: ChatMessage[Any]) -> None:
+    stats.add(answer)
+    if answer.metadata and is_composed(answer):
+        for name, text in _errors_of(answer).items():
+            stats.add_error(name, text)
+
+
+def _errors_of(answer: ChatMessage[Any]) -> Mapping[str, str]:
+    return cast("Mapping[str, str]", answer.metadata.get("errors") or {})
 
 
 def _text(error: Exception) -> str:

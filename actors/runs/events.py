@@ -6,6 +6,7 @@ from typing import Any
 from actors.prompts.content import prompt_text
 from actors.runs.input_message import is_list
 from actors.runs.request import RunRequest
+from actors.runs.run_cost import cost_of_team
 from actors.runtime.event_stream import EventStream
 from actors.runtime.log import error_text
 from protocols.brief_events import RunAnswered
@@ -61,13 +62,29 @@ def run_failed(events: EventStream, request: RunRequest, error: Exception, durat
     if events.wants(RunFailed):
         text = error_text(error, _MOST_TEXT)
         kind = type(error).__name__
-        _publish(events, RunFailed, request, error_type=kind, error=text, duration=duration, step=step)
+        _publish(
+            events, RunFailed, request, error_type=kind, error=text, duration=duration, step=step, **_lost(request)
+        )
 
 
 def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> None:
     """Publish that a run is cancelled."""
     if events.wants(RunCancelled):
-        _publish(events, RunCancelled, request, reason="cancelled", duration=duration)
+        _publish(events, RunCancelled, request, reason="cancelled", duration=duration, **_lost(request))
+
+
+def _lost(request: RunRequest) -> dict[str, Any]:
+    """Return what a run without an answer has cost; nothing for a team, whose members say it themselves."""
+    cost = request.node.cost_of(request) if cost_of_team.get() is None else None
+    if cost is None:
+        return {}
+    usage = cost.token_usage
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost": cost.total_cost,
+        "cost_known": cost.cost_known,
+    }
 
 
 def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest, **fields: Any) -> None:
@@ -92,11 +109,12 @@ def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float) -> R
     return RunAnswered(
         request.node.name, request.run_id, size, seconds, True, usage.input_tokens, usage.output_tokens,
         ZERO_COST if cost is None else cost.total_cost, cost is None or cost.cost_known, len(answer.tool_calls),
-        _is_composed(answer),
+        is_composed(answer),
     )  # fmt: skip
 
 
-def _is_composed(answer: ChatMessage[Any]) -> bool:
+def is_composed(answer: ChatMessage[Any]) -> bool:
+    """Return True for the answer of a team, whose numbers are those of its members."""
     return "execution_order" in answer.metadata or "agent_names" in answer.metadata
 
 
@@ -113,7 +131,7 @@ def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
         "byte_count": answer.byte_count,
         "response_time": answer.response_time if answer.response_time is not None else duration,
         "model": answer.model_name or "",
-        "composed": _is_composed(answer),
+        "composed": is_composed(answer),
     }
 
 

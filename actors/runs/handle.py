@@ -30,12 +30,14 @@ from actors.runs.request import (
     Settle,
     correlation_of,
 )
+from actors.runs.run_cost import Read, RunCost
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
 from actors.talk.signal import Signal
 from actors.talk.target_queue import TargetQueue
 from protocols.checks import is_a
+from protocols.cost import TokenCost
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
@@ -85,6 +87,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self._trackers: set[DeliveryTracker] = set()
+        self._costs: dict[str, Read] = {}
 
     @property
     def display_name(self) -> str:
@@ -189,7 +192,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
             prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
             yield await self.run(*prompts, **options)
 
-    def request(
+    def request(  # noqa: PLR0913 - keywords, all of them optional
         self,
         prompts: Sequence[object],
         options: RunOptions | Mapping[str, Any],
@@ -198,6 +201,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         origin: Origin | None = None,
         route: Route | None = None,
         sink: EventSink | None = None,
+        cost: RunCost | None = None,
     ) -> RunRequest:
         """Make the request of a run.
 
@@ -208,6 +212,7 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
             origin: the run whose answer a connection passes on; the new run is one hop further.
             route: the rest of the chain.
             sink: where the events go.
+            cost: what takes the cost of the run.
 
         Raises:
             EmptyPromptError: nothing, or one text of blanks, was given.
@@ -224,8 +229,9 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         run_id = new_id()
         conversation, downstream, parent_run_id, hops = correlation_of(options, first, parent, origin)
         return RunRequest(
-            self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink
-        )
+            self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink,
+            cost,
+        )  # fmt: skip
 
     def default_prompts(self) -> Sequence[object]:
         """Return what a run is asked that is given no prompt; nothing unless the node was made with prompts."""
@@ -313,6 +319,20 @@ class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
         """Report a failed run, inside the actor."""
         if self.run_failed.subscribers:
             self.run_failed.emit(error)
+
+    def cancelled(self, request: RunRequest) -> None:
+        """Note a cancelled run, inside the actor."""
+
+    def follow_cost(self, request: RunRequest, read: Read) -> None:
+        """Count what a run costs while it works, inside the actor."""
+        self._costs[request.run_id] = read
+        if request.cost is not None:
+            request.cost.open(self.name, read)
+
+    def cost_of(self, request: RunRequest) -> TokenCost | None:
+        """Return what an unfinished run has cost up to now; None if it asks no model."""
+        read = self._costs.get(request.run_id)
+        return None if read is None else read()
 
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
         """Pass a message on through the node's connections without running the node."""

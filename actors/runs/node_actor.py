@@ -114,6 +114,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
         return None
     except asyncio.CancelledError:
         run_cancelled(events, request, perf_counter() - started)
+        node.cancelled(request)
         raise
     finally:
         runs.open -= 1

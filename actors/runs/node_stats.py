@@ -9,6 +9,7 @@ from actors.runs.run_stats import FRAME, RunStats
 from actors.runtime.log import error_text
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
 from actors.stats.run_snapshot import Screen
+from protocols.cost import TokenCost
 from protocols.messages import ChatMessage
 from protocols.streaming import StreamCompleteEvent
 
@@ -45,8 +46,11 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     @property
     def total_stats(self) -> MessageTotalsSnapshot:
-        """The totals of all answers of the node."""
-        return self._totals.snapshot()
+        """The totals of all runs of the node: answered, failed and cancelled ones, and those that work now."""
+        totals, open_runs = self._totals.snapshot(), MessageTotals()
+        for read in tuple(self._costs.values()):
+            open_runs.add_cost(read())
+        return totals + open_runs.snapshot()
 
     @property
     def _totals(self) -> MessageTotals:
@@ -61,6 +65,12 @@ class NodeStats(NodeHandle[Deps, Out]):
         """Count an answer, then give it to the subscribers, the connections and the stream."""
         totals: MessageTotals = self.__dict__.get("_answers") or self._totals
         totals.add(answer)
+        if self._costs:
+            read = self._costs.pop(request.run_id, None)
+            if read is not None and request.cost is not None:
+                request.cost.close(self.name, read)
+        if request.cost is not None:
+            request.cost.add(answer.cost_info)
         if self.counts_alone(request):
             self._last = answer
         super().send(answer, request)
@@ -68,14 +78,29 @@ class NodeStats(NodeHandle[Deps, Out]):
             self.end_stream(answer, request.sink)
 
     def fail(self, error: Exception, request: RunRequest) -> None:
-        """Count a failure."""
-        self._totals.add_failure()
+        """Count a failure, and what the run has cost."""
+        cost = self._spent(request)
+        self._totals.add_failure(cost)
         if self.counts_alone(request):
             stats = RunStats(name=self.name)
-            stats.add_error(self.name, error_text(error) or type(error).__name__)
+            stats.add_error(self.name, error_text(error) or type(error).__name__, cost)
             stats.finish(error=error)
             self.keep_stats(stats)
+        elif request.stats is not None:
+            self.count_cost(cost, request.stats)
         super().fail(error, request)
+
+    def cancelled(self, request: RunRequest) -> None:
+        """Count what a cancelled run has cost."""
+        cost = self._spent(request)
+        self._totals.add_cost(cost)
+        if request.stats is not None:
+            self.count_cost(cost, request.stats)
+
+    def _spent(self, request: RunRequest) -> TokenCost | None:
+        cost = self.cost_of(request)
+        self._costs.pop(request.run_id, None)
+        return cost
 
     def counts_alone(self, request: RunRequest) -> bool:
         """Return True if `stats` shows this run. A team returns False: its runs count the answers of the members."""
@@ -84,6 +109,10 @@ class NodeStats(NodeHandle[Deps, Out]):
     def count_round(self, answer: ChatMessage[Any], stats: RunStats) -> None:
         """Count the answer of one round of a background run. A team does nothing: the members are counted already."""
         stats.add(answer)
+
+    def count_cost(self, cost: TokenCost | None, stats: RunStats) -> None:
+        """Count the cost of a round without an answer. A team does nothing: the members are counted already."""
+        stats.add_cost(self.name, cost)
 
     def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
         """Put the last event of a streamed run. A team puts nothing: each member has put its own."""

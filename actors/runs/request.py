@@ -14,12 +14,14 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.input_message import conversation_of
+from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import current
 from actors.runtime.loop_refs import LoopRefs
 from actors.talk.signal import Signal
 from protocols.checks import FLAG, TEXT, Check, Checks, check_keywords, check_values, instance_of, is_number, list_of
+from protocols.cost import TokenCost
 from protocols.messages import ChatMessage
 from protocols.node import Origin
 
@@ -197,6 +199,15 @@ class Runnable(Protocol):
     def fail(self, error: Exception, request: "RunRequest") -> None:
         """Report a failed run."""
 
+    def cancelled(self, request: "RunRequest") -> None:
+        """Note a cancelled run."""
+
+    def follow_cost(self, request: "RunRequest", read: Read) -> None:
+        """Count what a run costs while it works."""
+
+    def cost_of(self, request: "RunRequest") -> TokenCost | None:
+        """Return what an unfinished run has cost up to now; None if it asks no model."""
+
     def keep_context(self, text: str) -> None:
         """Keep text for the next run."""
 
@@ -238,6 +249,8 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """The rest of the chain, if the run is one of its stages."""
     sink: EventSink | None = None
     """Takes the events of a streamed run; None for other runs."""
+    cost: RunCost | None = None
+    """Takes the cost of the run; None outside of a team."""
     follower: RunFollower | None = None
     """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None

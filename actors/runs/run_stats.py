@@ -11,6 +11,7 @@ from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTo
 from actors.stats.notebook import NotebookScreen, go_on, in_notebook
 from actors.stats.run_snapshot import RunError, RunSnapshot, Screen, TextScreen, html_table, text_table
 from actors.talk.team_talk import TeamTalk
+from protocols.cost import TokenCost
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage, MessageStyle
 from protocols.ring import DEFAULT_CAPACITY, MessageRing
@@ -124,11 +125,17 @@ class RunStats(TeamTalk, MessageNumbers):
             self._tool_calls.extend(message.tool_calls)
             self._total.add(message)
 
-    def add_error(self, agent: str, error: str) -> None:
-        """Count the failure of a node."""
+    def add_cost(self, agent: str, cost: TokenCost | None) -> None:
+        """Count what a node has cost without an answer."""
         with self._lock:
-            self._totals_of(agent).add_failure()
-            self._total.add_failure()
+            self._totals_of(agent).add_cost(cost)
+            self._total.add_cost(cost)
+
+    def add_error(self, agent: str, error: str, cost: TokenCost | None = None) -> None:
+        """Count the failure of a node, and what its run has cost."""
+        with self._lock:
+            self._totals_of(agent).add_failure(cost)
+            self._total.add_failure(cost)
             self.errors.append((agent, error, datetime.now(UTC)))
             del self.errors[: -self.messages.capacity]
 

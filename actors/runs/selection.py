@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from actors.runs.handle import NodeHandle
+from actors.runs.run_cost import cost_of_team
 from protocols.errors import PickError, nearest
 
 T = TypeVar("T")
@@ -148,7 +149,8 @@ async def choose(
 ) -> Selection[T]:
     """Have a node choose. The exchange stays out of its history."""
     text = rules.question(str(task)) if prompt is None else prompt
-    answer = await node.run(text, output_type=kind, store_history=False)
+    options = {"output_type": kind, "store_history": False}
+    answer = await node.ask(node.request((text,), options, cost=cost_of_team.get()))
     try:
         return rules.read(answer.content)
     except PickError as error:

@@ -41,7 +41,7 @@ Counted = Event | RunBegan | RunAnswered
 
 
 class UsageTotals(msgspec.Struct, frozen=True):
-    """Tokens, money and bytes of messages."""
+    """Tokens and money of runs, failed ones included, and bytes of messages."""
 
     input_tokens: int = 0
     """Tokens read by models."""
@@ -53,11 +53,6 @@ class UsageTotals(msgspec.Struct, frozen=True):
     """Messages without a known price."""
     byte_count: int = 0
     """Bytes of UTF-8 in the messages."""
-
-    @property
-    def token_count(self) -> int:
-        """Tokens read and written."""
-        return self.input_tokens + self.output_tokens
 
     @property
     def total_cost(self) -> float:
@@ -127,6 +122,11 @@ class EventTotalsSnapshot(UsageTotals, frozen=True):
     """Messages lost by full mailboxes."""
     dropped_events: int = 0
     """Events lost by slow subscribers, so other numbers may be too small."""
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
 
     @property
     def total_tokens(self) -> int:
@@ -219,13 +219,27 @@ def _answered(numbers: dict[str, Any], answer: MessageSent | RunAnswered) -> Non
     if isfinite(answer.response_time):
         numbers["busy_ns"] += round(answer.response_time * _NANOSECONDS)
     if isinstance(answer, MessageSent) or answer.has_more:
-        numbers["input_tokens"] += answer.input_tokens
-        numbers["output_tokens"] += answer.output_tokens
         numbers["tool_calls"] += answer.tool_calls
-        if not answer.cost_known or not answer.cost.is_finite():
-            numbers["unpriced"] += 1
-        elif answer.cost:
-            numbers["cost"] = EXACT.add(numbers["cost"], answer.cost)
+        _spent(numbers, answer)
+
+
+def _spent(numbers: dict[str, Any], event: MessageSent | RunAnswered | RunFailed | RunCancelled) -> None:
+    numbers["input_tokens"] += event.input_tokens
+    numbers["output_tokens"] += event.output_tokens
+    if not event.cost_known or not event.cost.is_finite():
+        numbers["unpriced"] += 1
+    elif event.cost:
+        numbers["cost"] = EXACT.add(numbers["cost"], event.cost)
+
+
+def _failed(numbers: dict[str, Any], event: RunFailed) -> None:
+    numbers["failures"] += not event.step
+    _spent(numbers, event)
+
+
+def _cancelled(numbers: dict[str, Any], event: RunCancelled) -> None:
+    numbers["cancelled"] += 1
+    _spent(numbers, event)
 
 
 def _run_answered(numbers: dict[str, Any], run: RunAnswered) -> None:
@@ -247,8 +261,8 @@ _COUNTING: Mapping[type[object], Callable[[dict[str, Any], Any], None]] = {
     MessageReceived: _adds("received"),
     RunStarted: _adds("runs"),
     RunCompleted: _adds("completed"),
-    RunFailed: _adds("failures", lambda event: not event.step),
-    RunCancelled: _adds("cancelled"),
+    RunFailed: _failed,
+    RunCancelled: _cancelled,
     ToolCalled: _adds("tool_failures", lambda event: event.error is not None),
     TalkProcessed: _adds("forwarded", lambda event: bool(event.targets)),
     TalkFailed: _adds("talk_failures"),

@@ -13,7 +13,7 @@ from protocols.messages import ChatMessage
 class MessageTotalsSnapshot(UsageTotals, frozen=True):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON (money as text, exact)."""
 
-    token_count: int = 0  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] # a key of the JSON
+    token_count: int = 0
     """Tokens read and written by models."""
     message_count: int = 0
     """Messages."""
@@ -77,10 +77,23 @@ class MessageTotals:
         elif cost.total_cost:
             self.cost = EXACT.add(self.cost, cost.total_cost)
 
-    def add_failure(self) -> None:
-        """Count one failure."""
+    def add_failure(self, cost: TokenCost | None = None) -> None:
+        """Count one failure, and what the failed work has cost."""
         with self._lock:
             self.error_count += 1
+            if cost is not None:
+                self._add_cost(cost)
+
+    def add_cost(self, cost: TokenCost | None) -> None:
+        """Count the cost of work without an answer."""
+        if cost is not None:
+            with self._lock:
+                self._add_cost(cost)
+
+    @property
+    def token_count(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
 
     def clear(self) -> None:
         """Set all numbers to zero."""

@@ -1,0 +1,62 @@
+"""`RunCost`: what a run costs, whether it answers or not."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from protocols.cost import TokenCost
+
+Read = Callable[[], TokenCost | None]
+"""Returns the cost up to now; None without a model."""
+
+
+class RunCost:
+    """Sums up the runs inside a run of a team: answered ones, and what the others have cost up to now."""
+
+    __slots__ = ("_open", "_settled")
+
+    def __init__(self) -> None:
+        self._settled: TokenCost | None = None
+        self._open: list[tuple[str, Read]] = []
+
+    def add(self, cost: TokenCost | None) -> None:
+        """Count the cost of an answer."""
+        self._settled = joined(self._settled, cost)
+
+    def open(self, name: str, read: Read) -> None:
+        """Count a run of the node `name` while it works."""
+        self._open.append((name, read))
+
+    def close(self, name: str, read: Read) -> None:
+        """Stop counting a run; its answer is counted instead."""
+        if (name, read) in self._open:  # else it was given up, and has answered after all
+            self._open.remove((name, read))
+
+    def lose(self, name: str | None = None) -> dict[str, TokenCost]:
+        """Settle the open runs of one node, or of all, and return their costs by node."""
+        lost: dict[str, TokenCost] = {}
+        for entry in [one for one in self._open if name in (one[0], None)]:
+            self._open.remove(entry)
+            cost = joined(lost.get(entry[0]), entry[1]())
+            if cost is not None:
+                lost[entry[0]] = cost
+        for cost in lost.values():
+            self.add(cost)
+        return lost
+
+    def total(self) -> TokenCost | None:
+        """Return the sum; None if no model was asked."""
+        total = self._settled
+        for _, read in self._open:
+            total = joined(total, read())
+        return total
+
+
+def joined(one: TokenCost | None, other: TokenCost | None) -> TokenCost | None:
+    """Return the sum of two costs, of which None is no cost."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+cost_of_team: ContextVar[RunCost | None] = ContextVar("understage_team_cost", default=None)
+"""Costs of the runs inside the team run of the current handler; None outside of a team."""
