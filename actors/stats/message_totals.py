@@ -90,11 +90,6 @@ class MessageTotals:
             with self._lock:
                 self._add_cost(cost)
 
-    @property
-    def token_count(self) -> int:
-        """Tokens read and written."""
-        return self.input_tokens + self.output_tokens
-
     def clear(self) -> None:
         """Set all numbers to zero."""
         with self._lock:
