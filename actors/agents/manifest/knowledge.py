@@ -59,7 +59,7 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
         return scope.function(prompt.callable, node)
     if prompt.file is None:
         return prompt.text or ""
-    path = on_disk(root, prompt.file)
+    path = on_disk(root, str(prompt.file))
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
