@@ -16,6 +16,10 @@ class StorageError(UnderstageError):
         self.location = location
 
 
+class StoreMissingError(StorageError):
+    """Nothing was kept yet, and the store is opened for reading only."""
+
+
 class StoreUnavailableError(StorageError):
     """The store cannot be reached now: down, locked, full or read-only. The same call may work later."""
 

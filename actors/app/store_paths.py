@@ -11,7 +11,7 @@ from protocols.history import Retention
 from protocols.stores import HistoryStore
 
 
-def history_stores(manifest: Manifest) -> tuple[HistoryStore, ...]:
+def history_stores(manifest: Manifest, *, read_only: bool = False) -> tuple[HistoryStore, ...]:
     """Return the stores of a manifest, not yet open; empty if the manifest stores nothing.
 
     Raises:
@@ -21,7 +21,7 @@ def history_stores(manifest: Manifest) -> tuple[HistoryStore, ...]:
     spec = manifest.storage
     if spec is None or not spec.log_messages:
         return ()
-    return tuple(_store(one, manifest.root or Path()) for one in spec.providers)
+    return tuple(_store(one, manifest.root or Path(), read_only=read_only) for one in spec.providers)
 
 
 def retention_of(spec: StorageSpec) -> Retention | None:
@@ -36,14 +36,14 @@ def retention_of(spec: StorageSpec) -> Retention | None:
     )
 
 
-def _store(spec: StoreSpec, root: Path) -> HistoryStore:
+def _store(spec: StoreSpec, root: Path, *, read_only: bool) -> HistoryStore:
     if spec.type == "memory":
         return MemoryHistoryStore() if spec.capacity is None else MemoryHistoryStore(capacity=spec.capacity)
     if spec.url is not None:
-        return open_store(spec.url.get_secret_value(), root=root)
+        return open_store(spec.url.get_secret_value(), root=root, read_only=read_only)
     if spec.path is not None:
-        return open_store(spec.path if "://" not in spec.path else root / spec.path, root=root)
-    return open_store(data_folder() / "history.db")
+        return open_store(spec.path if "://" not in spec.path else root / spec.path, root=root, read_only=read_only)
+    return open_store(data_folder() / "history.db", read_only=read_only)
 
 
 def data_folder() -> Path:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -20,7 +21,7 @@ from actors.cli.redaction import for_stdout, one_line
 from actors.cli.timestamp import moment, moment_of
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage
-from protocols.stores import HistoryStore, StorageError
+from protocols.stores import HistoryStore, StorageError, StoreMissingError
 
 T = TypeVar("T")
 
@@ -100,9 +101,12 @@ class HistoryView:
     async def _prune(self, retention: Retention) -> int:
         """Prune all stores. Return the largest number of messages removed from one store."""
         removed = 0
-        for store in self._stores():
-            async with store:
-                removed = max(removed, await store.prune(retention))
+        for look, store in zip(self._stores(), self._stores(read_only=False), strict=True):
+            with suppress(StoreMissingError):
+                await look.open()
+                await look.close()
+                async with store:
+                    removed = max(removed, await store.prune(retention))
         return removed
 
     def _retention(self, days: float | None, most: int | None, each: int | None) -> Retention:
@@ -147,17 +151,23 @@ class HistoryView:
         for store in others:
             try:
                 await store.open()
+            except StoreMissingError:
+                continue
             except StorageError as error:
                 to_stderr(f"understage: {error}; the next store is asked")
                 continue
             async with store:
                 return await question(store)
+        try:
+            await last.open()
+        except StoreMissingError:
+            last = MemoryHistoryStore()
         async with last:
             return await question(last)
 
-    def _stores(self) -> list[HistoryStore]:
+    def _stores(self, *, read_only: bool = True) -> list[HistoryStore]:
         """Return the stores that outlive a process."""
-        stores = history_stores(self._manifest)
+        stores = history_stores(self._manifest, read_only=read_only)
         if not stores:
             problem = "the manifest keeps no messages: 'log_messages' is false"
             raise CommandError(problem)

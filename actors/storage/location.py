@@ -26,7 +26,9 @@ class StorageExtraError(StorageError, ImportError):
         )
 
 
-def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Path | None = None) -> HistoryStore:
+def open_store(
+    target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Path | None = None, read_only: bool = False
+) -> HistoryStore:
     """Return the store that `target` names; ``async with`` or ``await store.open()`` connects it.
 
     ==============================================  ===========================================
@@ -39,6 +41,7 @@ def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Pa
         target: A word, a path or a URL of the table.
         timeout: Seconds to wait for a lock or a connection before the store counts as unavailable.
         root: Folder that relative paths begin in; None is the working directory.
+        read_only: True to open only what is there, and change nothing.
 
     Example:
         >>> open_store("memory").location
@@ -53,11 +56,11 @@ def open_store(target: str | Path, *, timeout: float = DEFAULT_TIMEOUT, root: Pa
     root = root or Path()
     scheme, mark, rest = ("", "", "") if isinstance(target, Path) else target.strip().partition("://")
     if not mark:
-        return _sqlite(root / _path(str(target)), timeout)
+        return _sqlite(root / _path(str(target)), timeout, read_only)
     if scheme in SQLITE_SCHEMES:
-        return _sqlite(root / _path(rest.removeprefix("/")), timeout)
+        return _sqlite(root / _path(rest.removeprefix("/")), timeout, read_only)
     if scheme in POSTGRES_SCHEMES:
-        return _postgres(rest, timeout)
+        return _postgres(rest, timeout, read_only)
     message = f"there is no {scheme!r} history; use 'memory', a path, 'sqlite:///PATH' or 'postgresql://...'"
     raise StorageError(message)
 
@@ -73,20 +76,20 @@ def _path(text: str) -> Path:
         raise StorageError(message) from error
 
 
-def _sqlite(path: Path, timeout: float) -> HistoryStore:
+def _sqlite(path: Path, timeout: float, read_only: bool) -> HistoryStore:
     _require("SQLite", "storage", SQLITE_MODULES)
     from actors.storage.sql import SqlHistoryStore
     from actors.storage.sqlite import SqliteBackend
 
-    return SqlHistoryStore(SqliteBackend(path, timeout=timeout))
+    return SqlHistoryStore(SqliteBackend(path, timeout=timeout, read_only=read_only))
 
 
-def _postgres(rest: str, timeout: float) -> HistoryStore:
+def _postgres(rest: str, timeout: float, read_only: bool) -> HistoryStore:
     _require("PostgreSQL", "postgres", POSTGRES_MODULES)
     from actors.storage.postgres import PostgresBackend
     from actors.storage.sql import SqlHistoryStore
 
-    return SqlHistoryStore(PostgresBackend(f"postgresql+asyncpg://{rest}", timeout=timeout))
+    return SqlHistoryStore(PostgresBackend(f"postgresql+asyncpg://{rest}", timeout=timeout, read_only=read_only))
 
 
 def _require(kind: str, extra: str, modules: Sequence[str]) -> None:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def is_current(connection: "Connection") -> bool:
-    """Return whether the schema is the one that this code reads and writes."""
-    return revision(connection) == HEAD
-
-
 def revision(connection: "Connection") -> str | None:
     """Return the revision of the database's schema; None for an empty database."""
     if not inspect(connection).has_table(VERSION_TABLE):

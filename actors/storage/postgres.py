@@ -1,6 +1,8 @@
 """PostgreSQL through asyncpg as a backend of history."""
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from sqlalchemy import exc, make_url, text
 from sqlalchemy.dialects.postgresql import insert
@@ -18,16 +20,26 @@ COMMAND_TIMEOUT = 60.0
 """Seconds after which a statement on a silent connection counts as failed."""
 LOCK_CLASS = 0x48_49_53_54
 """First key of our advisory locks, so that they meet no other program's."""
+_LIBPQ = re.compile(
+    "application_name|gsslib|krbsrvname|options|passfile|service|ssl(cert|crl|key|mode|negotiation|password|rootcert)"
+    "|ssl_(max|min)_protocol_version|target_session_attrs"
+)
+"""Options of libpq that asyncpg reads in an address only."""
+_NEEDLESS = re.compile(
+    "(client_encoding|connect_timeout|fallback_application_name|keepalives(_.*)?|tcp_user_timeout)=.*"
+    "|(channel_binding|gssencmode)=(?!require).*"
+)
+"""Options of libpq that change nothing for asyncpg."""
 
 
 class PostgresBackend:
     """How `SqlHistoryStore` talks to one PostgreSQL database."""
 
     # Positions are given before commit; without the lock a reader that pages forward could pass one still to come.
-    append_lock: "TextClause | None" = text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 1)")
-    migration_lock: "TextClause | None" = text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 2)")
+    append_lock: "TextClause | None"
+    migration_lock: "TextClause | None"
 
-    def __init__(self, url: str, *, timeout: float) -> None:
+    def __init__(self, url: str, *, timeout: float, read_only: bool = False) -> None:
         try:
             self._url = make_url(url)
         except (exc.ArgumentError, ValueError) as error:
@@ -35,9 +47,8 @@ class PostgresBackend:
                 "the PostgreSQL URL cannot be read; write postgresql://user:password@host:port/database (with %XX)"
             )
             raise StorageError(message) from error
-        mode = self._url.query.get("sslmode")
-        if mode is not None:  # libpq's word for what asyncpg calls ssl
-            self._url = self._url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+        self.append_lock, self.migration_lock = (_lock(number, timeout) for number in (1, 2))
+        self.read_only = read_only
         shown = self._url.set(drivername="postgresql", query={})
         self.location = shown.render_as_string(hide_password=True)
         self.timeout = timeout
@@ -45,23 +56,31 @@ class PostgresBackend:
     async def prepare(self) -> None:
         """Do nothing: the database is made by its administrator."""
 
+    def check(self) -> None:
+        """Do nothing: a database that is gone says so."""
+
     def engine(self) -> "AsyncEngine":
-        """Return a new engine, which finds out by itself that a connection has died."""
+        """Return a new engine, which finds out by itself that a connection has died.
+
+        It works behind PgBouncer: no settings at the start of a connection, no prepared statement with a name.
+        """
+        given = dict(self._url.query)
+        libpq = {"application_name": "understage"} | {key: given.pop(key) for key in [*given] if _LIBPQ.fullmatch(key)}
+        wait = str(given.get("connect_timeout", ""))
         return create_async_engine(
-            self._url,
+            self._url.set(query={key: given[key] for key in given if not _NEEDLESS.fullmatch(f"{key}={given[key]}")}),
             hide_parameters=True,
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=self.timeout * 2,
             pool_pre_ping=True,
             connect_args={
-                "timeout": self.timeout,
+                "dsn": f"postgresql://?{urlencode(libpq, doseq=True, quote_via=quote)}",
+                "timeout": float(wait) if wait.isdecimal() and int(wait) else self.timeout,
                 "command_timeout": COMMAND_TIMEOUT,
-                "server_settings": {
-                    "application_name": "understage",
-                    "lock_timeout": str(int(self.timeout * 1000)),
-                    "idle_in_transaction_session_timeout": str(int(COMMAND_TIMEOUT * 1000)),
-                },
+                "statement_cache_size": 0,
+                "prepared_statement_cache_size": 0,
+                "prepared_statement_name_func": str,
             },
         )
 
@@ -71,3 +90,10 @@ class PostgresBackend:
 
     async def tidy(self) -> None:
         """Do nothing: autovacuum is PostgreSQL's own."""
+
+
+def _lock(number: int, timeout: float) -> "TextClause":
+    """Return the statement that limits the waits of its transaction, then takes a lock until the end of it."""
+    limits = {"lock_timeout": timeout, "idle_in_transaction_session_timeout": COMMAND_TIMEOUT}
+    settings = "".join(f"set_config('{name}', '{int(limit * 1000)}', true), " for name, limit in limits.items())
+    return text(f"SELECT {settings}pg_advisory_xact_lock({LOCK_CLASS}, {number})")

@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from actors.storage.fault import translated
-from actors.storage.migration import is_current, upgrade
+from actors.storage.migration import revision, upgrade
 from actors.storage.row import Insert, message_from, stats_from, summary_from
+from actors.storage.schema import HEAD
 from actors.storage.statement import first_surplus, older_than, page, summaries, sums, too_long, total, up_to
 from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 from protocols.limits import check_limit
-from protocols.stores import StorageError
+from protocols.stores import StorageError, StoreMissingError
 
 if TYPE_CHECKING:
     from sqlalchemy import Delete, Executable, RowMapping, TextClause
@@ -30,9 +31,15 @@ class SqlBackend(Protocol):
     append_lock: "TextClause | None"
     """Run first in each transaction that writes; held until it ends."""
     migration_lock: "TextClause | None"
+    read_only: bool
+    """True to change nothing, not even the schema."""
 
     async def prepare(self) -> None:
         """Make the database usable before anything connects."""
+        ...
+
+    def check(self) -> None:
+        """Raise an error if the open database is not there any more."""
         ...
 
     def engine(self) -> "AsyncEngine":
@@ -168,8 +175,12 @@ class SqlHistoryStore:
 
     async def _migrate(self, engine: "AsyncEngine") -> None:
         async with engine.connect() as connection:
-            if await connection.run_sync(is_current):
-                return
+            found = await connection.run_sync(revision)
+        if found == HEAD:
+            return
+        if self._backend.read_only and found is None:
+            message = "has no tables yet: nothing was kept"
+            raise StoreMissingError(message, location=self.location)
         async with engine.execution_options(writes=True).begin() as connection:
             if self._backend.migration_lock is not None:
                 await connection.execute(self._backend.migration_lock)
@@ -214,6 +225,7 @@ class SqlHistoryStore:
     @asynccontextmanager
     async def _read(self) -> "AsyncGenerator[AsyncConnection]":
         with translated(self.location):
+            self._backend.check()
             async with self._opened().connect() as connection:
                 yield connection
 
@@ -221,6 +233,7 @@ class SqlHistoryStore:
     async def _write(self) -> "AsyncGenerator[AsyncConnection]":
         engine = self._opened().execution_options(writes=True)
         with translated(self.location):
+            self._backend.check()
             async with self._writing, engine.begin() as connection:
                 if self._backend.append_lock is not None:
                     await connection.execute(self._backend.append_lock)

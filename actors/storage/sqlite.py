@@ -1,10 +1,11 @@
 """SQLite in WAL mode as a backend of history: one writer, any number of readers, also from other processes."""
 
 import asyncio
+import os
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from actors.storage.database_file import claim
 from actors.storage.schema import history
-from protocols.stores import StorageError, StoreCorruptError
+from protocols.stores import StorageError, StoreCorruptError, StoreMissingError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, TextClause
@@ -33,19 +34,35 @@ class SqliteBackend:
     append_lock: "TextClause | None" = None  # BEGIN IMMEDIATE is the lock, of migrations too
     migration_lock: "TextClause | None" = None
 
-    def __init__(self, path: Path, *, timeout: float) -> None:
+    def __init__(self, path: Path, *, timeout: float, read_only: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()
         self.location = str(self.path)
         self.timeout = timeout
+        self.read_only = read_only
+        self._file: os.stat_result | None = None
 
     async def prepare(self) -> None:
         """Make or check the file and switch it to WAL, in a thread."""
         await asyncio.to_thread(self._prepare)
 
+    def check(self) -> None:
+        """Raise `StoreUnavailableError` if the path has led to another file, or to none, since the opening."""
+        with suppress(OSError):
+            if self._file is not None and os.path.samestat(self.path.stat(), self._file):
+                return
+        message = "was removed or replaced while it was open; open the store again"
+        raise StoreUnavailableError(message, location=self.location)
+
     def engine(self) -> "AsyncEngine":
         """Return a new engine."""
+        place = URL.create("sqlite+aiosqlite", database=self.location)
+        if self.read_only:
+            # A log needs files beside it; where none can be made, nobody can write either.
+            is_fixed = not os.access(self.path.parent, os.W_OK)
+            options = {"uri": "true", **({"immutable": "1"} if is_fixed else {"mode": "ro"})}
+            place = URL.create("sqlite+aiosqlite", database=self.path.as_uri(), query=options)
         engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=self.location),
+            place,
             hide_parameters=True,
             pool_size=CONNECTIONS,
             max_overflow=0,
@@ -65,7 +82,14 @@ class SqliteBackend:
         await asyncio.to_thread(self._vacuum)
 
     def _prepare(self) -> None:
+        if self.read_only:
+            self._file = self.path.stat() if self.path.exists() else None
+            if self._file is None or not self._file.st_size:
+                message = "does not exist yet: nothing was kept"
+                raise StoreMissingError(message, location=self.location)
+            return
         claim(self.path)
+        self._file = self.path.stat()
         with closing(sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None)) as connection:
             if self.path.stat().st_size == 0:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

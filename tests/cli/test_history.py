@@ -153,6 +153,14 @@ def test_the_next_store_is_asked_when_the_first_cannot_be_opened(talked: Path, c
     assert "the next store is asked" in done.err
 
 
+@pytest.mark.parametrize("words", [["show"], ["stats"], ["export"], ["prune", "--days", "1"]])
+def test_looking_makes_no_store(tmp_path: Path, cli: Call, words: list[str]) -> None:
+    (tmp_path / "agents.yml").write_text(TEXT.replace("history.db", "new/history.db"), encoding="utf-8")
+
+    assert cli("history", words[0], tmp_path / "agents.yml", *words[1:]).code == 0
+    assert not (tmp_path / "new").exists()
+
+
 def test_history_in_memory_only_has_nothing_to_show(talked: Path, cli: Call) -> None:
     talked.write_text(TEXT.replace("{type: sqlite, path: history.db}", "memory"), encoding="utf-8")
     done = cli("history", "show", talked)

@@ -13,7 +13,7 @@ from actors.storage import HistoryWriter, open_store
 from actors.storage.postgres import LOCK_CLASS, PostgresBackend
 from actors.storage.sql import SqlHistoryStore
 from protocols.history import HistoryQuery
-from protocols.stores import StorageError, StoreUnavailableError, StoreVersionError
+from protocols.stores import StorageError, StoreMissingError, StoreUnavailableError, StoreVersionError
 from tests.storage.messages import ids, message
 from tests.storage.postgres_server import PostgresServer, running_server
 
@@ -148,6 +148,52 @@ async def test_sslmode_is_understood_as_in_other_programs(server: PostgresServer
         assert await store.count() == 0
     with pytest.raises(StorageError):
         await open_store(f"{server.url}?sslmode=require").open()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "application_name=desk",
+        "connect_timeout=5&keepalives=1&keepalives_idle=30",
+        "sslmode=disable&sslrootcert=/no/such/file",
+        "options=-csearch_path%3Dpublic",
+        "target_session_attrs=read-write",
+        "channel_binding=prefer&gssencmode=disable",
+    ],
+)
+async def test_options_of_libpq_are_understood(server: PostgresServer, options: str) -> None:
+    async with open_store(f"{server.url}?{options}") as store:
+        assert await store.count() == 0
+
+
+@pytest.mark.parametrize("option", ["channel_binding=require", "gssencmode=require"])
+async def test_a_protection_that_cannot_be_had_is_refused(server: PostgresServer, option: str) -> None:
+    with pytest.raises(StorageError, match=option.partition("=")[0]):
+        await open_store(f"{server.url}?{option}").open()
+
+
+async def test_a_connection_begins_with_nothing_that_pgbouncer_refuses() -> None:
+    said = asyncio.get_running_loop().create_future()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.set_result(await reader.read(1_000))
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(StorageError):
+            await open_store(f"postgresql://tester@127.0.0.1:{port}/postgres?sslmode=disable").open()
+    names = (await said)[8:].split(b"\0")[:-2:2]
+    assert set(names) <= {b"client_encoding", b"user", b"database", b"application_name"}
+
+
+async def test_reading_makes_no_tables(server: PostgresServer) -> None:
+    with pytest.raises(StoreMissingError, match="nothing was kept"):
+        await open_store(server.url, read_only=True).open()
+    async with open_store(server.url) as store:
+        await store.append([message(1)])
+    async with open_store(server.url, read_only=True) as store:
+        assert await store.count() == 1
 
 
 async def test_stores_may_open_an_empty_database_at_the_same_time(server: PostgresServer) -> None:

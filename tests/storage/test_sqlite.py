@@ -19,7 +19,13 @@ import pytest
 from actors.storage import HistoryWriter, open_store
 from actors.storage.location import DEFAULT_TIMEOUT
 from protocols.history import HistoryQuery, Retention
-from protocols.stores import StorageError, StoreCorruptError, StoreUnavailableError, StoreVersionError
+from protocols.stores import (
+    StorageError,
+    StoreCorruptError,
+    StoreMissingError,
+    StoreUnavailableError,
+    StoreVersionError,
+)
 from tests.storage.messages import ids, message
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +129,35 @@ def test_directory_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     done = run(script, tmp_path / "history.db")
     assert "StoreUnavailableError" in done.stderr
     assert "Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_file_that_is_removed_while_open_is_noticed(path: Path, is_replaced: bool) -> None:
+    async with open_store(path) as store:
+        await store.append([message(1)])
+        path.rename(path.with_name("away.db"))
+        if is_replaced:
+            await fill(path)
+        with pytest.raises(StoreUnavailableError, match="was removed or replaced"):
+            await store.append([message(2)])
+        with pytest.raises(StoreUnavailableError, match="was removed or replaced"):
+            await store.count()
+
+
+async def test_reading_makes_and_changes_nothing(path: Path) -> None:
+    with pytest.raises(StoreMissingError, match="nothing was kept"):
+        await open_store(path.parent / "new" / "history.db", read_only=True).open()
+    await fill(path)
+    path.chmod(0o444)
+    before = path.read_bytes()
+
+    async with open_store(path, read_only=True) as store:
+        assert await store.count() == 3
+        with pytest.raises(StoreUnavailableError, match="is read-only"):
+            await store.append([message(4)])
+
+    assert not (path.parent / "new").exists()
+    assert (path.read_bytes(), mode(path)) == (before, 0o444)
 
 
 @pytest.mark.parametrize("junk", [b"x" * 5_000, b"SQLite format 3\0" + b"\xff" * 5_000])
