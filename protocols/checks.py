@@ -126,13 +126,14 @@ def check_fields(
             raise error(name, _problem(name, value, check))
 
 
-def check_keywords(who: str, given: Iterable[str], known: Iterable[str]) -> None:
+def check_keywords(who: str, given: Iterable[str], known: Iterable[str], settings: Container[str] = ()) -> None:
     """Refuse an unknown keyword.
 
     Args:
         who: begins the error text; the name follows.
         given: names of the keywords.
         known: names of the possible keywords.
+        settings: names that belong into ``model_settings``.
 
     Raises:
         TypeError: a keyword is unknown; offers the nearest.
@@ -140,7 +141,8 @@ def check_keywords(who: str, given: Iterable[str], known: Iterable[str]) -> None
     unknown = set(given).difference(known)
     if unknown:
         name = min(unknown)
-        message = f"{who} {name!r}{nearest(name, known)}"
+        hint = f"; it belongs into model_settings={{{name!r}: ...}}" if name in settings else nearest(name, known)
+        message = f"{who} {name!r}{hint}"
         raise TypeError(message)
 
 

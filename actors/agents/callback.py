@@ -27,12 +27,15 @@ from actors.agents.execution import Execution
 from actors.runs.input_message import is_list
 from actors.runs.job import Job
 from actors.runs.request import RunRequest
+from actors.runtime.log import warn_once
 from protocols.errors import add_note
 from protocols.messages import ChatMessage, is_message
 
 Reader = Callable[[ChatMessage[Any]], object]
 
 _PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict, ChatMessage))  # never awaited
+
+_LONG = 0.1  # seconds that a plain function may hold the event loop
 
 
 class Callback(Execution):
@@ -48,11 +51,15 @@ class Callback(Execution):
         started = perf_counter()
         try:
             called = self._call(_informed(self._read(asked), request), request)
-            result = await called if type(called) not in _PLAIN and inspect.isawaitable(called) else called
+            is_async = type(called) not in _PLAIN and inspect.isawaitable(called)
+            result = await called if is_async else called
         except Exception as error:
             add_note(error, f"raised by callback {callback_name(self.function)!r}")
             raise
-        return _answer(result, request, asked, perf_counter() - started)
+        seconds = perf_counter() - started
+        if seconds > _LONG and not is_async:
+            warn_once(f"agent {request.node.name!r}: its function holds the event loop; use blocking=True, or async")
+        return _answer(result, request, asked, seconds)
 
     def answer_problem(self, job: Job[Any], agent: str) -> str | None:
         """Return why the annotated result of the function cannot be what a job requires."""

@@ -14,10 +14,17 @@ from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.agents.tool_approval import approval
 from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
+from actors.models.resolve import is_model_name
 from actors.runs.lifecycle import Definition
 from actors.runs.request import AnyTool
+from actors.runtime.log import warn_once
 from protocols.checks import FUNCTION
 from protocols.errors import ConfigError
+
+_OF_MODELS = frozenset({
+    "instructions", "toolsets", "mcp_servers", "retries", "output_retries", "tool_timeout", "history_limit", "summary",
+    "model_settings", "usage_limits", "capabilities", "input_provider",
+})  # fmt: skip
 
 
 class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
@@ -43,6 +50,9 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         **keywords: Unpack[AgentKeywords],
     ) -> Self:
         """Return the definition of an agent that answers by a model; see `Agent`."""
+        if model is None and is_model_name(name):
+            text = f"agent {name!r}: this is the name of a model; use Agent('a name', model={name!r})"
+            raise ConfigError(text, node=name)
         settings = AgentSettings.of(name, keywords)
         servers = mcp_servers(settings.mcp_servers, name)
         own = [McpTools(servers, timeout=settings.tool_timeout)] if servers else []
@@ -84,6 +94,8 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
             raise ConfigError(message, node=name)
         name = name or callback_name(function)
         settings = AgentSettings.of(name, keywords)
+        if idle := sorted(_OF_MODELS & {key for key, value in keywords.items() if value not in (None, ())}):
+            warn_once(f"agent {name!r} answers by a function, so these have no effect: {', '.join(idle)}")
         return cls(name=name, settings=settings, execution=Callback(function, blocking=blocking))
 
 

@@ -14,7 +14,7 @@ from actors.agents.memory import DEFAULT_BYTES, DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings, declared_checks
-from actors.runs.request import MODEL, OUTPUT, TOOLS
+from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS
 from protocols.checks import (
     FLAG,
     TIME_LIMIT,
@@ -103,7 +103,7 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Most bytes of text, pictures and other data in them; the last turn stays, whatever its size."""
     summary: Annotated[Summary | None, _SUMMARY] = None
     """Returns the messages that replace those that are cut."""
-    model_settings: Annotated[ModelSettings | None, instance_of("a dict of settings", Mapping)] = None
+    model_settings: Annotated[ModelSettings | None, SETTINGS] = None
     """Temperature, largest number of tokens and the like."""
     usage_limits: Annotated[UsageLimits | None, instance_of("UsageLimits", UsageLimits)] = None
     """Largest number of requests, tool calls and tokens of one run."""
@@ -132,7 +132,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
             TypeError: for an unknown keyword; offers the nearest.
             ConfigError: for an impossible value.
         """
-        check_keywords(f"agent {agent!r}: there is no keyword", keywords, cls.__struct_fields__)
+        known = (*cls.__struct_fields__, "name", "model", "output_type", "deps_type", "system_prompt", "tools")
+        check_keywords(f"agent {agent!r}: there is no keyword", keywords, known, MODEL_SETTINGS)
         check_settings(agent, keywords)
         if keywords.get("requires_tool_confirmation") == "always" and keywords.get("input_provider") is None:
             message = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"

@@ -85,6 +85,12 @@ def _named(model: str | None, node: str | None) -> Model:
     return TestModel() if name == "test" else _of_provider(_qualified(name, node), node)
 
 
+def is_model_name(name: str) -> bool:
+    """Return True for ``provider:name``."""
+    provider, colon, rest = name.partition(":")
+    return bool(colon and rest) and any(known.startswith(f"{provider}:") for known in known_model_names())
+
+
 async def close_models() -> None:
     """Close the shared clients of the running event loop. A later request opens them again."""
     for provider in _shared.pop(asyncio.get_running_loop(), {}).values():

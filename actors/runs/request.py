@@ -1,7 +1,8 @@
 """`RunRequest`: the one message that asks a node to run, with the options of the run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict
+from difflib import get_close_matches
+from typing import Any, Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -35,7 +36,17 @@ MODEL = instance_of("the name of a model, or a model", str, Model)
 OUTPUT = Check(
     "a type, or an output specification of pydantic_ai", lambda value: not isinstance(value, str | bytes | int | float)
 )
+MODEL_SETTINGS = ModelSettings.__annotations__
+SETTINGS = Check("a dict of known settings, such as temperature", lambda value: not _misspelt(value))
 TOOLS = list_of("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value))
+
+
+def _misspelt(settings: Any) -> bool:
+    """Return True for no mapping, or for a name that nearly is that of a setting. Providers have more settings."""
+    if not isinstance(settings, Mapping):
+        return True
+    unknown = [str(name) for name in cast("Mapping[Any, Any]", settings) if name not in MODEL_SETTINGS]
+    return any(get_close_matches(name, MODEL_SETTINGS, 1, 0.85) for name in unknown)
 
 
 class RunKeywords(TypedDict, total=False):
@@ -111,7 +122,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if not keywords:
             return NO_OPTIONS
         if not keywords.keys() <= _FIELDS:
-            check_keywords(f"node {node!r}: run methods take no keyword", keywords, _FIELDS)
+            check_keywords(f"node {node!r}: run methods take no keyword", keywords, _FIELDS, MODEL_SETTINGS)
 
         def refused(name: str, problem: str) -> Exception:
             return (ValueError if name == "timeout" else TypeError)(f"node {node!r}: {problem}")
@@ -138,7 +149,7 @@ _CHECKS: Checks = {
     "tools": TOOLS,
     "toolsets": list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
     "include_agent_tools": FLAG,
-    "model_settings": instance_of("a dict of settings", Mapping),
+    "model_settings": SETTINGS,
     "metadata": instance_of("a dict", Mapping),
     "wait_for_connections": FLAG,
     "require_all": FLAG,

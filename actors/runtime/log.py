@@ -63,6 +63,16 @@ class LimitedLogger:
             self.line(level, event, **fields)
 
 
+def warn_once(text: str) -> None:
+    """Log a warning. The same text is logged once in a process."""
+    if text not in _warned and len(_warned) < _MOST_KINDS:
+        _warned.add(text)
+        logging.getLogger("understage").warning(text)
+
+
+_warned: set[str] = set()
+
+
 def error_text(error: BaseException, limit: int = 500) -> str:
     """Return the text of an error, cut to `limit`; it cannot fail, even if the error's own `__str__` does."""
     try:

@@ -43,6 +43,7 @@ from actors.models.offline.briefing import DEFAULT_SENTENCES, briefing
 from actors.models.offline.conversation import Conversation
 from actors.models.offline.schema_filler import SchemaFiller
 from actors.models.offline.sentences import PromptText, read
+from actors.runtime.log import warn_once
 
 MODEL_NAME = "offline"
 SYSTEM = "understage"
@@ -132,6 +133,12 @@ class OfflineModel(Model):
         if calls:
             return [self._call(tool, reading, conversation) for tool in calls]
         schema = parameters.output_object
+        if parameters.output_mode != "text":
+            schemas = (
+                [schema.json_schema] if schema else [tool.parameters_json_schema for tool in parameters.output_tools]
+            )
+            names = ", ".join(str(one.get("title", one.get("type"))) for one in schemas)
+            warn_once(f"model 'offline' invents the values of structured output ({names}): it is not a language model")
         if parameters.output_mode in {"native", "prompted"} and schema is not None:
             filled = SchemaFiller(schema.json_schema, reading, conversation.instructions).fill()
             return [TextPart(to_json(filled).decode())]
