@@ -11,7 +11,9 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.handle import NodeHandle
-from actors.runs.request import RunKeywords
+from actors.runs.request import RunKeywords, RunRequest
+from actors.runtime.envelope import current
+from actors.runtime.errors import AskCycleError
 from protocols.tool_name import tool_name
 
 _COUNTED = {
@@ -23,6 +25,9 @@ _COUNTED = {
     "cost_limit": "cost",
 }
 """Limits of a whole run, and the usage that they bound."""
+
+MAX_DEPTH = 8
+"""Runs inside each other, up to which agents may ask each other."""
 
 
 def tool_of(
@@ -52,8 +57,13 @@ def tool_of(
         options: RunKeywords = {"usage": ctx.usage, "usage_limits": limits}
         if reset_history or pass_history:
             options |= {"message_history": _before(ctx) if pass_history else [], "store_history": not reset_history}
-        answer = await node.run(prompt, **options)
-        return answer.content
+        chain = _chain()
+        if len(chain) >= MAX_DEPTH:
+            return f"Error: {' -> '.join((*chain, node.name))}: agents ask each other at most {MAX_DEPTH} deep; answer yourself"
+        try:
+            return (await node.run(prompt, **options)).content
+        except AskCycleError as error:
+            return f"Error: {' -> '.join(error.chain)}: {node.name} waits for this answer; answer yourself"
 
     return Tool(
         ask,
@@ -62,6 +72,17 @@ def tool_of(
         description=description or _description(node),
         metadata={"node": node.name},
     )
+
+
+def _chain() -> list[str]:
+    """Return the nodes that wait for the current run, and its own; the outermost first."""
+    names: list[str] = []
+    envelope = current.get()
+    while envelope is not None:
+        if isinstance(envelope.message, RunRequest):
+            names.insert(0, envelope.message.node.name)
+        envelope = envelope.parent
+    return names
 
 
 def _before(ctx: RunContext[Any]) -> list[ModelMessage]:

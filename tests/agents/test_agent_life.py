@@ -1,9 +1,11 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pytest
 from pydantic_ai.exceptions import UsageLimitExceeded
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import FunctionToolset
 from pydantic_ai.usage import UsageLimits
 
@@ -170,3 +172,25 @@ def test_an_agent_has_a_name_for_people_and_a_description() -> None:
 
     assert (agent.display_name, agent.description, Agent("b").display_name) == ("Ann", "Knows a lot.", "b")
     assert repr(agent) == "<Agent 'a'>"
+
+
+@pytest.mark.parametrize("session", [None, False])
+async def test_agents_that_ask_each_other_are_told_of_the_circle_and_the_run_goes_on(
+    session: Literal[False] | None,
+) -> None:
+    seen: list[str] = []
+
+    def reply(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        last = messages[-1].parts[-1]
+        if isinstance(last, ToolReturnPart):
+            seen.append(str(last.content))
+            return ModelResponse([TextPart("done")])
+        return ModelResponse([ToolCallPart(info.function_tools[0].name, {"prompt": "p"})])
+
+    a, b = (Agent(name, model=FunctionModel(reply), session=session) for name in "ab")
+    a.register_worker(b)
+    b.register_worker(a)
+
+    assert (await a.run("x", timeout=20.0)).content == "done"
+    assert seen[0].startswith("Error: a -> b -> a")
+    assert len(seen) == (2 if session is None else 8)
