@@ -39,6 +39,7 @@ from actors.talk.target_queue import TargetQueue
 from protocols.checks import is_a
 from protocols.cost import TokenCost
 from protocols.errors import EmptyPromptError, NodeNameError
+from protocols.handle import Handle
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 from protocols.node import Named, Origin, Outlet
@@ -51,7 +52,7 @@ _MOST_NOTES = 100
 _log = logging.getLogger("understage")
 
 
-class NodeHandle(NodeLifecycle, Generic[Deps, Out]):
+class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
     """A name and a way to run it. It holds configuration; what changes with a run belongs to the node's actor.
 
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).

@@ -5,6 +5,7 @@ The parts are functions over the record: `intake` and `processing` handle messag
 """
 
 import asyncio
+import inspect
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -92,6 +93,13 @@ class ActorHooks:
     """
 
     _actor_cell: "Cell" = cast("Cell", _NotStarted())
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("on_receive", "on_start", "on_stop", "on_failure", "on_terminated"):
+            if inspect.isasyncgenfunction(getattr(cls, name, None)):
+                text = f"{cls.__name__}.{name} is an async generator, which nobody reads: it must not `yield`"
+                raise TypeError(text)
 
     def on_receive(self, message: Any) -> Any:
         """Handle a message; what is returned (or awaited) is the reply. May be `async def`.

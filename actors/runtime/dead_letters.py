@@ -8,6 +8,7 @@ import msgspec
 
 from actors.runtime.cell import System
 from actors.runtime.envelope import Envelope
+from actors.runtime.errors import without_frames
 from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
 from protocols.events import DeadLetter as DeadLetterEvent
@@ -45,7 +46,14 @@ class DeadLetters:
         age = self._system.clock.now() - envelope.at
         cell = envelope.cell
         self._keep(
-            DeadLetter(envelope.message, cell.ref, reason, sender.ref if sender is not None else None, age, cause),
+            DeadLetter(
+                envelope.message,
+                cell.ref,
+                reason,
+                sender.ref if sender is not None else None,
+                age,
+                without_frames(cause),
+            ),
             cell.name,
             sender.name if sender is not None else "",
         )

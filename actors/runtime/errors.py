@@ -1,6 +1,6 @@
 """Errors of the actor engine; those about dead actors are also Pykka's `ActorDeadError`."""
 
-from typing import Any
+from typing import Any, cast
 
 import pykka
 
@@ -120,3 +120,24 @@ class RuntimeClosedError(UnderstageError, pykka.ActorDeadError):
 
 class ForkedRuntimeError(RuntimeClosedError):
     """This process was forked after the system had started; its loop and threads exist only in the parent."""
+
+
+def without_frames(error: BaseException | None, depth: int = 8) -> BaseException | None:
+    """Return a copy without traceback, whose frames keep alive what a handler held."""
+    if error is None or not depth:
+        return None
+    kind = type(error)
+    try:
+        if isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            copy: BaseException = group.derive([without_frames(one, depth - 1) or one for one in group.exceptions])
+        else:
+            builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+            args = builtin.__reduce__(error)[1]
+            copy = kind.__new__(kind, *args)
+            builtin.__init__(copy, *args)
+        vars(copy).update(vars(error))
+        copy.__cause__ = without_frames(error.__cause__, depth - 1)
+    except BaseException:  # a class of the user
+        return ActorCrashedError(f"{kind.__name__}, which cannot be copied")
+    return copy

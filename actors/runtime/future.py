@@ -101,8 +101,15 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             self.answer(source.result())
 
     def answer(self, value: T) -> None:
-        """Set the value on the loop's thread and forget the deadline; the future must not be done."""
-        self.set_result(value)
+        """Set the value on the loop's thread and forget the deadline; drop the value if the asker gave up."""
+        try:
+            self.set_result(value)
+        except asyncio.InvalidStateError:
+            if not self.cancelled() and self.exception() is None:
+                raise
+            scope = current.get()
+            if scope is not None:
+                scope.cell.system.late_replies += 1
         self.release()
 
     def fail(self, error: BaseException) -> None:
@@ -117,7 +124,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def set(self, value: T | None = None) -> None:
         """Set the value, from any thread."""
-        _on_loop(self, self.set_result, cast("T", value))
+        _on_loop(self, self.answer, cast("T", value))
 
     def set_exception(self, exc_info: type[Any] | BaseException | ExcInfo | None = None, /) -> None:
         """Set an exception, an `exc_info` tuple, or the exception being handled; from any thread."""

@@ -12,6 +12,7 @@ from typing import Any
 from actors.runtime.cell import ActorHooks, Cell, System, bind, constructing, has_hook
 from actors.runtime.crash import interrupt_all
 from actors.runtime.cycle import WaitingFuture
+from actors.runtime.errors import without_frames
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.options import StartOptions, check_class
@@ -167,6 +168,7 @@ async def _on_start(cell: Cell, actor: ActorHooks) -> BaseException | None:
 
 def _opened(cell: Cell) -> None:
     cell.enter(Phase.RUNNING)
+    cell.cause = without_frames(cell.cause)
     cell.open = True
     if cell.scheduled or len(cell.mailbox):
         wake(cell)

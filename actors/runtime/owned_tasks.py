@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from actors.runtime.cell import ActorHooks, Cell
 from actors.runtime.child_cells import supervise
 from actors.runtime.cycle import judge_watched
-from actors.runtime.envelope import SETTLED, Envelope, current
+from actors.runtime.envelope import QUEUED, SETTLED, Envelope, current
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept
@@ -32,7 +32,7 @@ def _drop(cell: Cell, handle: Any) -> None:
 class PendingTimer:
     """A message that an actor sends itself later."""
 
-    __slots__ = ("_cell", "_handle", "_interval", "_message", "is_active")
+    __slots__ = ("_cell", "_handle", "_interval", "_message", "_tick", "is_active")
 
     def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
         check_timeout(delay)
@@ -42,6 +42,7 @@ class PendingTimer:
         self._cell = cell
         self._message = message
         self._interval = interval
+        self._tick: Envelope | None = None
         self.is_active = True
         _keep(cell, self)
         self._handle = cell.system.clock.call_later(delay, self._fire)
@@ -55,8 +56,12 @@ class PendingTimer:
             self.cancel()
         else:
             self._handle = cell.system.clock.call_later(self._interval, self._fire)
+        if self._tick is not None and self._tick.state == QUEUED:
+            return  # a tick that waits says already what this one would
+        tick = Envelope(self._message, cell, sender=cell, at=cell.now())
         try:
-            accept(cell, Envelope(self._message, cell, sender=cell, at=cell.now()))
+            accept(cell, tick)
+            self._tick = tick
         except BaseException as error:  # a mailbox may ask functions of the user
             cell.system.report("a timer message was not accepted", cell, error=error)
             cell.system.note_base_exception(error)

@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine
 from contextvars import Context
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, NoneType
 from typing import Any, Final, cast
 
 import pykka.messages
@@ -23,6 +23,8 @@ from protocols.control import Terminated
 _Handler = Coroutine[Any, Any, Any]
 _DRAINING: Final = Phase.DRAINING
 
+_PLAIN: Final = frozenset((NoneType, bool, int, float, str, bytes, list, tuple, dict, set))
+"""Types of results that need no look whether they can be awaited."""
 INTERNAL: Final = frozenset(
     (pykka.messages.ProxyCall, pykka.messages.ProxyGetAttr, pykka.messages.ProxySetAttr, Terminated)
 )
@@ -126,12 +128,24 @@ def _enter(cell: Cell, envelope: Envelope) -> Any:
     actor = cell.actor
     assert actor is not None
     result: Any = receive_internal(actor, message) if type(message) in INTERNAL else actor.on_receive(message)
-    if type(result) is not CoroutineType:
-        return result
+    kind = type(result)
+    if kind is not CoroutineType:
+        if kind in _PLAIN or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType):
+            return result
+        if isinstance(result, pykka.Future) or type(message) is pykka.messages.ProxyGetAttr:
+            return result  # a value to hand on
+        result = _await(cell, message, result)
     try:
         return _Waiting(result, result.send(None))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - a coroutine of anything
     except StopIteration as stop:
         return stop.value
+
+
+async def _await(cell: Cell, message: Any, result: Any) -> Any:
+    if type(result) is AsyncGeneratorType:
+        text = f"actor {cell.name}: the handler of {type(message).__name__} must not `yield`; return a value"
+        raise TypeError(text)
+    return await result
 
 
 def _suspend(cell: Cell, envelope: Envelope, coroutine: Any, context: Context, waiting: Any) -> Turn:

@@ -21,6 +21,7 @@ from actors.runtime.phase import Phase
 from actors.runtime.stop import kill, stop
 from actors.runtime.termination import ready
 from protocols.control import ActorState, DeadLetterReason, StopMode
+from protocols.handle import Handle
 from protocols.mailbox import MailboxStatistics
 
 A = TypeVar("A")
@@ -34,7 +35,7 @@ class _Default:
 DEFAULT: Final = _Default()
 
 
-class ActorRef(pykka.ActorRef[Any], Generic[A]):
+class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
     """Address of one actor of an `ActorSystem`; get it from `start()`.
 
     `tell`, `ask`, `stop` and `proxy` are Pykka's: awaited on the actor's event loop, blocking in any other thread. Refs
@@ -346,7 +347,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A]):
         return f"{self._cell.name} ({self._cell.state})"
 
 
-class Proxy(pykka.ActorProxy[Any]):
+class Proxy(Handle, pykka.ActorProxy[Any]):
     """Pykka's proxy over all lives of an actor; setting an attribute on the loop is a tell."""
 
     def __init__(self, *, actor_ref: ActorRef[Any], attr_path: tuple[str, ...] = ()) -> None:  # pyright: ignore[reportMissingSuperCall] - Pykka's keeps the actor object

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from actors.runtime.backpressure import admit_senders
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.cycle import WaitingFuture
-from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError
+from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError, without_frames
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
 from actors.runtime.outcome import drop_abandoned, lose
@@ -192,6 +192,8 @@ def terminate(cell: Cell, reason: ExitReason, cause: BaseException | None) -> No
         return
     cell.enter(Phase.STOPPING)
     close_mailbox(cell)
+    cell.args, cell.kwargs = (), None  # a ref may be kept for long
+    cell.factory = getattr(cell.factory, "func", cell.factory) if cell.actor is None else type(cell.actor)
     _drop_life(cell)
     discard_queue(cell)
     cell.enter(Phase.STOPPED)
@@ -201,4 +203,5 @@ def terminate(cell: Cell, reason: ExitReason, cause: BaseException | None) -> No
     cell.system.has_ended(cell)
     if cell.system.events.wants(ActorStopped):
         cell.system.events.publish(ActorStopped, actor=cell.name, reason=str(reason), incarnation=cell.incarnation)
+    cell.cause = without_frames(cause)
     _resolve_stopped(cell)

@@ -20,10 +20,11 @@ from actors.talk.target_queue import Forwarded, deliver, keep_priorities
 from actors.talk.team_talk import TeamTalk, connect_further
 from actors.talk.transform import Message, as_message
 from protocols.errors import HopLimitError, TalkError, TalkNameError
+from protocols.handle import Handle
 from protocols.node import Named, Origin, Target
 
 
-class Talk(TalkSetting):
+class Talk(Handle, TalkSetting):
     """A connection from one node to one or more others.
 
     ``a >> b`` and ``a.connect_to(b, ...)`` make a connection and attach it to ``a``. A connection made by calling the

@@ -1,0 +1,22 @@
+"""`Handle`: what lives in one process."""
+
+from typing import NoReturn, Self, SupportsIndex
+
+
+class Handle:
+    """Copies as itself, and does not travel to another process."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, _protocol: SupportsIndex) -> NoReturn:
+        message = (
+            f"{type(self).__name__} lives in this process and cannot be pickled; send what it is made of, or its name. "
+            "A copy is the same object; `agent.variant()` makes another agent"
+        )
+        raise TypeError(message)
