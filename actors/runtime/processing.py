@@ -128,12 +128,12 @@ def _enter(cell: Cell, envelope: Envelope) -> Any:
     actor = cell.actor
     assert actor is not None
     result: Any = receive_internal(actor, message) if type(message) in INTERNAL else actor.on_receive(message)
-    kind = type(result)
+    kind: Any = type(result)
     if kind is not CoroutineType:
         if kind in _PLAIN or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType):
             return result
         if isinstance(result, pykka.Future) or type(message) is pykka.messages.ProxyGetAttr:
-            return result  # a value to hand on
+            return cast("Any", result)  # a value to hand on
         result = _await(cell, message, result)
     try:
         return _Waiting(result, result.send(None))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - a coroutine of anything

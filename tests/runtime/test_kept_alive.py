@@ -38,7 +38,7 @@ class Holder(AsyncioActor):
 
     async def on_receive(self, message: Any) -> Any:
         if message == "crash":
-            raise ValueError("bug")  # noqa: EM101, TRY003
+            raise ValueError("bug")
         return message
 
 
@@ -177,7 +177,7 @@ async def test_a_handler_may_return_whatever_can_be_awaited(actor_system: ActorS
     class Returns(AsyncioActor):
         def on_receive(self, message: Any) -> Any:
             if message == "task":
-                return asyncio.ensure_future(asyncio.sleep(0, "task"))
+                return asyncio.ensure_future(asyncio.to_thread(str, "task"))
             return Awaitable() if message == "object" else self.actor_ref.ask("object", block=False)
 
     ref = actor_system.start(Returns)
@@ -189,7 +189,7 @@ async def test_a_handler_may_return_whatever_can_be_awaited(actor_system: ActorS
 async def test_async_generators_are_refused(actor_system: ActorSystem) -> None:
     with pytest.raises(TypeError, match=r"Generates.on_start is an async generator"):
 
-        class Generates(AsyncioActor):
+        class Generates(AsyncioActor):  # pyright: ignore[reportUnusedClass]
             async def on_start(self) -> Any:
                 yield 1
 
@@ -205,7 +205,11 @@ async def test_hooks_that_are_patched_later_are_used(
     actor_system: ActorSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log: list[str] = []
-    monkeypatch.setattr(Echo, "on_start", lambda _: log.append("on_start"))
+
+    def on_start(_: Echo) -> None:
+        log.append("on_start")
+
+    monkeypatch.setattr(Echo, "on_start", on_start)
     ref = await actor_system.start(Echo).ready()
     actor: Any = cell_of(ref).actor
     actor.on_stop = lambda: log.append("on_stop")
