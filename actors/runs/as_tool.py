@@ -59,7 +59,8 @@ def tool_of(
             options |= {"message_history": _before(ctx) if pass_history else [], "store_history": not reset_history}
         chain = _chain()
         if len(chain) >= MAX_DEPTH:
-            return f"Error: {' -> '.join((*chain, node.name))}: agents ask each other at most {MAX_DEPTH} deep; answer yourself"
+            path = " -> ".join((*chain, node.name))
+            return f"Error: {path}: agents ask each other at most {MAX_DEPTH} deep; answer yourself"
         try:
             return (await node.run(prompt, **options)).content
         except AskCycleError as error:

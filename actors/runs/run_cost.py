@@ -44,7 +44,7 @@ class RunCost:
         return lost
 
     def total(self) -> TokenCost | None:
-        """Return the sum; None if no model was asked."""
+        """Return the sum; None without a model."""
         total = self._settled
         for _, read in self._open:
             total = joined(total, read())

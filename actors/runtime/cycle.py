@@ -55,13 +55,10 @@ class WaitingFuture(WatchedFuture[T]):
 
 def judge(turn: Any) -> None:
     """Refuse what a handler begins to wait for, if that waits for this handler."""
-    waiting = turn.waiting
-    if type(waiting) is AsyncioFuture:
-        envelope = waiting.envelope
-        if envelope is not None and envelope.cell.turns is None:
-            return
-    for future in _futures(waiting):
-        _refuse_cycle(turn, future)
+    for future in _futures(turn.waiting):
+        envelope = future.envelope
+        if type(future) is not AsyncioFuture or envelope is None or envelope.cell.turns is not None:
+            _refuse_cycle(turn, future)
 
 
 def judge_watched(future: AsyncioFuture[Any]) -> None:
@@ -170,6 +167,7 @@ def _futures(waiting: Any) -> Iterator[AsyncioFuture[Any]]:
             continue
         if isinstance(future, AsyncioFuture):
             yield future
+            continue
         left.append(getattr(future, "_fut_waiter", None))
         left.extend(getattr(future, "_children", ()))
 

@@ -11,7 +11,6 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.agents.agent import Agent
 from actors.agents.settings import AgentKeywords, AgentSettings
-from actors.runtime.errors import AskCycleError
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.testing.models import Answer, echo_model, scripted_model, slow_model
@@ -63,15 +62,6 @@ async def test_the_time_of_the_boss_ends_its_worker(actor_system: ActorSystem, m
         await run
     await settle(actor_system)
     assert (slow.cancelled, slow.waiting) == (1, 0)
-
-
-async def test_an_agent_that_asks_itself_through_others_fails_at_once() -> None:
-    boss = Agent("boss", model=scripted_model([call("ask_worker", prompt="x")]))
-    worker = Agent("worker", model=scripted_model([call("ask_boss", prompt="y")]), tools=[boss.to_tool()])
-    boss.register_worker(worker)
-
-    with pytest.raises(AskCycleError, match="boss -> worker -> boss"):
-        await boss.run("x")
 
 
 # -- opening --------------------------------------------------------------------------------------------------------
