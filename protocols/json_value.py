@@ -59,7 +59,7 @@ def _foreign(value: object) -> Any:
     if isinstance(value, msgspec.Struct):
         return dict(_fields(value))
     if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
+        return dict(cast("Mapping[object, object]", value))
     try:
         return str(value)
     except Exception:

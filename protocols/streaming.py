@@ -1,6 +1,6 @@
 """What streams of runs are made of: the last event of a node, and what a node needs to be streamed or structured."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -20,8 +20,9 @@ class StreamCompleteEvent(msgspec.Struct, frozen=True):
 class SupportsRunStream(Protocol):
     """A node whose run can be followed event by event; works with `isinstance`."""
 
-    def run_stream(self, *prompts: object, **options: Any) -> AsyncIterator[Any] | Any:
-        """Begin a run and return its events, to be iterated."""
+    @property
+    def run_stream(self) -> Callable[..., AsyncIterator[Any] | Any]:
+        """Begins a run when called with prompts and options, and returns its events, to be iterated."""
         ...
 
 

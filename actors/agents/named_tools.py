@@ -26,7 +26,7 @@ def named_tools(agent: str, tools: Sequence[AnyTool], taken: Container[str] = ()
     """
     made: dict[str, Tool[Any]] = {}
     for one in tools:
-        tool = cast("Tool[Any]", one) if isinstance(one, Tool) else _of_function(agent, one)
+        tool = cast("Tool[object]", one) if isinstance(one, Tool) else _of_function(agent, one)
         name = tool_name(tool.name)
         if name in made or name in taken:
             remedy = "give one of them another: Tool(function, name=...) or register_worker(node, name=...)"

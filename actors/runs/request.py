@@ -45,7 +45,7 @@ def _misspelt(settings: Any) -> bool:
     """Return True for no mapping, or for a name that nearly is that of a setting. Providers have more settings."""
     if not isinstance(settings, Mapping):
         return True
-    unknown = [str(name) for name in cast("Mapping[Any, Any]", settings) if name not in MODEL_SETTINGS]
+    unknown = [str(name) for name in cast("Mapping[object, object]", settings) if name not in MODEL_SETTINGS]
     return any(get_close_matches(name, MODEL_SETTINGS, 1, 0.85) for name in unknown)
 
 

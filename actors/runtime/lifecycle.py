@@ -27,6 +27,7 @@ from actors.runtime.termination import (
     start_failed,
     take_ready_waiters,
 )
+from protocols.clock import TimerHandle
 from protocols.events import ActorRestarted, ActorStarted
 
 
@@ -123,6 +124,11 @@ def _start_overdue(cell: Cell) -> None:
     interrupt_all(cell)
 
 
+def _take_start_timer(cell: Cell) -> TimerHandle | None:
+    timer, cell.start_timer = cell.start_timer, None
+    return timer
+
+
 async def _run_start(cell: Cell) -> None:
     actor = cell.actor
     assert actor is not None
@@ -130,7 +136,7 @@ async def _run_start(cell: Cell) -> None:
     error = await _on_start(cell, actor)
     if cell.actor is not actor:
         return  # it was cut loose
-    timer, cell.start_timer = cell.start_timer, None
+    timer = _take_start_timer(cell)
     if timer is not None:
         timer.cancel()
     if error is None:

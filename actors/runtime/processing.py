@@ -128,7 +128,7 @@ def _enter(cell: Cell, envelope: Envelope) -> Any:
     actor = cell.actor
     assert actor is not None
     result: Any = receive_internal(actor, message) if type(message) in INTERNAL else actor.on_receive(message)
-    kind: Any = type(result)
+    kind = type(cast("object", result))
     if kind is not CoroutineType:
         if kind in _PLAIN or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType):
             return result

@@ -359,7 +359,7 @@ class Proxy(Handle, pykka.ActorProxy[Any]):
         self._known_attrs, self._callable_proxies = {}, {}
 
     @property
-    def _actor(self) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+    def _actor(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The actor object of now; between two lives an empty one, which has the same methods."""
         cell = cast("ActorRef[Any]", self.actor_ref)._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same module
         kind: Any = cell.factory

@@ -36,11 +36,14 @@ async def test_advice_knows_all_parameters_and_the_settings_of_models(keywords: 
 
 
 async def test_a_setting_that_is_nearly_right_is_refused_and_those_of_providers_are_not() -> None:
+    misspelt: Any = {"temprature": 1}
+    providers: Any = {"openai_logprobs": True}
+    short: Any = {"max_token": 1}
     with pytest.raises(ConfigError, match="temprature"):
-        Agent("a", model_settings={"temprature": 1})  # type: ignore[typeddict-unknown-key]
-    agent = Agent("a", model="test", model_settings={"openai_logprobs": True})  # type: ignore[typeddict-unknown-key]
+        Agent("a", model_settings=misspelt)
+    agent = Agent("a", model="test", model_settings=providers)
     with pytest.raises(TypeError, match="max_token"):
-        await agent.run("hi", model_settings={"max_token": 1})  # type: ignore[typeddict-unknown-key]
+        await agent.run("hi", model_settings=short)
 
 
 async def test_each_warning_is_logged_once_by_name(

@@ -76,8 +76,8 @@ async def test_a_tool_with_any_name_is_called(tool: Any) -> None:
     ],
 )
 async def test_what_cannot_be_a_tool_is_refused_with_agent_and_remedy(tools: list[Any]) -> None:
-    def added() -> object:
-        return Agent("a", model="test").take_tools(tools)
+    def added() -> None:
+        Agent("a", model="test").take_tools(tools)
 
     def made() -> object:
         return Agent("a", model="test", tools=tools)

@@ -67,9 +67,9 @@ async def _most_ahead(system: ActorSystem, senders: int, shift: int, capacity: i
     seen, most = Counter[int](), 0
 
     class Counts(AsyncioActor):
-        def on_receive(self, sender: int) -> None:
+        def on_receive(self, message: int) -> None:
             nonlocal most
-            seen[sender] += 1
+            seen[message] += 1
             if seen.total() > senders:
                 most = max(most, max(seen.values()) - min(seen[each] for each in range(senders)))
 

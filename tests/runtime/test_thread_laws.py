@@ -49,7 +49,7 @@ def settled(system: ActorSystem, ref: Any) -> int:
     """Return how many messages of an actor are accounted for."""
     cell = cell_of(ref)
     letters = sum(letter.target == ref for letter in system.dead_letters)
-    return cell.handled + cell.failed + letters + len(cell.mailbox)
+    return int(cell.handled + cell.failed + letters + len(cell.mailbox))
 
 
 async def test_what_a_thread_sent_before_the_close_is_handled() -> None:

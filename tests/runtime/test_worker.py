@@ -137,8 +137,8 @@ async def test_an_event_loop_that_runs_again_inside_a_handler_does_not_stop_the_
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 def test_an_eager_task_factory_nests_no_steps() -> None:
     class Fans(AsyncioActor):
-        async def on_receive(self, refs: Any) -> Any:
-            return await asyncio.gather(*[ref.ask(number) for number, ref in enumerate(refs)])
+        async def on_receive(self, message: Any) -> Any:
+            return await asyncio.gather(*[ref.ask(number) for number, ref in enumerate(message)])
 
     class Waits(AsyncioActor):
         async def on_receive(self, message: Any) -> Any:
