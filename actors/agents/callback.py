@@ -13,7 +13,6 @@ Text from a connection of type ``context`` comes before the text of the next mes
 ``RunRequest`` gets the request of the run (run id, options such as ``deps``).
 """
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from operator import attrgetter
@@ -27,6 +26,7 @@ from actors.agents.execution import Execution
 from actors.runs.input_message import is_list
 from actors.runs.job import Job
 from actors.runs.request import RunRequest
+from actors.runtime.daemon_thread import in_daemon_thread
 from actors.runtime.log import warn_once
 from protocols.errors import add_note
 from protocols.messages import ChatMessage, is_message
@@ -71,7 +71,7 @@ class Callback(Execution):
     def _call(self, given: object, request: RunRequest) -> Any:
         keywords = {self._context_name: request} if self._context_name is not None else {}
         if self._blocking and not inspect.iscoroutinefunction(self.function):
-            return asyncio.to_thread(self.function, given, **keywords)
+            return in_daemon_thread(self.function, given, **keywords)
         return self.function(given, **keywords)
 
 

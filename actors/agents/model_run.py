@@ -26,6 +26,7 @@ from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
 from actors.runs.request import EventSink, RunOptions, RunRequest
+from actors.runtime.daemon_thread import CALLS
 from protocols.errors import ModelError
 from protocols.messages import ChatMessage
 
@@ -68,7 +69,7 @@ class ModelRun(Execution):
         tools = ToolCallLog(request)
         call_log.set(tools)
         prompt, keywords = await self._prompt(request, asked), self._keywords(request)
-        with pydantic_ai.capture_run_messages() as messages:
+        with self.agent.using_thread_executor(CALLS), pydantic_ai.capture_run_messages() as messages:
             request.node.follow_cost(request, partial(cost_up_to_now, messages))
             try:
                 if request.sink is None and request.options.include_agent_tools:

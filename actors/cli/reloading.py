@@ -15,6 +15,7 @@ from actors.cli.manifest_watch import ManifestWatch
 from actors.cli.option import read_manifest
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import one_line
+from actors.runtime.daemon_thread import in_daemon_thread
 
 if TYPE_CHECKING:
     from actors.app import App
@@ -103,7 +104,7 @@ class Reloading:
         return one_line(problems[0] + more)
 
     async def _reload(self) -> None:
-        manifest = await asyncio.to_thread(read_manifest, self._file)
+        manifest = await in_daemon_thread(read_manifest, self._file)
         make_importable(manifest)
         self._check(manifest)
         done = await self._app.pool.reload(manifest)

@@ -20,7 +20,6 @@ Parts are joined by an empty line. The block with a document's name is the one f
 model reads it, and every LLM understands it.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from inspect import isroutine
@@ -30,6 +29,7 @@ from typing import Any, cast
 from pydantic_ai.messages import BinaryContent, UserContent, is_multi_modal_content
 
 from actors.prompts.document import file_part
+from actors.runtime.daemon_thread import in_daemon_thread
 from protocols.content_text import value_text
 from protocols.errors import EmptyPromptError, PromptError
 from protocols.messages import ChatMessage
@@ -57,7 +57,7 @@ async def load_user_content(prompts: Iterable[object]) -> str | list[UserContent
     """Do the same as `user_content` without blocking the event loop: a thread reads the files."""
     given = list(prompts)
     if any(isinstance(item, PurePath) for item in _flat(given, 0)):
-        return await asyncio.to_thread(user_content, given)
+        return await in_daemon_thread(user_content, given)
     return user_content(given)
 
 

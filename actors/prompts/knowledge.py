@@ -77,7 +77,7 @@ class KnowledgeSource:
         except TimeoutError as error:
             message = f"knowledge {self.label!r} could not be loaded within {self._timeout:g} s"
             raise ConfigError(message) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
             message = f"knowledge {self.label!r} cannot be loaded: {reason}"
             raise ConfigError(message) from error

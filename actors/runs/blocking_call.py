@@ -3,13 +3,14 @@
 import asyncio
 import atexit
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 from actors.runtime.background_loop import background_system
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
-from actors.runtime.errors import BlockingCallError
+from actors.runtime.errors import AskTimeoutError, BlockingCallError
 from actors.runtime.system import ActorSystem
 
 T = TypeVar("T")
@@ -61,7 +62,8 @@ def _stop_nodes(system: ActorSystem) -> None:
         orphans = [ref for ref in system.orphans() if getattr(ref.actor_class, "ends_with_process", False)]
         await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in orphans))
 
-    system.bridge.call(stop)
+    with suppress(AskTimeoutError):  # an actor blocks the loop; the end of the background loop names it
+        system.bridge.call(stop, within=_EXIT_LIMIT)
 
 
 def _would_block(target: asyncio.AbstractEventLoop) -> bool:

@@ -52,7 +52,7 @@ class RunCost:
 
 
 def joined(one: TokenCost | None, other: TokenCost | None) -> TokenCost | None:
-    """Return the sum of two costs, of which None is no cost."""
+    """Return the sum of two costs; None stands for nothing."""
     if one is None or other is None:
         return other if one is None else one
     return one + other

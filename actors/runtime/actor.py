@@ -20,6 +20,7 @@ from actors.runtime.outcome import stashed
 from actors.runtime.owned_tasks import PendingTask, PendingTimer
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
+from actors.runtime.thread_bridge import on_own_loop
 from protocols.control import DeadLetterReason, Terminated
 
 T = TypeVar("T")
@@ -170,6 +171,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         reply, envelope.reply = envelope.reply, None
         return cast("AsyncioFuture[Any] | None", reply)
 
+    @on_own_loop
     def fail_reply(self, error: Exception) -> None:
         """Answer the current message with an error, without a crash; a message without asker becomes a dead letter.
 
@@ -186,22 +188,27 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         elif envelope is not None:
             self._actor_cell.system.dead_letters.add(envelope, DeadLetterReason.FAILED, error)
 
+    @on_own_loop
     def watch(self, ref: ActorRef[Any]) -> None:
         """Have `on_terminated` called exactly once when that actor ends for good; at once if it ended before."""
         watch(self._actor_cell, _cell_of(ref))
 
+    @on_own_loop
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Take a watch back, even if the news of the end waits in the mailbox."""
         unwatch(self._actor_cell, _cell_of(ref))
 
+    @on_own_loop
     def link(self, ref: ActorRef[Any]) -> None:
         """Link two actors: when one of them ends abnormally, the other is killed."""
         link(self._actor_cell, _cell_of(ref))
 
+    @on_own_loop
     def schedule(self, delay: float, message: Any, *, interval: float | None = None) -> PendingTimer:
         """Send `message` to this incarnation after `delay` seconds, then every `interval` seconds if given."""
         return PendingTimer(self._actor_cell, delay, message, interval)
 
+    @on_own_loop
     def create_task(self, coroutine: Coroutine[Any, Any, T]) -> PendingTask[T]:
         """Run a coroutine next to the handlers, until this incarnation ends. Its errors are reported.
 
@@ -209,6 +216,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         """
         return PendingTask(self._actor_cell, coroutine)
 
+    @on_own_loop
     def pipe_to_self(
         self, work: Awaitable[T], to_message: Callable[[T | None, BaseException | None], Any]
     ) -> PendingTask[None]:
@@ -233,6 +241,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             task.when_done(work.close)  # a task that is cancelled before its first step never awaits it
         return task
 
+    @on_own_loop
     def stash(self) -> None:
         """Put the current message aside until `unstash`; its asker keeps waiting.
 
@@ -252,6 +261,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             raise StashOverflowError(message)
         cell.stash.append(stashed(envelope))
 
+    @on_own_loop
     def unstash(self) -> None:
         """Put all stashed messages back in front of the mailbox, in their order."""
         cell = self._actor_cell

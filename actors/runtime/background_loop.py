@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
+from actors.runtime.errors import AskTimeoutError
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 
@@ -74,13 +75,22 @@ def _start() -> ActorSystem:
 
 
 def stop_background(timeout: float = _EXIT_LIMIT) -> list[str]:
-    """Stop the background system and its thread, if there is one, and return the names of actors that did not end."""
+    """Stop the background system and its thread, if there is one, and return the names of actors that did not end.
+
+    It waits `timeout` seconds and the grace period; an actor that blocks the loop for longer is named and left behind.
+    """
     global _system
     with _lock:
         system, _system = _system, None
     if system is None or _pid != os.getpid() or system.loop.is_closed():
         return []
-    stuck: list[str] = system.bridge.call(lambda: system.close(timeout=timeout))
+    try:
+        stuck: list[str] = system.bridge.call(
+            lambda: system.close(timeout=timeout), within=timeout + system.config.grace
+        )
+    except AskTimeoutError:
+        cell = system.dispatcher.current
+        return [] if cell is None else [cell.name]
     thread = next((t for t in threading.enumerate() if t.name == "understage-background"), None)
     system.loop.call_soon_threadsafe(system.loop.stop)
     if thread is not None:
@@ -92,8 +102,8 @@ def _stop() -> None:
     system = _system
     if system is None or _pid != os.getpid() or system.loop.is_closed():
         return
-    alive = [ref.name for ref in system.bridge.call(system.actors)]
-    stuck = stop_background()
+    alive = [cell.name for cell in tuple(system.cells)]  # not through the loop, which an actor may block
+    stuck = stop_background(_EXIT_LIMIT - system.config.grace)
     if alive:
         logging.getLogger("understage").warning("actors were still alive at exit: %s", ", ".join(alive[:20]))
     if stuck:

@@ -3,39 +3,130 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PATIENCE: Final = 5.0
+"""Seconds that a thread waits for more work before it ends."""
+_own = threading.local()
 
 
-async def in_daemon_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a thread of its own and return what it returns.
+class DaemonExecutor(Executor):
+    """Runs calls in daemon threads: one that is stuck keeps neither the loop nor the interpreter from ending.
 
-    The number of threads has no limit here: the caller sets it.
-
-    Raises:
-        Exception: what the function raises; a SystemExit or KeyboardInterrupt comes as RuntimeError.
+    A thread that waits for an actor does not count, so the actor gets a thread as well if it needs one.
     """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Any] = loop.create_future()
-    context = copy_context()
 
-    def settle(result: Any, error: Exception | None) -> None:
-        if outcome.done():
-            return
-        if error is None:
-            outcome.set_result(result)
-        else:
-            outcome.set_exception(error)
+    def __init__(self, threads: int | None, name: str) -> None:
+        self._limit = threads
+        self._name = name
+        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._change = threading.Condition()
+        self._threads = 0
+        """All of them, without those that wait for an actor."""
+        self._idle = 0
+        self._is_closed = False
 
-    def work() -> None:
-        result, failure = None, None
-        try:
-            result = context.run(function, *arguments)
-        except BaseException as error:  # a SystemExit is an answer too
-            failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
-        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(settle, result, failure)
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a function in a thread. Raises RuntimeError after the shutdown."""
+        future: Future[T] = Future()
+        with self._change:
+            if self._is_closed:
+                message = "no call is taken after the shutdown"
+                raise RuntimeError(message)
+            self._calls.append((future, lambda: fn(*args, **kwargs)))
+            self._staff()
+        return future
 
-    threading.Thread(target=work, name="understage-call", daemon=True).start()
-    return await outcome
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls. A thread that is stuck is left behind, whatever `wait` is: Python cannot end it."""
+        with self._change:
+            self._is_closed = True
+            while cancel_futures and self._calls:
+                self._calls.popleft()[0].cancel()
+            self._change.notify_all()
+
+    def _staff(self) -> None:
+        if self._idle >= len(self._calls):
+            self._change.notify()
+        elif self._limit is None or self._threads < self._limit:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._threads += 1
+
+    def _work(self) -> None:
+        _own.executor = self
+        while (taken := self._take()) is not None:
+            future, call = taken
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call())
+                except StopIteration as error:  # no future of asyncio can hold one
+                    future.set_exception(RuntimeError(f"the function raised StopIteration: {error}"))
+                except BaseException as error:  # it belongs to the caller
+                    future.set_exception(error)
+            del taken, future, call  # an idle thread keeps nothing alive
+
+    def _take(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        """Wait for the next call; None ends the thread. Without a limit of threads, none waits."""
+        with self._change:
+            while not self._calls and not self._is_closed and self._limit is not None:
+                self._idle += 1
+                is_woken = self._change.wait(_PATIENCE)
+                self._idle -= 1
+                if not is_woken:
+                    break
+            if self._calls and (self._limit is None or self._threads <= self._limit):
+                return self._calls.popleft()
+            self._threads -= 1
+            self._change.notify()
+            return None
+
+    def lend(self, by: int) -> None:
+        """Count the thread of the caller as waiting (-1) or as busy again (1)."""
+        with self._change:
+            self._threads += by
+            if by < 0 and self._calls:
+                self._staff()
+
+
+@contextlib.contextmanager
+def lent() -> Generator[None]:
+    """Lend the place of this thread to others while it waits for an actor."""
+    executor: DaemonExecutor | None = getattr(_own, "executor", None)
+    if executor is None:
+        yield
+        return
+    executor.lend(-1)
+    try:
+        yield
+    finally:
+        executor.lend(1)
+
+
+CALLS: Final = DaemonExecutor(None, "understage-call")
+"""A thread for each call; the number has no limit here, the caller sets it."""
+
+
+def kept(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
+    """Return the result or the error of a call; not every kind of error can be set on a future."""
+    try:
+        return function(*args, **kwargs), None
+    except BaseException as error:  # it is raised again where the call is waited for
+        return None, error
+
+
+async def in_daemon_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function in a thread of its own and return what it returns, or raise what it raises."""
+    call: Callable[[], tuple[Any, BaseException | None]]
+    call = partial(copy_context().run, partial(kept, function, *args, **kwargs))
+    result, error = await asyncio.get_running_loop().run_in_executor(CALLS, call)
+    if error is not None:
+        raise error
+    return result

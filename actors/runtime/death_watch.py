@@ -2,6 +2,7 @@
 
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.child_cells import post_child_event
+from actors.runtime.errors import WrongLoopError
 from actors.runtime.intake import accept_system
 from actors.runtime.phase import Phase
 from actors.runtime.stop import linked_ended
@@ -9,7 +10,8 @@ from protocols.control import ExitReason, Terminated
 
 
 def watch(watcher: Cell, target: Cell) -> None:
-    """Have `watcher` told once when `target` ends for good; at once if it ended before."""
+    """Have `watcher` told once when `target` ends for good; at once if it ended before. Only on one loop."""
+    _check_loops(watcher, target, "watch")
     if watcher.watching is None:
         watcher.watching = {}
     elif target in watcher.watching:
@@ -22,6 +24,15 @@ def watch(watcher: Cell, target: Cell) -> None:
     if target.watchers is None:
         target.watchers = {}
     target.watchers[watcher] = None
+
+
+def _check_loops(cell: Cell, target: Cell, what: str) -> None:
+    if cell.loop is not target.loop:
+        text = (
+            f"{what}: actor {target.name} lives on another event loop than {cell.name}; "
+            "watch it from an actor on its own loop, and have that one tell"
+        )
+        raise WrongLoopError(text)
 
 
 def unwatch(watcher: Cell, target: Cell) -> None:

@@ -6,6 +6,7 @@ that it served one before: no reference to it is left, no callback and no cancel
 """
 
 import asyncio
+import threading
 import time
 import types
 from collections import deque
@@ -36,6 +37,12 @@ def _pass() -> Generator[None, None, None]:
 def engine_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
     """Make a task of the engine. It begins later even under an eager task factory, so no step runs inside another."""
     return asyncio.Task(coroutine, loop=loop, name=name, context=Context())
+
+
+def rouse(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a loop that sleeps go on at once: a plain signal handler runs while it does, and outside any task."""
+    if threading.current_thread() is threading.main_thread() and not loop.is_closed():
+        loop.call_soon_threadsafe(int)
 
 
 class Dispatcher:
@@ -99,11 +106,14 @@ class Dispatcher:
             parked = self._parked.pop()
             if not parked.done():  # the loop is being torn down: its worker is cancelled, but has not run since
                 parked.set_result(None)
-                return
-        itself: list[asyncio.Task[Any]] = []
-        task = engine_task(self._loop, self._work(itself), self._worker_name)
-        itself.append(task)
-        self.tasks.add(task)
+                break
+        else:
+            itself: list[asyncio.Task[Any]] = []
+            task = engine_task(self._loop, self._work(itself), self._worker_name)
+            itself.append(task)
+            self.tasks.add(task)
+        if asyncio.current_task(self._loop) is None:
+            rouse(self._loop)
 
     async def _work(self, itself: list[Any]) -> None:
         # A task that a handler cancelled, kept or marked must reach no other actor: it ends, another one takes over.

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 import pykka
 
 from actors.runtime.clock import running_loop
+from actors.runtime.daemon_thread import lent
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
 from actors.runtime.log import safe_repr
@@ -179,6 +180,10 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
         """Wait for an event that a callback of this future sets; see `get` for what is raised."""
+        with lent():
+            self._wait_in_thread(done, timeout)
+
+    def _wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
         loop = self.get_loop()
         end = None if timeout is None else time.monotonic() + timeout
         while True:

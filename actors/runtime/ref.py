@@ -5,19 +5,18 @@ from contextvars import copy_context
 from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import pykka
-from pykka._introspection import introspect_attrs
-from pykka.messages import ProxySetAttr
 
 from actors.runtime.backpressure import send
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import RUNNING, Envelope, current
-from actors.runtime.errors import AskCycleError, BlockingCallError
+from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept, accept_system, carry
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
+from actors.runtime.proxy import Proxy
 from actors.runtime.stop import kill, stop
 from actors.runtime.termination import ready
 from protocols.control import ActorState, DeadLetterReason, StopMode
@@ -152,6 +151,12 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         If the message is not accepted, the asker gets the error.
         """
         cell = self._cell
+        if running_loop() is not cell.loop:
+            if reply.get_loop() is not cell.loop:
+                text = f"actor {cell.name} lives on another event loop than the ask that it would answer"
+                raise WrongLoopError(text)
+            cell.system.bridge.call(lambda: self.forward(message, reply))
+            return
         scope = current.get()
         envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=cell.now())
         envelope.sender = None if scope is None else scope.cell
@@ -319,6 +324,9 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         It fails with `ActorStartError` (the cause chained) if the start fails. Cancelling it ends a half-started actor.
         """
         cell = self._cell
+        if running_loop() is not cell.loop:
+            started: AsyncioFuture[ActorRef[A]] = cell.system.bridge.future(self.ready)
+            return started
         future: WaitingFuture[ActorRef[A]] = ready(cell)
         scope = current.get()
         future.sender = None if scope is None else scope.cell
@@ -345,56 +353,3 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
 
     def __str__(self) -> str:
         return f"{self._cell.name} ({self._cell.state})"
-
-
-class Proxy(Handle, pykka.ActorProxy[Any]):
-    """Pykka's proxy over all lives of an actor; setting an attribute on the loop is a tell."""
-
-    def __init__(self, *, actor_ref: ActorRef[Any], attr_path: tuple[str, ...] = ()) -> None:  # pyright: ignore[reportMissingSuperCall] - Pykka's keeps the actor object
-        if not actor_ref.is_alive():
-            message = f"{actor_ref} not found"
-            raise pykka.ActorDeadError(message)
-        self.actor_ref = actor_ref
-        self._attr_path = attr_path
-        self._known_attrs, self._callable_proxies = {}, {}
-
-    @property
-    def _actor(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The actor object of now; between two lives an empty one, which has the same methods."""
-        cell = cast("ActorRef[Any]", self.actor_ref)._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same module
-        kind: Any = cell.factory
-        return cast("Any", object.__new__(kind) if cell.actor is None and isinstance(kind, type) else cell.actor)
-
-    def __getattr__(self, name: str) -> Any:
-        path = (*self._attr_path, name)
-        if path not in self._known_attrs:
-            self._known_attrs = introspect_attrs(root=self._actor, proxy=self)
-            if path not in self._known_attrs:
-                message = f"{self} has no attribute {name!r}"
-                raise AttributeError(message)
-        info = self._known_attrs[path]
-        if info.traversable and not info.callable:
-            return Proxy(actor_ref=cast("ActorRef[Any]", self.actor_ref), attr_path=path)
-        return super().__getattr__(name)
-
-    def __dir__(self) -> list[str]:
-        self._known_attrs = introspect_attrs(root=self._actor, proxy=self)
-        return super().__dir__()
-
-    def __eq__(self, other: object) -> bool:
-        known = cast("Any", other) if isinstance(other, pykka.ActorProxy) else None
-        return known is not None and (known.actor_ref, known._attr_path) == (self.actor_ref, self._attr_path)
-
-    def __hash__(self) -> int:
-        return hash((self.actor_ref, self._attr_path))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "actor_ref" or name.startswith("_"):
-            super().__setattr__(name, value)
-            return
-        message = ProxySetAttr(attr_path=(*self._attr_path, name), value=value)
-        ref = cast("ActorRef[Any]", self.actor_ref)
-        if running_loop() is ref._cell.loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same module
-            ref.tell(message)
-        else:
-            ref.ask(message)

@@ -4,7 +4,8 @@ import asyncio
 import signal
 import threading
 from collections.abc import Iterable
-from typing import Self
+from contextlib import suppress
+from typing import Any, Self
 
 from actors.runtime.system import ActorSystem
 
@@ -29,18 +30,27 @@ class SignalHandling:
         """Signals that came, in order."""
         self._ended: asyncio.Future[list[str]] | None = None
         self._came = asyncio.Event()
+        self._before: dict[signal.Signals, Any] = {}
+        """The handlers that were found, and are given back."""
 
     async def __aenter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             message = "signals can only be handled on the main thread; run this event loop there"
             raise RuntimeError(message)
         for number in self._signals:
-            self._system.loop.add_signal_handler(number, self.receive, number)
+            self._before[number] = signal.signal(number, self._come)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        for number in self._signals:
-            self._system.loop.remove_signal_handler(number)
+        while self._before:
+            number, before = self._before.popitem()
+            # Handlers that were set by other code meanwhile stay, and so do those that Python cannot set.
+            if signal.getsignal(number) == self._come and before is not None:
+                signal.signal(number, before)
+
+    def _come(self, number: int, _frame: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and the system with it
+            self._system.loop.call_soon_threadsafe(self.receive, signal.Signals(number))
 
     def receive(self, number: signal.Signals) -> None:
         """Act on a signal (also to be called by an application with signal handlers of its own)."""

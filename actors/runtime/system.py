@@ -14,7 +14,7 @@ from actors.runtime.cycle import WaitingFuture
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
 from actors.runtime.death_watch import tell_end
-from actors.runtime.dispatcher import Dispatcher, engine_task
+from actors.runtime.dispatcher import Dispatcher, engine_task, rouse
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
 from actors.runtime.event_stream import EventStream
@@ -247,11 +247,13 @@ class ActorSystem(Registry):
             self.is_closing = True
             seconds = self.config.stop_timeout if timeout is None else timeout
             self._closing = engine_task(self.loop, self._close(seconds), f"{self.name}-close")
+            rouse(self.loop)
         return self._closing
 
     def hurry(self) -> None:
         """End the patience of a system that is closing: running handlers are cancelled now, queued mail is dropped."""
         self.shutdown.hurry()
+        rouse(self.loop)
         for cell in tuple(self.cells):
             request_stop(cell, StopMode.NOW, 0.0, ExitReason.SHUTDOWN)
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
-from functools import partial
-from typing import Any, Final, TypeVar
+from functools import partial, wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from actors.runtime.backpressure import send
 from actors.runtime.cell import Cell, System
@@ -28,6 +28,7 @@ from actors.runtime.options import check_timeout
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_WAITING: Final = 100_000
@@ -107,16 +108,22 @@ class ThreadBridge:
         try:
             if block is not False:
                 return self.call(begin)
-            stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
-            self._post(_settling(stopped, begin, waits=False))
+            return self.future(begin)
         except RuntimeClosedError:
             if self._system.is_forked:
                 raise
             if block is not False:
                 return False
-            stopped = AsyncioFuture(loop=self._system.loop)
+            stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
             stopped.set_result(False)
-        return stopped
+            return stopped
+
+    def future(self, function: Callable[[], Any]) -> AsyncioFuture[Any]:
+        """Run a function on the loop, and return the future of its result at once."""
+        self._system.check_open()
+        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
+        self._post(_settling(outcome, function, waits=False))
+        return outcome
 
     def call(self, function: Callable[[], Any], within: float | None = None) -> Any:
         """Run a function on the loop, await what it returns if it can be awaited, and return the result.
@@ -251,6 +258,24 @@ class ThreadBridge:
             with suppress(RuntimeError):  # from the loop, if it is closed: it can tell nobody
                 self._pass(self._waiting.popleft())
         self._room.set()
+
+
+def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Have a method of an actor run on the actor's loop when a blocking handler calls it in its thread."""
+
+    @wraps(method)
+    def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        cell: Cell = self._actor_cell  # pyright: ignore[reportPrivateUsage]
+        if running_loop() is cell.loop:
+            return method(self, *args, **kwargs)
+        scope = current.get()
+        if scope is not None and scope.fenced:
+            message = f"actor {cell.name} goes on without this handler, which was cut loose"
+            raise ActorStoppingError(message)
+        result: T = cell.system.bridge.call(lambda: method(self, *args, **kwargs))
+        return result
+
+    return call
 
 
 def _settling(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: bool) -> Callable[[], object]:

@@ -2,25 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any
+
+from actors.runtime.daemon_thread import DaemonExecutor, kept
 
 
 class BlockingPool:
     """The threads of one system; none is started before it is needed."""
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor = DaemonExecutor(threads, "understage-blocking")
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return an async function that runs `function` in a thread of the pool, in the caller's context."""
 
         async def run(*args: Any) -> Any:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="understage-blocking")
-            result, error = await _outcome(self._executor.submit(copy_context().run, _kept, function, *args))
+            result, error = await _outcome(self._executor.submit(copy_context().run, kept, function, *args))
             if error is not None:
                 raise error
             return result
@@ -29,16 +28,7 @@ class BlockingPool:
 
     def close(self) -> None:
         """Take no more work; a thread that is stuck in a call is left behind (Python cannot end it)."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _kept(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
-    """Return the result or the error of a call; not every kind of error can be set on a future."""
-    try:
-        return function(*args), None
-    except BaseException as error:  # it is raised again in the handler
-        return None, error
+        self._executor.shutdown(cancel_futures=True)
 
 
 async def _outcome(work: Future[Any]) -> Any:

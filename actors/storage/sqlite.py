@@ -1,6 +1,5 @@
 """SQLite in WAL mode as a backend of history: one writer, any number of readers, also from other processes."""
 
-import asyncio
 import os
 import sqlite3
 import sys
@@ -13,6 +12,7 @@ from sqlalchemy import URL, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from actors.runtime.daemon_thread import in_daemon_thread
 from actors.storage.database_file import claim
 from actors.storage.schema import history
 from protocols.stores import StorageError, StoreCorruptError, StoreMissingError, StoreUnavailableError
@@ -43,7 +43,7 @@ class SqliteBackend:
 
     async def prepare(self) -> None:
         """Make or check the file and switch it to WAL, in a thread."""
-        await asyncio.to_thread(self._prepare)
+        await in_daemon_thread(self._prepare)
 
     def check(self) -> None:
         """Raise `StoreUnavailableError` if the path has led to another file, or to none, since the opening."""
@@ -79,7 +79,7 @@ class SqliteBackend:
 
     async def tidy(self) -> None:
         """Give the pages that pruning has freed back to the file system, in a thread."""
-        await asyncio.to_thread(self._vacuum)
+        await in_daemon_thread(self._vacuum)
 
     def _prepare(self) -> None:
         if self.read_only:

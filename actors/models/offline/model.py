@@ -43,6 +43,7 @@ from actors.models.offline.briefing import DEFAULT_SENTENCES, briefing
 from actors.models.offline.conversation import Conversation
 from actors.models.offline.schema_filler import SchemaFiller
 from actors.models.offline.sentences import PromptText, read
+from actors.runtime.daemon_thread import in_daemon_thread
 from actors.runtime.log import warn_once
 
 MODEL_NAME = "offline"
@@ -114,7 +115,7 @@ class OfflineModel(Model):
     ) -> tuple[list[ModelResponsePart], RequestUsage]:
         conversation = Conversation.of(messages)
         if len(conversation.everything) >= _THREAD_FROM:
-            return await asyncio.to_thread(self._answer_now, conversation, parameters)
+            return await in_daemon_thread(self._answer_now, conversation, parameters)
         return self._answer_now(conversation, parameters)
 
     def _answer_now(
