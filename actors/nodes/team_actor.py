@@ -64,7 +64,7 @@ class TeamActor(NodeActor, Supervisor):
     async def on_start(self) -> None:
         """Start the members without an owner, in order."""
         # A generator, because the owner of a member is only known when its turn comes.
-        self._specs = cast("tuple[ChildSpec, ...]", self._unowned())
+        self._actor_specs = cast("tuple[ChildSpec, ...]", self._unowned())
         await super().on_start()
 
     def _unowned(self) -> Iterator[ChildSpec]:

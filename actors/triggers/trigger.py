@@ -107,7 +107,6 @@ class Trigger:
             raise TriggerFullError(message, node=self.node) from error
         except ActorStoppingError as error:
             raise self._stopped() from error
-        self._accepted += 1
         return queued.run_id
 
     def report(self, event: TriggerEvent) -> None:
@@ -134,8 +133,6 @@ class Trigger:
             self.discard(event)
         except ActorStoppingError:
             return  # the engine has made it a dead letter
-        else:
-            self._accepted += 1
 
     async def offer(self, event: TriggerEvent) -> RunId | None:
         """Queue one run for an event whose sender cannot send it again.
@@ -161,7 +158,6 @@ class Trigger:
             return None
         except ActorStoppingError:
             return None  # the engine has made it a dead letter
-        self._accepted += 1
         return queued.run_id
 
     def discard(
@@ -188,6 +184,7 @@ class Trigger:
         """Use this actor as the queue. The actor calls this when it is made."""
         if self._cell is not None and self._cell is not cell:
             self._lost += self._cell.dead
+            self._accepted += self._cell.accepted
         self._cell = cell
 
     def note_failure(self, error: BaseException) -> None:
@@ -200,7 +197,7 @@ class Trigger:
         cell = self._cell
         return TriggerStatistics(
             name=self.full_name,
-            accepted=self._accepted,
+            accepted=self._accepted + (cell.accepted if cell is not None else 0),
             completed=self.completed,
             failed=self.failed,
             dead_lettered=self._lost + (cell.dead if cell is not None else 0),
