@@ -122,10 +122,11 @@ def kept(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, 
         return None, error
 
 
-async def in_daemon_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def in_daemon_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in a thread of its own and return what it returns, or raise what it raises."""
     call: Callable[[], tuple[Any, BaseException | None]]
     call = partial(copy_context().run, partial(kept, function, *args, **kwargs))
+    result: T
     result, error = await asyncio.get_running_loop().run_in_executor(CALLS, call)
     if error is not None:
         raise error

@@ -275,7 +275,7 @@ def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenat
         result: T = cell.system.bridge.call(lambda: method(self, *args, **kwargs))
         return result
 
-    return call
+    return call  # type: ignore[return-value] # `wraps` names the first parameter
 
 
 def _settling(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: bool) -> Callable[[], object]:
