@@ -238,15 +238,18 @@ def test_an_interrupted_wait_cancels_the_work(background: None, wait: str) -> No
     log: list[Any] = []
     ref = BlockedActor.start(log)
 
+    asks: list[Any] = []
+
     def interrupt() -> None:
-        while not log:
+        while not log or (wait == "get" and not (asks and asks[0]._callbacks)):  # until the wait has begun
             pass
         os.kill(os.getpid(), signal.SIGINT)
 
     def work() -> Any:
         if wait == "ask":
             return ref.ask("work", timeout=None)
-        return ref.ask("work", block=False, timeout=None).get()
+        asks.append(ref.ask("work", block=False, timeout=None))
+        return asks[0].get()
 
     thread = threading.Thread(target=interrupt)
     thread.start()
