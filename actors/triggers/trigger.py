@@ -149,10 +149,10 @@ class Trigger:
         cell = self._running_cell()
         queued = QueuedEvent(event, RunId(new_id()))
         try:
-            if cell.mailbox.overflow is Overflow.WAIT:
+            if cell.mailbox.overflow is Overflow.WAIT and len(cell.mailbox) >= cell.mailbox.capacity:
                 await cell.ref.send(queued)
             else:
-                cell.ref.tell(queued)
+                cell.ref.tell(queued)  # at once, so a source that is cancelled knows whether the event was accepted
         except MailboxFullError:
             self.discard(event)
             return None
