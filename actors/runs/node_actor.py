@@ -112,8 +112,9 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
         run_failed(events, request, error, perf_counter() - started, step=failed_step(error))
         _answer_failure(actor, request, error)
         return None
-    except asyncio.CancelledError:
-        run_cancelled(events, request, perf_counter() - started)
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):
+            run_cancelled(events, request, perf_counter() - started)
         node.cancelled(request)
         raise
     finally:

@@ -52,7 +52,8 @@ def is_news(watcher: Cell, target: Cell) -> bool:
 
 
 def link(one: Cell, other: Cell) -> None:
-    """Have each of the two killed when the other ends abnormally."""
+    """Have each of the two killed when the other ends abnormally. Only on one loop."""
+    _check_loops(one, other, "link")
     for ended, left in ((one, other), (other, one)):
         if left.links is None:
             left.links = {}

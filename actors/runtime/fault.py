@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from traceback import walk_tb
 
 from actors.runtime.cell import Cell
@@ -32,7 +33,8 @@ def _attempt(action: Callable[[], object]) -> bool:
     try:
         action()
     except BaseException:  # the engine is broken here; what follows matters more
-        logging.getLogger("understage").debug("a fault within a fault", exc_info=True)
+        with suppress(BaseException):  # a log sink of the user
+            logging.getLogger("understage").exception("a fault within an engine fault")
         return False
     return True
 

@@ -7,6 +7,7 @@ from contextvars import copy_context
 from typing import Any
 
 from actors.runtime.daemon_thread import DaemonExecutor, kept
+from actors.runtime.envelope import current
 
 
 class BlockingPool:
@@ -34,15 +35,17 @@ class BlockingPool:
 async def _outcome(work: Future[Any]) -> Any:
     """Wait for a thread. A cancellation takes back work that has not begun, and otherwise still waits for the thread.
 
-    Otherwise two handlers of one actor would run at once. After the grace period the actor is cut loose as usual.
+    Otherwise two handlers of one actor would run at once. A handler that was cut loose, or whose loop ends, leaves the
+    thread behind.
     """
+    scope = current.get()
     waiter = asyncio.wrap_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not waiter.done():
         try:
             await asyncio.wait([waiter])
         except asyncio.CancelledError as error:
-            if work.cancel():
+            if work.cancel() or scope is None or scope.fenced or scope.cell.system.is_torn_down():
                 raise
             cancelled = error
     result = waiter.result()
