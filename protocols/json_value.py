@@ -51,7 +51,10 @@ JsonValue.__pydantic_serializer__ = SchemaSerializer(core_schema.any_schema(seri
 
 def as_json(value: object) -> Any:
     """Return any value as types of JSON. What JSON cannot hold becomes its text."""
-    return to_jsonable_python(value, fallback=_foreign, bytes_mode="base64", inf_nan_mode="null")
+    try:
+        return to_jsonable_python(value, fallback=_foreign, bytes_mode="base64", inf_nan_mode="null")
+    except ValueError:  # a circle
+        return _text(value)
 
 
 def _foreign(value: object) -> Any:
@@ -60,6 +63,10 @@ def _foreign(value: object) -> Any:
         return dict(_fields(value))
     if isinstance(value, Mapping):
         return dict(cast("Mapping[object, object]", value))
+    return _text(value)
+
+
+def _text(value: object) -> str:
     try:
         return str(value)
     except Exception:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.app import as_plain, check_models, load_prompts, open_app, readable, with_model
+from actors.app import check_models, load_prompts, open_app, readable, with_model
 from actors.config.load import parse_manifest
 from actors.runtime.system import ActorSystem
 from protocols.errors import EmptyPromptError, MissingKeyError, NodeNotFoundError, PromptFileError, UnknownModelError
+from protocols.json_value import as_json
 from protocols.messages import ChatMessage
 from tests.pool.manifest_functions import Verdict
 
@@ -123,7 +124,7 @@ def test_content_is_readable_for_people(content: object, text: str) -> None:
     ],
 )
 def test_any_value_can_be_said_in_json(value: object, plain: object) -> None:
-    assert as_plain(value) == plain
+    assert as_json(value) == plain
 
 
 @pytest.mark.parametrize(("debug", "lines"), [(False, 0), (True, 2)])

@@ -1,22 +1,24 @@
 """Tool calls: timed, published as events, and stored for the message of the run."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
-from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart, tool_return_ta
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
 from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
-from actors.runtime.log import error_text
+from actors.runtime.log import error_text, type_name, warn_once
 from protocols.events import ToolCalled
 from protocols.ids import new_id
+from protocols.json_value import as_json
 from protocols.tool_call import ToolCallInfo
 
 
@@ -113,7 +115,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
         began, started = datetime.now(UTC), perf_counter()
         result, failure = None, None
         try:
-            result = await _without_exit(handler, args)
+            result = _writable(await _without_exit(handler, args), log.agent_name, call.tool_name)
         except Exception as error:
             failure = error_text(error) or type(error).__name__
             raise
@@ -142,6 +144,21 @@ async def _without_exit(handler: WrapToolExecuteHandler, args: ValidatedToolArgs
         return await handler(args)
     except (SystemExit, KeyboardInterrupt) as error:
         raise ToolExit(error) from error
+
+
+def _writable(result: object, agent: str, tool: str) -> object:
+    """Return a result that JSON can hold, for the model and the history: if need be, the text of it."""
+    if isinstance(result, Iterator):
+        result = list(cast("Iterator[object]", result))  # it can be read only once
+    try:
+        tool_return_ta.dump_json(result)
+    except Exception as error:  # of pydantic, or of the user's type
+        kind = type_name(result)
+        warn_once(f"agent {agent!r}: tool {tool!r} returned what JSON cannot hold ({kind}: {error}); it becomes text")
+        plain = as_json(result)
+        text = plain if isinstance(plain, str) else json.dumps(plain)
+        return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes
+    return result
 
 
 def _is_denied(part: object) -> TypeGuard[ToolReturnPart]:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from actors.prompts.content import load_user_content, prompt_text, user_content
 from protocols.messages import ChatMessage
 
@@ -25,13 +23,3 @@ def readable(message: ChatMessage[Any]) -> str:
     if isinstance(content, str | list | tuple):
         return message.text
     return prompt_text(user_content([content]))
-
-
-def as_plain(value: object) -> Any:
-    """Return any value as the types of JSON."""
-    return msgspec.to_builtins(value, enc_hook=_plain)
-
-
-def _plain(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else str(value)

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from actors.app import (
     App,
-    as_plain,
     check_models,
     configure_logging,
     load_prompts,
@@ -38,6 +37,7 @@ from actors.runtime.system import ActorSystem
 from actors.stats.projection import StatsSnapshot
 from protocols.errors import NodeNotFoundError, nearest
 from protocols.events import StampedEvent
+from protocols.json_value import as_json
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
@@ -220,7 +220,7 @@ def failed_members(message: ChatMessage[Any]) -> dict[str, str]:
 def _as_json(message: ChatMessage[Any], node: str, *, agents: list[dict[str, Any]], seconds: float) -> str:
     document = {
         "node": node,
-        "content": as_plain(message.content),
+        "content": as_json(message.content),
         "text": readable(message),
         "message_id": message.message_id,
         "conversation_id": message.conversation_id,

@@ -11,6 +11,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.tools import Tool
 
 from actors.agents.agent import Agent
+from actors.runtime.errors import ActorCrashedError
 from actors.runtime.system import ActorSystem
 from actors.testing.models import scripted_model
 from protocols.errors import ConfigError
@@ -134,3 +135,51 @@ def test_a_tool_that_nobody_could_confirm_is_refused_when_the_agent_is_made() ->
 def test_who_is_asked_and_when_has_to_be_meant(key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"agent 'a': {key}"):
         Agent("a", **{key: value})
+
+
+class Plain:
+    def __repr__(self) -> str:
+        return "<Plain>"
+
+
+RING: list[Any] = []
+RING.append(RING)
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (Plain(), "<Plain>"),
+        (ValueError("no"), "no"),
+        ([Plain(), 1], '["<Plain>", 1]'),
+        ("a\ud83d", "a\\ud83d"),
+        (["a\ud83d"], '["a\\ud83d"]'),
+        (RING, "[[...]]"),
+        ((number for number in (1, 2)), [1, 2]),
+        ({1, 2}, {1, 2}),
+    ],
+)
+async def test_what_json_cannot_hold_of_a_result_becomes_text(value: object, seen: object) -> None:
+    def get() -> Any:
+        return value
+
+    agent = Agent("a", model=scripted_model([call("get"), "done", "done"]), tools=[get])
+    first = await agent.run("go")
+    again = await agent.run("go on")
+
+    assert [info.result for info in first.tool_calls] == [seen]
+    assert again.to_json()
+
+
+async def test_a_tool_that_exits_begins_the_orderly_end_of_the_system(actor_system: ActorSystem) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    agent = Agent("a", model=scripted_model([call("leave"), "done"]), tools=[leave])
+    actor_system.start(agent.factory())
+    with pytest.raises(ActorCrashedError) as caught:
+        await agent.run("go")
+
+    assert isinstance(caught.value.__cause__, SystemExit)
+    assert isinstance(actor_system.exit_reason, SystemExit)
+    assert agent.total_stats.token_count > 0
