@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import msgspec
 
-_MAX_DEPTH = 32  # a list that contains itself ends
+from protocols.json_value import as_json
+
 _BINARY = (bytes, bytearray, memoryview, type)
 _FIELDS = ("__struct_fields__", "__dataclass_fields__")
 
@@ -44,7 +45,7 @@ def _json(value: object) -> str:
     try:
         return msgspec.json.encode(value, enc_hook=_plain).decode()
     except (TypeError, ValueError, ArithmeticError, RecursionError):  # odd keys, lone surrogates, huge numbers, circles
-        return json.dumps(_builtin(value, 0), separators=(",", ":"))
+        return json.dumps(as_json(value), separators=(",", ":"))
 
 
 def _plain(value: object) -> object:
@@ -58,22 +59,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Set | Sequence):
         return list(cast("Sequence[object]", value))
     return str(value)
-
-
-def _builtin(value: object, depth: int) -> object:
-    """Return a value as what `json` accepts, however odd its parts."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if depth > _MAX_DEPTH:
-        return "..."
-    kind: type[Any] = type(value)
-    for fields in _FIELDS:
-        if hasattr(kind, fields):
-            return {name: _builtin(getattr(value, name, None), depth + 1) for name in getattr(kind, fields)}
-    plain = str(value) if issubclass(kind, _BINARY) else _plain(value)
-    if isinstance(plain, dict):
-        items = cast("Mapping[object, object]", plain).items()
-        return {str(key): _builtin(item, depth + 1) for key, item in items}
-    if isinstance(plain, list):
-        return [_builtin(item, depth + 1) for item in cast("list[object]", plain)]
-    return plain

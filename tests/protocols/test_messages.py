@@ -163,7 +163,7 @@ _RING.append(_RING)
         ({1}, "[1]"),
         (range(2), "[0,1]"),
         (MappingProxyType({"a": [_Point(1)]}), '{"a":[[1]]}'),
-        ({(1, 2): {3}}, '{"(1, 2)":[3]}'),
+        ({(1, 2): {3}}, '{"1,2":[3]}'),
         ({"a": 10**30}, f'{{"a":{10**30}}}'),
         (["\ud83d", 1], '["\\ud83d",1]'),
         ({"m": _Model(on=date(2026, 1, 2), level=_Level.HIGH)}, '{"m":{"on":"2026-01-02","level":"high"}}'),
@@ -174,7 +174,7 @@ def test_structured_values_are_json_at_every_depth(value: object, text: str) -> 
 
 
 def test_text_of_a_list_that_contains_itself_ends() -> None:
-    assert '"..."' in ChatMessage(_RING, "assistant").text
+    assert "..." in ChatMessage(_RING, "assistant").text
 
 
 @given(st.text())
