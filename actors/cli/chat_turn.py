@@ -3,13 +3,14 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.app import as_plain, readable
+from actors.app import readable
 from actors.cli.exit_code import CommandError, text_of
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import report
 from protocols.ids import new_id
+from protocols.json_value import as_json
 
 if TYPE_CHECKING:
     from actors.app import App
@@ -61,7 +62,7 @@ class ChatTurn:
         self._write_json(
             prompt=prompt,
             text=readable(message),
-            content=as_plain(message.content),
+            content=as_json(message.content),
             message_id=message.message_id,
             model=message.model_name,
             input_tokens=message.usage.input_tokens,

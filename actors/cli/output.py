@@ -17,6 +17,8 @@ class ReaderGoneError(CommandError):
 def write(text: str, end: str = "\n") -> None:
     """Write text and a line break (or `end`) to standard output. Control characters do not reach a terminal.
 
+    A character that the encoding of the output does not have is written as its escape.
+
     Raises:
         ReaderGoneError: the reader closed the output.
         CommandError: the text cannot be written.
@@ -24,14 +26,12 @@ def write(text: str, end: str = "\n") -> None:
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
         problem = "standard output is closed"
         raise CommandError(problem, ExitCode.FAILED)
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(for_stdout(text) + end)
+        sys.stdout.write((for_stdout(text) + end).encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None
-    except UnicodeEncodeError as error:
-        problem = f"the output cannot be written as {sys.stdout.encoding}: {error}; set PYTHONIOENCODING=utf-8"
-        raise CommandError(problem, ExitCode.FAILED) from error
     except OSError as error:
         problem = f"the output cannot be written: {error.strerror or error}"
         raise CommandError(problem, ExitCode.FAILED) from error

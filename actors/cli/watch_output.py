@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actors.app import as_plain, readable
+from actors.app import readable
 from actors.cli.exit_code import CommandError
 from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.talk.signal import Signal
+from protocols.json_value import as_json
 
 if TYPE_CHECKING:
     from actors.app import TriggerAnswer
@@ -59,7 +60,7 @@ def _as_json(given: "TriggerAnswer") -> str:
         "trigger": given.trigger,
         "run_id": given.run_id,
         "event": given.event.__struct_config__.tag,
-        "content": as_plain(answer.content),
+        "content": as_json(answer.content),
         "text": readable(answer),
         "message_id": answer.message_id,
         "conversation_id": answer.conversation_id,

@@ -81,3 +81,29 @@ def test_a_full_disk_is_one_message(manifest: Path) -> None:
 
     assert done.returncode == ExitCode.FAILED
     assert done.stderr.splitlines()[-1] == "understage: the output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_character_that_the_output_does_not_have_is_written_as_its_escape(
+    program: Call, manifest: Path, encoding: str
+) -> None:
+    done = program("run", manifest, "fine", "\u2705 sleeps.", PYTHONIOENCODING=encoding)
+
+    assert (done.code, "\\u2705 sleeps." in done.out) == (ExitCode.OK, True)
+
+
+@pytest.mark.parametrize(
+    ("shell", "problem"),
+    [
+        ('exec "$@" <&-', "standard input is closed; give the prompt as an argument, or pipe it in"),
+        ("printf 'caf\\351' | \"$@\"", "standard input is not text in utf-8: "),
+    ],
+)
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_an_input_that_cannot_be_read_is_one_message(manifest: Path, shell: str, problem: str, locale: str) -> None:
+    command = ["sh", "-c", shell, "sh", sys.executable, "-m", "actors.cli", "run", str(manifest), "fine", "-"]
+    kept = {key: value for key, value in environment(LC_ALL=locale).items() if key != "PYTHONIOENCODING"}
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=kept, text=True, check=False)
+
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr.splitlines()[-1].startswith(f"understage: {problem}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from actors.cli.completion import complete_node
+from actors.cli.exit_code import CommandError
 from actors.cli.option import AsJson, ManifestFile
 
 
@@ -34,6 +35,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes
 
 
 def _texts(words: list[str]) -> list[str]:
-    if words == ["-"]:
-        return [sys.stdin.read()]
-    return [" ".join(words)] if words else []
+    if words != ["-"]:
+        return [" ".join(words)] if words else []
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
+        text = "standard input is closed; give the prompt as an argument, or pipe it in"
+        raise CommandError(text)
+    try:
+        given = sys.stdin.read()
+        given.encode()  # in some locales Python keeps what it cannot read as half characters
+    except UnicodeError as error:
+        text = f"standard input is not text in {sys.stdin.encoding}: {error}"
+        raise CommandError(text) from error
+    return [given]
