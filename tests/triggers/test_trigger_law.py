@@ -145,7 +145,7 @@ def test_nothing_accepted_is_lost_over_restarts_overflow_and_stops(
                 await played.play(step)
                 assert balances(played.trigger.statistics())
             await finish(played, system, end)
-            check(played, system)
+            check(played, system, is_exact=(overflow, end) != ("wait", "kill"))
 
     asyncio.run(scene())
 
@@ -160,18 +160,24 @@ async def finish(played: Scene, system: ActorSystem, end: str) -> None:
             played.stage.refs[name].kill(block=False)
     elif end == "stop":
         played.node.is_open.set()
-    await played.stage.supervisor.stop(block=False)
+    ended = played.stage.supervisor.stop(block=False)
+    await played.clock.advance(60)  # a source may wait for space in a queue that waits for its restart
+    await ended
     await asyncio.gather(*played.offers.values(), return_exceptions=True)
     await settle()
 
 
-def check(played: Scene, system: ActorSystem) -> None:
+def check(played: Scene, system: ActorSystem, *, is_exact: bool) -> None:
+    """Check that each accepted event has ended or is a dead letter: one, if `is_exact`.
+
+    A source that is killed in the moment in which the full queue takes its event is told of a loss; so is the queue.
+    """
     numbers = played.trigger.statistics()
     assert balances(numbers)
     assert (numbers.running, numbers.queued) == (0, 0)
     assert numbers.completed == played.node.ended["completed"]
     letters = [told_of(letter.message) for letter in system.dead_letters if letter.reason]
     lost = [text for text in letters if text is not None]
-    assert len(played.accepted) == numbers.completed + len(lost)
-    assert len(set(lost)) == len(lost)
+    assert len(played.accepted) == numbers.completed + len(set(lost))
+    assert len(set(lost)) == len(lost) or not is_exact
     assert set(lost) <= set(played.accepted)
