@@ -90,12 +90,12 @@ async def test_a_thousand_disconnects_under_load_leave_nothing(tmp_path: Path) -
             await leave(stage, requests, stuck)
         ended.set()
         answered = await load
-        await wait_until(lambda: not stage.server.server_state.tasks)
-        more, left = count_objects(model) - objects, census.leaks()
+        # The loop closes the generator of an answer that was cut off in a task of its own, after the request's.
+        await wait_until(lambda: Census.take().tasks - census.tasks <= {asyncio.current_task()})
+        more = count_objects(model) - objects
 
     assert (stuck.cancelled, stuck.waiting) == (DISCONNECTS + AT_ONCE, 0)
     assert answered >= DISCONNECTS // AT_ONCE
-    assert [leak for leak in left if leak.startswith("task")] == []
     assert more < MOST_OBJECTS
 
 
