@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from protocols.errors import nearest
 
@@ -71,11 +71,6 @@ def is_finite(value: object) -> bool:
     return is_number(value) and abs(cast("float", value)) <= sys.float_info.max
 
 
-def is_failure(value: object) -> bool:
-    """Return True for a class of exceptions."""
-    return isinstance(value, type) and issubclass(value, Exception)
-
-
 TEXT = instance_of("text", str)
 NAME = Check("a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
 FLAG = instance_of("True or False", bool)
@@ -83,7 +78,16 @@ FUNCTION = Check("a function", callable)
 SECONDS = Check("seconds > 0", lambda value: is_number(value) and value > 0)
 POSITIVE = Check("a finite number > 0", lambda value: is_finite(value) and value > 0)
 TIME_LIMIT = Check("seconds > 0, or None for no limit", SECONDS.accepts)
-FAILURES = list_of("a tuple of classes of exceptions", is_failure)
+FAILURES = list_of(
+    "a tuple of classes of exceptions", lambda value: isinstance(value, type) and issubclass(value, Exception)
+)
+
+
+def declared_checks(kind: type) -> dict[str, Check]:
+    """Return the checks in the annotations of a class, by field."""
+    hints: dict[str, Any] = get_type_hints(kind, include_extras=True)
+    marks = ((name, mark) for name, hint in hints.items() for mark in getattr(hint, "__metadata__", ()))
+    return {name: mark for name, mark in marks if isinstance(mark, Check)}
 
 
 def problem_of(name: str, value: object, check: Check) -> str | None:

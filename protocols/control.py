@@ -72,8 +72,6 @@ class DeadLetterReason(StrEnum):
     """It was sent by a handler that had been cut loose."""
     FAILED = "failed"
     """The handler failed on the message and no caller waited for the answer."""
-    CLOSED = "closed"
-    """The system, or its event loop, was closed."""
     HOPS = "hops"
     """It had been forwarded more often than the limit allows."""
 

@@ -45,6 +45,19 @@ class StampedEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
         return datetime.fromtimestamp(self.time, UTC)
 
 
+class CostEvent(StampedEvent, frozen=True, kw_only=True):
+    """What events say about tokens and money. A team without an answer has 0: its members are counted."""
+
+    input_tokens: int = 0
+    """Tokens read."""
+    output_tokens: int = 0
+    """Tokens written."""
+    cost: Decimal = ZERO_COST
+    """Money in US dollars, exact."""
+    cost_known: bool = True
+    """False when no price list knows the model."""
+
+
 class RunStarted(StampedEvent, frozen=True, kw_only=True):
     """A node began a run."""
 
@@ -61,7 +74,7 @@ class RunCompleted(StampedEvent, frozen=True, kw_only=True):
     message_id: str = ""
 
 
-class RunFailed(StampedEvent, frozen=True, kw_only=True):
+class RunFailed(CostEvent, frozen=True, kw_only=True):
     """A run ended with an exception, which its caller got."""
 
     error_type: str = ""
@@ -70,31 +83,15 @@ class RunFailed(StampedEvent, frozen=True, kw_only=True):
     """Seconds from start to failure."""
     step: str = ""
     """Member of a team or chain that failed; empty when the node itself did."""
-    input_tokens: int = 0
-    """Tokens read before that; 0 for a team, whose members are counted."""
-    output_tokens: int = 0
-    """Tokens written before that."""
-    cost: Decimal = ZERO_COST
-    """Money spent before that, in US dollars, exact."""
-    cost_known: bool = True
-    """False if no price list knows the model."""
 
 
-class RunCancelled(StampedEvent, frozen=True, kw_only=True):
+class RunCancelled(CostEvent, frozen=True, kw_only=True):
     """A run ended because its caller gave up: cancelled, timed out or stopped."""
 
     reason: str = ""
     """Why, in words."""
     duration: float = 0.0
     """Seconds from start to end."""
-    input_tokens: int = 0
-    """Tokens read before that; 0 for a team, whose members are counted."""
-    output_tokens: int = 0
-    """Tokens written before that."""
-    cost: Decimal = ZERO_COST
-    """Money spent before that, in US dollars, exact."""
-    cost_known: bool = True
-    """False if no price list knows the model."""
 
 
 class MessageReceived(StampedEvent, frozen=True, kw_only=True):
@@ -110,19 +107,11 @@ class MessageReceived(StampedEvent, frozen=True, kw_only=True):
     """The content as text, only when asked for."""
 
 
-class MessageSent(StampedEvent, frozen=True, kw_only=True):
+class MessageSent(CostEvent, frozen=True, kw_only=True):
     """A node answered; carries all that is counted."""
 
     message_id: str = ""
     conversation_id: str = ""
-    input_tokens: int = 0
-    """Tokens read."""
-    output_tokens: int = 0
-    """Tokens written."""
-    cost: Decimal = ZERO_COST
-    """Money in US dollars, exact."""
-    cost_known: bool = True
-    """False when no price list knows the model."""
     tool_calls: int = 0
     """Calls of tools made for the answer."""
     byte_count: int = 0
@@ -360,16 +349,12 @@ def encode(event: Event) -> bytes:
     try:
         return _ENCODER.encode(event)
     except UnicodeEncodeError:
-        return _ENCODER.encode(msgspec.structs.replace(event, **_writable_text(event)))
-
-
-def _writable_text(event: Event) -> dict[str, object]:
-    fields = msgspec.structs.asdict(event)
-    return {
-        name: _writable(value) if isinstance(value, str) else tuple(map(_writable, cast("tuple[str, ...]", value)))
-        for name, value in fields.items()
-        if isinstance(value, str | tuple)
-    }
+        texts = {
+            name: _writable(value) if isinstance(value, str) else tuple(map(_writable, cast("tuple[str, ...]", value)))
+            for name, value in msgspec.structs.asdict(event).items()
+            if isinstance(value, str | tuple)
+        }
+        return _ENCODER.encode(msgspec.structs.replace(event, **texts))
 
 
 def _writable(text: str) -> str:

@@ -1,11 +1,11 @@
 """Values of history: the stored message, and what one asks about it."""
 
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from protocols.checks import TEXT, Checks, check_fields, check_values, choice, instance_of
+from protocols.checks import TEXT, check_fields, check_values, choice, declared_checks, instance_of
 from protocols.limits import (
     AMOUNT,
     COUNT,
@@ -28,34 +28,7 @@ HistoryGroup = Literal["agent", "role", "model", "conversation", "day"]
 ROLES: tuple[str, ...] = get_args(Role)
 GROUPS: tuple[str, ...] = get_args(HistoryGroup)
 
-_STORED: Checks = {
-    "id": KEY,
-    "conversation_id": KEY,
-    "run_id": KEY,
-    "node": KEY,
-    "role": choice(*ROLES),
-    "content": TEXT,
-    "model": KEY,
-    "tokens": COUNT,
-    "input_tokens": COUNT,
-    "output_tokens": COUNT,
-    "cost": AMOUNT,
-    "created": TIME,
-    "payload": instance_of("bytes", bytes),
-    "metadata": instance_of("a dict", dict),
-}
-_ALWAYS = _STORED.keys() - {"run_id", "model", "cost", "payload"}
-_QUERY: Checks = {
-    "agent": KEY,
-    "role": choice(*ROLES),
-    "since": TIME,
-    "until": TIME,
-    "text": TEXT_FILTER,
-    "conversation": KEY,
-    "limit": LIMIT,
-    "after": COUNT,
-}
-_RETENTION: Checks = {"max_age": AMOUNT, "max_messages": COUNT, "max_per_conversation": COUNT}
+_ROLE = choice(*ROLES)
 
 
 def check_group(group_by: HistoryGroup | None) -> None:
@@ -74,27 +47,27 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         ValueError: A field that no store could keep; the text names the field and the value.
     """
 
-    id: str
+    id: Annotated[str, KEY]
     """Unique over all conversations; appending the same id again changes nothing."""
-    conversation_id: str
-    run_id: str | None = None
-    node: str
+    conversation_id: Annotated[str, KEY]
+    run_id: Annotated[str | None, KEY] = None
+    node: Annotated[str, KEY]
     """Name of the agent or team that received (role user) or wrote (role assistant) the message."""
-    role: Role
-    content: str
+    role: Annotated[Role, _ROLE]
+    content: Annotated[str, TEXT]
     """The text. NUL characters and lone surrogates are kept as U+FFFD, which is all a database can hold."""
-    model: str | None = None
-    tokens: int = 0
+    model: Annotated[str | None, KEY] = None
+    tokens: Annotated[int, COUNT] = 0
     """All tokens of this message; 0 for a message that no model wrote."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float | None = None
+    input_tokens: Annotated[int, COUNT] = 0
+    output_tokens: Annotated[int, COUNT] = 0
+    cost: Annotated[float | None, AMOUNT] = None
     """US dollars; None when the price is not known."""
-    created: float
+    created: Annotated[float, TIME]
     """Seconds since 1970-01-01 UTC."""
-    payload: bytes | None = None
+    payload: Annotated[bytes | None, instance_of("bytes", bytes)] = None
     """The provider-level messages of the run as JSON, opaque to the store; one message of each run carries it."""
-    metadata: dict[str, Any] = {}
+    metadata: Annotated[dict[str, Any], instance_of("a dict", dict)] = {}
     """Free data. What JSON cannot hold is kept as its ``str()``."""
     seq: int = 0
     """Position in the store, given by the store in the order of appending; 0 for a message not read from a store."""
@@ -103,6 +76,10 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse what no store could keep."""
         if not _is_usual(self):
             check_fields(_STORED, self, never_none=_ALWAYS)
+
+
+_STORED = declared_checks(StoredMessage)
+_ALWAYS = _STORED.keys() - {"run_id", "model", "cost", "payload"}
 
 
 def _is_usual(message: StoredMessage) -> bool:
@@ -138,17 +115,17 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ValueError: A condition that can hold nothing sensible; the text names it and its value.
     """
 
-    agent: str | None = None
-    role: Role | None = None
-    since: float | None = None
+    agent: Annotated[str | None, KEY] = None
+    role: Annotated[Role | None, _ROLE] = None
+    since: Annotated[float | None, TIME] = None
     """Created at or after this time (seconds since 1970 UTC)."""
-    until: float | None = None
+    until: Annotated[float | None, TIME] = None
     """Created before this time."""
-    text: str | None = None
+    text: Annotated[str | None, TEXT_FILTER] = None
     """Part of the content, in any case. No character is special."""
-    conversation: str | None = None
-    limit: int = 100
-    after: int | None = None
+    conversation: Annotated[str | None, KEY] = None
+    limit: Annotated[int, LIMIT] = 100
+    after: Annotated[int | None, COUNT] = None
     """Go on after the message with this `StoredMessage.seq`, in the order of this query."""
     newest_first: bool = True
 
@@ -158,6 +135,9 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         check_span(self.since, self.until)
 
 
+_QUERY = declared_checks(HistoryQuery)
+
+
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a store may keep; None for no limit. The oldest messages go first.
 
@@ -165,15 +145,18 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         ValueError: A negative or non-finite limit.
     """
 
-    max_age: float | None = None
+    max_age: Annotated[float | None, AMOUNT] = None
     """Seconds since a message was created."""
-    max_messages: int | None = None
+    max_messages: Annotated[int | None, COUNT] = None
     """Messages in the whole store."""
-    max_per_conversation: int | None = None
+    max_per_conversation: Annotated[int | None, COUNT] = None
 
     def __post_init__(self) -> None:
         """Refuse limits below zero."""
         check_fields(_RETENTION, self)
+
+
+_RETENTION = declared_checks(Retention)
 
 
 class HistoryStats(msgspec.Struct, frozen=True, kw_only=True):

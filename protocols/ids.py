@@ -3,21 +3,8 @@
 import os
 from typing import NewType
 
-ActorId = NewType("ActorId", str)
-"""One actor of one system; stays the same over its restarts."""
-
 RunId = NewType("RunId", str)
 """One run of one node; every message and event of that run carries it."""
-
-MessageId = NewType("MessageId", str)
-"""One message; never used twice."""
-
-ConversationId = NewType("ConversationId", str)
-"""A flow of messages that belong together, through all nodes they pass."""
-
-ToolCallId = NewType("ToolCallId", str)
-"""One call of a tool, as the model named it."""
-
 
 _DIGITS = 32
 _BATCH = 64

@@ -1,7 +1,7 @@
 """The one message value that flows between nodes."""
 
 import string
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from textwrap import indent
@@ -24,24 +24,6 @@ Role = Literal["user", "assistant", "system"]
 
 MessageStyle = Literal["simple", "detailed", "markdown", "custom"]
 """The styles `ChatMessage.format` knows."""
-
-FIELDS = (
-    "content",
-    "name",
-    "role",
-    "timestamp",
-    "time",
-    "model",
-    "message_id",
-    "conversation_id",
-    "forwarded_from",
-    "cost",
-    "tokens",
-    "response_time",
-    "metadata",
-)
-"""Fields a custom template may name; all are text."""
-
 
 _now = partial(datetime.now, UTC)
 
@@ -177,8 +159,9 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
 
         Args:
             style: simple (``name: text``), detailed (one fact per line), markdown, or custom (see *template*).
-            template: for custom: a text with ``{field}`` or, without those, ``$field``. Fields are those of
-                `FIELDS` plus *variables*; their attributes and indexes are refused.
+            template: for custom: a text with ``{field}`` or, without those, ``$field``. Fields are content, name, role,
+                timestamp, time, model, message_id, conversation_id, forwarded_from, cost, tokens, response_time,
+                metadata, and the *variables*; their attributes and indexes are refused.
             variables: further fields for the template.
             show_metadata: whether detailed and markdown list the metadata.
             show_costs: whether detailed and markdown show tokens, money and response time.
@@ -187,9 +170,19 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
             ValueError: for an unknown style, for custom without a template and for a template that names an
                 unknown field or is malformed.
         """
-        return _render(
-            self, style, template=template, variables=variables, show_metadata=show_metadata, show_costs=show_costs
-        )
+        if style == "custom":
+            return _custom(self, template, variables or {})
+        if style == "simple":
+            return f"{_sender(self)}: {self.text}"
+        layout = {"detailed": _detailed, "markdown": _markdown}.get(style)
+        if layout is None:
+            problem = f"unknown message style {style!r}; choose simple, detailed, markdown or custom"
+            raise ValueError(problem)
+        facts = [("model", self.model_name)] if self.model_name else []
+        facts += [("via", " > ".join(self.forwarded_from))] if self.forwarded_from else []
+        facts += _costs(self) if show_costs else []
+        facts += [(key, str(value)) for key, value in self.metadata.items()] if show_metadata else []
+        return layout(self, facts)
 
     def __hash__(self) -> int:
         return hash(self.message_id)
@@ -231,65 +224,19 @@ def _speakers(message: ChatMessage[Any], number: int) -> Sequence[tuple[str, Cha
     return [(name, None) for name in names] if len(names) == number else ()
 
 
-def _render(
-    message: ChatMessage[Any],
-    style: str,
-    *,
-    template: str | None,
-    variables: Mapping[str, object] | None,
-    show_metadata: bool,
-    show_costs: bool,
-) -> str:
-    """Render *message* in *style*; ValueError for an unknown style or an unusable template."""
-    if style == "custom":
-        return _custom(message, template, variables or {})
-    if style == "simple":
-        return _simple(message)
-    if style in _LAYOUTS:
-        extras = [*(_costs(message) if show_costs else ()), *(_metadata(message) if show_metadata else ())]
-        return _LAYOUTS[style](message, extras)
-    problem = f"unknown message style {style!r}; choose simple, detailed, markdown or custom"
-    raise ValueError(problem)
-
-
 def _sender(message: ChatMessage[Any]) -> str:
     return message.name or message.role
 
 
-def _simple(message: ChatMessage[Any]) -> str:
-    return f"{_sender(message)}: {message.text}"
+def _detailed(message: ChatMessage[Any], facts: Sequence[tuple[str, str]]) -> str:
+    own = [("from", _sender(message)), ("role", message.role), ("time", f"{message.timestamp:%Y-%m-%d %H:%M:%S}")]
+    return "\n".join([*(f"{label}: {value}" for label, value in [*own, *facts]), "", message.text])
 
 
-def _detailed(message: ChatMessage[Any], extras: Sequence[tuple[str, str]]) -> str:
-    facts = [("from", _sender(message)), ("role", message.role), ("time", _clock(message)), *_origin(message)]
-    return "\n".join([*(f"{label}: {value}" for label, value in [*facts, *extras]), "", message.text])
-
-
-def _markdown(message: ChatMessage[Any], extras: Sequence[tuple[str, str]]) -> str:
-    lines = [f"## {_sender(message)}", f"*{message.role}, {_clock(message)}*", "", message.text]
-    facts = [*_origin(message), *extras]
-    if facts:
-        lines += ["", *(f"- **{label}**: {value}" for label, value in facts)]
-    return "\n".join(lines)
-
-
-_LAYOUTS: Mapping[str, Callable[[ChatMessage[Any], Sequence[tuple[str, str]]], str]] = {
-    "detailed": _detailed,
-    "markdown": _markdown,
-}
-
-
-def _clock(message: ChatMessage[Any]) -> str:
-    return message.timestamp.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _origin(message: ChatMessage[Any]) -> list[tuple[str, str]]:
-    facts = [("model", message.model_name)] if message.model_name else []
-    return [*facts, ("via", " > ".join(message.forwarded_from))] if message.forwarded_from else facts
-
-
-def _metadata(message: ChatMessage[Any]) -> list[tuple[str, str]]:
-    return [(key, str(value)) for key, value in message.metadata.items()]
+def _markdown(message: ChatMessage[Any], facts: Sequence[tuple[str, str]]) -> str:
+    heading = f"## {_sender(message)}\n*{message.role}, {message.timestamp:%Y-%m-%d %H:%M:%S}*"
+    listed = "".join(f"\n- **{label}**: {value}" for label, value in facts)
+    return f"{heading}\n\n{message.text}" + (f"\n{listed}" if listed else "")
 
 
 def _costs(message: ChatMessage[Any]) -> list[tuple[str, str]]:
@@ -313,7 +260,7 @@ def _custom(message: ChatMessage[Any], template: str | None, variables: Mapping[
         raise ValueError(problem)
     values: dict[str, object] = {**_values(message), **{key: str(value) for key, value in variables.items()}}
     try:
-        if _uses_dollars(template):
+        if "$" in template and "{" not in template.replace("${", ""):
             return string.Template(template).substitute(values)
         return _FieldFormatter().vformat(template, (), values)
     except KeyError as error:
@@ -327,26 +274,21 @@ def _custom(message: ChatMessage[Any], template: str | None, variables: Mapping[
 
 def _values(message: ChatMessage[Any]) -> dict[str, str]:
     cost = message.cost_info
-    values = (
-        message.text,
-        _sender(message),
-        message.role,
-        message.timestamp.isoformat(),
-        message.timestamp.strftime("%H:%M:%S"),
-        message.model_name or "",
-        message.message_id,
-        message.conversation_id or "",
-        " > ".join(message.forwarded_from),
-        _money(cost) if cost is not None else "",
-        str(cost.token_usage.total_tokens) if cost is not None else "0",
-        f"{message.response_time:.2f}" if message.response_time is not None else "",
-        ", ".join(f"{key}={value}" for key, value in message.metadata.items()),
-    )
-    return dict(zip(FIELDS, values, strict=True))
-
-
-def _uses_dollars(template: str) -> bool:
-    return "$" in template and "{" not in template.replace("${", "")
+    return {
+        "content": message.text,
+        "name": _sender(message),
+        "role": message.role,
+        "timestamp": message.timestamp.isoformat(),
+        "time": message.timestamp.strftime("%H:%M:%S"),
+        "model": message.model_name or "",
+        "message_id": message.message_id,
+        "conversation_id": message.conversation_id or "",
+        "forwarded_from": " > ".join(message.forwarded_from),
+        "cost": _money(cost) if cost is not None else "",
+        "tokens": str(cost.token_usage.total_tokens) if cost is not None else "0",
+        "response_time": f"{message.response_time:.2f}" if message.response_time is not None else "",
+        "metadata": ", ".join(f"{key}={value}" for key, value in message.metadata.items()),
+    }
 
 
 class _FieldFormatter(string.Formatter):

@@ -7,27 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.messages import ChatMessage
-
-
-class Tracker(Protocol):
-    """Counts the deliveries that a run has caused, direct and indirect, so that a caller can wait for their end."""
-
-    def begin(self) -> None:
-        """Count one delivery more."""
-        ...
-
-    def end(self) -> None:
-        """Decrement the open deliveries. At zero, wake the waiting callers."""
-        ...
-
-    def spend(self) -> bool:
-        """Count one message that a connection takes; False when the run has caused too many of them."""
-        ...
-
-    def require(self) -> None:
-        """Ask the caller of the run to wait for the deliveries unless it said that it does not want to."""
-        ...
 
 
 class Origin(Protocol):
@@ -54,7 +35,7 @@ class Origin(Protocol):
         ...
 
     @property
-    def downstream(self) -> Tracker:
+    def downstream(self) -> DeliveryTracker:
         """Deliveries caused by it."""
         ...
 

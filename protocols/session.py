@@ -1,14 +1,12 @@
 """What ``session=`` means: whether a node keeps a history, and what it remembers when it starts."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
-from protocols.checks import Checks, check_fields
+from protocols.checks import check_fields, declared_checks
 from protocols.limits import COUNT, KEY, LIMIT, TIME, check_span
-
-_CHECKS: Checks = {"conversation": KEY, "since": TIME, "until": TIME, "limit": LIMIT, "max_tokens": COUNT}
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,13 +21,13 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """False: the node keeps no history, neither in memory nor in the store."""
     is_restored: bool = False
     """Read the stored conversation at the start."""
-    conversation: str | None = None
+    conversation: Annotated[str | None, KEY] = None
     """Conversation to go on with; None with `is_restored` is the node's latest one."""
-    since: float | None = None
-    until: float | None = None
-    limit: int = 200
+    since: Annotated[float | None, TIME] = None
+    until: Annotated[float | None, TIME] = None
+    limit: Annotated[int, LIMIT] = 200
     """Messages to restore at most, the latest ones."""
-    max_tokens: int | None = None
+    max_tokens: Annotated[int | None, COUNT] = None
     """Tokens that the restored messages may have together; only whole runs are restored."""
 
     def __post_init__(self) -> None:
@@ -56,10 +54,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ValueError: An empty name, a negative number, or an unknown key of a mapping.
             TypeError: Any other type.
         """
-        return cls._parse(session)
-
-    @classmethod
-    def _parse(cls, value: object) -> "SessionQuery":
+        value: object = session
         match value:
             case SessionQuery():
                 return value
@@ -90,6 +85,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return cls(**given)
 
 
+_CHECKS = declared_checks(SessionQuery)
 _FIELDS = {"enabled": "is_enabled", "restore": "is_restored"}
 """Words of a manifest that are called otherwise here."""
 _WORDS = {field: word for word, field in _FIELDS.items()}

@@ -6,7 +6,7 @@ sink starts one run after the other through a `RunStarter`, which the owner of t
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -21,14 +21,6 @@ ChangeKind = Literal["added", "modified", "deleted"]
 """What happened to a file."""
 TalkEventName = Literal["message_received", "message_processed", "message_forwarded", "queue_filled", "queue_triggered"]
 """What happened on a connection."""
-TALK_EVENT_NAMES: Final = (
-    "message_received",
-    "message_processed",
-    "message_forwarded",
-    "queue_filled",
-    "queue_triggered",
-)
-"""All of them."""
 
 
 class TriggerError(UnderstageError):

@@ -13,8 +13,8 @@ from pydantic_ai.usage import UsageLimits
 from actors.agents.memory import DEFAULT_BYTES, DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.prompts.knowledge import with_sources
-from actors.runs.lifecycle import NodeSettings, declared_checks
-from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS
+from actors.runs.lifecycle import NodeSettings
+from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS
 from protocols.checks import (
     FLAG,
     TIME_LIMIT,
@@ -23,7 +23,7 @@ from protocols.checks import (
     check_keywords,
     check_values,
     choice,
-    instance_of,
+    declared_checks,
     list_of,
     whole,
 )
@@ -65,7 +65,6 @@ _INSTRUCTIONS = Check(
     "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
 )
 _CONTENT = list_of("a list of texts, paths and objects", lambda _: True)
-_TOOLSETS = list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset))
 _CAPABILITIES = list_of("a list of capabilities", lambda value: isinstance(value, AbstractCapability))
 _SUMMARY = Check("a plain function", lambda value: callable(value) and not iscoroutinefunction(value))
 _PROVIDER = Check("'console' or a function", lambda value: value == "console" or callable(value))
@@ -76,7 +75,7 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
 
     instructions: Annotated[Any, _INSTRUCTIONS] = None
     """More instructions: a text, a function of the run context, or a sequence of them."""
-    toolsets: Annotated[Sequence[AbstractToolset[Any]], _TOOLSETS] = ()
+    toolsets: Annotated[Sequence[AbstractToolset[Any]], TOOLSETS] = ()
     """Collections of tools."""
     mcp_servers: Annotated[Sequence[Any], list_of("a list of servers", lambda _: True)] = ()
     """Servers of tools: URL, path of a script, or a toolset of pydantic_ai; needs the extra ``mcp``."""
@@ -105,7 +104,7 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Returns the messages that replace those that are cut."""
     model_settings: Annotated[ModelSettings | None, SETTINGS] = None
     """Temperature, largest number of tokens and the like."""
-    usage_limits: Annotated[UsageLimits | None, instance_of("UsageLimits", UsageLimits)] = None
+    usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None
     """Largest number of requests, tool calls and tokens of one run."""
     capabilities: Annotated[Sequence[AbstractCapability[Any]], _CAPABILITIES] = ()
     """Extensions of pydantic_ai."""

@@ -54,7 +54,7 @@ class Connecting:
             target: a node, a function (which becomes an agent), the name of a node of the pool, or a list of these,
                 which makes one connection for each.
             name: unique; made from both ends by default.
-            **options: kind, queue, conditions, transform and more; see `actors.talk.option.TalkOptions`.
+            **options: kind, queue, conditions, transform and more; see `actors.talk.option.TalkSetting`.
 
         Raises:
             NodeNotFoundError: the name is unknown, or this node is outside any pool.

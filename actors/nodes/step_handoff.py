@@ -17,7 +17,7 @@ class StepHandoff:
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
         self._news = asyncio.Event()
-        self._asked_for: asyncio.Future[None] | None = None
+        self._asked_for = asyncio.Event()
 
     def put(self, item: Any) -> None:
         """Hand over a step and return at once."""
@@ -26,9 +26,9 @@ class StepHandoff:
 
     async def give(self, item: Any) -> None:
         """Hand over a step and wait until the reader asks for the next one."""
-        self._asked_for = asyncio.get_running_loop().create_future()
+        self._asked_for.clear()
         self.put(item)
-        await self._asked_for
+        await self._asked_for.wait()
 
     async def steps_of(self, run: asyncio.Future[Any]) -> AsyncGenerator[Any, None]:
         """Yield the steps until the run ends. Raises the error of the run, and cancels the run when left early."""
@@ -37,7 +37,7 @@ class StepHandoff:
             while True:
                 while self._items:
                     yield self._items.popleft()
-                self._ask_for_next()
+                self._asked_for.set()
                 if run.done() and not self._items:
                     break
                 self._news.clear()
@@ -45,8 +45,3 @@ class StepHandoff:
             run.result()
         finally:
             run.cancel()
-
-    def _ask_for_next(self) -> None:
-        waiting, self._asked_for = self._asked_for, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)

@@ -9,12 +9,13 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.nodes.node import AnyNode
 from actors.runs.handle import NodeHandle
-from actors.runs.lifecycle import Definition, NodeSettings, declared_checks
+from actors.runs.lifecycle import Definition, NodeSettings
+from actors.runs.request import USAGE_LIMITS
 from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Strategy
-from protocols.checks import TEXT, check_keywords, check_values, choice, instance_of, whole
+from protocols.checks import TEXT, check_keywords, check_values, choice, declared_checks, instance_of, whole
 from protocols.errors import ConfigError, nearest
 
 PolicyWord = Literal["all", "any", "first"]
@@ -123,7 +124,7 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Number of restarts allowed in a period."""
     backoff: Annotated[Backoff | None, _BACKOFF] = msgspec.field(default_factory=Backoff)
     """Delays of restarts; None restarts at once."""
-    usage_limits: Annotated[UsageLimits | None, instance_of("UsageLimits", UsageLimits)] = None
+    usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None
     """Most requests, calls of tools and tokens of one run, all members together."""
     max_concurrency: Annotated[int | None, whole(1)] = None
     """Runs that go on at the same time; None for no limit."""

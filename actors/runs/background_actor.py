@@ -103,7 +103,7 @@ class BackgroundActor(AsyncioActor):
 
     def _next(self) -> None:
         if self._round is None and not self._is_stopping:
-            self._round = self.pipe_to_self(self._run(), _outcome)
+            self._round = self.pipe_to_self(self._run(), _Ended)
 
     async def _run(self) -> ChatMessage[Any]:
         plan = self._plan
@@ -150,10 +150,6 @@ class BackgroundActor(AsyncioActor):
         if self._round is not None:
             self._round.cancel()
         self.stop()
-
-
-def _outcome(answer: ChatMessage[Any] | None, error: BaseException | None) -> _Ended:
-    return _Ended(answer, error)
 
 
 async def _prompt(prompt: object) -> object:

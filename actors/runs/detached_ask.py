@@ -9,8 +9,9 @@ from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.messages import ChatMessage
-from protocols.node import Origin, Tracker
+from protocols.node import Origin
 
 Reply = AsyncioFuture[ChatMessage[Any]]
 Settled = Callable[[asyncio.Future[Any]], object]
@@ -37,7 +38,7 @@ def post_outside(
     return reply
 
 
-def _end(tracker: Tracker, settled: Settled | None, done: asyncio.Future[Any]) -> None:
+def _end(tracker: DeliveryTracker, settled: Settled | None, done: asyncio.Future[Any]) -> None:
     try:
         if settled is not None:
             settled(done)

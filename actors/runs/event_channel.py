@@ -14,13 +14,13 @@ class EventChannel:
     Producers wait while the channel is full. After the reader has left, they continue and their events are dropped.
     """
 
-    __slots__ = ("_capacity", "_items", "_news", "_producers", "is_closed")
+    __slots__ = ("_capacity", "_items", "_news", "_space", "is_closed")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._items: deque[Any] = deque()
-        self._producers: list[asyncio.Future[None]] = []
-        self._news: asyncio.Future[None] | None = None
+        self._news = asyncio.Event()
+        self._space = asyncio.Event()
         self.is_closed = False
         """True if the reader has left, or the run is over."""
 
@@ -30,47 +30,31 @@ class EventChannel:
     async def put(self, event: Any) -> None:
         """Add an event. Wait until there is space for it."""
         while len(self._items) >= self._capacity and not self.is_closed:
-            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._producers.append(room)
-            await room
+            self._space.clear()
+            await self._space.wait()
         self.put_now(event)
 
     def put_now(self, event: Any) -> None:
         """Add an event without waiting for space. Each node of the run does this once, with its last event."""
         if not self.is_closed:
             self._items.append(event)
-            self._wake()
+            self._news.set()
 
     def close(self) -> None:
         """Close the channel and wake all waiting callers. Queued events can still be read."""
         self.is_closed = True
-        self._wake()
-        self._release_producers()
+        self._news.set()
+        self._space.set()
 
     async def get(self) -> Any:
         """Wait for the next event and return it. None once the channel is closed and empty."""
         while not self._items:
             if self.is_closed:
                 return None
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
+            self._news.clear()
+            await self._news.wait()
         event = self._items.popleft()
         # Producers wake when there is space for several events: a task switch for each event would be slow.
-        if self._producers and len(self._items) <= self._capacity // 2:
-            self._release_producers()
+        if len(self._items) <= self._capacity // 2:
+            self._space.set()
         return event
-
-    def _release_producers(self) -> None:
-        producers, self._producers = self._producers, []
-        for producer in producers:
-            _release(producer)
-
-    def _wake(self) -> None:
-        news, self._news = self._news, None
-        if news is not None:
-            _release(news)
-
-
-def _release(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():  # cancelled while it waited
-        waiting.set_result(None)

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
-from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
@@ -38,6 +37,7 @@ from actors.talk.signal import Signal
 from actors.talk.target_queue import TargetQueue
 from protocols.checks import is_a
 from protocols.cost import TokenCost
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.handle import Handle
 from protocols.ids import new_id
@@ -342,7 +342,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
                 talk.offer(message, origin)
             except Exception:
                 _log.exception("a connection of node %s failed", self.name)
-        tracker: Any = origin.downstream
+        tracker = origin.downstream
         if tracker.open and tracker not in self._trackers:
             self._trackers.add(tracker)
             tracker.then(lambda: self._trackers.discard(tracker))

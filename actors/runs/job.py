@@ -4,32 +4,20 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable, isclass
 from types import UnionType
-from typing import Any, Generic, Protocol, cast
+from typing import Annotated, Any, Generic, Protocol, cast
 
 from typing_extensions import TypeVar
 
 from actors.runs.request import TOOLS, AnyTool
-from protocols.checks import FLAG, NAME, TEXT, Check, Checks, check_fields, is_a, list_of, whole
+from protocols.checks import FLAG, NAME, TEXT, Check, check_fields, declared_checks, instance_of, is_a, list_of, whole
 from protocols.errors import ConfigError, JobError
 from protocols.messages import ChatMessage
 
 Result = TypeVar("Result", default=str)
 
-
-_CHECKS: Checks = {
-    "name": NAME,
-    "prompt": Check(
-        "text, another prompt, or a function", lambda value: not isinstance(value, str) or bool(value.strip())
-    ),
-    "description": TEXT,
-    "required_dependency": Check("a type", lambda value: isinstance(value, type | UnionType | tuple)),
-    "required_return_type": Check("a type, not its name", lambda value: not isinstance(value, str)),
-    "knowledge": list_of("a list of texts, paths and objects", lambda _: True),
-    "tools": TOOLS,
-    "requires_vision": FLAG,
-    "min_context_tokens": whole(1),
-}
-_NEVER_NONE = ("name", "prompt", "knowledge", "tools")
+_PROMPT = Check("text, another prompt, or a function", lambda value: not isinstance(value, str) or bool(value.strip()))
+_DEPENDENCY = instance_of("a type", type, UnionType, tuple)
+_RETURN_TYPE = Check("a type, not its name", lambda value: not isinstance(value, str))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +29,23 @@ class Job(Generic[Result]):
         'digest'
     """
 
-    name: str
+    name: Annotated[str, NAME]
     """Name of the job."""
-    prompt: object
+    prompt: Annotated[object, _PROMPT]
     """Prompt of the node: a text, another prompt (see `actors.prompts.content`), or a function that returns one."""
-    description: str | None = None
+    description: Annotated[str | None, TEXT] = None
     """Purpose of the job."""
-    required_return_type: type[Result] = str  # type: ignore[assignment] # pyright: ignore[reportAssignmentType] - the default of Result
+    required_return_type: Annotated[type[Result], _RETURN_TYPE] = str  # type: ignore[assignment] # pyright: ignore[reportAssignmentType] - the default of Result
     """Type of the answer. A model is asked for any type but ``str``. An answer of another type is an error."""
-    required_dependency: type[Any] | None = None
+    required_dependency: Annotated[type[Any] | None, _DEPENDENCY] = None
     """Type of the dependencies of the node; None for any."""
-    knowledge: Sequence[object] = ()
+    knowledge: Annotated[Sequence[object], list_of("a list of texts, paths and objects", lambda _: True)] = ()
     """Prompts and paths that the node reads for this job only."""
-    tools: Sequence[AnyTool] = ()
+    tools: Annotated[Sequence[AnyTool], TOOLS] = ()
     """Tools for this job only."""
-    requires_vision: bool = False
+    requires_vision: Annotated[bool, FLAG] = False
     """True if the model must see images. An agent is refused if its model is known not to."""
-    min_context_tokens: int | None = None
+    min_context_tokens: Annotated[int | None, whole(1)] = None
     """Least context window of the model, in tokens. An agent is refused if its model is known to read fewer."""
 
     def __post_init__(self) -> None:
@@ -66,8 +54,9 @@ class Job(Generic[Result]):
         Raises:
             ConfigError: a field cannot be used.
         """
+        never_none = ("name", "prompt", "knowledge", "tools")
         check_fields(
-            _CHECKS, self, lambda _, problem: ConfigError(f"job {self.name!r}: {problem}"), never_none=_NEVER_NONE
+            _CHECKS, self, lambda _, problem: ConfigError(f"job {self.name!r}: {problem}"), never_none=never_none
         )
 
     async def get_prompt(self) -> object:
@@ -90,6 +79,9 @@ class Job(Generic[Result]):
             return None
         kind = getattr(needed, "__name__", repr(needed))
         return f"it needs dependencies of type {kind}, but agent {agent!r} has {deps!r}"
+
+
+_CHECKS = declared_checks(Job)
 
 
 class Worker(Protocol):

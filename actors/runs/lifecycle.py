@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any, Self, get_type_hints
+from typing import Annotated, Any, Self
 
 import msgspec
 
@@ -10,7 +10,7 @@ from actors.runs.request import DEFAULT_TIMEOUT
 from actors.runs.resources import OpenResources
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
-from protocols.checks import FAILURES, TEXT, TIME_LIMIT, Check
+from protocols.checks import FAILURES, TEXT, TIME_LIMIT
 from protocols.errors import NodeStartError
 
 
@@ -34,13 +34,6 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
 
     settings: NodeSettings
-
-
-def declared_checks(settings: type[NodeSettings]) -> dict[str, Check]:
-    """Return the checks in the annotations of settings, by field."""
-    hints: dict[str, Any] = get_type_hints(settings, include_extras=True)
-    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
-    return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Check)}
 
 
 class NodeLifecycle:

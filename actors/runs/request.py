@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Protocol, TypedDict, cast
+from typing import Annotated, Any, Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,7 +13,6 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.input_message import conversation_of
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
@@ -21,8 +20,19 @@ from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import current
 from actors.runtime.loop_refs import LoopRefs
 from actors.talk.signal import Signal
-from protocols.checks import FLAG, TEXT, Check, Checks, check_keywords, check_values, instance_of, is_number, list_of
+from protocols.checks import (
+    FLAG,
+    TEXT,
+    Check,
+    check_keywords,
+    check_values,
+    declared_checks,
+    instance_of,
+    is_number,
+    list_of,
+)
 from protocols.cost import TokenCost
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.messages import ChatMessage
 from protocols.node import Origin
 
@@ -39,6 +49,12 @@ OUTPUT = Check(
 MODEL_SETTINGS = ModelSettings.__annotations__
 SETTINGS = Check("a dict of known settings, such as temperature", lambda value: not _misspelt(value))
 TOOLS = list_of("a list of functions and tools", lambda value: isinstance(value, Tool) or callable(value))
+TOOLSETS = list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset))
+USAGE_LIMITS = instance_of("UsageLimits", UsageLimits)
+_HISTORY = list_of("a list of messages of pydantic_ai", lambda value: isinstance(value, ModelRequest | ModelResponse))
+_TIMEOUT = Check(
+    "seconds >= 0, or None for no limit", lambda value: value is UNSET or (is_number(value) and value >= 0)
+)
 
 
 def _misspelt(settings: Any) -> bool:
@@ -74,41 +90,43 @@ class RunKeywords(TypedDict, total=False):
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Options of one run. None stands for the default of the node."""
 
-    model: Model | str | None = None
+    model: Annotated[Model | str | None, MODEL] = None
     """Model for this run only."""
-    store_history: bool | None = None
+    store_history: Annotated[bool | None, FLAG] = None
     """True to keep the exchange in the history of the node."""
-    output_type: Any = None
+    output_type: Annotated[Any, OUTPUT] = None
     """Type of the answer of a model, for this run only; in a chain that of the last member. Functions ignore it."""
     deps: Any = None
     """Dependencies of tools and instructions."""
-    usage_limits: UsageLimits | None = None
+    usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None
     """Limits of requests, tool calls and tokens of this run."""
-    usage: RunUsage | None = None
+    usage: Annotated[RunUsage | None, instance_of("RunUsage", RunUsage)] = None
     """Usage of the outer run. This run adds to it, and the limits hold for the sum."""
-    timeout: float | UnsetType | None = UNSET
+    timeout: Annotated[float | UnsetType | None, _TIMEOUT] = UNSET
     """Seconds until the run fails with RunTimeoutError, including the wait in the mailbox. None for no limit."""
-    message_history: Sequence[ModelMessage] | None = None
+    message_history: Annotated[Sequence[ModelMessage] | None, _HISTORY] = None
     """History for this run, in place of that of the node."""
-    conversation_id: str | None = None
+    conversation_id: Annotated[str | None, TEXT] = None
     """Conversation of the run."""
-    message_id: str | None = None
+    message_id: Annotated[str | None, TEXT] = None
     """Id of the answer."""
-    instructions: str | Sequence[str] | None = None
+    instructions: Annotated[str | Sequence[str] | None, instance_of("text, or a list of texts", str, list, tuple)] = (
+        None
+    )
     """Further instructions."""
-    tools: Sequence[AnyTool] | None = None
+    tools: Annotated[Sequence[AnyTool] | None, TOOLS] = None
     """Further tools."""
-    toolsets: Sequence[AbstractToolset[Any]] | None = None
+    toolsets: Annotated[Sequence[AbstractToolset[Any]] | None, TOOLSETS] = None
     """Further toolsets."""
-    include_agent_tools: bool = True
+    include_agent_tools: Annotated[bool, FLAG] = True
     """True if the model may call the tools of the agent."""
-    model_settings: ModelSettings | None = None
+    model_settings: Annotated[ModelSettings | None, SETTINGS] = None
     """Further model settings."""
-    metadata: Mapping[str, Any] | None = None
+    metadata: Annotated[Mapping[str, Any] | None, instance_of("a dict", Mapping)] = None
     """Further metadata of the answer."""
-    wait_for_connections: bool | None = None
+    wait_for_connections: Annotated[bool | None, FLAG] = None
     """True to return only after all deliveries that the run causes through connections."""
-    require_all: bool | None = None
+    require_all: Annotated[bool | None, FLAG] = None
     """For teams: True if a failing member fails the run."""
 
     @classmethod
@@ -131,31 +149,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return cls(**keywords)
 
 
-_CHECKS: Checks = {
-    "model": MODEL,
-    "store_history": FLAG,
-    "output_type": OUTPUT,
-    "usage_limits": instance_of("UsageLimits", UsageLimits),
-    "usage": instance_of("RunUsage", RunUsage),
-    "timeout": Check(
-        "seconds >= 0, or None for no limit", lambda value: value is UNSET or (is_number(value) and value >= 0)
-    ),
-    "message_history": list_of(
-        "a list of messages of pydantic_ai", lambda value: isinstance(value, ModelRequest | ModelResponse)
-    ),
-    "conversation_id": TEXT,
-    "message_id": TEXT,
-    "instructions": Check("text, or a list of texts", lambda value: isinstance(value, str | list | tuple)),
-    "tools": TOOLS,
-    "toolsets": list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset)),
-    "include_agent_tools": FLAG,
-    "model_settings": SETTINGS,
-    "metadata": instance_of("a dict", Mapping),
-    "wait_for_connections": FLAG,
-    "require_all": FLAG,
-}
-
-
+_CHECKS = declared_checks(RunOptions)
 _FIELDS = frozenset(RunOptions.__struct_fields__)
 NO_OPTIONS = RunOptions()
 
@@ -227,20 +221,6 @@ class Runnable(Protocol):
         ...
 
 
-class RunFollower(Protocol):
-    """Follows the members of one run of a team."""
-
-    def passed(self, name: str, answer: ChatMessage[Any], seconds: float) -> object:
-        """Note the answer of a member."""
-        ...
-
-    def failed(self, name: str, error: Exception) -> None:
-        """Note the failure of a member."""
-
-    def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
-        """Note the end of the run."""
-
-
 class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Asks a node to run. All run methods make the same request, and differ in how they wait."""
 
@@ -262,7 +242,7 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Takes the events of a streamed run; None for other runs."""
     cost: RunCost | None = None
     """Takes the cost of the run; None outside of a team."""
-    follower: RunFollower | None = None
+    follower: object = None
     """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None
     """Counts the answers and failures of the members of a team. None for new stats; see `RunStats`."""
@@ -299,8 +279,7 @@ def correlation_of(options: RunOptions, first: object, parent: RunRequest | None
     """
     given = options.conversation_id
     if origin is not None:
-        tracker: Any = origin.downstream
-        return (given or origin.conversation_id, tracker, origin.run_id, origin.hops + 1)
+        return (given or origin.conversation_id, origin.downstream, origin.run_id, origin.hops + 1)
     if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
         parent = scope.message
     if parent is None:

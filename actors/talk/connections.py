@@ -79,7 +79,7 @@ class Connections:
         Args:
             target: the node, or a sequence of nodes, which makes a `TeamTalk`.
             name: unique; only for a single node. By default made from both ends, with a number if it is taken.
-            **options: see `TalkOptions`.
+            **options: see `TalkSetting`.
 
         Raises:
             TalkNameError: the name is taken.

@@ -18,7 +18,7 @@ Transform = Callable[[Any], object]
 
 
 class TalkView(Protocol):
-    """A connection as its parts see it: `Talk` implements it, `TalkOptions` explains the options."""
+    """A connection as its parts see it: `Talk` implements it, `TalkSetting` explains the options."""
 
     source: Named
     targets: tuple[Target, ...]

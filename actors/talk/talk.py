@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from actors.runtime.background_loop import current_system
 from actors.talk.context import Condition, ConnectionProcessed, Transform
-from actors.talk.option import TalkKeywords, TalkOptions, TalkSetting
+from actors.talk.option import TalkKeywords, TalkSetting
 from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, apply_filter, apply_transform, check_conditions
 from actors.talk.queued_delivery import deliver_waiting, take_waiting
@@ -50,7 +50,7 @@ class Talk(Handle, TalkSetting):
             source: the node whose messages it passes on.
             targets: the nodes that get them.
             name: made from both ends by default.
-            **options: see `TalkOptions`.
+            **options: see `TalkSetting`.
 
         Raises:
             TalkError: no target, a target that is not a node, or impossible options.
@@ -63,7 +63,7 @@ class Talk(Handle, TalkSetting):
         given: object = f"{source.name}->{[target.name for target in self.targets]}" if name is None else name
         self.name = _checked(source, given)
         """Unique in a pool, or else among the connections of its source."""
-        super().__init__(TalkOptions.of(f"talk {self.name!r}", dict(options)))
+        super().__init__(f"talk {self.name!r}", options)
         self.active = True
         """False for good after `disconnect`, or after its stop condition was true."""
         self.stats = TalkStats(source.name, (target.name for target in self.targets))

@@ -19,8 +19,9 @@ from actors.talk.context import TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import crowded_out, failed, settled, undelivered
 from actors.talk.transform import Message, context_text
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import TalkError
-from protocols.node import Origin, Target, Tracker
+from protocols.node import Origin, Target
 
 CAPACITY = 1_000
 """Most messages that wait for one target on one event loop."""
@@ -33,7 +34,7 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
     conversation_id: str
     hops: int
     wait_for_connections: bool | None
-    downstream: Tracker
+    downstream: DeliveryTracker
     passed: tuple[object, ...]
     """Connections that passed the message on since a node ran."""
 

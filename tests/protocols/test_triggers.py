@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -8,12 +9,12 @@ from hypothesis import strategies as st
 
 from protocols.plain_text import printable
 from protocols.triggers import (
-    TALK_EVENT_NAMES,
     ConnectionEvent,
     FileChange,
     FileChanged,
     FunctionReturned,
     MailReceived,
+    TalkEventName,
     TimeReached,
     TriggerEvent,
     WebhookReceived,
@@ -73,4 +74,4 @@ def test_printable_text_stays_on_one_line_and_can_be_written_anywhere(text: str)
 
 
 def test_the_names_of_talk_events_are_all_listed() -> None:
-    assert len(set(TALK_EVENT_NAMES)) == 5
+    assert len(set(get_args(TalkEventName))) == 5

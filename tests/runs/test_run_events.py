@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.agents.agent import Agent
-from actors.runs.delivery_tracker import DeliveryTracker
 from actors.runs.request import RunRequest
 from actors.runtime.system import ActorSystem
 from actors.testing.models import echo_model, failing_model, slow_model
 from actors.testing.settle import settle
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, RunTimeoutError
 from protocols.events import Event, MessageReceived, MessageSent, RunCancelled, RunCompleted, RunFailed, RunStarted
 from tests.support.nodes import echo_agent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.runs import delivery_tracker as downstream
+import protocols.delivery_tracker as downstream
 from protocols.events import HopLimitReached, RunStarted
 from tests.support.nodes import AnyAgent, current_system, echo_agent, record_events
 

@@ -18,7 +18,7 @@ class DeliveryTracker(msgspec.Struct, eq=False):
     passed_on: int = 0
     """Messages that connections have accepted because of the run."""
     is_required: bool = False
-    """True if a connection asks the caller to wait; see `protocols.node.Tracker.require`."""
+    """True if a connection asks the caller to wait."""
     _waiters: list[Callable[[], Any]] = []
 
     def begin(self) -> None:

@@ -3,7 +3,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runs.delivery_tracker import DeliveryTracker
+from protocols.delivery_tracker import DeliveryTracker
 
 
 async def test_waiting_ends_when_the_last_delivery_has_ended() -> None:
