@@ -54,7 +54,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ValueError: An empty name, a negative number, or an unknown key of a mapping.
             TypeError: Any other type.
         """
-        value: object = session
+        value = cast("object", session)
         match value:
             case SessionQuery():
                 return value

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Generic, Protocol, cast
 from typing_extensions import TypeVar
 
 from actors.runs.request import TOOLS, AnyTool
-from protocols.checks import FLAG, NAME, TEXT, Check, check_fields, declared_checks, instance_of, is_a, list_of, whole
+from protocols.checks import FLAG, NAME, TEXT, Check, check_fields, declared_checks, is_a, list_of, whole
 from protocols.errors import ConfigError, JobError
 from protocols.messages import ChatMessage
 
 Result = TypeVar("Result", default=str)
 
 _PROMPT = Check("text, another prompt, or a function", lambda value: not isinstance(value, str) or bool(value.strip()))
-_DEPENDENCY = instance_of("a type", type, UnionType, tuple)
+_DEPENDENCY = Check("a type", lambda value: isinstance(value, type | UnionType | tuple))
 _RETURN_TYPE = Check("a type, not its name", lambda value: not isinstance(value, str))
 
 
