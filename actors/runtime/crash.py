@@ -1,8 +1,14 @@
-"""When a handler fails: the asker is answered, the supervisor decides, a handler that does not end is cut loose."""
+"""When a handler fails: the asker is answered, the supervisor decides, a handler that does not end is cut loose.
+
+What the engine's own steps raise is judged here as well, so one broken actor never takes the others along.
+"""
 
 import asyncio
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from traceback import walk_tb
 from typing import cast
 
 from actors.runtime.cell import Cell, has_hook
@@ -14,9 +20,8 @@ from actors.runtime.log_context import report_about, run_of
 from actors.runtime.outcome import answer_error, answerable, refuse
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop import kill_children, run_hook, stop_children
-from actors.runtime.stop_deadline import abandon_turn, arm, disarm
-from actors.runtime.termination import end_incarnation, start_failed
-from actors.runtime.turn import Turn, turns_of
+from actors.runtime.termination import end_incarnation, start_failed, terminate
+from actors.runtime.turn import Turn, abandon_turn, arm, disarm, turns_of
 from protocols.control import DeadLetterReason, ExitReason
 from protocols.errors import of_kind
 from protocols.events import ActorCrashed
@@ -165,3 +170,38 @@ def _hook_abandoned(cell: Cell, error: AbandonedError) -> None:
         end_incarnation(cell, (cell.killed and cell.reason) or ExitReason.CRASH, cell.cause or error)
     else:
         broken(cell, error)
+
+
+def fault(cell: Cell, envelope: Envelope | None, error: BaseException) -> None:
+    """Report an engine fault, answer the message, and crash the actor; one that cannot crash ends at once.
+
+    It raises nothing, because nothing is left that could judge it.
+    """
+    system = cell.system
+    at = next((f"{frame.f_code.co_name}:{line}" for frame, line in reversed([*walk_tb(error.__traceback__)])), "")
+    _attempt(lambda: system.report("engine fault", cell, error=error, at=at))
+    _attempt(lambda: system.note_base_exception(error))
+    if envelope is not None and envelope.accepted:
+        _attempt(lambda: _settle(envelope, error))
+    if not _attempt(lambda: broken(cell, error, envelope if envelope is not None and envelope.accepted else None)):
+        _attempt(lambda: terminate(cell, ExitReason.CRASH, error))
+        cell.phase = Phase.STOPPED
+
+
+def _attempt(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except BaseException:  # the engine is broken here; what follows matters more
+        with suppress(BaseException):  # a log sink of the user
+            logging.getLogger("understage").exception("a fault within an engine fault")
+        return False
+    return True
+
+
+def _settle(envelope: Envelope, error: BaseException) -> None:
+    is_open = envelope.state != SETTLED
+    if is_open:
+        envelope.cell.failed += 1
+        envelope.state = SETTLED
+    if is_open if envelope.reply is None else not envelope.reply.done():
+        answer_error(envelope, answerable(envelope, error), DeadLetterReason.FAILED)

@@ -1,4 +1,4 @@
-"""Call a function that blocks, in a thread that delays neither its caller nor the end of the process."""
+"""Calls that block, in threads that delay neither the event loop nor the end of the process."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,8 @@ from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
+
+from actors.runtime.envelope import current
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,6 +90,17 @@ class DaemonExecutor(Executor):
             self._change.notify()
             return None
 
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return an async function that runs `function` in a thread of the pool, in the caller's context."""
+
+        async def run(*args: Any) -> Any:
+            result, error = await _outcome(self.submit(copy_context().run, kept, function, *args))
+            if error is not None:
+                raise error
+            return result
+
+        return run
+
     def lend(self, by: int) -> None:
         """Count the thread of the caller as waiting (-1) or as busy again (1)."""
         with self._change:
@@ -120,6 +133,28 @@ def kept(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, 
         return function(*args, **kwargs), None
     except BaseException as error:  # it is raised again where the call is waited for
         return None, error
+
+
+async def _outcome(work: Future[Any]) -> Any:
+    """Wait for a thread. A cancellation takes back work that has not begun, and otherwise still waits for the thread.
+
+    Otherwise two handlers of one actor would run at once. A handler that was cut loose, or whose loop ends, leaves the
+    thread behind.
+    """
+    scope = current.get()
+    waiter = asyncio.wrap_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not waiter.done():
+        try:
+            await asyncio.wait([waiter])
+        except asyncio.CancelledError as error:
+            if work.cancel() or scope is None or scope.fenced or scope.cell.system.is_torn_down():
+                raise
+            cancelled = error
+    result = waiter.result()
+    if cancelled is not None:
+        raise cancelled
+    return result
 
 
 async def in_daemon_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

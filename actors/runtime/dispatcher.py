@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from weakref import getweakrefcount
 
 from actors.runtime.cell import Cell
-from actors.runtime.fault import fault
+from actors.runtime.crash import fault
 from actors.runtime.processing import finish_turn, step
 from actors.runtime.turn import Turn
 

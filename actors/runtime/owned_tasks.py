@@ -6,8 +6,8 @@ from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 from actors.runtime.cell import ActorHooks, Cell
-from actors.runtime.child_cells import supervise
 from actors.runtime.cycle import judge_watched
+from actors.runtime.death_watch import supervise
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope, current
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError
 from actors.runtime.future import AsyncioFuture

@@ -7,13 +7,11 @@ from typing import Any, Final, cast
 
 import pykka.messages
 
-from actors.runtime.backpressure import admit_senders
 from actors.runtime.cell import Cell, Control, receive_internal
-from actors.runtime.crash import broken, fail
+from actors.runtime.crash import broken, fail, fault
 from actors.runtime.cycle import judge
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
-from actors.runtime.fault import fault
-from actors.runtime.intake import wake
+from actors.runtime.intake import admit_senders, wake
 from actors.runtime.outcome import complete, drop_abandoned, drop_expired, late_reply
 from actors.runtime.phase import Phase
 from actors.runtime.stop import drained

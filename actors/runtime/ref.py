@@ -6,14 +6,13 @@ from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 
-from actors.runtime.backpressure import send
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.intake import accept, accept_system, carry
+from actors.runtime.intake import accept, accept_system, carry, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.proxy import Proxy

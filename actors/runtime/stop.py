@@ -10,9 +10,8 @@ from actors.runtime.cell import Cell, has_hook
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
-from actors.runtime.stop_deadline import abandon_turn, arm, cancel_turns, disarm
 from actors.runtime.termination import close_mailbox, discard_queue, end_incarnation, stopped_future, terminate
-from actors.runtime.turn import turns_of
+from actors.runtime.turn import abandon_turn, arm, cancel_turns, disarm, turns_of
 from protocols.control import ExitReason, StopMode
 
 _SLICE: Final = 0.004

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 
 from actors.runtime.cell import ActorHooks, Cell, ChildEnded
-from actors.runtime.child_cells import post_child_event
 from actors.runtime.clock import LoopClock, running_loop
 from actors.runtime.crash import interrupt
 from actors.runtime.cycle import WaitingFuture
+from actors.runtime.daemon_thread import DaemonExecutor
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.deadline import Deadlines
-from actors.runtime.death_watch import tell_end
+from actors.runtime.death_watch import post_child_event, tell_end
 from actors.runtime.dispatcher import Dispatcher, engine_task, rouse
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorStartError, ForkedRuntimeError, RuntimeClosedError, WrongLoopError
@@ -28,7 +28,6 @@ from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.stop import end_all, request_stop, stop
 from actors.runtime.termination import terminate
 from actors.runtime.thread_bridge import ThreadBridge
-from actors.runtime.thread_pool import BlockingPool
 from actors.runtime.tree import ActorNode, tree_of
 from actors.runtime.turn import Turn
 from protocols.clock import Clock
@@ -85,7 +84,7 @@ class ActorSystem(Registry):
         self.dead_letters = DeadLetters(self, self.config.dead_letters)
         self.deadlines = Deadlines(self.clock)
         self.bridge = ThreadBridge(self)
-        self.pool = BlockingPool(self.config.blocking_threads)
+        self.pool = DaemonExecutor(self.config.blocking_threads, "understage-blocking")
         self.dispatcher = dispatcher(self.loop, name)
         self.dispatcher.watch_teardown(self.torn_down)
         self.schedule = self.dispatcher.schedule
@@ -294,7 +293,7 @@ class ActorSystem(Registry):
     def _closed(self) -> None:
         self.is_closing = self.is_closed = True
         self.bridge.close()
-        self.pool.close()
+        self.pool.shutdown(cancel_futures=True)
         self.dispatcher.close()
         self._forget_for_fork()
         if _defaults.get(self.loop) is self:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from actors.runtime.backpressure import admit_senders
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError, without_frames
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.intake import admit_senders
 from actors.runtime.log import error_line
 from actors.runtime.outcome import drop_abandoned, lose
 from actors.runtime.phase import Phase
-from actors.runtime.stop_deadline import disarm
+from actors.runtime.turn import disarm
 from protocols.control import DeadLetterReason, ExitReason, Terminated
 from protocols.events import ActorStopped
 

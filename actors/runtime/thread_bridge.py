@@ -10,7 +10,6 @@ from contextvars import Context, copy_context
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from actors.runtime.backpressure import send
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WatchedFuture
@@ -23,7 +22,7 @@ from actors.runtime.errors import (
     WrongLoopError,
 )
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.intake import accept, carry
+from actors.runtime.intake import accept, carry, send
 from actors.runtime.options import check_timeout
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow

@@ -1,8 +1,8 @@
-"""A handler that waits for something: driven by a worker task, inside its own context."""
+"""A handler that waits for something: driven by a worker task, inside its own context, and ended within its time."""
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import NoneType
 from typing import Any, Final
@@ -10,7 +10,13 @@ from typing import Any, Final
 from actors.runtime.cell import Cell
 from actors.runtime.cycle import judge
 from actors.runtime.envelope import Envelope
+from actors.runtime.errors import AbandonedError
+from actors.runtime.log import type_name
+from actors.runtime.log_context import report_about
+from actors.runtime.outcome import answer_error
 from protocols.clock import TimerHandle
+from protocols.control import DeadLetterReason
+from protocols.events import HandlerAbandoned
 
 UNJUDGED: Final = (asyncio.Future, NoneType)
 """What a handler waits for that is not a reply: a timer, a socket, an event, or the next round of the loop."""
@@ -89,12 +95,48 @@ class Turn:
         if self.task is not None:
             self.task.cancel()
 
-    def fence(self) -> None:
-        """Cut the handler loose: what it still sends or answers is dropped."""
-        self.fenced = True
-        self.envelope.fenced = True
-
 
 def turns_of(cell: Cell) -> tuple[Turn, ...]:
     """Return the suspended handlers of an actor."""
     return tuple(cell.turns or ())
+
+
+def arm(cell: Cell, seconds: float, overdue: Callable[[Cell], None]) -> TimerHandle:
+    """Call `overdue` with the cell after `seconds`, in place of an earlier limit."""
+    disarm(cell)
+    cell.stop_timer = timer = cell.system.clock.call_later(seconds, overdue, cell)
+    return timer
+
+
+def disarm(cell: Cell) -> None:
+    """Take the limit away."""
+    timer, cell.stop_timer = cell.stop_timer, None
+    if timer is not None:
+        timer.cancel()
+
+
+def cancel_turns(cell: Cell) -> None:
+    """Cancel all handlers that wait."""
+    for turn in turns_of(cell):
+        turn.cancel()
+
+
+def abandon_turn(cell: Cell, turn: Turn) -> None:
+    """Cut a handler loose: what it still sends or answers is dropped, its asker gets `AbandonedError`."""
+    envelope = turn.envelope
+    turn.fenced = envelope.fenced = True
+    turn.cancel()
+    cell.abandoned_turns += 1
+    kind = type_name(envelope.message)
+    if envelope.accepted:
+        cell.failed += 1
+        cell.mailbox.ack(envelope)
+        if envelope.reply is None or not envelope.reply.done():
+            error = AbandonedError(f"actor {cell.name}: the handler of {kind} was abandoned")
+            answer_error(envelope, error, DeadLetterReason.FAILED)
+    report_about("handler abandoned", cell, envelope, None)
+    if cell.system.events.wants(HandlerAbandoned):
+        cell.system.events.publish(
+            HandlerAbandoned, actor=cell.name, message_type=kind, incarnation=cell.incarnation,
+            waited=cell.system.config.grace,
+        )  # fmt: skip

@@ -123,7 +123,8 @@ class ChildSpec:
         Raises:
             ChildSpecError: a field is unknown, missing or impossible. The error suggests the nearest known field.
         """
-        refused = partial(ChildSpecError, _spoken(mapping.get("actor_class"), mapping.get("name")))
+        name = mapping.get("name")
+        refused = partial(ChildSpecError, name if isinstance(name, str) else shown(mapping.get("actor_class")))
         known = [known.name for known in fields(cls)]
         for key in cast("Mapping[object, Any]", mapping):
             if key not in known:
@@ -137,7 +138,9 @@ class ChildSpec:
 
     def without_arguments(self) -> Self:
         """Return the spec without its arguments, for temporary children: they never restart."""
-        start = cast("Callable[..., Any]", _maker(self.actor_class))
+        start = _maker(self.actor_class)
+        if start is self.actor_class and not (self.args or self.kwargs or self.mailbox is not None):
+            return self
         return replace(self, actor_class=start, args=(), kwargs={}, mailbox=None)
 
 
@@ -177,7 +180,10 @@ def check_spec(
     Raises:
         ChildSpecError: it is not a spec, or a significant child of a supervisor that never shuts down by itself.
     """
-    given = ChildSpec.from_mapping(spec) if isinstance(spec, Mapping) else _checked_spec(spec, position)
+    given = ChildSpec.from_mapping(spec) if isinstance(spec, Mapping) else spec
+    if not isinstance(cast("object", given), ChildSpec):
+        problem = f"{shown(spec)} is not a ChildSpec; wrap it as ChildSpec(...)"
+        raise ChildSpecError(str(position), "children", problem)
     if given.significant and auto_shutdown == "never":
         problem = (
             "significant=True has no effect with auto_shutdown='never'; use 'any_significant' or 'all_significant'"
@@ -186,21 +192,9 @@ def check_spec(
     return given
 
 
-def _checked_spec(spec: object, position: int) -> ChildSpec:
-    if not isinstance(spec, ChildSpec):
-        problem = f"{shown(spec)} is not a ChildSpec; wrap it as ChildSpec(...)"
-        raise ChildSpecError(str(position), "children", problem)
-    return spec
-
-
 def _set(spec: ChildSpec, **values: object) -> None:
     for name, value in values.items():
         object.__setattr__(spec, name, value)
-
-
-def _spoken(start: object, name: object) -> str:
-    """Return the name of a child for an error, before its name is known to be good."""
-    return name if isinstance(name, str) else shown(start)
 
 
 def _snake_case(name: object) -> str | None:
@@ -210,7 +204,7 @@ def _snake_case(name: object) -> str | None:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def _maker(start: object) -> object:
+def _maker(start: Any) -> Any:
     """Return the class or function behind a partial."""
     return start.func if isinstance(start, partial) else start
 
@@ -229,10 +223,6 @@ def _is_mapping(value: object, is_key: Callable[[Any], bool], is_item: Callable[
 
 def _is_exception_type(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
-
-
-def _is_exception_types(value: object) -> bool:
-    return isinstance(value, tuple) and all(map(_is_exception_type, cast("tuple[object, ...]", value)))
 
 
 _AMOUNT: Final = finite(0)
@@ -259,7 +249,10 @@ _CHECKS: Final[Checks] = {
     "mailbox": instance_of("a MailboxConfig, or None for the class's own", MailboxConfig),
     "start_timeout": POSITIVE,
     "backoff": instance_of("a Backoff, or None for the supervisor's", Backoff),
-    "crash_on": Check("a tuple of exception types", _is_exception_types),
+    "crash_on": Check(
+        "a tuple of exception types",
+        lambda value: isinstance(value, tuple) and all(map(_is_exception_type, cast("tuple[object, ...]", value))),
+    ),
     "on_exception": Check(
         f"a mapping of exception types to {_DIRECTIVE.expected}",
         lambda value: _is_mapping(value, _is_exception_type, _DIRECTIVE.accepts),

@@ -1,6 +1,5 @@
 """The state of one child: its spec, its cell, and the cause of its last end."""
 
-from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -98,11 +97,6 @@ class ChildState:
         """True if there is an incarnation that has to be stopped or waited for."""
         return self.state in LIVE
 
-    @property
-    def is_starting(self) -> bool:
-        """True if the outcome of a start is still to come."""
-        return self.starting is not None and not self.starting.done()
-
     def directive(self, reason: ExitReason, cause: BaseException | None) -> Directive:
         """Return the directive of the spec for an end; restart for any end but a crash of the child itself."""
         if reason is not ExitReason.CRASH or cause is None or self.ended_by != "itself":
@@ -112,7 +106,7 @@ class ChildState:
     def will_restart(self, reason: ExitReason) -> bool:
         """Return True if the child restarts after an end for this reason, so that its ref and mailbox stay."""
         cell = self.cell
-        if cell is None or (cell.incarnation == 1 and self.is_starting):
+        if cell is None or (cell.incarnation == 1 and self.starting is not None and not self.starting.done()):
             return False
         if self.directive(reason, cell.cause) in ("stop", "escalate"):
             return False
@@ -121,11 +115,8 @@ class ChildState:
     def snapshot(self) -> ChildSnapshot:
         """Return the public facts."""
         cell, spec = self.cell, self.spec
-        if cell is None:
-            return ChildSnapshot(spec.name, None, ActorState.STOPPED, 0, spec.restart, spec.kind, spec.significant)
-        return ChildSnapshot(
-            spec.name, cell.ref, cell.state, cell.incarnation, spec.restart, spec.kind, spec.significant
-        )
+        ref, state, life = (None, ActorState.STOPPED, 0) if cell is None else (cell.ref, cell.state, cell.incarnation)
+        return ChildSnapshot(spec.name, ref, state, life, spec.restart, spec.kind, spec.significant)
 
     def start(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
         """Start the next life. A child that had ended for good becomes a new actor with a new ref.
@@ -135,14 +126,12 @@ class ChildState:
         """
         self.ended_by = "itself"
         self.news = None
-        self.starting = ready = self._next_life(supervisor)
-        return ready
-
-    def _next_life(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
         if self.cell is not None and self.cell.state is ActorState.RESTARTING:
-            return revive(self.cell)
-        self.judged = 0
-        return self._first_life(supervisor)
+            self.starting = revive(self.cell)
+        else:
+            self.judged = 0
+            self.starting = self._first_life(supervisor)
+        return self.starting
 
     def _first_life(self, supervisor: AsyncioActor) -> AsyncioFuture[Any]:
         spec, parent = self.spec, cell_of(supervisor)
@@ -151,19 +140,16 @@ class ChildState:
         try:
             cell = system.start_cell(spec.actor_class, spec.args, dict(spec.kwargs), options)
         except BaseException as error:  # a constructor that fails is a start that fails, whatever it raised
+            failure = ActorStartError(f"child {self.name!r} could not start: {error_line(error)}")
+            failure.__cause__ = error
             failed: AsyncioFuture[Any] = AsyncioFuture(loop=system.loop)
-            failed.fail(self._start_error(error))
+            failed.fail(failure)
             system.note_base_exception(error)
             return failed
         cell.shutdown = _shutdown_of(spec)
         cell.crash_on = spec.crash_on
         self.cell = cell
         return ready(cell)
-
-    def _start_error(self, error: BaseException) -> ActorStartError:
-        failure = ActorStartError(f"child {self.name!r} could not start: {error_line(error)}")
-        failure.__cause__ = error
-        return failure
 
     def started(self, now: float) -> None:
         """Note that the child runs: answer the waiting callers, and drop what only a restart would need."""
@@ -174,13 +160,8 @@ class ChildState:
         for waiter in self._take_waiters():
             waiter.answer(cell.ref if cell is not None else None)
         if self.restart == "temporary" and cell is not None:
-            self._forget_arguments(cell)
-
-    def _forget_arguments(self, cell: Cell) -> None:
-        spec = self.spec
-        if spec.args or spec.kwargs or spec.mailbox is not None or isinstance(spec.actor_class, partial):
-            self.spec = spec = spec.without_arguments()
-        cell.args, cell.kwargs, cell.factory = (), None, spec.actor_class
+            self.spec = self.spec.without_arguments()
+            cell.args, cell.kwargs, cell.factory = (), None, self.spec.actor_class
 
     def not_started(self, error: BaseException | None) -> None:
         """Note that the child does not run. Waiting callers get the error, or None if the child decided so."""

@@ -7,12 +7,12 @@ returns at once: work that takes time comes back as a step of the supervisor.
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, ChildEnded, cell_of
-from actors.runtime.child_cells import supervise
 from actors.runtime.cycle import WaitingFuture
+from actors.runtime.death_watch import supervise
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import error_line
@@ -95,7 +95,8 @@ class Children:
         Returns:
             A future of the ref, or of None if the child decided not to run.
         """
-        waiter: WaitingFuture[Any] = self._wait_for(child, self._future())
+        waiter = self._future()
+        child.waiters = [*(child.waiters or ()), waiter]
         ready = self.launch(child)
         waiter.cells = () if child.cell is None else (child.cell,)
         step = partial(self._brought_up, child, ready, is_new=is_new)
@@ -103,10 +104,6 @@ class Children:
             step()
         else:
             self.after(ready, step)
-        return waiter
-
-    def _wait_for(self, child: ChildState, waiter: WaitingFuture[Any]) -> WaitingFuture[Any]:
-        child.waiters = [*(child.waiters or ()), waiter]
         return waiter
 
     def _future(self, child: ChildState | None = None) -> WaitingFuture[Any]:
@@ -132,7 +129,7 @@ class Children:
     def update(self, child: ChildState, spec: ChildSpec) -> AsyncioFuture[bool]:
         """Give a child another spec and leave its life alone."""
         done = self._future()
-        self._after_group(partial(self._update, child, spec, done))
+        self._after_group(lambda: done.answer(True) if _takes(child, spec, done) else None)
         return done
 
     def _after_group(self, step: Callable[[], None]) -> None:
@@ -141,10 +138,6 @@ class Children:
             self._postponed.append(step)
         else:
             step()
-
-    def _update(self, child: ChildState, spec: ChildSpec, done: AsyncioFuture[bool]) -> None:
-        if _takes(child, spec, done):
-            done.answer(True)
 
     def replace(self, child: ChildState, spec: ChildSpec) -> AsyncioFuture[Any]:
         """End the life of a child and begin the next one from another spec, behind the same ref and mailbox."""
@@ -182,7 +175,7 @@ class Children:
         if child.is_live:  # a group restart has started it in the meantime
             done.answer(child.cell.ref if child.cell is not None else None)
             return
-        self._wait_for(child, done)
+        child.waiters = [*(child.waiters or ()), done]
         if group is not None and child.name in group.start:
             return
         ready = self.launch(child)
@@ -266,19 +259,17 @@ class Children:
             self._by_cell.pop(cell, None)
         directive = child.directive(event.reason, event.cause)
         if directive == "escalate" and event.cause is not None:
-            self._escalate(child, event.cause)
+            self._publish_give_up(child, _reason_text(ExitReason.CRASH, event.cause))
+            raise event.cause
         ends = directive == "stop"
         if not ends and decide(child.restart, event.reason, child.ended_by) is Decision.RESTART:
-            if child.ended_by == "itself" and not again and not self._is_due(child):
+            restart = self._restarts.get(self._key(child))
+            is_due = restart is not None and child.name in restart.start  # it starts this child anyway
+            if child.ended_by == "itself" and not again and not is_due:
                 self.has_failed(child, event.reason, event.cause)
             return
         self._leave_out(child)
         self._rest(child, ExitReason.NORMAL if ends else event.reason)  # an end that the spec wants is an orderly one
-
-    def _is_due(self, child: ChildState) -> bool:
-        """Return True if a restart that is under way starts this child anyway."""
-        restart = self._restarts.get(self._key(child))
-        return restart is not None and child.name in restart.start
 
     def _rest(self, child: ChildState, reason: ExitReason) -> None:
         """Leave a child stopped; forget a temporary one. End the supervisor if its automatic shutdown says so."""
@@ -315,14 +306,12 @@ class Children:
         before = self._restarts.pop(key, None)
         if before is not None:
             before.cancel()
-            name = name if key else self._first_of({name, *before.start})
+            if not key:
+                name = next(other for other in self.states if other == child.name or other in before.start)
             due = max((time for time in (due, before.due) if time is not None), default=None)
         plan = plan_restart(self._strategy, self.states, name)
         restart = self._restarts[key] = GroupRestart(self, key, plan, failure, due)
         restart.advance()
-
-    def _first_of(self, names: set[str]) -> str:
-        return next(name for name in self.states if name in names)
 
     def _key(self, child: ChildState) -> str:
         return child.name if self._strategy == "one_for_one" else ""
@@ -350,10 +339,6 @@ class Children:
         news, child.news = child.news, None
         if news is not None:
             self._judge(child, news)
-
-    def _escalate(self, child: ChildState, cause: BaseException) -> NoReturn:
-        self._publish_give_up(child, _reason_text(ExitReason.CRASH, cause))
-        raise cause
 
     def _give_up(self, child: ChildState, reason: ExitReason, cause: BaseException | None, *, too_many: bool) -> None:
         cell, intensity, last = cell_of(self.actor), self._intensity, _reason_text(reason, cause)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import dropwhile
-from typing import Final, Literal, Protocol, assert_never
+from typing import Final, Literal, Protocol
 
 from protocols.control import ActorState, ExitReason
 
@@ -124,19 +124,10 @@ def plan_restart(strategy: Strategy, children: Mapping[str, SupervisedChild], fa
     if children[failed].restart == "temporary":
         message = f"child {failed!r} is temporary and is never restarted"
         raise ValueError(message)
-    match strategy:
-        case "one_for_one":
-            return RestartPlan(stop=stop_order({failed: children[failed]}), start=(failed,))
-        case "one_for_all":
-            return _plan_group(children)
-        case "rest_for_one":
-            rest = dropwhile(lambda name: name != failed, children)
-            return _plan_group({name: children[name] for name in rest})
-        case _:
-            assert_never(strategy)
-
-
-def _plan_group(group: Mapping[str, SupervisedChild]) -> RestartPlan:
+    if strategy == "one_for_one":
+        return RestartPlan(stop=stop_order({failed: children[failed]}), start=(failed,))
+    names = children if strategy == "one_for_all" else dropwhile(lambda name: name != failed, children)
+    group = {name: children[name] for name in names}
     remove = tuple(name for name, child in group.items() if child.restart == "temporary")
     start = tuple(name for name, child in group.items() if child.restart != "temporary")
     return RestartPlan(stop_order(group), remove, start)
@@ -174,18 +165,8 @@ def answer(operation: Operation, state: ActorState | None) -> Answer:
     """Return the answer to an operation on a child in this state; `None` stands for no such child."""
     if state is None:
         return Answer.OK if operation == "start" else Answer.NOT_FOUND
-    match operation:
-        case "start":
-            return Answer.ALREADY_STARTED if state in LIVE else Answer.ALREADY_PRESENT
-        case "terminate" | "update" | "replace":
-            return Answer.OK
-        case "restart" | "delete":
-            return _answer_for_present(state)
-        case _:
-            assert_never(operation)
-
-
-def _answer_for_present(state: ActorState) -> Answer:
-    if state is ActorState.STOPPED:
+    if operation == "start":
+        return Answer.ALREADY_STARTED if state in LIVE else Answer.ALREADY_PRESENT
+    if operation not in ("restart", "delete") or state is ActorState.STOPPED:
         return Answer.OK
     return Answer.RESTARTING if state is ActorState.RESTARTING else Answer.RUNNING

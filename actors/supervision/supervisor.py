@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final, TypeGuard
+from typing import Any, ClassVar, Final
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import is_started
@@ -240,13 +240,12 @@ class Supervisor(AsyncioActor):
     def _handle_receive(self, message: Any) -> Any:
         """Handle a message of a proxy. An operation that takes time is answered later."""
         result: Any = super()._handle_receive(message)
-        return self._actor_answer_later(result) if _is_future(result) else result
-
-    def _actor_answer_later(self, result: AsyncioFuture[Any]) -> None:
-        """Answer the asker when the future is done, without waiting."""
+        if not issubclass(type(result), AsyncioFuture):
+            return result
         reply = self.take_reply()
         if reply is not None:
             PendingReply(self._actor_cell, result, reply)
+        return None
 
     def _actor_refused(self, operation: Operation, name: str, child: ChildState | None) -> AsyncioFuture[Any]:
         known = None if child is None else child.snapshot()
@@ -263,7 +262,3 @@ class Supervisor(AsyncioActor):
         future: AsyncioFuture[Any] = AsyncioFuture(loop=self._actor_cell.loop)
         future.answer(value)
         return future
-
-
-def _is_future(result: Any) -> TypeGuard[AsyncioFuture[Any]]:
-    return isinstance(result, AsyncioFuture)
