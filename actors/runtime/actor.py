@@ -164,10 +164,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
 
     def take_reply(self) -> AsyncioFuture[Any] | None:
         """Return the future of the current ask, to answer it later or to `ActorRef.forward` it; None without one."""
-        envelope = current.get()
-        if envelope is None or envelope.cell is not self._actor_cell:
-            message = "take_reply: there is no message in hand here"
-            raise RuntimeError(message)
+        envelope = _in_hand(self._actor_cell, "take_reply")
         reply, envelope.reply = envelope.reply, None
         return cast("AsyncioFuture[Any] | None", reply)
 
@@ -248,14 +245,9 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         Raises:
             StashOverflowError: the stash is full; the message is not kept.
         """
-        envelope = current.get()
-        if envelope is None or envelope.cell is not self._actor_cell:
-            message = "stash: there is no message in hand here"
-            raise RuntimeError(message)
-        limit = self._actor_cell.system.config.stash
         cell = self._actor_cell
-        if cell.stash is None:
-            cell.stash = []
+        envelope, limit = _in_hand(cell, "stash"), cell.system.config.stash
+        cell.stash = cell.stash or []
         if len(cell.stash) >= limit:
             message = f"actor {cell.name}: the stash is full ({limit} messages)"
             raise StashOverflowError(message)
@@ -267,6 +259,14 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         cell = self._actor_cell
         stash, cell.stash = cell.stash, None
         cell.mailbox.put_back(stash or [])
+
+
+def _in_hand(cell: Cell, method: str) -> Envelope:
+    envelope = current.get()
+    if envelope is None or envelope.cell is not cell:
+        message = f"{method}: there is no message in hand here"
+        raise RuntimeError(message)
+    return envelope
 
 
 def _cell_of(ref: object) -> Cell:

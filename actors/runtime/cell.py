@@ -284,6 +284,8 @@ class Cell:
     cause: BaseException | None = None
     start_timer: TimerHandle | None = None
     stop_timer: TimerHandle | None = None
+    stop_due: float | None = None
+    """When its time to stop is over, while nothing of it runs that a timer could end."""
     ready_waiters: list[Any] | None = None
     stopped_waiters: list[Any] | None = None
 
@@ -303,7 +305,7 @@ class Cell:
     turns: set[Any] | None = None
     """The suspended handlers, each a `Turn`."""
     senders: OrderedDict[Any, Any] | None = None
-    """Messages that wait for space in the mailbox, with what tells their senders; see `backpressure`."""
+    """Messages that wait for space in the mailbox, with what tells their senders; see `intake`."""
 
     # Its relations.
     children: "dict[Cell, None] | None" = None

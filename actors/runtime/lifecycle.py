@@ -7,7 +7,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from actors.runtime.cell import ActorHooks, Cell, System, bind, constructing, has_hook
 from actors.runtime.crash import interrupt_all
@@ -124,11 +124,6 @@ def _start_overdue(cell: Cell) -> None:
     interrupt_all(cell)
 
 
-def _take_start_timer(cell: Cell) -> TimerHandle | None:
-    timer, cell.start_timer = cell.start_timer, None
-    return timer
-
-
 async def _run_start(cell: Cell) -> None:
     actor = cell.actor
     assert actor is not None
@@ -136,7 +131,7 @@ async def _run_start(cell: Cell) -> None:
     error = await _on_start(cell, actor)
     if cell.actor is not actor:
         return  # it was cut loose
-    timer = _take_start_timer(cell)
+    timer, cell.start_timer = cast("TimerHandle | None", cell.start_timer), None
     if timer is not None:
         timer.cancel()
     if error is None:

@@ -75,11 +75,7 @@ _warned: set[str] = set()
 
 def error_text(error: BaseException, limit: int = 500) -> str:
     """Return the text of an error, cut to `limit`; it cannot fail, even if the error's own `__str__` does."""
-    try:
-        text = str(error)
-    except BaseException as broken:
-        return f"<{type_name(error)} whose str raised {type_name(broken)}>"
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return _text_of(str, error, limit)
 
 
 def error_line(error: BaseException, limit: int = 500) -> str:
@@ -105,8 +101,12 @@ def safe_text(value: object) -> str:
 
 def safe_repr(value: object, limit: int = 200) -> str:
     """Return a short repr that cannot fail, however broken or huge the object is."""
+    return _text_of(repr, value, limit)
+
+
+def _text_of(make: Callable[[object], str], value: object, limit: int) -> str:
     try:
-        text = repr(value)
+        text = make(value)
     except BaseException as error:  # a repr may raise anything
-        return f"<{type_name(value)} whose repr raised {type_name(error)}>"
+        return f"<{type_name(value)} whose {make.__name__} raised {type_name(error)}>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

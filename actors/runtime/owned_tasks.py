@@ -19,8 +19,7 @@ T = TypeVar("T")
 
 
 def _keep(cell: Cell, handle: Any) -> None:
-    if cell.belongings is None:
-        cell.belongings = set()
+    cell.belongings = cell.belongings or set()
     cell.belongings.add(handle)
 
 
@@ -85,21 +84,11 @@ class PendingReply:
         self.waiting = result
         self._reply = reply
         _keep(cell, self)
-        result.add_done_callback(self._pass_on)
+        result.add_done_callback(lambda _: _drop(cell, self))
+        result.add_done_callback(reply.end_as)
         if reply.envelope is not None:
             reply.envelope.turn = self  # it stands where the handler stood in the chain of those who wait
             judge_watched(reply)
-
-    def _pass_on(self, result: asyncio.Future[Any]) -> None:
-        _drop(self.cell, self)
-        if self._reply.done():
-            return
-        if result.cancelled():
-            self._reply.cancel()
-        elif (error := result.exception()) is not None:
-            self._reply.fail(error)
-        else:
-            self._reply.answer(result.result())
 
     def cancel(self) -> None:
         """Fail the ask, because its actor ended."""

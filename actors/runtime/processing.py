@@ -14,7 +14,7 @@ from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
 from actors.runtime.intake import admit_senders, wake
 from actors.runtime.outcome import complete, drop_abandoned, drop_expired, late_reply
 from actors.runtime.phase import Phase
-from actors.runtime.stop import drained
+from actors.runtime.stop import drained, limit_step
 from actors.runtime.turn import UNJUDGED, Turn
 from protocols.control import Terminated
 
@@ -231,6 +231,8 @@ def run_control(cell: Cell, control: Control) -> bool | Turn:
     turn = Turn(cell, envelope, coroutine, context, waiting)
     envelope.turn = turn
     cell.turns = {*(cell.turns or ()), turn}
+    if cell.stop_due is not None:
+        limit_step(cell, cell.stop_due)
     if type(waiting) not in UNJUDGED:
         judge(turn)
     return turn

@@ -14,11 +14,6 @@ systems: "weakref.WeakSet[Registry]" = weakref.WeakSet()
 """The systems of this process that are not closed."""
 
 
-def _mark_forked() -> None:
-    for system in systems:
-        system.is_forked = True
-
-
 class Registry:
     """Look-ups over the living actors; there is one for each system and none for the process."""
 
@@ -28,13 +23,6 @@ class Registry:
         self._names: dict[str, Cell] = {}
         self._urns: dict[str, Cell] = {}
         self._urn_of: dict[Cell, str] = {}
-
-    def _remember_for_fork(self) -> None:
-        _watch_forks()
-        systems.add(self)
-
-    def _forget_for_fork(self) -> None:
-        systems.discard(self)
 
     def check_name(self, name: str | None) -> None:
         """Raise AlreadyStartedError if a living actor has this name."""
@@ -95,6 +83,17 @@ class Registry:
     def orphans(self) -> list[ActorRef[Any]]:
         """Return the living actors without a supervisor; they live until they are stopped or crash."""
         return [cell.ref for cell in self.cells if cell.parent is None]
+
+
+def remember(system: Registry) -> None:
+    """Have a system know when its process is forked, and `systems` know the system."""
+    _watch_forks()
+    systems.add(system)
+
+
+def _mark_forked() -> None:
+    for system in systems:
+        system.is_forked = True
 
 
 @functools.cache  # the hook cannot be taken back, so there is one for the process

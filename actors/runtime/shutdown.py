@@ -82,11 +82,8 @@ class Shutdown:
         check_values(
             {"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"shutdown phase {name!r}: {text}")
         )
-        phases = {key: set(phase.after) for key, phase in self._phases.items()}
-        phases[name] = set(after)
-        for other in before:
-            phases[other].add(name)
-        _order(phases)
+        earlier = {key: phase.after | {name} if key in before else phase.after for key, phase in self._phases.items()}
+        _order({**earlier, name: set(after)})
         self._phases[name] = _Phase(name, timeout, aborts, set(after), {})
         for other in before:
             self._phases[other].after.add(name)
@@ -121,7 +118,7 @@ class Shutdown:
     async def _run_phases(self) -> ShutdownReport:
         failed: dict[str, BaseException] = {}
         overdue: list[str] = []
-        for name in _order({key: set(phase.after) for key, phase in self._phases.items()}):
+        for name in _order({key: phase.after for key, phase in self._phases.items()}):
             phase = self._phases[name]
             errors = await self._run_phase(phase, overdue)
             failed.update(errors)
@@ -136,7 +133,7 @@ class Shutdown:
         tasks = {asyncio.ensure_future(_call(work)): f"{phase.name}/{name}" for name, work in phase.tasks.items()}
         self._running = set(tasks) if phase.timeout is not None else set()
         limit = 0.0 if self._is_hurried and phase.timeout is not None else phase.timeout
-        timer = None if limit is None else self._clock.call_later(limit, _cancel, tasks)
+        timer = None if limit is None else self._clock.call_later(limit, lambda: [task.cancel() for task in tasks])
         try:
             await asyncio.wait(tasks)
         finally:
@@ -145,11 +142,10 @@ class Shutdown:
             self._running = set()
         errors: dict[str, BaseException] = {}
         for task, name in tasks.items():
-            error = None if task.cancelled() else task.exception()
             if task.cancelled():
                 overdue.append(name)
                 self._reporter.line(logging.WARNING, "a shutdown task did not end in time", task=name)
-            elif error is not None:
+            elif (error := task.exception()) is not None:
                 errors[name] = error
                 self._reporter.line(logging.ERROR, "a shutdown task failed", task=name, error=error_line(error))
         return errors
@@ -163,11 +159,6 @@ async def _call(work: Work) -> None:
     except (SystemExit, KeyboardInterrupt) as error:  # the end has begun; the event loop must live to reach it
         message = f"the task ended with {error_line(error)}"
         raise ActorCrashedError(message) from error
-
-
-def _cancel(tasks: dict[asyncio.Future[Any], str]) -> None:
-    for task in tasks:
-        task.cancel()
 
 
 def _order(phases: dict[str, set[str]]) -> list[str]:

@@ -46,7 +46,7 @@ def request_stop(cell: Cell, mode: StopMode, timeout: float | None, reason: Exit
         cell.enter(Phase.DRAINING if drains and phase is Phase.RUNNING else Phase.STOPPING)
     close_mailbox(cell)
     cell.reason = reason
-    _arm_stop(cell, timeout)
+    _arm_stop(cell, timeout, is_idle=not (drains or cell.turns))
     if drains:
         wake(cell)
         return
@@ -79,7 +79,7 @@ def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> WaitingFuture[bo
     return stopped_future(cell)
 
 
-def _request_kill(cell: Cell, reason: ExitReason) -> None:
+def _request_kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> None:
     phase = cell.phase
     if phase is Phase.STOPPED or (cell.killed and phase >= Phase.CLOSING):
         return
@@ -100,7 +100,7 @@ def kill_children(cell: Cell) -> None:
     """Kill the children, in no order, without waiting for them."""
     for child in tuple(cell.children or ()):
         if not child.killed:
-            _request_kill(child, ExitReason.KILLED)
+            _request_kill(child)
 
 
 def linked_ended(cell: Cell, other: Cell) -> None:
@@ -108,7 +108,7 @@ def linked_ended(cell: Cell, other: Cell) -> None:
     if cell.links is not None:
         cell.links.pop(other, None)
     if other.reason is not None and other.reason.is_abnormal:
-        _request_kill(cell, ExitReason.KILLED)
+        _request_kill(cell)
 
 
 def stop_as_child(cell: Cell) -> WaitingFuture[bool]:
@@ -149,37 +149,33 @@ async def stop_children(cell: Cell) -> None:
     while cell.children and tuple(cell.children) != left:
         left = tuple(cell.children)
         try:
-            in_order = left if cell.supervision is None else cell.supervision.in_start_order(left)
-            await _stop_all_of(cell, in_order[::-1], kills=kills)
+            supervision = cell.supervision
+            in_order = left if supervision is None else supervision.in_start_order(left)
+            together = kills or (supervision is not None and supervision.stops_together)
+            await end_all(in_order[::-1], _request_kill if kills else stop_as_child, kills=kills, together=together)
         except asyncio.CancelledError:
             disarm(cell)  # it has obeyed
             kills, left = True, ()
 
 
-async def _stop_all_of(cell: Cell, children: tuple[Cell, ...], *, kills: bool) -> None:
-    if kills:
-        await end_all(children, kill, kills=True)
-    else:
-        together = cell.supervision is not None and cell.supervision.stops_together
-        await end_all(children, stop_as_child, together=together)
-
-
 async def end_all(
-    cells: Iterable[Cell], end: Callable[[Cell], WaitingFuture[bool]], *, kills: bool = False, together: bool = True
+    cells: Iterable[Cell], end: Callable[[Cell], object], *, kills: bool = False, together: bool = True
 ) -> None:
     """End actors, one after the other or together, and wait for each. The event loop runs on, however many they are."""
-    open_ends: list[WaitingFuture[bool]] = []
+    left: list[Cell] = []
     began = time.monotonic()
     for cell in cells:
         if not _ends_at_once(cell, kills=kills):
-            open_ends.append(end(cell))
+            end(cell)
+            left.append(cell)
             if not together:
-                await open_ends.pop()
+                await stopped_future(left.pop())
         if time.monotonic() - began > _SLICE:
             await asyncio.sleep(0)
             began = time.monotonic()
-    for future in open_ends:
-        await future
+    for cell in left:
+        if cell.phase is not Phase.STOPPED:
+            await stopped_future(cell)
 
 
 def _ends_at_once(cell: Cell, *, kills: bool) -> bool:
@@ -251,13 +247,25 @@ async def run_hook(cell: Cell, function: Callable[[], Any], name: str) -> None:
         cell.system.note_base_exception(error)
 
 
-def _arm_stop(cell: Cell, timeout: float | None) -> None:
+def _arm_stop(cell: Cell, timeout: float | None, *, is_idle: bool = False) -> None:
     """Give the actor `timeout` seconds to end by itself (None: no limit; 0: its handlers are cancelled now)."""
     disarm(cell)
     if timeout == 0:
         _overdue(cell)
+    elif is_idle and timeout is not None:
+        cell.stop_due = cell.now() + timeout  # most idle actors end without waiting, so they need no timer
     elif timeout is not None:
         arm(cell, timeout, _overdue)
+
+
+def limit_step(cell: Cell, due: float) -> None:
+    """Give the last step of an actor, which now waits, the time that is left, else the grace period."""
+    left = due - cell.now()
+    cell.overdue = left <= 0
+    if cell.overdue:
+        arm(cell, cell.system.config.grace, _cut_loose)
+    else:
+        arm(cell, left, _overdue)
 
 
 def _overdue(cell: Cell) -> None:

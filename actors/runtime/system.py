@@ -23,9 +23,9 @@ from actors.runtime.log import LimitedLogger, error_line
 from actors.runtime.options import DEFAULT, StartOptions, SystemConfig, check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.ref import ActorRef
-from actors.runtime.registry import Registry, systems
+from actors.runtime.registry import Registry, remember, systems
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
-from actors.runtime.stop import end_all, request_stop, stop
+from actors.runtime.stop import end_all, request_stop
 from actors.runtime.termination import terminate
 from actors.runtime.thread_bridge import ThreadBridge
 from actors.runtime.tree import ActorNode, tree_of
@@ -92,7 +92,7 @@ class ActorSystem(Registry):
         """What happens when the system ends, in phases; add phases and tasks of your own."""
         self.shutdown.add_phase(STOP_ACTORS, timeout=None)
         self._closing: asyncio.Future[list[str]] | None = None
-        self._remember_for_fork()
+        remember(self)
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop, name: str = "default") -> "ActorSystem":
@@ -134,8 +134,7 @@ class ActorSystem(Registry):
         self.check_open()
 
         def start_ready() -> Any:
-            ref = self.start_cell(actor_class, args, kwargs, options).ref
-            return ref.ready()
+            return self.start_cell(actor_class, args, kwargs, options).ref.ready()
 
         return cast("ActorRef[A]", self.bridge.call(start_ready))
 
@@ -235,7 +234,7 @@ class ActorSystem(Registry):
         before = {cell: cell.abandoned_turns for cell in self.cells}
         seconds = self.config.stop_timeout if timeout is None else timeout
         roots = [cell for cell in reversed(tuple(self.cells)) if cell.parent is None]
-        await self._until(end_all(roots, lambda cell: stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN)))
+        await self._until(end_all(roots, lambda cell: request_stop(cell, stop_mode, seconds, ExitReason.SHUTDOWN)))
         return [cell.name for cell, count in before.items() if cell.abandoned_turns > count]
 
     def begin_close(self, timeout: float | None = None) -> asyncio.Future[list[str]]:
@@ -295,7 +294,7 @@ class ActorSystem(Registry):
         self.bridge.close()
         self.pool.shutdown(cancel_futures=True)
         self.dispatcher.close()
-        self._forget_for_fork()
+        systems.discard(self)
         if _defaults.get(self.loop) is self:
             del _defaults[self.loop]
 

@@ -48,7 +48,6 @@ class ThreadBridge:
         self._passing: dict[Cell, int] = {}
         """Messages on their way to a mailbox, for its bound."""
         self._lock = threading.RLock()  # a signal handler may send while the thread it interrupts is sending
-        self._is_closed = False
         self._is_woken = False
         self._room = threading.Event()
         self._room.set()
@@ -105,9 +104,7 @@ class ThreadBridge:
     def end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
         """Stop or kill from a thread; `begin` does it on the loop."""
         try:
-            if block is not False:
-                return self.call(begin)
-            return self.future(begin)
+            return self.future(begin) if block is False else self.call(begin)
         except RuntimeClosedError:
             if self._system.is_forked:
                 raise
@@ -121,7 +118,7 @@ class ThreadBridge:
         """Run a function on the loop, and return the future of its result at once."""
         self._system.check_open()
         outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        self._post(_settling(outcome, function, waits=False))
+        self._post(partial(copy_context().run, partial(_settle, outcome, function, waits=False)))
         return outcome
 
     def call(self, function: Callable[[], Any], within: float | None = None) -> Any:
@@ -131,7 +128,9 @@ class ThreadBridge:
             AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
         """
         outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        return self._outcome(outcome, _settling(outcome, function, waits=True), within)
+        return self._outcome(
+            outcome, partial(copy_context().run, partial(_settle, outcome, function, waits=True)), within
+        )
 
     def _outcome(self, outcome: AsyncioFuture[T], item: Envelope | Callable[[], object], within: float | None) -> T:
         """Post an item and wait for its outcome; a thread that gives up, or is interrupted, cancels it."""
@@ -148,8 +147,8 @@ class ThreadBridge:
             with suppress(RuntimeClosedError):
                 outcome.cancel()
             raise
-        if outcome.cancelled() and self._is_closed:
-            raise self._closed_error()
+        if outcome.cancelled() and self._system.is_closed:
+            self._system.check_open()
         return outcome.result()
 
     def _post(self, item: Envelope | Callable[[], object], *, is_bounded: bool = False) -> None:
@@ -157,8 +156,7 @@ class ThreadBridge:
         if len(self._waiting) >= _MOST_WAITING and not is_bounded:
             self._wait_for_space(item)
         with self._lock:
-            if self._is_closed:
-                raise self._closed_error()
+            self._system.check_open()
             if is_bounded and isinstance(item, Envelope):
                 mailbox, passing = item.cell.mailbox, self._passing.get(item.cell, 0)
                 # A mailbox with keys may replace a message; only the loop can tell.
@@ -171,17 +169,15 @@ class ThreadBridge:
             self._waiting.append(item)
 
     def _wait_for_space(self, item: Envelope | Callable[[], object]) -> None:
-        """Block a thread until the loop has caught up. An event loop is never blocked: its message is refused."""
+        """Block a thread until the loop has caught up. An event loop is never blocked: what it sends is refused."""
         if running_loop() is not None:
+            who, what = self._system.name, item
             if isinstance(item, Envelope):
-                raise MailboxFullError(item.cell.mailbox.who, _MOST_WAITING, item.message)
-            return
+                who, what = item.cell.mailbox.who, item.message
+            raise MailboxFullError(who, _MOST_WAITING, what)
         self._room.clear()
         while not self._room.wait(0.25):
             self._system.check_open()
-
-    def _closed_error(self) -> RuntimeClosedError:
-        return RuntimeClosedError(f"system {self._system.name} is closed")
 
     def _wake(self) -> None:
         try:
@@ -250,9 +246,9 @@ class ThreadBridge:
             await asyncio.sleep(0)
 
     def close(self) -> None:
-        """Refuse everything from now on; what waits finds its actors ended, so it is a dead letter or an error."""
+        """Pass on what was sent before the system was closed: it finds no actor, so it is a dead letter or an error."""
         with self._lock:
-            self._is_closed = True
+            self._is_woken = True  # whoever posts after this sees that the system is closed
         while self._waiting:
             with suppress(RuntimeError):  # from the loop, if it is closed: it can tell nobody
                 self._pass(self._waiting.popleft())
@@ -277,12 +273,7 @@ def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenat
     return call  # type: ignore[return-value] # `wraps` names the first parameter
 
 
-def _settling(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: bool) -> Callable[[], object]:
-    context = copy_context()
-    return lambda: context.run(_settle, outcome, function, waits)
-
-
-def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], waits: bool) -> None:
+def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: bool) -> None:
     """Call a function on the loop for a thread, unless that waits no more."""
     if outcome.done():
         return

@@ -110,7 +110,7 @@ def arm(cell: Cell, seconds: float, overdue: Callable[[Cell], None]) -> TimerHan
 
 def disarm(cell: Cell) -> None:
     """Take the limit away."""
-    timer, cell.stop_timer = cell.stop_timer, None
+    timer, cell.stop_timer, cell.stop_due = cell.stop_timer, None, None
     if timer is not None:
         timer.cancel()
 
