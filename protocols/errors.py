@@ -146,9 +146,6 @@ class ManifestError(ConfigError, ValueError):
         self.line = line
         """Line in the file, from 1; None when unknown."""
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
-
 
 class RunError(UnderstageError, RuntimeError):
     """A run could not be started or finished. A failure inside a node keeps its own exception instead."""
@@ -239,10 +236,3 @@ class JobError(UnderstageError):
 
 class EventDecodeError(UnderstageError, ValueError):
     """Bytes are no event: malformed, of an unknown kind, or with fields of the wrong type."""
-
-
-def _restore(kind: type[UnderstageError], args: tuple[object, ...], state: dict[str, object]) -> UnderstageError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error

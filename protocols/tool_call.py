@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
 from protocols.ids import new_id
 from protocols.json_value import JsonValue
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class ToolCallInfo(JsonValue, frozen=True):
@@ -26,7 +23,7 @@ class ToolCallInfo(JsonValue, frozen=True):
     """Agent that made the call."""
     tool_call_id: str = msgspec.field(default_factory=new_id)
     """Identifier the model gave to the call."""
-    timestamp: datetime = msgspec.field(default_factory=_now)
+    timestamp: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
     """When the call was made (UTC)."""
     timing: float | None = None
     """How long the tool ran, in seconds; None when it was not measured."""

@@ -154,7 +154,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     @classmethod
     def of_function(cls, function: Callable[..., Any], taken: frozenset[str]) -> "Agent[object, Any]":
         """Return an agent for a function among the operands of ``&``, ``|`` and ``>>``, with a name that is free."""
-        return cls.from_callback(function, name=_unique(callback_name(function), taken))
+        return cls.from_callback(function, name=free_name(callback_name(function), taken))
 
     @classmethod
     def from_config(cls, path: str | Path) -> Self:
@@ -369,12 +369,6 @@ class Agent(MessageNode[Deps, Out], makes="function"):
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Answer one message."""
         return self.definition.execution.answer(request, asked)
-
-
-def _unique(name: str, taken: frozenset[str]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}_{number}" for number in range(2, len(taken) + 3) if f"{name}_{number}" not in taken)
 
 
 def _from_file(

@@ -106,12 +106,12 @@ def first_turn(messages: Sequence[ModelMessage], at_least: int) -> int:
 
     A turn begins with a user's prompt, so a tool call is never separated from its return.
     """
-    starts = [place for place, message in enumerate(messages) if _begins_turn(message)]
+    starts = [
+        place
+        for place, message in enumerate(messages)
+        if isinstance(message, ModelRequest) and any(isinstance(part, UserPromptPart) for part in message.parts)
+    ]
     return next((place for place in starts if place >= at_least), starts[-1] if starts else at_least)
-
-
-def _begins_turn(message: ModelMessage) -> bool:
-    return isinstance(message, ModelRequest) and any(isinstance(part, UserPromptPart) for part in message.parts)
 
 
 def dump_messages(messages: Sequence[Any]) -> bytes:

@@ -1,7 +1,6 @@
 """From a result of pydantic_ai to the answer of the node."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -54,11 +53,10 @@ def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
         usage = response.usage
         read += usage.input_tokens
         written += usage.output_tokens
-        price = _price(response)
-        if price is None:
+        if usage.cost is not None:
+            money += usage.cost
+        elif response.provider_name not in _FREE and not (response.model_id or "").startswith("function:"):
             is_known = False
-        elif price:
-            money += price
     return TokenCost(TokenUsage(read, written), money, is_known)
 
 
@@ -66,10 +64,3 @@ def cost_up_to_now(messages: Sequence[ModelMessage]) -> TokenCost:
     """Add up the responses of an unfinished run. `messages` begin with the history, and end with those of the run."""
     run_id = messages[-1].run_id if messages else None
     return cost_of([one for one in messages if isinstance(one, ModelResponse) and one.run_id == run_id])
-
-
-def _price(response: ModelResponse) -> Decimal | None:
-    if response.usage.cost is not None:
-        return response.usage.cost
-    is_free = response.provider_name in _FREE or (response.model_id or "").startswith("function:")
-    return ZERO_COST if is_free else None

@@ -32,7 +32,10 @@ def named_tools(agent: str, tools: Sequence[AnyTool], taken: Container[str] = ()
             remedy = "give one of them another: Tool(function, name=...) or register_worker(node, name=...)"
             text = f"agent {agent!r}: two tools have the name {name!r}; {remedy}"
             raise ConfigError(text, node=agent)
-        made[name] = tool if name == tool.name else _renamed(tool, name)
+        if name != tool.name:
+            tool = copy.copy(tool)
+            tool.name = name
+        made[name] = tool
     return list(made.values())
 
 
@@ -50,9 +53,3 @@ def _of_function(agent: str, function: Any) -> Tool[Any]:
         remedy = "annotate its parameters, or write a function with 'def' that calls it"
         text = f"agent {agent!r}: the function {name!r} cannot be a tool: {one_line(str(error))}; {remedy}"
         raise ConfigError(text, node=agent) from error
-
-
-def _renamed(tool: Tool[Any], name: str) -> Tool[Any]:
-    tool = copy.copy(tool)
-    tool.name = name
-    return tool

@@ -4,18 +4,14 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic_ai.capabilities import HandleDeferredToolCalls, PrepareTools
-from pydantic_ai.tools import ToolDenied
+from pydantic_ai import RunContext
+from pydantic_ai.capabilities import AbstractCapability, HandleDeferredToolCalls, PrepareTools
+from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition, ToolDenied
 
 from actors.runtime.daemon_thread import in_daemon_thread
 from protocols.plain_text import printable
-
-if TYPE_CHECKING:
-    from pydantic_ai import RunContext
-    from pydantic_ai.capabilities import AbstractCapability
-    from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 
 ApprovalMode = Literal["per_tool", "always", "never"]
 """Which calls need approval: those of tools that demand it, all, or none."""
@@ -39,7 +35,7 @@ def approval(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None,
     """
     decide = ask or ConsoleQuestion(agent)
 
-    async def approve(_ctx: "RunContext[Any]", requests: "DeferredToolRequests") -> "DeferredToolResults":
+    async def approve(_ctx: RunContext[Any], requests: DeferredToolRequests) -> DeferredToolResults:
         answers: dict[str, Any] = {}
         for call in requests.approvals:
             allowed = decide(call.tool_name, call.args_as_dict())
@@ -53,12 +49,12 @@ def approval(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None,
     return handling
 
 
-async def marked(_ctx: "RunContext[Any]", tools: "list[ToolDefinition]") -> "list[ToolDefinition]":
+async def marked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[ToolDefinition]:
     """Return the tools, so that every call needs approval."""
     return [replace(tool, kind="unapproved") if tool.kind == "function" else tool for tool in tools]
 
 
-async def _unmarked(_ctx: "RunContext[Any]", tools: "list[ToolDefinition]") -> "list[ToolDefinition]":
+async def _unmarked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[ToolDefinition]:
     return [replace(tool, kind="function") if tool.kind == "unapproved" else tool for tool in tools]
 
 

@@ -2,12 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from pydantic_ai.toolsets import AbstractToolset
-
-from actors.mcp.connection import McpConnection, NotSentError
+from actors.mcp.connection import McpConnection, NotSentError, Work
 from actors.mcp.connection_actor import GetConnection, ServerFactory
 from actors.mcp.transport import McpSource
 from actors.runtime.cell import System
@@ -81,9 +78,7 @@ class McpClient:
         actor = None if ref is None else self._actors.get(ref)
         return actor is not None and actor.state is ActorState.RESTARTING
 
-    async def call(
-        self, work: Callable[[AbstractToolset[Any]], Awaitable[T]], what: str, timeout: float = math.inf
-    ) -> T:
+    async def call(self, work: Work[T], what: str, timeout: float = math.inf) -> T:
         """Use the connection. A request that a dead connection could not send is sent once more on the next one.
 
         Args:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from protocols.clock import Clock
 from protocols.errors import ToolServerError
 
 T = TypeVar("T")
+Work = Callable[[AbstractToolset[Any]], Coroutine[Any, Any, T]]
+"""Uses the toolset of a connection."""
 
 MOST_CALLS = 1_000
 """Open calls of one server at the same time."""
@@ -76,7 +78,7 @@ class McpConnection:
     async def live(self) -> None:
         """Open the server, wait for the end, and close it. Failures are in `opened` and `lost`."""
         try:
-            async with self.source.connected(self._ended) as self._toolset:
+            async with self.source.connected(self._over.set) as self._toolset:
                 self.opened.set_result(None)
                 await self._over.wait()
                 await self._end_calls()
@@ -85,20 +87,13 @@ class McpConnection:
             _log.debug("MCP server %s: left with %r", self.source.name, error)
         finally:
             self._over.set()
-            if not self.opened.done():
-                self._fail_start()
+            if not self.opened.done() and self._cause is None:
+                self.opened.cancel()
+            elif not self.opened.done() and self._cause is not None:
+                self._is_wanted = False
+                self.opened.set_exception(self._cause)
             # A stored crash, such as its traceback in the dead letters, refers to this object, but to nothing further.
             self._why, self._toolset, self._cause = self._reason, None, None
-
-    def _fail_start(self) -> None:
-        if self._cause is None:
-            self.opened.cancel()
-        else:
-            self._is_wanted = False
-            self.opened.set_exception(self._cause)
-
-    def _ended(self) -> None:
-        self._over.set()
 
     async def _end_calls(self) -> None:
         timer = self._clock.call_later(DRAIN if not self._is_wanted else 0.0, self._cancel_calls)
@@ -128,7 +123,7 @@ class McpConnection:
 
     # -- calls ----------------------------------------------------------------------------------------------------
 
-    async def run(self, work: Callable[[AbstractToolset[Any]], Awaitable[T]], what: str, timeout: float) -> T:
+    async def run(self, work: Work[T], what: str, timeout: float) -> T:
         """Use the toolset, in a task with the trace of the caller.
 
         Args:
@@ -148,7 +143,7 @@ class McpConnection:
             message = f"MCP server {self.source.name!r}: {MOST_CALLS} calls go on already, so {what} was refused"
             raise ToolServerError(message, server=self.source.name)
         context = _context() if hasattr(self._toolset, "client") else None
-        call = asyncio.get_running_loop().create_task(_do(work, self._toolset), context=context)
+        call = asyncio.get_running_loop().create_task(work(self._toolset), context=context)
         self._calls.add(call)
         expired: list[bool] = []
         timer = None if math.isinf(timeout) else self._clock.call_later(timeout, _expire, call, expired)
@@ -158,14 +153,10 @@ class McpConnection:
         finally:
             if timer is not None:
                 timer.cancel()
-            await self._cancelled(call)
+            if not call.done():  # its caller is gone; the library limits the time
+                call.cancel()
+                await asyncio.wait({call})
             self._calls.discard(call)
-
-    async def _cancelled(self, call: asyncio.Task[Any]) -> None:
-        """Cancel a call whose caller is gone, and wait for it. The library limits the time."""
-        if not call.done():
-            call.cancel()
-            await asyncio.wait({call})
 
     def _outcome(self, call: asyncio.Task[T], what: str, expired: float | None) -> T:
         if call.cancelled():
@@ -200,10 +191,6 @@ class McpConnection:
 
 def _client_of(toolset: Any) -> Any:
     return toolset.client
-
-
-async def _do(work: Callable[[AbstractToolset[Any]], Awaitable[T]], toolset: AbstractToolset[Any]) -> T:
-    return await work(toolset)
 
 
 def _context() -> Context:

@@ -5,7 +5,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,18 +91,15 @@ class McpTools(AbstractToolset[Any]):
             for name, tool in tools.items():
                 wanted = f"{prefix}_{name}" if counts[tool_name(name)] > 1 else name
                 shown = free_name(tool_name(wanted), made)
-                made[shown] = self._shown(shown, server, tool)
+                made[shown] = _ServerTool(
+                    toolset=self,
+                    tool_def=replace(tool.tool_def, name=shown),
+                    max_retries=tool.max_retries,
+                    args_validator=tool.args_validator,
+                    server=server,
+                    own=tool,
+                )
         return made
-
-    def _shown(self, name: str, server: McpServer, tool: ToolsetTool[Any]) -> _ServerTool:
-        return _ServerTool(
-            toolset=self,
-            tool_def=replace(tool.tool_def, name=name),
-            max_retries=tool.max_retries,
-            args_validator=tool.args_validator,
-            server=server,
-            own=tool,
-        )
 
     async def _tools(self, server: McpServer, ctx: RunContext[Any]) -> Tools:
         """Return the allowed tools of one server under its own names."""
@@ -110,18 +107,17 @@ class McpTools(AbstractToolset[Any]):
         if known is not None and server.link.is_down:
             return known
 
-        def listed(toolset: AbstractToolset[Any]) -> Awaitable[Tools]:
-            return toolset.get_tools(ctx)
-
         try:
-            tools = await server.link.call(listed, "the list of tools", math.inf if known is None else _PATIENCE)
+            tools: Tools = await server.link.call(
+                lambda toolset: toolset.get_tools(ctx), "the list of tools", math.inf if known is None else _PATIENCE
+            )
         except ToolServerError:
             if known is None:
                 raise
             return known
         allowed = {name: tool for name, tool in tools.items() if server.allows(name)}
-        if known is None:
-            _say_what_is_missing(server, tools)
+        if known is None and (missing := sorted((server.tools or frozenset()) - tools.keys())):
+            _log.warning("MCP server %s has no tool %s; it has %s", server.name, ", ".join(missing), ", ".join(tools))
         if len(allowed) > _MOST_TOOLS:
             message = (
                 f"MCP server {server.name!r} has {len(allowed)} tools, and at most {_MOST_TOOLS} are shown; name some"
@@ -143,11 +139,9 @@ class McpTools(AbstractToolset[Any]):
         """
         assert isinstance(tool, _ServerTool)
         own = tool.own
-
-        def call(toolset: AbstractToolset[Any]) -> Awaitable[Any]:
-            return toolset.call_tool(own.tool_def.name, tool_args, ctx, own)
-
-        return await tool.server.link.call(call, f"tool {name!r}", self._timeout)
+        return await tool.server.link.call(
+            lambda toolset: toolset.call_tool(own.tool_def.name, tool_args, ctx, own), f"tool {name!r}", self._timeout
+        )
 
 
 @asynccontextmanager
@@ -168,9 +162,3 @@ def _prefixes(servers: Sequence[McpServer]) -> list[str]:
         seen[name] += 1
         prefixes.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
     return prefixes
-
-
-def _say_what_is_missing(server: McpServer, tools: Tools) -> None:
-    missing = sorted((server.tools or frozenset()) - tools.keys())
-    if missing:
-        _log.warning("MCP server %s has no tool %s; it has %s", server.name, ", ".join(missing), ", ".join(tools))

@@ -51,10 +51,6 @@ class _WatchedStream:
             self._on_end()
             raise
 
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._stream.aclose()
-
     def __aiter__(self) -> Self:
         return self
 

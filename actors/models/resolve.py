@@ -62,7 +62,11 @@ def resolve_model(
         MissingExtraError: the library of the provider is not installed; names the extra.
         ModelError: the provider refuses for another reason.
     """
-    made = _lenient(model if isinstance(model, Model) else _named(model, node))
+    if not isinstance(model, Model):
+        name = (default_model_name() if model is None else model).strip()
+        special = {MODEL_NAME: OfflineModel, "test": TestModel}.get(name)
+        model = _of_provider(_qualified(name, node), node) if special is None else special()
+    made = _lenient(model)
     if not fallbacks:
         return made
     return FallbackModel(made, *(resolve_model(one, node=node) for one in fallbacks))
@@ -76,13 +80,6 @@ def _lenient(model: Model) -> Model:
     from actors.models.openai_chat import LenientChatModel  # needs the optional library `openai`
 
     return LenientChatModel.of(cast("Any", model))
-
-
-def _named(model: str | None, node: str | None) -> Model:
-    name = (default_model_name() if model is None else model).strip()
-    if name == MODEL_NAME:
-        return OfflineModel()
-    return TestModel() if name == "test" else _of_provider(_qualified(name, node), node)
 
 
 def is_model_name(name: str) -> bool:
@@ -101,7 +98,12 @@ async def close_models() -> None:
 def _qualified(name: str, node: str | None) -> str:
     provider, colon, rest = name.partition(":")
     if colon and rest:
-        _check_provider(provider, name, node)
+        try:
+            infer_provider_class(provider)
+        except ValueError:
+            raise _unknown(name, node) from None
+        except ImportError as error:
+            raise _missing_extra(name, node, error) from error
         return name
     if not colon:
         matches = [known for known in known_model_names() if known.endswith(f":{name}") and "/" not in known]
@@ -110,15 +112,6 @@ def _qualified(name: str, node: str | None) -> str:
         if matches:
             return matches[0]
     raise _unknown(name, node)
-
-
-def _check_provider(provider: str, name: str, node: str | None) -> None:
-    try:
-        infer_provider_class(provider)
-    except ValueError:
-        raise _unknown(name, node) from None
-    except ImportError as error:
-        raise _missing_extra(name, node, error) from error
 
 
 def _of_provider(name: str, node: str | None) -> Model:
@@ -138,20 +131,13 @@ def _shared_provider(provider: str) -> Provider[Any]:
     for closed in [one for one in _shared if one.is_closed()]:
         del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
     providers = _shared.setdefault(loop, {})
-    key = (_client_kind(provider), _settings())
+    kind: object = provider if "/" in provider else infer_provider_class(provider)  # of a gateway: the upstream
+    # A changed key or address in the environment needs a new client. The hash stores none of them.
+    settings = sorted(pair for pair in os.environ.items() if pair[0].endswith(("_KEY", "_URL", "_ENDPOINT")))
+    key = (kind, hash(tuple(settings)))
     if key not in providers:
         providers[key] = infer_provider(provider)
     return providers[key]
-
-
-def _client_kind(provider: str) -> object:
-    """Return what models of one client have in common: the class of the provider, or the upstream of a gateway."""
-    return provider if "/" in provider else infer_provider_class(provider)
-
-
-def _settings() -> int:
-    """Return a hash of keys and addresses in the environment. A changed key needs a new client, and is not stored."""
-    return hash(tuple(sorted(pair for pair in os.environ.items() if pair[0].endswith(("_KEY", "_URL", "_ENDPOINT")))))
 
 
 def _refused(name: str, node: str | None, error: UserError) -> ModelError:

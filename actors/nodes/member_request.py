@@ -9,7 +9,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.prompts.content import load_user_content
 from actors.runs.handle import NodeHandle
-from actors.runs.request import NO_OPTIONS, EventSink, Route, RunOptions, RunRequest
+from actors.runs.request import EventSink, Route, RunOptions, RunRequest
 from actors.runs.run_cost import RunCost
 from protocols.messages import ChatMessage, is_message
 from protocols.node import Named
@@ -61,7 +61,7 @@ class MemberRequest:
             shared_prompt: text before the input, for the members.
             cost: takes the costs of the members.
         """
-        options = _within_limits(member_options(request.options), request.node)
+        options = _member_options(request.options, request.node)
         first = request.prompts[0]
         if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
             return cls(request, first, options, cost)
@@ -101,16 +101,14 @@ class MemberRequest:
         return member.definition.settings.timeout if timeout is UNSET else timeout
 
 
-def _within_limits(options: RunOptions, team: Any) -> RunOptions:
-    """Return options with the usage limits of the team, for all members together, unless the run has its own."""
+def _member_options(options: RunOptions, team: Any) -> RunOptions:
+    """Return the options of a run of a team for its members, without those that concern only the team itself.
+
+    The usage limits of the team hold for all members together, unless the run has its own.
+    """
+    if options.message_id is not None or options.wait_for_connections is not None:
+        options = msgspec.structs.replace(options, message_id=None, wait_for_connections=None)
     limits: UsageLimits | None = team.settings.usage_limits
     if limits is None or options.usage_limits is not None:
         return options
     return msgspec.structs.replace(options, usage_limits=limits, usage=options.usage or RunUsage())
-
-
-def member_options(options: RunOptions) -> RunOptions:
-    """Return the options of a run of a team for its members, without those that concern only the team itself."""
-    if options is NO_OPTIONS or (options.message_id is None and options.wait_for_connections is None):
-        return options
-    return msgspec.structs.replace(options, message_id=None, wait_for_connections=None)

@@ -45,7 +45,8 @@ def both(left: object, right: object) -> Any:
     """
     kind = _kinds["&"]
     groups = [_taken_apart(side, kind) for side in (left, right)]
-    return kind(_members("&", groups), shared_prompt=_combined(shared for _, shared in groups))
+    shared = "\n\n".join(dict.fromkeys(prompt for _, prompt in groups if prompt)) or None
+    return kind(_members("&", groups), shared_prompt=shared)
 
 
 def then(left: object, right: object) -> Any:
@@ -96,7 +97,3 @@ def _members(operator: str, groups: Iterable[tuple[Sequence[object], str | None]
         members.append(as_node(operand, operator, names))
         names.add(members[-1].name)
     return members
-
-
-def _combined(prompts: Iterable[str | None]) -> str | None:
-    return "\n\n".join(dict.fromkeys(prompt for prompt in prompts if prompt)) or None

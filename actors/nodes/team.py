@@ -140,23 +140,14 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Ask all members at once, inside the actor."""
-        policy = self._policy_of(request)
+        policy, require_all = self.definition.policy, request.options.require_all
+        if require_all is not None:
+            policy = ALL if require_all else ANY
         members = cast("Sequence[AnyNode]", transcript.members)
         fan_out = FanOut(members, policy, transcript, is_patient=request.follower is not None)
         await fan_out.run(await MemberRequest.of(request, asked, self.definition.shared_prompt, transcript.cost))
         if not policy.is_met(len(transcript.responses), len(members)):
             raise MemberError.of(self.name, transcript.errors) from next(iter(transcript.errors.values()), None)
-        return self._composed(request, asked, transcript, fan_out)
-
-    def _policy_of(self, request: RunRequest) -> SuccessPolicy:
-        require_all = request.options.require_all
-        if require_all is None:
-            return self.definition.policy
-        return ALL if require_all else ANY
-
-    def _composed(
-        self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript, fan_out: FanOut
-    ) -> ChatMessage[Any]:
         answers = [answer for answer in fan_out.answers if answer is not None]
         names = {"agent_names": [answer.name for answer in answers]}
         return self.composed([answer.content for answer in answers], answers, names, request, asked, transcript)

@@ -1,7 +1,7 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Unpack, cast, overload
+from typing import Any, ClassVar, Generic, Unpack, cast, get_args, overload
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -167,7 +167,9 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Send the task through the stages, inside the actor."""
-        self._check_mode()
+        if self.result_mode not in get_args(ResultMode):
+            message = f"team {self.name!r}: result_mode={self.result_mode!r} is unknown; use 'last' or 'concat'"
+            raise ValueError(message)
         make = await MemberRequest.of(request, asked, self.definition.shared_prompt, transcript.cost)
         chain = self._chain(make, transcript)
         try:
@@ -179,12 +181,6 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
                 raise ChainBrokenError(message, node=transcript.step) from error
             raise
         return self._result(request, asked, transcript)
-
-    def _check_mode(self) -> None:
-        mode = self.definition.result_mode
-        if mode not in ("last", "concat"):
-            message = f"team {self.name!r}: result_mode={mode!r} is unknown; use 'last' or 'concat'"
-            raise ValueError(message)
 
     def _chain(self, make: MemberRequest, transcript: Transcript) -> Chain:
         stages = cast("Sequence[AnyNode]", transcript.members)

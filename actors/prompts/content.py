@@ -46,7 +46,7 @@ def user_content(prompts: Iterable[object]) -> str | list[UserContent]:
         PromptError: bytes without a media type, a function, a class, or a list nested without end.
     """
     given = list(prompts)
-    parts = _joined(part for part in _parts(given) if not _is_blank(part))
+    parts = _joined(part for part in _parts(given) if not isinstance(part, str) or part.strip())
     if not parts:
         message = f"empty prompt: {len(given)} given, none holds any text; pass at least one that does"
         raise EmptyPromptError(message)
@@ -126,7 +126,3 @@ def _joined(parts: Iterable[UserContent]) -> list[UserContent]:
         else:
             joined.append(part)
     return joined
-
-
-def _is_blank(part: UserContent) -> bool:
-    return isinstance(part, str) and not part.strip()

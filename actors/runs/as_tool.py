@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from pydantic_ai import RunContext
@@ -66,11 +65,12 @@ def tool_of(
         except AskCycleError as error:
             return f"Error: {' -> '.join(error.chain)}: {node.name} waits for this answer; answer yourself"
 
+    purpose = f" {node.description}" if node.description else ""
     return Tool(
         ask,
         takes_ctx=True,
         name=name or tool_name(re.sub(r"\W", "_", f"ask_{node.name}")),
-        description=description or _description(node),
+        description=description or f"Ask {node.display_name} to do something and get the answer.{purpose}",
         metadata={"node": node.name},
     )
 
@@ -94,11 +94,6 @@ def _before(ctx: RunContext[Any]) -> list[ModelMessage]:
     return messages
 
 
-def _description(node: NodeHandle[Any, Any]) -> str:
-    purpose = f" {node.description}" if node.description else ""
-    return f"Ask {node.display_name} to do something and get the answer.{purpose}"
-
-
 def joint_limits(outer: UsageLimits | None, used: RunUsage, own: UsageLimits | None) -> UsageLimits | None:
     """Return limits that keep both runs within their own: the outer limits hold for both runs together.
 
@@ -111,7 +106,10 @@ def joint_limits(outer: UsageLimits | None, used: RunUsage, own: UsageLimits | N
         return outer if own is None else _beyond(used, own)
     ahead = _beyond(used, own)
     names = (*_COUNTED, "per_request_input_tokens_limit")
-    least: dict[str, Any] = {name: _least(getattr(outer, name), getattr(ahead, name)) for name in names}
+    both = {name: (getattr(outer, name), getattr(ahead, name)) for name in names}
+    least: dict[str, Any] = {
+        name: min((one for one in pair if one is not None), default=None) for name, pair in both.items()
+    }
     counts_first = outer.count_tokens_before_request or own.count_tokens_before_request
     return replace(ahead, **least, count_tokens_before_request=counts_first)
 
@@ -124,9 +122,3 @@ def _beyond(used: RunUsage, own: UsageLimits) -> UsageLimits:
         if limit is not None:
             moved[name] = limit + (getattr(used, counted) or 0)
     return replace(own, **moved)
-
-
-def _least(one: float | Decimal | None, other: float | Decimal | None) -> float | Decimal | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -41,7 +41,8 @@ class _Session:
         if ref is not None and ref.is_alive():
             with suppress(ActorStoppingError, RuntimeClosedError):  # the actor has just stopped in another thread
                 ref.tell(step)
-        if _is_inside(node):
+        scope = current.get()
+        if scope is not None and type(scope.message) is RunRequest and scope.message.node is node:
             return  # the current round would wait for itself
         with suppress(Exception):  # `wait` and the stats raise it
             await self.stats
@@ -127,7 +128,9 @@ class BackgroundRuns(NodeStats[Deps, Out]):
     def is_busy(self) -> bool:
         """Return True if the node is running in the background, or has messages to work on."""
         ref = self.home.find()
-        return self.is_running or (ref is not None and _has_work(ref))
+        actor: Any = None if ref is None else ref._cell.actor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the runs are the actor's
+        has_runs = actor is not None and actor.runs.open
+        return bool(self.is_running or has_runs or (ref is not None and ref.statistics().depth))
 
     async def wait(self) -> ChatMessage[Out] | None:
         """Wait until the background run ends.
@@ -165,13 +168,3 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         if self._entered <= 1:
             await self.stop()
         await super().close()
-
-
-def _is_inside(node: object) -> bool:
-    scope = current.get()
-    return scope is not None and type(scope.message) is RunRequest and scope.message.node is node
-
-
-def _has_work(ref: ActorRef[Any]) -> bool:
-    actor: Any = ref._cell.actor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the runs are the actor's
-    return bool(ref.statistics().depth or (actor is not None and actor.runs.open))

@@ -1,6 +1,5 @@
 """`BackgroundActor`: repeats the runs of a node. Rounds, pauses and the end are messages to itself."""
 
-import inspect
 from collections.abc import Sequence
 from enum import Enum
 from types import TracebackType
@@ -8,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from actors.runs.job import called
 from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from actors.runs.run_stats import RunStats
@@ -110,7 +110,7 @@ class BackgroundActor(AsyncioActor):
         self.watch(plan.node.ref())
         self._known_errors = self._stats.error_count
         self._stats.begin()
-        request = plan.node.request([await _prompt(one) for one in plan.prompts], plan.options)
+        request = plan.node.request([await called(one) for one in plan.prompts], plan.options)
         return await plan.node.ask(msgspec.structs.replace(request, stats=self._stats))
 
     def _ended(self, ended: _Ended) -> None:
@@ -150,10 +150,3 @@ class BackgroundActor(AsyncioActor):
         if self._round is not None:
             self._round.cancel()
         self.stop()
-
-
-async def _prompt(prompt: object) -> object:
-    if not callable(prompt):
-        return prompt
-    made = prompt()
-    return await made if inspect.isawaitable(made) else made

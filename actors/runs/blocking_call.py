@@ -29,8 +29,8 @@ def run_blocking(who: str, work: Coroutine[Any, Any, T], loop: asyncio.AbstractE
         BlockingCallError: called on the loop's own thread, or by a handler on any loop: it could wait for itself.
         Exception: whatever the work raised, unchanged.
     """
-    target = _background_loop() if loop is None else loop
-    if _would_block(target):
+    target, here = _background_loop() if loop is None else loop, running_loop()
+    if here is not None and (here is target or current.get() is not None):
         work.close()
         message = (
             f"node {who!r}: run_sync was called inside an actor, a tool or a callback, whose loop it would block; "
@@ -64,8 +64,3 @@ def _stop_nodes(system: ActorSystem) -> None:
 
     with suppress(AskTimeoutError):  # an actor blocks the loop; the end of the background loop names it
         system.bridge.call(stop, within=_EXIT_LIMIT)
-
-
-def _would_block(target: asyncio.AbstractEventLoop) -> bool:
-    here = running_loop()
-    return here is not None and (here is target or current.get() is not None)

@@ -36,6 +36,9 @@ def run_started(events: EventStream, request: RunRequest) -> None:
 def message_received(events: EventStream, request: RunRequest, asked: ChatMessage[Any]) -> None:
     """Publish the input message of a run."""
     if events.wants(MessageReceived):
+        content, size = asked.content, asked.byte_count
+        if is_list(content):  # parts for a model, of which some may be media
+            size = len(prompt_text(content).encode("utf-8", "surrogatepass"))
         _publish(
             events,
             MessageReceived,
@@ -43,7 +46,7 @@ def message_received(events: EventStream, request: RunRequest, asked: ChatMessag
             message_id=asked.message_id,
             conversation_id=request.conversation_id,
             source=asked.name or "",
-            byte_count=_byte_count(asked),
+            byte_count=size,
         )
 
 
@@ -133,10 +136,3 @@ def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
         "model": answer.model_name or "",
         "composed": is_composed(answer),
     }
-
-
-def _byte_count(asked: ChatMessage[Any]) -> int:
-    content = asked.content
-    if is_list(content):  # parts for a model, of which some may be media
-        return len(prompt_text(content).encode("utf-8", "surrogatepass"))
-    return asked.byte_count

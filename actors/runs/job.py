@@ -61,8 +61,7 @@ class Job(Generic[Result]):
 
     async def get_prompt(self) -> object:
         """Return the prompt. Calls it if it is a function."""
-        made: object = cast("Callable[[], object]", self.prompt)() if callable(self.prompt) else self.prompt
-        return await cast("Awaitable[object]", made) if isawaitable(made) else made
+        return await called(self.prompt)
 
     def get_tools(self) -> Sequence[AnyTool]:
         """Return the tools of the job."""
@@ -82,6 +81,12 @@ class Job(Generic[Result]):
 
 
 _CHECKS = declared_checks(Job)
+
+
+async def called(prompt: object) -> object:
+    """Return a prompt. Calls a function, plain or async."""
+    made: object = cast("Callable[[], object]", prompt)() if callable(prompt) else prompt
+    return await cast("Awaitable[object]", made) if isawaitable(made) else made
 
 
 class Worker(Protocol):

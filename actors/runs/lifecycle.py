@@ -75,20 +75,16 @@ class NodeLifecycle:
             NodeStartError: a resource could not be opened. The others are closed again; the cause is chained.
         """
         self._is_closed = False
-        if not self._entered:
-            await self._enter()
-        self._entered += 1
-
-    async def _enter(self) -> None:
         try:
-            await self.ref().ready()
-            self._opened = await self.prepared()
-        except NodeStartError:
-            await self._stop()
-            raise
+            if not self._entered:
+                await self.ref().ready()
+                self._opened = await self.prepared()
         except Exception as error:
             await self._stop()
+            if isinstance(error, NodeStartError):
+                raise
             raise self._not_opened(error) from error
+        self._entered += 1
 
     def _not_opened(self, error: Exception) -> NodeStartError:
         return NodeStartError(f"node {self.name!r} could not be opened: {error}", node=self.name)

@@ -196,7 +196,7 @@ class RunStats(TeamTalk, MessageNumbers):
         if screen is None:
             screen = NotebookScreen() if in_notebook() else TextScreen()
         ended = asyncio.wrap_future(self._outcome)
-        ended.add_done_callback(_look_at)
+        ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # awaiting the stats raises it
         while not self.done:
             screen.show(self.snapshot())
             await asyncio.wait([ended], timeout=interval)
@@ -243,11 +243,6 @@ class RunStats(TeamTalk, MessageNumbers):
         numbers = self._total
         state = "done" if self.done else "running"
         return f"<RunStats {self.name!r} {state}: {numbers.message_count} messages, {numbers.error_count} errors>"
-
-
-def _look_at(ended: asyncio.Future[Any]) -> None:
-    if not ended.cancelled():
-        ended.exception()  # awaiting the stats raises it
 
 
 ExtendedTeamTalk = RunStats

@@ -102,7 +102,11 @@ class SelectionRules(Generic[T]):
         """
         labels, reason = self._answered(content)
         self._check_number(labels)
-        return Selection(tuple(self._found(label) for label in labels), reason)
+        known = dict(zip(self.labels, self.options, strict=True))
+        for label in labels:
+            if label not in known:
+                self._refuse(f"chose {label!r}, which is no {self.noun}{nearest(label, known)}")
+        return Selection(tuple(known[label] for label in labels), reason)
 
     def _answered(self, content: object) -> tuple[list[str], str]:
         """Read labels and reason out of an answer of any shape."""
@@ -113,14 +117,9 @@ class SelectionRules(Generic[T]):
                 chosen, reason = value, str(_part(content, "reason") or "")
                 break
         items = cast("Sequence[object]", chosen) if isinstance(chosen, list | tuple) else (chosen,)
-        labels = [self._label(item) for item in items]
-        if any(label is None for label in labels):
+        if not all(isinstance(item, str | NodeHandle) or any(item is one for one in self.options) for item in items):
             self._refuse(f"answered {content!r}; it must answer with names of {self.noun}s")
-        return [str(label).strip() for label in labels], reason
-
-    def _label(self, item: object) -> str | None:
-        is_named = isinstance(item, str | NodeHandle)
-        return label_of(item) if is_named or any(item is option for option in self.options) else None
+        return [label_of(item).strip() for item in items], reason
 
     def _check_number(self, labels: Sequence[str]) -> None:
         twice = next((label for label in labels if labels.count(label) > 1), None)
@@ -132,12 +131,6 @@ class SelectionRules(Generic[T]):
             self._refuse(f"chose too few: {len(labels)} instead of {self.least}: {list(labels)!r}")
         if self.most is not None and len(labels) > self.most:
             self._refuse(f"chose too many: {len(labels)} instead of {self.most}: {list(labels)!r}")
-
-    def _found(self, label: str) -> T:
-        known = dict(zip(self.labels, self.options, strict=True))
-        if label not in known:
-            self._refuse(f"chose {label!r}, which is no {self.noun}{nearest(label, known)}")
-        return known[label]
 
     def _refuse(self, problem: str) -> NoReturn:
         message = f"{self.who} {problem}"

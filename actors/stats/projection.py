@@ -45,7 +45,6 @@ class NodeState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    RESTARTING = "restarting"
     STOPPED = "stopped"
 
 
@@ -110,7 +109,6 @@ class Projection:
             raise ValueError(message)
         self._most_nodes = most_nodes
         self._most_runs = most_runs
-        self._too_many_runs = 2 * most_runs
         self._nameless = EventTotals()
         self._nodes: dict[str, _Node] = {}
         self._runs: dict[str, _Noted] = {}
@@ -155,15 +153,13 @@ class Projection:
     def snapshot(self, *, dropped_events: int = 0) -> StatsSnapshot:
         """Return everything of this moment."""
         nodes = tuple(node.snapshot(name) for name, node in self._nodes.items())
+        latest = islice(self._runs.items(), max(0, len(self._runs) - self._most_runs), None)
         return StatsSnapshot(
             EventTotalsSnapshot.sum((self._nameless.snapshot(), *(node.counters for node in nodes))),
             nodes,
-            {run: _counted(noted).snapshot() for run, noted in self._latest_runs()},
+            {run: _counted(noted).snapshot() for run, noted in latest},
             dropped_events,
         )
-
-    def _latest_runs(self) -> Iterable[tuple[str, _Noted]]:
-        return islice(self._runs.items(), max(0, len(self._runs) - self._most_runs), None)
 
     def _node(self, name: str) -> _Node:
         node = self._nodes.get(name)
@@ -177,27 +173,21 @@ class Projection:
         """Keep an event of a run, uncounted, because few runs are ever read."""
         run = event.run_id
         if parent:
-            self._enter(run, parent)
+            self._roots[run] = self._roots.get(parent, parent)
+            if len(self._roots) > self._most_runs * _RUNS_PER_ROOT:
+                self._roots.popitem(last=False)
         if self._roots:
             run = self._roots.get(run, run)
         known = self._runs.get(run)
         if known is None:
             self._runs[run] = (event,)
-            if len(self._runs) >= self._too_many_runs:
-                self._forget_runs()
+            if len(self._runs) >= 2 * self._most_runs:
+                for oldest in tuple(islice(self._runs, len(self._runs) - self._most_runs)):
+                    del self._runs[oldest]
         elif len(known) < _MOST_EVENTS:
             self._runs[run] = (*known, event)
         else:
             self._runs[run] = (_counted(known), event)
-
-    def _enter(self, run: str, parent: str) -> None:
-        self._roots[run] = self._roots.get(parent, parent)
-        if len(self._roots) > self._most_runs * _RUNS_PER_ROOT:
-            self._roots.popitem(last=False)
-
-    def _forget_runs(self) -> None:
-        for run in tuple(islice(self._runs, len(self._runs) - self._most_runs)):
-            del self._runs[run]
 
 
 def _counted(noted: _Noted) -> EventTotals:

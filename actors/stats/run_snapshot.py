@@ -1,7 +1,7 @@
 """`RunSnapshot`: one run at one moment, as a value and as a table for terminals, notebooks and logs."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import Protocol, TextIO
@@ -41,7 +41,7 @@ class RunSnapshot(msgspec.Struct, frozen=True):
 
 def text_table(run: RunSnapshot) -> str:
     """Return the run as a table of plain text."""
-    rows = [_HEAD, *_rows(run)]
+    rows = table_rows(run)
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = [_line(row, widths) for row in rows]
     rule = "-" * len(lines[0])
@@ -50,8 +50,9 @@ def text_table(run: RunSnapshot) -> str:
 
 def html_table(run: RunSnapshot) -> str:
     """Return the run as a table of HTML. All texts are escaped."""
-    head = "".join(f"<th>{name}</th>" for name in _HEAD)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(run))
+    columns, *rows = table_rows(run)
+    head = "".join(f"<th>{name}</th>" for name in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     items = "".join(f"<li>{escape(failure)}</li>" for failure in failures(run))
     listed = f"<ul>{items}</ul>" if items else ""
     return f"<table><caption>{escape(_title(run))}</caption><tr>{head}</tr>{body}</table>{listed}"
@@ -59,7 +60,7 @@ def html_table(run: RunSnapshot) -> str:
 
 def table_rows(run: RunSnapshot) -> list[Sequence[str]]:
     """Return the cells of the table, beginning with the names of the columns."""
-    return [_HEAD, *_rows(run)]
+    return [_HEAD, *(_cells(name, numbers) for name, numbers in run.nodes.items()), _cells("total", run.total)]
 
 
 def failures(run: RunSnapshot) -> list[str]:
@@ -69,12 +70,6 @@ def failures(run: RunSnapshot) -> list[str]:
 
 def _title(run: RunSnapshot) -> str:
     return f"{one_line(run.name) or 'run'}: {'done' if run.done else 'running'}"
-
-
-def _rows(run: RunSnapshot) -> Iterator[Sequence[str]]:
-    for name, numbers in run.nodes.items():
-        yield _cells(name, numbers)
-    yield _cells("total", run.total)
 
 
 def _cells(name: str, numbers: MessageTotalsSnapshot) -> Sequence[str]:

@@ -115,7 +115,7 @@ class Connections:
         for target in talk.targets:
             talk.wait_for_completion = self._waits.get(target.name, talk.wait_for_completion)
         talk.on_disconnect = self._detach
-        self._source.talks = tuple(sorted((*self._source.talks, talk), key=_priority))
+        self._source.talks = tuple(sorted((*self._source.talks, talk), key=lambda one: getattr(one, "priority", 0)))
         for target in talk.targets:
             self.node_connected.emit(target)
         self.connection_added.emit(talk)
@@ -255,7 +255,3 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections of {self._source.name!r}: {[talk.name for talk in self]}>"
-
-
-def _priority(talk: Any) -> int:
-    return getattr(talk, "priority", 0)

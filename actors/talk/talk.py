@@ -19,6 +19,7 @@ from actors.talk.talk_stats import TalkStats
 from actors.talk.target_queue import Forwarded, deliver, keep_priorities
 from actors.talk.team_talk import TeamTalk, connect_further
 from actors.talk.transform import Message, as_message
+from protocols.checks import NAME
 from protocols.errors import HopLimitError, TalkError, TalkNameError
 from protocols.handle import Handle
 from protocols.node import Named, Origin, Target
@@ -35,6 +36,8 @@ class Talk(Handle, TalkSetting):
     and filters when it is triggered, so both may change while messages wait. A failure on the way, or in a target, is
     an event, an entry in `stats.errors` and a dead letter. It concerns neither the source nor other targets.
     """
+
+    _pauses = 0
 
     def __init__(
         self,
@@ -60,9 +63,11 @@ class Talk(Handle, TalkSetting):
         """The node at which it begins."""
         self.targets: tuple[Target, ...] = _targets(source, targets)
         """The nodes to which it leads."""
-        given: object = f"{source.name}->{[target.name for target in self.targets]}" if name is None else name
-        self.name = _checked(source, given)
+        self.name = f"{source.name}->{[target.name for target in self.targets]}" if name is None else name
         """Unique in a pool, or else among the connections of its source."""
+        if not NAME.accepts(self.name):
+            message = f"node {source.name!r}: the name of a connection must be some text, not {name!r}"
+            raise TalkNameError(message, node=source.name)
         super().__init__(f"talk {self.name!r}", options)
         self.active = True
         """False for good after `disconnect`, or after its stop condition was true."""
@@ -81,7 +86,6 @@ class Talk(Handle, TalkSetting):
         """The messages that wait for `trigger`."""
         self.in_flight = InFlight(self)
         """The messages that wait for a function or a delay."""
-        self._pauses = 0
         if self.priority:
             for target in self.targets:
                 keep_priorities(target)
@@ -290,13 +294,6 @@ class Talk(Handle, TalkSetting):
     def __repr__(self) -> str:
         state = "" if self.active else ", ended"
         return f"<Talk {self.name!r}: {self.connection_type}, {self.stats.message_count} messages{state}>"
-
-
-def _checked(source: Named, name: object) -> str:
-    if not isinstance(name, str) or not name.strip():
-        message = f"node {source.name!r}: the name of a connection must be some text, not {name!r}"
-        raise TalkNameError(message, node=source.name)
-    return name
 
 
 def _targets(source: Named, given: Target | Sequence[Target]) -> tuple[Target, ...]:

@@ -129,20 +129,16 @@ class InFlight:
         error = done.exception() if not done.cancelled() else asyncio.CancelledError()
         if error is not None:
             pending.discard()
-            self._not_finished(pending, error)
+            talk, routed = self.talk, pending.routed
+            text = f"talk {talk.name!r}: its asynchronous functions took more than {talk.timeout} s over a message"
+            if not isinstance(error, AskTimeoutError):
+                if pending.is_begun:  # else the engine has recorded a dead letter
+                    undelivered(talk, routed, talk.targets, error)
+            elif pending.is_begun:
+                failed(talk, routed, "deliver", TalkError(text, node=talk.source.name, message=routed.message))
+            else:
+                talk.stats.add_error(talk.source.name, f"TalkError: {text}")
         self.end(pending.routed)
-
-    def _not_finished(self, pending: PendingMessage, error: BaseException) -> None:
-        talk, routed = self.talk, pending.routed
-        if not isinstance(error, AskTimeoutError):
-            if pending.is_begun:  # else the engine has recorded a dead letter
-                undelivered(talk, routed, talk.targets, error)
-            return
-        message = f"talk {talk.name!r}: its asynchronous functions took more than {talk.timeout} s over a message"
-        if pending.is_begun:
-            failed(talk, routed, "deliver", TalkError(message, node=talk.source.name, message=routed.message))
-        else:
-            talk.stats.add_error(talk.source.name, f"TalkError: {message}")
 
     def delay(self, routed: RoutedMessage, message: Message, targets: Sequence[Target], seconds: float) -> None:
         """Deliver a message after a delay."""

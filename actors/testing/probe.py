@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 from actors.runtime.actor import AsyncioActor
@@ -60,8 +61,10 @@ class TestProbe:
         """The refs of their senders; None for a sender that is not an actor."""
         self.ref: ActorRef[Any] = self.system.start(lambda: _Recorder(self), name=name)
 
-    def record(self, message: Any) -> Any:
-        """Record a message (called by the actor of the probe)."""
+    def record(self, message: Any, take_reply: Callable[[], AsyncioFuture[Any] | None] | None = None) -> Any:
+        """Record a message, and keep an ask that waits for `reply` (called by the actor of the probe)."""
+        if self._answer is None and take_reply is not None and (reply := take_reply()) is not None:
+            self._asks.append(reply)
         envelope = current.get()
         sender = None if envelope is None else envelope.sender
         self.received.append(message)
@@ -69,16 +72,6 @@ class TestProbe:
         self._unseen.append(message)
         self._arrived.set()
         return self._answer(message) if self._answer is not None else None
-
-    def hold(self, reply: AsyncioFuture[Any] | None) -> None:
-        """Keep an ask that waits for `reply` (called by the actor of the probe)."""
-        if reply is not None:
-            self._asks.append(reply)
-
-    @property
-    def answers_itself(self) -> bool:
-        """True if the probe replies to asks at once."""
-        return self._answer is not None
 
     # -- what came ------------------------------------------------------------------------------------------------
 
@@ -159,7 +152,7 @@ class TestProbe:
 
     async def unwatch(self, ref: ActorRef[Any]) -> None:
         """Stop watching an actor."""
-        await self.ref.ask(_Unwatch(ref))
+        await self.ref.ask(_Watch(ref, is_wanted=False))
 
     def _fail(self, problem: str) -> NoReturn:
         message = f"{self!r} {problem}"
@@ -169,13 +162,10 @@ class TestProbe:
         return f"<TestProbe {self.ref.name!r} with {len(self._unseen)} of {len(self.received)} messages not looked at>"
 
 
+@dataclass(frozen=True)
 class _Watch:
-    def __init__(self, ref: ActorRef[Any]) -> None:
-        self.ref = ref
-
-
-class _Unwatch(_Watch):
-    pass
+    ref: ActorRef[Any]
+    is_wanted: bool = True
 
 
 class _Recorder(AsyncioActor):
@@ -184,13 +174,9 @@ class _Recorder(AsyncioActor):
         self._probe = probe
 
     def on_receive(self, message: Any) -> Any:
-        if isinstance(message, _Unwatch):
-            return self.unwatch(message.ref)
         if isinstance(message, _Watch):
-            return self.watch(message.ref)
-        if not self._probe.answers_itself:
-            self._probe.hold(self.take_reply())
-        return self._probe.record(message)
+            return self.watch(message.ref) if message.is_wanted else self.unwatch(message.ref)
+        return self._probe.record(message, self.take_reply)
 
     def on_terminated(self, terminated: Terminated) -> None:
         self._probe.record(terminated)

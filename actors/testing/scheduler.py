@@ -93,7 +93,9 @@ async def _run_one(scenario: Scenario, seed: int, config: SystemConfig | None) -
 
     system = ActorSystem(f"seed-{seed}", config=config, clock=clock, dispatcher=dispatcher)
     try:
-        await asyncio.wait_for(_finish(scenario, system, clock), _PATIENCE)
+        async with asyncio.timeout(_PATIENCE):
+            await scenario(system, clock)
+            await close(system, clock)
     except BaseException as error:
         error.add_note(f"seed {seed}: replay it with explore(scenario, [{seed}])")
         error.add_note(f"last steps: {' '.join(made[0].trace)}")
@@ -107,11 +109,6 @@ async def _cancel_the_rest() -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await asyncio.sleep(0)
-
-
-async def _finish(scenario: Scenario, system: ActorSystem, clock: ManualClock) -> None:
-    await scenario(system, clock)
-    await close(system, clock)
 
 
 async def close(system: ActorSystem, clock: ManualClock) -> list[str]:

@@ -32,7 +32,7 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
     steps = -1
     for _ in range(passes):
         seen = sum(each.dispatcher.steps for each in systems)
-        if seen != steps or any(_is_busy(each) for each in systems):
+        if seen != steps or any(one.dispatcher.ready or one.dispatcher.active or one.bridge.waiting for one in systems):
             quiet = 0
         steps = seen
         await asyncio.sleep(0)
@@ -42,11 +42,6 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
             return
     message = f"settle: still busy after {passes} passes of the loop: {_working(systems)}"
     raise AssertionError(message)
-
-
-def _is_busy(system: ActorSystem) -> bool:
-    dispatcher = system.dispatcher
-    return bool(dispatcher.ready or dispatcher.active or system.bridge.waiting)
 
 
 def _working(systems: Iterable[ActorSystem]) -> str:

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from actors.agents.tool_approval import marked
 from actors.config.agent import AgentSpec
 from actors.config.load import load_agent
 from actors.config.manifest import Manifest
+from actors.config.prompt import PromptSpec
 from actors.config.response import ResponseSpec
 from actors.config.tool import ToolSpec
 from actors.prompts.knowledge import FunctionPrompt
@@ -58,21 +59,22 @@ class AgentBuilder:
         settings = self._shared(spec)
         if spec.function is not None:
             return AgentDefinition.of_function(self.scope.function(spec.function, name), name=name, **settings)
-        texts, functions = self._prompts(spec)
+        prompts = self._texts((*spec.system_prompt, *spec.instructions), name)
+        questions = self._texts(spec.user_prompts, name)
         return AgentDefinition.of_model(
             name,
             model=self._model if spec.model is None else model_of(spec.model, name),
             output_type=output_of(
                 spec, self._response(spec), output_type(spec.output_type, name, self._manifest.responses, self.scope)
             ),
-            system_prompt=texts,
+            system_prompt=[one for one in prompts if isinstance(one, str)],
             tools=[tool_of_spec(tool, self.scope.find(tool.import_path, name), name) for tool in spec.tools],
-            instructions=functions or None,
+            instructions=[one for one in prompts if not isinstance(one, str)] or None,
             toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
             input_provider=self._input_provider(spec),
             requires_tool_confirmation=spec.requires_tool_confirmation,
             mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
-            user_prompts=self._user_prompts(spec),
+            user_prompts=[FunctionPrompt(one) if callable(one) else one for one in questions],
             knowledge=knowledge_of(spec.knowledge, self._root, self.scope, name),
             model_settings=model_settings_of(spec.model.settings if spec.model else None),
             end_strategy=spec.end_strategy,
@@ -108,15 +110,8 @@ class AgentBuilder:
             return response.output_retries
         return spec.output_retries
 
-    def _prompts(self, spec: AgentSpec) -> tuple[list[str], list[Callable[..., Any]]]:
-        made = [
-            text_of(prompt, self._root, self.scope, spec.name) for prompt in (*spec.system_prompt, *spec.instructions)
-        ]
-        return [one for one in made if isinstance(one, str)], [one for one in made if not isinstance(one, str)]
-
-    def _user_prompts(self, spec: AgentSpec) -> list[object]:
-        made = [text_of(prompt, self._root, self.scope, spec.name) for prompt in spec.user_prompts]
-        return [FunctionPrompt(one) if callable(one) else one for one in made]
+    def _texts(self, prompts: Sequence[PromptSpec], name: str) -> list[Any]:
+        return [text_of(prompt, self._root, self.scope, name) for prompt in prompts]
 
     def _toolset(self, spec: ToolSpec, node: str) -> Any:
         found = self.scope.find(spec.import_path, node)

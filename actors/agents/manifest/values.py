@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from pydantic_ai.models import Model
 from pydantic_ai.output import ToolOutput
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import Tool
 from pydantic_ai.usage import UsageLimits
 
@@ -18,16 +20,12 @@ from actors.config.tool import ToolSpec
 from actors.models.resolve import resolve_model
 from protocols.errors import ConfigError
 
-if TYPE_CHECKING:
-    from pydantic_ai.models import Model
-    from pydantic_ai.settings import ModelSettings
-
 _PLAIN: Mapping[str, type] = {
     kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
 }
 
 
-def model_of(spec: ModelSpec, node: str) -> "Model | str":
+def model_of(spec: ModelSpec, node: str) -> Model | str:
     """Return the name of a model, or the model itself when it has fallbacks.
 
     Raises:
@@ -36,7 +34,7 @@ def model_of(spec: ModelSpec, node: str) -> "Model | str":
     return resolve_model(spec.name, node=node, fallbacks=spec.fallbacks) if spec.fallbacks else spec.name
 
 
-def model_settings_of(spec: ModelSettingsSpec | None) -> "ModelSettings | None":
+def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
     """Return the settings of a model's requests; None for none."""
     if spec is None:
         return None

@@ -1,6 +1,6 @@
 """The messages of a model request, reduced to the parts that the offline model reads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic_ai.messages import (
@@ -9,7 +9,6 @@ from pydantic_ai.messages import (
     ModelRequest,
     SystemPromptPart,
     ToolReturnPart,
-    UserContent,
     UserPromptPart,
     is_multi_modal_content,
 )
@@ -36,7 +35,8 @@ class Conversation(NamedTuple):
     def of(messages: Sequence[ModelMessage]) -> "Conversation":
         """Reduce *messages*."""
         requests = [message for message in messages if isinstance(message, ModelRequest)]
-        prompts = [(place, part) for place, one in enumerate(requests) for part in one.parts if _is_prompt(part)]
+        placed = [(place, part) for place, one in enumerate(requests) for part in one.parts]
+        prompts = [(place, part) for place, part in placed if isinstance(part, UserPromptPart)]
         last = prompts[-1][0] if prompts else 0
         texts = [text for _, part in prompts for text in _texts(part)]
         current = "\n\n".join(text for place, part in prompts if place == last for text in _texts(part))
@@ -52,29 +52,19 @@ class Conversation(NamedTuple):
         )
 
 
-def _is_prompt(part: object) -> bool:
-    return isinstance(part, UserPromptPart)
-
-
 def _instructions(requests: Sequence[ModelRequest]) -> str:
     system = [part.content for one in requests for part in one.parts if isinstance(part, SystemPromptPart)]
     current = next((one.instructions for one in reversed(requests) if one.instructions), "")
     return "\n\n".join([*system, current])
 
 
-def _content(part: object) -> Iterable[UserContent]:
-    content = part.content if isinstance(part, UserPromptPart) else ""
-    return [content] if isinstance(content, str) else content
+def _texts(part: UserPromptPart) -> list[str]:
+    return [part.content] if isinstance(part.content, str) else [one for one in part.content if isinstance(one, str)]
 
 
-def _texts(part: object) -> list[str]:
-    return [item for item in _content(part) if isinstance(item, str)]
-
-
-def _notes(part: object) -> list[str]:
-    return [
-        f"(The offline model cannot read {_name(item)}.)" for item in _content(part) if is_multi_modal_content(item)
-    ]
+def _notes(part: UserPromptPart) -> list[str]:
+    media = [item for item in part.content if is_multi_modal_content(item)]
+    return [f"(The offline model cannot read {_name(item)}.)" for item in media]
 
 
 def _name(item: object) -> str:

@@ -7,7 +7,7 @@ every time. A text has its ``pattern`` only if a sentence matches.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from actors.models.offline.briefing import finished
@@ -81,14 +81,13 @@ class SchemaFiller:
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         properties: Mapping[str, Any] = schema.get("properties", {})
-        required = set(schema.get("required", ())) | {key for key, value in properties.items() if _is_tag(value)}
-        wanted = [key for key in properties if key in required or depth < _MAX_DEPTH // 4]
-        return {key: self._value(properties[key], _spaced(key), depth + 1) for key in wanted if self._fits(key, schema)}
-
-    def _fits(self, key: str, schema: Schema) -> bool:
-        """True if a property is filled: it is required, or has no default."""
-        value: Any = schema["properties"][key]
-        return key in schema.get("required", ()) or _is_tag(value) or "default" not in value
+        required = set(schema.get("required", ()))
+        required |= {key for key, value in properties.items() if isinstance(value, Mapping) and "const" in value}
+        return {
+            key: self._value(value, re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", key), depth + 1)
+            for key, value in properties.items()
+            if key in required or (depth < _MAX_DEPTH // 4 and "default" not in value)
+        }
 
     def _array(self, schema: Schema, hint: str, depth: int) -> list[Any]:
         fixed: Sequence[Any] = schema.get("prefixItems", ())
@@ -100,8 +99,9 @@ class SchemaFiller:
             values += self._points(hint, max(least, min(most, _LIST_ITEMS)) - len(values))
         elif items and not fixed and most and depth < _MAX_DEPTH:
             values.append(self._value(items, hint, depth + 1))
-        unique = _unique(values) if schema.get("uniqueItems") else values
-        return unique + [self._value(items, hint, depth + 1) for _ in range(least - len(unique))]
+        if schema.get("uniqueItems"):
+            values = [value for place, value in enumerate(values) if value not in values[:place]]
+        return values + [self._value(items, hint, depth + 1) for _ in range(least - len(values))]
 
     def _is_free_text(self, items: Schema) -> bool:
         items = self._resolved(items)
@@ -156,13 +156,13 @@ class SchemaFiller:
         return first
 
     def _resolved(self, schema: Schema) -> Schema:
-        seen = 0
-        while "$ref" in schema and seen < _MAX_DEPTH:
+        for _ in range(_MAX_DEPTH):
+            if "$ref" not in schema:
+                break
             target: Any = self._schema
             for step in str(schema["$ref"]).removeprefix("#/").split("/"):
                 target = target[step.replace("~1", "/").replace("~0", "~")]
             schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-            seen += 1
         return schema
 
 
@@ -184,22 +184,6 @@ def _number(schema: Schema, *, whole: bool) -> float:
 
 def _between(low: float | None, high: float | None) -> float:
     return abs(high - low) / 2 if low is not None and high is not None else 1.0
-
-
-def _is_tag(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and "const" in schema
-
-
-def _unique(values: Iterable[Any]) -> list[Any]:
-    kept: list[Any] = []
-    for value in values:
-        if value not in kept:
-            kept.append(value)
-    return kept
-
-
-def _spaced(key: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", key)
 
 
 def _is_null(schema: object) -> bool:

@@ -72,11 +72,6 @@ def documents(text: str) -> dict[str, str]:
     return dict(_DOCUMENT.findall(text))
 
 
-def split_sentences(text: str) -> list[str]:
-    """Split running text into sentences. Wrapped lines are joined, list items stay apart."""
-    return list(_plain(text))
-
-
 def _speakers(text: str) -> Iterator[tuple[str, str]]:
     hidden = [match.span() for match in _DOCUMENT.finditer(text)]
     marks = [mark for mark in _SPEAKER.finditer(text) if not any(a <= mark.start() < b for a, b in hidden)]
