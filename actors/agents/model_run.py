@@ -25,7 +25,8 @@ from actors.models.failure import advise
 from actors.models.resolve import default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
-from actors.runs.request import EventSink, RunOptions, RunRequest
+from actors.runs.request import RunOptions, RunRequest
+from actors.runs.stream import text_of
 from actors.runtime.daemon_thread import CALLS
 from protocols.errors import ModelError
 from protocols.messages import ChatMessage
@@ -101,14 +102,20 @@ class ModelRun(Execution):
         """Run the model with events, or without the agent's own tools."""
         with self._tools_of(request.options, keywords):
             if request.sink is not None:
-                return await self._streamed(prompt, keywords, request.sink)
+                return await self._streamed(request, prompt, keywords)
             return await self.agent.run(prompt, **keywords)
 
-    async def _streamed(self, prompt: Prompt, keywords: dict[str, Any], sink: EventSink) -> AgentRunResult[Any]:
+    async def _streamed(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
+        sink = request.sink
+        assert sink is not None
+        is_voice = sink.is_voice(request.node)
+        # Text before the call of a tool is no answer, and neither need be the text of a structured output.
+        is_sure = keywords["capabilities"] is None and (keywords["output_type"] or self.agent.output_type) is str
+
         # A handler, because `run_stream_events` has a task and a channel of its own: 50 us for every event.
         async def follow(_: object, events: AsyncIterable[object]) -> None:
             async for event in events:
-                await sink.put(event)
+                await sink.put(event, text_of(event) if is_voice else "", is_sure=is_sure)
 
         return await self.agent.run(prompt, event_stream_handler=follow, **keywords)
 

@@ -16,10 +16,11 @@ from actors.nodes.team_actor import KeepAlive, TeamActor
 from actors.nodes.team_settings import TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
+from actors.runs.event_channel import StreamSink
 from actors.runs.handle import Deps, Out
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED
-from actors.runs.request import EventSink, RunRequest, Settle
+from actors.runs.request import RunRequest, Settle
 from actors.runs.resources import OpenResources
 from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats
@@ -197,11 +198,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         for member in self.nodes:
             yield from member.leaves()
 
-    def speakers(self) -> Iterator[Any]:
-        """Yield all members that work, and the members of the teams among them."""
-        for stage in self.stages:
-            yield from stage.speakers()
-
     async def pick_agents(self, task: str) -> Sequence[AnyNode]:
         """Return the members that work on a task: all, or those of the picker, in the order of its answer.
 
@@ -264,7 +260,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     def count_cost(self, cost: TokenCost | None, stats: RunStats) -> None:
         """Do nothing: the costs of the members are counted already."""
 
-    def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
+    def end_stream(self, answer: ChatMessage[Any], sink: StreamSink) -> None:
         """Do nothing: each member has put its own last event."""
 
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:

@@ -10,6 +10,7 @@ from actors.nodes.member_request import MemberRequest
 from actors.nodes.team_settings import SuccessPolicy
 from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
+from actors.runs.event_channel import StreamSink
 from actors.runs.handle import NodeHandle
 from actors.runtime.future import AsyncioFuture
 from protocols.errors import RunCancelledError
@@ -19,7 +20,10 @@ from protocols.messages import ChatMessage
 class FanOut:
     """The working members of one run of a team. Belongs to the handler of the actor of the team."""
 
-    __slots__ = ("_asks", "_is_patient", "_members", "_over", "_policy", "_started", "_transcript", "answers")
+    __slots__ = (
+        "_asks", "_is_patient", "_members", "_over", "_policy", "_sink", "_started", "_told", "_transcript", "_working",
+        "answers",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,11 +40,17 @@ class FanOut:
         self._asks: list[AsyncioFuture[Any]] = []
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started = perf_counter()
+        self._working = set(range(len(members)))
+        self._sink: StreamSink | None = None
+        self._told = ""
         self.answers: list[ChatMessage[Any] | None] = [None] * len(members)
         """Answers in the order of the members; None for failed and cancelled members."""
 
     async def run(self, make: MemberRequest) -> None:
         """Ask all members and wait until the policy is settled. Then cancel the members that still work."""
+        sink = make.parent.sink
+        if sink is not None and sink.is_voice(make.parent.node):
+            self._sink = sink
         try:
             for place, member in enumerate(self._members):
                 self._ask(place, member, make)
@@ -54,7 +64,7 @@ class FanOut:
             request, timeout = make.request(member), make.timeout(member)
             ask: AsyncioFuture[Any] = member.ref().ask(request, block=False, timeout=timeout)
         except Exception as error:  # a member that cannot be asked counts as failed
-            self._failed(member.name, error)
+            self._failed(place, error)
             return
         self._asks.append(ask)
         ask.add_done_callback(partial(self._ended, place, timeout))
@@ -64,29 +74,40 @@ class FanOut:
             return
         name = self._members[place].name
         if ask.cancelled():
-            self._failed(name, RunCancelledError(f"node {name!r}: the run was cancelled", node=name))
+            self._failed(place, RunCancelledError(f"node {name!r}: the run was cancelled", node=name))
         elif (error := ask.exception()) is None:
-            self._passed(place, name, ask.result())
+            self._passed(place, ask.result())
         elif isinstance(error, Exception):
-            self._failed(name, member_failure(error, name, timeout))
+            self._failed(place, member_failure(error, name, timeout))
         else:
             self._over.set_exception(error)
 
-    def _passed(self, place: int, name: str, answer: ChatMessage[Any]) -> None:
+    def _passed(self, place: int, answer: ChatMessage[Any]) -> None:
         self.answers[place] = answer
-        response = self._transcript.passed(name, answer, perf_counter() - self._started)
+        response = self._transcript.passed(self._members[place].name, answer, perf_counter() - self._started)
         if self._transcript.handoff is not None:
             self._transcript.handoff.put(response)
-        self._look()
+        self._look(place)
 
-    def _failed(self, name: str, error: Exception) -> None:
-        self._transcript.failed(name, error)
-        self._look()
+    def _failed(self, place: int, error: Exception) -> None:
+        self._transcript.failed(self._members[place].name, error)
+        self._look(place)
 
-    def _look(self) -> None:
+    def _look(self, place: int) -> None:
+        self._working.discard(place)
+        if self._sink is not None:
+            self._tell(self._sink)
         transcript = self._transcript
         done, failed = len(transcript.responses), len(transcript.errors)
         if not self._over.done() and self._policy.is_settled(
             done, failed, len(self._members), is_patient=self._is_patient
         ):
             self._over.set_result(None)
+
+    def _tell(self, sink: StreamSink) -> None:
+        """Give the stream the text of the answers that no other answer can come before."""
+        answers = [one for one in self.answers[: min(self._working, default=None)] if one is not None]
+        text = ChatMessage([one.content for one in answers], "assistant", associated_messages=tuple(answers)).text
+        if answers and text != self._told:
+            sink.put_now(None, text.removeprefix(self._told))
+            self._told = text

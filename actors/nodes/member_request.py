@@ -9,31 +9,9 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.prompts.content import load_user_content
 from actors.runs.handle import NodeHandle
-from actors.runs.request import EventSink, Route, RunOptions, RunRequest
+from actors.runs.request import Route, RunOptions, RunRequest
 from actors.runs.run_cost import RunCost
 from protocols.messages import ChatMessage, is_message
-from protocols.node import Named
-
-
-class MemberSink:
-    """Passes the events of a member to the stream of its team, as ``(member, event)``.
-
-    An event of a team inside the team already names its member, and stays as it is.
-    """
-
-    __slots__ = ("_member", "_outer")
-
-    def __init__(self, outer: EventSink, member: Named) -> None:
-        self._outer = outer
-        self._member = member
-
-    async def put(self, event: Any) -> None:
-        """Pass an event on and wait until there is room for it."""
-        await self._outer.put(event if isinstance(event, tuple) else (self._member, event))
-
-    def put_now(self, event: Any) -> None:
-        """Pass the last event of the member on."""
-        self._outer.put_now(event if isinstance(event, tuple) else (self._member, event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +26,18 @@ class MemberRequest:
     """How the members run."""
     cost: RunCost
     """Takes the costs of the members."""
+    is_heard: bool = False
+    """True if the text of the answer is that of the last member."""
 
     @classmethod
     async def of(
-        cls, request: RunRequest, asked: ChatMessage[Any], shared_prompt: str | None, cost: RunCost
+        cls,
+        request: RunRequest,
+        asked: ChatMessage[Any],
+        shared_prompt: str | None,
+        cost: RunCost,
+        *,
+        is_heard: bool = False,
     ) -> "MemberRequest":
         """Make the requests for one run of a team.
 
@@ -60,11 +46,14 @@ class MemberRequest:
             asked: input message of the team.
             shared_prompt: text before the input, for the members.
             cost: takes the costs of the members.
+            is_heard: True if the text of the answer is that of the last member, unless it may be skipped.
         """
+        is_heard = is_heard and request.sink is not None and request.sink.is_voice(request.node)
+        is_heard = is_heard and request.options.require_all is not False
         options = _member_options(request.options, request.node)
         first = request.prompts[0]
         if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
-            return cls(request, first, options, cost)
+            return cls(request, first, options, cost, is_heard)
         content: object = asked.content
         if shared_prompt is not None:
             content = await load_user_content([shared_prompt, asked])
@@ -77,7 +66,7 @@ class MemberRequest:
             forwarded_from=asked.forwarded_from,
             associated_messages=asked.associated_messages,
         )
-        return cls(request, task, options, cost)
+        return cls(request, task, options, cost, is_heard)
 
     def request(
         self,
@@ -88,7 +77,8 @@ class MemberRequest:
         is_last: bool = True,
     ) -> RunRequest:
         """Return the request of a member; its input is the task by default. Only the last member gets `output_type`."""
-        sink = None if self.parent.sink is None else MemberSink(self.parent.sink, member)
+        outer = self.parent.sink
+        sink = None if outer is None else outer.of(member, is_voice=is_last and self.is_heard)
         prompt = self.task if given is None else given
         options = self.options
         if not is_last and options.output_type is not None:

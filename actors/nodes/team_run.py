@@ -1,6 +1,6 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar, Generic, Unpack, cast, get_args, overload
 
 from msgspec import UNSET
@@ -120,13 +120,6 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         validator: Sequence[Worker] = () if self.validator is None else self.validator.job_agents()
         return tuple(dict.fromkeys((*super().job_agents(), *validator)))
 
-    def speakers(self) -> Iterator[Any]:
-        """Yield the nodes of the last stage. Nothing if that stage is picked by a run, or works more than once."""
-        stages = self.stages
-        is_picked = self.settings.picker is not None and self.validator is None
-        if stages and self.result_mode == "last" and not is_picked and stages.count(stages[-1]) == 1:
-            yield from stages[-1].speakers()
-
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run the chain and return the answers of its members in order.
 
@@ -170,7 +163,9 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         if self.result_mode not in get_args(ResultMode):
             message = f"team {self.name!r}: result_mode={self.result_mode!r} is unknown; use 'last' or 'concat'"
             raise ValueError(message)
-        make = await MemberRequest.of(request, asked, self.definition.shared_prompt, transcript.cost)
+        make = await MemberRequest.of(
+            request, asked, self.definition.shared_prompt, transcript.cost, is_heard=self.result_mode == "last"
+        )
         chain = self._chain(make, transcript)
         try:
             await chain.run()

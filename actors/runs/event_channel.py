@@ -1,8 +1,10 @@
-"""`EventChannel`: a bounded queue of the events of a run. The reader sets the pace."""
+"""`EventChannel`: a bounded queue of the events of a run. The reader sets the pace. Nodes write by a `StreamSink`."""
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
+
+from protocols.node import Named
 
 CAPACITY = 16
 """Most events that a run is ahead of its reader."""
@@ -58,3 +60,43 @@ class EventChannel:
         if len(self._items) <= self._capacity // 2:
             self._space.set()
         return event
+
+
+class StreamItem(NamedTuple):
+    """One event of a stream, and what it adds to the text of the answer."""
+
+    node: Named | None
+    """The member that works; None in the stream of a single agent."""
+    event: Any
+    """The event; None for text alone."""
+    text: str = ""
+    """Text of the event, if it may belong to the answer of the whole run."""
+    is_sure: bool = False
+    """True if the text is the next piece of that answer, whatever follows."""
+
+
+class StreamSink:
+    """Takes the events of one node for the stream of the whole run."""
+
+    __slots__ = ("_channel", "_node", "_speaker")
+
+    def __init__(self, channel: EventChannel, speaker: object, node: Named | None = None) -> None:
+        self._channel = channel
+        self._node = node
+        self._speaker = speaker
+
+    def of(self, member: Named, *, is_voice: bool = False) -> "StreamSink":
+        """Return the sink of a member, whose events name it. Its text is that of the answer if `is_voice`."""
+        return StreamSink(self._channel, member if is_voice and self._speaker is not None else None, member)
+
+    def is_voice(self, node: object) -> bool:
+        """Return True if the text of a node is the text of the answer."""
+        return self._speaker is node
+
+    async def put(self, event: Any, text: str = "", *, is_sure: bool = False) -> None:
+        """Add an event. Wait until there is space for it."""
+        await self._channel.put(StreamItem(self._node, event, text, is_sure))
+
+    def put_now(self, event: Any, text: str = "") -> None:
+        """Add the last event of a node, after the node has passed on its answer; or a sure piece of the answer."""
+        self._channel.put_now(StreamItem(self._node, event, text, bool(text)))

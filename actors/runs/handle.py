@@ -15,13 +15,13 @@ from typing_extensions import TypeVar
 from actors.runs.blocking_call import run_blocking
 from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
+from actors.runs.event_channel import StreamSink
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
 from actors.runs.node_actor import NodeActor, NodeFactory
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
     AddContext,
-    EventSink,
     Route,
     RunKeywords,
     RunOptions,
@@ -201,7 +201,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         parent: RunRequest | None = None,
         origin: Origin | None = None,
         route: Route | None = None,
-        sink: EventSink | None = None,
+        sink: StreamSink | None = None,
         cost: RunCost | None = None,
     ) -> RunRequest:
         """Make the request of a run.

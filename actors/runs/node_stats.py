@@ -1,10 +1,10 @@
 """`NodeStats`: the stats of the current or last run of a node, and of all its runs together."""
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from actors.runs.event_channel import StreamSink
 from actors.runs.handle import Deps, NodeHandle, Out
-from actors.runs.request import EventSink, RunRequest
+from actors.runs.request import RunRequest
 from actors.runs.run_stats import FRAME, RunStats
 from actors.runtime.log import error_text
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
@@ -114,10 +114,6 @@ class NodeStats(NodeHandle[Deps, Out]):
         """Count the cost of a round without an answer. A team does nothing: the members are counted already."""
         stats.add_cost(self.name, cost)
 
-    def end_stream(self, answer: ChatMessage[Any], sink: EventSink) -> None:
+    def end_stream(self, answer: ChatMessage[Any], sink: StreamSink) -> None:
         """Put the last event of a streamed run. A team puts nothing: each member has put its own."""
         sink.put_now(StreamCompleteEvent(answer))
-
-    def speakers(self) -> Iterator[Any]:
-        """Yield the nodes whose text becomes the text of the answer. Nothing if that is unknown before the end."""
-        yield self

@@ -13,6 +13,7 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from actors.runs.event_channel import StreamSink
 from actors.runs.input_message import conversation_of
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
@@ -154,16 +155,6 @@ _FIELDS = frozenset(RunOptions.__struct_fields__)
 NO_OPTIONS = RunOptions()
 
 
-class EventSink(Protocol):
-    """Takes the events of a streamed run."""
-
-    async def put(self, event: Any) -> None:
-        """Take an event. Wait until there is space for it."""
-
-    def put_now(self, event: Any) -> None:
-        """Take the last event of a node, after the node has stored and passed on its answer."""
-
-
 class Route(Protocol):
     """The rest of a chain, when the run is one of its stages. The handler of the stage calls exactly one method.
 
@@ -238,7 +229,7 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Number of connections on the way to the run."""
     route: Route | None = None
     """The rest of the chain, if the run is one of its stages."""
-    sink: EventSink | None = None
+    sink: StreamSink | None = None
     """Takes the events of a streamed run; None for other runs."""
     cost: RunCost | None = None
     """Takes the cost of the run; None outside of a team."""

@@ -7,14 +7,14 @@ from typing import Any, Generic, Self, cast
 
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 
-from actors.runs.event_channel import EventChannel
+from actors.runs.event_channel import EventChannel, StreamItem, StreamSink
 from actors.runs.handle import Out
 from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from protocols.cost import TokenUsage
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage
-from protocols.streaming import StreamCompleteEvent, SupportsRunStream
+from protocols.streaming import SupportsRunStream
 
 
 class RunStream(Generic[Out]):
@@ -37,39 +37,51 @@ class RunStream(Generic[Out]):
     def __init__(self, node: NodeStats[Any, Out], prompts: tuple[object, ...], options: RunOptions) -> None:
         self._channel = EventChannel()
         self._node = node
-        self._request = node.request(prompts, options, sink=self._channel)
+        self._request = node.request(prompts, options, sink=StreamSink(self._channel, node))
         self._run: asyncio.Task[ChatMessage[Out]] | None = None
 
-    async def _events(self) -> AsyncGenerator[Any, None]:
+    async def _items(self) -> AsyncGenerator[StreamItem, None]:
         run = self._begin()
         channel = self._channel
         try:
-            while (event := await channel.get()) is not None:
-                yield event
+            while (item := await channel.get()) is not None:
+                yield item
             await run
         finally:
             await self.aclose()
+
+    async def _events(self) -> AsyncGenerator[Any, None]:
+        async with aclosing(self._items()) as items:
+            async for node, event, _, _ in items:
+                if event is not None:
+                    yield event if node is None else (node, event)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._events()
 
     async def stream(self) -> AsyncGenerator[str, None]:
-        """Yield the text piece by piece, as the model writes it.
+        """Yield the text of the answer piece by piece. Together the pieces are ``result.text``.
 
-        A chain yields the text of its last stage, a parallel team that of all members as it comes. The answer of a
-        function and a structured answer are one piece.
+        A piece comes as soon as it is certain: that of a model without tools as the model writes it, an answer of a
+        parallel team when those before it are there, and everything else at the end.
 
         Raises:
             Exception: the error of the run, after the pieces before it.
         """
-        voice = TextFilter(self._node)
-        async with aclosing(self._events()) as events:
-            async for item in events:
-                text = voice.text(item)
-                if text:
-                    yield text
-        if not voice.has_spoken and self.result.text:
-            yield self.result.text
+        told, held = "", list[str]()
+        async with aclosing(self._items()) as items:
+            async for item in items:
+                if isinstance(item.event, PartStartEvent) and not item.event.index:
+                    held.clear()  # the response before was not the last one
+                if item.text and item.is_sure:
+                    told += item.text
+                    yield item.text
+                elif item.text:
+                    held.append(item.text)
+        rest = self.result.text.removeprefix(told)
+        for piece in held if "".join(held) == rest else [rest]:
+            if piece:
+                yield piece
 
     async def stream_text(self, *, delta: bool = False) -> AsyncGenerator[str, None]:
         """Yield the text so far, each time it grows. With `delta`, yield the same as `stream`."""
@@ -154,38 +166,6 @@ async def normalize_stream_for_teams(
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
-
-
-class TextFilter:
-    """Picks the text out of the events of one run.
-
-    Of a chain only the last stage is heard, so the pieces make up the answer. Of a parallel team all members are heard,
-    in the order in which the pieces come. A node without pieces, such as a function, is heard when it is done.
-    """
-
-    def __init__(self, node: NodeStats[Any, Any]) -> None:
-        self._node = node
-        self._speakers = {id(speaker) for speaker in node.speakers()}
-        self._spoke: set[int] = set()
-
-    @property
-    def has_spoken(self) -> bool:
-        """True if there was any text."""
-        return bool(self._spoke)
-
-    def text(self, item: Any) -> str:
-        """Return the text in an item of the stream; empty when there is none."""
-        named: tuple[object, object] = cast("Any", item) if isinstance(item, tuple) else (self._node, item)
-        speaker, event = named
-        if id(speaker) not in self._speakers:
-            return ""
-        if isinstance(event, StreamCompleteEvent):
-            text = "" if id(speaker) in self._spoke else event.message.text
-        else:
-            text = text_of(event)
-        if text:
-            self._spoke.add(id(speaker))
-        return text
 
 
 def text_of(event: object) -> str:

@@ -156,12 +156,17 @@ async def test_a_parallel_team_is_streamed_merged_by_arrival() -> None:
     assert stream.result.content == ["slow answer", "fast answer"]
 
 
-async def test_the_text_of_a_parallel_team_is_that_of_all_members() -> None:
-    team = Agent("a", model=scripted_model(["one"])) & Agent("b", model=scripted_model(["two"]))
-    async with team.run_stream("q") as stream:
-        pieces = [piece async for piece in stream.stream()]
+async def test_the_text_of_a_parallel_team_comes_in_blocks_in_the_order_of_its_members() -> None:
+    release = asyncio.Event()
+    agents = [echo_model_agent("a"), failing_model_agent("b"), Agent("slow", model=slow_model(release, "at last"))]
+    pieces: list[str] = []
+    async with Team([*agents, echo_model_agent("d")]).run_stream("q") as stream:
+        async for piece in stream.stream():
+            pieces.append(piece)
+            release.set()  # the first block does not wait for the slow member
 
-    assert sorted(pieces) == ["one", "two"]
+    assert pieces == ["[a]: a(q)", "\n\n[slow]: at last\n\n[d]: d(q)"]
+    assert "".join(pieces) == stream.result.text
 
 
 @pytest.mark.seed("S37")

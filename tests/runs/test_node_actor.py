@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from actors.agents.agent import Agent
+from actors.runs.event_channel import EventChannel, StreamSink
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
 from actors.runtime.actor import AsyncioActor
@@ -127,35 +128,23 @@ async def test_a_node_actor_has_no_handler_for_strange_messages() -> None:
         await echo_agent("a").ref().ask("hello")
 
 
-class Sink:
-    """Takes events one at a time, each when the reader has room for it."""
-
-    def __init__(self) -> None:
-        self.events: asyncio.Queue[Any] = asyncio.Queue(1)
-
-    async def put(self, event: Any) -> None:
-        await self.events.put(event)
-
-    def put_now(self, event: Any) -> None:
-        assert event.event_kind == "stream_complete"
-
-
 async def test_the_events_of_a_run_go_to_its_sink_as_fast_as_they_are_read() -> None:
     agent = Agent("a", model=scripted_model(["one two three"]))
-    sink = Sink()
-    run = asyncio.create_task(agent.ask(agent.request(["x"], {}, sink=sink)))
+    channel = EventChannel(1)
+    run = asyncio.create_task(agent.ask(agent.request(["x"], {}, sink=StreamSink(channel, agent))))
 
-    kinds = [(await sink.events.get()).event_kind for _ in range(3)]
+    items = [await channel.get() for _ in range(3)]
     assert not run.done()
     while not run.done():
-        await settle_one(sink, run)
+        await settle_one(channel, run)
 
-    assert kinds == ["part_start", "final_result", "part_delta"]
+    assert [item.event.event_kind for item in items] == ["part_start", "final_result", "part_delta"]
+    assert [item.text for item in items] == ["one ", "", "two "]
     assert (await run).content == "one two three"
     assert len(agent.history) == 2
 
 
-async def settle_one(sink: Sink, run: asyncio.Task[Any]) -> None:
-    reader = asyncio.create_task(sink.events.get())
+async def settle_one(channel: EventChannel, run: asyncio.Task[Any]) -> None:
+    reader = asyncio.create_task(channel.get())
     await asyncio.wait({reader, run}, return_when=asyncio.FIRST_COMPLETED)
     reader.cancel()
