@@ -62,7 +62,7 @@ class EventChannel:
         return event
 
 
-class StreamItem(NamedTuple):
+class StreamEvent(NamedTuple):
     """One event of a stream, and what it adds to the text of the answer."""
 
     node: Named | None
@@ -95,8 +95,8 @@ class StreamSink:
 
     async def put(self, event: Any, text: str = "", *, is_sure: bool = False) -> None:
         """Add an event. Wait until there is space for it."""
-        await self._channel.put(StreamItem(self._node, event, text, is_sure))
+        await self._channel.put(StreamEvent(self._node, event, text, is_sure))
 
     def put_now(self, event: Any, text: str = "") -> None:
         """Add the last event of a node, after the node has passed on its answer; or a sure piece of the answer."""
-        self._channel.put_now(StreamItem(self._node, event, text, bool(text)))
+        self._channel.put_now(StreamEvent(self._node, event, text, bool(text)))

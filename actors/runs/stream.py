@@ -7,7 +7,7 @@ from typing import Any, Generic, Self, cast
 
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 
-from actors.runs.event_channel import EventChannel, StreamItem, StreamSink
+from actors.runs.event_channel import EventChannel, StreamEvent, StreamSink
 from actors.runs.handle import Out
 from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
@@ -40,7 +40,7 @@ class RunStream(Generic[Out]):
         self._request = node.request(prompts, options, sink=StreamSink(self._channel, node))
         self._run: asyncio.Task[ChatMessage[Out]] | None = None
 
-    async def _items(self) -> AsyncGenerator[StreamItem, None]:
+    async def _items(self) -> AsyncGenerator[StreamEvent, None]:
         run = self._begin()
         channel = self._channel
         try:
