@@ -104,7 +104,7 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, "PYTHONIOENCODING": "utf-8", **extra}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program() -> Call:
     """Call the command line as a program."""
 

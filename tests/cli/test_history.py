@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,14 +25,22 @@ agents:
 """
 
 
-@pytest.fixture
-def talked(tmp_path: Path, program: Call) -> Path:
-    """A manifest whose agents have said something, each in a process of its own."""
-    file = tmp_path / "agents.yml"
+@pytest.fixture(scope="module")
+def talks(tmp_path_factory: pytest.TempPathFactory, program: Call) -> Path:
+    """The folder of a manifest whose agents have said something, each in a process of its own."""
+    folder = tmp_path_factory.mktemp("talks")
+    file = folder / "agents.yml"
     file.write_text(TEXT, encoding="utf-8")
     for name in ("one", "one", "two"):
         assert program("run", file, name, f"Hello {name}").code == 0
-    return file
+    return folder
+
+
+@pytest.fixture
+def talked(tmp_path: Path, talks: Path) -> Path:
+    """A manifest with a copy of these talks."""
+    shutil.copytree(talks, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "agents.yml"
 
 
 def test_history_of_earlier_processes_is_shown_summed_up_exported_and_removed(talked: Path, cli: Call) -> None:
