@@ -152,20 +152,9 @@ def is_started(actor: ActorHooks) -> bool:
     return "_actor_cell" in vars(actor)
 
 
-def bind(actor: ActorHooks, cell: "Cell") -> None:
-    """Give an actor object its cell."""
-    actor._actor_cell = cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one name that the engine takes on it
-
-
 def cell_of(actor: ActorHooks) -> "Cell":
     """Return the cell of an actor object. Raises RuntimeError if it was not started."""
     return actor._actor_cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one name that the engine takes on it
-
-
-def receive_internal(actor: ActorHooks, message: Any) -> Any:
-    """Let an actor handle a message of the engine or of a proxy."""
-    pykka_actor: Any = actor
-    return pykka_actor._handle_receive(message)  # noqa: SLF001 - Pykka's name
 
 
 def has_hook(actor: ActorHooks, name: str) -> bool:

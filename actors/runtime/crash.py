@@ -9,15 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from traceback import walk_tb
-from typing import cast
 
 from actors.runtime.cell import Cell, has_hook
 from actors.runtime.envelope import SETTLED, Envelope
-from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject
+from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject, UnhandledMessageError
 from actors.runtime.intake import push_control, wake
 from actors.runtime.log import error_text, type_name
 from actors.runtime.log_context import report_about, run_of
-from actors.runtime.outcome import answer_error, answerable, refuse
+from actors.runtime.outcome import answer_error, answerable
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop import kill_children, run_hook, stop_children
 from actors.runtime.termination import end_incarnation, start_failed, terminate
@@ -32,13 +31,12 @@ def fail(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None
     cell.failed += 1
     envelope.state = SETTLED
     if of_kind(error, Reject):
-        refuse(envelope, cast("Reject", error))
-    elif envelope.abandoned is None or turn is None or not turn.cancelled or not _is_cancelled(error):
+        unhandled = of_kind(error, UnhandledMessageError)
+        answer_error(envelope, error, DeadLetterReason.UNHANDLED if unhandled else DeadLetterReason.REJECTED)
+        return
+    gave_up = envelope.abandoned is not None and turn is not None and turn.cancelled
+    if not gave_up or not of_kind(error, asyncio.CancelledError, TimeoutError):
         _crash(cell, envelope, error, turn)
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    return of_kind(error, asyncio.CancelledError, TimeoutError)
 
 
 def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:

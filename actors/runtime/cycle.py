@@ -63,16 +63,15 @@ def judge(turn: Any) -> None:
 
 def judge_watched(future: AsyncioFuture[Any]) -> None:
     """Do the same for a future that a handler may wait for through a task, a thread or another future."""
-    sender = _sender(future)
-    for turn in () if sender is None or future.done() else tuple(sender.turns or ()):
-        if _depends(turn, future):
-            _refuse_cycle(turn, future)
+    for turn in () if future.done() else _turns_behind(future):
+        _refuse_cycle(turn, future)
 
 
-def _sender(future: AsyncioFuture[Any]) -> Cell | None:
-    if isinstance(future, WaitingFuture):
-        return future.sender
-    return None if future.envelope is None else future.envelope.sender
+def _turns_behind(future: AsyncioFuture[Any] | None) -> list[Any]:
+    """Return the handlers that wait for a future: their actor has sent the message, or made the wait."""
+    source = future if isinstance(future, WaitingFuture) else getattr(future, "envelope", None)
+    cell: Cell | None = None if source is None else source.sender
+    return [] if cell is None or future is None else [turn for turn in cell.turns or () if _depends(turn, future)]
 
 
 def _refuse_cycle(turn: Any, future: AsyncioFuture[Any]) -> None:
@@ -113,13 +112,10 @@ def _waiters(turn: Any) -> dict[Any, tuple[str, ...]]:
     queue = [turn]
     for node in queue:
         cell = node.cell
-        replies = () if node.envelope.reply is None else (node.envelope.reply,)
-        for future in (*replies, *(cell.ready_waiters or ()), *(cell.stopped_waiters or ())):
-            sender = _sender(future)
-            for other in () if sender is None else sender.turns or ():
-                if other not in found and _depends(other, future):
-                    found[other] = (cell.name, *found[node])
-                    queue.append(other)
+        for future in (node.envelope.reply, *(cell.ready_waiters or ()), *(cell.stopped_waiters or ())):
+            ahead = [other for other in _turns_behind(future) if other not in found]
+            found.update(dict.fromkeys(ahead, (cell.name, *found[node])))
+            queue.extend(ahead)
     return found
 
 
@@ -174,11 +170,9 @@ def _futures(waiting: Any) -> Iterator[AsyncioFuture[Any]]:
 
 def _depends(turn: Any, future: asyncio.Future[Any]) -> bool:
     """True if the handler waits for `future`, as the callbacks of futures and tasks show."""
-    if turn.thread_wait is future:
-        return True
     seen: list[asyncio.Future[Any]] = [future]
     for known in seen:
-        if known is turn.waiting or known is turn.task:
+        if known is turn.waiting or known is turn.task or known is turn.thread_wait:
             return True
         for callback, _ in getattr(known, "_callbacks", None) or ():
             seen.extend(woken for woken in _woken_by(callback) if woken not in seen)

@@ -42,27 +42,16 @@ class DeadLetters:
 
     def add(self, envelope: Envelope, reason: DeadLetterReason, cause: BaseException | None = None) -> None:
         """Record a message of this system that will not be handled."""
-        sender = envelope.sender
+        sender, cell, cause = envelope.sender, envelope.cell, without_frames(cause)
+        by, name = (None, "") if sender is None else (sender.ref, sender.name)
         age = self._system.clock.now() - envelope.at
-        cell = envelope.cell
-        self._keep(
-            DeadLetter(
-                envelope.message,
-                cell.ref,
-                reason,
-                sender.ref if sender is not None else None,
-                age,
-                without_frames(cause),
-            ),
-            cell.name,
-            sender.name if sender is not None else "",
-        )
+        self._keep(DeadLetter(envelope.message, cell.ref, reason, by, age, cause), cell.name, name)
 
     def record(
         self, message: Any, target: Named, reason: DeadLetterReason, *, sender: str, cause: BaseException | None = None
     ) -> None:
         """Record a message that did not get as far as a mailbox, such as one that a connection could not deliver."""
-        self._keep(DeadLetter(message, target, reason, None, 0.0, cause), target.name, sender)
+        self._keep(DeadLetter(message, target, reason, None, 0.0, without_frames(cause)), target.name, sender)
 
     def _keep(self, letter: DeadLetter, target: str, sender: str) -> None:
         system = self._system

@@ -19,17 +19,15 @@ from protocols.control import ExitReason, Terminated
 def watch(watcher: Cell, target: Cell) -> None:
     """Have `watcher` told once when `target` ends for good; at once if it ended before. Only on one loop."""
     _check_loops(watcher, target, "watch")
-    if watcher.watching is None:
-        watcher.watching = {}
-    elif target in watcher.watching:
+    watcher.watching = watcher.watching or {}
+    if target in watcher.watching:
         return  # it is, or the news is on its way
     watcher.watching[target] = None
     if target.phase is Phase.STOPPED:
         reason = ExitReason.ALREADY_DEAD
         accept_system(watcher, Terminated(target.ref, reason, target.incarnation, target.cause))
         return
-    if target.watchers is None:
-        target.watchers = {}
+    target.watchers = target.watchers or {}
     target.watchers[watcher] = None
 
 
@@ -62,8 +60,7 @@ def link(one: Cell, other: Cell) -> None:
     """Have each of the two killed when the other ends abnormally. Only on one loop."""
     _check_loops(one, other, "link")
     for ended, left in ((one, other), (other, one)):
-        if left.links is None:
-            left.links = {}
+        left.links = left.links or {}
         left.links[ended] = None
     for ended, left in ((one, other), (other, one)):
         if ended.phase is Phase.STOPPED:

@@ -1,7 +1,7 @@
 """Publish and subscribe of typed events. A slow or dead subscriber never slows a publisher."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import pykka
@@ -10,6 +10,10 @@ from actors.runtime.errors import MailboxFullError
 from actors.runtime.log import safe_repr, safe_text
 from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
 
+S = TypeVar("S", bound="Subscription")
+_Index = dict[Any, dict["Subscription", None]]
+
+_OF_RUNS: Final = frozenset((RunStarted, MessageSent, RunCompleted))
 _BATCH: Final = 512
 """Events after which an actor that takes them in batches is told to do so."""
 
@@ -66,11 +70,9 @@ class BatchSubscription(Subscription):
     def put(self, event: object) -> None:
         """Keep an event; one in brief is welcome, too. Raises nothing."""
         self._batch.append(event)
-        if len(self._batch) >= self._enough:
-            self._tell()
-
-    def _tell(self) -> None:
         waiting = len(self._batch)
+        if waiting < self._enough:
+            return
         if waiting > self._capacity:
             self._stream.lose(self, self._batch.pop())
         elif not waiting % self._enough:
@@ -88,8 +90,13 @@ class EventStream:
     def __init__(self, system: str, report: Callable[[str, BaseException], None]) -> None:
         self._system = system
         self._report = report
-        self._by_kind: dict[type[StampedEvent], tuple[Subscription, ...]] = {}
-        self._subscriptions: list[Subscription] = []
+        self._by_kind: _Index = {}
+        self._by_target: _Index = {}
+        """By the identity of the targets: comparing would ask functions of the user."""
+        self._brief: dict[BatchSubscription, None] = {}
+        """Those that take runs in brief."""
+        self._full = 0
+        """Those that want runs in full."""
         self.is_heard = False
         """True if a subscriber wants full events of runs; quicker than `wants`."""
         self.count: Callable[[object], None] | None = None
@@ -104,10 +111,7 @@ class EventStream:
         if not callable(target) and not hasattr(target, "tell"):
             message = f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event"
             raise TypeError(message)
-        subscription = Subscription(self, target, _wanted(kinds))
-        self._subscriptions.append(subscription)
-        self._index()
-        return subscription
+        return self._add(Subscription(self, target, _wanted(kinds)))
 
     def subscribe_in_batches(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> BatchSubscription:
         """Keep events for the actor of a ref until it takes them; with many waiting it is told `TakeEvents`.
@@ -115,36 +119,46 @@ class EventStream:
         It must understand `protocols.brief_events`: it gets runs in brief if all subscribers take batches. It should
         take the events before it handles any message.
         """
-        subscription = BatchSubscription(self, target, _wanted(kinds))
-        self._subscriptions.append(subscription)
-        self._index()
+        return self._add(BatchSubscription(self, target, _wanted(kinds)))
+
+    def _add(self, subscription: S) -> S:
+        self._by_target.setdefault(id(subscription.target), {})[subscription] = None
+        for kind in subscription.kinds:
+            self._by_kind.setdefault(kind, {})[subscription] = None
+        if isinstance(subscription, BatchSubscription) and subscription.kinds >= _OF_RUNS:
+            self._brief[subscription] = None
+        elif subscription.kinds & _OF_RUNS:
+            self._full += 1
+        self._choose_brief()
         return subscription
 
     def remove(self, subscription: Subscription) -> None:
         """End a subscription; harmless after its end."""
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
-            self._index()
+        if subscription not in self._by_target.get(id(subscription.target), ()):
+            return
+        _leave(self._by_target, id(subscription.target), subscription)
+        for kind in subscription.kinds:
+            _leave(self._by_kind, kind, subscription)
+        if isinstance(subscription, BatchSubscription) and subscription in self._brief:
+            del self._brief[subscription]
+        elif subscription.kinds & _OF_RUNS:
+            self._full -= 1
+        self._choose_brief()
 
     def forget(self, actor: object) -> None:
         """End the subscriptions of an actor that ended."""
-        for subscription in tuple(self._subscriptions):
-            if subscription.target is actor:  # comparing would ask functions of the user
-                self.remove(subscription)
+        for subscription in tuple(self._by_target.get(id(actor), ())):
+            self.remove(subscription)
 
-    def _index(self) -> None:
-        by_kind: dict[type[StampedEvent], tuple[Subscription, ...]] = {}
-        for subscription in self._subscriptions:
-            for kind in subscription.kinds:
-                by_kind[kind] = (*by_kind.get(kind, ()), subscription)
-        self._by_kind = by_kind
-        of_runs = by_kind.get(RunStarted, ())
-        is_same = of_runs == by_kind.get(MessageSent, ()) == by_kind.get(RunCompleted, ())
-        batched = tuple(one for one in of_runs if isinstance(one, BatchSubscription))
-        is_brief = is_same and 0 < len(batched) == len(of_runs)
-        self.count = _to_all(batched) if is_brief else None
-        in_full = (MessageReceived,) if is_brief else (RunStarted, MessageReceived, MessageSent, RunCompleted)
-        self.is_heard = any(kind in by_kind for kind in in_full)
+    def _choose_brief(self) -> None:
+        is_brief = bool(self._brief) and not self._full
+        first = next(iter(self._brief), None)
+        self.count = None if first is None or not is_brief else first.put if len(self._brief) == 1 else self._put_all
+        self.is_heard = MessageReceived in self._by_kind or bool(self._full)
+
+    def _put_all(self, event: object) -> None:
+        for subscription in tuple(self._brief):
+            subscription.put(event)
 
     def wants(self, kind: type[StampedEvent]) -> bool:
         """Return True if this kind has a subscriber; ask before making an event."""
@@ -157,7 +171,7 @@ class EventStream:
             return
         self.published += 1
         event = kind(seq=self.published, system=self._system, **fields)
-        for subscription in subscribers:
+        for subscription in tuple(subscribers):
             self._deliver(subscription, event)
 
     def _deliver(self, subscription: Subscription, event: StampedEvent) -> None:
@@ -174,31 +188,22 @@ class EventStream:
         """Count an event that a subscriber had no room for, and tell the other subscribers."""
         subscription.dropped += 1
         self.dropped += 1
-        if EventsDropped in self._by_kind and not isinstance(event, EventsDropped):
-            self._publish_gap(subscription)
-
-    def _publish_gap(self, subscription: Subscription) -> None:
-        listeners = [other for other in self._by_kind[EventsDropped] if other is not subscription]
+        if EventsDropped not in self._by_kind or isinstance(event, EventsDropped):
+            return
         self.published += 1
-        event = EventsDropped(
-            seq=self.published,
-            system=self._system,
-            subscriber=safe_text(subscription.target),
-            count=subscription.dropped,
-        )
-        for other in listeners:
-            self._deliver(other, event)
+        subscriber = safe_text(subscription.target)
+        gap = EventsDropped(
+            seq=self.published, system=self._system, subscriber=subscriber, count=subscription.dropped
+        )  # fmt: skip
+        for other in tuple(self._by_kind[EventsDropped]):
+            if other is not subscription:
+                self._deliver(other, gap)
 
 
-def _to_all(subscriptions: tuple[BatchSubscription, ...]) -> Callable[[object], None]:
-    if len(subscriptions) == 1:
-        return subscriptions[0].put
-
-    def put(event: object) -> None:
-        for subscription in subscriptions:
-            subscription.put(event)
-
-    return put
+def _leave(index: _Index, key: object, subscription: Subscription) -> None:
+    del index[key][subscription]
+    if not index[key]:
+        del index[key]
 
 
 def _wanted(kinds: Iterable[type[StampedEvent]] | None) -> frozenset[type[StampedEvent]]:

@@ -83,16 +83,12 @@ def accept(cell: Cell, envelope: Envelope) -> None:
     if lost is not None:
         lose(lost, DeadLetterReason.OVERFLOW)
     if cell.idle:
-        cell.idle = False
-        cell.scheduled = True
-        cell.schedule(cell)
+        wake(cell)
 
 
 def _wait_for_space(cell: Cell, envelope: Envelope, reply: Reply) -> None:
     """Let an ask wait behind the other senders, until its asker gives up."""
-    if cell.senders is None:
-        cell.senders = OrderedDict()
-    senders = cell.senders
+    cell.senders = senders = cell.senders or OrderedDict()
     senders[envelope] = None
     reply.add_done_callback(lambda _: senders.pop(envelope, None))
 
@@ -104,9 +100,8 @@ async def send(cell: Cell, envelope: Envelope) -> None:
     mailbox = cell.mailbox
     if mailbox.closed or (not cell.senders and len(mailbox) < mailbox.capacity):
         _admit(cell, envelope, gate)
-    elif cell.senders is None:
-        cell.senders = OrderedDict({envelope: gate})
     else:
+        cell.senders = cell.senders or OrderedDict()
         cell.senders[envelope] = gate
     try:
         if gate.done():
@@ -171,8 +166,7 @@ def accept_system(cell: Cell, message: Any) -> None:
 
 def push_control(cell: Cell, control: Control, *, first: bool = False) -> None:
     """Run this step next, before any message. It never waits behind the mailbox."""
-    if cell.control is None:
-        cell.control = deque()
+    cell.control = cell.control or deque()
     if first:
         cell.control.appendleft(control)
     else:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
-from actors.runtime.cell import ActorHooks, Cell, System, bind, constructing, has_hook
+from actors.runtime.cell import ActorHooks, Cell, System, constructing, has_hook
 from actors.runtime.crash import interrupt_all
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import without_frames
@@ -104,7 +104,7 @@ def _construct(cell: Cell) -> ActorHooks:
         actor: ActorHooks = cell.factory(*cell.args, **(cell.kwargs or {}))
     finally:
         constructing.reset(token)
-    bind(actor, cell)
+    actor._actor_cell = cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one name that the engine takes on it
     if getattr(actor, "blocking", False) and not inspect.iscoroutinefunction(actor.on_receive):
         actor.on_receive = cell.system.in_thread(actor.on_receive)  # type: ignore[method-assign]
     return actor

@@ -61,11 +61,8 @@ class MailboxConfig:
         """Make the mailbox of one actor, named `who` in errors."""
         if self.factory is not None:
             return self.factory(who, self)
-        if self.priority is not None:
-            return PriorityMailbox(who, self, self.priority)
-        if self.key is not None:
-            return CoalescingMailbox(who, self, self.key)
-        return BoundedMailbox(who, self)
+        is_plain = self.priority is None and self.key is None
+        return BoundedMailbox(who, self) if is_plain else LaneMailbox(who, self)
 
 
 class BoundedMailbox:
@@ -169,78 +166,20 @@ class BoundedMailbox:
         return len(self._queue) if self._queue is not None else 0
 
 
-class CoalescingMailbox(BoundedMailbox):
-    """Keeps only the newest message of each key, at the place of the first; different keys overflow as `reject`."""
+class LaneMailbox(BoundedMailbox):
+    """Lanes by priority, each first in, first out; the capacity is shared, a lower lane is not starved.
 
-    __slots__ = ("_key", "_waiting")
+    With a key there is one lane. It keeps only the newest message of each key, at the place of the first; different
+    keys overflow as `reject`.
+    """
 
-    is_plain = False
-
-    def __init__(self, who: str, config: MailboxConfig, key: Callable[[Any], Hashable]) -> None:
-        super().__init__(who, config)
-        self._key = key
-        self._waiting: OrderedDict[Hashable, Envelope] = OrderedDict()
-
-    def _key_of(self, message: Any) -> Hashable:
-        key = self._key(message)
-        try:
-            hash(key)
-        except TypeError:
-            text = f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable"
-            raise TypeError(text) from None
-        return key
-
-    def put(self, envelope: Envelope) -> Envelope | None:
-        """Accept a message; a waiting one with the same key loses its place to it."""
-        if self.closed:
-            return super().put(envelope)
-        key = self._key_of(envelope.message)
-        older = self._waiting.get(key)
-        if older is None and len(self._waiting) >= self.capacity:
-            raise MailboxFullError(self.who, self.capacity, envelope.message)
-        self._waiting[key] = envelope
-        return older
-
-    def put_system(self, envelope: Envelope) -> None:
-        """Accept a message of the engine itself; nothing takes its place."""
-        self._waiting[object()] = envelope
-
-    def put_back(self, envelopes: list[Envelope]) -> None:
-        """Put messages that were already accepted in front of the others; nothing takes their place any more."""
-        for envelope in reversed(envelopes):
-            key = object()
-            self._waiting[key] = envelope
-            self._waiting.move_to_end(key, last=False)
-
-    def take(self) -> Envelope | None:
-        """Take the next message, or None."""
-        return self._waiting.popitem(last=False)[1] if self._waiting else None
-
-    def oldest(self) -> Envelope | None:
-        """Look at the message that has waited longest, or None."""
-        return next(iter(self._waiting.values()), None)
-
-    def clear(self) -> list[Envelope]:
-        """Take out everything, oldest first."""
-        left = list(self._waiting.values())
-        self._waiting.clear()
-        return left
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-
-class PriorityMailbox(BoundedMailbox):
-    """Lanes by priority, each first in, first out; the capacity is shared, a lower lane is not starved."""
-
-    __slots__ = ("_lanes", "_order", "_overtaken", "_priority", "_size")
+    __slots__ = ("_lanes", "_order", "_overtaken", "_size")
 
     is_plain = False
 
-    def __init__(self, who: str, config: MailboxConfig, priority: Callable[[Any], int]) -> None:
+    def __init__(self, who: str, config: MailboxConfig) -> None:
         super().__init__(who, config)
-        self._priority = priority
-        self._lanes: dict[int, deque[Envelope]] = {}
+        self._lanes: dict[int, OrderedDict[Hashable, Envelope]] = {}
         self._order: list[int] = []
         self._size = 0
         self._overtaken = 0
@@ -249,56 +188,60 @@ class PriorityMailbox(BoundedMailbox):
         """Accept a message into its lane, or apply the overflow policy (the oldest of the lowest lane is dropped)."""
         if self.closed:
             return super().put(envelope)
-        lane = self._lane_of(envelope.message)
+        lane, key = self._lane_of(envelope.message), self._key_of(envelope.message)
+        if (waiting := self._lanes.get(lane)) and (older := waiting.get(key)) is not None:
+            waiting[key] = envelope
+            return older
         lost: Envelope | None = None
         if self._size >= self.capacity:
-            if self.overflow is Overflow.REJECT or self.overflow is Overflow.WAIT:
+            if self.overflow not in (Overflow.DROP_OLDEST, Overflow.DROP_NEWEST):
                 raise MailboxFullError(self.who, self.capacity, envelope.message)
             lost = self._make_room(lane) if self.overflow is Overflow.DROP_OLDEST else None
             if lost is None:
                 return envelope
-        self._append(lane, envelope)
+        self._append(lane, key, envelope)
         return lost
 
     def _lane_of(self, message: Any) -> int:
-        lane = cast("object", self._priority(message))
+        lane = cast("object", 0 if self.config.priority is None else self.config.priority(message))
         if not isinstance(lane, int):
             text = f"actor {self.who}: mailbox priority {lane!r} of {type(message).__name__} is not a whole number"
             raise TypeError(text)
         return lane
 
+    def _key_of(self, message: Any) -> Hashable:
+        key: Hashable = object() if self.config.key is None else self.config.key(message)
+        try:
+            hash(key)
+        except TypeError:
+            text = f"actor {self.who}: mailbox key {key!r} of {type(message).__name__} is not hashable"
+            raise TypeError(text) from None
+        return key
+
     def _make_room(self, lane: int) -> Envelope | None:
         """Drop the oldest message of the lowest lane, which must not be above `lane`."""
         lowest = self._order[-1]
-        lost = _drop_first(self._lanes[lowest]) if lane <= lowest else None
-        if lost is not None:
-            self._size -= 1
-            self._close_lane(lowest)
-        return lost
+        waiting = self._lanes[lowest].items() if lane <= lowest else ()
+        key = next((key for key, envelope in waiting if not is_news(envelope)), None)
+        return None if key is None else self._take(lowest, key)
 
-    def _close_lane(self, lane: int) -> None:
-        if not self._lanes[lane]:
-            del self._lanes[lane]
-            del self._order[bisect_left(self._order, lane)]
-
-    def _append(self, lane: int, envelope: Envelope) -> None:
-        queue = self._lanes.get(lane)
-        if queue is None:
-            queue = self._lanes[lane] = deque()
+    def _append(self, lane: int, key: Hashable, envelope: Envelope) -> None:
+        if lane not in self._lanes:
+            self._lanes[lane] = OrderedDict()
             insort(self._order, lane)
-        queue.append(envelope)
+        self._lanes[lane][key] = envelope
         self._size += 1
 
     def put_system(self, envelope: Envelope) -> None:
         """Accept a message of the engine itself, behind everything that waits in the lowest lane."""
-        self._append(self._order[-1] if self._order else 0, envelope)
+        self._append(self._order[-1] if self._order else 0, object(), envelope)
 
     def put_back(self, envelopes: list[Envelope]) -> None:
-        """Put messages that were already accepted in front of their lanes, keeping their order (unstash)."""
+        """Put messages that were already accepted in front of their lanes; nothing takes their place any more."""
         for envelope in reversed(envelopes):
-            lane = self._lane_of_known(envelope)
-            self._append(lane, envelope)
-            self._lanes[lane].rotate(1)
+            lane, key = self._lane_of_known(envelope), object()
+            self._append(lane, key, envelope)
+            self._lanes[lane].move_to_end(key, last=False)
 
     def _lane_of_known(self, envelope: Envelope) -> int:
         """Return the lane of an accepted message; the first one if the function fails now, so nothing is lost."""
@@ -310,11 +253,17 @@ class PriorityMailbox(BoundedMailbox):
             system.note_base_exception(error)
             return 0
 
-    def _take(self, lane: int) -> Envelope:
-        envelope = self._lanes[lane].popleft()
-        self._close_lane(lane)
+    def _take(self, lane: int, key: Hashable | None = None) -> Envelope:
+        waiting = self._lanes[lane]
+        envelope = waiting.popitem(last=False)[1] if key is None else waiting.pop(key)
+        if not waiting:
+            del self._lanes[lane]
+            del self._order[bisect_left(self._order, lane)]
         self._size -= 1
         return envelope
+
+    def _first(self, lane: int) -> Envelope:
+        return next(iter(self._lanes[lane].values()))
 
     def take(self) -> Envelope | None:
         """Take the next message: the first lane, or by the starvation bound the one that was overtaken longest."""
@@ -326,18 +275,17 @@ class PriorityMailbox(BoundedMailbox):
             return self._take(first)
         if self._overtaken >= self.config.starvation_bound:
             self._overtaken = 0
-            return self._take(min(self._order[1:], key=lambda lane: self._lanes[lane][0].at))
+            return self._take(min(self._order[1:], key=lambda lane: self._first(lane).at))
         self._overtaken += 1
         return self._take(first)
 
     def oldest(self) -> Envelope | None:
         """Look at the message that has waited longest, or None."""
-        heads = [queue[0] for queue in self._lanes.values()]
-        return min(heads, key=lambda envelope: envelope.at, default=None)
+        return min(map(self._first, self._order), key=lambda envelope: envelope.at, default=None)
 
     def clear(self) -> list[Envelope]:
         """Take out everything, lane by lane."""
-        left = [envelope for lane in self._order for envelope in self._lanes[lane]]
+        left = [envelope for lane in self._order for envelope in self._lanes[lane].values()]
         self._lanes.clear()
         self._order.clear()
         self._size = 0

@@ -7,13 +7,7 @@ import msgspec
 from actors.runtime.cell import Cell
 from actors.runtime.deadline import expire
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope
-from actors.runtime.errors import (
-    ActorCrashedError,
-    ActorStoppingError,
-    MailboxFullError,
-    Reject,
-    UnhandledMessageError,
-)
+from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError
 from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
 from protocols.errors import add_note, of_kind
@@ -30,12 +24,6 @@ def complete(cell: Cell, envelope: Envelope, result: Any) -> None:
             late_reply(envelope)
         else:
             reply.answer(result)
-
-
-def refuse(envelope: Envelope, error: Reject) -> None:
-    """Answer with the refusal of the handler; a message without an asker is a dead letter."""
-    unhandled = isinstance(error, UnhandledMessageError)
-    answer_error(envelope, error, DeadLetterReason.UNHANDLED if unhandled else DeadLetterReason.REJECTED)
 
 
 def answer_error(envelope: Envelope, error: BaseException, reason: DeadLetterReason) -> None:
@@ -91,14 +79,11 @@ def lose(envelope: Envelope, reason: DeadLetterReason) -> None:
     cell.system.dead_letters.add(envelope, reason)
     cell.mailbox.ack(envelope)
     if envelope.reply is not None and not envelope.reply.done():
-        answer_error(envelope, _lost_error(envelope, reason), reason)
-
-
-def _lost_error(envelope: Envelope, reason: DeadLetterReason) -> Exception:
-    mailbox = envelope.cell.mailbox
-    if reason is DeadLetterReason.OVERFLOW:
-        return MailboxFullError(mailbox.who, mailbox.capacity, envelope.message)
-    return ActorStoppingError(f"actor {mailbox.who} stopped before it handled the message")
+        who, capacity = cell.mailbox.who, cell.mailbox.capacity
+        error: Exception = ActorStoppingError(f"actor {who} stopped before it handled the message")
+        if reason is DeadLetterReason.OVERFLOW:
+            error = MailboxFullError(who, capacity, envelope.message)
+        answer_error(envelope, error, reason)
 
 
 def stashed(envelope: Envelope) -> Envelope:

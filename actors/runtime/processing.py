@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import pykka.messages
 
-from actors.runtime.cell import Cell, Control, receive_internal
+from actors.runtime.cell import Cell, Control
 from actors.runtime.crash import broken, fail, fault
 from actors.runtime.cycle import judge
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
@@ -123,9 +123,9 @@ def _enter(cell: Cell, envelope: Envelope) -> Any:
         for variable, value in envelope.carried:
             variable.set(value)
     message = envelope.message
-    actor = cell.actor
-    assert actor is not None
-    result: Any = receive_internal(actor, message) if type(message) in INTERNAL else actor.on_receive(message)
+    actor: Any = cell.actor
+    is_internal = type(message) in INTERNAL
+    result: Any = actor._handle_receive(message) if is_internal else actor.on_receive(message)  # noqa: SLF001 - Pykka's
     kind = type(cast("object", result))
     if kind is not CoroutineType:
         if kind in _PLAIN or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType):

@@ -202,7 +202,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         cell = self._cell
         seconds: Any = cell.ask_timeout if timeout is DEFAULT else timeout
         if running_loop() is not cell.loop:
-            return cell.system.bridge.ask(cell, message, block, seconds)
+            return cell.system.bridge.ask(cell, lambda: self._ask(cell, message, seconds), block, seconds)
         if block:
             text = f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`"
             raise BlockingCallError(text)
@@ -257,10 +257,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         left = scope.deadline - envelope.at
         if seconds is not None and seconds <= left:
             return seconds
-        cell = self._cell
-        cell.system.deadlines.add_once(
-            envelope, cast("AsyncioFuture[Any]", envelope.reply), max(left, 0.0), envelope.at
-        )
+        self._cell.system.deadlines.add_once(envelope, envelope.reply, max(left, 0.0), envelope.at)
         return None
 
     @overload

@@ -35,8 +35,7 @@ class Registry:
         if name is not None:
             self._names[name] = cell
         if cell.parent is not None:
-            if cell.parent.children is None:
-                cell.parent.children = {}
+            cell.parent.children = cell.parent.children or {}
             cell.parent.children[cell] = None
 
     def forget(self, cell: Cell) -> None:

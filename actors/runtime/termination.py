@@ -35,8 +35,7 @@ def ready(cell: Cell) -> WaitingFuture[Any]:
 
 def add_ready_waiter(cell: Cell, future: AsyncioFuture[Any]) -> None:
     """Have a future told when `on_start` is done."""
-    if cell.ready_waiters is None:
-        cell.ready_waiters = []
+    cell.ready_waiters = cell.ready_waiters or []
     cell.ready_waiters.append(future)
 
 
@@ -51,9 +50,8 @@ def stopped_future(cell: Cell) -> WaitingFuture[bool]:
     future: WaitingFuture[bool] = WaitingFuture(cell.loop, (cell,), ends=True)
     if cell.phase in (Phase.HELD, Phase.STOPPED):
         future.answer(True)
-    elif cell.stopped_waiters is None:
-        cell.stopped_waiters = [future]
     else:
+        cell.stopped_waiters = cell.stopped_waiters or []
         cell.stopped_waiters.append(future)
     return future
 
@@ -77,11 +75,10 @@ def _resolve_stopped(cell: Cell) -> None:
 
 def start_error(cell: Cell, error: BaseException, *, overdue: bool = False) -> ActorStartError:
     """Return the error of a start, with what the actor raised as its cause."""
-    failure: ActorStartError
+    kind, problem = ActorStartError, f" could not start: {error_line(error)}"
     if overdue:
-        failure = StartTimeoutError(f"actor {cell.name}: on_start took longer than {cell.start_timeout} s")
-    else:
-        failure = ActorStartError(f"actor {cell.name} could not start: {error_line(error)}")
+        kind, problem = StartTimeoutError, f": on_start took longer than {cell.start_timeout} s"
+    failure = kind(f"actor {cell.name}{problem}")
     failure.__cause__ = error
     return failure
 

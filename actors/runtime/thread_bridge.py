@@ -12,7 +12,6 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
-from actors.runtime.cycle import WatchedFuture
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
@@ -77,8 +76,8 @@ class ThreadBridge:
         else:
             self._post(envelope, is_bounded=waits or mailbox.overflow is Overflow.REJECT)
 
-    def ask(self, cell: Cell, message: Any, block: bool | None, timeout: float | None) -> Any:
-        """Do what `ActorRef.ask` does, from a thread."""
+    def ask(self, cell: Cell, ask: Callable[[], AsyncioFuture[Any]], block: bool | None, timeout: float | None) -> Any:
+        """Do what `ActorRef.ask` does, from a thread; `ask` does it on the loop."""
         self._system.check_open()
         if running_loop() is not None:
             text = (
@@ -88,18 +87,10 @@ class ThreadBridge:
             raise WrongLoopError(text)
         if timeout is not None:
             check_timeout(timeout)
-        scope = current.get()
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop) if scope is None else WatchedFuture(loop=cell.loop)
-        now = self._system.clock.now()
-        reply.envelope = envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=now)
-        envelope.deadline = None if timeout is None else now + timeout
-        # Whether the wait closes a circle, and what time the asker has left, is judged on the loop.
-        item = envelope if scope is None else partial(self._accept_within, envelope, scope, waits=block is not False)
         if block is False:
-            self._post(item)
-            return reply
+            return self.future(ask, is_sent=True)
         # The loop ends the ask at its deadline; the extra time is for a loop that is blocked or gone.
-        return self._outcome(reply, item, None if timeout is None else timeout + self._system.config.grace)
+        return self.call(ask, None if timeout is None else timeout + self._system.config.grace, is_sent=True)
 
     def end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
         """Stop or kill from a thread; `begin` does it on the loop."""
@@ -114,34 +105,31 @@ class ThreadBridge:
             stopped.set_result(False)
             return stopped
 
-    def future(self, function: Callable[[], Any]) -> AsyncioFuture[Any]:
-        """Run a function on the loop, and return the future of its result at once."""
+    def future(self, function: Callable[[], Any], *, is_sent: bool = False) -> AsyncioFuture[Any]:
+        """Run a function on the loop, and return the future of its result at once.
+
+        Nothing is begun for a future that was cancelled before, unless it was sent: then it is a dead letter.
+        """
         self._system.check_open()
         outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        self._post(partial(copy_context().run, partial(_settle, outcome, function, waits=False)))
+        self._post(partial(copy_context().run, _settle, outcome, function, False, is_sent))
         return outcome
 
-    def call(self, function: Callable[[], Any], within: float | None = None) -> Any:
+    def call(self, function: Callable[[], Any], within: float | None = None, *, is_sent: bool = False) -> Any:
         """Run a function on the loop, await what it returns if it can be awaited, and return the result.
 
         Raises:
             AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
         """
-        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        return self._outcome(
-            outcome, partial(copy_context().run, partial(_settle, outcome, function, waits=True)), within
-        )
-
-    def _outcome(self, outcome: AsyncioFuture[T], item: Envelope | Callable[[], object], within: float | None) -> T:
-        """Post an item and wait for its outcome; a thread that gives up, or is interrupted, cancels it."""
         if running_loop() is not None:
             message = "a blocking call would block the event loop that runs in this thread; use `await`"
             raise BlockingCallError(message)
         self._system.check_open()
+        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
         done = threading.Event()
         outcome.add_done_callback(lambda _: done.set())
         try:
-            self._post(item)
+            self._post(partial(copy_context().run, _settle, outcome, function, True, is_sent))
             outcome.wait_in_thread(done, within)
         except BaseException:
             with suppress(RuntimeClosedError):
@@ -205,39 +193,17 @@ class ThreadBridge:
         if not isinstance(item, Envelope):
             item()
             return
-        self._accept(item)
+        cell = item.cell
+        try:
+            accept(cell, item)
+        except BaseException as error:  # the sender is in another thread and has gone on
+            cell.system.note_base_exception(error)
+            if not isinstance(error, ActorStoppingError):  # else it is a dead letter already
+                cell.system.dead_letters.add(item, DeadLetterReason.OVERFLOW, error)
         with self._lock:
             left = self._passing.pop(item.cell) - 1
             if left:
                 self._passing[item.cell] = left
-
-    def _accept(self, envelope: Envelope) -> None:
-        cell, reply = envelope.cell, envelope.reply
-        if reply is not None:
-            if reply.done():
-                cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
-                return
-            if envelope.deadline is not None and envelope.lane is None:
-                cell.system.deadlines.add(envelope, reply, envelope.deadline - envelope.at, envelope.at)
-        try:
-            accept(cell, envelope)
-        except BaseException as error:  # the sender is in another thread and has gone on
-            cell.system.note_base_exception(error)
-            if reply is not None:
-                reply.release()
-                reply.fail(error)
-            elif not isinstance(error, ActorStoppingError):  # else it is a dead letter already
-                cell.system.dead_letters.add(envelope, DeadLetterReason.OVERFLOW, error)
-
-    def _accept_within(self, envelope: Envelope, scope: Envelope, *, waits: bool) -> None:
-        """Do the same for an ask out of the handler of `scope`, in a thread."""
-        reply: Any = envelope.reply
-        if not reply.done():
-            timeout = None if envelope.deadline is None else envelope.deadline - envelope.at
-            envelope.cell.ref.ask_within(scope, envelope, timeout)
-        self._accept(envelope)
-        if waits:
-            reply.note_thread(scope)
 
     async def take_in(self) -> None:
         """Pass on what waits now: it was sent before what the caller does next."""
@@ -273,9 +239,9 @@ def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenat
     return call  # type: ignore[return-value] # `wraps` names the first parameter
 
 
-def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: bool) -> None:
+def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], waits: bool, is_sent: bool) -> None:
     """Call a function on the loop for a thread, unless that waits no more."""
-    if outcome.done():
+    if outcome.done() and not is_sent:
         return
     try:
         result = function()
@@ -286,8 +252,10 @@ def _settle(outcome: AsyncioFuture[Any], function: Callable[[], Any], *, waits: 
         return
     if not isfuture(result):
         outcome.set_result(result)
-        return
-    outcome.follow(result)
-    scope = current.get()
-    if waits and scope is not None:
-        outcome.note_thread(scope)
+    elif result.done():
+        outcome.end_as(result)
+    else:
+        outcome.follow(result)
+        scope = current.get()
+        if waits and scope is not None:
+            outcome.note_thread(scope)

@@ -38,8 +38,7 @@ def tree_of(cells: Iterable[Cell]) -> tuple[ActorNode, ...]:
     made: dict[Cell, ActorNode] = {}
     in_order = tuple(cells)
     for cell in reversed(in_order):
-        children = tuple(made[child] for child in cell.children or () if child in made)
-        made[cell] = _node(cell, children)
+        made[cell] = _node(cell, tuple(made[child] for child in cell.children or () if child in made))
     return tuple(made[cell] for cell in in_order if cell.parent is None or cell.parent not in made)
 
 

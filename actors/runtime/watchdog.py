@@ -47,15 +47,11 @@ class BlockedLoopWatch:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._is_warned:
-            self._ended(now - self._beat)
+        if self._is_warned and self._system.events.wants(LoopBlocked):
+            self._system.events.publish(LoopBlocked, actor=self._actor(), duration=now - self._beat)
         self._beat = now
         self._is_warned = False
         self._timer = self._system.loop.call_later(self._limit / 4, self._tick)
-
-    def _ended(self, duration: float) -> None:
-        if self._system.events.wants(LoopBlocked):
-            self._system.events.publish(LoopBlocked, actor=self._actor(), duration=duration)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._limit / 4):

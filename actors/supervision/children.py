@@ -76,7 +76,7 @@ class Children:
 
     def after(self, future: AsyncioFuture[Any], step: Callable[[], None]) -> None:
         """Take a step of the supervisor when the future is done, never at once."""
-        future.add_done_callback(partial(_supervise, self.actor, step))
+        future.add_done_callback(lambda _: supervise(cell_of(self.actor), self.actor, step))
 
     def set_limits(self, intensity: RestartIntensity, backoff: Backoff | None) -> None:
         """Set the intensity and the delays from the next failure on."""
@@ -366,10 +366,6 @@ def _takes(child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool
         done.fail(ChildSpecError(child.name, "mailbox", str(error)))
         return False
     return True
-
-
-def _supervise(actor: AsyncioActor, step: Callable[[], None], _future: object) -> None:
-    supervise(cell_of(actor), actor, step)
 
 
 def _reason_text(reason: ExitReason, cause: BaseException | None) -> str:
