@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import pykka
 
-from actors.runtime.background_loop import start_anywhere
+from actors.runtime.background_loop import current_system
 from actors.runtime.cell import ActorHooks, Cell, Mailbox, cell_of, constructing, is_started
 from actors.runtime.clock import running_loop
 from actors.runtime.death_watch import is_news, link, unwatch, watch
@@ -112,7 +112,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             Exception: whatever the constructor raised.
             ActorStartError: outside a loop, when `on_start` failed.
         """
-        return cast("ActorRef[Self]", start_anywhere(cls, args, kwargs))
+        return current_system().start(cls, args, kwargs)
 
     system = _SystemView()
     """The system that the actor lives in."""

@@ -5,13 +5,11 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import AskTimeoutError
-from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 
 _EXIT_LIMIT: Final = 5.0
@@ -32,11 +30,6 @@ def background_system() -> ActorSystem:
             _system = _start()
             _pid = os.getpid()
         return _system
-
-
-def start_anywhere(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
-    """Start an actor in the system of the running handler, else in that of the running loop, else in the background."""
-    return current_system().start(factory, args, kwargs)
 
 
 def current_system() -> ActorSystem:

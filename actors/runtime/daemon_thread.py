@@ -94,10 +94,7 @@ class DaemonExecutor(Executor):
         """Return an async function that runs `function` in a thread of the pool, in the caller's context."""
 
         async def run(*args: Any) -> Any:
-            result, error = await _outcome(self.submit(copy_context().run, kept, function, *args))
-            if error is not None:
-                raise error
-            return result
+            return _taken(await _outcome(self.submit(copy_context().run, _kept, function, *args)))
 
         return run
 
@@ -127,7 +124,7 @@ CALLS: Final = DaemonExecutor(None, "understage-call")
 """A thread for each call; the number has no limit here, the caller sets it."""
 
 
-def kept(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
+def _kept(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:
     """Return the result or the error of a call; not every kind of error can be set on a future."""
     try:
         return function(*args, **kwargs), None
@@ -157,12 +154,15 @@ async def _outcome(work: Future[Any]) -> Any:
     return result
 
 
-async def in_daemon_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a thread of its own and return what it returns, or raise what it raises."""
-    call: Callable[[], tuple[Any, BaseException | None]]
-    call = partial(copy_context().run, partial(kept, function, *args, **kwargs))
-    result: T
-    result, error = await asyncio.get_running_loop().run_in_executor(CALLS, call)
+def _taken(outcome: tuple[Any, BaseException | None]) -> Any:
+    result, error = outcome
     if error is not None:
         raise error
+    return result
+
+
+async def in_daemon_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a thread of its own and return what it returns, or raise what it raises."""
+    call = partial(copy_context().run, partial(_kept, function, *args, **kwargs))
+    result: T = _taken(await asyncio.get_running_loop().run_in_executor(CALLS, call))
     return result

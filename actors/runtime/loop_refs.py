@@ -37,10 +37,7 @@ class LoopRefs:
     def settle(self, ref: ActorRef[Any], loop: asyncio.AbstractEventLoop, *, is_owned: bool) -> None:
         """Take note of the actor of a loop, and whether a supervisor owns it."""
         self.refs[loop] = ref
-        if is_owned:
-            self._owned.add(loop)
-        else:
-            self._owned.discard(loop)
+        (self._owned.add if is_owned else self._owned.discard)(loop)
 
     def find(self) -> ActorRef[Any] | None:
         """Return the living actor on the running loop, or None."""

@@ -62,7 +62,7 @@ class MailboxConfig:
         if self.factory is not None:
             return self.factory(who, self)
         is_plain = self.priority is None and self.key is None
-        return BoundedMailbox(who, self) if is_plain else LaneMailbox(who, self)
+        return BoundedMailbox(who, self) if is_plain else PriorityMailbox(who, self)
 
 
 class BoundedMailbox:
@@ -166,7 +166,7 @@ class BoundedMailbox:
         return len(self._queue) if self._queue is not None else 0
 
 
-class LaneMailbox(BoundedMailbox):
+class PriorityMailbox(BoundedMailbox):
     """Lanes by priority, each first in, first out; the capacity is shared, a lower lane is not starved.
 
     With a key there is one lane. It keeps only the newest message of each key, at the place of the first; different

@@ -28,23 +28,40 @@ def _drop(cell: Cell, handle: Any) -> None:
         cell.belongings.discard(handle)
 
 
-class PendingTimer:
+class _Pending:
+    """Something that happens later, unless the incarnation ends before."""
+
+    __slots__ = ("_cell", "_handle")
+
+    def __init__(self, cell: Cell, delay: float) -> None:
+        self._cell = cell
+        _keep(cell, self)
+        self._handle = cell.system.clock.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """Have it not happen; harmless when it has."""
+        self._handle.cancel()
+        _drop(self._cell, self)
+
+
+class PendingTimer(_Pending):
     """A message that an actor sends itself later."""
 
-    __slots__ = ("_cell", "_handle", "_interval", "_message", "_tick", "is_active")
+    __slots__ = ("_interval", "_message", "_tick", "is_active")
 
     def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
         check_timeout(delay)
         if interval is not None and not interval > 0:
             text = f"interval must be > 0 seconds, not {interval!r}"
             raise ValueError(text)
-        self._cell = cell
         self._message = message
         self._interval = interval
         self._tick: Envelope | None = None
         self.is_active = True
-        _keep(cell, self)
-        self._handle = cell.system.clock.call_later(delay, self._fire)
+        super().__init__(cell, delay)
 
     def _fire(self) -> None:
         if not self.is_active:
@@ -68,8 +85,7 @@ class PendingTimer:
     def cancel(self) -> None:
         """Send nothing more; harmless after the end."""
         self.is_active = False
-        self._handle.cancel()
-        _drop(self._cell, self)
+        super().cancel()
 
 
 class PendingReply:
@@ -96,26 +112,19 @@ class PendingReply:
         self._reply.fail(ActorStoppingError(f"actor {self.cell.name} ended before it had an answer"))
 
 
-class PendingStep:
+class PendingStep(_Pending):
     """A step of supervision that an actor takes later; it goes before its mail."""
 
-    __slots__ = ("_actor", "_cell", "_handle", "_step")
+    __slots__ = ("_actor", "_step")
 
     def __init__(self, cell: Cell, actor: ActorHooks, delay: float, step: Callable[[], None]) -> None:
-        self._cell = cell
         self._actor = actor
         self._step = step
-        _keep(cell, self)
-        self._handle = cell.system.clock.call_later(delay, self._fire)
+        super().__init__(cell, delay)
 
     def _fire(self) -> None:
         _drop(self._cell, self)
         supervise(self._cell, self._actor, self._step)
-
-    def cancel(self) -> None:
-        """Do not take it; harmless when it was taken."""
-        self._handle.cancel()
-        _drop(self._cell, self)
 
 
 class PendingTask(Generic[T]):

@@ -112,7 +112,7 @@ class ThreadBridge:
         """
         self._system.check_open()
         outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
-        self._post(partial(copy_context().run, _settle, outcome, function, False, is_sent))
+        self._post(partial(copy_context().run, partial(_settle, outcome, function, False, is_sent)))
         return outcome
 
     def call(self, function: Callable[[], Any], within: float | None = None, *, is_sent: bool = False) -> Any:
@@ -129,7 +129,7 @@ class ThreadBridge:
         done = threading.Event()
         outcome.add_done_callback(lambda _: done.set())
         try:
-            self._post(partial(copy_context().run, _settle, outcome, function, True, is_sent))
+            self._post(partial(copy_context().run, partial(_settle, outcome, function, True, is_sent)))
             outcome.wait_in_thread(done, within)
         except BaseException:
             with suppress(RuntimeClosedError):
@@ -159,7 +159,7 @@ class ThreadBridge:
     def _wait_for_space(self, item: Envelope | Callable[[], object]) -> None:
         """Block a thread until the loop has caught up. An event loop is never blocked: what it sends is refused."""
         if running_loop() is not None:
-            who, what = self._system.name, item
+            who, what = f"of system {self._system.name}", item
             if isinstance(item, Envelope):
                 who, what = item.cell.mailbox.who, item.message
             raise MailboxFullError(who, _MOST_WAITING, what)

@@ -111,7 +111,9 @@ class Children:
         cells = () if child is None or child.cell is None else (child.cell,)
         return WaitingFuture(cell_of(self.actor).loop, cells, ends=bool(cells))
 
-    def _brought_up(self, child: ChildState, ready: AsyncioFuture[Any], *, is_new: bool) -> None:
+    def _brought_up(
+        self, child: ChildState, ready: AsyncioFuture[Any], *, is_new: bool = False, is_replaced: bool = False
+    ) -> None:
         if child.starting is not ready:
             return
         error = ready.exception()
@@ -125,6 +127,8 @@ class Children:
             child.not_started(error)
             if is_new or child.restart == "temporary":
                 self.remove(child)
+            elif is_replaced and child.ended_by == "itself":  # it is tried again as after any failed restart
+                self.has_failed(child, ExitReason.START_FAILED, error)
 
     def update(self, child: ChildState, spec: ChildSpec) -> AsyncioFuture[bool]:
         """Give a child another spec and leave its life alone."""
@@ -179,16 +183,7 @@ class Children:
         if group is not None and child.name in group.start:
             return
         ready = self.launch(child)
-        self.after(ready, partial(self._began_anew, child, ready))
-
-    def _began_anew(self, child: ChildState, ready: AsyncioFuture[Any]) -> None:
-        error = ready.exception()
-        fails = child.starting is ready and error is not None and child.ended_by == "itself"
-        if not fails or is_ignored(error) or child.restart == "temporary":
-            self._brought_up(child, ready, is_new=False)
-            return
-        child.not_started(error)  # the asker is told, and the start is tried again as after any failed restart
-        self.has_failed(child, ExitReason.START_FAILED, error)
+        self.after(ready, partial(self._brought_up, child, ready, is_replaced=True))
 
     def take_down(self, child: ChildState) -> AsyncioFuture[bool]:
         """End a child by request. It does not restart; a temporary one is forgotten."""

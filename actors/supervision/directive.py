@@ -36,15 +36,9 @@ def directive_for(error: BaseException, directives: Directives) -> Directive:
     """
     if not directives:
         return "restart"
-    answers = {_of_class(each, directives) for each in _parts(error, directives)}
+    kinds = {type(each) for each in _parts(error, directives)}
+    answers = {next((directives[base] for base in kind.__mro__ if base in directives), "restart") for kind in kinds}
     return next(directive for directive in _MOST_SEVERE_FIRST if directive in answers)
-
-
-def _of_class(error: BaseException, directives: Directives) -> Directive:
-    for kind in type(error).__mro__:
-        if kind in directives:
-            return directives[kind]
-    return "restart"
 
 
 def _parts(error: BaseException, directives: Directives) -> Iterator[BaseException]:

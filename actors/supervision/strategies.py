@@ -63,23 +63,15 @@ class Answer(StrEnum):
     NOT_FOUND = "not_found"
 
 
-class SupervisedChild(Protocol):
-    """The facts about a child that the decisions need."""
+class _Child(Protocol):
+    """The facts about a child that the decisions need; see `ChildState`."""
 
     @property
-    def restart(self) -> Restart:
-        """Restart policy."""
-        ...
-
+    def restart(self) -> Restart: ...
     @property
-    def state(self) -> ActorState:
-        """Current state."""
-        ...
-
+    def state(self) -> ActorState: ...
     @property
-    def significant(self) -> bool:
-        """True if its own end counts for the automatic shutdown."""
-        ...
+    def significant(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +97,7 @@ def decide(restart: Restart, reason: ExitReason, ended_by: EndedBy = "itself") -
     return Decision.KEEP if restart == "transient" and reason in _ORDERLY else Decision.RESTART
 
 
-def plan_restart(strategy: Strategy, children: Mapping[str, SupervisedChild], failed: str) -> RestartPlan:
+def plan_restart(strategy: Strategy, children: Mapping[str, _Child], failed: str) -> RestartPlan:
     """Return the plan that restarts `failed`, which ended or could not start.
 
     If another child fails to start during a plan, the next attempt is the plan for *that* child: one_for_all stops the
@@ -133,14 +125,12 @@ def plan_restart(strategy: Strategy, children: Mapping[str, SupervisedChild], fa
     return RestartPlan(stop_order(group), remove, start)
 
 
-def stop_order(children: Mapping[str, SupervisedChild]) -> tuple[str, ...]:
+def stop_order(children: Mapping[str, _Child]) -> tuple[str, ...]:
     """Return the live children, the last started first: the order of a shutdown and of a failed first start."""
     return tuple(name for name in reversed(tuple(children)) if children[name].state in LIVE)
 
 
-def ends_supervisor(
-    auto_shutdown: AutoShutdown, ended: SupervisedChild, reason: ExitReason, siblings: Iterable[SupervisedChild]
-) -> bool:
+def ends_supervisor(auto_shutdown: AutoShutdown, ended: _Child, reason: ExitReason, siblings: Iterable[_Child]) -> bool:
     """Return True if a child that ended by itself ends its supervisor.
 
     Only for a child that ended by itself: an end by request or for a sibling never counts. all_significant waits for

@@ -14,6 +14,7 @@ import pytest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, without_frames
 from actors.testing import settle
+from protocols.control import DeadLetterReason
 from tests.runtime.conftest import cell_of
 from tests.support.actors import BlockedActor, Echo
 
@@ -40,6 +41,17 @@ class Holder(AsyncioActor):
         if message == "crash":
             raise ValueError("bug")
         return message
+
+
+async def test_a_dead_letter_of_a_connection_keeps_no_frames(actor_system: ActorSystem) -> None:
+    ref = actor_system.start(Echo)
+    with pytest.raises(ValueError, match="bug") as raised:
+        int("bug")
+    actor_system.dead_letters.record("message", ref, DeadLetterReason.FAILED, sender="sender", cause=raised.value)
+
+    (letter,) = actor_system.dead_letters
+    assert isinstance(letter.cause, ValueError)
+    assert letter.cause.__traceback__ is None
 
 
 @pytest.mark.parametrize("way", ["tell", "ask"])

@@ -95,6 +95,43 @@ async def test_a_hook_that_hangs_after_the_time_to_stop_is_cut_loose(
     assert [cell_of(ref).abandoned_turns for ref in refs] == [1, 1]
 
 
+async def test_a_hook_that_waits_has_the_time_of_the_stop(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
+    class Hanging(Echo):
+        async def on_stop(self) -> None:
+            await asyncio.Event().wait()
+
+    ref = actor_system.start(Hanging)
+    await settle()
+    ended = ref.stop(timeout=5.0)
+
+    await manual_clock.advance(4.9)
+    assert not ended.done()
+    await manual_clock.advance(0.1)
+
+    assert ended.done()
+    assert cell_of(ref).abandoned_turns == 0
+
+
+async def test_idle_actors_end_without_a_timer_each(
+    actor_system: ActorSystem, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[Any] = []
+    for _ in range(30):
+        actor_system.start(RecordingActor, (log,))
+    await settle()
+    timers: list[float] = []
+
+    def call_later(delay: float, *_: object) -> None:
+        timers.append(delay)
+
+    monkeypatch.setattr(manual_clock, "call_later", call_later)
+
+    await actor_system.stop_all()
+
+    assert log == ["on_stop"] * 30
+    assert timers == []
+
+
 async def test_a_start_has_its_time_from_its_own_turn_on(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     class Slow(Echo):
         async def on_start(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pykka
 import pytest
 
+from actors.runtime import thread_bridge
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.errors import MailboxFullError
 from actors.runtime.mailbox import MailboxConfig
@@ -213,6 +214,28 @@ async def test_a_loop_is_refused_where_a_thread_would_wait(actor_system: ActorSy
     from_thread(elsewhere)
     assert [str(error).split(";")[0] for error in errors] == ["actor BlockedActor: mailbox is full (1 messages)"]
     await ref.kill()
+
+
+async def test_calls_from_another_loop_are_bounded_as_messages_are(
+    actor_system: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_bridge, "_MOST_WAITING", 2)
+    ref = actor_system.start(Echo)
+
+    async def wait_often() -> None:
+        for _ in range(3):
+            ref.ready()
+
+    errors: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            asyncio.run(wait_often())
+        except MailboxFullError as error:
+            errors.append(error)
+
+    from_thread(elsewhere)
+    assert [str(error).split(";")[0] for error in errors] == ["actor of system test: mailbox is full (2 messages)"]
 
 
 async def test_cancelling_the_future_of_an_ask_in_a_thread_cancels_the_work(actor_system: ActorSystem) -> None:
