@@ -1,7 +1,5 @@
 """Limits of the values that stores keep, and the checks of such values."""
 
-from typing import Any
-
 from protocols.checks import Check, check_values, finite, is_number
 
 MAX_KEY_LENGTH = 255
@@ -29,13 +27,10 @@ def is_storable(text: str) -> bool:
     return True
 
 
-def _is_key(value: Any) -> bool:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY_LENGTH:
-        return False
-    return (value.isascii() and "\0" not in value) or is_storable(value)
-
-
-KEY = Check(f"1 to {MAX_KEY_LENGTH} characters without NUL or lone surrogates", _is_key)
+KEY = Check(
+    f"1 to {MAX_KEY_LENGTH} characters without NUL or lone surrogates",
+    lambda value: isinstance(value, str) and 0 < len(value) <= MAX_KEY_LENGTH and is_storable(value),
+)
 TEXT_FILTER = Check(
     f"1 to {MAX_TEXT_FILTER} characters", lambda value: isinstance(value, str) and 0 < len(value) <= MAX_TEXT_FILTER
 )

@@ -59,6 +59,9 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
         check_settings(name, {"model": model, "deps_type": deps_type, **given})
         toolsets = [*settings.toolsets, *own]
+        provider, mode, asking = settings.input_provider, settings.requires_tool_confirmation, list[Any]()
+        if provider is not None or mode == "never":  # else the user's own capabilities and output decide
+            asking = [*approval(name, None if isinstance(provider, str) else provider, mode)]
         agent: pydantic_ai.Agent[Any, Any] = pydantic_ai.Agent(
             output_type=output_type,
             # Instructions, not system prompts: they hold for every request, whatever the history says.
@@ -74,7 +77,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
             toolsets=toolsets or None,
             end_strategy=settings.end_strategy,
             tool_timeout=settings.tool_timeout,
-            capabilities=[*settings.capabilities, *_approval(name, settings)] or None,
+            capabilities=[*settings.capabilities, *asking] or None,
         )
         execution = ModelRun(agent, settings, model=model, toolsets=toolsets)
         return cls(name=name, settings=settings, execution=execution)
@@ -97,14 +100,6 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         if idle := sorted(_OF_MODELS & {key for key, value in keywords.items() if value not in (None, ())}):
             warn_once(f"agent {name!r} answers by a function, so these have no effect: {', '.join(idle)}")
         return cls(name=name, settings=settings, execution=Callback(function, blocking=blocking))
-
-
-def _approval(name: str, settings: AgentSettings) -> Sequence[Any]:
-    """Return what asks before calls. Without a provider, the user's own capabilities and output decide."""
-    provider, mode = settings.input_provider, settings.requires_tool_confirmation
-    if provider is None and mode != "never":
-        return ()
-    return approval(name, None if isinstance(provider, str) else provider, mode)
 
 
 def _several(instructions: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
-from pydantic_ai.messages import ModelMessage, UserContent
+from pydantic_ai.messages import UserContent
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
@@ -87,16 +87,13 @@ class ModelRun(Execution):
         return message_of(result, request, asked, tools, perf_counter() - started)
 
     async def _prompt(self, request: RunRequest, asked: ChatMessage[Any]) -> Prompt:
-        before: list[object] = [*self._knowledge(request.options), *request.node.take_context()]
+        # The history of the run may hold the knowledge of the agent already.
+        is_known = request.options.message_history is None and self.memory is not None and self.memory.is_primed
+        before = [*(() if is_known else self.settings.knowledge), *request.node.take_context()]
         content: object = asked.content
         if isinstance(content, str) and not before and content.strip():
             return content
         return await load_user_content([*before, asked])
-
-    def _knowledge(self, options: RunOptions) -> Sequence[object]:
-        """Return the knowledge of the agent, unless the history of the run holds it already."""
-        is_known = options.message_history is None and self.memory is not None and self.memory.is_primed
-        return () if is_known else self.settings.knowledge
 
     async def _unusual(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
         """Run the model with events, or without the agent's own tools."""
@@ -127,14 +124,16 @@ class ModelRun(Execution):
 
     def _keywords(self, request: RunRequest) -> dict[str, Any]:
         options, settings = request.options, self.settings
-        toolsets = list(options.toolsets or ())
+        toolsets, history = list(options.toolsets or ()), options.message_history
+        if history is None and self.memory is not None:
+            history = self.memory.messages
         if options.tools:
             taken = self._own.tools if options.include_agent_tools else ()
             toolsets.append(FunctionToolset(named_tools(request.node.name, options.tools, taken)))
         has_tools = bool(toolsets or self.toolsets or self._own.tools or settings.capabilities)
         return {
             "model": self.resolve(self.model if options.model is None else options.model, request.node.name),
-            "message_history": self._history(options),
+            "message_history": history,
             "output_type": self.output_type if options.output_type is None else options.output_type,
             "deps": settings.deps if options.deps is None else options.deps,
             "usage_limits": options.usage_limits or settings.usage_limits or _NO_LIMITS,
@@ -146,11 +145,6 @@ class ModelRun(Execution):
             "conversation_id": request.conversation_id,
             "infer_name": False,
         }
-
-    def _history(self, options: RunOptions) -> Sequence[ModelMessage] | None:
-        if options.message_history is not None:
-            return options.message_history
-        return self.memory.messages if self.memory is not None else None
 
     def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "ModelRun":
         """Return an execution with the same instructions and tools, and with a memory of its own."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
@@ -90,7 +90,8 @@ class ToolCallRecorder(AbstractCapability[Any]):
     ) -> ModelRequestContext:
         """Log calls without approval. This request tells the model about them."""
         log, messages = call_log.get(), request_context.messages
-        denied = [part for part in messages[-1].parts if _is_denied(part)] if log is not None and messages else []
+        parts = messages[-1].parts if log is not None and messages else ()
+        denied = [part for part in parts if isinstance(part, ToolReturnPart) and part.outcome == "denied"]
         if log is not None and denied:
             answered = (message for message in reversed(messages) if isinstance(message, ModelResponse))
             calls = {call.tool_call_id: call for response in answered for call in response.tool_calls}
@@ -159,10 +160,6 @@ def _writable(result: object, agent: str, tool: str) -> object:
         text = plain if isinstance(plain, str) else json.dumps(plain)
         return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes
     return result
-
-
-def _is_denied(part: object) -> TypeGuard[ToolReturnPart]:
-    return isinstance(part, ToolReturnPart) and part.outcome == "denied"
 
 
 RECORDER = (ToolCallRecorder(),)

@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic_ai.exceptions import ModelRetry
 from pydantic_ai.toolsets import AbstractToolset
@@ -117,7 +117,7 @@ class McpConnection:
         if not isinstance(self.source.target, str) or self._clock.now() - self._heard < _TRUSTED:
             return
         try:
-            await self.run(lambda toolset: _client_of(toolset).list_tools(), "a look whether it is there", timeout)
+            await self.run(lambda toolset: cast("Any", toolset).client.list_tools(), "a look for it", timeout)
         except ToolServerError as error:
             raise NotSentError from error.__cause__ or error
 
@@ -187,10 +187,6 @@ class McpConnection:
         error = ToolServerError(text, server=self.source.name)
         error.__cause__ = self._cause
         return error
-
-
-def _client_of(toolset: Any) -> Any:
-    return toolset.client
 
 
 def _context() -> Context:

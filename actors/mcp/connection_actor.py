@@ -104,14 +104,12 @@ class ServerFactory:
     def __init__(self, source: McpSource) -> None:
         self._source = source
         self.__name__ = f"mcp:{source.name}"
-        self.max_concurrency = 1
 
     def __call__(self) -> Supervisor:
         """Make the supervisor."""
         source = self._source
-        start = partial(McpConnectionActor, source)
         child = ChildSpec(
-            start,
+            partial(McpConnectionActor, source),
             name=source.name,
             restart="transient",
             shutdown=SHUTDOWN,

@@ -16,7 +16,6 @@ from actors.nodes.team_actor import KeepAlive, TeamActor
 from actors.nodes.team_settings import TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
-from actors.runs.event_channel import StreamSink
 from actors.runs.handle import Deps, Out
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED
@@ -25,7 +24,6 @@ from actors.runs.resources import OpenResources
 from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats
 from protocols.checks import is_a
-from protocols.cost import TokenCost
 from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
@@ -48,6 +46,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     is_chain: ClassVar[bool] = False
     """True if the members work one after the other."""
     runs_until_stopped = False
+    counts_members = True
     actor_class = TeamActor
     definition: TeamDefinition  # pyright: ignore[reportIncompatibleVariableOverride] # replaced as a whole only
     _current: Transcript | None = None
@@ -62,7 +61,10 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         shared_prompt: str | None,
         **options: Any,
     ) -> None:
-        members = _listed(nodes)
+        if is_a(nodes, str) or not is_a(nodes, Iterable):
+            message = f"the members of a team must be a list of nodes, not {nodes!r}"
+            raise ConfigError(message)
+        members = tuple(nodes)
         if not is_a(shared_prompt, str, NoneType):
             message = f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}"
             raise ConfigError(message)
@@ -250,19 +252,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         self._current, self._session_stats = None, stats
         super().keep_stats(stats)
 
-    def counts_alone(self, request: RunRequest) -> bool:
-        """Return False: the runs of a team count the answers of the members."""
-        return False
-
-    def count_round(self, answer: ChatMessage[Any], stats: RunStats) -> None:
-        """Do nothing: the answers of the members are counted already."""
-
-    def count_cost(self, cost: TokenCost | None, stats: RunStats) -> None:
-        """Do nothing: the costs of the members are counted already."""
-
-    def end_stream(self, answer: ChatMessage[Any], sink: StreamSink) -> None:
-        """Do nothing: each member has put its own last event."""
-
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run the members and return each answer and each failure.
 
@@ -363,13 +352,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         if ref is not None and not self.home.is_owned:
             await ref.ask(Settle(), timeout=None)  # open runs need the members
             await ref.stop()
-
-
-def _listed(nodes: object) -> tuple[AnyNode, ...]:
-    if isinstance(nodes, str) or not isinstance(nodes, Iterable):
-        message = f"the members of a team must be a list of nodes, not {nodes!r}"
-        raise ConfigError(message)
-    return tuple(nodes)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _check_node(node: object, what: str) -> None:

@@ -1,11 +1,11 @@
 """Connecting nodes: ``a >> b`` and ``a.connect_to(b, ...)``."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeGuard, Unpack, cast, overload
 
 from actors.nodes.operators import as_node
 from actors.talk.connections import Connections, Done
-from actors.talk.option import TalkKeywords
+from actors.talk.context import TalkKeywords
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import AggregatedTalkStats
 from actors.talk.team_talk import TeamTalk
@@ -54,7 +54,7 @@ class Connecting:
             target: a node, a function (which becomes an agent), the name of a node of the pool, or a list of these,
                 which makes one connection for each.
             name: unique; made from both ends by default.
-            **options: kind, queue, conditions, transform and more; see `actors.talk.option.TalkSetting`.
+            **options: kind, queue, conditions, transform and more; see `actors.talk.context.TalkSetting`.
 
         Raises:
             NodeNotFoundError: the name is unknown, or this node is outside any pool.
@@ -75,21 +75,16 @@ class Connecting:
         return found
 
     def _resolve(self, target: object, taken: Iterable[str]) -> Target:
-        if isinstance(target, str):
-            return self._find(target)
-        if callable(getattr(target, "post", None)):
-            return cast("Target", target)
-        return cast("Target", as_node(target, ">>", taken))
-
-    def _find(self, name: str) -> Target:
-        directory: Mapping[str, Target] | None = self.connections.directory
+        if not isinstance(target, str):
+            is_target = callable(getattr(target, "post", None))
+            return cast("Target", target if is_target else as_node(target, ">>", taken))
+        directory = self.connections.directory
         if directory is None:
-            message = f"no node {name!r}: {self.name!r} is in no pool, so it can be connected to nodes but not to names"
-            raise NodeNotFoundError(message, node=name)
-        found = directory.get(name)
-        if found is None:
-            raise NodeNotFoundError.of(name, directory)
-        return found
+            text = f"no node {target!r}: {self.name!r} is in no pool, so it can be connected to nodes but not to names"
+            raise NodeNotFoundError(text, node=target)
+        if target not in directory:
+            raise NodeNotFoundError.of(target, directory)
+        return directory[target]
 
     def stop_passing_results_to(self, node: object) -> None:
         """End the connections to a node (or a name); harmless when there are none."""

@@ -136,7 +136,12 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         """
         given: dict[str, Any] = {"store_history": True, **options}
         response = await self.execute(*await job_prompts(self.name, job, self.job_agents(), given), **given)
-        return cast("TeamResponse[Other]", _judged(response, job))
+        judged = {one.agent_name: wrong_answer(job, one.agent_name, one.message) for one in response if one.message}
+        wrong = {name: error for name, error in judged.items() if error is not None}
+        if wrong:
+            kept = [one for one in response if one.agent_name not in wrong]
+            response = TeamResponse(kept, response.start_time, {**response.errors, **wrong})
+        return cast("TeamResponse[Other]", response)
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Ask all members at once, inside the actor."""
@@ -151,13 +156,3 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         answers = [answer for answer in fan_out.answers if answer is not None]
         names = {"agent_names": [answer.name for answer in answers]}
         return self.composed([answer.content for answer in answers], answers, names, request, asked, transcript)
-
-
-def _judged(response: TeamResponse[Any], job: Job[Any]) -> TeamResponse[Any]:
-    """Return the answers with those that the job does not accept among the errors."""
-    wrong = {one.agent_name: wrong_answer(job, one.agent_name, one.message) for one in response if one.message}
-    errors = {name: error for name, error in wrong.items() if error is not None}
-    if not errors:
-        return response
-    kept = [one for one in response if one.agent_name not in errors]
-    return TeamResponse(kept, response.start_time, {**response.errors, **errors})

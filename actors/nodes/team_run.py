@@ -170,7 +170,9 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         try:
             await chain.run()
         except Exception as error:
-            _explain(error, self.name, transcript)
+            done = ", ".join(response.agent_name for response in transcript.responses) or "none"
+            add_note(error, f"chain {self.name!r}: step {transcript.step!r} failed; finished before it: {done}")
+            error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())
             if request.sink is not None:
                 message = f"Chain broken at {transcript.step}: {error}"
                 raise ChainBrokenError(message, node=transcript.step) from error
@@ -204,10 +206,3 @@ def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
         return False
     whole = make.parent.node.timeout
     return whole is None or own < whole
-
-
-def _explain(error: Exception, team: str, transcript: Transcript) -> None:
-    """Add to an exception the failed step and the answers before it."""
-    done = ", ".join(response.agent_name for response in transcript.responses) or "none"
-    add_note(error, f"chain {team!r}: step {transcript.step!r} failed; finished before it: {done}")
-    error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import count, pairwise
 from threading import Lock
 from time import perf_counter
 from typing import Any, cast
@@ -91,9 +91,8 @@ class Transcript:
             self.responses.append(response)
             if self.stats is not None:
                 _count(self.stats, answer)
-            if answer.metadata and is_composed(answer):
-                for inner, text in _errors_of(answer).items():
-                    self.inner_errors[_free(inner, self.inner_errors)] = text
+            for inner, text in _errors_of(answer).items():
+                self.inner_errors[_free(inner, self.inner_errors)] = text
         return response
 
     def failed(self, name: str, error: Exception) -> None:
@@ -170,22 +169,19 @@ class Transcript:
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:
-    free, count = name, 1
-    while free in taken:
-        count += 1
-        free = f"{name} ({count})"
-    return free
+    return name if name not in taken else next(free for n in count(2) if (free := f"{name} ({n})") not in taken)
 
 
 def _count(stats: RunStats, answer: ChatMessage[Any]) -> None:
     stats.add(answer)
-    if answer.metadata and is_composed(answer):
-        for name, text in _errors_of(answer).items():
-            stats.add_error(name, text)
+    for name, text in _errors_of(answer).items():
+        stats.add_error(name, text)
 
 
 def _errors_of(answer: ChatMessage[Any]) -> Mapping[str, str]:
-    return cast("Mapping[str, str]", answer.metadata.get("errors") or {})
+    """Return the failures inside the answer of a team, by member."""
+    errors = answer.metadata.get("errors") if answer.metadata and is_composed(answer) else None
+    return cast("Mapping[str, str]", errors or {})
 
 
 def _text(error: Exception) -> str:

@@ -88,7 +88,12 @@ class BackgroundRuns(NodeStats[Deps, Out]):
                 message = f"node {self.name!r} is running in the background already; stop it first"
                 raise AlreadyRunningError(message, node=self.name)
             await self.cancel()
-        stats = self._start(plan).stats
+        system = self.ref().system  # its clock and its end are the node's
+        stats = RunStats(name=self.name)
+        start = StartOptions(f"{self.name}-background", is_registered=False)
+        ref = system.start(BackgroundActor, ([(plan, stats)],), options=start)
+        self._session = _Session(plan, stats, ref)
+        self.keep_stats(stats)
         if block:
             with suppress(Exception):  # the stats list it; `wait` and awaiting the stats raise it
                 await stats
@@ -109,16 +114,6 @@ class BackgroundRuns(NodeStats[Deps, Out]):
             message = f"node {self.name!r}: the prompt is empty; pass some text"
             raise EmptyPromptError(message, node=self.name)
         return Plan(self, prompts, options, max_count, interval)
-
-    def _start(self, plan: Plan) -> _Session:
-        system = self.ref().system  # its clock and its end are the node's
-        stats = RunStats(name=self.name)
-        start = StartOptions(f"{self.name}-background", is_registered=False)
-        session = self._session = _Session(
-            plan, stats, system.start(BackgroundActor, ([(plan, stats)],), options=start)
-        )
-        self.keep_stats(stats)
-        return session
 
     @property
     def is_running(self) -> bool:

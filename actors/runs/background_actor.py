@@ -118,7 +118,8 @@ class BackgroundActor(AsyncioActor):
         self._rounds += 1
         if ended.answer is not None:
             self._answer, self._error = ended.answer, None
-            self._plan.node.count_round(ended.answer, self._stats)
+            if not self._plan.node.counts_members:
+                self._stats.add(ended.answer)
         elif isinstance(ended.error, NodeStoppedError):
             self._is_stopping = True
         elif isinstance(ended.error, Exception):

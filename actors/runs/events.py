@@ -55,7 +55,23 @@ def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[
     if events.count is not None:  # counted in brief already
         return
     if events.wants(MessageSent):
-        _publish(events, MessageSent, request, **_numbers(answer, duration))
+        cost, seconds = answer.cost_info, answer.response_time
+        _publish(
+            events,
+            MessageSent,
+            request,
+            message_id=answer.message_id,
+            conversation_id=answer.conversation_id or "",
+            input_tokens=answer.usage.input_tokens,
+            output_tokens=answer.usage.output_tokens,
+            cost=cost.total_cost if cost is not None else ZERO_COST,
+            cost_known=cost.cost_known if cost is not None else True,
+            tool_calls=len(answer.tool_calls),
+            byte_count=answer.byte_count,
+            response_time=seconds if seconds is not None else duration,
+            model=answer.model_name or "",
+            composed=is_composed(answer),
+        )
     if events.wants(RunCompleted):
         _publish(events, RunCompleted, request, duration=duration, message_id=answer.message_id)
 
@@ -119,20 +135,3 @@ def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float) -> R
 def is_composed(answer: ChatMessage[Any]) -> bool:
     """Return True for the answer of a team, whose numbers are those of its members."""
     return "execution_order" in answer.metadata or "agent_names" in answer.metadata
-
-
-def _numbers(answer: ChatMessage[Any], duration: float) -> dict[str, Any]:
-    cost = answer.cost_info
-    return {
-        "message_id": answer.message_id,
-        "conversation_id": answer.conversation_id or "",
-        "input_tokens": answer.usage.input_tokens,
-        "output_tokens": answer.usage.output_tokens,
-        "cost": cost.total_cost if cost is not None else ZERO_COST,
-        "cost_known": cost.cost_known if cost is not None else True,
-        "tool_calls": len(answer.tool_calls),
-        "byte_count": answer.byte_count,
-        "response_time": answer.response_time if answer.response_time is not None else duration,
-        "model": answer.model_name or "",
-        "composed": is_composed(answer),
-    }

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from actors.runs.event_channel import StreamSink
 from actors.runs.handle import Deps, NodeHandle, Out
 from actors.runs.request import RunRequest
 from actors.runs.run_stats import FRAME, RunStats
@@ -19,6 +18,9 @@ class NodeStats(NodeHandle[Deps, Out]):
 
     runs_until_stopped: ClassVar[bool] = True
     """True if a background run has no limit by default, survives failures, and makes way for a second one."""
+
+    counts_members: ClassVar[bool] = False
+    """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
 
     _stats: RunStats | None = None
     _last: ChatMessage[Any] | None = None
@@ -74,8 +76,8 @@ class NodeStats(NodeHandle[Deps, Out]):
         if self.counts_alone(request):
             self._last = answer
         super().send(answer, request)
-        if request.sink is not None:
-            self.end_stream(answer, request.sink)
+        if request.sink is not None and not self.counts_members:
+            request.sink.put_now(StreamCompleteEvent(answer))
 
     def fail(self, error: Exception, request: RunRequest) -> None:
         """Count a failure, and what the run has cost."""
@@ -86,16 +88,16 @@ class NodeStats(NodeHandle[Deps, Out]):
             stats.add_error(self.name, error_text(error) or type(error).__name__, cost)
             stats.finish(error=error)
             self.keep_stats(stats)
-        elif request.stats is not None:
-            self.count_cost(cost, request.stats)
+        elif request.stats is not None and not self.counts_members:
+            request.stats.add_cost(self.name, cost)
         super().fail(error, request)
 
     def cancelled(self, request: RunRequest) -> None:
         """Count what a cancelled run has cost."""
         cost = self._spent(request)
         self._totals.add_cost(cost)
-        if request.stats is not None:
-            self.count_cost(cost, request.stats)
+        if request.stats is not None and not self.counts_members:
+            request.stats.add_cost(self.name, cost)
 
     def _spent(self, request: RunRequest) -> TokenCost | None:
         cost = self.cost_of(request)
@@ -103,17 +105,5 @@ class NodeStats(NodeHandle[Deps, Out]):
         return cost
 
     def counts_alone(self, request: RunRequest) -> bool:
-        """Return True if `stats` shows this run. A team returns False: its runs count the answers of the members."""
-        return request.stats is None and (self._stats is None or self._stats.done)
-
-    def count_round(self, answer: ChatMessage[Any], stats: RunStats) -> None:
-        """Count the answer of one round of a background run. A team does nothing: the members are counted already."""
-        stats.add(answer)
-
-    def count_cost(self, cost: TokenCost | None, stats: RunStats) -> None:
-        """Count the cost of a round without an answer. A team does nothing: the members are counted already."""
-        stats.add_cost(self.name, cost)
-
-    def end_stream(self, answer: ChatMessage[Any], sink: StreamSink) -> None:
-        """Put the last event of a streamed run. A team puts nothing: each member has put its own."""
-        sink.put_now(StreamCompleteEvent(answer))
+        """Return True if `stats` shows this run, and no other one."""
+        return request.stats is None and not self.counts_members and (self._stats is None or self._stats.done)

@@ -26,16 +26,14 @@ class OpenResources:
         """
         groups = [resources] if is_parallel else [[resource] for resource in resources]
         for group in groups:
-            await self._enter([_OwnedTask(resource) for resource in group])
-
-    async def _enter(self, keepers: Sequence["_OwnedTask"]) -> None:
-        self._keepers.extend(keepers)
-        try:
-            await asyncio.gather(*(keeper.entered for keeper in keepers))
-        except BaseException:
-            for keeper in keepers:
-                keeper.give_up()
-            raise
+            keepers = [_OwnedTask(resource) for resource in group]
+            self._keepers.extend(keepers)
+            try:
+                await asyncio.gather(*(keeper.entered for keeper in keepers))
+            except BaseException:
+                for keeper in keepers:
+                    keeper.give_up()
+                raise
 
     async def close(self) -> None:
         """Leave all resources, even if one of them raises. Closing twice is harmless.

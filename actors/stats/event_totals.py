@@ -232,37 +232,27 @@ def _spent(numbers: dict[str, Any], event: MessageSent | RunAnswered | RunFailed
         numbers["cost"] = EXACT.add(numbers["cost"], event.cost)
 
 
-def _failed(numbers: dict[str, Any], event: RunFailed) -> None:
-    numbers["failures"] += not event.step
-    _spent(numbers, event)
+_Count = Callable[[dict[str, Any], Any], None]
 
 
-def _cancelled(numbers: dict[str, Any], event: RunCancelled) -> None:
-    numbers["cancelled"] += 1
-    _spent(numbers, event)
-
-
-def _run_answered(numbers: dict[str, Any], run: RunAnswered) -> None:
-    numbers["completed"] += 1
-    _answered(numbers, run)
-
-
-def _adds(name: str, amount: Callable[[Any], int] = lambda _: 1) -> Callable[[dict[str, Any], Any], None]:
+def _adds(name: str, amount: Callable[[Any], int] = lambda _: 1, then: _Count | None = None) -> _Count:
     def count(numbers: dict[str, Any], event: object) -> None:
         numbers[name] += amount(event)
+        if then is not None:
+            then(numbers, event)
 
     return count
 
 
-_COUNTING: Mapping[type[object], Callable[[dict[str, Any], Any], None]] = {
-    RunAnswered: _run_answered,
+_COUNTING: Mapping[type[object], _Count] = {
+    RunAnswered: _adds("completed", then=_answered),
     RunBegan: _adds("runs"),
     MessageSent: _answered,
     MessageReceived: _adds("received"),
     RunStarted: _adds("runs"),
     RunCompleted: _adds("completed"),
-    RunFailed: _failed,
-    RunCancelled: _cancelled,
+    RunFailed: _adds("failures", lambda event: not event.step, _spent),
+    RunCancelled: _adds("cancelled", then=_spent),
     ToolCalled: _adds("tool_failures", lambda event: event.error is not None),
     TalkProcessed: _adds("forwarded", lambda event: bool(event.targets)),
     TalkFailed: _adds("talk_failures"),

@@ -3,11 +3,14 @@
 import threading
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 
 from actors.stats.event_totals import EXACT, UsageTotals
 from protocols.cost import ZERO_COST, TokenCost
 from protocols.messages import ChatMessage
+
+N = TypeVar("N")
 
 
 class MessageTotalsSnapshot(UsageTotals, frozen=True):
@@ -103,6 +106,17 @@ class MessageTotals:
             )
 
 
+class _SnapshotField(Generic[N]):
+    """One number of a snapshot, as an attribute of its owner."""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._read = attrgetter(name)
+
+    def __get__(self, numbers: "MessageNumbers", _owner: type) -> N:
+        number: N = self._read(numbers.totals())
+        return number
+
+
 class MessageNumbers:
     """The numbers of messages as attributes, read from a snapshot."""
 
@@ -112,47 +126,21 @@ class MessageNumbers:
         """Return the numbers of this moment."""
         raise NotImplementedError
 
-    @property
-    def message_count(self) -> int:
-        """Messages, each counted once."""
-        return self.totals().message_count
-
-    @property
-    def error_count(self) -> int:
-        """Failures."""
-        return self.totals().error_count
-
-    @property
-    def token_count(self) -> int:
-        """Tokens read and written by models."""
-        return self.totals().token_count
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of UTF-8 in the messages."""
-        return self.totals().byte_count
-
-    @property
-    def cost(self) -> Decimal:
-        """Money in US dollars, exact, of the messages with a known price."""
-        return self.totals().cost
-
-    @property
-    def total_cost(self) -> float:
-        """`cost` as a float."""
-        return self.totals().total_cost
-
-    @property
-    def cost_known(self) -> bool:
-        """True if the price of every message is known."""
-        return self.totals().cost_known
-
-    @property
-    def dropped(self) -> int:
-        """Messages that a full queue dropped."""
-        return self.totals().dropped
-
-    @property
-    def last_message_time(self) -> datetime | None:
-        """Time of the last message (UTC); None before the first."""
-        return self.totals().last_message_time
+    message_count = _SnapshotField[int]()
+    """Messages, each counted once."""
+    error_count = _SnapshotField[int]()
+    """Failures."""
+    token_count = _SnapshotField[int]()
+    """Tokens read and written by models."""
+    byte_count = _SnapshotField[int]()
+    """Bytes of UTF-8 in the messages."""
+    cost = _SnapshotField[Decimal]()
+    """Money in US dollars, exact, of the messages with a known price."""
+    total_cost = _SnapshotField[float]()
+    """`cost` as a float."""
+    cost_known = _SnapshotField[bool]()
+    """True if the price of every message is known."""
+    dropped = _SnapshotField[int]()
+    """Messages that a full queue dropped."""
+    last_message_time = _SnapshotField[datetime | None]()
+    """Time of the last message (UTC); None before the first."""

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, Self, Unpack, runtime_checkable
+from typing import Any, Protocol, Self, Unpack
 
+from actors.talk.context import TalkKeywords
 from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
-from actors.talk.option import TalkKeywords
 from actors.talk.registry import TalkRegistry, unique_name
 from actors.talk.signal import Signal
 from actors.talk.talk import Talk
@@ -28,16 +28,6 @@ class Source(Named, Protocol):
 
     async def delivered(self) -> None:
         """Wait until all messages given to the connections are finished."""
-
-
-@runtime_checkable
-class Connected(Protocol):
-    """A node with connections of its own."""
-
-    @property
-    def connections(self) -> "Connections":
-        """Its connections."""
-        ...
 
 
 class Done:
@@ -162,8 +152,8 @@ class Connections:
         found = list(self)
         if recursive:
             for node in self.get_targets(recursive=True):
-                if node.name != self._source.name and isinstance(node, Connected):
-                    found += node.connections
+                if node.name != self._source.name:
+                    found += _connections_of(node)
         return list(dict.fromkeys(found))
 
     def get_targets(self, *, recursive: bool = False) -> list[Target]:
@@ -173,7 +163,7 @@ class Connections:
             left = list(found)
             while left:
                 node = left.pop(0)
-                further = node.connections.get_targets() if isinstance(node, Connected) else []
+                further = (target for talk in _connections_of(node) for target in talk.targets)
                 fresh = [target for target in further if target not in found]
                 found |= dict.fromkeys(fresh)
                 left += fresh
@@ -255,3 +245,7 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections of {self._source.name!r}: {[talk.name for talk in self]}>"
+
+
+def _connections_of(node: object) -> Sequence[Talk]:
+    return tuple(getattr(node, "connections", ()))

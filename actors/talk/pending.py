@@ -53,9 +53,5 @@ class PendingQueue:
         self._by_target.clear()
         return everything
 
-    def waiting(self, target: Target) -> list[Message]:
-        """Return the messages that wait for a target."""
-        return [routed.message for routed in self._by_target.get(target, ())]
-
     def __len__(self) -> int:
         return sum(map(len, self._by_target.values()))

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from actors.runtime.log import safe_repr
 from actors.talk.context import TalkView
-from actors.talk.pending import PendingQueue, RoutedMessage
+from actors.talk.pending import RoutedMessage
 from actors.talk.pipeline import apply_filter, apply_transform, walk
 from actors.talk.talk_events import passed, settled
 from actors.talk.target_queue import hand_over
@@ -18,13 +18,7 @@ from protocols.node import Target
 Release = tuple[Target, Message, RoutedMessage]
 
 
-class QueuedTalk(TalkView, Protocol):
-    """A connection whose messages wait for a trigger."""
-
-    pending: PendingQueue
-
-
-async def take_waiting(talk: QueuedTalk) -> tuple[list[Release], list[Exception]]:
+async def take_waiting(talk: TalkView) -> tuple[list[Release], list[Exception]]:
     """Take the waiting messages of all targets, filtered, transformed and put together; and the failures.
 
     Raises:
@@ -45,7 +39,7 @@ async def take_waiting(talk: QueuedTalk) -> tuple[list[Release], list[Exception]
     return released, steps.failures
 
 
-async def deliver_waiting(talk: QueuedTalk, prompt: str | None, options: Mapping[str, Any]) -> list[Message]:
+async def deliver_waiting(talk: TalkView, prompt: str | None, options: Mapping[str, Any]) -> list[Message]:
     """Deliver the waiting messages and wait for the targets; see `Talk.trigger`."""
     released, failures = await take_waiting(talk)
     by_target: dict[Target, list[Release]] = {}
@@ -66,7 +60,7 @@ async def deliver_waiting(talk: QueuedTalk, prompt: str | None, options: Mapping
 class _QueuedSteps:
     """Filters waiting messages, and transforms each one once, however many targets it is for."""
 
-    def __init__(self, talk: QueuedTalk) -> None:
+    def __init__(self, talk: TalkView) -> None:
         self._talk = talk
         self._messages: dict[RoutedMessage, Message | None] = {}
         self.failures: list[Exception] = []

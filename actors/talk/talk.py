@@ -7,8 +7,7 @@ from inspect import isawaitable
 from typing import Any, Self, Unpack
 
 from actors.runtime.background_loop import current_system
-from actors.talk.context import Condition, ConnectionProcessed, Transform
-from actors.talk.option import TalkKeywords, TalkSetting
+from actors.talk.context import Condition, ConnectionProcessed, TalkKeywords, TalkView, Transform
 from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, apply_filter, apply_transform, check_conditions
 from actors.talk.queued_delivery import deliver_waiting, take_waiting
@@ -25,7 +24,7 @@ from protocols.handle import Handle
 from protocols.node import Named, Origin, Target
 
 
-class Talk(Handle, TalkSetting):
+class Talk(Handle, TalkView):
     """A connection from one node to one or more others.
 
     ``a >> b`` and ``a.connect_to(b, ...)`` make a connection and attach it to ``a``. A connection made by calling the

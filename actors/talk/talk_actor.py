@@ -69,21 +69,17 @@ class TalkActor(AsyncioActor):
         try:
             if type(message) is PendingMessage:
                 message.is_begun = True
-                await self._walk(message)
+                if self._in_flight.talk.active:
+                    await walk(message.steps, message.awaited)
+                else:
+                    message.discard()
+                    undelivered(self._in_flight.talk, message.routed, self._in_flight.talk.targets)
             elif type(message) is DelayedMessage:
                 self._delay_or_deliver(message)
         finally:
             if not self._delayed and not len(self._actor_cell.mailbox):
                 self._in_flight.actors.pop(self.system, None)
                 self.stop()
-
-    async def _walk(self, pending: PendingMessage) -> None:
-        talk = self._in_flight.talk
-        if talk.active:
-            await walk(pending.steps, pending.awaited)
-        else:
-            pending.discard()
-            undelivered(talk, pending.routed, talk.targets)
 
     def _delay_or_deliver(self, delayed: DelayedMessage) -> None:
         if delayed not in self._delayed:

@@ -120,10 +120,10 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock has moved by so many seconds."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.call_later(seconds, _wake, waiter)
+        woken = asyncio.Event()
+        timer = self.call_later(seconds, woken.set)
         try:
-            await waiter
+            await woken.wait()
         finally:
             timer.cancel()
 
@@ -146,8 +146,3 @@ class ManualClock:
         self._live -= 1
         callback(*args)
         return True
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

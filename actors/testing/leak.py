@@ -30,10 +30,11 @@ class Census:
     def take(cls) -> "Census":
         """Count what exists now."""
         loop = running_loop()
-        tasks = (
-            frozenset[asyncio.Task[object]]() if loop is None else frozenset(asyncio.all_tasks(loop) - _workers(loop))
-        )
-        return cls(tasks, frozenset(threading.enumerate()), _open_files())
+        tasks = set[asyncio.Task[object]]()
+        if loop is not None:  # an open system keeps tasks for reuse; tasks of a closed system are leaks
+            kept = {task for system in systems_of(loop) for task in system.dispatcher.tasks}
+            tasks = asyncio.all_tasks(loop) - kept
+        return cls(frozenset(tasks), frozenset(threading.enumerate()), _open_files())
 
     def leaks(self, *, patience: float = _PATIENCE) -> list[str]:
         """Return one line for everything that is new since the census.
@@ -65,11 +66,6 @@ def living_actors() -> list[str]:
     return [f"actor {cell.name} of system {system.name}" for system in systems for cell in system.cells]
 
 
-def _workers(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[None]]:
-    """Return the tasks that an open system keeps for reuse; tasks of a closed system are leaks."""
-    return {task for system in systems_of(loop) for task in system.dispatcher.tasks}
-
-
 def _stays(thread: threading.Thread, patience: float) -> bool:
     if thread.name.startswith(_KEPT):
         return False
@@ -85,20 +81,10 @@ def _staying(before: frozenset[int], patience: float) -> list[int]:
 
 
 def _open_files() -> frozenset[int]:
-    try:
-        numbers = [int(name) for name in os.listdir(_FOLDER)]
-    except OSError:
+    if not os.path.isdir(_FOLDER):
         return frozenset()
-    return frozenset(number for number in numbers if _is_open(number))
-
-
-def _is_open(number: int) -> bool:
-    # The listing itself opened one more, which is closed now.
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
+    # The listing itself opens one more, which is closed then.
+    return frozenset(int(name) for name in os.listdir(_FOLDER) if os.path.exists(f"{_FOLDER}/{name}"))
 
 
 def _target(number: int) -> str:

@@ -99,16 +99,11 @@ async def _run_one(scenario: Scenario, seed: int, config: SystemConfig | None) -
     except BaseException as error:
         error.add_note(f"seed {seed}: replay it with explore(scenario, [{seed}])")
         error.add_note(f"last steps: {' '.join(made[0].trace)}")
-        await _cancel_the_rest()
+        for _ in range(_CANCELLATIONS):  # a handler may ignore the first cancellation
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.sleep(0)
         raise
-
-
-async def _cancel_the_rest() -> None:
-    """Cancel the tasks of a failed scenario repeatedly, because a handler may ignore the first cancellation."""
-    for _ in range(_CANCELLATIONS):
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.sleep(0)
 
 
 async def close(system: ActorSystem, clock: ManualClock) -> list[str]:

@@ -1,7 +1,6 @@
 """Wait until all actors rest, without waiting for time to pass."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, Final
 
 from actors.runtime.system import ActorSystem, systems_of
@@ -40,10 +39,7 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
         quiet += 1 if getattr(loop, "_ready", True) else _IDLE
         if quiet >= _QUIET:
             return
-    message = f"settle: still busy after {passes} passes of the loop: {_working(systems)}"
-    raise AssertionError(message)
-
-
-def _working(systems: Iterable[ActorSystem]) -> str:
     cells: list[Any] = [cell for system in systems for cell in system.cells if len(cell.mailbox) or cell.scheduled]
-    return ", ".join(cell.name for cell in cells[:20]) or "no actor, so a task that never rests"
+    working = ", ".join(cell.name for cell in cells[:20]) or "no actor, so a task that never rests"
+    message = f"settle: still busy after {passes} passes of the loop: {working}"
+    raise AssertionError(message)

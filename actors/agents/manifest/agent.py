@@ -61,6 +61,7 @@ class AgentBuilder:
             return AgentDefinition.of_function(self.scope.function(spec.function, name), name=name, **settings)
         prompts = self._texts((*spec.system_prompt, *spec.instructions), name)
         questions = self._texts(spec.user_prompts, name)
+        provider: Any = spec.input_provider
         return AgentDefinition.of_model(
             name,
             model=self._model if spec.model is None else model_of(spec.model, name),
@@ -71,7 +72,7 @@ class AgentBuilder:
             tools=[tool_of_spec(tool, self.scope.find(tool.import_path, name), name) for tool in spec.tools],
             instructions=[one for one in prompts if not isinstance(one, str)] or None,
             toolsets=[self._toolset(tool, name) for tool in spec.toolsets],
-            input_provider=self._input_provider(spec),
+            input_provider=provider if provider in (None, "console") else self.scope.function(provider, name),
             requires_tool_confirmation=spec.requires_tool_confirmation,
             mcp_servers=self._servers.build((*self._manifest.mcp_servers, *spec.mcp_servers), name),
             user_prompts=[FunctionPrompt(one) if callable(one) else one for one in questions],
@@ -121,11 +122,6 @@ class AgentBuilder:
             message = f"node {node!r}: {spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}"
             raise ConfigError(message, node=node)
         return made.prepared(marked) if spec.requires_confirmation else made
-
-    def _input_provider(self, spec: AgentSpec) -> Any:
-        if spec.input_provider in (None, "console"):
-            return spec.input_provider
-        return self.scope.function(str(spec.input_provider), spec.name)
 
 
 def read_agent(path: str | PathLike[str]) -> AgentDefinition:

@@ -64,11 +64,13 @@ def select(reading: PromptText, instructions: str, default: int = DEFAULT_SENTEN
     own = bool(reading.sentences) and not any(one.source or one.speaker for one in reading.sentences)
     asked = instructions if own else f"{instructions}\n{reading.question}"
     number, in_all = budget(asked, default)
-    groups = [reading.sentences] if in_all and reading.sentences else _groups(reading.sentences)
+    sources: dict[object, list[Sentence]] = {}
+    for one in reading.sentences:
+        sources.setdefault("all" if in_all else (one.speaker, one.source), []).append(one)
     topics, wanted = topics_in(asked), words(asked)
     return [
         one
-        for group in groups
+        for group in sources.values()
         for one in choose(group, number, question=wanted, topics=topics_in(group[0].speaker) or topics)
     ]
 
@@ -79,19 +81,11 @@ def finished(text: str) -> str:
     return text if shorter == text else f"{shorter.rstrip(' ;,:')}."
 
 
-def _groups(sentences: Iterable[Sentence]) -> list[list[Sentence]]:
-    groups: dict[tuple[str, str], list[Sentence]] = {}
-    for one in sentences:
-        groups.setdefault((one.speaker, one.source), []).append(one)
-    return list(groups.values())
-
-
 def _lines(chosen: Iterable[Sentence]) -> Iterable[str]:
-    speaker = ""
-    first = True
+    speaker, space = "", ""
     for one in chosen:
         if one.speaker != speaker:
-            yield f"## {one.speaker}" if first else f"\n## {one.speaker}"
+            yield f"{space}## {one.speaker}"
             speaker = one.speaker
-        first = False
+        space = "\n"
         yield f"- {finished(one.text)} [{one.source}]" if one.source else f"- {finished(one.text)}"

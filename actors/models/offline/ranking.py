@@ -57,7 +57,10 @@ def choose(
         topics: names of topic families; if any sentence has one of their marks, only such sentences are taken, and
             every topic with a sentence is represented as far as *number* allows.
     """
-    candidates = _distinct(sentences)
+    first: dict[str, Sentence] = {}
+    for one in sentences:
+        first.setdefault(one.text.casefold(), one)
+    candidates = list(first.values())
     hits = {topic: {one: score for one in candidates if (score := topic_score(one.text, topic))} for topic in topics}
     wanted = [one for one in candidates if any(one in found for found in hits.values())] or candidates
     if len(wanted) <= number:
@@ -121,13 +124,6 @@ def _form(text: str) -> float:
     if not _FINISHED.search(text) or (len(found) <= _HEADING and capitals > len(found) / 2):
         return length * _FRAGMENT
     return length if text[0].isupper() or not text[0].isalpha() else length * _CONTINUED
-
-
-def _distinct(sentences: Sequence[Sentence]) -> list[Sentence]:
-    first: dict[str, Sentence] = {}
-    for one in sentences:
-        first.setdefault(one.text.casefold(), one)
-    return list(first.values())
 
 
 def _stem(word: str) -> str:

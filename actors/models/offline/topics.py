@@ -10,77 +10,57 @@ The lists are small and English on purpose: enough for a useful briefing, and sh
 """
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
-
-class Topic(NamedTuple):
-    """One family: cues in instructions, and marks in sentences."""
-
-    name: str
-    cues: str
-    marks: str
-
-
-TOPICS = (
-    Topic(
-        "obligations",
+TOPICS: Mapping[str, tuple[str, str]] = {
+    "obligations": (
         "obligation* obligat* duty duties requirement* comply complian* must-do* demand*",
         "must, #shall, #required, obliged, has to, have to, responsible for, mandatory | "
         "#require, oblig*, need to, needs to, provided that, comply, ensure",
     ),
-    Topic(
-        "risks",
+    "risks": (
         "risk* danger* threat* hazard* liabilit* wrong concern* pitfall*",
         "liable, liability, damages, terminate*, breach*, litigation, lawsuit, indemnif*, penalt*, as is, risk*, "
         "void | warrant*, infring*, claim*, loss*, lose, fail*, defect*, danger*, cease*, termination",
     ),
-    Topic(
-        "rights",
+    "rights": (
         "right* permission* allow* freedom* permit*",
         "may, hereby grants, entitled, free to, royalty-free | grant*, permi*, allow*, right*, license to",
     ),
-    Topic(
-        "restrictions",
+    "restrictions": (
         "restrict* prohibit* forbid* forbidden limitation* constraint*",
         "must not, may not, shall not, cannot, can not, prohibit*, forbid*, not permitted | "
         "except, unless, no right*, restrict*, limit*",
     ),
-    Topic(
-        "dates",
+    "dates": (
         "deadline* date* schedule* timeline* when",
         "deadline*, no later than, due, #date | day*, week*, month*, year*, until, january, february, march, "
         "april, june, july, august, september, october, november, december",
     ),
-    Topic(
-        "money",
+    "money": (
         "cost* price* budget* fee* money expens* payment*",
         "#money, fee, fees, price*, budget* | cost*, pay, payment*, charge*, royalt*, dollar*, euro*",
     ),
-    Topic("figures", "number* figure* statistic* quantit* metric*", "#number | percent, per cent, average, total"),
-    Topic(
-        "actions",
+    "figures": ("number* figure* statistic* quantit* metric*", "#number | percent, per cent, average, total"),
+    "actions": (
         "action* task* todo* to-do* step* decision* decid*",
         "will, decide*, action*, todo, assign* | agree*, should, next, plan*, start*, finish*",
     ),
-    Topic("definitions", "defin* meaning* glossary term*", "mean, means, refers to, is called, stands for | defin*"),
-    Topic(
-        "causes",
+    "definitions": ("defin* meaning* glossary term*", "mean, means, refers to, is called, stands for | defin*"),
+    "causes": (
         "cause* reason* why because explain*",
         "because, due to, therefore, as a consequence | since, result*, cause*, reason*, so that",
     ),
-    Topic(
-        "problems",
+    "problems": (
         "problem* error* bug* failure* issue* defect* weakness*",
         "error*, fail*, bug*, crash*, broken, problem* | exception*, cannot, wrong, missing, timeout*, warning*",
     ),
-    Topic(
-        "changes",
+    "changes": (
         "change* differen* new update*",
         "chang*, replac*, remov*, updat* | new, now, add, added, adds, differ*",
     ),
-)
-"""Every family, in the order in which ties are settled."""
+}
+"""Every family, in the order in which ties are settled: cues in instructions, and marks in sentences."""
 
 _SPECIAL = {
     "#shall": r"\bshall\b(?! (?:mean|be deemed|be construed|be liable|survive))",
@@ -100,18 +80,16 @@ def _pattern(marks: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join([*special, *([rf"\b(?:{'|'.join(plain)})\b"] if plain else [])]), re.IGNORECASE)
 
 
-def _mark_patterns(marks: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    strong, weak = marks.split("|")
-    return _pattern(mark.strip() for mark in strong.split(",")), _pattern(mark.strip() for mark in weak.split(","))
-
-
-_CUES = {topic.name: _pattern(topic.cues.split()) for topic in TOPICS}
-_MARKS = {topic.name: _mark_patterns(topic.marks) for topic in TOPICS}
+_CUES = {name: _pattern(cues.split()) for name, (cues, _) in TOPICS.items()}
+_MARKS = {
+    name: [_pattern(map(str.strip, side.split(","))) for side in marks.split("|")]
+    for name, (_, marks) in TOPICS.items()
+}
 
 
 def topics_in(instructions: str) -> list[str]:
     """Return the names of the families that *instructions* ask for, in the order of `TOPICS`."""
-    return [topic.name for topic in TOPICS if _CUES[topic.name].search(instructions)]
+    return [name for name, cues in _CUES.items() if cues.search(instructions)]
 
 
 def topic_score(sentence: str, topic: str) -> int:
