@@ -20,7 +20,7 @@ from actors.runtime.outcome import answer_error, answerable
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop import kill_children, run_hook, stop_children
 from actors.runtime.termination import end_incarnation, start_failed, terminate
-from actors.runtime.turn import Turn, abandon_turn, arm, disarm, turns_of
+from actors.runtime.turn import Turn, abandon_turn, arm, disarm
 from protocols.control import DeadLetterReason, ExitReason
 from protocols.errors import of_kind
 from protocols.events import ActorCrashed
@@ -113,7 +113,7 @@ def _hook_overdue(cell: Cell) -> None:
 
 def interrupt_all(cell: Cell) -> None:
     """Cancel all waiting handlers as `interrupt` does."""
-    for turn in turns_of(cell):
+    for turn in tuple(cell.turns or ()):
         interrupt(turn)
 
 

@@ -1,9 +1,10 @@
 """Deadlines of open asks: one timer for each distinct timeout, not one for each ask."""
 
-from typing import Final
+from typing import Any, Final
 
-from actors.runtime.envelope import Envelope, Reply
+from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorRestartingError, AskTimeoutError
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.log import type_name
 from protocols.clock import Clock, TimerHandle
 from protocols.control import ActorState
@@ -11,7 +12,7 @@ from protocols.control import ActorState
 _MOST_LANES: Final = 64
 """Distinct timeouts that share a timer; further ones get a timer for each ask."""
 
-Lane = dict["Reply", float]
+Lane = dict[AsyncioFuture[Any], float]
 
 
 class SingleTimer:
@@ -22,7 +23,7 @@ class SingleTimer:
     def __init__(self, handle: TimerHandle) -> None:
         self._handle = handle
 
-    def pop(self, reply: Reply, default: None = None) -> None:
+    def pop(self, reply: AsyncioFuture[Any], default: None = None) -> None:
         """Forget the deadline."""
         self._handle.cancel()
 
@@ -36,7 +37,7 @@ class Deadlines:
         self._clock = clock
         self.lanes: dict[float, Lane] = {}
 
-    def add(self, envelope: Envelope, reply: Reply, timeout: float, now: float) -> None:
+    def add(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
         """Let an ask expire `timeout` seconds after `now`."""
         lane = self.lanes.get(timeout)
         if lane is None:
@@ -48,7 +49,7 @@ class Deadlines:
         envelope.deadline = lane[reply] = now + timeout
         envelope.lane = lane
 
-    def add_once(self, envelope: Envelope, reply: Reply, timeout: float, now: float) -> None:
+    def add_once(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
         """The same for a timeout that will hardly come again, such as the rest of an outer deadline."""
         envelope.deadline = now + timeout
         envelope.lane = SingleTimer(self._clock.call_later(timeout, expire, reply))
@@ -70,7 +71,7 @@ class Deadlines:
         return sum(len(lane) for lane in self.lanes.values())
 
 
-def expire(reply: Reply) -> None:
+def expire(reply: AsyncioFuture[Any]) -> None:
     """End an ask whose time is up: the asker gets `AskTimeoutError`, the work is not started, or cancelled."""
     if reply.done():
         return

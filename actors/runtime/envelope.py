@@ -1,8 +1,7 @@
 """A message on its way: what it carries, and the scope that a handler runs in."""
 
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -15,31 +14,6 @@ SETTLED: Final = 2
 Carried = tuple[tuple[ContextVar[Any], Any], ...]
 
 
-class Reply(Protocol):
-    """What the engine needs of the future of an ask; it is an `AsyncioFuture`."""
-
-    envelope: "Envelope | None"
-
-    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
-        """Call a function when the reply is there, or its asker gave up."""
-
-    def done(self) -> bool:
-        """Return True if the reply is set, or its asker gave up."""
-        ...
-
-    def set_result(self, result: Any, /) -> None:
-        """Set the value alone."""
-
-    def answer(self, value: Any, /) -> None:
-        """Set the value and forget the deadline."""
-
-    def fail(self, error: BaseException, /) -> None:
-        """Set the error, if nothing was set yet."""
-
-    def release(self) -> "Envelope | None":
-        """Forget the deadline and the message; return the message."""
-
-
 class Envelope(msgspec.Struct, eq=False):
     """One message with everything that crosses the mailbox with it.
 
@@ -49,8 +23,8 @@ class Envelope(msgspec.Struct, eq=False):
     message: Any
     cell: Cell
     """The actor it is for."""
-    reply: Reply | None = None
-    """Where the answer goes; None for a tell, or once the handler has taken the reply over."""
+    reply: Any = None
+    """The `AsyncioFuture` of the answer; None for a tell, or once the handler has taken the reply over."""
     sender: Cell | None = None
     """The actor whose handler sent it; None if it came from outside any handler."""
     parent: "Envelope | None" = None

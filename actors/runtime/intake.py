@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from actors.runtime.cell import Cell, Control
 from actors.runtime.cycle import WaitingFuture
-from actors.runtime.envelope import QUEUED, Carried, Envelope, Reply, current
+from actors.runtime.envelope import QUEUED, Carried, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.future import AsyncioFuture
 from actors.runtime.outcome import lose
 from actors.runtime.phase import Phase
 from protocols.control import DeadLetterReason
@@ -25,16 +26,6 @@ _lone: list[ContextVar[Any]] = [current]
 """The variable that was alone in a context last, and is not carried."""
 
 
-def _is_carried(variable: ContextVar[Any]) -> bool:
-    known = _carries.get(variable)
-    if known is None:
-        if len(_carries) >= _MOST_VARIABLES:
-            _carries.clear()
-        known = variable.name.startswith("structlog_") or variable.name == "current_context"
-        _carries[variable] = known
-    return known
-
-
 def carry(context: Context) -> Carried | None:
     """Return the trace (OpenTelemetry) and log (structlog) variables of a context, or None.
 
@@ -45,7 +36,13 @@ def carry(context: Context) -> Carried | None:
         return None
     found: list[tuple[ContextVar[Any], Any]] = []
     for variable in context:
-        if _carries.get(variable) is not False and _is_carried(variable):
+        known = _carries.get(variable)
+        if known is None:
+            if len(_carries) >= _MOST_VARIABLES:
+                _carries.clear()
+            known = variable.name.startswith("structlog_") or variable.name == "current_context"
+            _carries[variable] = known
+        if known:
             found.append((variable, context[variable]))
         elif len(context) == 1:
             _lone[0] = variable
@@ -86,7 +83,7 @@ def accept(cell: Cell, envelope: Envelope) -> None:
         wake(cell)
 
 
-def _wait_for_space(cell: Cell, envelope: Envelope, reply: Reply) -> None:
+def _wait_for_space(cell: Cell, envelope: Envelope, reply: AsyncioFuture[Any]) -> None:
     """Let an ask wait behind the other senders, until its asker gives up."""
     cell.senders = senders = cell.senders or OrderedDict()
     senders[envelope] = None

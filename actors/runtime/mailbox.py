@@ -139,7 +139,8 @@ class BoundedMailbox:
 
     def limit(self, config: MailboxConfig) -> None:
         """Follow other limits; what waits stays. Raises ValueError if another kind of mailbox is needed."""
-        if _kind(config) != _kind(self.config):
+        before, after = ((one.key, one.priority, one.factory) for one in (self.config, config))
+        if before != after:
             message = f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives"
             raise ValueError(message)
         self.config, self.capacity, self.overflow = config, config.capacity, config.overflow
@@ -293,10 +294,6 @@ class PriorityMailbox(BoundedMailbox):
 
     def __len__(self) -> int:
         return self._size
-
-
-def _kind(config: MailboxConfig) -> tuple[object, object, object]:
-    return config.key, config.priority, config.factory
 
 
 def is_news(envelope: Envelope) -> bool:

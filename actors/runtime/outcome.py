@@ -1,10 +1,7 @@
 """How a message is settled: answered, refused or lost. Every accepted message ends here, or as a crash, once."""
 
-from typing import Any
-
 import msgspec
 
-from actors.runtime.cell import Cell
 from actors.runtime.deadline import expire
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError
@@ -12,18 +9,6 @@ from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
 from protocols.errors import add_note, of_kind
 from protocols.events import LateReply
-
-
-def complete(cell: Cell, envelope: Envelope, result: Any) -> None:
-    """Answer a message whose handler has waited."""
-    cell.handled += 1
-    envelope.state = SETTLED
-    reply = envelope.reply
-    if reply is not None:
-        if reply.done():
-            late_reply(envelope)
-        else:
-            reply.answer(result)
 
 
 def answer_error(envelope: Envelope, error: BaseException, reason: DeadLetterReason) -> None:

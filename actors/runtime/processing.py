@@ -12,7 +12,7 @@ from actors.runtime.crash import broken, fail, fault
 from actors.runtime.cycle import judge
 from actors.runtime.envelope import RUNNING, SETTLED, Envelope, current
 from actors.runtime.intake import admit_senders, wake
-from actors.runtime.outcome import complete, drop_abandoned, drop_expired, late_reply
+from actors.runtime.outcome import drop_abandoned, drop_expired, late_reply
 from actors.runtime.phase import Phase
 from actors.runtime.stop import drained, limit_step
 from actors.runtime.turn import UNJUDGED, Turn
@@ -201,13 +201,23 @@ def _settle(cell: Cell, turn: Turn) -> None:
         if turn.error is not None:
             fail(cell, envelope, turn.error, turn)
         else:
-            complete(cell, envelope, turn.value)
+            _answer(cell, envelope, turn.value)
         if cell.mailbox.fifo is None:
             cell.mailbox.ack(envelope)
     else:
         envelope.state = SETTLED
         if turn.error is not None:
             broken(cell, turn.error)
+
+
+def _answer(cell: Cell, envelope: Envelope, result: Any) -> None:
+    cell.handled += 1
+    envelope.state = SETTLED
+    if envelope.reply is not None:
+        if envelope.reply.done():
+            late_reply(envelope)
+        else:
+            envelope.reply.answer(result)
 
 
 def run_control(cell: Cell, control: Control) -> bool | Turn:

@@ -247,7 +247,6 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         if scope.state != RUNNING:
             return seconds
         if scope.fenced:
-            assert envelope.reply is not None
             envelope.reply.release()
             envelope.reply.fail(AskCycleError((scope.cell.name, "(cut loose)")))
             return None

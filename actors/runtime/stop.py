@@ -11,7 +11,7 @@ from actors.runtime.cycle import WaitingFuture
 from actors.runtime.intake import push_control, wake
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.termination import close_mailbox, discard_queue, end_incarnation, stopped_future, terminate
-from actors.runtime.turn import abandon_turn, arm, cancel_turns, disarm, turns_of
+from actors.runtime.turn import abandon_turn, arm, cancel_turns, disarm
 from protocols.control import ExitReason, StopMode
 
 _SLICE: Final = 0.004
@@ -285,7 +285,7 @@ def _overdue(cell: Cell) -> None:
 def _cut_loose(cell: Cell) -> None:
     """Fence the handlers that still run and leave them behind: the grace period has passed as well."""
     cell.stop_timer = None
-    turns = turns_of(cell)
+    turns = tuple(cell.turns or ())
     if not turns:
         return
     if cell.children:

@@ -96,11 +96,6 @@ class Turn:
             self.task.cancel()
 
 
-def turns_of(cell: Cell) -> tuple[Turn, ...]:
-    """Return the suspended handlers of an actor."""
-    return tuple(cell.turns or ())
-
-
 def arm(cell: Cell, seconds: float, overdue: Callable[[Cell], None]) -> TimerHandle:
     """Call `overdue` with the cell after `seconds`, in place of an earlier limit."""
     disarm(cell)
@@ -117,7 +112,7 @@ def disarm(cell: Cell) -> None:
 
 def cancel_turns(cell: Cell) -> None:
     """Cancel all handlers that wait."""
-    for turn in turns_of(cell):
+    for turn in tuple(cell.turns or ()):
         turn.cancel()
 
 
