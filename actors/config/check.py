@@ -23,8 +23,10 @@ def check_references(tree: Table, root: Path | None) -> Iterator[Problem]:
     """
     yield from _twice(tree)
     yield from _named_otherwise(tree)
-    yield from _circles(tree, "teams", team_links(tree), "teams contain each other")
-    yield from _circles(tree, "responses", _response_links(tree), "responses contain each other")
+    for section, links in (("teams", team_links(tree)), ("responses", _response_links(tree))):
+        items = table_at(tree, section)
+        for name, text in circles(items, links, f"{section} contain each other"):
+            yield Problem(text, items.key_mark(name), render_path((section, name)))
     if root is not None:
         yield from _missing_files(tree, root)
 
@@ -75,18 +77,18 @@ def _named_otherwise(tree: Table) -> Iterator[Problem]:
                 yield Problem(text, item.value_mark("name"), render_path((section, key, "name")), render_value(name))
 
 
-def _circles(tree: Table, section: str, links: Mapping[str, list[str]], text: str) -> Iterator[Problem]:
-    items = table_at(tree, section)
-    left = {name: list(needed) for name, needed in links.items()}
+def circles(items: Table, links: Mapping[str, list[str]], text: str) -> Iterator[tuple[str, str]]:
+    """Yield the first name of each circle, in the order of the items, and a text that names the circle."""
+    places = {name: place for place, name in enumerate(items)}
+    left = dict(links)
     for _ in range(_MOST_CIRCLES):
         try:
             TopologicalSorter(left).prepare()
         except CycleError as error:
             circle: list[str] = error.args[1][:0:-1]
-            name = min(circle, key=list(items).index)
+            name = min(circle, key=places.__getitem__)
             start = circle.index(name)
-            message = f"{text}: {' -> '.join(repr(item) for item in (*circle[start:], *circle[:start], name))}"
-            yield Problem(message, items.key_mark(name), render_path((section, name)))
+            yield name, f"{text}: {' -> '.join(repr(item) for item in (*circle[start:], *circle[:start], name))}"
             left[name] = []  # go on without this one: there may be further circles
         else:
             return

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from actors.config.condition import Condition
 from actors.config.duration import Seconds
 from actors.config.import_path import ImportText
-from actors.config.read_context import complaint
+from actors.config.read_context import complain
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import ContentTemplate, PathTemplate
@@ -70,11 +70,9 @@ class NodeConnection(_Connection):
 
 def _output_path(value: str) -> str:
     if value.startswith("~") or ".." in {*PurePosixPath(value).parts, *PureWindowsPath(value).parts}:
-        message = "expected a path without '~' and '..'"
-        raise complaint(message)
+        complain("expected a path without '~' and '..'")
     if not value.isprintable() or value.endswith(("/", "\\")):
-        message = "expected the path of a file, without line breaks and control characters"
-        raise complaint(message)
+        complain("expected the path of a file, without line breaks and control characters")
     return value
 
 

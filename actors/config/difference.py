@@ -1,7 +1,5 @@
 """What has changed between two manifests, node by node: the decision behind a reload."""
 
-from dataclasses import dataclass
-
 from actors.config.agent import AgentSpec
 from actors.config.field_type import named_types
 from actors.config.manifest import Manifest
@@ -13,41 +11,13 @@ _BESIDE = frozenset({"connections", "triggers", "mailbox"})
 _BESIDE_AGENTS = _BESIDE | {"supervision"}
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestDiff:
-    """Names of agents and teams, in the order of the newer manifest (`removed`: of the older one)."""
+def unchanged_nodes(old: Manifest, new: Manifest) -> frozenset[str]:
+    """Return the names of the nodes that both manifests have, and that would be built alike; pure.
 
-    added: tuple[str, ...]
-    """Only in the newer manifest."""
-    removed: tuple[str, ...]
-    """Only in the older manifest."""
-    changed: tuple[str, ...]
-    """In both, with a difference in the node itself or in what it is made of: defaults, responses, servers."""
-    unchanged: tuple[str, ...]
-    """In both, and the same."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no node differs."""
-        return not (self.added or self.removed or self.changed)
-
-
-def diff(old: Manifest, new: Manifest) -> ManifestDiff:
-    """Compare two manifests by node; pure.
-
-    A node counts as changed if it would be built differently. The nodes that it names (members, connection targets,
-    workers, picker, validator) do not count, nor do its connections, triggers and mailbox, nor the supervision of an
-    agent. Code behind an import string is not compared.
+    The nodes that a node names (members, connection targets, workers, picker, validator) do not count, nor do its
+    connections, triggers and mailbox, nor the supervision of an agent. Code behind an import string is not compared.
     """
-    before, after = old.nodes, new.nodes
-    kept = [name for name in after if name in before]
-    changed = {name for name in kept if not _is_same(old, new, name)}
-    return ManifestDiff(
-        added=tuple(name for name in after if name not in before),
-        removed=tuple(name for name in before if name not in after),
-        changed=tuple(name for name in kept if name in changed),
-        unchanged=tuple(name for name in kept if name not in changed),
-    )
+    return frozenset(name for name in new.nodes.keys() & old.nodes.keys() if _is_same(old, new, name))
 
 
 def _is_same(old: Manifest, new: Manifest, name: str) -> bool:

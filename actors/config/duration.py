@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from actors.config.read_context import complaint
+from actors.config.read_context import complain
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = r"(?:\d{1,12}(?:\.\d{1,9})?\s*(?:ms|[smhdw])\s*)"
@@ -58,29 +58,22 @@ def _read_text(text: str, unit: float) -> float | None:
     return None
 
 
-def _seconds(value: object) -> float:
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise complaint(str(error)) from None
-
-
 def _milliseconds(value: object) -> float:
     try:
         return parse_duration(value, unit=0.001)
     except ValueError as error:
-        raise complaint(str(error).replace("seconds as a number", "milliseconds as a number")) from None
+        complain(str(error).replace("seconds as a number", "milliseconds as a number"))
 
 
 def _timeout(value: object) -> float:
-    return math.inf if value in ("forever", math.inf) else _seconds(value)
+    return math.inf if value in ("forever", math.inf) else parse_duration(value)
 
 
 _INPUT = float | str
 
-Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=_INPUT)]
+Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=_INPUT)]
 """A span of time, in seconds."""
-PositiveSeconds = Annotated[float, Field(gt=0), BeforeValidator(_seconds, json_schema_input_type=_INPUT)]
+PositiveSeconds = Annotated[float, Field(gt=0), BeforeValidator(parse_duration, json_schema_input_type=_INPUT)]
 """A span of time that is not zero, in seconds."""
 Milliseconds = Annotated[float, BeforeValidator(_milliseconds, json_schema_input_type=_INPUT)]
 """A span of time in seconds, written in milliseconds when it is a plain number."""

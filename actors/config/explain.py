@@ -112,6 +112,8 @@ def _text(kind: str, context: Mapping[str, Any], message: str) -> str:
         return text.format(f"{limit:g}" if isinstance(limit, float) else limit)
     if kind == "literal_error":
         return f"expected {context['expected']}"
+    if kind == "value_error":
+        return str(context["error"])
     return message if kind == "complaint" else message[:1].lower() + message[1:]
 
 

@@ -9,12 +9,11 @@ import ast
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from pydantic import AfterValidator
 
-from actors.config.expression_walk import FUNCTIONS, ExpressionError, Walk
-from actors.config.read_context import complaint
+from actors.config.expression_walk import FUNCTIONS, ExpressionError, Walk, refuse
 from protocols.errors import nearest
 
 CONTEXT: Mapping[str, frozenset[str]] = {
@@ -74,8 +73,7 @@ class Expression:
 
 def _parse(text: str) -> ast.expr:
     if len(text) > _MAX_LENGTH:
-        message = f"the expression has {len(text)} characters; the limit is {_MAX_LENGTH}"
-        raise ExpressionError(message)
+        refuse(f"the expression has {len(text)} characters; the limit is {_MAX_LENGTH}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape in a text is not worth a warning of the parser
@@ -95,8 +93,7 @@ def _check(tree: ast.expr) -> None:
         node, depth = pending.pop()
         seen += 1
         if seen > _MAX_NODES or depth > _MAX_DEPTH:
-            message = f"the expression is too large; at most {_MAX_NODES} parts and {_MAX_DEPTH} levels"
-            raise ExpressionError(message)
+            refuse(f"the expression is too large; at most {_MAX_NODES} parts and {_MAX_DEPTH} levels")
         pending += [(child, depth + 1) for child in _children(node)]
 
 
@@ -114,48 +111,38 @@ def _children(node: ast.AST) -> list[ast.AST]:
         return _call_children(node)
     if isinstance(node, ast.Name):
         _check_bare_name(node.id)
-    if isinstance(node, _PARTS):
-        return list(ast.iter_child_nodes(node))
-    message = f"{_describe(node)} is not allowed in an expression"
-    raise ExpressionError(message)
+    if not isinstance(node, _PARTS):
+        refuse(f"{type(node).__name__.lower()} is not allowed in an expression")
+    return list(ast.iter_child_nodes(node))
 
 
 def _check_constant(value: object) -> None:
     if isinstance(value, str) and len(value) > _MAX_TEXT:
-        message = f"a text in an expression has at most {_MAX_TEXT} characters"
-        raise ExpressionError(message)
+        refuse(f"a text in an expression has at most {_MAX_TEXT} characters")
     if value is not None and not isinstance(value, bool | int | float | str):
-        message = f"{value!r} is not allowed in an expression"
-        raise ExpressionError(message)
+        refuse(f"{value!r} is not allowed in an expression")
 
 
 def _check_attribute(node: ast.Attribute) -> None:
     if not isinstance(node.value, ast.Name):
-        message = f"'.{node.attr}' is only allowed after one of {', '.join(CONTEXT)}"
-        raise ExpressionError(message)
+        refuse(f"'.{node.attr}' is only allowed after one of {', '.join(CONTEXT)}")
     name = node.value.id
     if name not in CONTEXT:
-        message = f"unknown name {name!r} in an expression{nearest(name, CONTEXT)}"
-        raise ExpressionError(message)
+        refuse(f"unknown name {name!r} in an expression{nearest(name, CONTEXT)}")
     if node.attr not in CONTEXT[name]:
-        message = f"{name!r} has no {node.attr!r}{nearest(node.attr, CONTEXT[name])}"
-        raise ExpressionError(message)
+        refuse(f"{name!r} has no {node.attr!r}{nearest(node.attr, CONTEXT[name])}")
 
 
-def _check_bare_name(name: str) -> None:
+def _check_bare_name(name: str) -> NoReturn:
     if name in CONTEXT:
-        message = (
-            f"{name!r} alone has no value; name one of {', '.join(f'{name}.{item}' for item in sorted(CONTEXT[name]))}"
-        )
-    else:
-        message = f"unknown name {name!r} in an expression{nearest(name, (*CONTEXT, *FUNCTIONS))}"
-    raise ExpressionError(message)
+        known = ", ".join(f"{name}.{item}" for item in sorted(CONTEXT[name]))
+        refuse(f"{name!r} alone has no value; name one of {known}")
+    refuse(f"unknown name {name!r} in an expression{nearest(name, (*CONTEXT, *FUNCTIONS))}")
 
 
 def _subscript_children(node: ast.Subscript) -> list[ast.AST]:
     if not isinstance(node.slice, ast.Constant) or not isinstance(node.slice.value, str | int):
-        message = "only a fixed key or position is allowed in brackets, as in message.metadata['key']"
-        raise ExpressionError(message)
+        refuse("only a fixed key or position is allowed in brackets, as in message.metadata['key']")
     return [node.value, node.slice]
 
 
@@ -163,26 +150,12 @@ def _call_children(node: ast.Call) -> list[ast.AST]:
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     if name not in FUNCTIONS:
         called = repr(name) if name else "this"
-        message = f"calling {called} is not allowed in an expression; known functions are {', '.join(FUNCTIONS)}"
-        raise ExpressionError(message)
+        refuse(f"calling {called} is not allowed in an expression; known functions are {', '.join(FUNCTIONS)}")
     least, most = FUNCTIONS[name].arguments
     if node.keywords or not least <= len(node.args) <= most:
-        message = f"{name}() takes {least if least == most else f'{least} to {most}'} plain arguments"
-        raise ExpressionError(message)
+        refuse(f"{name}() takes {least if least == most else f'{least} to {most}'} plain arguments")
     return list(node.args)
 
 
-def _describe(node: ast.AST) -> str:
-    return type(node).__name__.lower()
-
-
-def _expression(value: str) -> str:
-    try:
-        Expression(value)
-    except ExpressionError as error:
-        raise complaint(str(error)) from None
-    return value
-
-
-ExpressionText = Annotated[str, AfterValidator(_expression)]
+ExpressionText = Annotated[str, AfterValidator(lambda value: Expression(value).text)]
 """The text of a sound expression."""

@@ -1,11 +1,10 @@
 """Evaluating a checked expression, with a bound on every value that can grow."""
 
 import ast
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 _MAX_NUMBER = 1e15
 _MAX_TEXT = 10_000_000
@@ -27,33 +26,28 @@ class Function:
     """What it does; each takes time in proportion to its arguments at most."""
 
 
+def refuse(text: str) -> NoReturn:
+    """Refuse an expression, or a value that it meets."""
+    raise ExpressionError(text)
+
+
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        message = f"expected text, found {type(value).__name__}"
-        raise TypeError(message)
-    return value
+    return value if isinstance(value, str) else refuse(f"expected text, found {type(value).__name__}")
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"expected a number, found {type(value).__name__}"
-        raise TypeError(message)
+        refuse(f"expected a number, found {type(value).__name__}")
     return value
 
 
 def _bounded(value: object) -> float:
     number = _number(value)
-    if abs(number) > _MAX_NUMBER:
-        message = "the number is too large"
-        raise ValueError(message)
-    return number
+    return number if abs(number) <= _MAX_NUMBER else refuse("the number is too large")
 
 
 def _length(value: object) -> int:
-    if not isinstance(value, Sized):
-        message = f"{type(value).__name__} has no length"
-        raise TypeError(message)
-    return len(value)
+    return len(value) if isinstance(value, Sized) else refuse(f"{type(value).__name__} has no length")
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -99,18 +93,6 @@ class Walk:
         self._text = text
         self._context = context
         self._work = 0
-        self._kinds: Mapping[type[ast.expr], Callable[[Any], object]] = {
-            ast.Constant: self._constant,
-            ast.Attribute: self._attribute,
-            ast.BoolOp: self._bool,
-            ast.Compare: self._compare,
-            ast.UnaryOp: self._unary,
-            ast.BinOp: self._binary,
-            ast.Call: self._call,
-            ast.Subscript: self._item,
-            ast.Tuple: self._list,
-            ast.List: self._list,
-        }
 
     def truth(self, node: ast.expr) -> bool:
         """Tell whether an expression holds.
@@ -124,23 +106,30 @@ class Walk:
             message = f"{self._text!r} cannot be evaluated: {error}"
             raise ExpressionError(message) from None
 
-    def _value(self, node: ast.expr) -> object:
-        return self._kinds[type(node)](node)
-
-    def _constant(self, node: ast.Constant) -> object:
-        return node.value
-
-    def _attribute(self, node: ast.Attribute) -> object:
-        return self._context.get(cast("ast.Name", node.value).id, {}).get(node.attr)
-
-    def _call(self, node: ast.Call) -> object:
-        function = FUNCTIONS[cast("ast.Name", node.func).id]
-        given = [self._value(argument) for argument in node.args]
-        self._spend(*given)
-        return function.call(given)
-
-    def _list(self, node: ast.Tuple | ast.List) -> object:
-        return tuple(self._value(item) for item in node.elts)
+    def _value(self, node: ast.expr) -> object:  # noqa: C901, PLR0911 - one case for each kind
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Attribute(value=ast.Name(id=name), attr=attr):
+                return self._context.get(name, {}).get(attr)
+            case ast.BoolOp():
+                return self._bool(node)
+            case ast.Compare():
+                return self._compare(node)
+            case ast.UnaryOp():
+                return self._unary(node)
+            case ast.BinOp():
+                return self._binary(node)
+            case ast.Call(func=ast.Name(id=name), args=arguments):
+                given = [self._value(argument) for argument in arguments]
+                self._spend(*given)
+                return FUNCTIONS[name].call(given)
+            case ast.Subscript(value=holder, slice=ast.Constant(value=key)):
+                return _item(self._value(holder), key)
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                return tuple(self._value(item) for item in items)
+            case _:
+                refuse(f"{type(node).__name__.lower()} is not allowed")
 
     def _bool(self, node: ast.BoolOp) -> object:
         wanted = isinstance(node.op, ast.Or)
@@ -171,29 +160,20 @@ class Walk:
         left, right = self._value(node.left), self._value(node.right)
         if isinstance(left, str) and isinstance(right, str) and isinstance(node.op, ast.Add):
             self._spend(left, right)
-            if len(left) + len(right) > _MAX_TEXT:
-                message = "the text grows too long"
-                raise ValueError(message)
-            return left + right
+            return left + right if len(left) + len(right) <= _MAX_TEXT else refuse("the text grows too long")
         result = _BINARY[type(node.op)](_bounded(left), _bounded(right))
-        if not math.isfinite(result) or abs(result) > _MAX_NUMBER:
-            message = "the number grows too large"
-            raise ValueError(message)
-        return result
+        return result if abs(result) <= _MAX_NUMBER else refuse("the number grows too large")
 
     def _spend(self, *values: object) -> None:
         self._work += sum(len(value) for value in values if isinstance(value, Sized))
         if self._work > _MAX_WORK:
-            message = "the texts that it looks at are too long"
-            raise ValueError(message)
+            refuse("the texts that it looks at are too long")
 
-    def _item(self, node: ast.Subscript) -> object:
-        holder = self._value(node.value)
-        key = cast("ast.Constant", node.slice).value
-        if isinstance(holder, Mapping):
-            return cast("Mapping[object, object]", holder).get(key)
-        if isinstance(holder, Sequence) and isinstance(key, int):
-            items = cast("Sequence[object]", holder)
-            return items[key] if -len(items) <= key < len(items) else None
-        message = "only a map, a list or a text takes brackets"
-        raise TypeError(message)
+
+def _item(holder: object, key: object) -> object:
+    if isinstance(holder, Mapping):
+        return cast("Mapping[object, object]", holder).get(key)
+    if isinstance(holder, Sequence) and isinstance(key, int):
+        items = cast("Sequence[object]", holder)
+        return items[key] if -len(items) <= key < len(items) else None
+    refuse("only a map, a list or a text takes brackets")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import AfterValidator, ValidationInfo
 
-from actors.config.read_context import complaint, reading_of
+from actors.config.read_context import reading_of
 from protocols.errors import nearest
 
 _NAMES: Mapping[str, object] = {
@@ -110,10 +110,7 @@ def _named(name: str, models: Mapping[str, object]) -> object:
 def _field_type(value: str, info: ValidationInfo) -> str:
     reading = reading_of(info)
     known = reading.responses if reading is not None else named_types(value)
-    try:
-        parse_field_type(value, dict.fromkeys(known, str))
-    except FieldTypeError as error:
-        raise complaint(str(error)) from None
+    parse_field_type(value, dict.fromkeys(known, str))
     return value
 
 

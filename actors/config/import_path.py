@@ -12,12 +12,13 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, NoReturn, cast
 
 from pydantic import AfterValidator, ValidationInfo
 
-from actors.config.read_context import complaint, reading_of
+from actors.config.read_context import complain, reading_of
 from actors.config.yaml.file import is_open_to_all
 
 _LENGTH = 300
@@ -36,6 +37,10 @@ class ImportPathError(ValueError):
     """
 
 
+def _refuse(text: str) -> NoReturn:
+    raise ImportPathError(text)
+
+
 def split_import(text: str) -> tuple[str, str]:
     """Return module and attribute of `pkg.mod:attr` or `pkg.mod.attr`.
 
@@ -47,11 +52,9 @@ def split_import(text: str) -> tuple[str, str]:
         module, _, attribute = text.rpartition(".")
     parts = [*module.split("."), attribute]
     if len(text) > _LENGTH or not all(part.isidentifier() for part in parts):
-        message = f"{text[:_LENGTH]!r} is not an import path; expected 'package.module:name'"
-        raise ImportPathError(message)
+        _refuse(f"{text[:_LENGTH]!r} is not an import path; expected 'package.module:name'")
     if any(part.startswith("_") for part in parts):
-        message = f"{text!r} names something private; parts of an import path cannot begin with '_'"
-        raise ImportPathError(message)
+        _refuse(f"{text!r} names something private; parts of an import path cannot begin with '_'")
     return module, attribute
 
 
@@ -69,11 +72,9 @@ def check_import(text: str, allow: Sequence[str]) -> tuple[str, str]:
     if module == "builtins":
         if attribute in _HARMLESS:
             return module, attribute
-        message = f"{text!r} is not allowed; of builtins only plain types and exceptions are"
-        raise ImportPathError(message)
+        _refuse(f"{text!r} is not allowed; of builtins only plain types and exceptions are")
     if not any(_covers(prefix, module, attribute) for prefix in allow):
-        message = f"{text!r} is not allowed; add {module.partition('.')[0]!r} or a narrower prefix to allow_imports"
-        raise ImportPathError(message)
+        _refuse(f"{text!r} is not allowed; add {module.partition('.')[0]!r} or a narrower prefix to allow_imports")
     return module, attribute
 
 
@@ -125,8 +126,7 @@ def _check_origin(text: str, found: object, allow: Sequence[str]) -> None:
     while isinstance(found, partial):
         found = cast("object", found.func)
     if inspect.ismodule(found):
-        message = f"{text!r} is a module; expected something in it"
-        raise ImportPathError(message)
+        _refuse(f"{text!r} is a module; expected something in it")
     if not (inspect.isroutine(found) or inspect.isclass(found)):
         return
     origin = str(getattr(found, "__module__", None) or "builtins")
@@ -137,24 +137,24 @@ def _check_origin(text: str, found: object, allow: Sequence[str]) -> None:
             return
     elif any(_covers(prefix, origin, name) for prefix in narrow):
         return
-    message = f"{text!r} is defined in {origin!r}, which allow_imports does not cover"
-    raise ImportPathError(message)
+    _refuse(f"{text!r} is defined in {origin!r}, which allow_imports does not cover")
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    module = sys.modules.get(name)
+    return importlib.util.find_spec(name) if module is None else module.__spec__
 
 
 def _refuse_shadow(name: str) -> None:
     """Refuse a file that stands in for a module of the standard library, say an `email.py` in the working directory."""
     top = name.partition(".")[0]
-    if top not in sys.stdlib_module_names:
-        return
-    module = sys.modules.get(top)
-    spec = module.__spec__ if module is not None else importlib.util.find_spec(top)
+    spec = _spec(top) if top in sys.stdlib_module_names else None
     origin = spec.origin if spec is not None else None
     if origin in (None, "built-in", "frozen"):
         return
     places = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     if not any(Path(str(origin)).resolve().is_relative_to(Path(place).resolve()) for place in places if place):
-        message = f"{name!r} would come from {origin!r}, which stands in for the standard library's module"
-        raise ImportPathError(message)
+        _refuse(f"{name!r} would come from {origin!r}, which stands in for the standard library's module")
 
 
 def _refuse_open(name: str) -> None:
@@ -162,26 +162,26 @@ def _refuse_open(name: str) -> None:
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         above = ".".join(parts[:end])
-        module = sys.modules.get(above)
-        spec = importlib.util.find_spec(above) if module is None else module.__spec__
+        spec = _spec(above)
         if spec is None or not spec.has_location or spec.origin is None:
             continue
         for path in (Path(spec.origin), Path(spec.origin).parent):
             if is_open_to_all(path):
                 why = "can be changed by every user, who could run code; take that right away"
-                message = f"module {above!r}: {str(path)!r} {why}"
-                raise ImportPathError(message)
+                _refuse(f"module {above!r}: {str(path)!r} {why}")
 
 
-def _import_text(value: str, info: ValidationInfo) -> str:
+def import_text(value: str, info: ValidationInfo) -> str:
+    """Check an import string, by the allow-list of the manifest that is read.
+
+    Raises:
+        ImportPathError: It is malformed or not covered.
+    """
     reading = reading_of(info)
-    try:
-        if reading is None:
-            split_import(value)
-        else:
-            check_import(value, reading.allow_imports)
-    except ImportPathError as error:
-        raise complaint(str(error)) from None
+    if reading is None:
+        split_import(value)
+    else:
+        check_import(value, reading.allow_imports)
     return value
 
 
@@ -189,12 +189,11 @@ def _prefix(value: str) -> str:
     module, colon, attribute = value.partition(":")
     parts = [*module.split("."), *([attribute] if colon else [])]
     if module == "builtins" or not all(part.isidentifier() and not part.startswith("_") for part in parts):
-        message = "expected a package, a module or 'module:name'; no wildcard, not builtins, nothing private"
-        raise complaint(message)
+        complain("expected a package, a module or 'module:name'; no wildcard, not builtins, nothing private")
     return value
 
 
-ImportText = Annotated[str, AfterValidator(_import_text)]
+ImportText = Annotated[str, AfterValidator(import_text)]
 """An import string that `allow_imports` covers."""
 ImportPrefix = Annotated[str, AfterValidator(_prefix)]
 """One entry of `allow_imports`."""

@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
 from actors.config.agent import AgentSpec
+from actors.config.check import circles
 from actors.config.section import spell
 from actors.config.team import TeamSpec
 from actors.config.yaml.environment import Expansion
@@ -17,7 +19,7 @@ from actors.config.yaml.problem import InvalidManifestError, Mark, Problem, rend
 from actors.config.yaml.tree import DEFAULT_LIMITS, Row, SourceLimits, Table, merge, table_at
 
 _KEY = "INHERIT"
-_NOT_INHERITED = ("name", "display_name", "inherits")
+_NOT_INHERITED = {"name", "display_name", "inherits"}
 
 
 @dataclass
@@ -112,59 +114,18 @@ def inherit_agents(tree: Table) -> list[Problem]:
 
     The child's keys win (`merge`); the parent's `name`, `display_name` and `inherits` stay with the parent.
     """
-    inherited = _InheritOrder(table_at(tree, "agents"))
-    inherited.resolve()
-    return inherited.problems
-
-
-class _InheritOrder:
-    def __init__(self, agents: Table) -> None:
-        self.problems: list[Problem] = []
-        self._agents = agents
-        self._done: dict[str, Table] = {}
-        self._broken: set[str] = set()
-
-    def resolve(self) -> None:
-        for name in self._agents:
-            for link in reversed(self._chain(name)):
-                self._inherit(link)
-        for name, table in self._done.items():
-            self._agents[name] = table
-
-    def _chain(self, name: str) -> list[str]:
-        """Return the agent, its parent and so on, as far as not resolved; nothing where they go in a circle."""
-        chain: dict[str, None] = {}
-        current = name
-        while current not in self._done and isinstance(self._agents.get(current), Table):
-            if current in self._broken:
-                self._broken |= chain.keys()
-                return []
-            chain[current] = None
-            parent = table_at(self._agents, current).get("inherits")
-            if not isinstance(parent, str):
-                break  # absent, or of a wrong type, which validation reports
-            if parent in chain:
-                self._report_circle(list(chain)[list(chain).index(parent) :])
-                self._broken |= chain.keys()
-                return []
-            current = parent
-        return list(chain)
-
-    def _report_circle(self, circle: list[str]) -> None:
-        start = circle.index(min(circle, key=list(self._agents).index))
-        names = (*circle[start:], *circle[: start + 1])
-        text = f"agents inherit from each other in a circle: {' -> '.join(map(repr, names))}"
-        mark = table_at(self._agents, names[0]).value_mark("inherits")
-        self.problems.append(Problem(text, mark, render_path(("agents", names[0], "inherits"))))
-
-    def _inherit(self, name: str) -> None:
-        child = table_at(self._agents, name)
-        parent = self._done.get(str(child.get("inherits")))
-        if parent is None:
-            self._done[name] = child
-            return
-        base = Table(parent.mark)
-        for key in parent:
-            if key not in _NOT_INHERITED:
+    agents = table_at(tree, "agents")
+    parents = {name: table_at(agents, name).get("inherits") for name in agents if isinstance(agents[name], Table)}
+    links = {name: [parent] for name, parent in parents.items() if isinstance(parent, str) and parent in parents}
+    problems = [
+        Problem(text, table_at(agents, name).value_mark("inherits"), render_path(("agents", name, "inherits")))
+        for name, text in circles(agents, links, "agents inherit from each other in a circle")
+    ]
+    for name in () if problems else TopologicalSorter(links).static_order():
+        if name in links:
+            parent = table_at(agents, *links[name])
+            base = Table(parent.mark)
+            for key in parent.keys() - _NOT_INHERITED:
                 base.copy_key(key, parent)
-        self._done[name] = merge(base, child)
+            agents[name] = merge(base, table_at(agents, name))
+    return problems

@@ -1,7 +1,7 @@
 """Reading a manifest: from a file or a text to a checked `Manifest`, with every problem in one error."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -17,37 +17,25 @@ from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import is_open_to_all
 from actors.config.yaml.locate import locate
 from actors.config.yaml.parser import read_source
-from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Mark, Problem
-from actors.config.yaml.tree import DEFAULT_LIMITS, Key, SourceLimits, Table, merge, plant
-
-Check = Callable[[Manifest], Iterable[tuple[Sequence[Key], str]]]
-"""A further check of a sound manifest: yields the key path and the text of each problem. Other rooms add theirs this
-way, for example the triggers room its check of cron lines."""
+from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Problem
+from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits, Table
 
 
 def load_manifest(
-    path: str | PathLike[str],
-    *,
-    overrides: Mapping[str, object] | None = None,
-    env: Mapping[str, str] | None = None,
-    checks: Sequence[Check] = (),
-    limits: SourceLimits = DEFAULT_LIMITS,
+    path: str | PathLike[str], *, env: Mapping[str, str] | None = None, limits: SourceLimits = DEFAULT_LIMITS
 ) -> Manifest:
     """Read a manifest file and everything that it inherits.
 
     Args:
         path: The YAML file.
-        overrides: Maps laid over the file's, as in `{"defaults": {"model": "offline"}}`; see `merge`.
         env: Variables for `${NAME}`; the process's own by default.
-        checks: Further checks of other rooms.
         limits: Bounds on size and depth.
 
     Raises:
         InvalidManifestError: With all problems at once; a `ManifestError`.
     """
     reader = FileReader(os.environ if env is None else env, limits)
-    tree = reader.read(Path(path))
-    return _finish(tree, reader, overrides, checks)
+    return _finish(reader.read(Path(path)), reader)
 
 
 def load_agent(path: str | PathLike[str], *, env: Mapping[str, str] | None = None) -> Manifest:
@@ -69,7 +57,7 @@ def load_agent(path: str | PathLike[str], *, env: Mapping[str, str] | None = Non
     tree = reader.read(Path(path))
     if not tree.keys() & {"agents", "teams"}:
         tree = _wrap(tree, Path(path).stem)
-    manifest = _finish(tree, reader, None, ())
+    manifest = _finish(tree, reader)
     if len(manifest.agents) != 1:
         text = f"expected exactly one agent, found {len(manifest.agents)}: {', '.join(manifest.agents) or 'none'}"
         raise InvalidManifestError([Problem(text, tree.key_mark("agents"), "agents")])
@@ -88,22 +76,13 @@ def _wrap(tree: Table, stem: str) -> Table:
     return outer
 
 
-def parse_manifest(
-    text: str,
-    *,
-    name: str = "<text>",
-    overrides: Mapping[str, object] | None = None,
-    env: Mapping[str, str] | None = None,
-    checks: Sequence[Check] = (),
-) -> Manifest:
+def parse_manifest(text: str, *, name: str = "<text>", env: Mapping[str, str] | None = None) -> Manifest:
     """Read a manifest from a text; `INHERIT` is relative to the working directory.
 
     Args:
         text: The YAML.
         name: Name of the text in errors.
-        overrides: As in `load_manifest`.
         env: As in `load_manifest`.
-        checks: As in `load_manifest`.
 
     Raises:
         InvalidManifestError: With all problems at once; a `ManifestError`.
@@ -114,41 +93,14 @@ def parse_manifest(
     spell_nodes(tree)
     tree = reader.merge_parents(tree, Path())
     reader.files.clear()
-    return _finish(tree, reader, overrides, checks)
+    return _finish(tree, reader)
 
 
-def manifest_from(data: Mapping[str, object], *, name: str = "<data>", checks: Sequence[Check] = ()) -> Manifest:
-    """Check a manifest that is already plain Python data; `${NAME}` is not expanded.
-
-    Args:
-        data: Maps, lists and plain values as YAML would give them.
-        name: Name of the data in errors.
-        checks: As in `load_manifest`.
-
-    Raises:
-        InvalidManifestError: With all problems at once; a `ManifestError`.
-    """
-    tree = Table(Mark(name, 0))
-    reader = FileReader({})
-    return _finish(tree, reader, data, checks, name)
-
-
-def _finish(
-    tree: Table,
-    reader: FileReader,
-    overrides: Mapping[str, object] | None,
-    checks: Sequence[Check],
-    name: str = "<overrides>",
-) -> Manifest:
+def _finish(tree: Table, reader: FileReader) -> Manifest:
     problems = reader.problems
     expansion = Expansion(reader.env)
     expansion.expand(tree)
     problems += expansion.problems
-    if overrides:
-        top = plant(overrides, Mark(name, 0))
-        if isinstance(top, Table):
-            spell_nodes(top)
-            tree = merge(tree, top)
     problems += inherit_agents(tree)
     reading = ReadContext.of(tree)
     root = reader.files[0].parent if reader.files else None
@@ -162,8 +114,7 @@ def _finish(
     problems += explain_unknown(reading, tree)
     if manifest is None or problems:
         raise InvalidManifestError(_ordered(problems))
-    every: list[Check] = [lambda sound: check_responses(sound.responses), *checks]
-    found = [(locate(tree, keys), text) for check in every for keys, text in check(manifest)]
+    found = [(locate(tree, keys), text) for keys, text in check_responses(manifest.responses)]
     if found:
         raise InvalidManifestError(
             [Problem(text, place.mark, place.path, _plain(place.value)) for place, text in found]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from actors.config.duration import Timeout
-from actors.config.read_context import complaint
+from actors.config.read_context import complain
 from actors.config.section import Section
 from actors.config.value import Flag, Name, Secret, Text, Texts
 from actors.config.yaml.tree import as_map
@@ -75,11 +75,9 @@ def _command(text: str) -> dict[str, object]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        message = f"not a command line: {error}"
-        raise complaint(message) from None
+        complain(f"not a command line: {error}")
     if not words:
-        message = "expected a command line"
-        raise complaint(message)
+        complain("expected a command line")
     return {"type": "stdio", "command": words[0], "args": words[1:]}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import LiteralString
+from typing import LiteralString, NoReturn
 
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -38,14 +38,16 @@ class ReadContext:
         """Names of agents and teams."""
         return self.agents | self.teams
 
-    def unknown_name(self, name: str, known: frozenset[str], kind: str) -> PydanticCustomError:
-        """Return an error that says what is missing and the nearest name that exists.
+    def known(self, name: str, known: frozenset[str], kind: str) -> str:
+        """Return a known name; refuse another one, with the nearest one that exists.
 
         Finding the nearest of many names is slow, so only the first errors of a large manifest say it.
         """
-        self._guesses -= len(known)
-        near = suggestion(name, sorted(known)) if self._guesses >= 0 or len(known) <= _FEW else ""
-        return complaint(f"there is no {kind} {name!r}{near}")
+        if name not in known:
+            self._guesses -= len(known)
+            near = suggestion(name, sorted(known)) if self._guesses >= 0 or len(known) <= _FEW else ""
+            complain(f"there is no {kind} {name!r}{near}")
+        return name
 
     @classmethod
     def of(cls, tree: Table) -> "ReadContext":
@@ -64,9 +66,9 @@ def reading_of(info: ValidationInfo) -> ReadContext | None:
     return context if isinstance(context, ReadContext) else None
 
 
-def complaint(message: str) -> PydanticCustomError:
-    """Return an error for a validator to raise; its text is shown as it is."""
-    return PydanticCustomError(_ONE, _TEMPLATE, {"text": message})
+def complain(message: str) -> NoReturn:
+    """Refuse a value; its problem has this text."""
+    raise PydanticCustomError(_ONE, _TEMPLATE, {"text": message})
 
 
 def complaints(found: Iterator[tuple[str, str]]) -> None:

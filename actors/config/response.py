@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
 from actors.config.field_type import FieldType, outer_types
 from actors.config.import_path import ImportText
-from actors.config.read_context import complaint
+from actors.config.read_context import complain
 from actors.config.section import Section
 from actors.config.value import Count, Flag, Text, ToolName
 from actors.config.yaml.tree import Table, as_map
@@ -29,8 +29,7 @@ _FITTING: Mapping[str, frozenset[str]] = {
 
 def _choice(value: JsonValue) -> JsonValue:
     if not isinstance(value, str | int | float):
-        message = "expected text, a number, true or false"
-        raise complaint(message)
+        complain("expected text, a number, true or false")
     return value
 
 
@@ -119,8 +118,7 @@ class ResponseSpec(Section):
             return data
         inner = as_map(table.get("response_schema"))
         if inner is None and table.get("response_schema") is not None:
-            message = "response_schema: expected a map of keys"
-            raise complaint(message)
+            complain("response_schema: expected a map of keys")
         if isinstance(table, Table) and isinstance(inner, Table):
             for key in inner:
                 table.copy_key(key, inner)

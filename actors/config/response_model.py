@@ -124,7 +124,9 @@ class _Builder:
             message = f"response {name!r}, field {key!r}: {error}"
             raise ResponseModelError(message, "fields", key, "type") from None
         if spec.values:
-            self._check_values(name, key, kind, spec.values)
+            adapter: TypeAdapter[object] = TypeAdapter(kind)
+            for value in spec.values:
+                self._check(name, key, "values", adapter, value)
             kind = Literal[spec.values]  # pyright: ignore[reportUnknownVariableType] - values known only now
         has_default = "default" in spec.model_fields_set
         if not spec.required and not has_default:
@@ -139,21 +141,14 @@ class _Builder:
         given = {limit: value for limit, value in limits.items() if value is not None}
         default: Any = ... if spec.required and not has_default else spec.default
         if has_default:
-            self._check_default(name, key, Annotated[kind, Field(**given)], default)
+            limited: Any = Annotated[kind, Field(**given)]  # pyright: ignore[reportInvalidTypeForm]
+            self._check(name, key, "default", TypeAdapter[object](limited), default)
         return kind, Field(default, description=spec.description, **given)
 
-    def _check_values(self, name: str, key: str, kind: Any, values: Sequence[object]) -> None:
-        adapter: TypeAdapter[object] = TypeAdapter(kind)
-        for value in values:
-            try:
-                adapter.validate_python(value, strict=True)
-            except ValidationError as error:
-                message = f"response {name!r}, field {key!r}: the value {value!r} is wrong: {error.errors()[0]['msg']}"
-                raise ResponseModelError(message, "fields", key, "values") from None
-
-    def _check_default(self, name: str, key: str, kind: Any, default: object) -> None:
+    def _check(self, name: str, key: str, part: str, adapter: TypeAdapter[object], value: object) -> None:
         try:
-            TypeAdapter(kind).validate_python(default)
+            adapter.validate_python(value, strict=part == "values" or None)
         except ValidationError as error:
-            message = f"response {name!r}, field {key!r}: the default {default!r} is wrong: {error.errors()[0]['msg']}"
-            raise ResponseModelError(message, "fields", key, "default") from None
+            wrong = f"the {part.removesuffix('s')} {value!r} is wrong: {error.errors()[0]['msg']}"
+            message = f"response {name!r}, field {key!r}: {wrong}"
+            raise ResponseModelError(message, "fields", key, part) from None

@@ -11,11 +11,9 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from actors.config.read_context import complaint, complaints, reading_of
+from actors.config.read_context import complain, complaints, reading_of
 from actors.config.yaml.problem import suggestion
 from actors.config.yaml.tree import Table, as_map
-
-_TEXT_OR_MAP = "expected text or a map of keys"
 
 
 class Section(BaseModel):
@@ -58,7 +56,7 @@ class Section(BaseModel):
         table = as_map(data)
         if table is None:
             if cls.shorthand is not None and not isinstance(data, cls):
-                raise complaint(_TEXT_OR_MAP)
+                complain("expected text or a map of keys")
             return data
         # The tree is changed in place, so that errors can still be traced to the place where a value was written.
         table = table if isinstance(table, Table) else dict(table)
@@ -114,8 +112,7 @@ def spell(table: dict[str, object], spellings: Mapping[str, str]) -> None:
         if spelling not in table:
             continue
         if key in table:
-            message = f"{spelling!r} and {key!r} are two spellings of one key; write one of them"
-            raise complaint(message)
+            complain(f"{spelling!r} and {key!r} are two spellings of one key; write one of them")
         if isinstance(table, Table):
             table.rename(spelling, key)
         else:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from actors.config.read_context import complaint
 from protocols.errors import nearest
 
 _PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|(?P<stray>[{}])")
@@ -64,10 +63,7 @@ def template_check(names: frozenset[str]) -> Callable[[str], str]:
     """Return a validator for templates with these places."""
 
     def check(value: str) -> str:
-        try:
-            check_template(value, names)
-        except TemplateError as error:
-            raise complaint(str(error)) from None
+        check_template(value, names)
         return value
 
     return check

@@ -8,16 +8,16 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import AfterValidator, Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
 from actors.config.condition import Condition
 from actors.config.cron_line import CronLine
 from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
-from actors.config.read_context import complaint
+from actors.config.read_context import complain
 from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import PromptTemplate
-from actors.config.value import Flag, Name, Port, Positive, QueueSpec, Secret, Text
+from actors.config.value import ONE_OR_MANY, Flag, Name, Port, Positive, QueueSpec, Secret, Text
 from actors.config.yaml.tree import as_map
 
 GROUP = "understage.triggers"
@@ -55,31 +55,22 @@ def _pattern(value: str) -> str:
     parts = {*PurePosixPath(value).parts, *windows.parts}
     leaves = value.startswith(("~", "/", "\\")) or windows.drive or ".." in parts
     if leaves or not value.strip() or "\0" in value:
-        message = "expected a pattern below the root: not absolute, without '..', '~' and drive"
-        raise complaint(message)
+        complain("expected a pattern below the root: not absolute, without '..', '~' and drive")
     return value
 
 
 def _extension(value: str) -> str:
     text = value.strip().lstrip("*").lower()
     if not text.strip(".") or any(sign in text for sign in "/\\*?\0"):
-        message = "expected a file extension such as '.md'"
-        raise complaint(message)
+        complain("expected a file extension such as '.md'")
     return text if text.startswith(".") else f".{text}"
-
-
-def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """A file or glob pattern that cannot leave its root."""
-Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY]
 """Several patterns."""
-Extensions = Annotated[
-    tuple[Annotated[str, AfterValidator(_extension)], ...],
-    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
-]
+Extensions = Annotated[tuple[Annotated[str, AfterValidator(_extension)], ...], ONE_OR_MANY]
 """File extensions, in lower case with their dot."""
 
 
@@ -106,13 +97,8 @@ class FileTrigger(TriggerSpec):
 
 def _url_path(value: str) -> str:
     if not value.startswith("/") or ".." in value.split("/") or any(sign in value for sign in "?#\\ \0{}"):
-        message = "expected a URL path such as '/in', without '..', '?', '#', braces and spaces"
-        raise complaint(message)
+        complain("expected a URL path such as '/in', without '..', '?', '#', braces and spaces")
     return value
-
-
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
-"""One or several secrets."""
 
 
 def _is_loopback(host: str) -> bool:
@@ -135,7 +121,7 @@ class WebhookTrigger(TriggerSpec):
     """URL path, beginning with `/`."""
     host: Text = "127.0.0.1"
     """Address to listen on."""
-    secret: Secrets = ()
+    secret: Annotated[tuple[Secret, ...], ONE_OR_MANY] = ()
     """Key of the HMAC-SHA256 signature; several while keys are changed. On loopback it may be left out."""
     insecure: Flag = False
     """Accept requests without a signature on any address: anybody who reaches the port can start runs."""
@@ -158,8 +144,7 @@ def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (OSError, ValueError, LookupError):
-        message = "expected a time zone such as 'Europe/Berlin' or 'UTC'"
-        raise complaint(message) from None
+        complain("expected a time zone such as 'Europe/Berlin' or 'UTC'")
     return value
 
 
@@ -167,7 +152,16 @@ TimeZone = Annotated[str, AfterValidator(_zone)]
 """Name of a time zone that this machine knows."""
 
 
-class ScheduleTrigger(TriggerSpec):
+class _ScheduleBase(TriggerSpec):
+    prompt: Text
+    """Prompt of the run."""
+    make_up: Literal["once", "all"] = "once"
+    """Without `skip_missed`: whether one run makes up for all that were missed, or one for each, at most 100."""
+    jitter: Seconds = 0.0
+    """Random delay of up to so many seconds."""
+
+
+class ScheduleTrigger(_ScheduleBase):
     """Starts a run at the times of a cron line."""
 
     spellings: ClassVar[Mapping[str, str]] = {"cron": "schedule"}
@@ -176,19 +170,13 @@ class ScheduleTrigger(TriggerSpec):
     """Kind of trigger."""
     schedule: CronLine
     """Cron line of five or six fields, or a word such as `@daily`."""
-    prompt: Text
-    """Prompt of the run."""
     timezone: TimeZone | None = None
     """Time zone of the cron line; the machine's by default."""
     skip_missed: Flag = False
     """Leave out runs that were due while the system was down or busy; otherwise one run makes up for them."""
-    make_up: Literal["once", "all"] = "once"
-    """Without `skip_missed`: whether one run makes up for all that were missed, or one for each, at most 100."""
-    jitter: Seconds = 0.0
-    """Random delay of up to so many seconds."""
 
 
-class IntervalTrigger(TriggerSpec):
+class IntervalTrigger(_ScheduleBase):
     """Starts a run again and again."""
 
     spellings: ClassVar[Mapping[str, str]] = {"interval": "every"}
@@ -197,16 +185,10 @@ class IntervalTrigger(TriggerSpec):
     """Kind of trigger."""
     every: PositiveSeconds
     """Time between the starts of two runs, in seconds."""
-    prompt: Text
-    """Prompt of the run."""
     immediately: Flag = False
     """Whether the first run starts at once."""
     skip_missed: Flag = True
     """As in `time`."""
-    make_up: Literal["once", "all"] = "once"
-    """As in `time`."""
-    jitter: Seconds = 0.0
-    """Random delay of up to so many seconds."""
 
 
 class EmailTrigger(TriggerSpec):
@@ -294,8 +276,7 @@ def _by_type(value: object, built_in: ValidatorFunctionWrapHandler, info: Valida
     try:
         installed = installed_type(name)
     except (ImportError, AttributeError) as error:
-        message = f"the type of trigger {name!r} cannot be loaded: {type(error).__name__}: {error}"
-        raise complaint(message) from error
+        complain(f"the type of trigger {name!r} cannot be loaded: {type(error).__name__}: {error}")
     return built_in(value) if installed is None else installed.spec.model_validate(value, context=info.context)
 
 

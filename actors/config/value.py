@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from actors.config.read_context import complaint
+from actors.config.read_context import complain
 from actors.config.section import Section
 
 _LARGEST = 10**15
@@ -13,42 +13,33 @@ _LARGEST = 10**15
 def _number(value: object) -> object:
     # pydantic would read `true` as 1.
     if isinstance(value, bool):
-        message = "expected a number"
-        raise complaint(message)
+        complain("expected a number")
     return value
 
 
 def _flag(value: object) -> object:
     # pydantic would read 1 as true.
     if isinstance(value, int | float) and not isinstance(value, bool):
-        message = "expected true or false"
-        raise complaint(message)
+        complain("expected true or false")
     return value
-
-
-def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 def _secret(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        message = "expected text; put quotes around it"
-        raise complaint(message)
+        complain("expected text; put quotes around it")
     return value
 
 
 def _moment(value: object) -> object:
     # pydantic would read a number as seconds since 1970.
     if isinstance(value, int | float) or (isinstance(value, str) and value[4:5] != "-"):
-        message = "expected a date and time with its zone, as in 2024-05-31T14:00:00Z"
-        raise complaint(message)
+        complain("expected a date and time with its zone, as in 2024-05-31T14:00:00Z")
     return value
 
 
 def _name(value: str) -> str:
     if value != value.strip() or not value.isprintable():
-        message = "expected a name without line breaks, control characters or spaces at its ends"
-        raise complaint(message)
+        complain("expected a name without line breaks, control characters or spaces at its ends")
     return value
 
 
@@ -72,9 +63,13 @@ Text = Annotated[str, Field(min_length=1)]
 """Text that is not empty."""
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 """A name of a node, response, job, trigger: printable, at most 200 characters."""
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+ONE_OR_MANY = BeforeValidator(
+    lambda value: (value,) if isinstance(value, str) else value, json_schema_input_type=str | list[str]
+)
+"""Lets a single text stand for a list of one."""
+Texts = Annotated[tuple[str, ...], ONE_OR_MANY]
 """Several texts; a single one need not be a list."""
-FullTexts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+FullTexts = Annotated[tuple[Text, ...], ONE_OR_MANY]
 """Several texts, none of them empty; a single one need not be a list."""
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")]
 """A name that every provider accepts for a tool: letters, digits, `_` and `-`, at most 64."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from actors.config.difference import diff
+from actors.config.difference import unchanged_nodes
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.pool.debug_log import log_runs
@@ -114,13 +114,13 @@ class Reload:
 
     def _sort(self, policy: PoolPolicy) -> _Sorted:
         context, manifest = self._context, self._manifest
-        found = diff(context.manifest, manifest)
+        same = unchanged_nodes(context.manifest, manifest)
         own = {name: node for name, node in context.built.nodes.items() if context.nodes.get(name) is node}
         sort = _Sorted(own, set(context.nodes) - set(own))
-        stale = {name for name in found.unchanged if self._versions.get(name) != context.built.versions.get(name)}
+        intact = {name for name in same if self._versions.get(name) == context.built.versions.get(name)}
         for name, spec in manifest.nodes.items():
             if name in sort.foreign:
-                if name not in found.unchanged:
+                if name not in same:
                     message = f"node {name!r} was added to the pool at run time; remove it, or choose another name"
                     raise NodeNameError(message, node=name)
                 sort.unchanged.append(name)
@@ -128,7 +128,7 @@ class Reload:
                 sort.added.append(name)
             elif _kind(context.manifest.nodes[name]) != _kind(spec):
                 sort.kind_changed.append(name)
-            elif name in found.changed or name in stale:
+            elif name not in intact:
                 sort.changed.append(name)
             else:
                 sort.unchanged.append(name)

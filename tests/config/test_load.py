@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.config.load import load_agent, load_manifest, manifest_from, parse_manifest
+from actors.config.load import load_agent, load_manifest
 from actors.config.manifest import Manifest
 from actors.config.yaml.problem import InvalidManifestError, Problem
 from protocols.errors import ManifestError
@@ -29,7 +29,7 @@ def test_a_file_gives_the_same_as_its_text(tmp_path: Path) -> None:
 def test_plain_data_gives_the_same_as_yaml() -> None:
     data = {"agents": {"a": {"model": "test", "system_prompts": ["x"]}}}
 
-    assert manifest_from(data) == read("agents: {a: {model: test, system_prompt: x}}")
+    assert Manifest.model_validate(data) == read("agents: {a: {model: test, system_prompt: x}}")
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
@@ -152,16 +152,6 @@ def test_a_section_without_content_counts_as_not_written() -> None:
     assert (manifest.agents, manifest.teams, manifest.storage) == ({}, {}, None)
 
 
-def test_overrides_win_and_their_problems_say_so(tmp_path: Path) -> None:
-    manifest = parse_manifest("agents: {a: {model: x}}", overrides={"agents": {"a": {"model": "y"}, "b": {}}}, env={})
-
-    model = manifest.agents["a"].model
-    assert model is not None
-    assert (model.name, list(manifest.agents)) == ("y", ["a", "b"])
-    with pytest.raises(InvalidManifestError, match=r"<overrides>: agents\.a\.retries"):
-        parse_manifest("agents: {a: {}}", overrides={"agents": {"a": {"retries": "x"}}}, env={})
-
-
 def test_model_and_limits_may_stand_at_the_top() -> None:
     defaults = read("model: offline\nlimits: {requests: 5}\ndefaults: {retries: 2}").defaults
 
@@ -172,18 +162,6 @@ def test_model_and_limits_may_stand_at_the_top() -> None:
 
 def test_a_model_at_the_top_and_in_the_defaults_is_refused() -> None:
     assert "model" in problem_of("model: offline\ndefaults: {model: test}").message
-
-
-def test_further_checks_are_reported_with_the_place_of_the_value() -> None:
-    with pytest.raises(InvalidManifestError) as caught:
-        parse_manifest(
-            "agents:\n  a:\n    description: bad\n",
-            env={},
-            checks=[lambda manifest: [(("agents", name, "description"), "is bad") for name in manifest.agents]],
-        )
-
-    assert caught.value.problems[0].line == 3
-    assert str(caught.value) == "<text>:3: agents.a.description: is bad, got 'bad'"
 
 
 def test_missing_knowledge_files_are_reported_and_patterns_are_not(tmp_path: Path) -> None:
@@ -269,7 +247,6 @@ def test_plain_data_is_not_changed() -> None:
     before = deepcopy(data)
 
     Manifest.model_validate({"agents": data["agents"]})
-    manifest_from(data)
 
     assert data == before
 

@@ -112,10 +112,6 @@ def test_a_reload_uses_the_new_node_for_what_is_kept() -> None:
     ("settings", "text"),
     [
         ([every(), every()], "need different names; twice there are n/i"),
-        (
-            [ScheduleTrigger(type="time", name="t", schedule="0 0 30 2 *", prompt="p")],
-            "trigger 'n/t': cron line '0 0 30",
-        ),
         ([hook("a"), hook("b")], "different paths"),
     ],
 )
@@ -124,9 +120,7 @@ def test_what_can_never_work_is_refused_before_anything_starts(settings: list[Tr
         plan(*settings)
 
 
-@pytest.mark.parametrize(
-    "settings", [hook(), files(), ScheduleTrigger(type="time", name="t", schedule="@daily", prompt="p")]
-)
+@pytest.mark.parametrize("settings", [hook(), files()])
 def test_a_missing_library_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, settings: TriggerSpec) -> None:
     monkeypatch.setattr("importlib.util.find_spec", find_nothing)
 
@@ -137,7 +131,9 @@ def test_a_missing_library_is_named_with_the_extra(monkeypatch: pytest.MonkeyPat
 def test_triggers_that_need_no_library_work_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", find_nothing)
 
-    assert names(plan(every())) == ["n/i queue", "n/i"]
+    daily = ScheduleTrigger(type="time", name="t", schedule="@daily", prompt="p")
+
+    assert names(plan(every(), daily)) == ["n/i queue", "n/t queue", "n/i", "n/t"]
 
 
 def test_importing_the_room_imports_none_of_its_libraries() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from actors.config.yaml.problem import Mark, Problem, render_path
 from actors.config.yaml.tree import Key, Row, Table
@@ -27,18 +28,16 @@ class Expansion:
 
     def expand(self, tree: object, path: tuple[Key, ...] = ()) -> None:
         """Expand every text below a map or list."""
-        if id(tree) in self._done:
+        if id(tree) in self._done or not isinstance(tree, Table | Row):
             return
         self._done.add(id(tree))
-        if isinstance(tree, Table):
-            for key, value in tree.items():
-                if isinstance(value, str) and "$" in value:
-                    tree.raw[key] = value
-                    tree[key] = self.text(value, (*path, key), tree.value_mark(key))
-                elif isinstance(value, Table | Row):
-                    self.expand(value, (*path, key))
-        elif isinstance(tree, Row):
-            self._expand_row(tree, path)
+        holder: Any = tree
+        for key, value in tree.items() if isinstance(tree, Table) else enumerate(tree):
+            if isinstance(value, str) and "$" in value:
+                holder.raw[key] = value
+                holder[key] = self.text(value, (*path, key), holder.value_mark(key))
+            else:
+                self.expand(value, (*path, key))
 
     def text(self, text: str, path: tuple[Key, ...], mark: Mark) -> str:
         """Return one text with its references replaced; a faulty one is reported and left as written."""
@@ -65,14 +64,6 @@ class Expansion:
                 )
                 parts.append(match[0])
         return "".join(parts) + text
-
-    def _expand_row(self, row: Row, path: tuple[Key, ...]) -> None:
-        for index, value in enumerate(row):
-            if isinstance(value, str) and "$" in value:
-                row.raw[index] = value
-                row[index] = self.text(value, (*path, index), row.marks[index])
-            elif isinstance(value, Table | Row):
-                self.expand(value, (*path, index))
 
     def _report(self, message: str, path: tuple[Key, ...], mark: Mark) -> None:
         self.problems.append(Problem(message, mark, render_path(path)))

@@ -1,10 +1,10 @@
 """The raw manifest: plain maps and lists that remember where each of their values was written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from actors.config.yaml.problem import NOWHERE, InvalidManifestError, Mark, Problem
+from actors.config.yaml.problem import NOWHERE, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +93,14 @@ class Row(list[object]):
         self.raw: dict[int, str] = {}
         """As in `Table`."""
 
+    def value_mark(self, index: int) -> Mark:
+        """Return where an entry was written."""
+        return self.marks[index]
+
     def add(self, value: object, mark: Mark) -> None:
         """Append an entry with its mark."""
         self.append(value)
         self.marks.append(mark)
-
-
-def plant(data: object, mark: Mark = NOWHERE, *, depth: int = DEFAULT_LIMITS.depth) -> object:
-    """Turn plain Python maps and sequences into a tree whose values are all marked the same.
-
-    Raises:
-        InvalidManifestError: They are nested deeper than `depth`, or contain themselves.
-    """
-    if depth < 0:
-        raise InvalidManifestError([Problem("nested too deeply", mark)])
-    if isinstance(data, Table | Row):
-        return data
-    if isinstance(data, Mapping):
-        table = Table(mark)
-        for key, value in cast("Mapping[object, object]", data).items():
-            table.put(str(key), plant(value, mark, depth=depth - 1), mark, mark)
-        return table
-    if isinstance(data, list | tuple):
-        return Row(mark, [plant(item, mark, depth=depth - 1) for item in cast("Sequence[object]", data)])
-    return data
 
 
 def as_map(data: object) -> dict[str, object] | None:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from actors.config.cron_line import WORDS
+from cronsim import CronSim
+
+from actors.config.cron_line import cron_fields
 from protocols.triggers import TriggerConfigError
 
-_LONGEST: Final = 1_000
+_SHOWN: Final = 100
 _LOCAL_ZONE: Final = "/etc/localtime"
 _RULE: Final = b"TZif2" + bytes(31) + b"\0\0\0\1\0\0\0\1" + bytes(7)
 """Half of a file of time zones without transitions: only the POSIX rule at its end counts."""
@@ -40,26 +42,19 @@ class CronTimes:
         """Parse the line.
 
         Args:
-            line: minute, hour, day, month, weekday; with seconds first, or one of `WORDS`.
+            line: minute, hour, day, month, weekday; with seconds first, or a word such as `@daily`.
             zone: time zone of the fields.
 
         Raises:
             TriggerConfigError: The line cannot be parsed, or never comes due.
         """
-        self._line = WORDS.get(line.strip().lower(), line.strip())
         self._zone = zone
-        if len(line) > _LONGEST:
-            message = f"cron line of {len(line)} characters is too long"
-            raise TriggerConfigError(message)
-        from cronsim import CronSimError
-
         try:
-            found = self.next_after(0.0)
-        except CronSimError as error:
-            words = ", ".join(WORDS)
-            message = f"cron line {line!r}: {error}; expected 'minute hour day month weekday' or one of {words}"
+            self._line = cron_fields(line)
+        except ValueError as error:
+            message = f"cron line {line[:_SHOWN]!r}: {error}"
             raise TriggerConfigError(message) from error
-        if found is None:
+        if self.next_after(0.0) is None:
             message = f"cron line {line!r} never comes due"
             raise TriggerConfigError(message)
 
@@ -81,8 +76,6 @@ class CronTimes:
         return found[::-1]
 
     def _from(self, time: float, *, reverse: bool) -> Iterator[datetime]:
-        from cronsim import CronSim
-
         return CronSim(self._line, datetime.fromtimestamp(time, UTC).astimezone(self._zone), reverse=reverse)
 
 

@@ -42,5 +42,5 @@ def _missed(spec: ScheduleTrigger | IntervalTrigger) -> MissedPolicy:
     return "skip" if spec.skip_missed else spec.make_up
 
 
-SCHEDULE = TriggerType(ScheduleTrigger, _cron, libraries=("cronsim",))
+SCHEDULE = TriggerType(ScheduleTrigger, _cron)
 INTERVAL = TriggerType(IntervalTrigger, _interval)
