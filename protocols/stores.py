@@ -43,10 +43,8 @@ class HistoryStore(Protocol):
     Every method raises `StorageError` (or a kind of it) when the store is not open or cannot do it.
     """
 
-    @property
-    def location(self) -> str:
-        """Where it is, without a password."""
-        ...
+    location: str
+    """Where it is, without a password."""
 
     async def open(self) -> None:
         """Connect, and bring an older schema up to date; does nothing when open."""
@@ -58,13 +56,14 @@ class HistoryStore(Protocol):
 
     async def __aenter__(self) -> Self:
         """Open it."""
-        ...
+        await self.open()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         """Close it."""
-        ...
+        await self.close()
 
     async def append(self, batch: Sequence[StoredMessage]) -> None:
         """Keep all messages of the batch, or none when it raises; an id that is there already is left as it is."""
@@ -72,7 +71,7 @@ class HistoryStore(Protocol):
 
     async def conversation(self, conversation_id: str, *, limit: int = 200) -> list[StoredMessage]:
         """Return the latest `limit` messages of one conversation, oldest first."""
-        ...
+        return (await self.query(HistoryQuery(conversation=conversation_id, limit=limit)))[::-1]
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages; the next page starts ``after`` the ``seq`` of the last one."""

@@ -1,14 +1,10 @@
 """The `AgentPool` of `actors`: a pool with the history and the triggers of its manifest."""
 
-from os import PathLike
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from actors.app.history_service import HistoryService
 from actors.app.trigger_service import TriggerService
-from actors.config.manifest import Manifest
 from actors.pool import pool as bare
-from actors.pool.node_supervisor import EXIT_TIMEOUT
-from actors.runtime.system import ActorSystem
 
 Deps = TypeVar("Deps")
 
@@ -29,24 +25,4 @@ class AgentPool(bare.AgentPool[Deps]):
         ```
     """
 
-    def __init__(  # noqa: PLR0913 - keywords, all of them optional
-        self,
-        manifest: str | PathLike[str] | Manifest | None = None,
-        *,
-        model: Any = None,
-        shared_deps: Deps | None = None,
-        connect_nodes: bool = True,
-        parallel_load: bool = True,
-        system: ActorSystem | None = None,
-        exit_timeout: float = EXIT_TIMEOUT,
-    ) -> None:
-        super().__init__(
-            manifest,
-            model=model,
-            shared_deps=shared_deps,
-            connect_nodes=connect_nodes,
-            parallel_load=parallel_load,
-            system=system,
-            exit_timeout=exit_timeout,
-            services=(HistoryService, TriggerService),
-        )
+    default_services = (HistoryService, TriggerService)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.prompts.content import load_user_content, prompt_text, user_content
+from protocols.json_value import as_json
 from protocols.messages import ChatMessage
 
 
@@ -23,3 +24,13 @@ def readable(message: ChatMessage[Any]) -> str:
     if isinstance(content, str | list | tuple):
         return message.text
     return prompt_text(user_content([content]))
+
+
+def answer_fields(message: ChatMessage[Any]) -> dict[str, Any]:
+    """Return what programs are told of every answer."""
+    return {
+        "content": as_json(message.content),
+        "text": readable(message),
+        "message_id": message.message_id,
+        "model": message.model_name,
+    }

@@ -26,14 +26,8 @@ def history_stores(manifest: Manifest, *, read_only: bool = False) -> tuple[Hist
 
 def retention_of(spec: StorageSpec) -> Retention | None:
     """Return the retention of each store; None without limits."""
-    limits = spec.retention
-    if limits.max_age is None and limits.max_messages is None and limits.max_per_conversation is None:
-        return None
-    return Retention(
-        max_age=limits.max_age,
-        max_messages=limits.max_messages,
-        max_per_conversation=limits.max_per_conversation,
-    )
+    limits = spec.retention.model_dump(exclude_none=True)
+    return Retention(**limits) if limits else None
 
 
 def _store(spec: StoreSpec, root: Path, *, read_only: bool) -> HistoryStore:

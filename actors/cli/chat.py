@@ -7,7 +7,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from actors.app import check_models, configure_logging
 from actors.cli.app_thread import AppThread
@@ -17,9 +16,6 @@ from actors.cli.exit_code import ExitCode
 from actors.cli.option import is_debug
 from actors.cli.progress import to_stderr
 from actors.cli.run_once import manifest_for
-
-if TYPE_CHECKING:
-    pass
 
 HELP = '/quit ends, /reset forgets, /stats shows numbers, // begins a prompt with /; \\ or """ for several lines'
 """What can be typed besides prompts."""

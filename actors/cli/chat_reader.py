@@ -6,7 +6,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import fail
 from actors.cli.progress import to_stderr
 
 PROMPT: Final = "> "
@@ -22,8 +22,7 @@ class Terminal:
 
     def __init__(self) -> None:
         if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
-            text = "standard input is closed; type prompts, or pipe them in"
-            raise CommandError(text)
+            fail("standard input is closed; type prompts, or pipe them in")
         self.is_interactive = sys.stdin.isatty()
         """True if a person types."""
         self._edits = self.is_interactive and sys.stdout.isatty()
@@ -47,8 +46,7 @@ class Terminal:
         except EOFError:
             return None
         except UnicodeDecodeError as error:
-            text = f"standard input is not text in {sys.stdin.encoding}: {error}"
-            raise CommandError(text) from error
+            fail(f"standard input is not text in {sys.stdin.encoding}: {error}")
         return line.rstrip("\r\n") if line else None
 
 
@@ -111,5 +109,4 @@ class ChatReader:
 
 def _check(parts: list[str]) -> None:
     if sum(map(len, parts)) > MOST_CHARACTERS:
-        text = f"the prompt is longer than {MOST_CHARACTERS:,} characters; pass such texts to 'understage run --file'"
-        raise CommandError(text)
+        fail(f"the prompt is longer than {MOST_CHARACTERS:,} characters; pass such texts to 'understage run --file'")

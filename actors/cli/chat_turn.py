@@ -3,14 +3,13 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.app import readable
+from actors.app import answer_fields
 from actors.cli.exit_code import CommandError, text_of
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import report
 from protocols.ids import new_id
-from protocols.json_value import as_json
 
 if TYPE_CHECKING:
     from actors.app import App
@@ -61,10 +60,7 @@ class ChatTurn:
         message: ChatMessage[Any] = await self._app.pool[self._node].run(prompt, **self._run_options())
         self._write_json(
             prompt=prompt,
-            text=readable(message),
-            content=as_json(message.content),
-            message_id=message.message_id,
-            model=message.model_name,
+            **answer_fields(message),
             input_tokens=message.usage.input_tokens,
             output_tokens=message.usage.output_tokens,
             seconds=message.response_time,

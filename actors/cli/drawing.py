@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import ExitCode, fail
 from actors.config.graph import dot, graph_lines, mermaid
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def save_drawing(manifest: "Manifest", file: Path) -> None:
     """
     kind = _KINDS.get(file.suffix.lower())
     if kind is None:
-        message = f"unknown kind of picture {file.suffix!r} of {str(file)!r}; known are {', '.join(_KINDS)}"
-        raise CommandError(message)
+        fail(f"unknown kind of picture {file.suffix!r} of {str(file)!r}; known are {', '.join(_KINDS)}")
     text = mermaid(manifest) if kind == "mermaid" else dot(manifest)
     if file.suffix.lower() == ".md":
         text = f"```mermaid\n{text}```\n"
@@ -45,27 +44,22 @@ def save_drawing(manifest: "Manifest", file: Path) -> None:
     try:
         file.write_bytes(data)
     except OSError as error:
-        message = f"{str(file)!r} cannot be written: {error.strerror or error}"
-        raise CommandError(message, ExitCode.FAILED) from error
+        fail(f"{str(file)!r} cannot be written: {error.strerror or error}", ExitCode.FAILED)
 
 
 def _drawn(source: bytes, kind: str) -> bytes:
     program = shutil.which("dot")
     if program is None:
-        message = f"Graphviz, which draws {kind}, is not installed (no program 'dot'); write .mmd or .dot instead"
-        raise CommandError(message)
+        fail(f"Graphviz, which draws {kind}, is not installed (no program 'dot'); write .mmd or .dot instead")
     try:
         done = subprocess.run([program, f"-T{kind}"], input=source, capture_output=True, timeout=_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        message = f"Graphviz did not end within {_SECONDS:g} s"
-        raise CommandError(message, ExitCode.FAILED) from error
+    except subprocess.TimeoutExpired:
+        fail(f"Graphviz did not end within {_SECONDS:g} s", ExitCode.FAILED)
     except OSError as error:
-        message = f"Graphviz cannot be run: {error}"
-        raise CommandError(message, ExitCode.FAILED) from error
+        fail(f"Graphviz cannot be run: {error}", ExitCode.FAILED)
     if done.returncode or not done.stdout:
         reason = done.stderr.decode(errors="replace").strip()[:500] or f"exit code {done.returncode}"
-        message = f"Graphviz failed: {reason}"
-        raise CommandError(message, ExitCode.FAILED)
+        fail(f"Graphviz failed: {reason}", ExitCode.FAILED)
     return done.stdout
 
 

@@ -2,6 +2,7 @@
 
 import signal
 from enum import IntEnum
+from typing import NoReturn
 
 from actors.config.yaml.problem import InvalidManifestError
 from protocols.errors import ConfigError, ModelError, NodeNotFoundError, PromptError
@@ -36,6 +37,11 @@ class CommandError(Exception):
     def __init__(self, text: str, code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(text)
         self.code = code
+
+
+def fail(text: str, code: ExitCode = ExitCode.USAGE) -> NoReturn:
+    """End the command with this text."""
+    raise CommandError(text, code)
 
 
 def code_of(error: BaseException) -> ExitCode:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 
 from actors.app import configure_logging, history_stores, load_manifest, retention_of
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import CommandError, fail
 from actors.cli.history_export import FORMATS, document
 from actors.cli.option import is_debug
 from actors.cli.output import table, write
@@ -63,8 +63,7 @@ class HistoryView:
         kind = cast("Role | None", role)
         self._query = checked(lambda: HistoryQuery(agent=agent, role=kind, text=text, since=begin, until=end))
         if self._manifest.storage is None:
-            problem = f"manifest {str(manifest_file)!r} keeps no history; add 'storage: sqlite' to it"
-            raise CommandError(problem)
+            fail(f"manifest {str(manifest_file)!r} keeps no history; add 'storage: sqlite' to it")
 
     def show(self, limit: int, *, as_json: bool) -> None:
         """Write the latest messages."""
@@ -76,8 +75,7 @@ class HistoryView:
     def stats(self, by: str, *, as_json: bool) -> None:
         """Write sums."""
         if by not in GROUPS:
-            problem = f"--by must be one of {', '.join(GROUPS)}, not {by!r}"
-            raise CommandError(problem)
+            fail(f"--by must be one of {', '.join(GROUPS)}, not {by!r}")
         group = cast("HistoryGroup", by)
         found = self._ask(lambda store: store.stats(self._query, group_by=group))
         if as_json:
@@ -88,8 +86,7 @@ class HistoryView:
     def export(self, form: str) -> None:
         """Write all messages in a format of `FORMATS`."""
         if form not in FORMATS:
-            problem = f"--format must be one of {', '.join(FORMATS)}, not {form!r}"
-            raise CommandError(problem)
+            fail(f"--format must be one of {', '.join(FORMATS)}, not {form!r}")
         self._ask(lambda store: self._export(store, form))
 
     def prune(self, days: float | None, most: int | None, each: int | None, *, as_json: bool) -> None:
@@ -115,10 +112,9 @@ class HistoryView:
             return checked(lambda: Retention(max_age=age, max_messages=most, max_per_conversation=each))
         found = retention_of(self._manifest.storage) if self._manifest.storage is not None else None
         if found is None:
-            problem = (
+            fail(
                 "the manifest says nothing under 'retention'; say what to keep with --days, --most, --per-conversation"
             )
-            raise CommandError(problem)
         return found
 
     async def _export(self, store: HistoryStore, form: str) -> None:
@@ -169,12 +165,10 @@ class HistoryView:
         """Return the stores that outlive a process."""
         stores = history_stores(self._manifest, read_only=read_only)
         if not stores:
-            problem = "the manifest keeps no messages: 'log_messages' is false"
-            raise CommandError(problem)
+            fail("the manifest keeps no messages: 'log_messages' is false")
         lasting = [store for store in stores if not isinstance(store, MemoryHistoryStore)]
         if not lasting:
-            problem = "the manifest keeps messages in memory only, which ends with each process; add a 'sqlite' store"
-            raise CommandError(problem)
+            fail("the manifest keeps messages in memory only, which ends with each process; add a 'sqlite' store")
         return lasting
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import ExitCode, fail
 from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class ManifestWatch:
         try:
             await self._notifier.opened
         except TriggerError as error:
-            text = f"changes of the manifest cannot be noticed: {error}"
-            raise CommandError(text, ExitCode.FAILED) from error
+            fail(f"changes of the manifest cannot be noticed: {error}", ExitCode.FAILED)
         finally:
             if before is not None:
                 await before.close()
@@ -94,8 +93,7 @@ def notifier_class() -> "type[FolderNotifier]":
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         extra = "install the extra: pip install 'understage[triggers]'"
-        text = f"--reload needs {library}, which is not installed; {extra}"
-        raise CommandError(text) from error
+        fail(f"--reload needs {library}, which is not installed; {extra}")
     return FolderNotifier
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import ExitCode, fail
 from actors.cli.monitor_snapshot import take_snapshot
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ class _Monitor:
 def _bind(path: Path) -> tuple[socket.socket, int]:
     """Open the socket; return it and its inode."""
     if not hasattr(socket, "AF_UNIX"):
-        text = "this system has no local sockets, so a running pool cannot be looked at"
-        raise CommandError(text, ExitCode.FAILED)
+        fail("this system has no local sockets, so a running pool cannot be looked at", ExitCode.FAILED)
     _make_room(path)
     opened = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)  # the file is private from its first moment
@@ -98,8 +97,9 @@ def _bind(path: Path) -> tuple[socket.socket, int]:
         inode = path.stat().st_ino
     except OSError as error:
         opened.close()
-        text = f"the socket {str(path)!r} cannot be made: {error.strerror or error}; choose another path"
-        raise CommandError(text, ExitCode.FAILED) from error
+        fail(
+            f"the socket {str(path)!r} cannot be made: {error.strerror or error}; choose another path", ExitCode.FAILED
+        )
     finally:
         os.umask(before)
     return opened, inode
@@ -119,8 +119,7 @@ def _make_room(path: Path) -> None:
     except OSError:  # nothing is there, or binding says why it cannot be
         return
     if not stat.S_ISSOCK(mode):
-        text = f"{str(path)!r} exists and is no socket; choose another path for the socket"
-        raise CommandError(text, ExitCode.FAILED)
+        fail(f"{str(path)!r} exists and is no socket; choose another path for the socket", ExitCode.FAILED)
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -128,7 +127,5 @@ def _make_room(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
         except OSError as error:
-            text = f"the socket {str(path)!r} cannot be used: {error.strerror or error}"
-            raise CommandError(text, ExitCode.FAILED) from error
-    text = f"another process shows its pool on {str(path)!r}; end it, or choose another path"
-    raise CommandError(text, ExitCode.FAILED)
+            fail(f"the socket {str(path)!r} cannot be used: {error.strerror or error}", ExitCode.FAILED)
+    fail(f"another process shows its pool on {str(path)!r}; end it, or choose another path", ExitCode.FAILED)

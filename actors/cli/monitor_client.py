@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import ExitCode, fail
 
 _PRIVATE = 0o700
 
@@ -34,11 +34,12 @@ def _folder() -> Path:
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
         state = folder.lstat()
     except OSError as error:
-        text = f"the folder {str(folder)!r} for sockets cannot be used: {error.strerror or error}"
-        raise CommandError(text, ExitCode.FAILED) from error
+        fail(f"the folder {str(folder)!r} for sockets cannot be used: {error.strerror or error}", ExitCode.FAILED)
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o077:
-        text = f"the folder {str(folder)!r} for sockets is not private; remove it, or set its mode to 0700"
-        raise CommandError(text, ExitCode.FAILED)
+        fail(
+            f"the folder {str(folder)!r} for sockets is not private; remove it, or set its mode to 0700",
+            ExitCode.FAILED,
+        )
     return folder
 
 
@@ -66,8 +67,7 @@ class MonitorClient:
         except OSError as error:
             self._socket.close()
             why = error.strerror or str(error)
-            text = f"no running pool at {str(path)!r}: {why}; start it with 'understage watch FILE'"
-            raise CommandError(text, ExitCode.FAILED) from error
+            fail(f"no running pool at {str(path)!r}: {why}; start it with 'understage watch FILE'", ExitCode.FAILED)
         self._lines = self._socket.makefile("rb")
         self._has_read = False
 
@@ -82,9 +82,11 @@ class MonitorClient:
                 self._socket.sendall(b"\n")
             self._has_read = True
             line = self._lines.readline(_MOST_BYTES)
-        except TimeoutError as error:
-            text = f"the pool at {str(self._path)!r} has not answered within {_PATIENCE:g} s; its event loop is blocked"
-            raise CommandError(text, ExitCode.FAILED) from error
+        except TimeoutError:
+            fail(
+                f"the pool at {str(self._path)!r} has not answered within {_PATIENCE:g} s; its event loop is blocked",
+                ExitCode.FAILED,
+            )
         except OSError:
             return None
         return line.rstrip(b"\n") if line.endswith(b"\n") else None

@@ -9,29 +9,12 @@ from msgspec.structs import replace
 
 from actors.cli.output import table
 from actors.cli.redaction import one_line
-from actors.cli.report import rows
+from actors.cli.report import NodeNumbers, numbers, rows
 from actors.runtime.tree import ActorNode
 from protocols.plain_text import visible
 
 if TYPE_CHECKING:
     from actors.app import App
-    from actors.stats.projection import NodeTotals
-
-
-class NodeNumbers(msgspec.Struct, frozen=True):
-    """What one node has done."""
-
-    name: str
-    state: str
-    running: int
-    messages: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    """None when it is not known."""
-    seconds: float
-    failures: int
-    restarts: int
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -55,7 +38,7 @@ async def take_snapshot(app: "App", began: float) -> Snapshot:
         pid=os.getpid(),
         uptime=app.system.clock.now() - began,
         tree=_shown(app.system.tree()),
-        nodes=tuple(_numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
+        nodes=tuple(numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
         dropped_events=stats.dropped_events,
     )
 
@@ -68,22 +51,6 @@ def _shown(tree: tuple[ActorNode, ...]) -> tuple[ActorNode, ...]:
         failure = one_line(actor.last_failure)
         made[id(actor)] = replace(actor, last_failure=failure, children=children)
     return tuple(made[id(actor)] for actor in tree)
-
-
-def _numbers(node: "NodeTotals") -> NodeNumbers:
-    counters = node.counters
-    return NodeNumbers(
-        name=node.name,
-        state=str(node.state),
-        running=node.running,
-        messages=counters.messages,
-        input_tokens=counters.input_tokens,
-        output_tokens=counters.output_tokens,
-        cost_usd=float(counters.cost) if counters.cost_known else None,
-        seconds=counters.busy_time,
-        failures=counters.failures,
-        restarts=counters.restarts,
-    )
 
 
 def flat(tree: tuple[ActorNode, ...]) -> Iterator[tuple[ActorNode, int]]:
@@ -100,8 +67,8 @@ HEAD: Final = ("actor", "state", "waiting", "working", "handled", "failed", "res
 
 def view(snapshot: Snapshot) -> str:
     """Return the supervision tree with the statistics of each actor."""
-    numbers = {node.name: node for node in snapshot.nodes}
-    lines = [_cells(actor, depth, numbers.get(actor.name)) for actor, depth in flat(snapshot.tree)]
+    nodes = {node.name: node for node in snapshot.nodes}
+    lines = [_cells(actor, depth, nodes.get(actor.name)) for actor, depth in flat(snapshot.tree)]
     title = f"{snapshot.pool}: {len(lines)} actors, process {snapshot.pid}, up {snapshot.uptime:.0f} s"
     text = f"{title}\n{table(HEAD, lines)}"
     if snapshot.dropped_events:
@@ -109,9 +76,9 @@ def view(snapshot: Snapshot) -> str:
     return visible(text)
 
 
-def _cells(actor: ActorNode, depth: int, numbers: NodeNumbers | None) -> tuple[str, ...]:
+def _cells(actor: ActorNode, depth: int, node: NodeNumbers | None) -> tuple[str, ...]:
     name = "  " * depth + " ".join(actor.name.split())
     counts = (actor.depth, actor.in_flight, actor.handled, actor.failed, actor.restarts)
-    answers = 0 if numbers is None else numbers.messages
-    tokens = 0 if numbers is None else numbers.input_tokens + numbers.output_tokens
+    answers = 0 if node is None else node.messages
+    tokens = 0 if node is None else node.input_tokens + node.output_tokens
     return (name, actor.state, *(f"{count:,}" for count in (*counts, answers, tokens)))

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.app import (
     App,
+    answer_fields,
     check_models,
     configure_logging,
     load_prompts,
@@ -23,7 +24,7 @@ from actors.app import (
     with_model,
 )
 from actors.cli.chaos import Chaos
-from actors.cli.exit_code import CommandError, ExitCode, text_of
+from actors.cli.exit_code import ExitCode, fail, text_of
 from actors.cli.loop import run
 from actors.cli.option import is_debug, read_manifest
 from actors.cli.output import write
@@ -37,7 +38,6 @@ from actors.runtime.system import ActorSystem
 from actors.stats.projection import StatsSnapshot
 from protocols.errors import NodeNotFoundError, nearest
 from protocols.events import StampedEvent
-from protocols.json_value import as_json
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
@@ -52,8 +52,7 @@ def manifest_for(file: Path, nodes: Iterable[str], *, model: str | None, timeout
     """
     manifest = read_manifest(file)
     if timeout is not None and not timeout > 0:
-        text = f"--timeout must be a number of seconds > 0, not {timeout:g}"
-        raise CommandError(text)
+        fail(f"--timeout must be a number of seconds > 0, not {timeout:g}")
     for name in nodes:
         if name not in manifest.nodes:
             raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(file)!r}")
@@ -97,8 +96,7 @@ class RunOnce:
 
     def _checked(self) -> Manifest:
         if any(not text.strip() for text in self.texts):
-            text = "the prompt is empty; say what to do"
-            raise CommandError(text)
+            fail("the prompt is empty; say what to do")
         chaos = () if self.chaos is None else (self.chaos,)
         return manifest_for(self.manifest_file, (self.node, *chaos), model=self.model, timeout=self.timeout)
 
@@ -139,8 +137,7 @@ class RunOnce:
             if spec is not None and spec.user_prompts:
                 return None  # the agent has prompts of its own
             example = f'understage run {self.manifest_file} {self.node} "..."'
-            text = f"there is no prompt; say what {self.node!r} should do, as in: {example}"
-            raise CommandError(text)
+            fail(f"there is no prompt; say what {self.node!r} should do, as in: {example}")
         return await load_prompts(texts, self.files)
 
     async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
@@ -220,11 +217,8 @@ def failed_members(message: ChatMessage[Any]) -> dict[str, str]:
 def _as_json(message: ChatMessage[Any], node: str, *, agents: list[dict[str, Any]], seconds: float) -> str:
     document = {
         "node": node,
-        "content": as_json(message.content),
-        "text": readable(message),
-        "message_id": message.message_id,
+        **answer_fields(message),
         "conversation_id": message.conversation_id,
-        "model": message.model_name,
         "seconds": seconds,
         "failed_members": failed_members(message),
         "agents": agents,
@@ -266,7 +260,6 @@ def _merged(answers: TeamResponse[Any], node: str, job: str) -> ChatMessage[Any]
     errors = {name: text_of(error) for name, error in answers.errors.items()}
     if not answers:
         failures = "; ".join(f"{name}: {text}" for name, text in errors.items())
-        text = f"job {job!r}: every member of {node!r} failed: {failures}"
-        raise CommandError(text, ExitCode.FAILED)
+        fail(f"job {job!r}: every member of {node!r} failed: {failures}", ExitCode.FAILED)
     message = answers.to_chat_message()
     return replace(message, metadata={**message.metadata, "errors": errors})

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import fail
 from actors.config.duration import parse_duration
 
 _HOUR: Final = 3_600.0
@@ -38,8 +38,7 @@ def moment_of(text: str, option: str, *, now: float) -> float:
         found = datetime.fromisoformat(text.strip())
         return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        problem = (
+        fail(
             f"{option} must be a date such as 2026-01-31 or 2026-01-31T12:00, or how long ago: hours as a number, "
             f"7d, 90m; not {text!r:.80}"
         )
-        raise CommandError(problem) from None

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from actors.app import App, check_models, configure_logging, open_app
 from actors.cli.announcement import Announcement
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import CommandError, ExitCode, fail
 from actors.cli.loop import run
 from actors.cli.manifest_watch import notifier_class
 from actors.cli.monitor import serve_monitor
@@ -42,8 +42,7 @@ class Watch:
         """
         configure_logging(debug=is_debug.get(), warns=True)
         if not self.grace >= 0:
-            text = f"--grace must be a number of seconds >= 0, not {self.grace:g}"
-            raise CommandError(text)
+            fail(f"--grace must be a number of seconds >= 0, not {self.grace:g}")
         manifest = read_manifest(self.manifest_file)
         _check(manifest)
         if self.reloads:
@@ -93,15 +92,9 @@ def _check(manifest: Manifest) -> None:
 @asynccontextmanager
 async def _monitored(app: App, file: Path) -> AsyncGenerator[None]:
     """Let `understage top` look at the pool, if possible."""
-    monitor = None
-    try:
-        monitor = serve_monitor(app, monitor_path(file))
-        await monitor.__aenter__()
-    except CommandError as error:
-        monitor = None
-        to_stderr(f"understage: 'top' cannot look at this pool: {error}")
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(serve_monitor(app, monitor_path(file)))
+        except CommandError as error:
+            to_stderr(f"understage: 'top' cannot look at this pool: {error}")
         yield
-    finally:
-        if monitor is not None:
-            await monitor.__aexit__(None, None, None)

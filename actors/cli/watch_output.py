@@ -4,12 +4,11 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actors.app import readable
+from actors.app import answer_fields, readable
 from actors.cli.exit_code import CommandError
 from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.talk.signal import Signal
-from protocols.json_value import as_json
 
 if TYPE_CHECKING:
     from actors.app import TriggerAnswer
@@ -60,10 +59,7 @@ def _as_json(given: "TriggerAnswer") -> str:
         "trigger": given.trigger,
         "run_id": given.run_id,
         "event": given.event.__struct_config__.tag,
-        "content": as_json(answer.content),
-        "text": readable(answer),
-        "message_id": answer.message_id,
+        **answer_fields(answer),
         "conversation_id": answer.conversation_id,
-        "model": answer.model_name,
     }
     return json.dumps(document, ensure_ascii=False, default=str)

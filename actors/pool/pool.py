@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
@@ -51,12 +51,15 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
         system: actor system of the nodes; None for that of the loop on which the pool is entered.
         exit_timeout: seconds that leaving may take before running work is cancelled.
-        services: make the services of the pool, such as history and triggers.
+        services: make the services of the pool, such as history and triggers; None for those of the class.
 
     Raises:
         ManifestError: the manifest cannot be read or is wrong; lists every problem.
         ConfigError: something that the manifest names cannot be imported or used.
     """
+
+    default_services: ClassVar[Sequence[ServiceFactory]] = ()
+    """Make the services of a pool that is given none."""
 
     def __init__(  # noqa: PLR0913 - keywords, all of them optional
         self,
@@ -68,7 +71,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         parallel_load: bool = True,
         system: ActorSystem | None = None,
         exit_timeout: float = EXIT_TIMEOUT,
-        services: Sequence[ServiceFactory] = (),
+        services: Sequence[ServiceFactory] | None = None,
     ) -> None:
         super().__init__()
         self.manifest = _manifest(manifest)
@@ -82,7 +85,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self._exit_timeout = exit_timeout
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
-        self._factories = tuple(services)
+        self._factories = tuple(self.default_services if services is None else services)
         self._services = PoolServices()
         self._entered = 0
         self._lock = asyncio.Lock()

@@ -4,8 +4,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
@@ -21,12 +19,12 @@ from protocols.history import (
     check_group,
 )
 from protocols.limits import check_limit
-from protocols.stores import StorageError
+from protocols.stores import HistoryStore, StorageError
 
 EVERYTHING = HistoryQuery()
 
 
-class MemoryHistoryStore:
+class MemoryHistoryStore(HistoryStore):
     """Keep the latest `capacity` messages in this process; older ones make room and are counted in `.dropped`.
 
     Example:
@@ -54,15 +52,6 @@ class MemoryHistoryStore:
         """Refuse access until the next `open`."""
         self._is_open = False
 
-    async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        await self.close()
-
     async def append(self, batch: Sequence[StoredMessage]) -> None:
         """Keep all messages of the batch whose ids are new."""
         messages = self._opened()
@@ -73,10 +62,6 @@ class MemoryHistoryStore:
         while len(messages) > self.capacity:
             del messages[next(iter(messages))]
             self.dropped += 1
-
-    async def conversation(self, conversation_id: str, *, limit: int = 200) -> list[StoredMessage]:
-        """Return the latest `limit` messages of one conversation, oldest first."""
-        return (await self.query(HistoryQuery(conversation=conversation_id, limit=limit)))[::-1]
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages."""

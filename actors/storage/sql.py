@@ -4,8 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actors.storage.fault import translated
 from actors.storage.migration import revision, upgrade
@@ -14,7 +13,7 @@ from actors.storage.schema import HEAD
 from actors.storage.statement import first_surplus, older_than, page, summaries, sums, too_long, total, up_to
 from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 from protocols.limits import check_limit
-from protocols.stores import StorageError, StoreMissingError
+from protocols.stores import HistoryStore, StorageError, StoreMissingError
 
 if TYPE_CHECKING:
     from sqlalchemy import Delete, Executable, RowMapping, TextClause
@@ -55,7 +54,7 @@ class SqlBackend(Protocol):
         ...
 
 
-class SqlHistoryStore:
+class SqlHistoryStore(HistoryStore):
     """History in the database of a backend; `actors.storage.open_store` makes one."""
 
     def __init__(self, backend: SqlBackend) -> None:
@@ -89,23 +88,10 @@ class SqlHistoryStore:
             with translated(self.location):
                 await engine.dispose()
 
-    async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        await self.close()
-
     async def append(self, batch: Sequence[StoredMessage]) -> None:
         """Keep all messages of the batch in one transaction."""
         self._opened()
         await self._finish(self._append([self._insert.row(message) for message in batch]))
-
-    async def conversation(self, conversation_id: str, *, limit: int = 200) -> list[StoredMessage]:
-        """Return the latest `limit` messages of one conversation, oldest first."""
-        return (await self.query(HistoryQuery(conversation=conversation_id, limit=limit)))[::-1]
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from actors.config.template import render_template
-from actors.triggers.settings import TriggerSettings
+from actors.config.trigger import TriggerSpec
 from protocols.plain_text import printable
 from protocols.triggers import TriggerEvent
 
@@ -11,7 +11,7 @@ _LONGEST_VALUE: Final = 1_000
 """Characters of one value of the metadata."""
 
 
-def format_prompt(event: TriggerEvent, style: TriggerSettings) -> str:
+def format_prompt(event: TriggerEvent, style: TriggerSpec) -> str:
     """Return the prompt of a run.
 
     In a template, `{metadata}` and `{timestamp}` are empty unless the settings include them. Values are inserted as

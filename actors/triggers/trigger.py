@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.config.trigger import TriggerSpec
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
@@ -12,7 +13,6 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, RuntimeClosedError
 from actors.runtime.mailbox import MailboxConfig
 from actors.triggers.prompt import format_prompt
-from actors.triggers.settings import TriggerSettings
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId, new_id
@@ -63,7 +63,7 @@ class Trigger:
     `starter` starts the runs of the node. The handle stays the same when its source or its queue restarts.
     """
 
-    def __init__(self, settings: TriggerSettings, starter: RunStarter, *, node: str = "") -> None:
+    def __init__(self, settings: TriggerSpec, starter: RunStarter, *, node: str = "") -> None:
         self.settings = settings
         self.starter = starter
         self.node = node

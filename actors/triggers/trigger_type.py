@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from actors.config.trigger import TriggerSpec
 from actors.runtime.mailbox import MailboxConfig
 from actors.triggers.schedule.progress import ScheduleProgress
-from actors.triggers.settings import TriggerSettings
 from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.replay_journal import ReplayJournal
 from protocols.triggers import ConnectionFlow, RunStarter, TriggerExtraError
@@ -40,7 +39,7 @@ class TriggerChild:
 
     name: str
     """Unique among the children of a plan."""
-    settings: tuple[TriggerSettings, ...]
+    settings: tuple[TriggerSpec, ...]
     """The triggers that the actor serves."""
     triggers: tuple[Trigger, ...]
     """Their handles."""

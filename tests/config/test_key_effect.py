@@ -108,7 +108,7 @@ EFFECTS: Mapping[str, Effect] = {
 
 BY_KIND = frozenset({"type", "mode"})
 """Keys that choose the class, which is what code looks at."""
-WHOLE = frozenset({"ModelSettingsSpec"})
+WHOLE = frozenset({"ModelSettingsSpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"})
 """Sections that are handed on as a whole."""
 
 

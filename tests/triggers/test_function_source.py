@@ -140,7 +140,12 @@ async def test_nothing_is_polled_for_events_that_were_closed(actor_system: Actor
 
 @pytest.mark.parametrize(
     ("settings", "text"),
-    [({"name": " "}, "need a name"), ({"concurrency": 0}, "concurrency >= 1"), ({"template": "{nothing}"}, "nothing")],
+    [
+        ({"name": " "}, "name: expected a name"),
+        ({"concurrency": 0}, "concurrency: .*greater than or equal to 1"),
+        ({"template": "{nothing}"}, "template: .*nothing"),
+        ({"templat": "x"}, "templat: "),
+    ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(TriggerConfigError, match=text):

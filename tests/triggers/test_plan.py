@@ -72,7 +72,7 @@ def test_what_can_be_shared_is_shared() -> None:
 
 @pytest.mark.seed("S98")
 def test_a_trigger_that_is_switched_off_is_left_out() -> None:
-    off = ScheduleTrigger(type="time", name="t", schedule="0 0 30 2 *", prompt="x", enabled=False)
+    off = hook("off").model_copy(update={"enabled": False})
 
     assert names(plan(off)) == []
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import fail
 from actors.cli.option import AsJson, ManifestFile
 from actors.cli.output import write
 
@@ -23,8 +23,7 @@ def graph(file: ManifestFile, output: Picture = None, as_json: AsJson = False) -
 
     manifest = read_manifest(file)
     if as_json and output is not None:
-        text = "--json writes to standard output; leave out --output, or --json"
-        raise CommandError(text)
+        fail("--json writes to standard output; leave out --output, or --json")
     if as_json:
         write(graph_data(manifest))
     elif output is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from actors.cli.completion import complete_node
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import fail
 from actors.cli.option import AsJson, ManifestFile
 
 
@@ -38,12 +38,10 @@ def _texts(words: list[str]) -> list[str]:
     if words != ["-"]:
         return [" ".join(words)] if words else []
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
-        text = "standard input is closed; give the prompt as an argument, or pipe it in"
-        raise CommandError(text)
+        fail("standard input is closed; give the prompt as an argument, or pipe it in")
     try:
         given = sys.stdin.read()
         given.encode()  # in some locales Python keeps what it cannot read as half characters
     except UnicodeError as error:
-        text = f"standard input is not text in {sys.stdin.encoding}: {error}"
-        raise CommandError(text) from error
+        fail(f"standard input is not text in {sys.stdin.encoding}: {error}")
     return [given]

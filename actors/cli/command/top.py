@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.exit_code import ExitCode, fail
 from actors.cli.option import AsJson
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
@@ -31,8 +31,7 @@ def top(
     from actors.cli.monitor_client import MonitorClient
 
     if not interval > 0:
-        text = f"--interval must be a number of seconds > 0, not {interval:g}"
-        raise CommandError(text)
+        fail(f"--interval must be a number of seconds > 0, not {interval:g}")
     with MonitorClient(_socket(path, config)) as client:
         moments = _moments(client, interval, once=once)
         if as_json:
@@ -49,16 +48,17 @@ def _socket(path: Path | None, config: Path | None) -> Path:
     from actors.cli.monitor_client import monitor_path
 
     if (path is None) == (config is None):
-        text = "say which pool: either the path of its socket, or --config and its manifest"
-        raise CommandError(text)
+        fail("say which pool: either the path of its socket, or --config and its manifest")
     return path if path is not None else monitor_path(config or Path())
 
 
 def _moments(client: "MonitorClient", interval: float, *, once: bool) -> Iterator[bytes]:
     line = client.read()
     if line is None:
-        text = "the pool has closed the connection at once; it has as many viewers as it takes, or it is ending"
-        raise CommandError(text, ExitCode.FAILED)
+        fail(
+            "the pool has closed the connection at once; it has as many viewers as it takes, or it is ending",
+            ExitCode.FAILED,
+        )
     while line is not None:
         yield line
         if once:
@@ -76,8 +76,7 @@ def _text(line: bytes) -> str:
     try:
         return view(msgspec.json.decode(line, type=Snapshot))
     except msgspec.DecodeError as error:
-        text = f"what answers there is no pool of this version: {error}"
-        raise CommandError(text) from error
+        fail(f"what answers there is no pool of this version: {error}")
 
 
 def _live(moments: Iterator[bytes]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.exit_code import CommandError
+from actors.cli.exit_code import fail
 from actors.cli.option import AsJson
 
 
@@ -27,8 +27,7 @@ def watch(
     read again, --reload does so whenever it changes; what has not changed in it runs on undisturbed.
     """
     if (file is None) == (config is None):
-        text = "say which manifest: either FILE, or --config FILE"
-        raise CommandError(text)
+        fail("say which manifest: either FILE, or --config FILE")
     from actors.cli.watch import Watch
 
     manifest = file if file is not None else config or Path()

@@ -13,7 +13,7 @@ from actors.agents.manifest.values import usage_limits_of
 from actors.config.agent import AgentSpec
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
-from actors.config.supervision import BackoffSpec, IntensitySpec, NodeSupervision, Supervision
+from actors.config.supervision import NodeSupervision, Supervision
 from actors.config.team import QuorumSpec, TeamSpec
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
@@ -180,8 +180,8 @@ def _team_settings(
     if spec.supervision is not None:
         settings["member_specs"] = _member_specs(manifest, spec, spec.supervision)
         settings["strategy"] = spec.supervision.strategy
-        settings["intensity"] = _intensity(spec.supervision.intensity)
-        settings["backoff"] = _backoff(spec.supervision.backoff)
+        settings["intensity"] = RestartIntensity(**spec.supervision.intensity.model_dump())
+        settings["backoff"] = Backoff(**spec.supervision.backoff.model_dump())
     return settings
 
 
@@ -189,16 +189,12 @@ def _policy(manifest: Manifest) -> PoolPolicy:
     supervision = manifest.supervision or Supervision()
     return PoolPolicy(
         supervision.strategy,
-        _intensity(supervision.intensity),
-        _backoff(supervision.backoff),
+        RestartIntensity(**supervision.intensity.model_dump()),
+        Backoff(**supervision.backoff.model_dump()),
         {name: _child_settings(manifest.node(name), supervision) for name in manifest.nodes},
-        _team_supervised(manifest),
+        # A team with `supervision` supervises its parts itself.
+        frozenset(name for team in manifest.teams.values() if team.supervision is not None for name in team.parts),
     )
-
-
-def _team_supervised(manifest: Manifest) -> frozenset[str]:
-    """Return the parts of teams with `supervision`: such a team supervises its parts, not the pool."""
-    return frozenset(name for team in manifest.teams.values() if team.supervision is not None for name in team.parts)
 
 
 def _member_specs(manifest: Manifest, team: TeamSpec, supervision: Supervision) -> dict[str, dict[str, Any]]:
@@ -211,10 +207,6 @@ def _member_specs(manifest: Manifest, team: TeamSpec, supervision: Supervision) 
     return specs
 
 
-def _intensity(spec: IntensitySpec) -> RestartIntensity:
-    return RestartIntensity(spec.limit, spec.period)
-
-
 def _child_settings(node: NodeSpec, pool: NodeSupervision) -> ChildSettings:
     own = node.supervision if isinstance(node, AgentSpec) and node.supervision is not None else pool
     queue = node.mailbox
@@ -225,27 +217,12 @@ def _child_settings(node: NodeSpec, pool: NodeSupervision) -> ChildSettings:
     )
 
 
-def _backoff(spec: BackoffSpec) -> Backoff:
-    return Backoff(
-        min=spec.min,
-        max=spec.max,
-        factor=spec.factor,
-        jitter=spec.jitter,
-        reset_after=spec.reset_after,
-        max_consecutive=spec.max_consecutive,
-    )
-
-
 def prompt_versions(manifest: Manifest) -> Mapping[str, tuple[PromptVersion, ...]]:
     """Return the versions of the prompt files, by the agents that have any."""
     root = manifest.root or Path()
-    found = {name: tuple(_version(root / file) for file in _files(spec)) for name, spec in manifest.agents.items()}
+    prompts = {name: (*spec.system_prompt, *spec.instructions) for name, spec in manifest.agents.items()}
+    found = {name: tuple(_version(root / each.file) for each in of if each.file) for name, of in prompts.items()}
     return {name: versions for name, versions in found.items() if versions}
-
-
-def _files(spec: AgentSpec) -> list[Path]:
-    prompts = (*spec.system_prompt, *spec.instructions)
-    return [prompt.file for prompt in prompts if prompt.file is not None]
 
 
 def _version(path: Path) -> PromptVersion:
