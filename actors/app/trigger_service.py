@@ -12,7 +12,7 @@ from actors.agents.manifest.imports import ImportScope
 from actors.app.connection_events import ConnectionEvents, condition_for
 from actors.app.trigger_paths import TriggerFiles
 from actors.config.manifest import Manifest
-from actors.config.trigger import ConnectionTrigger, TriggerSpec
+from actors.config.trigger import ConnectionTrigger, FunctionSettings, TriggerSpec
 from actors.pool.node_supervisor import EXIT_TIMEOUT
 from actors.pool.services import PoolService, PoolView
 from actors.runtime.background_loop import current_system
@@ -26,7 +26,6 @@ from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
 from actors.triggers.function_source import FunctionEvents
 from actors.triggers.plan import TriggerPlan, plan_triggers, queue_child, queue_name
-from actors.triggers.settings import FunctionSettings
 from actors.triggers.source import Ready
 from actors.triggers.state_lock import StateLockedError
 from actors.triggers.trigger import Trigger, TriggerStatistics

@@ -29,30 +29,10 @@ def _console_or_import(value: str, check: ValidatorFunctionWrapHandler) -> str:
 InputProvider = Annotated[ImportText, WrapValidator(_console_or_import)]
 """Who is asked: the word `console`, or the import string of a function."""
 
-_OF_MODELS = frozenset(
-    {
-        "model",
-        "system_prompt",
-        "instructions",
-        "output_type",
-        "result_tool_name",
-        "result_tool_description",
-        "retries",
-        "output_retries",
-        "end_strategy",
-        "tools",
-        "toolsets",
-        "workers",
-        "requires_tool_confirmation",
-        "input_provider",
-        "user_prompts",
-        "mcp_servers",
-        "knowledge",
-        "session",
-        "limits",
-    }
-)
-"""Keys that mean nothing to an agent that is a function."""
+_OF_FUNCTIONS = frozenset(NodeSpec.model_fields.keys() - {"mcp_servers", "limits"}) | {
+    *("inherits", "type", "callback", "provider", "parallel_init", "supervision")
+}
+"""Keys that mean something to an agent that is a function."""
 
 
 class ProviderSpec(Section):
@@ -164,7 +144,7 @@ class AgentSpec(NodeSpec):
         if (self.type == "callback") != (self.callback is not None):
             yield "callback", "goes with 'type: callback', and only with it"
         if self.function is not None:
-            for key in sorted(self.model_fields_set & _OF_MODELS):
+            for key in sorted(self.model_fields_set - _OF_FUNCTIONS):
                 if getattr(self, key):
                     yield key, "has no effect: this agent is a function"
         elif self.output_type is None:

@@ -13,38 +13,20 @@ from actors.config.yaml.tree import Key, Table
 _EXPECTED = {
     "missing": "is required",
     "string_type": "expected text (put quotes around a number)",
-    "bool_type": "expected true or false",
-    "bool_parsing": "expected true or false",
-    "int_type": "expected a whole number",
-    "int_parsing": "expected a whole number",
-    "int_from_float": "expected a whole number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "expected true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
     "int_parsing_size": "expected a smaller number",
-    "float_type": "expected a number",
-    "float_parsing": "expected a number",
+    **dict.fromkeys(("float_type", "float_parsing"), "expected a number"),
     "finite_number": "expected a finite number",
-    "dict_type": "expected a map of keys",
-    "model_type": "expected a map of keys",
-    "model_attributes_type": "expected a map of keys",
-    "tuple_type": "expected a list",
-    "list_type": "expected a list",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "expected a map of keys"),
+    **dict.fromkeys(("tuple_type", "list_type"), "expected a list"),
+    **dict.fromkeys(("string_too_short", "too_short"), "must not be empty"),
     "recursion_loop": "stands inside itself",
     "path_type": "expected the path of a file",
     "none_required": "expected nothing",
-    **dict.fromkeys(
-        (
-            "datetime_type",
-            "datetime_parsing",
-            "datetime_from_date_parsing",
-            "datetime_object_invalid",
-            "timezone_aware",
-            "timezone_naive",
-        ),
-        "expected a date and time with its zone, as in 2024-05-31T14:00:00Z",
-    ),
     "string_pattern_mismatch": "expected letters, digits, '_' and '-', at most 64, and no digit first",
 }
+_MOMENT = "expected a date and time with its zone, as in 2024-05-31T14:00:00Z"
 _LIMITS = {
     "greater_than": ("gt", "must be greater than {}"),
     "greater_than_equal": ("ge", "must be at least {}"),
@@ -104,6 +86,8 @@ def _without(text: str, value: str, written: str) -> str:
 
 
 def _text(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind.startswith(("datetime_", "timezone_")):
+        return _MOMENT
     if kind in _EXPECTED:
         return _EXPECTED[kind]
     if kind in _LIMITS:

@@ -8,7 +8,14 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from actors.config.condition import Condition
 from actors.config.cron_line import CronLine
@@ -19,6 +26,7 @@ from actors.config.section import Section
 from actors.config.template import PromptTemplate
 from actors.config.value import ONE_OR_MANY, Flag, Name, Port, Positive, QueueSpec, Secret, Text
 from actors.config.yaml.tree import as_map
+from protocols.triggers import TriggerConfigError
 
 GROUP = "understage.triggers"
 """Group of the entry points with which installed packages bring types of triggers."""
@@ -239,6 +247,28 @@ class ConnectionTrigger(TriggerSpec):
     """Only connections to this node."""
     condition: Condition | None = None
     """Only messages for which it is true."""
+
+
+class FunctionSettings(TriggerSpec):
+    """Settings of a trigger whose events come from functions; no manifest has one."""
+
+    name: Name = "events"
+    """Name of the trigger, unique within its node."""
+    type: Literal["function"] = "function"
+    """Kind of trigger."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Check the settings.
+
+        Raises:
+            TriggerConfigError: A setting is unknown or wrong.
+        """
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            texts = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+            message = f"events {settings.get('name', 'events')!r}: {'; '.join(texts)}"
+            raise TriggerConfigError(message) from error
 
 
 class InstalledType(Protocol):

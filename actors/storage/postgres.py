@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from actors.storage.schema import history
+from actors.storage.sql import SqlBackend
 from protocols.stores import StorageError
 
 if TYPE_CHECKING:
@@ -32,12 +33,8 @@ _NEEDLESS = re.compile(
 """Options of libpq that change nothing for asyncpg."""
 
 
-class PostgresBackend:
+class PostgresBackend(SqlBackend):
     """How `SqlHistoryStore` talks to one PostgreSQL database."""
-
-    # Positions are given before commit; without the lock a reader that pages forward could pass one still to come.
-    append_lock: "TextClause | None"
-    migration_lock: "TextClause | None"
 
     def __init__(self, url: str, *, timeout: float, read_only: bool = False) -> None:
         try:
@@ -47,17 +44,12 @@ class PostgresBackend:
                 "the PostgreSQL URL cannot be read; write postgresql://user:password@host:port/database (with %XX)"
             )
             raise StorageError(message) from error
+        # Positions are given before commit; without the lock a reader that pages forward could pass one still to come.
         self.append_lock, self.migration_lock = (_lock(number, timeout) for number in (1, 2))
         self.read_only = read_only
         shown = self._url.set(drivername="postgresql", query={})
         self.location = shown.render_as_string(hide_password=True)
         self.timeout = timeout
-
-    async def prepare(self) -> None:
-        """Do nothing: the database is made by its administrator."""
-
-    def check(self) -> None:
-        """Do nothing: a database that is gone says so."""
 
     def engine(self) -> "AsyncEngine":
         """Return a new engine, which finds out by itself that a connection has died.
@@ -87,9 +79,6 @@ class PostgresBackend:
     def insert(self) -> Any:
         """Return the insert that leaves an existing id alone."""
         return insert(history).on_conflict_do_nothing(index_elements=["id"])
-
-    async def tidy(self) -> None:
-        """Do nothing: autovacuum is PostgreSQL's own."""
 
 
 def _lock(number: int, timeout: float) -> "TextClause":

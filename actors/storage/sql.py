@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.storage.fault import translated
 from actors.storage.migration import revision, upgrade
@@ -22,36 +22,33 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class SqlBackend(Protocol):
+class SqlBackend:
     """What differs between databases."""
 
     location: str
     timeout: float
-    append_lock: "TextClause | None"
+    append_lock: "TextClause | None" = None
     """Run first in each transaction that writes; held until it ends."""
-    migration_lock: "TextClause | None"
+    migration_lock: "TextClause | None" = None
     read_only: bool
     """True to change nothing, not even the schema."""
 
     async def prepare(self) -> None:
         """Make the database usable before anything connects."""
-        ...
 
     def check(self) -> None:
         """Raise an error if the open database is not there any more."""
-        ...
 
     def engine(self) -> "AsyncEngine":
         """Return a new engine; connections with the option ``writes`` are going to write."""
-        ...
+        raise NotImplementedError
 
     def insert(self) -> Any:
         """Return the insert that leaves an existing id alone."""
-        ...
+        raise NotImplementedError
 
     async def tidy(self) -> None:
         """Do what is due after messages have been deleted."""
-        ...
 
 
 class SqlHistoryStore(HistoryStore):

@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from actors.runtime.daemon_thread import in_daemon_thread
 from actors.storage.database_file import claim
 from actors.storage.schema import history
+from actors.storage.sql import SqlBackend
 from protocols.stores import StorageError, StoreCorruptError, StoreMissingError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, TextClause
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 CHECKED_SIZE = 64 * 1024 * 1024
@@ -28,11 +29,8 @@ BUSY_POLL = 0.02
 VACUUM_PAGES = 1_000
 
 
-class SqliteBackend:
-    """How `SqlHistoryStore` talks to one SQLite file."""
-
-    append_lock: "TextClause | None" = None  # BEGIN IMMEDIATE is the lock, of migrations too
-    migration_lock: "TextClause | None" = None
+class SqliteBackend(SqlBackend):
+    """How `SqlHistoryStore` talks to one SQLite file. BEGIN IMMEDIATE is its lock, of migrations too."""
 
     def __init__(self, path: Path, *, timeout: float, read_only: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()

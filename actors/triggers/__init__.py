@@ -1,9 +1,9 @@
 """Triggers: what starts a run from outside. Most types need the extra ``triggers``; importing this does not."""
 
+from actors.config.trigger import FunctionSettings
 from actors.triggers.function_source import FunctionEvents, PollActor, poll, track
 from actors.triggers.plan import TriggerPlan, plan_triggers
 from actors.triggers.prompt import format_prompt
-from actors.triggers.settings import FunctionSettings
 from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerChild, TriggerRequest, TriggerType

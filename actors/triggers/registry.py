@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 from actors.config.trigger import TriggerSpec, installed_type
 from actors.triggers.connection_source import CONNECTION
 from actors.triggers.files.trigger_type import FILE
-from actors.triggers.mail.trigger_type import EMAIL
-from actors.triggers.schedule.trigger_type import INTERVAL, SCHEDULE
+from actors.triggers.mail.source import EMAIL
+from actors.triggers.schedule.source import INTERVAL, SCHEDULE
 from actors.triggers.trigger_type import TriggerType
 from actors.triggers.webhook.trigger_type import WEBHOOK
 from protocols.triggers import TriggerConfigError

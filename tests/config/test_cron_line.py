@@ -13,7 +13,7 @@ from protocols.errors import ManifestError
 
 GOOD = [
     "* * * * *", "*/5 1-3,7 1,15 JAN-MAR/2 mon-fri", "0 0 L * *", "0 0 LW * 5L", "0 9 * * 1#2", "*/20 * * * * *",
-    " @daily ", "0 0 * * 7", "5/15 * * * *",
+    " @daily ", "0 0 * * 7", "5/15 * * * *", "0 0 30 2 *",
 ]  # fmt: skip
 BAD = {
     "": "fields", "* * * *": "fields", "* * * * * * *": "fields", "@reboot": "fields", "1," * 1_000: "too long",

@@ -72,7 +72,7 @@ def test_what_can_be_shared_is_shared() -> None:
 
 @pytest.mark.seed("S98")
 def test_a_trigger_that_is_switched_off_is_left_out() -> None:
-    off = hook("off").model_copy(update={"enabled": False})
+    off = ScheduleTrigger(type="time", name="t", schedule="0 0 30 2 *", prompt="x", enabled=False)
 
     assert names(plan(off)) == []
 
@@ -112,6 +112,10 @@ def test_a_reload_uses_the_new_node_for_what_is_kept() -> None:
     ("settings", "text"),
     [
         ([every(), every()], "need different names; twice there are n/i"),
+        (
+            [ScheduleTrigger(type="time", name="t", schedule="0 0 30 2 *", prompt="p")],
+            "trigger 'n/t': cron line '0 0 30",
+        ),
         ([hook("a"), hook("b")], "different paths"),
     ],
 )

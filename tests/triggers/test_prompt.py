@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.config.trigger import FileTrigger
+from actors.config.trigger import FileTrigger, FunctionSettings
 from actors.triggers.prompt import format_prompt
-from actors.triggers.settings import FunctionSettings
 from protocols.triggers import FileChange, FileChanged, FunctionReturned
 
 EVENT = FileChanged(

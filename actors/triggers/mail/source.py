@@ -1,14 +1,17 @@
 """The e-mail trigger: poll an IMAP folder. A mail is marked as read only after its event was accepted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.config.trigger import EmailTrigger
 from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger
+from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.control import DeadLetterReason
 from protocols.triggers import MailReceived, TriggerError, TriggerFullError
 
@@ -129,3 +132,15 @@ class EmailActor(TriggerSource):
             marked = tuple(watch.unmarked)
             await self.system.in_thread(watch.folder.mark_seen)(marked)
             watch.unmarked = [uid for uid in watch.unmarked if uid not in marked]
+
+
+def _build(group: Sequence[tuple[Trigger, EmailTrigger]], context: BuildContext) -> SourceSpec:
+    from actors.triggers.mail.folder import MailFolder
+
+    ((trigger, spec),) = group
+    folder = MailFolder(spec, spec.password.get_secret_value(), who=f"trigger {trigger.full_name!r}")
+    watch = MailWatch(trigger, folder, interval=spec.check_interval, mark_seen=spec.mark_seen)
+    return SourceSpec(partial(EmailActor, wall=context.wall), (watch,))
+
+
+EMAIL = TriggerType(EmailTrigger, _build, libraries=("imap_tools",))

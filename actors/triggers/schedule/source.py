@@ -1,18 +1,22 @@
 """The schedule trigger: waits on the injectable clock, so that a test passes a day in moments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from time import time as wall_time
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from actors.config.trigger import IntervalTrigger, ScheduleTrigger
 from actors.triggers.schedule.progress import ScheduleProgress
-from actors.triggers.schedule.times import Times
+from actors.triggers.schedule.times import CronTimes, IntervalTimes, Times, local_zone
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger
-from protocols.triggers import TimeReached
+from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
+from protocols.triggers import TimeReached, TriggerConfigError
 
 MissedPolicy = Literal["skip", "once", "all"]
 """Runs for times that were due while nothing could run: none, one for all, or one each."""
@@ -185,3 +189,37 @@ class ScheduleActor(TriggerSource):
 
     def _now(self) -> float:
         return self._wall() if self._schedule.by_wall_clock else self.system.clock.now()
+
+
+def _cron(group: Sequence[tuple[Trigger, ScheduleTrigger]], context: BuildContext) -> SourceSpec:
+    ((trigger, spec),) = group
+    zone = ZoneInfo(spec.timezone) if spec.timezone else local_zone()
+    try:
+        times = CronTimes(spec.schedule, zone)
+    except TriggerConfigError as error:
+        message = f"trigger {trigger.full_name!r}: {error}"
+        raise TriggerConfigError(message, node=trigger.node) from error
+    schedule = Schedule(spec.schedule, spec.prompt, lambda _: times, missed=_missed(spec), jitter=spec.jitter)
+    return _source(trigger, schedule, context)
+
+
+def _interval(group: Sequence[tuple[Trigger, IntervalTrigger]], context: BuildContext) -> SourceSpec:
+    ((trigger, spec),) = group
+    schedule = Schedule(
+        f"every {spec.every:g} s", spec.prompt, lambda start: IntervalTimes(spec.every, start=start),
+        missed=_missed(spec), jitter=spec.jitter, immediately=spec.immediately, by_wall_clock=False,
+    )  # fmt: skip
+    return _source(trigger, schedule, context)
+
+
+def _source(trigger: Trigger, schedule: Schedule, context: BuildContext) -> SourceSpec:
+    make = partial(ScheduleActor, progress=context.progress, wall=context.wall)
+    return SourceSpec(make, (trigger, schedule))
+
+
+def _missed(spec: ScheduleTrigger | IntervalTrigger) -> MissedPolicy:
+    return "skip" if spec.skip_missed else spec.make_up
+
+
+SCHEDULE = TriggerType(ScheduleTrigger, _cron)
+INTERVAL = TriggerType(IntervalTrigger, _interval)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
 from actors.config.cron_line import cron_fields
 from protocols.triggers import TriggerConfigError
@@ -60,7 +60,10 @@ class CronTimes:
 
     def next_after(self, time: float) -> float | None:
         """Return the first time later than `time`; None if the next 50 years have none."""
-        found = next(self._from(time, reverse=False), None)
+        try:
+            found = next(self._from(time, reverse=False), None)
+        except CronSimError:  # the months of the line do not have its days
+            return None
         return None if found is None else found.timestamp()
 
     def latest(self, after: float, until: float, limit: int) -> list[float]:
