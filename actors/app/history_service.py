@@ -11,7 +11,8 @@ from actors.app.recorder import Recorder
 from actors.app.store_paths import history_stores, retention_of
 from actors.config.storage import StorageSpec
 from actors.nodes.node import AnyNode
-from actors.pool.services import PoolService, PoolView
+from actors.pool.registry import NodeRegistry
+from actors.pool.services import PoolService
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
@@ -38,7 +39,7 @@ class HistoryService(PoolService):
         pool: the pool.
     """
 
-    def __init__(self, pool: PoolView) -> None:
+    def __init__(self, pool: NodeRegistry) -> None:
         self._pool = pool
         self.writers: tuple[HistoryWriter, ...] = ()
         """The writers of the stores, in the order of the manifest; empty when nothing is stored."""

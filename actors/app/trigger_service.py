@@ -14,7 +14,8 @@ from actors.app.trigger_paths import TriggerFiles
 from actors.config.manifest import Manifest
 from actors.config.trigger import ConnectionTrigger, FunctionSettings, TriggerSpec
 from actors.pool.node_supervisor import EXIT_TIMEOUT
-from actors.pool.services import PoolService, PoolView
+from actors.pool.registry import NodeRegistry
+from actors.pool.services import PoolService
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
@@ -73,7 +74,7 @@ class TriggerService(PoolService):
     needs_nodes: ClassVar[bool] = True
 
     def __init__(
-        self, pool: PoolView, answered: Signal[TriggerAnswer] | None = None, files: TriggerFiles | None = None
+        self, pool: NodeRegistry, answered: Signal[TriggerAnswer] | None = None, files: TriggerFiles | None = None
     ) -> None:
         self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
         """Called with every answer of a node to an event."""

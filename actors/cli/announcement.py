@@ -1,13 +1,11 @@
 """Announce what a running pool watches."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
+from actors.app import App
 from actors.cli.progress import to_stderr
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
-
-if TYPE_CHECKING:
-    from actors.app import App
 
 _PAUSE: Final = 0.1
 """Seconds between two questions to triggers of which one has failed."""
@@ -16,7 +14,7 @@ _PAUSE: Final = 0.1
 class Announcement:
     """Announces the triggers of a pool, and again when they have changed."""
 
-    def __init__(self, app: "App") -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
         self._said: list[str] = []
         self._task: asyncio.Task[None] | None = None

@@ -5,14 +5,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from actors.app import App, open_app
 from actors.cli.loop import CommandLoop
 from actors.cli.pool_exit import PoolEnd, PoolExitReason
-
-if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
+from actors.config.manifest import Manifest
 
 T = TypeVar("T")
 
@@ -25,7 +23,7 @@ class AppThread:
     told: called on the loop of the pool when the pool ends by itself.
     """
 
-    def __init__(self, manifest: "Manifest", told: Callable[[], object] | None = None) -> None:
+    def __init__(self, manifest: Manifest, told: Callable[[], object] | None = None) -> None:
         self.verdict: PoolExitReason | None = None
         """Why the pool ended by itself; None while it runs."""
         self._manifest = manifest

@@ -1,15 +1,13 @@
 """Break a node on purpose, to show that it comes back and that no message is lost."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.app import App
+from actors.config.manifest import Manifest
 from actors.runs.request import AddContext
+from actors.runtime.event_stream import Subscription
 from protocols.errors import NodeNotFoundError
 from protocols.events import RunStarted, StampedEvent
-
-if TYPE_CHECKING:
-    from actors.app import App
-    from actors.config.manifest import Manifest
-    from actors.runtime.event_stream import Subscription
 
 
 class ChaosError(Exception):
@@ -40,7 +38,7 @@ class Chaos:
         NodeNotFoundError: the manifest has no node `victim`.
     """
 
-    def __init__(self, app: "App", manifest: "Manifest", *, victim: str, target: str) -> None:
+    def __init__(self, app: App, manifest: Manifest, *, victim: str, target: str) -> None:
         if victim not in manifest.nodes:
             raise NodeNotFoundError.of(victim, manifest.nodes, where="manifest")
         self._app = app
@@ -67,7 +65,7 @@ class Chaos:
         self._app.pool[self._victim].ref().tell(AddContext(poison, ""))
 
 
-def _first(manifest: "Manifest", node: str) -> set[str]:
+def _first(manifest: Manifest, node: str) -> set[str]:
     """Return the nodes that a run of a node begins with, the node included."""
     team = manifest.teams.get(node)
     if team is None:

@@ -1,25 +1,22 @@
 """One turn of a chat on the event loop of the pool."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from actors.app import answer_fields
+from actors.app import App, answer_fields
 from actors.cli.exit_code import CommandError, text_of
 from actors.cli.output import write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import report
 from protocols.ids import new_id
-
-if TYPE_CHECKING:
-    from actors.app import App
-    from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage
 
 
 class ChatTurn:
     """Asks a node, in one conversation."""
 
-    def __init__(self, app: "App", node: str, *, as_json: bool = False, timeout: float | None = None) -> None:
+    def __init__(self, app: App, node: str, *, as_json: bool = False, timeout: float | None = None) -> None:
         self._app = app
         self._node = node
         self._as_json = as_json

@@ -5,14 +5,11 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from actors.cli.exit_code import ExitCode, fail
-from actors.config.graph import dot, graph_lines, mermaid
-
-if TYPE_CHECKING:
-    from actors.config.graph import GraphLine
-    from actors.config.manifest import Manifest
+from actors.config.graph import GraphLine, dot, graph_lines, mermaid
+from actors.config.manifest import Manifest
 
 _SECONDS: Final = 60.0
 _KINDS: Final[Mapping[str, str]] = {
@@ -26,7 +23,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def save_drawing(manifest: "Manifest", file: Path) -> None:
+def save_drawing(manifest: Manifest, file: Path) -> None:
     """Write a picture into a file, in the format of the file name.
 
     Raises:
@@ -66,7 +63,7 @@ def _drawn(source: bytes, kind: str) -> bytes:
 _SETTINGS: Final = ("filter_condition", "stop_condition", "exit_condition")
 
 
-def graph_data(manifest: "Manifest") -> str:
+def graph_data(manifest: Manifest) -> str:
     """Return agents, teams and edges as one JSON document."""
     nodes = [{"name": name, "kind": "agent"} for name in manifest.agents]
     nodes += [{"name": name, "kind": f"{team.mode} team"} for name, team in manifest.teams.items()]
@@ -74,7 +71,7 @@ def graph_data(manifest: "Manifest") -> str:
     return json.dumps({"name": manifest.name, "nodes": nodes, "edges": lines}, indent=2, ensure_ascii=False)
 
 
-def _line(line: "GraphLine") -> dict[str, Any]:
+def _line(line: GraphLine) -> dict[str, Any]:
     ends = {"source": line.source, "target": line.target, "kind": "member" if line.kind == "step" else line.kind}
     spec = line.connection
     if spec is None:

@@ -5,15 +5,13 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from actors.cli.output import write
 from actors.cli.timestamp import moment
-
-if TYPE_CHECKING:
-    from protocols.history import StoredMessage
+from protocols.history import StoredMessage
 
 COLUMNS: Final = (
     "created", "node", "role", "content", "model", "tokens", "input_tokens", "output_tokens", "cost",
@@ -26,7 +24,7 @@ _FORMULA: Final = re.compile(r"[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@\u
 class Export:
     """One JSON document per line."""
 
-    def add(self, message: "StoredMessage") -> None:
+    def add(self, message: StoredMessage) -> None:
         """Write a message."""
         write(document(message))
 
@@ -40,7 +38,7 @@ class JsonList(Export):
     def __init__(self) -> None:
         self._before = "["
 
-    def add(self, message: "StoredMessage") -> None:
+    def add(self, message: StoredMessage) -> None:
         """Write a message."""
         write(self._before)
         write(document(message), end="")
@@ -57,7 +55,7 @@ class Csv(Export):
     def __init__(self) -> None:
         write(_line(COLUMNS), end="")
 
-    def add(self, message: "StoredMessage") -> None:
+    def add(self, message: StoredMessage) -> None:
         """Write a message."""
         fields: dict[str, Any] = msgspec.structs.asdict(message)
         fields["created"] = moment(message.created)
@@ -69,7 +67,7 @@ FORMATS: Final[Mapping[str, type[Export]]] = {"jsonl": Export, "json": JsonList,
 """The formats by name."""
 
 
-def document(message: "StoredMessage") -> str:
+def document(message: StoredMessage) -> str:
     """Return a message as one line of JSON."""
     fields: dict[str, Any] = msgspec.structs.asdict(message)
     payload = fields.pop("payload")

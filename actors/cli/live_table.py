@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -11,9 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.report import HEAD, cells, rows
-
-if TYPE_CHECKING:
-    from actors.stats.projection import StatsSnapshot
+from actors.stats.projection import StatsSnapshot
 
 _PERIOD = 0.1
 """Seconds between two pictures."""
@@ -22,7 +19,7 @@ _COLOURS = {"running": "cyan", "done": "green", "failed": "red", "restarting": "
 
 @asynccontextmanager
 async def live_table(
-    read: "Callable[[], Awaitable[StatsSnapshot]]", names: Sequence[str]
+    read: Callable[[], Awaitable[StatsSnapshot]], names: Sequence[str]
 ) -> AsyncGenerator[Callable[[str], object]]:
     """Show a table of the nodes until the end of the block. Yields a function that writes lines above it."""
     console = Console(stderr=True)
@@ -35,13 +32,13 @@ async def live_table(
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _refresh(live: Live, read: "Callable[[], Awaitable[StatsSnapshot]]", names: Sequence[str]) -> None:
+async def _refresh(live: Live, read: Callable[[], Awaitable[StatsSnapshot]], names: Sequence[str]) -> None:
     while True:
         live.update(picture(await read(), names), refresh=True)
         await asyncio.sleep(_PERIOD)
 
 
-def picture(snapshot: "StatsSnapshot", names: Sequence[str]) -> Table:
+def picture(snapshot: StatsSnapshot, names: Sequence[str]) -> Table:
     """Return the table of one snapshot."""
     table = Table("state", *HEAD, box=None, pad_edge=False)
     for node in rows(snapshot, names, with_idle=True):

@@ -11,15 +11,13 @@ import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
+from actors.app import App
 from actors.cli.exit_code import ExitCode, fail
 from actors.cli.monitor_snapshot import take_snapshot
-
-if TYPE_CHECKING:
-    from actors.app import App
 
 MOST_CLIENTS: Final = 16
 """Clients at the same time; further ones are closed at once."""
@@ -28,7 +26,7 @@ _LINE: Final = 1024
 
 
 @asynccontextmanager
-async def serve_monitor(app: "App", path: Path) -> AsyncGenerator[None]:
+async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
     """Let `understage top` look at a running pool until the end of the block.
 
     Args:
@@ -50,7 +48,7 @@ async def serve_monitor(app: "App", path: Path) -> AsyncGenerator[None]:
 
 
 class _Monitor:
-    def __init__(self, app: "App") -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
         self._began = app.system.clock.now()
         self._clients: set[asyncio.Task[None]] = set()

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from actors.app import App
 from actors.cli.exit_code import CommandError, ExitCode, text_of
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 from actors.runtime.shutdown import STOP_ACTORS
+from actors.stats.projection import StatsSnapshot
 from protocols.errors import TalkError
 from protocols.events import ActorStopped, ChildGaveUp, StampedEvent
-
-if TYPE_CHECKING:
-    from actors.app import App
-    from actors.stats.projection import StatsSnapshot
 
 _PHASE: Final = "say-why"
 """A phase before the actors stop, so the statistics can still be asked."""
@@ -39,7 +37,7 @@ class PoolEnd:
         told: called once with the reason, on the event loop of the pool.
     """
 
-    def __init__(self, app: "App", told: Callable[[PoolExitReason], object] | None = None) -> None:
+    def __init__(self, app: App, told: Callable[[PoolExitReason], object] | None = None) -> None:
         self.verdict: PoolExitReason | None = None
         """None while the pool runs."""
         self._app = app
@@ -62,7 +60,7 @@ class PoolEnd:
         self._closing()
         return self.verdict
 
-    async def read_stats(self) -> "StatsSnapshot | None":
+    async def read_stats(self) -> StatsSnapshot | None:
         """Return the statistics of now, or the last ones of a stopped pool; None without any."""
         try:
             return await self._app.read_stats()

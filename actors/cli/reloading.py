@@ -7,19 +7,16 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from actors.app import make_importable
+from actors.app import App, make_importable
 from actors.cli.exit_code import CommandError, text_of
 from actors.cli.manifest_watch import ManifestWatch
 from actors.cli.option import read_manifest
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import one_line
+from actors.config.manifest import Manifest
 from actors.runtime.daemon_thread import in_daemon_thread
-
-if TYPE_CHECKING:
-    from actors.app import App
-    from actors.config.manifest import Manifest
 
 
 class Reloading:
@@ -39,11 +36,11 @@ class Reloading:
 
     def __init__(
         self,
-        app: "App",
+        app: App,
         file: Path,
         *,
         watches_files: bool,
-        check: "Callable[[Manifest], object]",
+        check: Callable[[Manifest], object],
         reloaded: Callable[[], object],
         hung_up: Callable[[], object],
     ) -> None:

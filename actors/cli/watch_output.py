@@ -2,18 +2,15 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from actors.app import answer_fields, readable
+from actors.app import TriggerAnswer, answer_fields, readable
 from actors.cli.exit_code import CommandError
 from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
+from actors.runtime.system import ActorSystem
 from actors.talk.signal import Signal
-
-if TYPE_CHECKING:
-    from actors.app import TriggerAnswer
-    from actors.runtime.system import ActorSystem
-    from protocols.events import StampedEvent
+from protocols.events import StampedEvent
 
 
 class WatchOutput:
@@ -34,11 +31,11 @@ class WatchOutput:
         if shows_messages:
             self.answered.connect(self._answer)
 
-    def listen(self, system: "ActorSystem") -> None:
+    def listen(self, system: ActorSystem) -> None:
         """Show the events of a system from now on."""
         system.events.subscribe(_tell, STEPS if self._shows_messages else TROUBLE)
 
-    def _answer(self, answer: "TriggerAnswer") -> None:
+    def _answer(self, answer: TriggerAnswer) -> None:
         if self.error is not None:
             return
         try:
@@ -48,11 +45,11 @@ class WatchOutput:
             self._on_failure()
 
 
-def _tell(event: "StampedEvent") -> None:
+def _tell(event: StampedEvent) -> None:
     to_stderr(line_of(event))
 
 
-def _as_json(given: "TriggerAnswer") -> str:
+def _as_json(given: TriggerAnswer) -> str:
     answer = given.answer
     document: dict[str, Any] = {
         "node": given.node,

@@ -1,15 +1,13 @@
 """Limits on the body of a request: its size, and the time that the application waits for it."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocols.clock import Clock
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES: Final = 1_000_000
 """Bytes of a body."""
@@ -33,7 +31,7 @@ class BodyLimit:
         ```
     """
 
-    def __init__(self, app: "ASGIApp", *, max_bytes: int = MOST_BYTES, timeout: float = PATIENCE) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int = MOST_BYTES, timeout: float = PATIENCE) -> None:
         """Check the limits.
 
         Args:
@@ -51,7 +49,7 @@ class BodyLimit:
         self._max_bytes = max_bytes
         self._timeout = timeout
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -59,7 +57,7 @@ class BodyLimit:
         body = LimitedBody(scope, receive, max_bytes=self._max_bytes, timeout=self._timeout)
         is_answered = False
 
-        async def answer(message: "Message") -> None:
+        async def answer(message: Message) -> None:
             nonlocal is_answered
             is_answered = True
             await send(message)
@@ -77,7 +75,7 @@ class LimitedBody:
     """The body of one request, counted and timed while the application reads it with `receive`."""
 
     def __init__(
-        self, scope: "Scope", receive: "Receive", *, max_bytes: int, timeout: float, clock: Clock | None = None
+        self, scope: Scope, receive: Receive, *, max_bytes: int, timeout: float, clock: Clock | None = None
     ) -> None:
         """Wrap the body of a request.
 
@@ -109,7 +107,7 @@ class LimitedBody:
             if name == b"content-length" and value.isdigit() and int(value[:20]) > self._max_bytes:
                 raise self._too_large()
 
-    async def receive(self) -> "Message":
+    async def receive(self) -> Message:
         """Return the next message.
 
         Raises:
@@ -126,7 +124,7 @@ class LimitedBody:
         self._is_complete = not message.get("more_body", False)
         return message
 
-    async def _next(self) -> "Message":
+    async def _next(self) -> Message:
         loop = asyncio.get_running_loop()
         now = loop.time if self._clock is None else self._clock.now
         began = now()

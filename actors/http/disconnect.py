@@ -2,10 +2,8 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _GONE = "http.disconnect"
 
@@ -22,10 +20,10 @@ class CancelOnDisconnect:
         ```
     """
 
-    def __init__(self, app: "ASGIApp") -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -46,7 +44,7 @@ class CancelOnDisconnect:
 class _Exchange:
     """The messages of one request, read ahead to notice the end of the connection: at most one piece of the body."""
 
-    def __init__(self, receive: "Receive", send: "Send") -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._waiting: deque[Message] = deque()
@@ -71,11 +69,11 @@ class _Exchange:
         if not self._is_answered:
             limit.reschedule(asyncio.get_running_loop().time())
 
-    def _put(self, message: "Message") -> None:
+    def _put(self, message: Message) -> None:
         self._waiting.append(message)
         self._news.set()
 
-    async def receive(self) -> "Message":
+    async def receive(self) -> Message:
         """Return the next message to the application."""
         while not self._waiting:
             if self._error is not None:
@@ -88,7 +86,7 @@ class _Exchange:
         self._room.set()
         return message
 
-    async def send(self, message: "Message") -> None:
+    async def send(self, message: Message) -> None:
         """Send a message of the application."""
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_answered = True

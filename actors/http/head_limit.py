@@ -1,11 +1,9 @@
 """Requests whose heads are too large, or ambiguous about the length of the body, never reach the application."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.responses import JSONResponse
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADER_BYTES: Final = 16_384
 """Bytes of request line and headers together."""
@@ -16,10 +14,10 @@ MOST_HEADERS: Final = 100
 class HeadLimit:
     """Middleware that answers 431 to too many headers, and 400 to a request with both a length and chunks."""
 
-    def __init__(self, app: "ASGIApp") -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         refused = _refused(scope["headers"]) if scope["type"] == "http" else None
         await (refused or self._app)(scope, receive, send)

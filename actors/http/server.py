@@ -7,16 +7,14 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from actors.http.head_limit import HEADER_BYTES
 from actors.http.head_timeout import HEAD_PATIENCE, LimitedProtocol
 from protocols.clock import Clock
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 GRACE: Final = 30
 """Seconds that open requests have to end."""
@@ -50,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def running_server(
-    app: "ASGIApp",
+    app: ASGIApp,
     opened: socket.socket,
     *,
     clock: Clock | None = None,
@@ -120,7 +118,7 @@ class _Server(uvicorn.Server):
         await self._exit.wait()
 
 
-def serve(app: "ASGIApp", *, host: str = "127.0.0.1", port: int = 8000, grace: int = GRACE, **options: Any) -> None:
+def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int = GRACE, **options: Any) -> None:
     """Serve an application until SIGTERM or Ctrl+C, then end in order; blocks.
 
     A connection is closed when the head of its next request has not come within 10 seconds.

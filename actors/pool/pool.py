@@ -81,7 +81,6 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self._connect_nodes = connect_nodes
         self._parallel_load = parallel_load
         self.system = system
-        """Actor system of the nodes; None for that of the loop on which the pool is entered."""
         self._exit_timeout = exit_timeout
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
@@ -97,11 +96,6 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     def name(self) -> str:
         """Name of the pool: that of the manifest, else ``pool``."""
         return self.manifest.name or "pool"
-
-    @property
-    def is_running(self) -> bool:
-        """True if the pool is entered."""
-        return self._supervisor is not None
 
     def __eq__(self, other: object) -> bool:
         return self is other  # two pools with the same nodes are two pools
@@ -348,7 +342,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, services=self._services
         )
         await supervisor.open_all(self._groups(), is_parallel=self._parallel_load)
-        self._supervisor = supervisor
+        self._supervisor, self.is_running = supervisor, True
 
     def _groups(self) -> list[list[AnyNode]]:
         """Return the nodes that open together: nodes without members, each team after its members, nodes of teams."""
@@ -375,7 +369,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         return list(reversed(found))
 
     async def _close(self) -> None:
-        supervisor, self._supervisor = self._supervisor, None
+        supervisor, self._supervisor, self.is_running = self._supervisor, None, False
         detached = [node for node in self._all_detached() if node.home.find() is not None]
         for node in (*self._nodes.values(), *self._detached):
             node.connections.leave()

@@ -11,6 +11,7 @@ from actors.config.manifest import Manifest
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.runs.job import Job
+from actors.runtime.system import ActorSystem
 from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
 from actors.talk.registry import TalkRegistry
@@ -23,6 +24,10 @@ class NodeRegistry(Mapping[str, AnyNode]):
 
     manifest: Manifest
     """The manifest of the nodes."""
+    system: ActorSystem | None = None
+    """Actor system of the nodes; None for that of the loop on which the pool is entered."""
+    is_running: bool = False
+    """True while the pool is entered."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,40 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
-from actors.runtime.system import ActorSystem
-from actors.talk.registry import TalkRegistry
+from actors.pool.registry import NodeRegistry
 
 T = TypeVar("T")
-
-
-class PoolView(Protocol):
-    """A pool as its services see the pool."""
-
-    manifest: Manifest
-    system: ActorSystem | None
-
-    @property
-    def nodes(self) -> dict[str, AnyNode]:
-        """All nodes by name."""
-        ...
-
-    @property
-    def connection_registry(self) -> TalkRegistry:
-        """The connections of all nodes by name."""
-        ...
-
-    @property
-    def is_running(self) -> bool:
-        """True if the pool is entered."""
-        ...
-
-    def __getitem__(self, name: str, /) -> AnyNode: ...
-
-    def __contains__(self, name: object, /) -> bool: ...
 
 
 class PoolService:
@@ -77,7 +50,7 @@ class PoolService:
         """Follow a new manifest. Its new nodes have started; removed nodes have not stopped yet."""
 
 
-ServiceFactory = Callable[[PoolView], PoolService]
+ServiceFactory = Callable[[NodeRegistry], PoolService]
 """Makes a service of a pool, once each time the pool starts."""
 
 

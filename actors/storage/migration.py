@@ -1,20 +1,16 @@
 """Bringing a database's schema up to date, once, also when several processes open it at the same time."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from actors.storage.schema import HEAD, VERSION_TABLE
 from protocols.stores import StoreVersionError
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def revision(connection: "Connection") -> str | None:
+def revision(connection: Connection) -> str | None:
     """Return the revision of the database's schema; None for an empty database."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -22,7 +18,7 @@ def revision(connection: "Connection") -> str | None:
     return found
 
 
-def upgrade(connection: "Connection", location: str) -> None:
+def upgrade(connection: Connection, location: str) -> None:
     """Run the migrations that are missing, inside the transaction of `connection`, which holds the migration lock.
 
     Raises:

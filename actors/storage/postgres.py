@@ -1,20 +1,16 @@
 """PostgreSQL through asyncpg as a backend of history."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import exc, make_url, text
+from sqlalchemy import TextClause, exc, make_url, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.storage.schema import history
 from actors.storage.sql import SqlBackend
 from protocols.stores import StorageError
-
-if TYPE_CHECKING:
-    from sqlalchemy import TextClause
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 CONNECTIONS = 5
 COMMAND_TIMEOUT = 60.0
@@ -51,7 +47,7 @@ class PostgresBackend(SqlBackend):
         self.location = shown.render_as_string(hide_password=True)
         self.timeout = timeout
 
-    def engine(self) -> "AsyncEngine":
+    def engine(self) -> AsyncEngine:
         """Return a new engine, which finds out by itself that a connection has died.
 
         It works behind PgBouncer: no settings at the start of a connection, no prepared statement with a name.
@@ -81,7 +77,7 @@ class PostgresBackend(SqlBackend):
         return insert(history).on_conflict_do_nothing(index_elements=["id"])
 
 
-def _lock(number: int, timeout: float) -> "TextClause":
+def _lock(number: int, timeout: float) -> TextClause:
     """Return the statement that limits the waits of its transaction, then takes a lock until the end of it."""
     limits = {"lock_timeout": timeout, "idle_in_transaction_session_timeout": COMMAND_TIMEOUT}
     settings = "".join(f"set_config('{name}', '{int(limit * 1000)}', true), " for name, limit in limits.items())

@@ -1,15 +1,14 @@
 """Between messages and rows of the table."""
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from actors.storage.content import metadata_from, metadata_json, storable
 from actors.storage.schema import history
 from protocols.history import ConversationSummary, HistoryGroup, HistoryStats, StoredMessage
-
-if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 DAY = 86_400
 EPOCH = date(1970, 1, 1)
@@ -23,7 +22,7 @@ class Insert(NamedTuple):
     """For each value of the statement its place in a row of the table."""
 
     @classmethod
-    def compiled(cls, insert: Any, engine: "AsyncEngine") -> "Insert":
+    def compiled(cls, insert: Any, engine: AsyncEngine) -> "Insert":
         """Compile an insert that takes the values of all columns but ``seq``, in the order of their places."""
         names = [column.name for column in history.columns if column.name != "seq"]
         compiled = insert.inline().compile(dialect=engine.dialect, column_keys=names)
@@ -35,7 +34,7 @@ class Insert(NamedTuple):
         return tuple([values[place] for place in self.places])
 
 
-def message_from(row: "RowMapping") -> StoredMessage:
+def message_from(row: RowMapping) -> StoredMessage:
     """Return the message of a row."""
     values = dict(row)
     del values["day"]
@@ -43,7 +42,7 @@ def message_from(row: "RowMapping") -> StoredMessage:
     return StoredMessage(**values)
 
 
-def stats_from(row: "RowMapping", group_by: HistoryGroup | None) -> HistoryStats:
+def stats_from(row: RowMapping, group_by: HistoryGroup | None) -> HistoryStats:
     """Return the sums of a row of `actors.storage.statement.sums`."""
     key: Any = row["key"] if group_by else ""
     return HistoryStats(
@@ -59,7 +58,7 @@ def stats_from(row: "RowMapping", group_by: HistoryGroup | None) -> HistoryStats
     )
 
 
-def summary_from(row: "RowMapping") -> ConversationSummary:
+def summary_from(row: RowMapping) -> ConversationSummary:
     """Return the conversation of a row of `actors.storage.statement.summaries`."""
     values: dict[str, Any] = {**row, "tokens": int(row["tokens"])}
     return ConversationSummary(**values)

@@ -4,7 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import Delete, Executable, RowMapping, TextClause
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from actors.storage.fault import translated
 from actors.storage.migration import revision, upgrade
@@ -15,10 +18,6 @@ from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, H
 from protocols.limits import check_limit
 from protocols.stores import HistoryStore, StorageError, StoreMissingError
 
-if TYPE_CHECKING:
-    from sqlalchemy import Delete, Executable, RowMapping, TextClause
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 _T = TypeVar("_T")
 
 
@@ -27,9 +26,9 @@ class SqlBackend:
 
     location: str
     timeout: float
-    append_lock: "TextClause | None" = None
+    append_lock: TextClause | None = None
     """Run first in each transaction that writes; held until it ends."""
-    migration_lock: "TextClause | None" = None
+    migration_lock: TextClause | None = None
     read_only: bool
     """True to change nothing, not even the schema."""
 
@@ -39,7 +38,7 @@ class SqlBackend:
     def check(self) -> None:
         """Raise an error if the open database is not there any more."""
 
-    def engine(self) -> "AsyncEngine":
+    def engine(self) -> AsyncEngine:
         """Return a new engine; connections with the option ``writes`` are going to write."""
         raise NotImplementedError
 
@@ -156,7 +155,7 @@ class SqlHistoryStore(HistoryStore):
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
 
-    async def _migrate(self, engine: "AsyncEngine") -> None:
+    async def _migrate(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
             found = await connection.run_sync(revision)
         if found == HEAD:
@@ -186,34 +185,34 @@ class SqlHistoryStore(HistoryStore):
         surplus = await self._rows(first_surplus(limit, conversation_id))
         return await self._delete(up_to(surplus[0]["seq"], conversation_id)) if surplus else 0
 
-    async def _delete(self, batch: "Delete") -> int:
+    async def _delete(self, batch: Delete) -> int:
         deleted = 0
         while count := await self._finish(self._delete_batch(batch)):
             deleted += count
         return deleted
 
-    async def _delete_batch(self, batch: "Delete") -> int:
+    async def _delete_batch(self, batch: Delete) -> int:
         async with self._write() as connection:
             return (await connection.execute(batch)).rowcount
 
-    async def _rows(self, query: "Executable") -> "Sequence[RowMapping]":
+    async def _rows(self, query: Executable) -> Sequence[RowMapping]:
         self._opened()
         return await self._finish(self._fetch(query))
 
-    async def _fetch(self, query: "Executable") -> "Sequence[RowMapping]":
+    async def _fetch(self, query: Executable) -> Sequence[RowMapping]:
         async with self._read() as connection:
             rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
             return rows
 
     @asynccontextmanager
-    async def _read(self) -> "AsyncGenerator[AsyncConnection]":
+    async def _read(self) -> AsyncGenerator[AsyncConnection]:
         with translated(self.location):
             self._backend.check()
             async with self._opened().connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def _write(self) -> "AsyncGenerator[AsyncConnection]":
+    async def _write(self) -> AsyncGenerator[AsyncConnection]:
         engine = self._opened().execution_options(writes=True)
         with translated(self.location):
             self._backend.check()
@@ -222,7 +221,7 @@ class SqlHistoryStore(HistoryStore):
                     await connection.execute(self._backend.append_lock)
                 yield connection
 
-    def _opened(self) -> "AsyncEngine":
+    def _opened(self) -> AsyncEngine:
         if self._engine is None:
             message = "is not open; use `async with store:` or await store.open()"
             raise StorageError(message, location=self.location)

@@ -6,21 +6,17 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.runtime.daemon_thread import in_daemon_thread
 from actors.storage.database_file import claim
 from actors.storage.schema import history
 from actors.storage.sql import SqlBackend
 from protocols.stores import StorageError, StoreCorruptError, StoreMissingError, StoreUnavailableError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 CHECKED_SIZE = 64 * 1024 * 1024
 """Bytes up to which the whole file is checked when opened (about 0.1 s); damage in a larger one is found on reading."""
@@ -51,7 +47,7 @@ class SqliteBackend(SqlBackend):
         message = "was removed or replaced while it was open; open the store again"
         raise StoreUnavailableError(message, location=self.location)
 
-    def engine(self) -> "AsyncEngine":
+    def engine(self) -> AsyncEngine:
         """Return a new engine."""
         place = URL.create("sqlite+aiosqlite", database=self.location)
         if self.read_only:
@@ -138,6 +134,6 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _begin(connection: "Connection") -> None:
+def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from starlette.applications import Starlette
 
 from actors.pool.pool import AgentPool
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
 
-
-def lifespan(pool: AgentPool[Any]) -> "Callable[[Starlette], AbstractAsyncContextManager[None]]":
+def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Return the lifespan of an application that uses a pool.
 
     The pool starts before the first request and ends after the last answer: background runs stop, and accepted runs
@@ -31,7 +30,7 @@ def lifespan(pool: AgentPool[Any]) -> "Callable[[Starlette], AbstractAsyncContex
     """
 
     @asynccontextmanager
-    async def live(app: "Starlette") -> AsyncGenerator[None]:
+    async def live(app: Starlette) -> AsyncGenerator[None]:
         async with pool:
             app.state.pool = pool
             yield

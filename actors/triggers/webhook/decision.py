@@ -49,9 +49,7 @@ class Webhook:
         self,
         trigger: Trigger,
         settings: WebhookTrigger,
-        secrets: Sequence[str],
         *,
-        insecure: bool = False,
         journal: ReplayJournal | None = None,
         wall: Callable[[], float] = wall_time,
     ) -> None:
@@ -59,25 +57,17 @@ class Webhook:
 
         Args:
             trigger: takes the events.
-            settings: path and limits.
-            secrets: keys; several while they are changed.
-            insecure: True if requests need no signature.
+            settings: path, secrets and limits.
             journal: keeps what was accepted beyond the end of the process.
             wall: the wall clock, in seconds since 1970 UTC.
 
         Raises:
-            TriggerConfigError: A secret is empty, or there are none without `insecure`, or some with it.
+            TriggerConfigError: A secret is blank, or not base64 after `whsec_`.
         """
         who = f"trigger {trigger.full_name!r}"
-        if not secrets and not insecure:
-            message = f"{who}: a webhook needs a secret, or insecure=True, with which anybody can start runs"
-            raise TriggerConfigError(message)
-        if secrets and insecure:
-            message = f"{who}: insecure=True does not go with a secret"
-            raise TriggerConfigError(message)
         self.trigger = trigger
         self.settings = settings
-        self.keys = tuple(read_key(secret, who) for secret in secrets)
+        self.keys = tuple(read_key(secret.get_secret_value(), who) for secret in settings.secret)
         self.guard = ReplayGuard(journal=journal, scope=trigger.full_name)
         self.since = float(int(wall())) if journal is None else journal.since
         """Requests that were signed earlier are refused: without a journal, a process does not know what the process

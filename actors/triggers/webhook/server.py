@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from actors.http import LimitedBody, bind, running_server
 from actors.triggers.source import TriggerSource
@@ -22,9 +23,6 @@ from actors.triggers.webhook.decision import (
 )
 from protocols.clock import Clock
 from protocols.triggers import TriggerError
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 MOST_REQUESTS: Final = 100
 """Bodies that the server reads at the same time; one more ends the oldest of them with 429.
@@ -102,7 +100,7 @@ class WebhookApp:
         self._clock = clock
         self._reading: dict[asyncio.Timeout, None] = {}
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless its client has gone."""
         try:
             answer = await self._answer(scope, receive)
@@ -111,7 +109,7 @@ class WebhookApp:
         headers = {name.decode(): value.decode() for name, value in answer.headers}
         await Response(answer.body, answer.status, headers, media_type="application/json")(scope, receive, send)
 
-    async def _answer(self, scope: "Scope", receive: "Receive") -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers = scope["headers"]
         if scope["method"] != "POST":
             return WRONG_METHOD

@@ -27,8 +27,7 @@ def _webhook(trigger: Trigger, spec: WebhookTrigger, before: Sequence[Webhook], 
     old = {webhook.trigger.full_name: webhook for webhook in before}.get(trigger.full_name)
     if old is not None and old.trigger is trigger:
         return old
-    secrets = [secret.get_secret_value() for secret in spec.secret]
-    new = Webhook(trigger, spec, secrets, insecure=not spec.secret, journal=context.journal, wall=context.wall)
+    new = Webhook(trigger, spec, journal=context.journal, wall=context.wall)
     if old is not None:  # its settings have changed; what it accepted stays accepted
         new.guard, new.since = old.guard, old.since
     return new

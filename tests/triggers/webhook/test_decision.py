@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import QueueSpec
@@ -34,8 +35,7 @@ class Desk:
             queue=QueueSpec(capacity=capacity), **keys,
         )  # fmt: skip
         self.trigger = Trigger(config, self.node, node="n")
-        secrets = () if insecure else ("secret",)
-        self.webhook = Webhook(self.trigger, config, secrets, insecure=insecure, wall=lambda: self.now)
+        self.webhook = Webhook(self.trigger, config, wall=lambda: self.now)
         self.routes = WebhookRoutes([self.webhook], wall=lambda: self.now)
         options = StartOptions("q", self.trigger.mailbox_config())
         self.queue = system.start(queue_class(1), (self.trigger,), options=options)
@@ -163,11 +163,9 @@ async def test_a_trigger_that_has_stopped_is_answered_with_503(actor_system: Act
 
 async def test_webhooks_that_cannot_work_are_refused(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system)
-    config = desk.trigger.settings
+    config = WebhookTrigger(type="webhook", name="w", port=0, path="/in", secret=(SecretStr("whsec_x"),))
 
-    with pytest.raises(TriggerConfigError, match="'n/w': a webhook needs a secret"):
-        Webhook(desk.trigger, config, ())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(TriggerConfigError, match="does not go with"):
-        Webhook(desk.trigger, config, ("x",), insecure=True)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(TriggerConfigError, match="'n/w': a secret that begins with 'whsec_' must go on with base64"):
+        Webhook(desk.trigger, config)
     with pytest.raises(TriggerConfigError, match="different paths"):
         WebhookRoutes([desk.webhook, desk.webhook])
