@@ -115,11 +115,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Text before every task: for all members of a parallel team, for the first member of a chain."""
         return self.definition.shared_prompt
 
-    @property
-    def is_plain(self) -> bool:
-        """True if the team has only members and a shared prompt; see `TeamDefinition`."""
-        return self.definition.is_plain
-
     def _check_names(self) -> None:
         """Refuse what is not a node, and two nodes of one name."""
         names: dict[str, AnyNode] = {}

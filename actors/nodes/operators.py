@@ -84,7 +84,7 @@ def is_node(operand: object) -> TypeGuard[NodeHandle[Any, Any]]:
 
 def _taken_apart(side: object, kind: type) -> tuple[Sequence[object], str | None]:
     group: Any = side
-    if isinstance(side, kind) and group.is_plain:
+    if isinstance(side, kind) and group.definition.is_plain:
         return group.nodes, group.shared_prompt
     return [side], None
 

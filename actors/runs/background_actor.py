@@ -73,7 +73,8 @@ class BackgroundActor(AsyncioActor):
         if type(message) is _Ended:
             self._ended(message)
         elif message is Step.NEXT:
-            self._next()
+            if self._round is None and not self._is_stopping:
+                self._round = self.pipe_to_self(self._run(), _Ended)
         elif message is Step.STOP:
             self._stop_soon()
         elif message is Step.ABORT:
@@ -100,10 +101,6 @@ class BackgroundActor(AsyncioActor):
     ) -> None:
         """Report the crash to the stats."""
         self._stats.finish(None, exception_value if isinstance(exception_value, Exception) else None)
-
-    def _next(self) -> None:
-        if self._round is None and not self._is_stopping:
-            self._round = self.pipe_to_self(self._run(), _Ended)
 
     async def _run(self) -> ChatMessage[Any]:
         plan = self._plan

@@ -43,7 +43,7 @@ def text_table(run: RunSnapshot) -> str:
     """Return the run as a table of plain text."""
     rows = table_rows(run)
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
-    lines = [_line(row, widths) for row in rows]
+    lines = ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in rows]
     rule = "-" * len(lines[0])
     return "\n".join([_title(run), lines[0], rule, *lines[1:], *failures(run)])
 
@@ -83,12 +83,6 @@ def _cells(name: str, numbers: MessageTotalsSnapshot) -> Sequence[str]:
         str(numbers.byte_count),
         str(numbers.error_count),
     )
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    name, *numbers = row
-    aligned = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
-    return "  ".join([name.ljust(widths[0]), *aligned])
 
 
 class Screen(Protocol):

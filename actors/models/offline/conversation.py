@@ -42,7 +42,9 @@ class Conversation(NamedTuple):
         current = "\n\n".join(text for place, part in prompts if place == last for text in _texts(part))
         results = [part for one in requests[last:] for part in one.parts if isinstance(part, ToolReturnPart)]
         blocks = [document_block(part.tool_name, part.model_response_str()) for part in results if part.content]
-        instructions = _instructions(requests)
+        system = [part.content for _, part in placed if isinstance(part, SystemPromptPart)]
+        latest = next((one.instructions for one in reversed(requests) if one.instructions), "")
+        instructions = "\n\n".join([*system, latest])
         return Conversation(
             instructions,
             "\n\n".join([*_earlier_documents(texts, current), current, *blocks]),
@@ -50,12 +52,6 @@ class Conversation(NamedTuple):
             tuple(note for place, part in prompts if place == last for note in _notes(part)),
             "\n".join([instructions, *texts, *blocks]),
         )
-
-
-def _instructions(requests: Sequence[ModelRequest]) -> str:
-    system = [part.content for one in requests for part in one.parts if isinstance(part, SystemPromptPart)]
-    current = next((one.instructions for one in reversed(requests) if one.instructions), "")
-    return "\n\n".join([*system, current])
 
 
 def _texts(part: UserPromptPart) -> list[str]:

@@ -145,7 +145,9 @@ class SchemaFiller:
         resolved: list[Any] = [
             self._resolved(cast("Schema", one)) if isinstance(one, Mapping) else one for one in variants
         ]
-        filled: list[Any] = [one for one in resolved if not _is_null(one)]
+        filled: list[Any] = [
+            one for one in resolved if not isinstance(one, Mapping) or cast("Schema", one).get("type") != "null"
+        ]
         if depth >= _MAX_DEPTH and len(filled) < len(resolved):
             return {"type": "null"}
         first: Any = filled[0] if filled else {"type": "null"}
@@ -184,7 +186,3 @@ def _number(schema: Schema, *, whole: bool) -> float:
 
 def _between(low: float | None, high: float | None) -> float:
     return abs(high - low) / 2 if low is not None and high is not None else 1.0
-
-
-def _is_null(schema: object) -> bool:
-    return isinstance(schema, Mapping) and cast("Schema", schema).get("type") == "null"

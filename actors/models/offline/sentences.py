@@ -57,7 +57,10 @@ def read(text: str) -> PromptText:
             sentences += _numbered(_plain(body), name, speaker)
         bullets = _BULLET.findall(rest)
         if bullets and (speaker or any(source for _, source in bullets)):
-            sentences += _bullets(bullets, speaker)
+            by_source: dict[str, list[str]] = {}
+            for line, source in bullets:
+                by_source.setdefault(source, []).append(line)
+            sentences += [one for source, lines in by_source.items() for one in _numbered(lines, source, speaker)]
             rest = _BULLET.sub("", rest)
         if speaker:
             sentences += _numbered(_plain(rest), "", speaker)
@@ -79,13 +82,6 @@ def _speakers(text: str) -> Iterator[tuple[str, str]]:
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     for mark, end in zip(marks, ends if marks else [], strict=True):
         yield (mark[1] or mark[2]).strip(), text[mark.end() : end]
-
-
-def _bullets(bullets: Iterable[tuple[str, str]], speaker: str) -> list[Sentence]:
-    by_source: dict[str, list[str]] = {}
-    for text, source in bullets:
-        by_source.setdefault(source, []).append(text)
-    return [one for source, texts in by_source.items() for one in _numbered(texts, source, speaker)]
 
 
 def _numbered(texts: Iterable[str], source: str, speaker: str) -> list[Sentence]:
