@@ -11,6 +11,7 @@ from actors.config.trigger import FileTrigger, IntervalTrigger, ScheduleTrigger,
 from actors.testing.settle import settle
 from actors.triggers import TriggerPlan, TriggerRequest, plan_triggers
 from actors.triggers.registry import BUILT_IN
+from protocols.errors import ConfigError
 from protocols.triggers import TriggerConfigError, TriggerExtraError
 from tests.triggers.started import RecordingNode, start_triggers
 
@@ -68,6 +69,16 @@ def test_what_can_be_shared_is_shared() -> None:
     sources = [child for child in found.children if not child.name.endswith(" queue")]
     assert [len(child.triggers) for child in sources] == [2, 1, 2, 1]
     assert len(found.sites) == 2
+
+
+def test_a_root_may_lie_in_the_home_folder_if_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert names(plan(files(root="~/in")))[-1] == f"files of {tmp_path / 'in'}"
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a user that nobody knows
+    with pytest.raises(ConfigError, match="no home folder stands for the '~' of '~/in'; set HOME"):
+        plan(files(root="~/in"))
 
 
 @pytest.mark.seed("S98")

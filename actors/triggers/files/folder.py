@@ -2,9 +2,10 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from actors.config.yaml.file import on_disk
 from actors.triggers.files.pattern import UNWATCHED, FilePattern, FileSelection
@@ -19,6 +20,25 @@ Entry = Literal["file", "folder", "missing", "refused"]
 MOST_FOLDERS: Final = 50_000
 """Folders that may be watched for one root."""
 _MOST_WARNED: Final = 1_000
+_COARSEST: Final = 2_000_000_000
+"""Nanoseconds within which two changes of a file may get the same time, on the coarsest file systems."""
+
+
+class FileMark(NamedTuple):
+    """What tells the content of a file from its earlier content, without reading it. Its mode does not count."""
+
+    number: int
+    modified: int
+    size: int
+    is_fresh: bool
+    """True if the content may have changed since the last look and the rest of the mark has not."""
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> "FileMark":
+        """Return the mark of a file."""
+        is_last = found.st_mtime_ns == found.st_ctime_ns  # a later change of the mode moves only the second one
+        is_fresh = is_last and time.time_ns() - found.st_mtime_ns < _COARSEST
+        return cls(found.st_ino, found.st_mtime_ns, found.st_size, is_fresh)
 
 
 class Folder:
@@ -70,12 +90,21 @@ class Folder:
             return "folder"
         return "file" if stat.S_ISREG(found.st_mode) else self._refuse(relative, "it is no regular file")
 
-    def was_refused(self, relative: str) -> bool:
-        """Return True if the path was left out, so that its end is not told either."""
-        return relative in self._warned
+    def look(self, relative: str, found: "os.DirEntry[str] | None" = None) -> FileMark | None:
+        """Return the mark of a file; None if the path leads to no file. `found` is its entry in a searched folder."""
+        try:
+            if found is not None and found.is_file(follow_symlinks=False):
+                return FileMark.of((self.root / relative).lstat())
+            return FileMark.of((self.root / relative).stat()) if self.entry(relative) == "file" else None
+        except OSError:
+            return None  # it has gone again
+
+    def is_link(self, relative: str) -> bool:
+        """Return True for a link."""
+        return (self.root / relative).is_symlink()
 
     def survey(self, selections: Iterable[FileSelection]) -> dict[str, Identity]:
-        """Return the folders to watch for these patterns. The nearest folder above stands for a missing one.
+        """Return the folders to watch for these patterns, and those above. The nearest one stands for a missing one.
 
         Raises:
             TriggerError: There are too many folders.
@@ -89,25 +118,16 @@ class Folder:
                     raise TriggerError(message)
         return found
 
-    def files(self, relative: str) -> Iterator[str]:
-        """Yield the paths of the files directly in a folder."""
+    def files(self, relative: str) -> "Iterator[tuple[str, os.DirEntry[str]]]":
+        """Yield the paths of the files directly in a folder, with their entries."""
         try:
             with os.scandir(self.root / relative) as entries:
                 for entry in entries:
                     path = f"{relative}/{entry.name}" if relative else entry.name
                     if not entry.is_dir(follow_symlinks=False) and self._is_text(path):
-                        yield path
+                        yield path, entry
         except OSError:
             return  # it has gone again
-
-    def changed_since(self, relative: str, time: float) -> Iterator[str]:
-        """Yield those of `files` that were changed, made or moved there since this time of the wall clock."""
-        for path in self.files(relative):
-            try:
-                if (self.root / path).lstat().st_ctime >= time:
-                    yield path
-            except OSError:
-                continue  # it has gone again
 
     def _is_text(self, path: str) -> bool:
         """Return True if the name is UTF-8; the watcher knows only those."""
@@ -124,6 +144,10 @@ class Folder:
         while start and kind != "folder":
             start = start.rpartition("/")[0]
             kind = self._kind(start)
+        above = start
+        while above:  # a folder that is moved away tells only the folder that it was in
+            above = above.rpartition("/")[0]
+            yield from self._identified(above)
         if start != prefix or not pattern.is_deep:
             yield from self._identified(start)
             return

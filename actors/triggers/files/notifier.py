@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from time import time
 from typing import Final
 
 import watchfiles
@@ -30,7 +29,7 @@ class FolderNotifier:
         folders: Sequence[str],
         *,
         step: float,
-        on_change: Callable[[RawChanges, float], None],
+        on_change: Callable[[RawChanges], None],
         on_gap: Callable[[], None],
     ) -> None:
         """Start nothing yet.
@@ -38,7 +37,7 @@ class FolderNotifier:
         Args:
             folders: absolute paths.
             step: seconds for which changes are collected; the thread needs as long to end.
-            on_change: called on the event loop with changes, and the wall time up to which they are complete.
+            on_change: called on the event loop with changes.
             on_gap: called on the event loop when the watch continues after a gap.
         """
         self._folders = list(folders)
@@ -97,16 +96,16 @@ class FolderNotifier:
                 is_open = True
                 self._call(self._open, is_gap)
             if changes:
-                self._call(self._deliver, {(_KINDS[kind], path) for kind, path in changes}, time())
+                self._call(self._deliver, {(_KINDS[kind], path) for kind, path in changes})
 
     def _open(self, is_gap: bool) -> None:
         _settle(self.opened, None)
         if is_gap and not self._stop.is_set():
             self._on_gap()
 
-    def _deliver(self, changes: RawChanges, until: float) -> None:
+    def _deliver(self, changes: RawChanges) -> None:
         if not self._stop.is_set():
-            self._on_change(changes, until)
+            self._on_change(changes)
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():

@@ -1,17 +1,17 @@
 """The file trigger: one actor for all file triggers of a root. Folders may come, go and come again."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from time import time
 from typing import Any, Final
 
 import msgspec
 
 from actors.config.trigger import FileTrigger
 from actors.triggers.files.burst import FileBurst
-from actors.triggers.files.folder import Folder, Identity
+from actors.triggers.files.folder import FileMark, Folder, Identity
 from actors.triggers.files.notifier import FolderNotifier, RawChanges
 from actors.triggers.files.pattern import FileSelection
 from actors.triggers.source import TriggerSource
@@ -20,12 +20,13 @@ from protocols.triggers import ChangeKind, FileChanged, Metadata, TriggerError
 
 _CHECK: Final = 2.0
 """Seconds between two checks that the root is still the same."""
-_BLUR: Final = 0.05
-"""Seconds by which the times of files and of their changes may differ. A file may be told twice; none is missed."""
 _SHORTEST_STEP: Final = 0.005
 _LONGEST_STEP: Final = 0.015
 _MOST_WAITING: Final = 100_000
 """Changed paths that wait for a check; for further ones the folders are searched."""
+
+_Changes = dict[tuple[int, str], tuple[ChangeKind, FileMark | None]]
+"""What happened, and how the file looks now; by the number of the watch and the path below the root."""
 
 
 class FileWatch:
@@ -36,8 +37,10 @@ class FileWatch:
         self.selection = FileSelection(settings)
         self.debounce = settings.debounce
         self.burst = FileBurst(self.debounce)
-        self.seen_until = 0.0
-        """Time of the wall clock up to which all changes were seen; 0 before the first watch."""
+        self.known: dict[str, FileMark] = {}
+        """The files that the trigger wants, as they were when the trigger was last told of them."""
+        self.has_seen = False
+        """True when `known` is complete: differences from it are told."""
 
 
 class _Changed(msgspec.Struct, frozen=True):
@@ -52,8 +55,8 @@ class _BurstEnded(msgspec.Struct, frozen=True):
 class FileWatchActor(TriggerSource):
     """Watches the folders that the patterns of some triggers need.
 
-    The search for folders follows no links. A file in a folder that appears is an added file. After a restart the actor
-    finds files that have changed meanwhile; files that were deleted meanwhile are not told.
+    The search for folders follows no links. The actor knows all files that its triggers want, and tells how they differ
+    from what it knows: a folder that appears or goes adds or deletes its files, and a restart misses nothing.
     """
 
     def __init__(self, root: Path, watches: Sequence[FileWatch], *, wall: Callable[[], float]) -> None:
@@ -64,10 +67,8 @@ class FileWatchActor(TriggerSource):
         self._step = min(_LONGEST_STEP, max(_SHORTEST_STEP, min(watch.debounce for watch in watches) / 4))
         self._changed: dict[str, set[ChangeKind]] = {}
         self._arrived = asyncio.Event()
-        self._has_gap = min(watch.seen_until for watch in watches) > 0
+        self._has_gap = True
         """True if changes may have been missed."""
-        self._until = 0.0
-        """Time of the wall clock up to which all changes are in `_changed`."""
         self._notifiers: list[FolderNotifier] = []
         self._folders: dict[str, Identity] = {}
 
@@ -76,38 +77,33 @@ class FileWatchActor(TriggerSource):
         in_thread = self.system.in_thread
         root = await in_thread(self._folder.open)()
         try:
-            now = time()
-            await self._survey(is_first=True)
-            if not self._has_gap:
-                self._note_seen(now)
+            await self._survey()
             self.established()
             while True:
-                if self._has_gap:
-                    await self._catch_up()
                 await self._next_batch(root)
-                if await self._check_changes():
-                    await self._survey(is_first=False)
+                if await self._check_changes() or self._has_gap:
+                    await self._survey()
         finally:
             for notifier in self._notifiers:
                 await notifier.close()
 
-    async def _survey(self, *, is_first: bool) -> None:
-        """Watch the folders that exist now; files in new folders are added files."""
+    async def _survey(self) -> None:
+        """Watch the folders that exist now, then compare the files of new ones, or of all folders after a gap."""
+        is_all, self._has_gap = self._has_gap, False
         selections = [watch.selection for watch in self._watches]
         folders: dict[str, Identity] = await self.system.in_thread(self._folder.survey)(selections)
-        if folders == self._folders:
-            return
         before, self._folders = self._folders, folders
-        # The new one watches before the old one ends, so that nothing falls between them.
-        self._notifiers.append(self._start_notifier(folders))
-        await self._notifiers[-1].opened
-        while len(self._notifiers) > 1:
-            await self._notifiers[0].close()
-            del self._notifiers[0]
-        if is_first:
-            return
-        new = [path for path, identity in folders.items() if before.get(path) != identity]
-        await self._found(await self.system.in_thread(self._all_judged)(new, self._folder.files, "added"))
+        if folders != before:
+            # The new one watches before the old one ends, so that nothing falls between them.
+            self._notifiers.append(self._start_notifier(folders))
+            await self._notifiers[-1].opened
+            while len(self._notifiers) > 1:
+                await self._notifiers[0].close()
+                del self._notifiers[0]
+        new = [path for path, identity in folders.items() if is_all or before.get(path) != identity]
+        await self._found(await self.system.in_thread(partial(self._compared, is_all=is_all))(new))
+        for watch in self._watches:
+            watch.has_seen = True
 
     def _start_notifier(self, folders: Iterable[str]) -> FolderNotifier:
         paths = [str(self._folder.root / folder) for folder in folders]
@@ -115,32 +111,28 @@ class FileWatchActor(TriggerSource):
         notifier.start()
         return notifier
 
-    def _all_judged(
-        self, folders: Iterable[str], files: Callable[[str], Iterable[str]], kind: ChangeKind
-    ) -> list[tuple[int, ChangeKind, str]]:
-        paths = [path for folder in folders for path in files(folder)]
-        return [found for path in paths for found in self._judged(path, {kind})]
+    def _compared(self, folders: Iterable[str], *, is_all: bool) -> _Changes:
+        """Return how the files of these folders differ from those that are known."""
+        found: _Changes = {}
+        seen: set[str] = set()
+        for folder in folders:
+            for path, entry in self._folder.files(folder):
+                seen.add(path)
+                found |= self._judged(path, entry)
+        return found | self._missed(lambda path: path not in seen) if is_all else found
 
-    async def _catch_up(self) -> None:
-        """Tell what has changed during a gap."""
-        self._has_gap = False
-        now = time()
-        await self._survey(is_first=False)
-        since = min(watch.seen_until for watch in self._watches) - _BLUR
-        changed = partial(self._folder.changed_since, time=since)
-        await self._found(await self.system.in_thread(self._all_judged)(tuple(self._folders), changed, "modified"))
-        self._note_seen(now)
-
-    def _note_seen(self, until: float) -> None:
-        for watch in self._watches:
-            watch.seen_until = max(watch.seen_until, until)
+    def _missed(self, is_meant: Callable[[str], bool]) -> _Changes:
+        """Return how those of the known files differ."""
+        found: _Changes = {}
+        for path in {path for watch in self._watches for path in watch.known if is_meant(path)}:
+            found |= self._judged(path)
+        return found
 
     def _note_gap(self) -> None:
         self._has_gap = True
         self._arrived.set()
 
-    def _arrive(self, changes: RawChanges, until: float) -> None:
-        self._until = until
+    def _arrive(self, changes: RawChanges) -> None:
         for kind, path in changes:
             if len(self._changed) >= _MOST_WAITING and path not in self._changed:
                 self._has_gap = True  # a search of the folders finds the rest
@@ -177,54 +169,57 @@ class FileWatchActor(TriggerSource):
         self._arrived.set()
 
     async def _check_changes(self) -> bool:
-        """Check the changed paths; return True if there are new folders."""
+        """Check the changed paths; return True if folders have come or gone."""
         waiting, self._changed = self._changed, {}
-        until = self._until
         found, has_folders = await self.system.in_thread(self._checked)(waiting)
         await self._found(found)
-        self._note_seen(until)
         return bool(has_folders)
 
-    def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[list[tuple[int, ChangeKind, str]], bool]:
-        found: list[tuple[int, ChangeKind, str]] = []
+    def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[_Changes, bool]:
+        found: _Changes = {}
         has_folders = False
+        gone: set[str] = set()
         for path, kinds in waiting.items():
             relative = self._folder.relative(path)
             if not relative or relative.startswith("../"):
                 continue
-            judged = self._judged(relative, kinds)
-            found += judged
+            judged = self._judged(relative, is_told=True)
+            found |= judged
             has_folders |= not judged and "added" in kinds and self._folder.entry(relative) == "folder"
+            self._has_gap |= not judged and self._folder.is_link(relative)  # other links may lead through it
             if "deleted" in kinds and relative in self._folders:
-                has_folders = True
-                self._forget(relative)
-        return found, has_folders
+                gone.add(relative)
+        if gone:
+            # A folder that comes again is another folder, even with the same number.
+            self._folders = {path: one for path, one in self._folders.items() if not _is_within(path, gone)}
+            found |= self._missed(lambda path: _is_within(path, gone))
+        return found, has_folders or bool(gone)
 
-    def _forget(self, gone: str) -> None:
-        """Forget a folder: if it comes again, it is another folder, even with the same number."""
-        for folder in [path for path in self._folders if path == gone or path.startswith(f"{gone}/")]:
-            del self._folders[folder]
-
-    def _judged(self, relative: str, kinds: set[ChangeKind]) -> list[tuple[int, ChangeKind, str]]:
-        """Return what the triggers are told about one path, as it is now on the disk."""
+    def _judged(self, relative: str, entry: "os.DirEntry[str] | None" = None, *, is_told: bool = False) -> _Changes:
+        """Return how a path differs from what its triggers know. `is_told`: the system has told of a change."""
         wanted = [number for number, watch in enumerate(self._watches) if watch.selection.matches(relative)]
-        if not wanted:
-            return []
-        entry = self._folder.entry(relative)
-        if entry == "file":
-            kind: ChangeKind = "added" if "added" in kinds else "modified"
-        elif entry == "missing" and "deleted" in kinds and "added" not in kinds and not self._is_gone_folder(relative):
-            kind = "deleted"
-        else:
-            return []
-        return [(number, kind, relative) for number in wanted]
+        mark = self._folder.look(relative, entry) if wanted else None
+        found: _Changes = {}
+        for number in wanted:
+            before = self._watches[number].known.get(relative)
+            if mark is None:
+                if before is not None and self._folder.entry(relative) != "refused":
+                    found[number, relative] = "deleted", None
+            elif before is None:
+                found[number, relative] = "added", mark
+            elif before[:3] != mark[:3] or (is_told and mark.is_fresh):
+                found[number, relative] = "modified", mark
+        return found
 
-    def _is_gone_folder(self, relative: str) -> bool:
-        return relative in self._folders or self._folder.was_refused(relative)
-
-    async def _found(self, changes: Sequence[tuple[int, ChangeKind, str]]) -> None:
-        if changes:
-            await self.actor_ref.send(_Changed(tuple(changes)))
+    async def _found(self, changes: _Changes) -> None:
+        told = [(number, kind, path) for (number, path), (kind, _) in changes.items() if self._watches[number].has_seen]
+        if told:
+            await self.actor_ref.send(_Changed(tuple(told)))
+        for (number, path), (_, mark) in changes.items():  # now, so that a search finds what could not be sent
+            if mark is not None:
+                self._watches[number].known[path] = mark
+            else:
+                self._watches[number].known.pop(path, None)
 
     def _warn(self, path: str, why: str) -> None:
         name = self._actor_cell.name
@@ -274,3 +269,10 @@ class FileWatchActor(TriggerSource):
         name = watch.trigger.name
         event = FileChanged(source=name, time=self._wall(), root=root, changes=changes, omitted=omitted, metadata=facts)
         await watch.trigger.offer(event)
+
+
+def _is_within(path: str, folders: Container[str]) -> bool:
+    """Return True if the path is one of these folders, or lies below one."""
+    while path and path not in folders:
+        path = path.rpartition("/")[0]
+    return bool(path)

@@ -1,17 +1,17 @@
 """The type of file triggers: all of one root share a watcher."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from actors.config.trigger import FileTrigger
+from actors.config.yaml.file import from_home
 from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 
 
 def _root(spec: FileTrigger, context: BuildContext) -> Path:
-    return context.root / os.path.expanduser(spec.root or ".")
+    return context.root / from_home(spec.root or ".")
 
 
 def _build(group: Sequence[tuple[Trigger, FileTrigger]], context: BuildContext) -> SourceSpec:

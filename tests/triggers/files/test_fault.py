@@ -199,6 +199,8 @@ async def test_what_changes_while_the_trigger_restarts_is_told_when_it_is_back(
     actor_system: ActorSystem, root: Path
 ) -> None:
     node = RecordingNode()
+    for name in ("gone.md", "same.md"):
+        (root / "docs" / name).write_text("old")
     stage = await open_stage(actor_system, node, root, watch("docs/**/*.md", debounce=0, backoff=0.2))
 
     source_of(stage).tell(crash_message())
@@ -206,11 +208,13 @@ async def test_what_changes_while_the_trigger_restarts_is_told_when_it_is_back(
     (root / "docs" / "new.md").write_text("new")
     (root / "docs" / "sub").mkdir()
     (root / "docs" / "sub" / "deep.md").write_text("new")
-    told: set[str] = set()
-    while not {"docs/new.md", "docs/sub/deep.md"} <= told:
+    (root / "docs" / "gone.md").unlink()
+    told: dict[str, str] = {}
+    while not {"docs/new.md", "docs/sub/deep.md", "docs/gone.md"} <= told.keys():
         event: FileChanged = await node.next_event()
-        told |= {change.path for change in event.changes}
+        told.update({change.path: change.kind for change in event.changes})
 
+    assert told == {"docs/new.md": "added", "docs/sub/deep.md": "added", "docs/gone.md": "deleted"}
     assert source_of(stage).incarnation == 2
 
 

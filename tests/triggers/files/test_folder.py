@@ -24,7 +24,7 @@ def test_a_folder_is_watched_however_its_accents_are_stored(tmp_path: Path) -> N
     stored = normalize("NFD", "Erträge")
     (tmp_path / stored / "deep").mkdir(parents=True)
 
-    assert Opened(tmp_path).survey(f"{normalize('NFC', stored)}/**/*.md") == {stored, f"{stored}/deep"}
+    assert Opened(tmp_path).survey(f"{normalize('NFC', stored)}/**/*.md") == {"", stored, f"{stored}/deep"}
 
 
 class Opened:
@@ -114,16 +114,16 @@ def test_only_the_folders_of_the_patterns_are_watched_and_links_are_not_followed
     (root / "docs" / "node_modules" / "deep").mkdir(parents=True)
     opened = Opened(root)
 
-    assert opened.survey("docs/**/*.md") == {"docs", "docs/sub"}
+    assert opened.survey("docs/**/*.md") == {"", "docs", "docs/sub"}
     assert opened.survey("*.md") == {""}
-    assert opened.survey("docs/a.md") == {"docs"}
-    assert opened.survey("docs/node_modules/**") == {"docs/node_modules", "docs/node_modules/deep"}
+    assert opened.survey("docs/a.md") == {"", "docs"}
+    assert opened.survey("docs/node_modules/**") == {"", "docs", "docs/node_modules", "docs/node_modules/deep"}
 
 
 def test_where_a_folder_is_missing_the_nearest_one_above_is_watched(root: Path) -> None:
     opened = Opened(root)
 
-    assert opened.survey("docs/later/on/**/*.md") == {"docs"}
+    assert opened.survey("docs/later/on/**/*.md") == {"", "docs"}
     assert opened.survey("never/here") == {""}
 
 
@@ -160,20 +160,34 @@ def test_a_root_that_is_missing_or_a_file_says_so(root: Path, name: str) -> None
 def test_files_of_a_folder_are_listed_without_its_folders(root: Path) -> None:
     opened = Opened(root)
 
-    assert list(opened.folder.files("docs")) == ["docs/a.md"]
+    assert [path for path, _ in opened.folder.files("docs")] == ["docs/a.md"]
     assert list(opened.folder.files("")) == []
     assert list(opened.folder.files("gone")) == []
 
 
-def test_what_changed_since_a_time_is_found_even_if_its_own_time_is_older(root: Path) -> None:
-    opened = Opened(root)
-    then = (root / "docs" / "a.md").stat().st_ctime
-    (root / "docs" / "b.md").write_text("b")
-    os.utime(root / "docs" / "b.md", (0, 0))
+def test_a_mark_tells_another_content_but_not_another_mode(root: Path) -> None:
+    opened, file = Opened(root), root / "docs" / "a.md"
+    os.utime(file, (0, 0))
+    first = opened.folder.look("docs/a.md")
+    file.chmod(0o600)
 
-    assert set(opened.folder.changed_since("docs", then)) == {"docs/a.md", "docs/b.md"}
-    assert list(opened.folder.changed_since("docs", (root / "docs" / "b.md").stat().st_ctime + 1)) == []
-    assert list(opened.folder.changed_since("gone", 0.0)) == []
+    assert opened.folder.look("docs/a.md") == first
+    file.write_text("longer than before")
+    assert opened.folder.look("docs/a.md") != first
+    assert opened.folder.look("docs") is None
+    assert opened.folder.look("docs/none.md") is None
+
+
+def test_a_file_that_was_just_written_may_be_written_again_at_the_same_time(root: Path) -> None:
+    opened, file = Opened(root), root / "docs" / "a.md"
+    file.write_text("one")
+    written = opened.folder.look("docs/a.md")
+    os.utime(file, (0, 0))
+    older = opened.folder.look("docs/a.md")
+
+    assert written is not None
+    assert older is not None
+    assert (written.is_fresh, older.is_fresh) == (True, False)
 
 
 def test_names_that_are_no_utf8_are_left_out_with_a_warning(root: Path) -> None:
@@ -181,5 +195,8 @@ def test_names_that_are_no_utf8_are_left_out_with_a_warning(root: Path) -> None:
     os.mkfifo(os.fsencode(root) + b"/docs/\xfe.md")
     opened = Opened(root)
 
-    assert (opened.survey("docs/**/*.md"), list(opened.folder.files("docs"))) == ({"docs", "docs/sub"}, ["docs/a.md"])
+    assert (opened.survey("docs/**/*.md"), [path for path, _ in opened.folder.files("docs")]) == (
+        {"", "docs", "docs/sub"},
+        ["docs/a.md"],
+    )
     assert opened.warnings == [("docs/\\udcff", "its name is no UTF-8"), ("docs/\\udcfe.md", "its name is no UTF-8")]

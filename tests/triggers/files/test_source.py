@@ -228,3 +228,67 @@ async def test_a_file_is_told_once_however_many_patterns_it_fits(
 
     event: FileChanged = await node.next_event()
     assert [change.path for change in event.changes] == ["docs/a.md"]
+
+
+async def test_a_folder_that_is_moved_away_deletes_its_files(
+    actor_system: ActorSystem, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    node = RecordingNode()
+    (root / "docs" / "sub" / "deep").mkdir()
+    for name in ("a.md", "deep/b.md", "deep/c.txt"):
+        (root / "docs" / "sub" / name).write_text("x")
+    await open_stage(actor_system, node, root, watch("docs/**/*.md"))
+    away = tmp_path_factory.mktemp("away") / "sub"
+
+    (root / "docs" / "sub").rename(away)
+    gone = await changes_until(node, "docs/sub/deep/b.md")
+    away.rename(root / "docs" / "back")
+
+    assert gone == {"docs/sub/a.md": "deleted", "docs/sub/deep/b.md": "deleted"}
+    assert await changes_until(node, "docs/back/deep/b.md") == {
+        "docs/back/a.md": "added",
+        "docs/back/deep/b.md": "added",
+    }
+
+
+async def test_the_folders_above_those_of_a_pattern_may_be_moved_as_well(actor_system: ActorSystem, root: Path) -> None:
+    node = RecordingNode()
+    (root / "in" / "today").mkdir(parents=True)
+    (root / "in" / "today" / "a.md").write_text("x")
+    await open_stage(actor_system, node, root, watch("in/today/*.md"))
+
+    (root / "in").rename(root / "elsewhere")
+    assert await changes_until(node, "in/today/a.md") == {"in/today/a.md": "deleted"}
+    (root / "in" / "today").mkdir(parents=True)
+    (root / "in" / "today" / "b.md").write_text("x")
+
+    assert await changes_until(node, "in/today/b.md") == {"in/today/b.md": "added"}
+
+
+async def test_a_change_of_the_mode_alone_starts_nothing(actor_system: ActorSystem, root: Path) -> None:
+    node = RecordingNode()
+    os.utime(root / "docs" / "old.md", (0, 0))
+    await open_stage(actor_system, node, root, watch("docs/**/*.md"))
+
+    (root / "docs" / "old.md").chmod(0o600)
+    (root / "docs" / "sub").chmod(0o700)
+    (root / "docs" / "last.md").write_text("last")
+    assert await changes_until(node, "docs/last.md") == {"docs/last.md": "added"}
+    (root / "docs" / "old.md").write_text("new")
+
+    assert await changes_until(node, "docs/old.md") == {"docs/old.md": "modified"}
+
+
+async def test_files_behind_a_link_that_is_swapped_are_changed(actor_system: ActorSystem, root: Path) -> None:
+    node = RecordingNode()
+    for number in (1, 2):
+        (root / f"..v{number}").mkdir()
+        (root / f"..v{number}" / "a.yml").write_text(f"version: {number}")
+    (root / "..data").symlink_to("..v1")
+    (root / "a.yml").symlink_to("..data/a.yml")
+    await open_stage(actor_system, node, root, watch("*.yml"))
+
+    (root / "..new").symlink_to("..v2")
+    (root / "..new").rename(root / "..data")
+
+    assert await changes_until(node, "a.yml") == {"a.yml": "modified"}
