@@ -7,6 +7,7 @@ from typing import TypeVar
 from actors.app.store_paths import data_folder
 from actors.config.manifest import Manifest
 from actors.config.trigger import ScheduleTrigger, TriggerSpec, WebhookTrigger
+from actors.config.yaml.file import from_home
 from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.state_lock import StateLock
 from actors.triggers.webhook.replay_journal import ReplayJournal
@@ -81,7 +82,7 @@ def _folder(manifest: Manifest) -> Path | None:
     if not stores:
         return None
     path = next((store.path for store in stores if store.path is not None and "://" not in store.path), None)
-    return data_folder() if path is None else (_root(manifest) / Path(path).expanduser()).parent
+    return data_folder() if path is None else (_root(manifest) / from_home(path)).parent
 
 
 def _root(manifest: Manifest) -> Path:
@@ -90,8 +91,9 @@ def _root(manifest: Manifest) -> Path:
 
 def _digest(manifest: Manifest) -> str:
     """Return what tells the files of manifests in one folder apart."""
-    file = manifest.files[0].name if manifest.files else ""
-    return hashlib.blake2b(f"{_root(manifest)}\0{file}\0{manifest.name}".encode(), digest_size=6).hexdigest()
+    # A link to the file is not followed: it leads elsewhere when its ConfigMap or release changes.
+    place = manifest.files[0].parent.resolve() / manifest.files[0].name if manifest.files else _root(manifest)
+    return hashlib.blake2b(f"{place}\0{manifest.name}".encode(), digest_size=6).hexdigest()
 
 
 def _triggers(manifest: Manifest, kind: type[T]) -> list[T]:

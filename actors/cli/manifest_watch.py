@@ -1,7 +1,8 @@
 """Notice changes of a manifest and of the files it inherits from."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +24,7 @@ _Mark = tuple[int, int, int] | None
 class ManifestWatch:
     """Watches the folders of some files, so a file that an editor replaces is noticed.
 
-    Links are followed to the file behind the name. Other files in the folders do not count.
+    Links are followed to the file behind the name, and watched where they are. Other files in the folders do not count.
     """
 
     def __init__(self, changed: Callable[[], object]) -> None:
@@ -40,9 +41,7 @@ class ManifestWatch:
             CommandError: a library is missing, or the folders cannot be watched.
         """
         self._marks = {file: self._marks[file] if file in self._marks else _mark(file) for file in files}
-        folders = frozenset(str(file.resolve().parent) for file in self._marks) | {
-            str(file.absolute().parent) for file in self._marks
-        }
+        folders = frozenset(folder for file in self._marks for folder in _folders(file.absolute(), set()))
         if folders == self._folders:
             return
         before, self._notifier = self._notifier, _notifier(folders, self._arrive)
@@ -82,6 +81,16 @@ def _mark(file: Path) -> _Mark:
     return None
 
 
+def _folders(file: Path, seen: set[Path]) -> Iterator[str]:
+    """Yield the folders in which a change can put another file behind this path: its own, and those of the links."""
+    yield os.path.realpath(file.parent)
+    for path in (file, *file.parents):
+        if path not in seen and path.is_symlink():
+            seen.add(path)
+            yield os.path.realpath(path.parent)
+            yield from _folders(path.parent / os.readlink(path), seen)
+
+
 def notifier_class() -> "type[FolderNotifier]":
     """Return the class that watches folders.
 
@@ -98,4 +107,4 @@ def notifier_class() -> "type[FolderNotifier]":
 
 
 def _notifier(folders: Iterable[str], arrive: Callable[[], None]) -> "FolderNotifier":
-    return notifier_class()(sorted(folders), step=_STEP, on_change=lambda _changes, _until: arrive(), on_gap=arrive)
+    return notifier_class()(sorted(folders), step=_STEP, on_change=lambda _changes: arrive(), on_gap=arrive)

@@ -94,6 +94,11 @@ class Reloading:
                 await self._reload()
             except Exception as error:
                 to_stderr(f"understage: not reloaded, everything goes on as before: {self._why(error)}")
+            if self._watch is not None:  # links may lead elsewhere now, to a manifest that has to be mended
+                try:
+                    await self._watch.watch(self._app.pool.manifest.files)
+                except CommandError as error:
+                    to_stderr(f"understage: {error}; 'kill -HUP {os.getpid()}' still reloads")
 
     def _why(self, error: Exception) -> str:
         problems = text_of(error).splitlines()
@@ -107,11 +112,6 @@ class Reloading:
         done = await self._app.pool.reload(manifest)
         to_stderr(f"understage: reloaded: {one_line(str(done))}")
         self._reloaded()
-        if self._watch is not None:
-            try:
-                await self._watch.watch(manifest.files)
-            except CommandError as error:
-                to_stderr(f"understage: {error}; 'kill -HUP {os.getpid()}' still reloads")
 
 
 def _terminal_is_there() -> bool:

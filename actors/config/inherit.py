@@ -37,7 +37,7 @@ class FileReader:
     problems: list[Problem] = field(default_factory=list[Problem])
     """What was wrong and did not hinder reading on."""
     files: list[Path] = field(default_factory=list[Path])
-    """Every file that was read, in order, resolved."""
+    """Every file that was read, in order: absolute, links not followed."""
     _done: dict[Path, Table] = field(default_factory=dict[Path, Table])
 
     def read(self, path: Path) -> Table:
@@ -63,7 +63,7 @@ class FileReader:
 
     def _read(self, path: Path, chain: tuple[Path, ...], mark: Mark | None) -> Table:
         try:
-            resolved = path.resolve()
+            resolved, given = path.resolve(), path.absolute()
         except (OSError, RuntimeError, ValueError) as error:
             raise InvalidManifestError(
                 [Problem(f"the file name cannot be resolved: {error}", mark or Mark(repr(path), 0))]
@@ -77,7 +77,7 @@ class FileReader:
             if len(self.files) >= self.limits.files:
                 raise InvalidManifestError([Problem(f"more than {self.limits.files} files", mark or Mark("", 0), _KEY)])
             text = read_text(path, limits=self.limits, mark=mark)
-            self.files.append(resolved)
+            self.files.append(given)
             tree, problems = read_source(text, name=str(path), limits=self.limits)
             self.problems += problems
             spell_nodes(tree)

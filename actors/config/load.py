@@ -103,7 +103,7 @@ def _finish(tree: Table, reader: FileReader) -> Manifest:
     problems += expansion.problems
     problems += inherit_agents(tree)
     reading = ReadContext.of(tree)
-    root = reader.files[0].parent if reader.files else None
+    root = reader.files[0].resolve().parent if reader.files else None
     problems += check_references(tree, root)
     problems += _open_files(tree, reader.files)
     manifest: Manifest | None = None

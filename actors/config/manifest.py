@@ -64,22 +64,24 @@ class Manifest(Section):
     allow_imports: tuple[ImportPrefix, ...] = ()
     """Packages or modules whose code the manifest may name; nothing by default."""
     _files: tuple[Path, ...] = PrivateAttr(default=())
+    _root: Path | None = PrivateAttr(default=None)
 
     def read_from(self, files: Sequence[Path]) -> Self:
         """Return the manifest with the files that it was read from."""
         copy = self.model_copy()
         copy._files = tuple(files)  # noqa: SLF001  # a copy of this very object
+        copy._root = files[0].resolve().parent if files else None  # noqa: SLF001  # now: a link may change
         return copy
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that was read, the manifest itself first; empty for a text."""
+        """Every file that was read, the manifest itself first, links not followed; empty for a text."""
         return self._files
 
     @property
     def root(self) -> Path | None:
         """Folder of the manifest, to which its paths are relative; None for a text."""
-        return self._files[0].parent if self._files else None
+        return self._root
 
     @property
     def nodes(self) -> dict[str, AgentSpec | TeamSpec]:

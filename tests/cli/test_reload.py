@@ -184,6 +184,20 @@ async def test_what_a_link_leads_to_is_watched_where_it_is(file: Path) -> None:
         await changed.wait()
 
 
+async def test_links_on_the_way_to_the_file_are_watched_where_they_are(file: Path) -> None:
+    for number in (1, 2):
+        (file.parent / f"..v{number}").mkdir()
+        (file.parent / f"..v{number}" / "a.yml").write_text(SECOND, encoding="utf-8")
+    (file.parent / "current").symlink_to("..v1")
+    (file.parent / "mount").mkdir()
+    (file.parent / "mount" / "a.yml").symlink_to("../current/a.yml")
+    (file.parent / "loop.yml").symlink_to("loop.yml")
+    async with noticing(file.parent / "mount" / "a.yml", file.parent / "loop.yml") as changed:
+        (file.parent / "next").symlink_to("..v2")
+        (file.parent / "next").rename(file.parent / "current")
+        await changed.wait()
+
+
 async def test_other_files_of_the_folder_do_not_matter(file: Path) -> None:
     other = file.parent / "other.yml"
     seen: list[str] = []
