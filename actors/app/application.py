@@ -48,6 +48,7 @@ async def open_app(
     *,
     prepare: Callable[[ActorSystem], object] | None = None,
     answered: Signal[TriggerAnswer] | None = None,
+    running: dict[str, str] | None = None,
     has_triggers: bool = True,
 ) -> AsyncGenerator[App]:
     """Open the pool of a manifest with statistics; leaving the block closes everything.
@@ -56,6 +57,7 @@ async def open_app(
         manifest: what to open.
         prepare: called with the system before any actor starts, to subscribe to the events of the system.
         answered: called with every answer to a trigger, from the first answer on.
+        running: gets the name of the trigger of each run, by the id of the run, while it lasts.
         has_triggers: True to let the triggers of the manifest start runs.
 
     Raises:
@@ -64,7 +66,7 @@ async def open_app(
         TriggerError: the triggers cannot keep their files, or another process runs them.
     """
     files = TriggerFiles()
-    triggers = [partial(TriggerService, answered=answered, files=files)] if has_triggers else []
+    triggers = [partial(TriggerService, answered=answered, files=files, running=running)] if has_triggers else []
     system = ActorSystem.of(asyncio.get_running_loop())
     make_importable(manifest)
     try:

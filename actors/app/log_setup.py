@@ -7,10 +7,12 @@ from typing import Any
 
 import structlog
 
+_SHOWN = ("actor crashed", "child given up", "child restarted", "dead letter")
+"""Lines that the command line shows as events: failures, and the dead letters that come of them."""
 
-def _drop_shown(_logger: Any, level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop what the command line shows as an event: failures, and the dead letters that come of them."""
-    if level == "error" or str(fields["event"]).startswith(("dead letter", "child restarted")):
+
+def _drop_shown(_logger: Any, _level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if str(fields["event"]).startswith(_SHOWN):
         raise structlog.DropEvent
     return fields
 
@@ -19,7 +21,8 @@ def configure_logging(*, debug: bool = False, warns: bool = False) -> None:
     """Send log lines to standard error as text; without `debug` only lines above the level ERROR.
 
     The command line itself shows each failure of a run or an actor, once and in words. No run shows a failure of
-    history, so warnings of history are always written. With `warns` those of triggers and of the engine are as well.
+    history or of the engine's own work, so warnings of history and other errors of the engine are always written. With
+    `warns` the warnings of triggers and of the engine are as well.
     """
     level = logging.DEBUG if debug else logging.CRITICAL
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
@@ -27,7 +30,7 @@ def configure_logging(*, debug: bool = False, warns: bool = False) -> None:
         logging.getLogger(noisy).setLevel(max(level, logging.INFO))
     for name in ("understage", "understage.history") if warns else ("understage.history",):
         logging.getLogger(name).setLevel(min(level, logging.WARNING))
-    engine_level = min(level, logging.WARNING) if warns else level
+    engine_level = min(level, logging.WARNING if warns else logging.ERROR)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from actors.config.manifest import Manifest
 from actors.config.storage import StorageSpec, StoreSpec
+from actors.config.yaml.file import from_home
 from actors.storage.location import open_store
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import Retention
@@ -41,6 +42,10 @@ def _store(spec: StoreSpec, root: Path, *, read_only: bool) -> HistoryStore:
 
 
 def data_folder() -> Path:
-    """Return the folder of files that belong to the user instead of a manifest."""
+    """Return the folder of files that belong to the user instead of a manifest.
+
+    Raises:
+        ConfigError: this user has no home folder.
+    """
     given = os.environ.get("XDG_DATA_HOME")
-    return (Path(given) if given else Path.home() / ".local" / "share") / "understage"
+    return (Path(given) if given else from_home("~/.local/share")) / "understage"

@@ -67,6 +67,7 @@ class TriggerService(PoolService):
     Args:
         pool: the pool.
         answered: called with every answer of a node to an event; None for a new signal.
+        running: gets the name of the trigger of each run while it lasts.
         files: files whose lock the caller holds. By default the service takes the lock, and stands by without
             triggers while another process has it.
     """
@@ -74,13 +75,18 @@ class TriggerService(PoolService):
     needs_nodes: ClassVar[bool] = True
 
     def __init__(
-        self, pool: NodeRegistry, answered: Signal[TriggerAnswer] | None = None, files: TriggerFiles | None = None
+        self,
+        pool: NodeRegistry,
+        answered: Signal[TriggerAnswer] | None = None,
+        files: TriggerFiles | None = None,
+        running: dict[str, str] | None = None,
     ) -> None:
         self.answered: Signal[TriggerAnswer] = Signal("answered") if answered is None else answered
         """Called with every answer of a node to an event."""
         self.plan = TriggerPlan()
         """The running triggers and their actors."""
         self._pool = pool
+        self._running = {} if running is None else running
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
         self._files = files or TriggerFiles()
@@ -252,5 +258,9 @@ class TriggerService(PoolService):
             message = f"node {name!r} is not in the pool any more"
             raise NodeStoppedError(message, node=name)
         request = replace(node.request((prompt,), {"conversation_id": run_id}), run_id=run_id)
-        answer = await node.ask(request)
+        self._running[run_id] = trigger
+        try:
+            answer = await node.ask(request)
+        finally:
+            del self._running[run_id]
         self.answered.emit(TriggerAnswer(name, trigger, run_id, event, answer))

@@ -1,5 +1,30 @@
-"""`python -m actors.cli`: the same as the command `understage`."""
+"""The program: `understage`, and `python -m actors.cli`. Signals and streams are in order before the slow imports."""
 
-from actors.cli.main import main
+import os
+import signal
+from typing import Final
 
-main()
+_STDERR: Final = 2
+
+
+def main() -> None:
+    """Run the command line and exit the process."""
+    # Process 1 of a container has no default action: without a handler the first second would lose the signal.
+    signal.signal(signal.SIGTERM, _end)
+    # Nor does a database or socket take the number of a closed stream, into which somebody else may write.
+    while (free := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(free, True)
+    os.close(free)
+    try:
+        from actors.cli.main import main as run
+    except KeyboardInterrupt:
+        os._exit(128 + signal.SIGINT)
+    run()
+
+
+def _end(number: int, _frame: object) -> None:
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

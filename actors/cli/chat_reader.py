@@ -43,9 +43,10 @@ class Terminal:
             if self.is_interactive:
                 to_stderr(prompt.rstrip())
             line = sys.stdin.readline()
+            line.encode()  # bytes that are no text may have come as surrogates
         except EOFError:
             return None
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             fail(f"standard input is not text in {sys.stdin.encoding}: {error}")
         return line.rstrip("\r\n") if line else None
 

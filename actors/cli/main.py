@@ -5,6 +5,7 @@ Every command is a file of `actors.cli.command`. A command imports slow librarie
 """
 
 import contextlib
+import io
 import os
 import sys
 import threading
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit the process."""
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end of the process
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):  # PYTHONUNBUFFERED: half a text may be written
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
     code = call(sys.argv[1:] if arguments is None else arguments)
     if sys.stdout is not None and not _is_flushed():  # pyright: ignore[reportUnnecessaryComparison]
         # The interpreter flushes once more at its end, and would complain then.
@@ -122,6 +126,10 @@ def _call(arguments: Sequence[str]) -> int:
         return ExitCode.INTERRUPTED
     except ReaderGoneError as error:
         return error.code
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):  # so typer ends when nobody reads its own texts
+            raise
+        return ExitCode.BROKEN_PIPE
     except Exception as error:
         if is_debug.get():
             _say("".join(traceback.format_exception(error)).rstrip())

@@ -26,11 +26,10 @@ def monitor_path(manifest_file: Path) -> Path:
 
 def _folder() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        folder = Path(runtime) / "understage"
-    else:
-        folder = Path(tempfile.gettempdir()) / f"understage-{os.getuid()}"
+    folder = Path(runtime or os.sep) / "understage"
     try:
+        if not runtime or not Path(runtime).is_dir():
+            folder = Path(tempfile.gettempdir()) / f"understage-{os.getuid()}"
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
         state = folder.lstat()
     except OSError as error:

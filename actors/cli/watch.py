@@ -57,7 +57,7 @@ class Watch:
         with ending.listening():
             try:
                 async with (
-                    open_app(manifest, prepare=output.listen, answered=output.answered) as app,
+                    open_app(manifest, prepare=output.listen, answered=output.answered, running=output.running) as app,
                     _monitored(app, self.manifest_file),
                     Announcement(app) as announcement,
                     self._reloading(app, announcement, ending),

@@ -8,6 +8,7 @@ from actors.app import TriggerAnswer, answer_fields, readable
 from actors.cli.exit_code import CommandError
 from actors.cli.output import write
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
+from actors.cli.redaction import one_line
 from actors.runtime.system import ActorSystem
 from actors.talk.signal import Signal
 from protocols.events import StampedEvent
@@ -22,6 +23,8 @@ class WatchOutput:
     def __init__(self, *, shows_messages: bool, as_json: bool, on_failure: Callable[[], object]) -> None:
         self.error: CommandError | None = None
         """Why the output cannot be written; None while it can."""
+        self.running: dict[str, str] = {}
+        """The names of the triggers of running runs."""
         self._shows_messages = shows_messages
         self._as_json = as_json
         self._on_failure = on_failure
@@ -33,7 +36,7 @@ class WatchOutput:
 
     def listen(self, system: ActorSystem) -> None:
         """Show the events of a system from now on."""
-        system.events.subscribe(_tell, STEPS if self._shows_messages else TROUBLE)
+        system.events.subscribe(self._tell, STEPS if self._shows_messages else TROUBLE)
 
     def _answer(self, answer: TriggerAnswer) -> None:
         if self.error is not None:
@@ -44,9 +47,11 @@ class WatchOutput:
             self.error = error
             self._on_failure()
 
-
-def _tell(event: StampedEvent) -> None:
-    to_stderr(line_of(event))
+    def _tell(self, event: StampedEvent) -> None:
+        trigger = self.running.get(event.run_id)
+        is_trouble = event.run_id and isinstance(event, TROUBLE)
+        where = f" ({f'trigger {one_line(trigger)}, ' if trigger else ''}run {event.run_id})" if is_trouble else ""
+        to_stderr(line_of(event) + where)
 
 
 def _as_json(given: TriggerAnswer) -> str:

@@ -5,12 +5,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from actors.config.field_type import named_types
-from actors.config.yaml.file import on_disk
+from actors.config.yaml.file import matching
 from actors.config.yaml.problem import Mark, Problem, render_path, render_value
 from actors.config.yaml.tree import Key, Row, Table, row_at, table_at
 
 _MOST_CIRCLES = 20
-_GLOB = set("*?[")
 _PROMPTS = ("system_prompt", "instructions", "user_prompts", "prompt")
 
 
@@ -109,7 +108,7 @@ def _missing_knowledge(item: Table, root: Path, keys: tuple[str, ...]) -> Iterat
     row = knowledge if isinstance(knowledge, Row) else row_at(knowledge, "paths")
     keys = (*keys, "knowledge") if row is knowledge else (*keys, "knowledge", "paths")
     for index, name in enumerate(row):
-        if isinstance(name, str) and not _GLOB & set(name):
+        if isinstance(name, str):
             yield from _missing(name, root, row.marks[index], (*keys, index))
 
 
@@ -127,7 +126,7 @@ def _missing_prompts(item: Table, key: str, root: Path, keys: tuple[str, ...]) -
 
 def _missing(name: str, root: Path, mark: Mark, keys: tuple[Key, ...]) -> Iterator[Problem]:
     try:
-        is_there = on_disk(root, name).is_file()
+        is_there = any(True for _ in matching(root, name))
     except (OSError, ValueError, RuntimeError):
         is_there = False
     if not is_there:

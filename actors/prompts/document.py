@@ -42,7 +42,7 @@ def file_part(path: Path, name: str | None = None) -> str | BinaryContent:
         PromptFileError: the file is missing, unreadable, empty, larger than `MAX_FILE_BYTES`, or neither text
             (UTF-8, or UTF-16 with a byte order mark) nor of a type in `MEDIA_TYPES`.
     """
-    data = _read(path.expanduser())
+    data = _read(path)
     media_type = MEDIA_TYPES.get(path.suffix.lower())
     name = name or path.name
     if media_type is not None:
@@ -61,6 +61,7 @@ def document_block(name: str, text: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
+        path = path.expanduser()
         size = path.stat().st_size
         if not path.is_file():
             raise _error(path, "is not a regular file; name the files one by one")
@@ -69,7 +70,7 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError:
         raise _error(path, f"does not exist (looked in {path.parent.resolve()})") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise _error(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not data.strip():
         raise _error(path, "is empty")

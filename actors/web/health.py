@@ -66,7 +66,8 @@ def _node(node: Any) -> dict[str, Any]:
 
 def _guarded(answer: Answer, known: frozenset[str]) -> Answer:
     async def guarded(request: Request) -> Response:
-        if not _is_known(request.headers.get("host", ""), known):
+        host = request.headers.get("host")  # probes of HTTP/1.0 name none; a browser always does
+        if host is not None and not _is_known(host, known):
             text = "this host name is not answered; pass it to health_routes(hosts=[...])"
             return JSONResponse({"error": text}, 403, _NO_STORE)
         return await answer(request)

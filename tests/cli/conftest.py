@@ -132,7 +132,7 @@ async def start_program(
     With `terminal` its standard error is a terminal, which becomes the one that controls it.
     """
     code = "import fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0)\n" if terminal else ""
-    code += "from actors.cli.main import main; main()"
+    code += "from actors.cli.__main__ import main; main()"
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", code),
         *map(str, arguments),

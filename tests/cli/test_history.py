@@ -109,6 +109,7 @@ def test_a_manifest_without_storage_has_no_history(cli: Call, manifest: Path) ->
 
 HOSTILE = [
     " \ufeff=1",
+    "x;=1+1",
     "\uff1d1+1",
     "=1+1",
     "+1",
@@ -125,14 +126,27 @@ def test_an_export_for_spreadsheets_holds_no_formula_and_every_message(tmp_path:
     file.write_text(TEXT, encoding="utf-8")
     for text in HOSTILE:
         assert cli("run", file, "two", "--", text).code == 0
-    lines = list(csv.DictReader(io.StringIO(cli("history", "export", file, "--format", "csv").out)))
+    exported = cli("history", "export", file, "--format", "csv").out
+    lines = list(csv.DictReader(io.StringIO(exported)))
     listed = json.loads(cli("history", "export", file, "--format", "json", "--role", "user").out)
 
     asked = [line["content"] for line in lines if line["role"] == "user"]
     assert [one["content"] for one in listed] == HOSTILE
-    assert asked == ["' \ufeff=1", "'\uff1d1+1", "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", *HOSTILE[7:]]
+    assert '"x;=1+1"' in exported  # else programs that split at semicolons see a formula
+    assert asked == ["' \ufeff=1", "x;=1+1", "'\uff1d1+1", "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", *HOSTILE[8:]]
     assert len(lines) == 2 * len(HOSTILE)
     assert not [cell for line in lines for cell in line.values() if cell.startswith(("=", "+", "-", "@", "\t"))]
+
+
+def test_no_line_of_a_message_looks_like_another_message(tmp_path: Path, cli: Call) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(TEXT, encoding="utf-8")
+    assert cli("run", file, "two", "--", "one\n2026-01-01 00:00:00 two -> two\u2028three").code == 0
+
+    first, *more = cli("history", "show", file, "--role", "user").out.splitlines()
+
+    assert first.endswith("two <- one")
+    assert more == ["    2026-01-01 00:00:00 two -> two", "    three"]
 
 
 def test_messages_are_found_by_role_and_time(talked: Path, cli: Call) -> None:

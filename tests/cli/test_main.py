@@ -146,6 +146,19 @@ def test_every_problem_of_a_manifest_is_listed_with_its_place(cli: Call, tmp_pat
         assert text in found[0]
 
 
+def test_knowledge_that_matches_nothing_is_a_problem_of_the_manifest(cli: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "odd [x]"
+    folder.mkdir()
+    (folder / "a.md").write_text("a", encoding="utf-8")
+    file = folder / "agents.yml"
+    file.write_text("agents:\n  a:\n    knowledge:\n    - '*.md'\n    - 'none/*.md'\n", encoding="utf-8")
+
+    done = cli("validate", file)
+
+    text = f"{file}:5: agents.a.knowledge[1]: there is no file 'none/*.md' below {str(folder)!r}"
+    assert (done.code, done.err.strip()) == (ExitCode.USAGE, f"understage: {text}")
+
+
 @pytest.mark.parametrize("command", ["list", "validate", "graph"])
 @pytest.mark.parametrize("content", [None, b"", b"\x00\x01\x02", b"agents: [", b"- just\n- a list\n"])
 def test_what_is_no_manifest_is_one_message(cli: Call, tmp_path: Path, command: str, content: bytes | None) -> None:

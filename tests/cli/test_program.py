@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,3 +109,69 @@ def test_an_input_that_cannot_be_read_is_one_message(manifest: Path, shell: str,
 
     assert done.returncode == ExitCode.USAGE
     assert done.stderr.splitlines()[-1].startswith(f"understage: {problem}")
+
+
+# -- before and after everything else -------------------------------------------------------------------------------
+
+
+def in_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=False, cwd=ROOT, env=environment(), timeout=60, text=True, **options)
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", ExitCode.TERMINATED), ("SIGINT", ExitCode.INTERRUPTED)])
+def test_a_signal_counts_before_the_command_line_is_loaded(number: str, code: ExitCode) -> None:
+    done = in_python(f"""
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "actors.cli.main":
+            os.kill(os.getpid(), signal.{number})
+sys.meta_path.insert(0, Finder())
+from actors.cli.__main__ import main
+main()
+""")
+
+    assert done.returncode == code  # and not -15, which the first process of a container would not be given
+
+
+def test_nothing_that_is_opened_takes_the_place_of_a_closed_stream() -> None:
+    done = in_python("""
+import os, sys, types
+opened = types.ModuleType("actors.cli.main")
+opened.main = lambda: print(os.open(os.devnull, os.O_RDONLY))
+sys.modules["actors.cli.main"] = opened
+from actors.cli.__main__ import main
+os.close(0)
+os.close(2)
+main()
+""", stdout=subprocess.PIPE)  # fmt: skip
+
+    assert int(done.stdout) > 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["schema"], ["--help"], ["list", "MANIFEST"], ["run", "MANIFEST", "fine", "hi"]])
+def test_a_reader_that_goes_away_is_told_by_the_exit_code(
+    manifest: Path, arguments: list[str], unbuffered: str
+) -> None:
+    words = [str(manifest) if word == "MANIFEST" else word for word in arguments]
+    reads, writes = os.pipe()
+    if words == ["schema"]:  # it reads the beginning
+        process = subprocess.Popen(
+            [sys.executable, "-m", "actors.cli", *words], stdout=writes, cwd=ROOT,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+        )  # fmt: skip
+        os.close(writes)
+        assert os.read(reads, 1)
+        os.close(reads)
+        assert process.wait(60) == ExitCode.BROKEN_PIPE
+        return
+    os.close(reads)
+    done = subprocess.run(
+        [sys.executable, "-m", "actors.cli", *words], stdout=writes, stderr=subprocess.PIPE, cwd=ROOT, check=False,
+        env=environment(PYTHONUNBUFFERED=unbuffered), timeout=60,
+    )  # fmt: skip
+    os.close(writes)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (ExitCode.BROKEN_PIPE, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -32,6 +33,14 @@ agents:
   waiter:
     type: callback
     callback: "{module}:forever"
+    triggers: [{{type: interval, name: tick, every: 3600, prompt: go, immediately: true}}]
+"""
+FAILING = """
+allow_imports: [{module}]
+agents:
+  boom:
+    type: callback
+    callback: "{module}:boom"
     triggers: [{{type: interval, name: tick, every: 3600, prompt: go, immediately: true}}]
 """
 NOTHING = """
@@ -124,6 +133,16 @@ async def test_what_hangs_is_cancelled_after_the_grace_period_or_at_the_second_s
 
     assert process.returncode in {ExitCode.TERMINATED, ExitCode.INTERRUPTED}
     assert "Traceback" not in err.decode()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-show-messages"]])
+async def test_a_failure_names_its_trigger_and_its_run(manifest: Path, arguments: list[str]) -> None:
+    process = await start_program("watch", written(manifest, FAILING), *arguments)
+    *_, line = await until(process.stderr, "failed")
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), 30)
+
+    assert re.fullmatch(r"boom: failed: ValueError: no luck today \(trigger tick, run [0-9a-f]{32}\)\n", line)
 
 
 async def test_a_manifest_whose_triggers_are_switched_off_stays_alive_and_says_so(manifest: Path) -> None:

@@ -79,8 +79,10 @@ async def test_connections_with_a_lower_priority_come_first(no_leaked_actors: No
     assert order == ["a-note-2", "a-note-3", "a-note"]
 
 
-@pytest.mark.parametrize("wait", ["true", "false"])
-async def test_a_run_waits_for_a_connection_only_where_the_manifest_says_so(wait: str, no_leaked_actors: None) -> None:
+@pytest.mark.parametrize("wait", ["true", "false", None])
+async def test_a_run_waits_for_a_connection_only_where_the_manifest_says_so(
+    wait: str | None, no_leaked_actors: None
+) -> None:
     gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def hold(text: str) -> str:
@@ -88,7 +90,8 @@ async def test_a_run_waits_for_a_connection_only_where_the_manifest_says_so(wait
         return text
 
     more = "  c: {}\n"
-    async with pool_of(f"[{{type: node, name: c, wait_for_completion: {wait}}}]", more) as pool:
+    said = f", wait_for_completion: {wait}" if wait else ""
+    async with pool_of(f"[{{type: node, name: c{said}}}]", more) as pool:
         await pool.replace_node("c", Agent.from_callback(hold, name="c"))
         run = asyncio.ensure_future(pool["a"].run("hi"))
         await settle()
@@ -96,7 +99,7 @@ async def test_a_run_waits_for_a_connection_only_where_the_manifest_says_so(wait
         gate.set_result(None)
         await run
 
-    assert is_done is (wait == "false")
+    assert is_done is (wait != "true")
 
 
 async def test_an_exit_condition_asks_the_system_to_end() -> None:

@@ -53,6 +53,17 @@ async def test_a_pool_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
     assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
 
 
+async def test_a_probe_of_http_1_0_names_no_host(tmp_path: Path) -> None:
+    async with serve_app(make_app(make_pool(tmp_path))) as stage:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+        writer.write(b"GET /health/live HTTP/1.0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 async def test_a_node_that_is_gone_makes_the_pool_unavailable(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     async with serve_app(make_app(pool)) as stage, stage.client() as http:

@@ -1,21 +1,18 @@
 """The knowledge of a manifest: files as paths, addresses and functions as sources that are loaded later."""
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
-from unicodedata import normalize
 
 from actors.agents.manifest.imports import ImportScope
 from actors.config.knowledge import KnowledgeSpec
 from actors.config.prompt import PromptSpec
-from actors.config.yaml.file import on_disk
+from actors.config.yaml.file import matching, on_disk
 from actors.prompts.knowledge import KnowledgeLimit, KnowledgeSource
 from actors.prompts.web_page import check_address, fetch_text, shown
 from protocols.errors import ConfigError
 
-_GLOB: Final = frozenset("*?[")
 _MOST_FILES: Final = 1_000
 
 
@@ -59,24 +56,16 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
         return scope.function(prompt.callable, node)
     if prompt.file is None:
         return prompt.text or ""
-    path = on_disk(root, str(prompt.file))
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"node {node!r}: the prompt file {str(path)!r} cannot be read: {error}"
+        return on_disk(root, str(prompt.file)).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        message = f"node {node!r}: the prompt file {str(root / prompt.file)!r} cannot be read: {error}"
         raise ConfigError(message, node=node) from error
 
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:
     try:
-        path = on_disk(root, pattern)
-        if path.is_file() or not _GLOB & set(pattern):
-            if not path.is_file():
-                message = f"node {node!r}: knowledge file {str(path)!r} does not exist"
-                raise ConfigError(message, node=node)
-            return [path]
-        spelled = {normalize(form, str(path)) for form in ("NFC", "NFD")}
-        found = sorted({file for one in spelled for file in islice(_matches(Path(one), root), _MOST_FILES + 1)})
+        found = sorted(set(islice(matching(root, pattern), _MOST_FILES + 1)))
     except (OSError, ValueError, RuntimeError) as error:
         message = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
         raise ConfigError(message, node=node) from error
@@ -87,13 +76,3 @@ def _files(pattern: str, root: Path, node: str) -> list[Path]:
         message = f"node {node!r}: knowledge {pattern!r} matches no file below {str(root)!r}; name what exists"
         raise ConfigError(message, node=node)
     return found
-
-
-def _matches(path: Path, root: Path) -> Iterator[Path]:
-    """Yield the files that a pattern matches. A link out of the pattern's folder and the root does not match."""
-    place = next(index for index, part in enumerate(path.parts) if _GLOB & set(part))
-    folder = Path(*path.parts[:place])
-    inside = (folder.resolve(), root.resolve())
-    for file in folder.glob(str(Path(*path.parts[place:]))):
-        if file.is_file() and any(file.resolve().is_relative_to(one) for one in inside):
-            yield file

@@ -2,11 +2,50 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from unicodedata import normalize
 
 from actors.config.yaml.problem import InvalidManifestError, Mark, Problem
 from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits
+from protocols.errors import ConfigError
+
+_GLOB: Final = frozenset("*?[")
+
+
+def from_home(path: str) -> Path:
+    """Return a path whose `~` is replaced by the home folder.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        message = f"no home folder stands for the '~' of {path!r}; set HOME, or name another place"
+        raise ConfigError(message) from error
+
+
+def matching(root: Path, name: str) -> Iterator[Path]:
+    """Yield the files that a name or pattern means. A link out of the pattern's folder and the root does not match.
+
+    Raises:
+        RuntimeError: No home folder stands for a name that begins with `~`.
+    """
+    path = on_disk(root, name)
+    if path.is_file():
+        yield path
+    elif _GLOB & set(name):
+        for spelled in dict.fromkeys(normalize(form, name) for form in ("NFC", "NFD")):
+            pattern = Path(spelled).expanduser()
+            parts = pattern.relative_to(pattern.anchor).parts
+            place = next(index for index, part in enumerate(parts) if _GLOB & set(part))
+            folder = (root / pattern.anchor).joinpath(*parts[:place])
+            inside = (folder.resolve(), root.resolve())
+            for file in folder.glob(str(Path(*parts[place:]))):
+                if file.is_file() and any(file.resolve().is_relative_to(one) for one in inside):
+                    yield file
 
 
 def on_disk(folder: Path, name: str) -> Path:
