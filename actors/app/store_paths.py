@@ -42,10 +42,6 @@ def _store(spec: StoreSpec, root: Path, *, read_only: bool) -> HistoryStore:
 
 
 def data_folder() -> Path:
-    """Return the folder of files that belong to the user instead of a manifest.
-
-    Raises:
-        ConfigError: this user has no home folder.
-    """
+    """Return the folder of files that belong to the user instead of a manifest."""
     given = os.environ.get("XDG_DATA_HOME")
     return (Path(given) if given else from_home("~/.local/share")) / "understage"

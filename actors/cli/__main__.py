@@ -10,7 +10,7 @@ _STDERR: Final = 2
 def main() -> None:
     """Run the command line and exit the process."""
     # Process 1 of a container has no default action: without a handler the first second would lose the signal.
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     # Nor does a database or socket take the number of a closed stream, into which somebody else may write.
     while (free := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(free, True)
@@ -20,10 +20,6 @@ def main() -> None:
     except KeyboardInterrupt:
         os._exit(128 + signal.SIGINT)
     run()
-
-
-def _end(number: int, _frame: object) -> None:
-    os._exit(128 + number)
 
 
 if __name__ == "__main__":

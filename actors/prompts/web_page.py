@@ -31,7 +31,7 @@ def check_address(url: str) -> None:
     """
     try:
         address = httpx2.URL(url)
-        is_web = address.scheme in ("http", "https") and bool(address.host)
+        is_web = address.scheme in ("http", "https") and re.fullmatch(r"[^\s%]+", address.host) is not None
     except httpx2.InvalidURL:
         is_web = False
     if not is_web:

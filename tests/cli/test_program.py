@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from actors.cli.exit_code import ExitCode
+from actors.cli.exit_code import CommandError, ExitCode
+from actors.cli.monitor_client import monitor_path
 from tests.cli.conftest import ROOT, Call, environment, start_program
 
 
@@ -175,3 +176,28 @@ def test_a_reader_that_goes_away_is_told_by_the_exit_code(
     os.close(writes)
 
     assert (done.returncode, b"Traceback" in done.stderr) == (ExitCode.BROKEN_PIPE, False)
+
+
+def test_an_error_of_the_engine_that_no_event_tells_is_shown_and_no_other() -> None:
+    done = in_python("""
+from structlog import get_logger
+from actors.app import configure_logging
+configure_logging()
+for line in ("actor crashed", "child given up", "a hook failed", "engine fault"):
+    get_logger("understage").error(line, actor="a")
+get_logger("understage").warning("mailbox full", actor="a")
+""", stderr=subprocess.PIPE)  # fmt: skip
+
+    hook, fault = done.stderr.splitlines()
+    assert "a hook failed" in hook
+    assert "engine fault" in fault
+
+
+def test_a_socket_needs_a_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    with pytest.raises(CommandError, match="for sockets cannot be used: no usable temporary directory"):
+        monitor_path(Path("agents.yml"))

@@ -127,7 +127,9 @@ def test_a_public_place_is_public(place: str) -> None:
     assert is_public(place)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "data:text/plain,x", "http://", "x", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://x/y", "data:text/plain,x", "http://", "x", "http://[::1", "http://a b/"]
+)
 async def test_anything_but_a_web_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="is no web address"):
         await fetch_text(url, most_bytes=100)

@@ -42,6 +42,10 @@ def plan(*settings: TriggerSpec, previous: TriggerPlan | None = None) -> Trigger
     return plan_triggers([TriggerRequest("n", each, RecordingNode()) for each in settings], previous=previous)
 
 
+def unknown_user(number: int) -> None:
+    raise KeyError(number)
+
+
 def names(found: TriggerPlan) -> list[str]:
     return [child.name for child in found.children]
 
@@ -76,7 +80,7 @@ def test_a_root_may_lie_in_the_home_folder_if_there_is_one(tmp_path: Path, monke
     assert names(plan(files(root="~/in")))[-1] == f"files of {tmp_path / 'in'}"
 
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a user that nobody knows
+    monkeypatch.setattr("pwd.getpwuid", unknown_user)
     with pytest.raises(ConfigError, match="no home folder stands for the '~' of '~/in'; set HOME"):
         plan(files(root="~/in"))
 

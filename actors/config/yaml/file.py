@@ -18,7 +18,7 @@ def from_home(path: str) -> Path:
     """Return a path whose `~` is replaced by the home folder.
 
     Raises:
-        ConfigError: There is no such folder.
+        ConfigError: The user has no home folder.
     """
     try:
         return Path(path).expanduser()

@@ -77,18 +77,20 @@ class Folder:
         """Return what a path below the root leads to. A link is followed if its end is below the root."""
         path = self.root / relative
         try:
-            found = path.lstat()
-            if stat.S_ISLNK(found.st_mode):
-                return self._linked(relative, path)
-            if not path.parent.resolve(strict=True).is_relative_to(self.root):
-                return self._refuse(relative, "it lies outside the root")
+            is_link = path.is_symlink()
+            target = path.resolve(strict=True)
+            mode = target.stat().st_mode
         except FileNotFoundError:
             return "missing"
         except (OSError, RuntimeError, ValueError) as error:
             return self._refuse(relative, str(error))
-        if stat.S_ISDIR(found.st_mode):
+        if not target.is_relative_to(self.root):
+            why = "it is a link that leads out of the root" if is_link else "it lies outside the root"
+            return self._refuse(relative, why)
+        if stat.S_ISDIR(mode):
             return "folder"
-        return "file" if stat.S_ISREG(found.st_mode) else self._refuse(relative, "it is no regular file")
+        why = "it leads to no regular file" if is_link else "it is no regular file"
+        return "file" if stat.S_ISREG(mode) else self._refuse(relative, why)
 
     def look(self, relative: str, found: "os.DirEntry[str] | None" = None) -> FileMark | None:
         """Return the mark of a file; None if the path leads to no file. `found` is its entry in a searched folder."""
@@ -98,10 +100,6 @@ class Folder:
             return FileMark.of((self.root / relative).stat()) if self.entry(relative) == "file" else None
         except OSError:
             return None  # it has gone again
-
-    def is_link(self, relative: str) -> bool:
-        """Return True for a link."""
-        return (self.root / relative).is_symlink()
 
     def survey(self, selections: Iterable[FileSelection]) -> dict[str, Identity]:
         """Return the folders to watch for these patterns, and those above. The nearest one stands for a missing one.
@@ -170,15 +168,6 @@ class Folder:
         except OSError:
             return  # it has gone again
         yield relative, (found.st_dev, found.st_ino)
-
-    def _linked(self, relative: str, path: Path) -> Entry:
-        target = path.resolve(strict=True)
-        if not target.is_relative_to(self.root):
-            return self._refuse(relative, "it is a link that leads out of the root")
-        mode = target.stat().st_mode
-        if stat.S_ISDIR(mode):
-            return "folder"
-        return "file" if stat.S_ISREG(mode) else self._refuse(relative, "it leads to no regular file")
 
     def _refuse(self, relative: str, why: str) -> Entry:
         if relative not in self._warned and len(self._warned) < _MOST_WARNED:

@@ -186,7 +186,7 @@ class FileWatchActor(TriggerSource):
             judged = self._judged(relative, is_told=True)
             found |= judged
             has_folders |= not judged and "added" in kinds and self._folder.entry(relative) == "folder"
-            self._has_gap |= not judged and self._folder.is_link(relative)  # other links may lead through it
+            self._has_gap |= not judged and os.path.islink(path)  # other links may lead through it
             if "deleted" in kinds and relative in self._folders:
                 gone.add(relative)
         if gone:
@@ -212,7 +212,9 @@ class FileWatchActor(TriggerSource):
         return found
 
     async def _found(self, changes: _Changes) -> None:
-        told = [(number, kind, path) for (number, path), (kind, _) in changes.items() if self._watches[number].has_seen]
+        told: list[tuple[int, ChangeKind, str]] = [
+            (number, kind, path) for (number, path), (kind, _) in changes.items() if self._watches[number].has_seen
+        ]
         if told:
             await self.actor_ref.send(_Changed(tuple(told)))
         for (number, path), (_, mark) in changes.items():  # now, so that a search finds what could not be sent
