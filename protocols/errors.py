@@ -16,7 +16,7 @@ Errors of the engine, such as `ActorDeadError`, have pykka's names and live with
 exception of user code, a tool or a model: the caller that awaits the run gets the original.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Final
@@ -29,6 +29,28 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {' or '.join(repr(item) for item in close)}?"
     return f"; known are {', '.join(sorted(names)[:12])}" if names else ""
+
+
+_name_of: Final = type.__dict__["__name__"].__get__
+
+
+def type_name(value: object) -> str:
+    """Return the name of the class of an object, without asking its metaclass."""
+    return str(_name_of(type(value)))
+
+
+def error_text(error: BaseException, limit: int = 500) -> str:
+    """Return the text of an error, cut to `limit`; it cannot fail, even if the error's own `__str__` does."""
+    return limited_text(str, error, limit)
+
+
+def limited_text(make: Callable[[object], str], value: object, limit: int) -> str:
+    """Return what `str` or `repr` makes of a value, cut to `limit`; it cannot fail."""
+    try:
+        text = make(value)
+    except BaseException as error:  # code of the user
+        return f"<{type_name(value)} whose {make.__name__} raised {type_name(error)}>"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def of_kind(error: BaseException, *kinds: type[BaseException]) -> bool:
@@ -170,7 +192,7 @@ class MemberError(RunError):
     @classmethod
     def of(cls, team: str, errors: Mapping[str, Exception]) -> "MemberError":
         """Name the team and list its failures."""
-        listed = "; ".join(f"{name}: {error}" for name, error in errors.items())
+        listed = "; ".join(f"{name}: {error_text(error)}" for name, error in errors.items())
         return cls(f"team {team!r}: {len(errors)} member(s) failed: {listed}", errors=errors, node=team)
 
 

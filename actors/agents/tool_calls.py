@@ -15,7 +15,8 @@ from pydantic_ai.tools import ToolDefinition
 
 from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
-from actors.runtime.log import error_text, type_name, warn_once
+from actors.runtime.log import warn_once
+from protocols.errors import error_text, type_name
 from protocols.events import ToolCalled
 from protocols.ids import new_id
 from protocols.json_value import as_json

@@ -77,6 +77,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         self._check_names()
         self.lease = KeepAlive(self.name)
         """Keeps the actor of the team as long as the team, or a member that is a child of the actor."""
+        self._open_runs: dict[str, tuple[RunRequest, Transcript]] = {}
         self._history: MessageRing[tuple[ChatMessage[Any], ChatMessage[Any]]] = MessageRing(capacity=_HISTORY)
         self._tell_members()
 
@@ -273,14 +274,15 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         transcript = request.follower if isinstance(request.follower, Transcript) else Transcript()
         self.follow_cost(request, transcript.cost.total)
         cost_of_team.set(transcript.cost)
-        task = ""
-        if self.definition.settings.picker is not None:
-            task = prompt_text(await load_user_content([self.shared_prompt, asked]))
-        picked = await self.pick_agents(task)
-        transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
-        if request.stats is None and (self._session_stats is None or self._session_stats.done):
-            self._current = transcript
+        self._open_runs[request.run_id] = request, transcript
         try:
+            task = ""
+            if self.definition.settings.picker is not None:
+                task = prompt_text(await load_user_content([self.shared_prompt, asked]))
+            picked = await self.pick_agents(task)
+            transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
+            if request.stats is None and (self._session_stats is None or self._session_stats.done):
+                self._current = transcript
             answer = await self.answer(request, asked, transcript)
         except Exception as error:
             transcript.finish(None, error)
@@ -288,8 +290,21 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         except asyncio.CancelledError:
             transcript.finish(None, None)
             raise
+        finally:
+            del self._open_runs[request.run_id]
         transcript.finish(answer, None)
         return answer
+
+    def at_work(self, run_id: str) -> Sequence[str]:
+        """Return the members that work in a run; a member of a member as ``'member' > 'its member'``."""
+        names: list[str] = []
+        for request, transcript in tuple(self._open_runs.values()):
+            if run_id in (request.run_id, request.parent_run_id):
+                picker = self.settings.picker
+                for member in transcript.at_work(() if picker is None else (picker,)):
+                    inner = member.at_work(request.run_id)
+                    names += [f"{member.name!r} > {one}" for one in inner] or [repr(member.name)]
+        return names
 
     def working(self, picked: Sequence[AnyNode]) -> Sequence[AnyNode]:
         """Return the nodes that work after a pick."""

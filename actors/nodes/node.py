@@ -17,7 +17,7 @@ from actors.runs.job import Job, Worker, job_prompts, wrong_answer
 from actors.runs.request import NO_OPTIONS, AnyTool, RunKeywords, RunOptions
 from actors.runs.selection import MultiPick, Selection, SelectionRules, choose
 from actors.runs.stream import RunStream
-from protocols.errors import JobError
+from protocols.errors import JobError, error_text
 from protocols.messages import ChatMessage
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         try:
             answer: ChatMessage[Any] = await self.run(*prompts, **given)
         except Exception as error:
-            message = f"job {job.name!r}: node {self.name!r} failed: {error}"
+            message = f"job {job.name!r}: node {self.name!r} failed: {error_text(error)}"
             raise JobError(message, node=self.name) from error
         problem = wrong_answer(job, self.name, answer)
         if problem is not None:

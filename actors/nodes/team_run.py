@@ -17,7 +17,7 @@ from actors.runs.handle import Deps, Out
 from actors.runs.job import Worker
 from actors.runs.request import RunRequest
 from actors.talk.talk import Talk
-from protocols.errors import ChainBrokenError, RunError, add_note
+from protocols.errors import ChainBrokenError, RunError, add_note, error_text
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
 
@@ -174,7 +174,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             add_note(error, f"chain {self.name!r}: step {transcript.step!r} failed; finished before it: {done}")
             error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())
             if request.sink is not None:
-                message = f"Chain broken at {transcript.step}: {error}"
+                message = f"Chain broken at {transcript.step}: {error_text(error)}"
                 raise ChainBrokenError(message, node=transcript.step) from error
             raise
         return self._result(request, asked, transcript)

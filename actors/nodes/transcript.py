@@ -11,10 +11,10 @@ from actors.nodes.step_handoff import StepHandoff
 from actors.runs.events import is_composed
 from actors.runs.run_cost import RunCost
 from actors.runs.run_stats import RunStats
-from actors.runtime.log import error_text
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import TalkStats
 from protocols.cost import TokenCost
+from protocols.errors import error_text
 from protocols.messages import ChatMessage
 from protocols.node import Target
 from protocols.response import AgentResponse, TeamResponse
@@ -132,6 +132,15 @@ class Transcript:
             self._lost.append(lost)
             if self.stats is not None:
                 self.stats.add_cost(*lost)
+
+    def at_work(self, before: Sequence[Any]) -> Sequence[Any]:
+        """Return the members that have neither answered nor failed; `before` are those that work before all members."""
+        if not self.members:
+            return before
+        if self.is_chain:
+            return [one for one in self.members if one.name == self.step][:1]
+        done = {*(one.agent_name for one in self.responses), *self.errors}
+        return [one for one in self.members if one.name not in done]
 
     def links(self) -> Sequence[Any]:
         """Return the connections of the run: one per member of a team, one between neighbours of a chain."""

@@ -12,10 +12,9 @@ from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.log import error_text
 from actors.runtime.owned_tasks import PendingTask
 from protocols.control import Terminated
-from protocols.errors import NodeStoppedError
+from protocols.errors import NodeStoppedError, error_text
 from protocols.messages import ChatMessage
 
 SHUTDOWN = 5.0

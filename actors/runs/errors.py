@@ -7,6 +7,7 @@ from actors.runtime.errors import (
     AskTimeoutError,
     RuntimeClosedError,
 )
+from actors.runtime.log import cause_text
 from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError
 
 ENGINE_ERRORS = (AskTimeoutError, ActorStoppingError, ActorCrashedError, AbandonedError, RuntimeClosedError)
@@ -24,17 +25,22 @@ def run_failure(error: Exception, node: str, timeout: float | None) -> Exception
     if isinstance(error, AskTimeoutError):
         within = "its caller's time" if timeout is None else f"{timeout} s"
         text = f"node {node!r}: the run was not finished within {within} and has been cancelled; raise timeout="
+        if error.at_work:
+            text += f"; at work: {error.at_work}"
         return RunTimeoutError(text, node=node)
     if isinstance(error, ActorCrashedError) and error.__cause__ is not None:
         return error
     if isinstance(error, ActorCrashedError | AbandonedError):
         return RunCancelledError(f"node {node!r} was stopped while it worked", node=node)
-    return stopped(node)
+    return stopped(node, error.__cause__)
 
 
-def stopped(node: str) -> NodeStoppedError:
-    """Return the error of a node that accepts no more runs."""
-    return NodeStoppedError(f"node {node!r} has been stopped and takes no runs", node=node)
+def stopped(node: str, cause: BaseException | None = None) -> NodeStoppedError:
+    """Return the error of a node that accepts no more runs, because of a failure or by wish."""
+    why = "" if cause is None else f": {cause_text(cause)}"
+    error = NodeStoppedError(f"node {node!r} has been stopped and takes no runs{why}", node=node)
+    error.__cause__ = cause
+    return error
 
 
 def member_failure(error: Exception, node: str, timeout: float | None) -> Exception:

@@ -8,9 +8,9 @@ from actors.runs.input_message import is_list
 from actors.runs.request import RunRequest
 from actors.runs.run_cost import cost_of_team
 from actors.runtime.event_stream import EventStream
-from actors.runtime.log import error_text
 from protocols.brief_events import RunAnswered
 from protocols.cost import ZERO_COST
+from protocols.errors import error_text
 from protocols.events import (
     MessageReceived,
     MessageSent,

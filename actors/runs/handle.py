@@ -301,7 +301,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         ref = self.home.refs.get(running_loop())
         if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
-                raise stopped(self.name)
+                raise stopped(self.name, None if self._is_closed else self.home.end_cause())
             ref = self.home.start(self.factory(), self.actor_owner())
         return ref
 
@@ -323,6 +323,10 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     def cancelled(self, request: RunRequest) -> None:
         """Note a cancelled run, inside the actor."""
+
+    def at_work(self, run_id: str) -> Sequence[str]:
+        """Return the members that work in a run of this node, or in those that are a part of the run."""
+        return ()
 
     def follow_cost(self, request: RunRequest, read: Read) -> None:
         """Count what a run costs while it works, inside the actor."""

@@ -11,7 +11,7 @@ from actors.runs.resources import OpenResources
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
 from protocols.checks import FAILURES, TEXT, TIME_LIMIT
-from protocols.errors import NodeStartError
+from protocols.errors import NodeStartError, error_text
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -87,7 +87,7 @@ class NodeLifecycle:
         self._entered += 1
 
     def _not_opened(self, error: Exception) -> NodeStartError:
-        return NodeStartError(f"node {self.name!r} could not be opened: {error}", node=self.name)
+        return NodeStartError(f"node {self.name!r} could not be opened: {error_text(error)}", node=self.name)
 
     async def close(self) -> None:
         """Let accepted runs end, stop the actor unless a supervisor owns it, and leave the resources.

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 from actors.runs.handle import Deps, NodeHandle, Out
 from actors.runs.request import RunRequest
 from actors.runs.run_stats import FRAME, RunStats
-from actors.runtime.log import error_text
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
 from actors.stats.run_snapshot import Screen
 from protocols.cost import TokenCost
+from protocols.errors import error_text
 from protocols.messages import ChatMessage
 from protocols.streaming import StreamCompleteEvent
 

@@ -198,6 +198,10 @@ class Runnable(Protocol):
     def cancelled(self, request: "RunRequest") -> None:
         """Note a cancelled run."""
 
+    def at_work(self, run_id: str) -> Sequence[str]:
+        """Return the members that work in a run of this node, or in those that are a part of the run."""
+        ...
+
     def follow_cost(self, request: "RunRequest", read: Read) -> None:
         """Count what a run costs while it works."""
 
@@ -237,6 +241,10 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None
     """Counts the answers and failures of the members of a team. None for new stats; see `RunStats`."""
+
+    def at_work(self) -> str:
+        """Return the names of the members that work on this now; empty for a node without members."""
+        return ", ".join(self.node.at_work(self.run_id))
 
     @property
     def wait_for_connections(self) -> bool | None:

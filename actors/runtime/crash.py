@@ -14,7 +14,6 @@ from actors.runtime.cell import Cell, has_hook
 from actors.runtime.envelope import SETTLED, Envelope
 from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject, UnhandledMessageError
 from actors.runtime.intake import push_control, wake
-from actors.runtime.log import error_text, type_name
 from actors.runtime.log_context import report_about, run_of
 from actors.runtime.outcome import answer_error, answerable
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
@@ -22,7 +21,7 @@ from actors.runtime.stop import kill_children, run_hook, stop_children
 from actors.runtime.termination import end_incarnation, start_failed, terminate
 from actors.runtime.turn import Turn, abandon_turn, arm, disarm
 from protocols.control import DeadLetterReason, ExitReason
-from protocols.errors import of_kind
+from protocols.errors import error_text, of_kind, type_name
 from protocols.events import ActorCrashed
 
 

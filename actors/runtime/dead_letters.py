@@ -9,8 +9,8 @@ import msgspec
 from actors.runtime.cell import System
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import without_frames
-from actors.runtime.log import type_name
 from protocols.control import DeadLetterReason
+from protocols.errors import type_name
 from protocols.events import DeadLetter as DeadLetterEvent
 from protocols.node import Named
 from protocols.ring import MessageRing

@@ -5,9 +5,9 @@ from typing import Any, Final
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorRestartingError, AskTimeoutError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.log import type_name
 from protocols.clock import Clock, TimerHandle
 from protocols.control import ActorState
+from protocols.errors import type_name
 
 _MOST_LANES: Final = 64
 """Distinct timeouts that share a timer; further ones get a timer for each ask."""
@@ -86,6 +86,10 @@ def expire(reply: AsyncioFuture[Any]) -> None:
         error = ActorRestartingError(f"actor {cell.name} was restarting until the deadline of {kind} had passed")
     else:
         error = AskTimeoutError(f"actor {cell.name} did not answer {kind} before its deadline")
+    try:
+        error.at_work = envelope.message.at_work()
+    except BaseException:  # only requests of nodes know it
+        error.at_work = ""
     if envelope.reply is reply:
         envelope.abandon("expired")
     reply.fail(error)

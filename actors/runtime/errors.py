@@ -22,6 +22,9 @@ class UnhandledMessageError(Reject):
 class AskTimeoutError(UnderstageError, pykka.Timeout, TimeoutError):
     """No reply came before the deadline of an ask. The work was cancelled, or is never started if it was queued."""
 
+    at_work: str = ""
+    """Who worked on the message then, as far as the message knows."""
+
 
 class ActorRestartingError(AskTimeoutError):
     """The deadline passed while the actor waited for its restart, so the message was never started."""

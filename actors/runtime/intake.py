@@ -14,7 +14,7 @@ from actors.runtime.cycle import WaitingFuture
 from actors.runtime.envelope import QUEUED, Carried, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.outcome import lose
+from actors.runtime.outcome import end_cause, ended_error, lose
 from actors.runtime.phase import Phase
 from protocols.control import DeadLetterReason
 from protocols.events import MailboxOverflow
@@ -69,7 +69,7 @@ def accept(cell: Cell, envelope: Envelope) -> None:
         lost = cell.mailbox.put(envelope)
     except ActorStoppingError:
         cell.system.dead_letters.add(envelope, DeadLetterReason.DEAD)
-        raise
+        raise ended_error(cell, "has stopped or is stopping and takes no messages") from end_cause(cell)
     except MailboxFullError:
         if envelope.reply is not None and cell.mailbox.overflow is Overflow.WAIT:
             _wait_for_space(cell, envelope, envelope.reply)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from protocols.errors import UnderstageError, error_text, limited_text, of_kind, type_name
 from protocols.plain_text import printable
 
 _BURST: Final = 10
@@ -73,22 +74,14 @@ def warn_once(text: str) -> None:
 _warned: set[str] = set()
 
 
-def error_text(error: BaseException, limit: int = 500) -> str:
-    """Return the text of an error, cut to `limit`; it cannot fail, even if the error's own `__str__` does."""
-    return _text_of(str, error, limit)
-
-
 def error_line(error: BaseException, limit: int = 500) -> str:
     """Return the kind and the text of an error, as `error_text` does."""
     return f"{type_name(error)}: {error_text(error, limit)}"
 
 
-_name_of: Final = type.__dict__["__name__"].__get__
-
-
-def type_name(value: object) -> str:
-    """Return the name of the class of an object, without asking its metaclass."""
-    return str(_name_of(type(value)))
+def cause_text(error: BaseException) -> str:
+    """Return the text of an error of ours, and kind and text of any other error."""
+    return error_text(error) if of_kind(error, UnderstageError) else error_line(error)
 
 
 def safe_text(value: object) -> str:
@@ -101,12 +94,4 @@ def safe_text(value: object) -> str:
 
 def safe_repr(value: object, limit: int = 200) -> str:
     """Return a short repr that cannot fail, however broken or huge the object is."""
-    return _text_of(repr, value, limit)
-
-
-def _text_of(make: Callable[[object], str], value: object, limit: int) -> str:
-    try:
-        text = make(value)
-    except BaseException as error:  # a repr may raise anything
-        return f"<{type_name(value)} whose {make.__name__} raised {type_name(error)}>"
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return limited_text(repr, value, limit)

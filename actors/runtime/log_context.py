@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from actors.runtime.cell import Cell
 from actors.runtime.envelope import Envelope
-from actors.runtime.log import type_name
+from protocols.errors import type_name
 
 _PREFIX: Final = "structlog_"
 """How structlog names the context variables of `bind_contextvars`."""

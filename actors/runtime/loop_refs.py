@@ -11,6 +11,7 @@ from actors.runtime.background_loop import current_system
 from actors.runtime.cell import System
 from actors.runtime.clock import running_loop
 from actors.runtime.options import StartOptions
+from actors.runtime.outcome import end_cause
 from actors.runtime.ref import ActorRef
 from protocols.node import Named
 
@@ -43,6 +44,11 @@ class LoopRefs:
         """Return the living actor on the running loop, or None."""
         ref = self.refs.get(running_loop())
         return ref if ref is not None and ref.is_alive() else None
+
+    def end_cause(self) -> BaseException | None:
+        """Return the failure that has ended the actor on the running loop; None if it lives, or ended in order."""
+        ref = self.refs.get(running_loop())
+        return None if ref is None else end_cause(ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
 
     @property
     def is_owned(self) -> bool:

@@ -5,9 +5,10 @@ import msgspec
 from actors.runtime.deadline import expire
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError
-from actors.runtime.log import type_name
+from actors.runtime.log import cause_text
+from actors.runtime.phase import Phase
 from protocols.control import DeadLetterReason
-from protocols.errors import add_note, of_kind
+from protocols.errors import add_note, of_kind, type_name
 from protocols.events import LateReply
 
 
@@ -65,10 +66,33 @@ def lose(envelope: Envelope, reason: DeadLetterReason) -> None:
     cell.mailbox.ack(envelope)
     if envelope.reply is not None and not envelope.reply.done():
         who, capacity = cell.mailbox.who, cell.mailbox.capacity
-        error: Exception = ActorStoppingError(f"actor {who} stopped before it handled the message")
+        error: Exception = ended_error(cell, "stopped before it handled the message")
         if reason is DeadLetterReason.OVERFLOW:
             error = MailboxFullError(who, capacity, envelope.message)
         answer_error(envelope, error, reason)
+
+
+def ended_error(cell: Cell, what: str) -> ActorStoppingError:
+    """Return the error of an actor that takes or handles no message any more, with the reason if that is a failure."""
+    cause = end_cause(cell)
+    why = "" if cause is None else f": {cause_text(cause)}"
+    error = ActorStoppingError(f"actor {cell.mailbox.who} {what}{why}")
+    error.__cause__ = cause
+    return error
+
+
+def end_cause(cell: Cell) -> BaseException | None:
+    """Return the failure that has ended, or is ending, an actor: its own, or that of a supervisor above it."""
+    at: Cell | None = cell
+    while at is not None:
+        is_failed = at.phase in _FAILED if at.reason is None else at.reason.is_abnormal
+        if is_failed and at.cause is not None:
+            return at.cause
+        at = at.parent
+    return None
+
+
+_FAILED = (Phase.UNSTARTED, Phase.CRASHED, Phase.HELD)
 
 
 def stashed(envelope: Envelope) -> Envelope:

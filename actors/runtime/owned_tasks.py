@@ -9,11 +9,12 @@ from actors.runtime.cell import ActorHooks, Cell
 from actors.runtime.cycle import judge_watched
 from actors.runtime.death_watch import supervise
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope, current
-from actors.runtime.errors import ActorCrashedError, ActorStoppingError
+from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept
-from actors.runtime.log import type_name
 from actors.runtime.options import check_timeout
+from actors.runtime.outcome import ended_error
+from protocols.errors import type_name
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ class PendingReply:
     def cancel(self) -> None:
         """Fail the ask, because its actor ended."""
         _drop(self.cell, self)
-        self._reply.fail(ActorStoppingError(f"actor {self.cell.name} ended before it had an answer"))
+        self._reply.fail(ended_error(self.cell, "ended before it had an answer"))
 
 
 class PendingStep(_Pending):

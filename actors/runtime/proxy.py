@@ -7,6 +7,7 @@ from pykka._introspection import introspect_attrs
 from pykka.messages import ProxySetAttr
 
 from actors.runtime.clock import running_loop
+from actors.runtime.outcome import end_cause
 from protocols.handle import Handle
 
 
@@ -16,7 +17,7 @@ class Proxy(Handle, pykka.ActorProxy[Any]):
     def __init__(self, *, actor_ref: Any, attr_path: tuple[str, ...] = ()) -> None:  # pyright: ignore[reportMissingSuperCall] - Pykka's keeps the actor object
         if not actor_ref.is_alive():
             message = f"{actor_ref} not found"
-            raise pykka.ActorDeadError(message)
+            raise pykka.ActorDeadError(message) from end_cause(actor_ref._cell)  # noqa: SLF001 - a part of the engine
         self.actor_ref = actor_ref
         self._attr_path = attr_path
         self._known_attrs, self._callable_proxies = {}, {}

@@ -188,14 +188,13 @@ def terminate(cell: Cell, reason: ExitReason, cause: BaseException | None) -> No
     if cell.phase is Phase.STOPPED:
         return
     cell.enter(Phase.STOPPING)
+    cell.reason, cell.cause = reason, cause
     close_mailbox(cell)
     cell.args, cell.kwargs = (), None  # a ref may be kept for long
     cell.factory = getattr(cell.factory, "func", cell.factory) if cell.actor is None else type(cell.actor)
     _drop_life(cell)
     discard_queue(cell)
     cell.enter(Phase.STOPPED)
-    cell.reason = reason
-    cell.cause = cause
     _fail_ready(cell, cause)
     cell.system.has_ended(cell)
     if cell.system.events.wants(ActorStopped):

@@ -23,6 +23,7 @@ from actors.runtime.errors import (
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept, carry, send
 from actors.runtime.options import check_timeout
+from actors.runtime.outcome import ended_error
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 
@@ -68,8 +69,7 @@ class ThreadBridge:
                 return
         if mailbox.closed:
             self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD))
-            text = f"actor {cell.name} has stopped or is stopping and takes no messages"
-            raise ActorStoppingError(text)
+            raise ended_error(cell, "has stopped or is stopping and takes no messages")
         waits = mailbox.overflow is Overflow.WAIT
         if waits and running_loop() is None:
             self.call(partial(send, cell, envelope))

@@ -11,11 +11,11 @@ from actors.runtime.cell import Cell
 from actors.runtime.cycle import judge
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import AbandonedError
-from actors.runtime.log import type_name
 from actors.runtime.log_context import report_about
 from actors.runtime.outcome import answer_error
 from protocols.clock import TimerHandle
 from protocols.control import DeadLetterReason
+from protocols.errors import type_name
 from protocols.events import HandlerAbandoned
 
 UNJUDGED: Final = (asyncio.Future, NoneType)

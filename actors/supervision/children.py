@@ -341,7 +341,7 @@ class Children:
         if child.cell is not None and child.cell.actor is None:
             terminate(child.cell, reason, cause)
         limit = f"more than {intensity.limit} restarts in {intensity.period:g} s" if too_many else "too many in a row"
-        message = f"supervisor {cell.name!r} gives up on child {child.name!r}: {limit}; the last time it was {last}"
+        message = f"supervisor {cell.name!r} gave up on {child.name!r}: {limit}; the last time it was {last}"
         raise RestartIntensityExceededError(message, node=child.name) from cause
 
     def _publish_give_up(self, child: ChildState, reason: str) -> None:

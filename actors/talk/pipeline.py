@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Generator, Sequence
 from inspect import isawaitable
 from typing import Any, Final
 
+from actors.runtime.log import error_line
 from actors.talk.context import Condition, TalkContext, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import failed
@@ -91,7 +92,7 @@ def _wrapped(
 ) -> Exception:
     if isinstance(error, kind):
         return error
-    message = f"talk {talk.name!r}: the {part} raised {type(error).__name__}: {error}"
+    message = f"talk {talk.name!r}: the {part} raised {error_line(error)}"
     wrapped = kind(message, node=talk.source.name, message=original)
     wrapped.__cause__ = error
     return wrapped

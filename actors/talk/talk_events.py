@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.runtime.errors import ActorStoppingError
-from actors.runtime.log import error_text
+from actors.runtime.log import error_line
 from actors.talk.context import ConnectionProcessed, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.transform import Message
 from protocols.control import DeadLetterReason
-from protocols.errors import RunCancelledError
+from protocols.errors import RunCancelledError, error_text
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
 from protocols.node import Target
 
@@ -57,7 +57,7 @@ def failed(
     """Report that a message does not reach some targets (None for all)."""
     routed.failure = error if isinstance(error, Exception) else None
     name = "" if targets is None else targets[0].name
-    talk.stats.add_error(name or talk.source.name, f"{type(error).__name__}: {error}")
+    talk.stats.add_error(name or talk.source.name, error_line(error))
     if routed.system.events.wants(TalkFailed):
         routed.system.events.publish(
             TalkFailed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,

@@ -10,6 +10,7 @@ import msgspec
 
 from actors.config.trigger import ConnectionTrigger
 from actors.runtime.errors import MailboxFullError
+from actors.runtime.log import error_line
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
@@ -91,7 +92,7 @@ class ConnectionActor(TriggerSource):
         try:
             holds = self._condition is None or await self._truth(self._condition, message.context)
         except Exception as error:
-            text = f"trigger {self._trigger.full_name!r}: the condition raised {type(error).__name__}: {error}"
+            text = f"trigger {self._trigger.full_name!r}: the condition raised {error_line(error)}"
             wrapped = ConditionError(text, node=self._trigger.node)
             wrapped.__cause__ = error
             self._trigger.discard(message.event, DeadLetterReason.FAILED, wrapped)

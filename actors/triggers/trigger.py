@@ -11,6 +11,7 @@ from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, RuntimeClosedError
+from actors.runtime.log import error_line
 from actors.runtime.mailbox import MailboxConfig
 from actors.triggers.prompt import format_prompt
 from protocols.control import DeadLetterReason
@@ -190,7 +191,7 @@ class Trigger:
     def note_failure(self, error: BaseException) -> None:
         """Remember why the source failed. The source calls this."""
         self.restarts += 1
-        self.last_error = f"{type(error).__name__}: {error}"[:500]
+        self.last_error = error_line(error)
 
     def statistics(self) -> TriggerStatistics:
         """Return the numbers as they are now."""

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from actors.pool.pool import AgentPool
+from actors.runtime.errors import RestartIntensityExceededError
 from protocols.control import ActorState
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -21,7 +22,7 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
 
     ``{prefix}/live`` answers 200 as long as the event loop runs. ``{prefix}/ready`` answers 200 while the pool runs and
     every node has an actor: with status ``ready``, or ``degraded`` during restarts. Otherwise it answers 503 with
-    status ``unavailable`` and the names of the nodes without an actor.
+    status ``unavailable``, the names of the nodes without an actor, and the node that the pool gave up on.
 
     Args:
         pool: the pool.
@@ -54,7 +55,10 @@ def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
     status = "degraded" if moving else "ready"
     if gone or not pool.is_running:
         status = "unavailable"
-    return {"status": status, "pool": pool.name, "is_running": pool.is_running, "gone": gone, "nodes": nodes}
+    state = {"status": status, "pool": pool.name, "is_running": pool.is_running, "gone": gone, "nodes": nodes}
+    causes = (pool.nodes[name].home.end_cause() for name in gone)
+    given_up = next((one.node for one in causes if isinstance(one, RestartIntensityExceededError)), None)
+    return state if given_up is None else {**state, "cause": f"{pool.name} gave up on {given_up!r}"}
 
 
 def _node(node: Any) -> dict[str, Any]:

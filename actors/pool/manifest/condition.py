@@ -21,6 +21,7 @@ from actors.config.condition import (
     WordMatch,
 )
 from actors.config.expression import Expression
+from actors.runtime.log import error_line
 from actors.talk.context import Condition, TalkContext
 from protocols.errors import ConditionError
 
@@ -43,7 +44,7 @@ def _named(name: str, condition: Condition) -> Condition:
     """Return a condition with its name in its errors."""
 
     def failure(error: Exception) -> ConditionError:
-        return ConditionError(f"condition {name!r}: {type(error).__name__}: {error}")
+        return ConditionError(f"condition {name!r}: {error_line(error)}")
 
     async def later(result: Awaitable[object]) -> object:
         try:
