@@ -46,7 +46,7 @@ class LoopRefs:
         return ref if ref is not None and ref.is_alive() else None
 
     def end_cause(self) -> BaseException | None:
-        """Return the failure that has ended the actor on the running loop; None if it lives, or ended in order."""
+        """Return the failure that ended the actor on the running loop; None if it lives or was stopped."""
         ref = self.refs.get(running_loop())
         return None if ref is None else end_cause(ref._cell)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's own
 

@@ -82,7 +82,7 @@ def ended_error(cell: Cell, what: str) -> ActorStoppingError:
 
 
 def end_cause(cell: Cell) -> BaseException | None:
-    """Return the failure that has ended, or is ending, an actor: its own, or that of a supervisor above it."""
+    """Return the failure that ends an actor: its own, or that of a supervisor above it. None for no failure."""
     at: Cell | None = cell
     while at is not None:
         is_failed = at.phase in _FAILED if at.reason is None else at.reason.is_abnormal
