@@ -2,6 +2,7 @@
 
 import msgspec
 
+from actors.runtime.cell import Cell
 from actors.runtime.deadline import expire
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError
