@@ -138,10 +138,10 @@ class Folder:
 
     def _folders_of(self, pattern: FilePattern) -> Iterator[tuple[str, Identity]]:
         prefix = start = self.relative(str(on_disk(self.root, pattern.prefix)))
-        kind = self._kind(start)
+        kind = self.entry(start)
         while start and kind != "folder":
             start = start.rpartition("/")[0]
-            kind = self._kind(start)
+            kind = self.entry(start)
         above = start
         while above:  # a folder that is moved away tells only the folder that it was in
             above = above.rpartition("/")[0]
@@ -158,9 +158,6 @@ class Folder:
                 if (name not in UNWATCHED or name in named) and self._is_text(f"{relative}/{name}".lstrip("/"))
             ]
             yield from self._identified(relative)
-
-    def _kind(self, relative: str) -> Entry:
-        return self.entry(relative) if relative else "folder"
 
     def _identified(self, relative: str) -> Iterator[tuple[str, Identity]]:
         try:

@@ -95,8 +95,11 @@ class FileWatchActor(TriggerSource):
         before, self._folders = self._folders, folders
         if folders != before:
             # The new one watches before the old one ends, so that nothing falls between them.
-            self._notifiers.append(self._start_notifier(folders))
-            await self._notifiers[-1].opened
+            paths = [str(self._folder.root / folder) for folder in folders]
+            notifier = FolderNotifier(paths, step=self._step, on_change=self._arrive, on_gap=self._note_gap)
+            notifier.start()
+            self._notifiers.append(notifier)
+            await notifier.opened
             while len(self._notifiers) > 1:
                 await self._notifiers[0].close()
                 del self._notifiers[0]
@@ -104,12 +107,6 @@ class FileWatchActor(TriggerSource):
         await self._found(await self.system.in_thread(partial(self._compared, is_all=is_all))(new))
         for watch in self._watches:
             watch.has_seen = True
-
-    def _start_notifier(self, folders: Iterable[str]) -> FolderNotifier:
-        paths = [str(self._folder.root / folder) for folder in folders]
-        notifier = FolderNotifier(paths, step=self._step, on_change=self._arrive, on_gap=self._note_gap)
-        notifier.start()
-        return notifier
 
     def _compared(self, folders: Iterable[str], *, is_all: bool) -> _Changes:
         """Return how the files of these folders differ from those that are known."""
@@ -173,7 +170,7 @@ class FileWatchActor(TriggerSource):
         waiting, self._changed = self._changed, {}
         found, has_folders = await self.system.in_thread(self._checked)(waiting)
         await self._found(found)
-        return bool(has_folders)
+        return has_folders
 
     def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[_Changes, bool]:
         found: _Changes = {}
