@@ -170,7 +170,7 @@ class FileWatchActor(TriggerSource):
         waiting, self._changed = self._changed, {}
         found, has_folders = await self.system.in_thread(self._checked)(waiting)
         await self._found(found)
-        return has_folders
+        return bool(has_folders)
 
     def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[_Changes, bool]:
         found: _Changes = {}
