@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from actors.runs.stream import RunStream, normalize_stream_for_teams
     from actors.runtime.actor import AsyncioActor
     from actors.runtime.errors import Reject
+    from actors.runtime.future import AsyncioFuture
     from actors.runtime.ref import ActorRef
+    from actors.runtime.registry import ActorRegistry
     from actors.runtime.system import ActorSystem
     from actors.supervision.backoff import Backoff
     from actors.supervision.child import ChildSpec
@@ -39,11 +41,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ActorRef": "actors.runtime.ref",
+    "ActorRegistry": "actors.runtime.registry",
     "ActorSystem": "actors.runtime.system",
     "Agent": "actors.agents.agent",
     "AgentPool": "actors.app",
     "AgentResponse": "protocols.response",
     "AsyncioActor": "actors.runtime.actor",
+    "AsyncioFuture": "actors.runtime.future",
     "Backoff": "actors.supervision.backoff",
     "BaseTeam": "actors.nodes.base_team",
     "ChatMessage": "protocols.messages",
@@ -68,11 +72,13 @@ _HOMES = {
 
 __all__ = [
     "ActorRef",
+    "ActorRegistry",
     "ActorSystem",
     "Agent",
     "AgentPool",
     "AgentResponse",
     "AsyncioActor",
+    "AsyncioFuture",
     "Backoff",
     "BaseTeam",
     "ChatMessage",

@@ -30,11 +30,13 @@ ANY_FOLDER = (42, 6_400)
 
 PUBLIC_NAMES = [
     "ActorRef",
+    "ActorRegistry",
     "ActorSystem",
     "Agent",
     "AgentPool",
     "AgentResponse",
     "AsyncioActor",
+    "AsyncioFuture",
     "Backoff",
     "BaseTeam",
     "ChatMessage",

@@ -59,8 +59,9 @@ def _stop_nodes(system: ActorSystem) -> None:
         return
 
     async def stop() -> None:
-        orphans = [ref for ref in system.orphans() if getattr(ref.actor_class, "ends_with_process", False)]
-        await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in orphans))
+        orphans = [cell for cell in system.cells if cell.parent is None]
+        ending = [cell.ref for cell in orphans if getattr(cell.factory, "ends_with_process", False)]
+        await asyncio.gather(*(ref.stop(timeout=_EXIT_LIMIT) for ref in ending))
 
     with suppress(AskTimeoutError):  # an actor blocks the loop; the end of the background loop names it
         system.bridge.call(stop, within=_EXIT_LIMIT)

@@ -8,7 +8,6 @@ import pykka
 
 from actors.runtime.background_loop import current_system
 from actors.runtime.cell import ActorHooks, Cell, Mailbox, cell_of, constructing, is_started
-from actors.runtime.clock import running_loop
 from actors.runtime.death_watch import is_news, link, unwatch, watch
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import DeathPactError, StashOverflowError
@@ -84,10 +83,11 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         if cell is not None:
             constructing.set(None)
             actor._actor_cell = cell
+            cell.kind = cls
         return actor
 
-    def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall] - the cell holds what Pykka's would make
-        """Do nothing; an override need not call it."""
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:  # pyright: ignore[reportMissingSuperCall] - the cell holds what Pykka's would make
+        """Do nothing, with any arguments, as Pykka's does; an override need not call it."""
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -95,7 +95,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
 
     @staticmethod
     def _create_future() -> AsyncioFuture[Any]:
-        return AsyncioFuture(loop=running_loop())
+        return AsyncioFuture()
 
     def _start_actor_loop(self) -> None:
         begin(self._actor_cell)

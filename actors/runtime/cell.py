@@ -256,6 +256,10 @@ class Cell:
     # Where it is in its life.
     ref: Any = None
     """The one `ActorRef`."""
+    kind: type[ActorHooks] = ActorHooks
+    """The class of the actor object of now, or of the last one."""
+    urn: str | None = None
+    """See `Registry.urn_of`."""
     actor: ActorHooks | None = None
     """The actor object; None between two incarnations."""
     supervision: Supervision | None = None

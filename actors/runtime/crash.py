@@ -18,7 +18,7 @@ from actors.runtime.log_context import report_about, run_of
 from actors.runtime.outcome import answer_error, answerable
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop import kill_children, run_hook, stop_children
-from actors.runtime.termination import end_incarnation, start_failed, terminate
+from actors.runtime.termination import close_mailbox, end_incarnation, start_failed, terminate
 from actors.runtime.turn import Turn, abandon_turn, arm, disarm
 from protocols.control import DeadLetterReason, ExitReason
 from protocols.errors import error_text, of_kind, type_name
@@ -83,7 +83,12 @@ def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -
         )  # fmt: skip
     interrupt_all(cell)
     if cell.phase not in ENDING:
-        cell.enter(NEXT_TO_END[cell.phase])
+        phase = NEXT_TO_END[cell.phase]
+        if phase is Phase.CRASHED and cell.parent is None:  # no supervisor restarts it
+            phase = Phase.STOPPING
+            cell.reason = ExitReason.CRASH
+            close_mailbox(cell)
+        cell.enter(phase)
         push_control(cell, partial(_after_crash, cell, error), first=True)
     elif envelope is None:  # the step that should have ended it
         end_incarnation(cell, (cell.killed and cell.reason) or ExitReason.CRASH, error)

@@ -13,7 +13,7 @@ from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import QUEUED, Envelope
 from actors.runtime.errors import AskCycleError, SelfStopError
-from actors.runtime.future import AsyncioFuture
+from actors.runtime.future import AsyncioFuture, LoopFuture
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _MOST_NODES: Final = 1000
 """Handlers that one search looks at; a longer chain ends at its deadlines."""
 
 
-class WatchedFuture(AsyncioFuture[T]):
+class WatchedFuture(LoopFuture[T]):
     """A future that may close a cycle through a task or thread of a handler: each new wait for it is judged."""
 
     __slots__ = ()
@@ -57,7 +57,7 @@ def judge(turn: Any) -> None:
     """Refuse what a handler begins to wait for, if that waits for this handler."""
     for future in _futures(turn.waiting):
         envelope = future.envelope
-        if type(future) is not AsyncioFuture or envelope is None or envelope.cell.turns is not None:
+        if future.__class__ is not LoopFuture or envelope is None or envelope.cell.turns is not None:
             _refuse_cycle(turn, future)
 
 

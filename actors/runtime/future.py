@@ -2,10 +2,12 @@
 
 import asyncio
 import functools
+import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextvars import Context
 from typing import Any, Final, TypeVar, cast
 
 import pykka
@@ -28,10 +30,31 @@ _CLOSED_CHECK: Final = 0.25
 """Seconds between two checks for a closed loop, while a thread waits."""
 
 
-class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
-    """A reply that will come: `await` it on the actor's loop, `get()` it in any thread. `cancel` cancels the work.
+class _DetachedLoop:
+    """Stands for the loop of a future that belongs to none: callbacks run at once, in the thread that sets it."""
 
-    The functions of Pykka's `map`, `filter`, `join` and `reduce` run on the loop, once, when the value is there.
+    def get_debug(self) -> bool:
+        return False
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context) -> None:
+        try:
+            context.run(callback, *args)
+        except Exception:  # of a callback; whoever sets the value has no part in it
+            logging.getLogger("asyncio").exception("%s failed", safe_repr(callback))
+
+
+_DETACHED: Final = cast("asyncio.AbstractEventLoop", _DetachedLoop())
+
+
+class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
+    """A value that will come: `await` it on an event loop, `get()` it in any thread. `cancel` cancels the work.
+
+    The reply of an ask belongs to the actor's loop. One that you make yourself belongs to the running loop, or, where
+    none runs, to no loop: any thread may set it, any loop or thread may wait for it. The functions of Pykka's `map`,
+    `filter`, `join` and `reduce` run once, when the value is there: on the loop, or in the thread that sets it.
     """
 
     __slots__ = ("_source", "envelope")
@@ -39,6 +62,19 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     envelope: Envelope | None
     """The message whose handling will answer, while it is open."""
     _source: tuple[asyncio.Future[Any], ...] | None
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__(loop=loop or running_loop() or _DETACHED)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        here = running_loop()
+        if self.done() or here is None or here is self.get_loop():
+            return super().__await__()
+        reply: AsyncioFuture[T] = LoopFuture(loop=here)
+        reply.follow(self)
+        return reply.__await__()
+
+    __iter__ = __await__
 
     def __getattr__(self, name: str) -> Any:
         # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
@@ -49,7 +85,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Give up: queued work is never started, running work is cancelled. Returns False if the reply was done."""
-        if running_loop() is not self.get_loop():
+        if not _is_here(self):
             if self.done():
                 return False
             _on_loop(self, self.cancel, msg)
@@ -82,12 +118,12 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         return envelope
 
     def follow(self, source: asyncio.Future[T]) -> None:
-        """End as another future of this loop does, on the loop's thread; a cancellation reaches it as well."""
+        """End as another future does; a cancellation reaches it as well. Call it where this future may be set."""
         if self.done():
             source.cancel()
             return
         self._source = (source,)
-        source.add_done_callback(self.end_as)
+        _when_done(source, self, self.end_as)
 
     def end_as(self, source: asyncio.Future[T]) -> None:
         """Take over how another future ended, unless this one ended before."""
@@ -161,8 +197,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         done = threading.Event()
         scope = current.get()
         if scope is not None:
-            _call(self.get_loop(), self.note_thread, scope)
-        _call(self.get_loop(), self.add_done_callback, _setter(done))
+            _on_loop(self, self.note_thread, scope)
+        _on_loop(self, functools.partial(self.add_done_callback, lambda _: done.set()))
         try:
             self.wait_in_thread(done, timeout)
         except Exception:
@@ -178,12 +214,9 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if scope.state == RUNNING and scope.turn is not None:
             scope.turn.thread_wait = self
 
+    @lent()
     def wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
         """Wait for an event that a callback of this future sets; see `get` for what is raised."""
-        with lent():
-            self._wait_in_thread(done, timeout)
-
-    def _wait_in_thread(self, done: threading.Event, timeout: float | None) -> None:
         loop = self.get_loop()
         end = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -198,11 +231,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
                 raise AskTimeoutError(message)
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
-        """Not supported: a hook would run in whichever thread asks; use `map`.
-
-        Raises:
-            NotImplementedError: always.
-        """
+        """Raise NotImplementedError: a hook would run in whichever thread asks; use `map`."""
         message = f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()"
         raise NotImplementedError(message)
 
@@ -228,12 +257,14 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         reduce = cast("Callable[..., R]", functools.reduce)
         return _derive((self,), lambda: reduce(func, self.result(), *args))
 
-    def __repr__(self) -> str:
-        return super().__repr__()
 
+class LoopFuture(AsyncioFuture[T]):
+    """A future of a loop that is known. Asks make one each, so nothing but C code runs to make it or to await it."""
 
-def _setter(done: threading.Event) -> Callable[[object], None]:
-    return lambda _: done.set()
+    __slots__ = ()
+
+    __init__ = asyncio.Future[T].__init__  # pyright: ignore[reportAssignmentType] - a base of this class
+    __await__ = __iter__ = asyncio.Future[T].__await__  # pyright: ignore[reportAssignmentType] - the same
 
 
 def _as_runtime_error(error: BaseException) -> RuntimeError:
@@ -250,23 +281,31 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arg
         raise RuntimeClosedError(message) from error
 
 
-def _on_loop(future: AsyncioFuture[Any], callback: Callable[..., object], *args: Any) -> None:
+def _is_here(future: asyncio.Future[Any]) -> bool:
+    """True if this thread may set the future, and add callbacks to it."""
     loop = future.get_loop()
-    if running_loop() is loop:
+    return loop is _DETACHED or loop is running_loop()
+
+
+def _on_loop(future: asyncio.Future[Any], callback: Callable[..., object], *args: Any) -> None:
+    if _is_here(future):
         callback(*args)
     else:
-        _call(loop, callback, *args)
+        _call(future.get_loop(), callback, *args)
+
+
+def _when_done(source: asyncio.Future[Any], future: asyncio.Future[Any], callback: Callable[[Any], object]) -> None:
+    """Call a function where `future` may be set, when `source` is done."""
+    _on_loop(source, source.add_done_callback, functools.partial(_on_loop, future, callback))
 
 
 def _derive(sources: tuple[AsyncioFuture[Any], ...], compute: Callable[[], M]) -> AsyncioFuture[M]:
-    loop = sources[0].get_loop()
-    derived: AsyncioFuture[M] = AsyncioFuture(loop=loop)
+    derived: AsyncioFuture[M] = AsyncioFuture(loop=sources[0].get_loop())
     derived._source = sources  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - same class
-    waiting = set(sources)
+    waiting = list(range(len(sources)))  # who takes out the 0 is the last one, in whichever thread
 
     def one_is_done(source: asyncio.Future[Any]) -> None:
-        waiting.discard(cast("AsyncioFuture[Any]", source))
-        if derived.done() or (waiting and not source.cancelled() and source.exception() is None):
+        if derived.done() or (waiting.pop() and not source.cancelled() and source.exception() is None):
             return
         if source.cancelled():
             derived.cancel()
@@ -276,9 +315,6 @@ def _derive(sources: tuple[AsyncioFuture[Any], ...], compute: Callable[[], M]) -
         except BaseException as error:  # whatever the function raised belongs to the waiter
             derived.fail(error)
 
-    def attach() -> None:
-        for source in sources:
-            source.add_done_callback(one_is_done)
-
-    _on_loop(derived, attach)
+    for source in sources:
+        _when_done(source, derived, one_is_done)
     return derived

@@ -69,7 +69,7 @@ def accept(cell: Cell, envelope: Envelope) -> None:
         lost = cell.mailbox.put(envelope)
     except ActorStoppingError:
         cell.system.dead_letters.add(envelope, DeadLetterReason.DEAD)
-        raise ended_error(cell, "has stopped or is stopping and takes no messages") from end_cause(cell)
+        raise ended_error(cell, "not found", cell.ref) from end_cause(cell)
     except MailboxFullError:
         if envelope.reply is not None and cell.mailbox.overflow is Overflow.WAIT:
             _wait_for_space(cell, envelope, envelope.reply)

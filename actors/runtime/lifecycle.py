@@ -104,6 +104,7 @@ def _construct(cell: Cell) -> ActorHooks:
         actor: ActorHooks = cell.factory(*cell.args, **(cell.kwargs or {}))
     finally:
         constructing.reset(token)
+    cell.kind = type(actor)
     actor._actor_cell = cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one name that the engine takes on it
     if getattr(actor, "blocking", False) and not inspect.iscoroutinefunction(actor.on_receive):
         actor.on_receive = cell.system.in_thread(actor.on_receive)  # type: ignore[method-assign]

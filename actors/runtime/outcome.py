@@ -73,11 +73,11 @@ def lose(envelope: Envelope, reason: DeadLetterReason) -> None:
         answer_error(envelope, error, reason)
 
 
-def ended_error(cell: Cell, what: str) -> ActorStoppingError:
+def ended_error(cell: Cell, what: str, who: object = None) -> ActorStoppingError:
     """Return the error of an actor that takes or handles no message any more, with the reason if that is a failure."""
     cause = end_cause(cell)
     why = "" if cause is None else f": {cause_text(cause)}"
-    error = ActorStoppingError(f"actor {cell.mailbox.who} {what}{why}")
+    error = ActorStoppingError(f"{who or f'actor {cell.mailbox.who}'} {what}{why}")
     error.__cause__ = cause
     return error
 

@@ -11,7 +11,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
-from actors.runtime.future import AsyncioFuture
+from actors.runtime.future import AsyncioFuture, LoopFuture
 from actors.runtime.intake import accept, accept_system, carry, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
@@ -47,12 +47,12 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
 
     @property
     def actor_class(self) -> type[A]:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
-        """The class (or factory) of the actor."""
-        return cast("type[A]", self._cell.factory)
+        """The class of the actor."""
+        return cast("type[A]", self._cell.kind)
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
-        """A URN that is unique for ever; made when first read."""
+        """A URN, unique for ever; made when first read."""
         return self._cell.system.urn_of(self._cell)
 
     @property
@@ -80,8 +80,10 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         """Which life of the actor this is, from 1."""
         return self._cell.incarnation
 
-    def _actor_weakref(self) -> A | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
-        return cast("A | None", self._cell.actor)
+    def _actor_weakref(self) -> A:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """Return the actor object of now; while there is none an empty one, which has the same methods."""
+        cell = self._cell
+        return cast("A", object.__new__(cell.kind) if cell.actor is None else cell.actor)
 
     def is_alive(self) -> bool:
         """Return True if the actor takes messages, also between two incarnations; False once it is stopping."""
@@ -177,8 +179,6 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         self, message: Any, *, block: Literal[False], timeout: float | _Default | None = DEFAULT
     ) -> AsyncioFuture[Any]: ...
     @overload
-    def ask(self, message: Any, *, block: Literal[True], timeout: float | _Default | None = DEFAULT) -> Any: ...
-    @overload
     def ask(self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT) -> Any: ...
 
     def ask(  # pyright: ignore[reportIncompatibleMethodOverride] - None decides by where it is called
@@ -214,7 +214,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         """Ask on the loop; whatever goes wrong reaches the future."""
         scope = current.get()
         is_free = scope is None or (cell.turns is None and cell is not scope.cell)
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop)
+        reply: AsyncioFuture[Any] = LoopFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop)
         now = cell.now()
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
         context = copy_context()
@@ -308,7 +308,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             message = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
             raise BlockingCallError(message)
         if cell.phase is Phase.STOPPED:
-            already: AsyncioFuture[bool] = AsyncioFuture(loop=cell.loop)
+            already: AsyncioFuture[bool] = LoopFuture(loop=cell.loop)
             already.answer(False)
             return already
         return begin()
@@ -347,4 +347,4 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         return f"<ActorRef for {self}>"
 
     def __str__(self) -> str:
-        return f"{self._cell.name} ({self._cell.state})"
+        return f"{self._cell.name} ({self.actor_urn}, {self._cell.state})"

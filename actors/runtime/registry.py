@@ -1,28 +1,34 @@
-"""The actors of one system, by name, by class and by URN."""
+"""The actors of one system, and those of all default systems, by name, by class and by URN."""
 
+import asyncio
 import functools
 import os
+import threading
 import uuid
 import weakref
-from typing import Any
+from typing import Any, ClassVar, Final, TypeVar
 
 from actors.runtime.cell import Cell
+from actors.runtime.clock import running_loop
 from actors.runtime.errors import AlreadyStartedError
 from actors.runtime.ref import ActorRef
 
+A = TypeVar("A")
+
 systems: "weakref.WeakSet[Registry]" = weakref.WeakSet()
 """The systems of this process that are not closed."""
+default_systems: "dict[asyncio.AbstractEventLoop, Registry]" = {}
+"""The system of each loop that `AsyncioActor.start` uses."""
+_naming: Final = threading.Lock()
 
 
 class Registry:
-    """Look-ups over the living actors; there is one for each system and none for the process."""
+    """Look-ups over the living actors of one system, from any thread."""
 
     def __init__(self) -> None:
         self.is_forked = False
         self.cells: dict[Cell, None] = {}
         self._names: dict[str, Cell] = {}
-        self._urns: dict[str, Cell] = {}
-        self._urn_of: dict[Cell, str] = {}
 
     def check_name(self, name: str | None) -> None:
         """Raise AlreadyStartedError if a living actor has this name."""
@@ -43,19 +49,12 @@ class Registry:
         self.cells.pop(cell, None)
         if self._names.get(cell.name) is cell:
             del self._names[cell.name]
-        urn = self._urn_of.pop(cell, None)
-        if urn is not None:
-            del self._urns[urn]
 
     def urn_of(self, cell: Cell) -> str:
         """Return the URN of an actor, making it when it is asked for first."""
-        urn = self._urn_of.get(cell)
-        if urn is None:
-            urn = uuid.uuid4().urn
-            if cell in self.cells:
-                self._urn_of[cell] = urn
-                self._urns[urn] = cell
-        return urn
+        with _naming:
+            cell.urn = cell.urn or uuid.uuid4().urn
+        return cell.urn
 
     def get(self, name: str) -> ActorRef[Any] | None:
         """Return the living actor of this name, or None."""
@@ -64,24 +63,84 @@ class Registry:
 
     def actors(self) -> list[ActorRef[Any]]:
         """Return all living actors in the order of their start."""
-        return [cell.ref for cell in self.cells]
+        return [cell.ref for cell in tuple(self.cells)]
 
-    def get_by_class(self, actor_class: type) -> list[ActorRef[Any]]:
+    def get_by_class(self, actor_class: type[A]) -> list[ActorRef[A]]:
         """Return the living actors of a class or its subclasses."""
-        return [c.ref for c in self.cells if isinstance(c.factory, type) and issubclass(c.factory, actor_class)]
+        return [ref for ref in self.actors() if issubclass(ref.actor_class, actor_class)]
 
     def get_by_class_name(self, name: str) -> list[ActorRef[Any]]:
         """Return the living actors whose class has this name."""
-        return [cell.ref for cell in self.cells if getattr(cell.factory, "__name__", "") == name]
+        return [ref for ref in self.actors() if ref.actor_class.__name__ == name]
 
     def get_by_urn(self, urn: str) -> ActorRef[Any] | None:
         """Return the living actor with this URN, or None."""
-        cell = self._urns.get(urn)
-        return cell.ref if cell is not None else None
+        return next((ref for ref in self.actors() if ref.actor_urn == urn), None)
 
     def orphans(self) -> list[ActorRef[Any]]:
         """Return the living actors without a supervisor; they live until they are stopped or crash."""
-        return [cell.ref for cell in self.cells if cell.parent is None]
+        return [cell.ref for cell in tuple(self.cells) if cell.parent is None]
+
+
+class ActorRegistry:
+    """Pykka's registry over the actors of the default systems, those that `AsyncioActor.start` starts. For any thread.
+
+    `pykka.ActorRegistry` knows Pykka's own actors only. An `ActorSystem` of your own has the same look-ups.
+    """
+
+    _hidden: ClassVar[weakref.WeakSet[ActorRef[Any]]] = weakref.WeakSet()
+
+    @classmethod
+    def get_all(cls) -> list[ActorRef[Any]]:
+        """Return all actors that take messages, system by system in the order of their start."""
+        refs = [ref for system in tuple(default_systems.values()) for ref in system.actors()]
+        return [ref for ref in refs if ref.is_alive() and ref not in cls._hidden]
+
+    @classmethod
+    def get_by_class(cls, actor_class: type[A]) -> list[ActorRef[A]]:
+        """Return the actors of a class or its subclasses."""
+        return [ref for ref in cls.get_all() if issubclass(ref.actor_class, actor_class)]
+
+    @classmethod
+    def get_by_class_name(cls, actor_class_name: str) -> list[ActorRef[Any]]:
+        """Return the actors whose class has this name."""
+        return [ref for ref in cls.get_all() if ref.actor_class.__name__ == actor_class_name]
+
+    @classmethod
+    def get_by_urn(cls, actor_urn: str) -> ActorRef[Any] | None:
+        """Return the actor with this URN, or None."""
+        return next((ref for ref in cls.get_all() if ref.actor_urn == actor_urn), None)
+
+    @classmethod
+    def broadcast(cls, message: Any, target_class: str | type[Any] | None = None) -> None:
+        """Tell all actors a message, or those of a class or of the name of a class."""
+        if isinstance(target_class, str):
+            refs = cls.get_by_class_name(target_class)
+        else:
+            refs = cls.get_by_class(target_class or object)
+        for ref in refs:
+            ref.tell(message)
+
+    @classmethod
+    def register(cls, actor_ref: ActorRef[Any]) -> None:
+        """Let an actor be found again; each one is found from its start to its end."""
+        cls._hidden.discard(actor_ref)
+
+    @classmethod
+    def unregister(cls, actor_ref: ActorRef[Any]) -> None:
+        """Let an actor be found no more."""
+        cls._hidden.add(actor_ref)
+
+    @classmethod
+    def stop_all(cls, *, block: bool | None = None, timeout: float | None = None) -> list[Any]:
+        """Stop all actors as `ActorRef.stop` does, the last one first; children end with their supervisors.
+
+        Without `block` it waits in a thread, and gives a list of futures on an event loop.
+        """
+        waits = running_loop() is None if block is None else block
+        cells = [cell for system in tuple(default_systems.values()) for cell in tuple(system.cells)]
+        children = {cell.ref for cell in cells if cell.parent is not None}
+        return [ref.stop(block=waits, timeout=timeout) for ref in reversed(cls.get_all()) if ref not in children]
 
 
 def remember(system: Registry) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 
-from actors.runtime.cell import ActorHooks, Cell, ChildEnded
+from actors.runtime.cell import ActorHooks, Cell, ChildEnded, has_hook
 from actors.runtime.clock import LoopClock, running_loop
 from actors.runtime.crash import interrupt
 from actors.runtime.cycle import WaitingFuture
@@ -23,7 +23,7 @@ from actors.runtime.log import LimitedLogger, error_line
 from actors.runtime.options import DEFAULT, StartOptions, SystemConfig, check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.ref import ActorRef
-from actors.runtime.registry import Registry, remember, systems
+from actors.runtime.registry import Registry, default_systems, remember, systems
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.stop import end_all, request_stop
 from actors.runtime.termination import terminate
@@ -36,8 +36,6 @@ from protocols.errors import of_kind
 
 A = TypeVar("A", bound="ActorHooks")
 T = TypeVar("T")
-
-_defaults: "dict[asyncio.AbstractEventLoop, ActorSystem]" = {}
 
 
 def systems_of(loop: asyncio.AbstractEventLoop) -> "list[ActorSystem]":
@@ -97,11 +95,11 @@ class ActorSystem(Registry):
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop, name: str = "default") -> "ActorSystem":
         """Return the default system of a loop, making it on first use."""
-        system = _defaults.get(loop)
+        system = cast("ActorSystem | None", default_systems.get(loop))
         if system is None or system.is_closed:
-            for gone in [other for other in _defaults if other.is_closed()]:
-                del _defaults[gone]
-            system = _defaults[loop] = cls(name, loop=loop)
+            for gone in [other for other in default_systems if other.is_closed()]:
+                del default_systems[gone]
+            system = default_systems[loop] = cls(name, loop=loop)
         return system
 
     def start(
@@ -295,21 +293,22 @@ class ActorSystem(Registry):
         self.pool.shutdown(cancel_futures=True)
         self.dispatcher.close()
         systems.discard(self)
-        if _defaults.get(self.loop) is self:
-            del _defaults[self.loop]
+        if default_systems.get(self.loop) is self:
+            del default_systems[self.loop]
 
     def torn_down(self) -> bool:
         """End everything at once without hooks, as the loop is being torn down."""
         if self.is_closed:
             return True
-        alive = [cell.name for cell in self.cells if cell.parent is None]
+        is_default = default_systems.get(self.loop) is self  # which no user closes
+        alive = [cell.name for cell in self.cells if not is_default or _has_something_to_lose(cell)]
         error = RuntimeClosedError(f"the event loop of system {self.name} is being closed")
         for cell in reversed(tuple(self.cells)):
             if cell.phase is not Phase.STOPPED:
                 cell.killed = True
                 terminate(cell, ExitReason.KILLED, error)
-        if alive and self.name != "default":
-            self.reporter.line(logging.WARNING, "the event loop ended before the system was closed", actors=alive[:20])
+        if alive:
+            self.reporter.line(logging.WARNING, "the event loop ended before on_stop could run", actors=alive[:20])
         self._closed()
         return True
 
@@ -321,3 +320,7 @@ class ActorSystem(Registry):
 
     def __repr__(self) -> str:
         return f"<ActorSystem {self.name!r} with {len(self.cells)} actors>"
+
+
+def _has_something_to_lose(cell: Cell) -> bool:
+    return bool(len(cell.mailbox) or cell.turns or (cell.actor is not None and has_hook(cell.actor, "on_stop")))

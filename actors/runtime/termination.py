@@ -191,7 +191,7 @@ def terminate(cell: Cell, reason: ExitReason, cause: BaseException | None) -> No
     cell.reason, cell.cause = reason, cause
     close_mailbox(cell)
     cell.args, cell.kwargs = (), None  # a ref may be kept for long
-    cell.factory = getattr(cell.factory, "func", cell.factory) if cell.actor is None else type(cell.actor)
+    cell.factory = cell.kind
     _drop_life(cell)
     discard_queue(cell)
     cell.enter(Phase.STOPPED)

@@ -20,7 +20,7 @@ from actors.runtime.errors import (
     RuntimeClosedError,
     WrongLoopError,
 )
-from actors.runtime.future import AsyncioFuture
+from actors.runtime.future import AsyncioFuture, LoopFuture
 from actors.runtime.intake import accept, carry, send
 from actors.runtime.options import check_timeout
 from actors.runtime.outcome import ended_error
@@ -69,7 +69,7 @@ class ThreadBridge:
                 return
         if mailbox.closed:
             self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD))
-            raise ended_error(cell, "has stopped or is stopping and takes no messages")
+            raise ended_error(cell, "not found", cell.ref)
         waits = mailbox.overflow is Overflow.WAIT
         if waits and running_loop() is None:
             self.call(partial(send, cell, envelope))
@@ -101,7 +101,7 @@ class ThreadBridge:
                 raise
             if block is not False:
                 return False
-            stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
+            stopped: AsyncioFuture[bool] = LoopFuture(loop=self._system.loop)
             stopped.set_result(False)
             return stopped
 
@@ -111,7 +111,7 @@ class ThreadBridge:
         Nothing is begun for a future that was cancelled before, unless it was sent: then it is a dead letter.
         """
         self._system.check_open()
-        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
+        outcome: AsyncioFuture[Any] = LoopFuture(loop=self._system.loop)
         self._post(partial(copy_context().run, partial(_settle, outcome, function, False, is_sent)))
         return outcome
 
@@ -125,7 +125,7 @@ class ThreadBridge:
             message = "a blocking call would block the event loop that runs in this thread; use `await`"
             raise BlockingCallError(message)
         self._system.check_open()
-        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)
+        outcome: AsyncioFuture[Any] = LoopFuture(loop=self._system.loop)
         done = threading.Event()
         outcome.add_done_callback(lambda _: done.set())
         try:

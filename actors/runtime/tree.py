@@ -46,7 +46,7 @@ def _node(cell: Cell, children: tuple[ActorNode, ...]) -> ActorNode:
     statistics = cell.ref.statistics()
     return ActorNode(
         name=cell.name,
-        actor_type=type(cell.actor).__name__ if cell.actor is not None else getattr(cell.factory, "__name__", ""),
+        actor_type=cell.kind.__name__,
         state=str(cell.state),
         incarnation=cell.incarnation,
         restarts=cell.restarts,

@@ -48,7 +48,6 @@ def counts(system: ActorSystem, clock: ManualClock) -> dict[str, int]:
     return {
         "actors": len(system.cells),
         "names": len(system._names),  # pyright: ignore[reportPrivateUsage]
-        "urns": len(system._urns),  # pyright: ignore[reportPrivateUsage]
         "deadlines": len(system.deadlines),
         "timers": clock.pending,
         "tasks": len(asyncio.all_tasks()),

@@ -87,6 +87,20 @@ def test_the_end_of_asyncio_run_ends_the_actors_and_leaves_no_warning(recwarn: p
     assert list(recwarn) == []
 
 
+@pytest.mark.conformance("R112")
+def test_the_end_of_a_loop_names_the_actors_of_its_default_system_that_had_something_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main(*kinds: Any) -> None:
+        for kind in kinds:
+            await kind.start([]).ready()
+
+    asyncio.run(main(Echo))
+    assert caplog.text == ""
+    asyncio.run(main(Echo, RecordingActor))  # the latter has an on_stop
+    assert "before on_stop could run: actors ['RecordingActor']" in caplog.text
+
+
 @pytest.mark.conformance("R114")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

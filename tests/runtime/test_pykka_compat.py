@@ -13,6 +13,8 @@ import pytest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.background_loop import background_system, stop_background
 from actors.runtime.errors import ActorStartError, AskTimeoutError
+from actors.runtime.future import AsyncioFuture
+from actors.runtime.registry import ActorRegistry
 from tests.support.actors import BlockedActor
 
 if TYPE_CHECKING:
@@ -78,6 +80,10 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield request.param
     pykka.ActorRegistry.stop_all()
     stop_background()
+
+
+FUTURES: dict[Any, Any] = {ThreadBody: pykka.ThreadingFuture, LoopBody: AsyncioFuture}
+REGISTRIES: dict[Any, Any] = {ThreadBody: pykka.ActorRegistry, LoopBody: ActorRegistry}
 
 
 def test_an_actor_starts_with_its_arguments_and_is_alive(kind: Any) -> None:
@@ -193,6 +199,91 @@ def test_a_failing_tell_runs_on_failure_and_ends_the_actor(kind: Any) -> None:
         ref.ask("next")
 
 
+def test_a_dead_actor_is_named_in_one_way_by_everything_that_misses_it(kind: Any) -> None:
+    ref = kind.start()
+    ref.stop()
+    misses = [
+        lambda: ref.tell("late"),
+        lambda: ref.ask("late"),
+        lambda: ref.ask("late", block=False).get(timeout=5),
+        ref.proxy,
+        lambda: pykka.ActorProxy(actor_ref=ref),
+    ]
+    for miss in misses:
+        with pytest.raises(pykka.ActorDeadError) as caught:
+            miss()
+        assert str(caught.value) == f"{ref} not found"
+
+
+def test_a_ref_and_its_proxy_show_class_and_urn_also_after_the_end(kind: Any) -> None:
+    ref = kind.start()
+    texts = [str(ref), repr(ref), repr(ref.proxy()), str(ref.proxy().actor_ref)]
+    urn = ref.actor_urn
+    ref.stop()
+    for text in (*texts, str(ref), repr(ref)):
+        assert kind.__name__ in text
+        assert urn in text
+    assert ref.actor_urn == urn
+
+
+def test_an_actor_without_a_constructor_takes_any_arguments() -> None:
+    pykka.ThreadingActor(1, 2, colour="red")
+    AsyncioActor(1, 2, colour="red")
+
+
+def test_a_handler_sets_a_future_that_another_thread_made(kind: Any) -> None:
+    class Setter(kind):  # type: ignore[misc]
+        def on_receive(self, message: Any) -> None:
+            future, value = message
+            future.set(value)
+
+    ref = Setter.start()
+    for value in (1, {"a": "dict"}, ["a", "list"], None, OSError("as a value")):
+        future = FUTURES[kind]()
+        ref.tell((future, value))
+        assert future.get(timeout=5) is value
+
+
+def test_an_actor_that_crashes_is_dead_before_on_failure_runs(kind: Any) -> None:
+    seen: list[Any] = []
+
+    class Crashing(kind):  # type: ignore[misc]
+        def on_failure(self, *_: Any) -> None:
+            seen.extend([ref.is_alive(), REGISTRIES[kind].get_all()])
+            self.failed.set()
+
+    ref = Crashing.start()
+    _, failed, _ = ref.ask("events")
+    ref.tell("fail")
+    assert failed.wait(5)
+    assert seen == [False, []]
+
+
+def test_the_registry_finds_living_actors_tells_and_stops_them(kind: Any) -> None:
+    class Other(kind):  # type: ignore[misc]
+        pass
+
+    registry = REGISTRIES[kind]
+    refs = [kind.start(), kind.start(), Other.start()]
+    assert registry.get_all() == registry.get_by_class(kind) == registry.get_by_class(Body) == refs
+    assert registry.get_by_class(Other) == registry.get_by_class_name("Other") == refs[2:]
+    assert [registry.get_by_urn(ref.actor_urn) for ref in refs] == refs
+    assert registry.get_by_urn("urn:uuid:0") is None
+
+    registry.broadcast("all")
+    registry.broadcast("some", target_class=Other)
+    registry.broadcast("named", target_class=kind.__name__)
+    assert [ref.proxy().seen.get(timeout=5) for ref in refs] == [["all", "named"], ["all", "named"], ["all", "some"]]
+
+    registry.unregister(refs[0])
+    registry.unregister(refs[0])
+    assert registry.get_all() == refs[1:]
+    registry.register(refs[0])
+    assert set(registry.get_all()) == set(refs)
+    assert registry.stop_all() == [True] * 3
+    assert registry.get_all() == []
+
+
 def test_an_actor_of_one_kind_asks_one_of_the_other() -> None:
     class Caller(pykka.ThreadingActor):
         def __init__(self, other: Any) -> None:
@@ -236,16 +327,6 @@ def test_typed_proxies_work_on_ours() -> None:
 def background() -> Iterator[ActorSystem]:
     yield background_system()
     stop_background()
-
-
-def test_ours_are_looked_up_in_their_system_not_in_the_registry_of_the_process(background: ActorSystem) -> None:
-    ref = LoopBody.start()
-    assert pykka.ActorRegistry.get_all() == []
-    assert background.get_by_urn(ref.actor_urn) == ref
-    assert background.get_by_class(LoopBody) == background.get_by_class_name("LoopBody") == [ref]
-    assert background.bridge.call(background.actors) == [ref]
-    ref.stop()
-    assert background.get_by_urn(ref.actor_urn) is None
 
 
 def test_a_failing_ask_is_a_crash_as_a_failing_tell_is(background: ActorSystem) -> None:

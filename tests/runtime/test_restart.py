@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pykka
 import pytest
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.options import StartOptions
+from actors.supervision.backoff import Backoff
+from actors.supervision.child import ChildSpec
+from actors.supervision.supervisor import Supervisor
 from actors.testing import settle
 from protocols.control import ActorState
 from tests.runtime.conftest import StartChild, cell_of
 from tests.support.actors import RecordingActor, Restarter
 
 if TYPE_CHECKING:
+    from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
 
 
@@ -85,9 +91,10 @@ class Named(AsyncioActor):
 
 
 @pytest.mark.conformance("R70", "R71")
-async def test_a_proxy_serves_all_lives_of_its_actor(actor_system: ActorSystem) -> None:
+@pytest.mark.parametrize("make", [Named, partial(Named)], ids=["class", "factory"])
+async def test_a_proxy_serves_all_lives_of_its_actor(actor_system: ActorSystem, make: Any) -> None:
     parent = actor_system.start(Restarter, (1,))
-    ref = actor_system.start(Named, options=StartOptions(parent=cell_of(parent)))
+    ref: ActorRef[Any] = actor_system.start(make, options=StartOptions(parent=cell_of(parent)))
     proxy = ref.proxy()
     assert await (await proxy.later()) == 1
     with pytest.raises(ValueError, match="bug"):
@@ -98,3 +105,16 @@ async def test_a_proxy_serves_all_lives_of_its_actor(actor_system: ActorSystem) 
     assert [await proxy.word, await proxy.life, await (await proxy.later())] == [2, 2, 2]
     assert proxy == ref.proxy()
     assert "learn" in dir(proxy)
+    assert (ref.actor_class, actor_system.get_by_class(Named)) == (Named, [ref])
+
+
+async def test_a_proxy_can_be_made_between_two_lives(actor_system: ActorSystem) -> None:
+    backoff = Backoff(min=60.0, max=60.0)
+    supervisor = actor_system.start(Supervisor, ([ChildSpec(partial(Named), name="child")],), {"backoff": backoff})
+    child = (await supervisor.proxy().get_child("child")).ref
+    with pytest.raises(ValueError, match="bug"):
+        await child.proxy().crash()
+    await settle()
+    assert child.state is ActorState.RESTARTING
+    for proxy in (child.proxy(), pykka.ActorProxy(actor_ref=child)):
+        assert callable(proxy.learn)
