@@ -40,7 +40,8 @@ def fail(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None
 
 def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None) -> None:
     """Answer the asker now, and take no message until the supervisor has decided."""
-    if turn is not None and turn.cancelled and Phase.SUSPENDING <= cell.phase <= Phase.STOPPING:
+    is_stopped = Phase.SUSPENDING <= cell.phase <= Phase.STOPPING and cell.reason is not ExitReason.CRASH
+    if turn is not None and turn.cancelled and is_stopped:
         stopped = ActorCrashedError(f"actor {cell.name} was stopped while it handled the message")
         answer_error(envelope, stopped, DeadLetterReason.FAILED)
         return

@@ -36,8 +36,7 @@ class _DetachedLoop:
     def get_debug(self) -> bool:
         return False
 
-    def is_closed(self) -> bool:
-        return False
+    is_closed = get_debug
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context) -> None:
         try:
@@ -282,9 +281,7 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arg
 
 
 def _is_here(future: asyncio.Future[Any]) -> bool:
-    """True if this thread may set the future, and add callbacks to it."""
-    loop = future.get_loop()
-    return loop is _DETACHED or loop is running_loop()
+    return future.get_loop() in (_DETACHED, running_loop())
 
 
 def _on_loop(future: asyncio.Future[Any], callback: Callable[..., object], *args: Any) -> None:

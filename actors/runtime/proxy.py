@@ -6,7 +6,7 @@ import pykka
 from pykka.messages import ProxySetAttr
 
 from actors.runtime.clock import running_loop
-from actors.runtime.outcome import end_cause, ended_error
+from actors.runtime.outcome import ended_error
 from protocols.handle import Handle
 
 
@@ -15,8 +15,7 @@ class Proxy(Handle, pykka.ActorProxy[Any]):
 
     def __init__(self, *, actor_ref: Any, attr_path: tuple[str, ...] = ()) -> None:
         if not actor_ref.is_alive():
-            cell = actor_ref._cell  # noqa: SLF001 - a part of the engine
-            raise ended_error(cell, "not found", actor_ref) from end_cause(cell)
+            raise ended_error(actor_ref._cell, "not found", actor_ref)  # noqa: SLF001 - a part of the engine
         super().__init__(actor_ref=actor_ref, attr_path=attr_path)
 
     @property

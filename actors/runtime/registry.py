@@ -93,8 +93,8 @@ class ActorRegistry:
     @classmethod
     def get_all(cls) -> list[ActorRef[Any]]:
         """Return all actors that take messages, system by system in the order of their start."""
-        refs = [ref for system in tuple(default_systems.values()) for ref in system.actors()]
-        return [ref for ref in refs if ref.is_alive() and ref not in cls._hidden]
+        known = [ref for system in tuple(default_systems.values()) for ref in system.actors()]
+        return [ref for ref in known if ref.is_alive() and ref not in cls._hidden]
 
     @classmethod
     def get_by_class(cls, actor_class: type[A]) -> list[ActorRef[A]]:
@@ -133,10 +133,7 @@ class ActorRegistry:
 
     @classmethod
     def stop_all(cls, *, block: bool | None = None, timeout: float | None = None) -> list[Any]:
-        """Stop all actors as `ActorRef.stop` does, the last one first; children end with their supervisors.
-
-        Without `block` it waits in a thread, and gives a list of futures on an event loop.
-        """
+        """Stop all actors, the last one first, children with their supervisors. On a loop this gives futures."""
         waits = running_loop() is None if block is None else block
         cells = [cell for system in tuple(default_systems.values()) for cell in tuple(system.cells)]
         children = {cell.ref for cell in cells if cell.parent is not None}

@@ -300,8 +300,8 @@ class ActorSystem(Registry):
         """End everything at once without hooks, as the loop is being torn down."""
         if self.is_closed:
             return True
-        is_default = default_systems.get(self.loop) is self  # which no user closes
-        alive = [cell.name for cell in self.cells if not is_default or _has_something_to_lose(cell)]
+        is_own = default_systems.get(self.loop) is not self  # else no user closes it
+        alive = [cell.name for cell in self.cells if is_own or cell.turns or len(cell.mailbox) or _cleans_up(cell)]
         error = RuntimeClosedError(f"the event loop of system {self.name} is being closed")
         for cell in reversed(tuple(self.cells)):
             if cell.phase is not Phase.STOPPED:
@@ -322,5 +322,5 @@ class ActorSystem(Registry):
         return f"<ActorSystem {self.name!r} with {len(self.cells)} actors>"
 
 
-def _has_something_to_lose(cell: Cell) -> bool:
-    return bool(len(cell.mailbox) or cell.turns or (cell.actor is not None and has_hook(cell.actor, "on_stop")))
+def _cleans_up(cell: Cell) -> bool:
+    return cell.actor is not None and has_hook(cell.actor, "on_stop")
