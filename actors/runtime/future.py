@@ -195,10 +195,10 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             raise BlockingCallError(message)
         done = threading.Event()
         scope = current.get()
-        if scope is not None:
-            _on_loop(self, self.note_thread, scope)
-        _on_loop(self, functools.partial(self.add_done_callback, lambda _: done.set()))
         try:
+            if scope is not None:
+                _on_loop(self, self.note_thread, scope)
+            _on_loop(self, functools.partial(self.add_done_callback, lambda _: done.set()))
             self.wait_in_thread(done, timeout)
         except Exception:
             raise
