@@ -105,8 +105,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        msg = f"module 'actors' has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module 'actors' has no attribute {name!r}")
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

@@ -146,8 +146,7 @@ def check_keywords(who: str, given: Iterable[str], known: Iterable[str], setting
     if unknown:
         name = min(unknown)
         hint = f"; it belongs into model_settings={{{name!r}: ...}}" if name in settings else nearest(name, known)
-        message = f"{who} {name!r}{hint}"
-        raise TypeError(message)
+        raise TypeError(f"{who} {name!r}{hint}")
 
 
 def shown(value: object) -> str:

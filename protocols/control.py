@@ -49,8 +49,7 @@ class StopMode(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Never:
-        message = f"stop mode must be 'drain' or 'now', not {value!r}"
-        raise ValueError(message)
+        raise ValueError(f"stop mode must be 'drain' or 'now', not {value!r}")
 
 
 class DeadLetterReason(StrEnum):

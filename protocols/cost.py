@@ -47,8 +47,7 @@ class TokenUsage(JsonValue, frozen=True):
         if key in _NAMES:
             value: int = getattr(self, key)
             return value
-        message = f"token usage has no entry {key!r}; known are {', '.join(_NAMES)}"
-        raise KeyError(message)
+        raise KeyError(f"token usage has no entry {key!r}; known are {', '.join(_NAMES)}")
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
         """Return the sum of both usages."""

@@ -15,8 +15,7 @@ class Handle:
         return self
 
     def __reduce_ex__(self, _protocol: SupportsIndex) -> NoReturn:
-        message = (
+        raise TypeError(
             f"{type(self).__name__} lives in this process and cannot be pickled; send what it is made of, or its name. "
             "A copy is the same object; `agent.variant()` makes another agent"
         )
-        raise TypeError(message)

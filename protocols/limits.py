@@ -52,5 +52,4 @@ def check_limit(limit: int) -> None:
 def check_span(since: float | None, until: float | None) -> None:
     """Refuse a time span without extent."""
     if since is not None and until is not None and since >= until:
-        message = f"since ({since!r}) must be before until ({until!r})"
-        raise ValueError(message)
+        raise ValueError(f"since ({since!r}) must be before until ({until!r})")

@@ -67,8 +67,7 @@ class MessageRing(Sequence[T]):
         self, items: Iterable[T] = (), *, capacity: int = DEFAULT_CAPACITY, most_bytes: int = MOST_BYTES
     ) -> None:
         if capacity < 1:
-            message = f"message ring: capacity must be at least 1, not {capacity!r}"
-            raise ValueError(message)
+            raise ValueError(f"message ring: capacity must be at least 1, not {capacity!r}")
         self._items: deque[T] = deque(maxlen=capacity)
         self._sizes: deque[int] = deque()
         self._most_bytes = most_bytes

@@ -67,11 +67,10 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             case Mapping():
                 return cls._from_mapping(cast("Mapping[str, Any]", value))
             case _:
-                message = (
+                raise TypeError(
                     "session must be None, a bool, tokens, a conversation name, a SessionQuery or a mapping, "
                     f"not {value!r}"
                 )
-                raise TypeError(message)
 
     @classmethod
     def _from_mapping(cls, value: Mapping[str, Any]) -> "SessionQuery":
@@ -79,8 +78,7 @@ class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         unknown = [key for key in value if _FIELDS.get(key, key) not in cls.__struct_fields__]
         if unknown:
             words = (_WORDS.get(field, field) for field in cls.__struct_fields__)
-            message = f"session has no key {unknown[0]!r}; there are {', '.join(words)}"
-            raise ValueError(message)
+            raise ValueError(f"session has no key {unknown[0]!r}; there are {', '.join(words)}")
         given.setdefault("is_restored", given.get("is_enabled", True))
         return cls(**given)
 

@@ -77,8 +77,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
             TypeError: a setting is unknown.
         """
         if not is_a(name, str, PurePath):
-            message = f"an agent needs a name, got {name!r}"
-            raise NodeNameError(message)
+            raise NodeNameError(f"an agent needs a name, got {name!r}")
         if str(name).endswith(_FILES):
             given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
             self._become(_from_file(name, model, given, settings))
@@ -259,8 +258,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
 
     def _check_model(self, what: str) -> None:
         if not self.execution.has_model:
-            message = f"agent {self.name!r}: {what} needs a model, but it answers by a function"
-            raise ConfigError(message)
+            raise ConfigError(f"agent {self.name!r}: {what} needs a model, but it answers by a function")
 
     # -- tools ----------------------------------------------------------------------------------------------------
 
@@ -383,8 +381,7 @@ def _from_file(
     refused = [name for name, value in given.items() if value and value != usual[name]]
     refused += [name for name in settings if name != "parallel_init"]
     if refused:
-        message = f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file"
-        raise ConfigError(message)
+        raise ConfigError(f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file")
     definition = manifest.read_agent(path)
     if model is not None:
         check_settings(definition.name, {"model": model})

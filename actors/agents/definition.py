@@ -93,8 +93,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
     ) -> Self:
         """Return the definition of an agent that answers by a function; see `Agent.from_callback`."""
         if not FUNCTION.accepts(function):
-            message = f"agent {name or 'processor'!r}: {function!r} is no function"
-            raise ConfigError(message, node=name)
+            raise ConfigError(f"agent {name or 'processor'!r}: {function!r} is no function", node=name)
         name = name or callback_name(function)
         settings = AgentSettings.of(name, keywords)
         if idle := sorted(_OF_MODELS & {key for key, value in keywords.items() if value not in (None, ())}):

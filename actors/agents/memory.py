@@ -30,8 +30,7 @@ class Memory:
         self, limit: int = DEFAULT_LIMIT, *, most_bytes: int = DEFAULT_BYTES, summary: Summary | None = None
     ) -> None:
         if limit < 1:
-            message = f"a history keeps at least 1 message, not {limit!r}"
-            raise ValueError(message)
+            raise ValueError(f"a history keeps at least 1 message, not {limit!r}")
         self.limit = limit
         """Largest number of messages."""
         self.most_bytes = most_bytes

@@ -30,8 +30,7 @@ def named_tools(agent: str, tools: Sequence[AnyTool], taken: Container[str] = ()
         name = tool_name(tool.name)
         if name in made or name in taken:
             remedy = "give one of them another: Tool(function, name=...) or register_worker(node, name=...)"
-            text = f"agent {agent!r}: two tools have the name {name!r}; {remedy}"
-            raise ConfigError(text, node=agent)
+            raise ConfigError(f"agent {agent!r}: two tools have the name {name!r}; {remedy}", node=agent)
         if name != tool.name:
             tool = copy.copy(tool)
             tool.name = name
@@ -45,8 +44,7 @@ def _of_function(agent: str, function: Any) -> Tool[Any]:
         remedy = (
             "a partial, a class and an object with __call__ have no name: write a function with 'def' that calls it"
         )
-        text = f"agent {agent!r}: {shown(function)} cannot be a tool; {remedy}"
-        raise ConfigError(text, node=agent)
+        raise ConfigError(f"agent {agent!r}: {shown(function)} cannot be a tool; {remedy}", node=agent)
     try:
         return Tool(function, name=tool_name(name))
     except Exception as error:

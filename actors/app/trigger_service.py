@@ -255,8 +255,7 @@ class TriggerService(PoolService):
     async def _run(self, name: str, trigger: str, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
         node = self._pool.nodes.get(name)
         if node is None:
-            message = f"node {name!r} is not in the pool any more"
-            raise NodeStoppedError(message, node=name)
+            raise NodeStoppedError(f"node {name!r} is not in the pool any more", node=name)
         request = replace(node.request((prompt,), {"conversation_id": run_id}), run_id=run_id)
         self._running[run_id] = trigger
         try:

@@ -236,8 +236,7 @@ class JobOnce(RunOnce):
         manifest = super()._checked()
         if self.job not in manifest.jobs:
             hint = nearest(self.job, manifest.jobs) or "; it has no jobs"
-            text = f"no job {self.job!r} in manifest {str(self.manifest_file)!r}{hint}"
-            raise NodeNotFoundError(text)
+            raise NodeNotFoundError(f"no job {self.job!r} in manifest {str(self.manifest_file)!r}{hint}")
         return manifest
 
     async def _prompt(self, manifest: Manifest) -> Any:

@@ -41,8 +41,7 @@ def cron_fields(line: str) -> str:
     except (CronSimError, AssertionError, RecursionError) as error:
         problem = str(error) or "Bad step"
     if problem:
-        message = f"expected a cron line such as '0 9 * * MON-FRI', or one of {', '.join(WORDS)}: {problem}"
-        raise ValueError(message)
+        raise ValueError(f"expected a cron line such as '0 9 * * MON-FRI', or one of {', '.join(WORDS)}: {problem}")
     return fields
 
 

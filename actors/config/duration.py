@@ -34,8 +34,7 @@ def parse_duration(value: object, *, unit: float = 1.0) -> float:
     if seconds is None:
         raise ValueError(_EXPECTED)
     if not 0 <= seconds <= _LONGEST:
-        message = "expected a time between 0 and ten years"
-        raise ValueError(message)
+        raise ValueError("expected a time between 0 and ten years")
     return seconds
 
 

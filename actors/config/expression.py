@@ -79,11 +79,9 @@ def _parse(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # an odd escape in a text is not worth a warning of the parser
             return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        message = f"{text!r} is not an expression: {error.msg}"
-        raise ExpressionError(message) from None
+        raise ExpressionError(f"{text!r} is not an expression: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError, OverflowError):
-        message = f"{text!r} is not an expression: too deep, or a character that is not allowed"
-        raise ExpressionError(message) from None
+        raise ExpressionError(f"{text!r} is not an expression: too deep, or a character that is not allowed") from None
 
 
 def _check(tree: ast.expr) -> None:

@@ -103,8 +103,7 @@ class Walk:
         try:
             return bool(self._value(node))
         except Exception as error:  # values of metadata may be of any type, with operators of their own
-            message = f"{self._text!r} cannot be evaluated: {error}"
-            raise ExpressionError(message) from None
+            raise ExpressionError(f"{self._text!r} cannot be evaluated: {error}") from None
 
     def _value(self, node: ast.expr) -> object:  # noqa: C901, PLR0911 - one case for each kind
         match node:

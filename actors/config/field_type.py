@@ -80,8 +80,7 @@ def _parse(text: str) -> ast.expr:
 
 def _build(node: ast.expr, text: str, models: Mapping[str, object], depth: int) -> Any:
     if depth == 0 or len(text) > _LENGTH:
-        message = "the type is too large"
-        raise FieldTypeError(message)
+        raise FieldTypeError("the type is too large")
     match node:
         case ast.Constant(value=None):
             return None
@@ -102,8 +101,7 @@ def _build(node: ast.expr, text: str, models: Mapping[str, object], depth: int) 
 def _named(name: str, models: Mapping[str, object]) -> object:
     known = {**models, **_NAMES}
     if name not in known:
-        message = f"there is no type {name!r}{nearest(name[:60], known)}"
-        raise FieldTypeError(message)
+        raise FieldTypeError(f"there is no type {name!r}{nearest(name[:60], known)}")
     return known[name]
 
 

@@ -104,8 +104,7 @@ def resolve_import(text: str, allow: Sequence[str]) -> object:
     try:
         found: object = getattr(module, attribute)
     except AttributeError as error:
-        message = f"module {name!r} has no attribute {attribute!r}{_namesake(name)}"
-        raise ImportPathError(message) from error
+        raise ImportPathError(f"module {name!r} has no attribute {attribute!r}{_namesake(name)}") from error
     _check_origin(text, found, allow)
     return found
 

@@ -74,8 +74,7 @@ class _Builder:
             message = f"responses contain each other: {' -> '.join((*chain[chain.index(name) :], name))}"
             raise ResponseModelError(message)
         if len(chain) >= _DEEPEST:
-            message = f"response {name!r}: nested deeper than {_DEEPEST} responses"
-            raise ResponseModelError(message)
+            raise ResponseModelError(f"response {name!r}: nested deeper than {_DEEPEST} responses")
         if name in self._responses and self._responses[name] is response:
             if name not in self._done:
                 self._done[name] = self._make(name, response, chain), self._height(response)
@@ -94,8 +93,7 @@ class _Builder:
             return self._imported(response.import_path)
         models = {other: self.build(other, self._responses[other], (*chain, name)) for other in self._needed(response)}
         if max((self._done[other][1] for other in models), default=0) >= _DEEPEST:
-            message = f"response {name!r}: nested deeper than {_DEEPEST} responses"
-            raise ResponseModelError(message)
+            raise ResponseModelError(f"response {name!r}: nested deeper than {_DEEPEST} responses")
         fields: dict[str, Any] = {key: self._field(name, key, spec, models) for key, spec in response.fields.items()}
         try:
             with warnings.catch_warnings():
@@ -107,22 +105,19 @@ class _Builder:
                     **fields,
                 )
         except (TypeError, ValueError, NameError, SchemaError, PydanticUserError) as error:
-            message = f"response {name!r}: {str(error).splitlines()[0]}"
-            raise ResponseModelError(message) from None
+            raise ResponseModelError(f"response {name!r}: {str(error).splitlines()[0]}") from None
 
     def _imported(self, path: str) -> type[BaseModel]:
         found = resolve_import(path, self._allow)
         if isinstance(found, type) and issubclass(found, BaseModel):
             return found
-        message = f"{path!r} is not a pydantic model"
-        raise ResponseModelError(message)
+        raise ResponseModelError(f"{path!r} is not a pydantic model")
 
     def _field(self, name: str, key: str, spec: FieldSpec, models: Mapping[str, object]) -> tuple[Any, Any]:
         try:
             kind: Any = parse_field_type(spec.type, models)
         except FieldTypeError as error:
-            message = f"response {name!r}, field {key!r}: {error}"
-            raise ResponseModelError(message, "fields", key, "type") from None
+            raise ResponseModelError(f"response {name!r}, field {key!r}: {error}", "fields", key, "type") from None
         if spec.values:
             adapter: TypeAdapter[object] = TypeAdapter(kind)
             for value in spec.values:
@@ -150,5 +145,4 @@ class _Builder:
             adapter.validate_python(value, strict=part == "values" or None)
         except ValidationError as error:
             wrong = f"the {part.removesuffix('s')} {value!r} is wrong: {error.errors()[0]['msg']}"
-            message = f"response {name!r}, field {key!r}: {wrong}"
-            raise ResponseModelError(message, "fields", key, part) from None
+            raise ResponseModelError(f"response {name!r}, field {key!r}: {wrong}", "fields", key, part) from None

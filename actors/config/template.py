@@ -28,12 +28,10 @@ def check_template(text: str, names: frozenset[str]) -> None:
         TemplateError: It does not.
     """
     if _JINJA.search(text):
-        message = f"Jinja templates are not supported; write one of {_listed(names)}"
-        raise TemplateError(message)
+        raise TemplateError(f"Jinja templates are not supported; write one of {_listed(names)}")
     for match in _PLACE.finditer(text):
         if match["stray"]:
-            message = f"a single {match['stray']!r}; write it twice for the character itself"
-            raise TemplateError(message)
+            raise TemplateError(f"a single {match['stray']!r}; write it twice for the character itself")
         name = match["name"]
         if name is not None and name not in names:
             message = f"unknown place {{{name[:60]}}}{nearest(name[:60], names)}; allowed are {_listed(names)}"

@@ -267,8 +267,7 @@ class FunctionSettings(TriggerSpec):
             super().__init__(**settings)
         except ValidationError as error:
             texts = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-            message = f"events {settings.get('name', 'events')!r}: {'; '.join(texts)}"
-            raise TriggerConfigError(message) from error
+            raise TriggerConfigError(f"events {settings.get('name', 'events')!r}: {'; '.join(texts)}") from error
 
 
 class InstalledType(Protocol):

@@ -108,8 +108,7 @@ def mcp_servers(given: Sequence[object], agent: str) -> list[McpServer]:
         try:
             server = one if isinstance(one, McpServer) else McpServer(one)
         except (ConfigError, MissingExtraError) as error:
-            message = f"agent {agent!r}: {error}"
-            raise type(error)(message, node=agent) from error.__cause__
+            raise type(error)(f"agent {agent!r}: {error}", node=agent) from error.__cause__
         servers.append(server)
     return servers
 
@@ -126,14 +125,11 @@ _CHECKS: tuple[tuple[Callable[[Any], bool], str], ...] = (
 def _check(name: str, target: Any, timeout: float | None, tools: Sequence[str] | None) -> None:
     for is_good, wanted in _CHECKS:
         if not is_good(target):
-            message = f"an MCP server is {wanted}, not {target!r}"
-            raise ConfigError(message)
+            raise ConfigError(f"an MCP server is {wanted}, not {target!r}")
     if timeout is not None and not timeout > 0:
-        message = f"MCP server {name!r}: timeout must be seconds > 0, not {timeout!r}"
-        raise ConfigError(message)
+        raise ConfigError(f"MCP server {name!r}: timeout must be seconds > 0, not {timeout!r}")
     if isinstance(tools, str):
-        message = f"MCP server {name!r}: tools must be a list of names, not {tools!r}"
-        raise ConfigError(message)
+        raise ConfigError(f"MCP server {name!r}: tools must be a list of names, not {tools!r}")
 
 
 def _is_command(target: object) -> bool:

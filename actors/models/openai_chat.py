@@ -39,8 +39,7 @@ class LenientChatModel(OpenAIChatModel):
         if not choices:
             told: object = getattr(answer, "error", None)
             problem = "has no choices" if told is None else f"is an error: {told}"
-            message = f"model {self.model_name!r}: the answer of its server {problem}"
-            raise UnexpectedModelBehavior(message)
+            raise UnexpectedModelBehavior(f"model {self.model_name!r}: the answer of its server {problem}")
         answer.id = str(answer.id or "")
         answer.object = "chat.completion"
         answer.model = answer.model or self.model_name

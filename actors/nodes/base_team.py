@@ -62,12 +62,10 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         **options: Any,
     ) -> None:
         if is_a(nodes, str) or not is_a(nodes, Iterable):
-            message = f"the members of a team must be a list of nodes, not {nodes!r}"
-            raise ConfigError(message)
+            raise ConfigError(f"the members of a team must be a list of nodes, not {nodes!r}")
         members = tuple(nodes)
         if not is_a(shared_prompt, str, NoneType):
-            message = f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}"
-            raise ConfigError(message)
+            raise ConfigError(f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}")
         for member in members:
             _check_node(member, "member")
         super().__init__(" & ".join(one.name for one in members) or type(self).__name__ if name is None else name)
@@ -205,8 +203,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """
         nodes, settings = self.definition.nodes, self.definition.settings
         if not nodes:
-            message = f"team {self.name!r} has no members; pass at least one"
-            raise EmptyChainError(message, node=self.name)
+            raise EmptyChainError(f"team {self.name!r} has no members; pass at least one", node=self.name)
         if settings.picker is None:
             return nodes
         return await settings.pick(self.name, nodes, task)
@@ -366,7 +363,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
 
 def _check_node(node: object, what: str) -> None:
     if not isinstance(node, MessageNode):
-        message = (
+        raise ConfigError(
             f"{what} {node!r} is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
         )
-        raise ConfigError(message)

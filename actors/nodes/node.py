@@ -56,8 +56,7 @@ def common_pool(node: str, pools: Iterable[Pool | None]) -> Pool | None:
     found = {id(pool): pool for pool in pools if pool is not None}
     if len(found) > 1:
         names = ", ".join(sorted(repr(getattr(pool, "name", "pool")) for pool in found.values()))
-        message = f"team {node!r}: its members are in different pools ({names}); make it of nodes of one pool"
-        raise ValueError(message)
+        raise ValueError(f"team {node!r}: its members are in different pools ({names}); make it of nodes of one pool")
     return next(iter(found.values()), None)
 
 
@@ -127,8 +126,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         Raises:
             ValueError: a leaf is not an agent.
         """
-        message = f"{self!r} is neither an agent nor a team"
-        raise ValueError(message)
+        raise ValueError(f"{self!r} is neither an agent nor a team")
 
     def take_tools(self, tools: Sequence[AnyTool]) -> None:
         """Give the model of the node more tools. A node without a model ignores them."""
@@ -169,8 +167,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
 
     @context.setter
     def context(self, _: object) -> None:
-        message = f"node {self.name!r}: its context cannot be set; it is that of its pool (pool.add_node)"
-        raise RuntimeError(message)
+        raise RuntimeError(f"node {self.name!r}: its context cannot be set; it is that of its pool (pool.add_node)")
 
     def find_pool(self) -> Pool | None:
         """Return the pool that the node belongs to. None for a node outside any pool."""

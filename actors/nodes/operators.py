@@ -69,11 +69,10 @@ def as_node(operand: object, operator: str, taken: Iterable[str] = ()) -> Any:
         message = f"cannot apply {operator} to {operand!r}: it is neither a node nor a function"
         raise ValueError(message)  # noqa: TRY004 - the type that the contract names
     if "function" not in _kinds:
-        message = (
+        raise ConfigError(
             f"cannot apply {operator} to {operand!r}: a function becomes an agent, so import that class first: "
             "from actors import Agent"
         )
-        raise ConfigError(message)
     return _kinds["function"].of_function(operand, frozenset(taken))
 
 

@@ -161,8 +161,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
     async def answer(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         """Send the task through the stages, inside the actor."""
         if self.result_mode not in get_args(ResultMode):
-            message = f"team {self.name!r}: result_mode={self.result_mode!r} is unknown; use 'last' or 'concat'"
-            raise ValueError(message)
+            raise ValueError(f"team {self.name!r}: result_mode={self.result_mode!r} is unknown; use 'last' or 'concat'")
         make = await MemberRequest.of(
             request, asked, self.definition.shared_prompt, transcript.cost, is_heard=self.result_mode == "last"
         )

@@ -57,8 +57,7 @@ class SuccessPolicy:
         if given in get_args(PolicyWord):
             return cls(given)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - just checked
         words = [*get_args(PolicyWord), "quorum=2"]
-        message = f"team: policy={given!r} is no policy{nearest(str(given), words)}"
-        raise ConfigError(message)
+        raise ConfigError(f"team: policy={given!r} is no policy{nearest(str(given), words)}")
 
     def needed(self, members: int) -> int:
         """Return the number of members that must succeed."""
@@ -145,8 +144,7 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
         check_values(_CHECKS, keywords, lambda _, problem: ConfigError(f"team {name!r}: {problem}", node=name))
         made = cls(**keywords)
         if made.picker is None and (made.num_picks is not None or made.pick_prompt is not None):
-            message = f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node"
-            raise ConfigError(message, node=name)
+            raise ConfigError(f"team {name!r}: num_picks and pick_prompt need a picker; pass picker=a node", node=name)
         return made
 
     async def pick(self, team: str, nodes: Sequence[NodeHandle[Any, Any]], task: str) -> Sequence[Any]:

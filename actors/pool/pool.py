@@ -177,8 +177,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         """
         old = self._removable(name)
         if node is old:
-            message = f"node {name!r} cannot take its own place"
-            raise NodeError(message, node=name)
+            raise NodeError(f"node {name!r} cannot take its own place", node=name)
         if node.name != name:
             check_free(node.name, self._nodes.get(node.name))
         node.connections.join(self.connection_registry, self)
@@ -229,8 +228,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             new = _manifest(self._file() if manifest is None else manifest)
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
-                message = f"job {name!r} was added to the pool at run time; choose another name"
-                raise NodeNameError(message)
+                raise NodeNameError(f"job {name!r} was added to the pool at run time; choose another name")
             context = ReloadContext(
                 self.manifest, self._built, self._nodes, self._supervisor, self._services,
                 self.connection_registry, self, self._exit_timeout,
@@ -244,8 +242,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     def _file(self) -> PathLike[str]:
         if not self.manifest.files:
-            message = f"pool {self.name!r} was not made from a file; pass the manifest to reload"
-            raise ManifestError(message)
+            raise ManifestError(f"pool {self.name!r} was not made from a file; pass the manifest to reload")
         return self.manifest.files[0]
 
     def create_team(
@@ -386,5 +383,4 @@ def _manifest(given: object) -> Manifest:
         return given
     if isinstance(given, str | PathLike):
         return load_manifest(cast("str | PathLike[str]", given))
-    message = f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}"
-    raise ManifestError(message)
+    raise ManifestError(f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}")

@@ -111,8 +111,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         node = self[agent]
         if isinstance(node, Agent):
             return node
-        message = f"{agent!r} is no agent but a team; use pool[{agent!r}]"
-        raise NodeNotFoundError(message, node=agent)
+        raise NodeNotFoundError(f"{agent!r} is no agent but a team; use pool[{agent!r}]", node=agent)
 
     def _removable(self, name: str) -> AnyNode:
         """Return a node that no team of the pool needs."""
@@ -130,8 +129,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
             NodeNameError: the name is taken.
         """
         if name in self._jobs:
-            message = f"a job named {name!r} is in the pool already; choose another name"
-            raise NodeNameError(message)
+            raise NodeNameError(f"a job named {name!r} is in the pool already; choose another name")
         self._jobs[name] = job
 
     def get_job(self, name: str) -> Job[Any]:

@@ -358,8 +358,7 @@ def _supervises(manifest: Manifest, name: str) -> bool:
 
 
 def _refuse(key: str, what: str) -> None:
-    message = f"{what} cannot be changed while the pool runs; end it and start it again"
-    raise ManifestError(message, key=key)
+    raise ManifestError(f"{what} cannot be changed while the pool runs; end it and start it again", key=key)
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -48,8 +48,7 @@ def user_content(prompts: Iterable[object]) -> str | list[UserContent]:
     given = list(prompts)
     parts = _joined(part for part in _parts(given) if not isinstance(part, str) or part.strip())
     if not parts:
-        message = f"empty prompt: {len(given)} given, none holds any text; pass at least one that does"
-        raise EmptyPromptError(message)
+        raise EmptyPromptError(f"empty prompt: {len(given)} given, none holds any text; pass at least one that does")
     return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
 
 
@@ -88,8 +87,7 @@ def _parts(items: Iterable[object]) -> Iterator[UserContent]:
 
 def _flat(items: Iterable[object], depth: int) -> Iterator[object]:
     if depth > _MAX_DEPTH:
-        message = f"prompt: lists are nested more than {_MAX_DEPTH} deep; pass the items themselves"
-        raise PromptError(message)
+        raise PromptError(f"prompt: lists are nested more than {_MAX_DEPTH} deep; pass the items themselves")
     for item in items:
         if isinstance(item, ChatMessage):
             given: Any = item  # pyright: ignore[reportUnknownVariableType] # isinstance loses the parameter
@@ -110,11 +108,9 @@ def _message_parts(message: ChatMessage[Any]) -> Sequence[object]:
 
 def _text(item: object) -> str:
     if isinstance(item, bytes | bytearray | memoryview):
-        message = "prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path"
-        raise PromptError(message)
+        raise PromptError("prompt: bytes have no media type; pass BinaryContent(data, media_type=...) or a Path")
     if isroutine(item) or isinstance(item, type):
-        message = f"prompt: {item!r} is no text; call it, and pass what it returns"
-        raise PromptError(message)
+        raise PromptError(f"prompt: {item!r} is no text; call it, and pass what it returns")
     return value_text(item)
 
 

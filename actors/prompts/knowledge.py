@@ -32,8 +32,7 @@ class KnowledgeLimit:
         self._used[label] = size
         total = sum(self._used.values())
         if total > self.most_bytes:
-            message = f"with {label!r} the knowledge has {total} bytes; max_bytes is {self.most_bytes}"
-            raise ConfigError(message)
+            raise ConfigError(f"with {label!r} the knowledge has {total} bytes; max_bytes is {self.most_bytes}")
 
 
 class FunctionPrompt:
@@ -42,8 +41,7 @@ class FunctionPrompt:
     def __init__(self, function: Callable[[], Any]) -> None:
         """Refuse an asynchronous function with a ConfigError."""
         if inspect.iscoroutinefunction(function):
-            message = f"prompt function {getattr(function, '__name__', function)!r} must not be asynchronous"
-            raise ConfigError(message)
+            raise ConfigError(f"prompt function {getattr(function, '__name__', function)!r} must not be asynchronous")
         self._function = function
 
     def __prompt__(self) -> str:
@@ -75,16 +73,13 @@ class KnowledgeSource:
                 if inspect.isawaitable(result):
                     result = await result
         except TimeoutError as error:
-            message = f"knowledge {self.label!r} could not be loaded within {self._timeout:g} s"
-            raise ConfigError(message) from error
+            raise ConfigError(f"knowledge {self.label!r} could not be loaded within {self._timeout:g} s") from error
         except (Exception, SystemExit) as error:
             reason = error if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            message = f"knowledge {self.label!r} cannot be loaded: {reason}"
-            raise ConfigError(message) from error
+            raise ConfigError(f"knowledge {self.label!r} cannot be loaded: {reason}") from error
         text = str(result)
         if result is None or not text.strip():
-            message = f"knowledge {self.label!r} is empty"
-            raise ConfigError(message)
+            raise ConfigError(f"knowledge {self.label!r} is empty")
         self._allowance.claim(self.label, len(text.encode("utf-8", "surrogatepass")))
         self._text = text
 
@@ -97,10 +92,9 @@ class KnowledgeSource:
 
     def __prompt__(self) -> str:
         if not self._text:
-            message = (
+            raise ConfigError(
                 f"knowledge {self.label!r} has not been loaded; open the agent, or its pool, with `async with` first"
             )
-            raise ConfigError(message)
         return document_block(self.label, self._text)
 
     def __repr__(self) -> str:

@@ -35,8 +35,7 @@ def check_address(url: str) -> None:
     except httpx2.InvalidURL:
         is_web = False
     if not is_web:
-        message = f"{shown(url)!r} is no web address; it must begin with http:// or https:// and name a host"
-        raise ConfigError(message)
+        raise ConfigError(f"{shown(url)!r} is no web address; it must begin with http:// or https:// and name a host")
 
 
 def shown(url: str) -> str:
@@ -59,8 +58,7 @@ async def fetch_text(url: str, *, most_bytes: int) -> str:
     try:
         return await _follow(url, most_bytes)
     except httpx2.TransportError as error:
-        message = f"{shown(url)!r} cannot be read: {str(error) or type(error).__name__}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{shown(url)!r} cannot be read: {str(error) or type(error).__name__}") from error
 
 
 async def _follow(url: str, most_bytes: int) -> str:
@@ -74,8 +72,7 @@ async def _follow(url: str, most_bytes: int) -> str:
                 address, pin = await _next(address, answer.headers["location"])
             finally:
                 await answer.aclose()
-    message = f"{shown(url)!r} redirects more than {_MOST_REDIRECTS} times"
-    raise ConfigError(message)
+    raise ConfigError(f"{shown(url)!r} redirects more than {_MOST_REDIRECTS} times")
 
 
 def _request(client: httpx2.AsyncClient, address: httpx2.URL, pin: str | None) -> httpx2.Request:
@@ -97,13 +94,11 @@ async def _next(address: httpx2.URL, location: str) -> tuple[httpx2.URL, str | N
     if (target.scheme, target.netloc) == (address.scheme, address.netloc):
         return target, None
     if address.scheme == "https" and target.scheme == "http":
-        message = f"{shown(str(address))!r} redirects from https to http ({shown(str(target))!r})"
-        raise ConfigError(message)
+        raise ConfigError(f"{shown(str(address))!r} redirects from https to http ({shown(str(target))!r})")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        message = f"{shown(str(address))!r} redirects to {target.host!r}, which is unknown: {error}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{shown(str(address))!r} redirects to {target.host!r}, which is unknown: {error}") from error
     places = [str(entry[4][0]) for entry in found]
     if not places or not all(is_public(place) for place in places):
         message = f"{shown(str(address))!r} redirects to {target.host!r}, which is not public; name that address itself"

@@ -111,8 +111,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
             never_none=("interval",),
         )
         if not prompts:
-            message = f"node {self.name!r}: the prompt is empty; pass some text"
-            raise EmptyPromptError(message, node=self.name)
+            raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
         return Plan(self, prompts, options, max_count, interval)
 
     @property

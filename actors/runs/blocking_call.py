@@ -32,11 +32,10 @@ def run_blocking(who: str, work: Coroutine[Any, Any, T], loop: asyncio.AbstractE
     target, here = _background_loop() if loop is None else loop, running_loop()
     if here is not None and (here is target or current.get() is not None):
         work.close()
-        message = (
+        raise BlockingCallError(
             f"node {who!r}: run_sync was called inside an actor, a tool or a callback, whose loop it would block; "
             "use `await node.run(...)` there"
         )
-        raise BlockingCallError(message)
     outcome = asyncio.run_coroutine_threadsafe(work, target)
     try:
         return outcome.result()

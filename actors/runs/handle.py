@@ -71,8 +71,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         crash_on: tuple[type[Exception], ...] = (),
     ) -> None:
         if not is_a(name, str) or not name.strip():
-            message = f"a node needs a name, got {name!r}"
-            raise NodeNameError(message)
+            raise NodeNameError(f"a node needs a name, got {name!r}")
         settings = NodeSettings(description=description, display_name=display_name, timeout=timeout, crash_on=crash_on)
         super().__init__(Definition(settings=settings))
         self.name = name
@@ -223,8 +222,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             prompts = self.default_prompts()
         first = prompts[0] if prompts else ""
         if type(first) is str and len(prompts) <= 1 and (not first or first.isspace()):
-            message = f"node {self.name!r}: the prompt is empty; pass some text"
-            raise EmptyPromptError(message, node=self.name)
+            raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()

@@ -124,13 +124,11 @@ async def job_prompts(node: str, job: Job[Any], agents: Iterable[Worker], option
         JobError: `job` is not a Job, or an agent does not fit.
     """
     if not is_a(job, Job):
-        message = f"node {node!r}: run_job takes a Job, not {job!r}"
-        raise JobError(message, node=node)
+        raise JobError(f"node {node!r}: run_job takes a Job, not {job!r}", node=node)
     for agent in agents:
         problem = agent.job_problem(job, deps=options.get("deps"), model=options.get("model"))
         if problem is not None:
-            message = f"job {job.name!r} does not fit node {node!r}: {problem}"
-            raise JobError(message, node=node)
+            raise JobError(f"job {job.name!r} does not fit node {node!r}: {problem}", node=node)
     if job.tools:
         options["tools"] = [*job.get_tools(), *(options.get("tools") or ())]
     if job.required_return_type is not str:

@@ -78,8 +78,7 @@ class _OwnedTask:
             self._refuse(error)
         except (SystemExit, KeyboardInterrupt) as error:  # this task must not end the event loop
             if self.entered.done():
-                message = f"leaving a resource ended with {type(error).__name__}"
-                raise RuntimeError(message) from error
+                raise RuntimeError(f"leaving a resource ended with {type(error).__name__}") from error
             self._refuse(error)
 
     def _refuse(self, error: BaseException) -> None:

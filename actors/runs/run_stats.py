@@ -179,8 +179,7 @@ class RunStats(TeamTalk, MessageNumbers):
             Exception: the error of the run.
         """
         if not self._outcome.done():
-            message = f"run of {self.name!r}: it has not ended yet; await it"
-            raise NotRunningError(message, node=self.name)
+            raise NotRunningError(f"run of {self.name!r}: it has not ended yet; await it", node=self.name)
         return self._outcome.result()
 
     def __await__(self) -> Generator[Any, None, ChatMessage[Any] | None]:

@@ -133,8 +133,7 @@ class SelectionRules(Generic[T]):
             self._refuse(f"chose too many: {len(labels)} instead of {self.most}: {list(labels)!r}")
 
     def _refuse(self, problem: str) -> NoReturn:
-        message = f"{self.who} {problem}"
-        raise PickError(message)
+        raise PickError(f"{self.who} {problem}")
 
 
 async def choose(

@@ -249,8 +249,7 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         envelope, limit = _in_hand(cell, "stash"), cell.system.config.stash
         cell.stash = cell.stash or []
         if len(cell.stash) >= limit:
-            message = f"actor {cell.name}: the stash is full ({limit} messages)"
-            raise StashOverflowError(message)
+            raise StashOverflowError(f"actor {cell.name}: the stash is full ({limit} messages)")
         cell.stash.append(stashed(envelope))
 
     @on_own_loop
@@ -264,14 +263,12 @@ class AsyncioActor(ActorHooks, _PykkaActor):
 def _in_hand(cell: Cell, method: str) -> Envelope:
     envelope = current.get()
     if envelope is None or envelope.cell is not cell:
-        message = f"{method}: there is no message in hand here"
-        raise RuntimeError(message)
+        raise RuntimeError(f"{method}: there is no message in hand here")
     return envelope
 
 
 def _cell_of(ref: object) -> Cell:
     cell = getattr(ref, "_cell", None)
     if not isinstance(cell, Cell):
-        message = f"{safe_repr(ref)} is no actor ref; give what `start` returned"
-        raise TypeError(message)
+        raise TypeError(f"{safe_repr(ref)} is no actor ref; give what `start` returned")
     return cell

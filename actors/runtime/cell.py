@@ -82,8 +82,7 @@ class _NotStarted:
 
     def __get__(self, actor: Any, owner: type[Any]) -> "Cell":
         name = owner.__name__
-        message = f"{name} was not started; use {name}.start(...)"
-        raise RuntimeError(message)
+        raise RuntimeError(f"{name} was not started; use {name}.start(...)")
 
 
 class ActorHooks:
@@ -98,8 +97,7 @@ class ActorHooks:
         super().__init_subclass__(**kwargs)
         for name in ("on_receive", "on_start", "on_stop", "on_failure", "on_terminated"):
             if inspect.isasyncgenfunction(getattr(cls, name, None)):
-                text = f"{cls.__name__}.{name} is an async generator, which nobody reads: it must not `yield`"
-                raise TypeError(text)
+                raise TypeError(f"{cls.__name__}.{name} is an async generator, which nobody reads: it must not `yield`")
 
     def on_receive(self, message: Any) -> Any:
         """Handle a message; what is returned (or awaited) is the reply. May be `async def`.

@@ -41,8 +41,7 @@ class DaemonExecutor(Executor):
         future: Future[T] = Future()
         with self._change:
             if self._is_closed:
-                message = "no call is taken after the shutdown"
-                raise RuntimeError(message)
+                raise RuntimeError("no call is taken after the shutdown")
             self._calls.append((future, lambda: fn(*args, **kwargs)))
             self._staff()
         return future

@@ -109,8 +109,7 @@ class EventStream:
     def subscribe(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> Subscription:
         """Deliver events of these classes (None: all) to an `ActorRef`, or to a function that does not block."""
         if not callable(target) and not hasattr(target, "tell"):
-            message = f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event"
-            raise TypeError(message)
+            raise TypeError(f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event")
         return self._add(Subscription(self, target, _wanted(kinds)))
 
     def subscribe_in_batches(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> BatchSubscription:
@@ -210,6 +209,5 @@ def _wanted(kinds: Iterable[type[StampedEvent]] | None) -> frozenset[type[Stampe
     wanted = frozenset(kinds) if kinds is not None else frozenset(KINDS.values())
     unknown = wanted - frozenset(KINDS.values())
     if unknown:
-        message = f"subscribe: no event classes: {sorted(map(repr, unknown))}"
-        raise ValueError(message)
+        raise ValueError(f"subscribe: no event classes: {sorted(map(repr, unknown))}")
     return wanted

@@ -79,8 +79,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
         if name in ("envelope", "_source"):
             return None
-        message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Give up: queued work is never started, running work is cancelled. Returns False if the reply was done."""
@@ -170,8 +169,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if isinstance(error, type):
             error = error()
         if not isinstance(error, BaseException):
-            message = f"set_exception needs an exception, not {exc_info!r}"
-            raise TypeError(message)
+            raise TypeError(f"set_exception needs an exception, not {exc_info!r}")
         _on_loop(self, self.fail, error)
 
     def get(self, *, timeout: float | None = None) -> T:
@@ -191,8 +189,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         if running_loop() is not None:
-            message = "get() would block the event loop that runs in this thread; use `await` instead"
-            raise BlockingCallError(message)
+            raise BlockingCallError("get() would block the event loop that runs in this thread; use `await` instead")
         done = threading.Event()
         scope = current.get()
         try:
@@ -223,16 +220,13 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
             if done.wait(max(left, 0)) or self.done():
                 return
             if loop.is_closed():
-                message = "the event loop was closed before the reply came"
-                raise RuntimeClosedError(message)
+                raise RuntimeClosedError("the event loop was closed before the reply came")
             if end is not None and time.monotonic() >= end:
-                message = f"no reply within {timeout} seconds"
-                raise AskTimeoutError(message)
+                raise AskTimeoutError(f"no reply within {timeout} seconds")
 
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
         """Raise NotImplementedError: a hook would run in whichever thread asks; use `map`."""
-        message = f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()"
-        raise NotImplementedError(message)
+        raise NotImplementedError(f"set_get_hook({func!r}): an AsyncioFuture takes no hooks; use map()")
 
     def map(self, func: Callable[[T], M]) -> "AsyncioFuture[M]":
         """Return a future of `func(value)`."""
@@ -246,8 +240,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         """Return a future of the list of this value and those of the other futures, which must be of the same kind."""
         others = [future for future in futures if isinstance(future, AsyncioFuture)]
         if len(others) != len(futures):
-            message = "join: an AsyncioFuture joins only futures of its own kind"
-            raise TypeError(message)
+            raise TypeError("join: an AsyncioFuture joins only futures of its own kind")
         everything = (self, *others)
         return _derive(everything, lambda: [future.result() for future in everything])
 
@@ -276,8 +269,7 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arg
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError as error:
-        message = "the event loop of this actor system is closed"
-        raise RuntimeClosedError(message) from error
+        raise RuntimeClosedError("the event loop of this actor system is closed") from error
 
 
 def _is_here(future: asyncio.Future[Any]) -> bool:

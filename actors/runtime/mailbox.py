@@ -51,8 +51,7 @@ class MailboxConfig:
         check_fields(_CHECKS, self, lambda _, problem: ValueError(f"mailbox {problem}"), never_none=_NEVER_NONE)
         object.__setattr__(self, "overflow", Overflow(self.overflow))
         if (self.overflow is Overflow.COALESCE) != (self.key is not None):
-            message = "mailbox key and overflow 'coalesce' go together: give both or neither"
-            raise ValueError(message)
+            raise ValueError("mailbox key and overflow 'coalesce' go together: give both or neither")
         if self.overflow is Overflow.COALESCE and self.priority is not None:
             message = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
             raise ValueError(message)
@@ -93,8 +92,7 @@ class BoundedMailbox:
             MailboxFullError: no room, and the policy is `reject` or `wait`.
         """
         if self.closed:
-            message = f"actor {self.who} has stopped or is stopping and takes no messages"
-            raise ActorStoppingError(message)
+            raise ActorStoppingError(f"actor {self.who} has stopped or is stopping and takes no messages")
         queue = self._queue
         if queue is None:
             queue = self._queue = deque()
@@ -141,8 +139,7 @@ class BoundedMailbox:
         """Follow other limits; what waits stays. Raises ValueError if another kind of mailbox is needed."""
         before, after = ((one.key, one.priority, one.factory) for one in (self.config, config))
         if before != after:
-            message = f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives"
-            raise ValueError(message)
+            raise ValueError(f"actor {self.who}: a mailbox cannot get another key or other lanes while the actor lives")
         self.config, self.capacity, self.overflow = config, config.capacity, config.overflow
 
     def close(self) -> None:

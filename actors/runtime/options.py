@@ -83,5 +83,4 @@ def check_timeout(timeout: float) -> None:
     """
     given = cast("object", timeout)
     if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given) or given < 0:
-        message = f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}"
-        raise ValueError(message)
+        raise ValueError(f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}")

@@ -56,8 +56,7 @@ class PendingTimer(_Pending):
     def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
         check_timeout(delay)
         if interval is not None and not interval > 0:
-            text = f"interval must be > 0 seconds, not {interval!r}"
-            raise ValueError(text)
+            raise ValueError(f"interval must be > 0 seconds, not {interval!r}")
         self._message = message
         self._interval = interval
         self._tick: Envelope | None = None
@@ -169,8 +168,7 @@ async def _without_exit(cell: Cell, coroutine: Coroutine[Any, Any, T]) -> T:
         return await coroutine
     except (SystemExit, KeyboardInterrupt) as error:
         cell.system.note_base_exception(error)
-        message = f"a task of actor {cell.name} ended with {type_name(error)}"
-        raise ActorCrashedError(message) from error
+        raise ActorCrashedError(f"a task of actor {cell.name} ended with {type_name(error)}") from error
 
 
 def _carry_into(cell: Cell, envelope: Envelope | None) -> Envelope:

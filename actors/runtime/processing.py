@@ -141,8 +141,7 @@ def _enter(cell: Cell, envelope: Envelope) -> Any:
 
 async def _await(cell: Cell, message: Any, result: Any) -> Any:
     if type(result) is AsyncGeneratorType:
-        text = f"actor {cell.name}: the handler of {type(message).__name__} must not `yield`; return a value"
-        raise TypeError(text)
+        raise TypeError(f"actor {cell.name}: the handler of {type(message).__name__} must not `yield`; return a value")
     return await result
 
 

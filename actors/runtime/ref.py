@@ -154,8 +154,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         cell = self._cell
         if running_loop() is not cell.loop:
             if reply.get_loop() is not cell.loop:
-                text = f"actor {cell.name} lives on another event loop than the ask that it would answer"
-                raise WrongLoopError(text)
+                raise WrongLoopError(f"actor {cell.name} lives on another event loop than the ask that it would answer")
             cell.system.bridge.call(lambda: self.forward(message, reply))
             return
         scope = current.get()

@@ -71,14 +71,12 @@ class Shutdown:
             ValueError: the name is taken, a phase is unknown, the time is not positive, or the order would be a cycle.
         """
         if name in self._phases:
-            message = f"shutdown phase {name!r} exists"
-            raise ValueError(message)
+            raise ValueError(f"shutdown phase {name!r} exists")
         unknown = [other for other in (*after, *before) if other not in self._phases]
         if unknown:
-            message = (
+            raise ValueError(
                 f"shutdown phase {name!r}: unknown phase {unknown[0]!r}; known are {', '.join(self._phases) or 'none'}"
             )
-            raise ValueError(message)
         check_values(
             {"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"shutdown phase {name!r}: {text}")
         )
@@ -91,11 +89,9 @@ class Shutdown:
     def add_task(self, phase: str, name: str, work: Work) -> None:
         """Add a function, which may be async, to a phase. Raises ValueError for an unknown phase or a taken name."""
         if phase not in self._phases:
-            message = f"shutdown task {name!r}: unknown phase {phase!r}; known are {', '.join(self._phases)}"
-            raise ValueError(message)
+            raise ValueError(f"shutdown task {name!r}: unknown phase {phase!r}; known are {', '.join(self._phases)}")
         if name in self._phases[phase].tasks:
-            message = f"shutdown phase {phase!r} has a task {name!r}"
-            raise ValueError(message)
+            raise ValueError(f"shutdown phase {phase!r} has a task {name!r}")
         self._phases[phase].tasks[name] = work
 
     def remove_task(self, phase: str, name: str) -> None:
@@ -157,8 +153,7 @@ async def _call(work: Work) -> None:
         if result is not None:
             await result
     except (SystemExit, KeyboardInterrupt) as error:  # the end has begun; the event loop must live to reach it
-        message = f"the task ended with {error_line(error)}"
-        raise ActorCrashedError(message) from error
+        raise ActorCrashedError(f"the task ended with {error_line(error)}") from error
 
 
 def _order(phases: dict[str, set[str]]) -> list[str]:
@@ -168,8 +163,7 @@ def _order(phases: dict[str, set[str]]) -> list[str]:
     while left:
         free = next((name for name, after in left.items() if not (after & left.keys())), None)
         if free is None:
-            message = f"shutdown phases would wait for each other: {', '.join(left)}"
-            raise ValueError(message)
+            raise ValueError(f"shutdown phases would wait for each other: {', '.join(left)}")
         ordered.append(free)
         del left[free]
     return ordered

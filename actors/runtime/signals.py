@@ -35,8 +35,7 @@ class SignalHandling:
 
     async def __aenter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
-            message = "signals can only be handled on the main thread; run this event loop there"
-            raise RuntimeError(message)
+            raise RuntimeError("signals can only be handled on the main thread; run this event loop there")
         for number in self._signals:
             self._before[number] = signal.signal(number, self._come)
         return self

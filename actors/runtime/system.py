@@ -141,11 +141,9 @@ class ActorSystem(Registry):
     ) -> Cell:
         """Start an actor and return its cell (for supervisors)."""
         if self.is_closing or self.is_closed:
-            message = f"system {self.name} is closing and starts no actors"
-            raise RuntimeClosedError(message)
+            raise RuntimeClosedError(f"system {self.name} is closing and starts no actors")
         if not callable(cast("object", factory)):
-            message = f"cannot start {factory!r}: it is no actor class and no function that makes an actor"
-            raise ActorStartError(message)
+            raise ActorStartError(f"cannot start {factory!r}: it is no actor class and no function that makes an actor")
         name = options.name if options.is_registered else None
         self.check_name(name)
         cell = new_cell(self, factory, args, kwargs, options)
@@ -167,14 +165,12 @@ class ActorSystem(Registry):
             message = f"system {self.name} was started before this process was forked; start it in the child"
             raise ForkedRuntimeError(message)
         if self.is_closed or self.loop.is_closed():
-            message = f"system {self.name} is closed"
-            raise RuntimeClosedError(message)
+            raise RuntimeClosedError(f"system {self.name} is closed")
 
     def check_loop(self) -> None:
         """Raise WrongLoopError unless the caller runs on the loop of this system."""
         if running_loop() is not self.loop:
-            message = f"system {self.name} lives on another event loop than the one that runs here"
-            raise WrongLoopError(message)
+            raise WrongLoopError(f"system {self.name} lives on another event loop than the one that runs here")
 
     def interrupt(self, turn: Turn) -> None:
         """Cancel a waiting handler."""

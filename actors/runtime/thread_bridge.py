@@ -122,8 +122,7 @@ class ThreadBridge:
             AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
         """
         if running_loop() is not None:
-            message = "a blocking call would block the event loop that runs in this thread; use `await`"
-            raise BlockingCallError(message)
+            raise BlockingCallError("a blocking call would block the event loop that runs in this thread; use `await`")
         self._system.check_open()
         outcome: AsyncioFuture[Any] = LoopFuture(loop=self._system.loop)
         done = threading.Event()
@@ -171,8 +170,7 @@ class ThreadBridge:
         try:
             self._system.loop.call_soon_threadsafe(self._pass_on, context=Context())
         except RuntimeError as error:
-            message = f"the event loop of system {self._system.name} is closed"
-            raise RuntimeClosedError(message) from error
+            raise RuntimeClosedError(f"the event loop of system {self._system.name} is closed") from error
         self._is_woken = True
 
     def _pass_on(self) -> None:
@@ -231,8 +229,7 @@ def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenat
             return method(self, *args, **kwargs)
         scope = current.get()
         if scope is not None and scope.fenced:
-            message = f"actor {cell.name} goes on without this handler, which was cut loose"
-            raise ActorStoppingError(message)
+            raise ActorStoppingError(f"actor {cell.name} goes on without this handler, which was cut loose")
         result: T = cell.system.bridge.call(lambda: method(self, *args, **kwargs))
         return result
 

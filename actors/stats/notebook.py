@@ -30,8 +30,7 @@ class NotebookScreen:
         """
         if not in_notebook():
             other = "TextScreen, or `actors.cli.stats_screen.StatsScreen`"
-            message = f"NotebookScreen: no notebook runs this code; use {other}"
-            raise NotImplementedError(message)
+            raise NotImplementedError(f"NotebookScreen: no notebook runs this code; use {other}")
         self._display: Any = import_module("IPython.display").display
         self._handle: Any = None
         self._shown: dict[str, str] = {}

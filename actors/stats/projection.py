@@ -105,8 +105,7 @@ class Projection:
 
     def __init__(self, *, most_nodes: int = MOST_NODES, most_runs: int = MOST_RUNS) -> None:
         if most_nodes < 1 or most_runs < 1:
-            message = f"projection: most_nodes={most_nodes!r} and most_runs={most_runs!r} must be at least 1"
-            raise ValueError(message)
+            raise ValueError(f"projection: most_nodes={most_nodes!r} and most_runs={most_runs!r} must be at least 1")
         self._most_nodes = most_nodes
         self._most_runs = most_runs
         self._nameless = EventTotals()

@@ -33,8 +33,7 @@ def metadata_json(message_id: str, metadata: dict[str, Any]) -> str:
     try:
         return _ENCODER.encode(_plain(metadata, MAX_DEPTH))
     except (ValueError, TypeError) as error:
-        message = f"message {message_id!r}: metadata cannot be kept as JSON: {error}"
-        raise StoreRejectedError(message) from error
+        raise StoreRejectedError(f"message {message_id!r}: metadata cannot be kept as JSON: {error}") from error
 
 
 def metadata_from(text: str) -> dict[str, Any]:
@@ -44,8 +43,7 @@ def metadata_from(text: str) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int) -> Any:
     if depth == 0:
-        message = f"nested deeper than {MAX_DEPTH} levels"
-        raise ValueError(message)
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     match value:
         case None | bool() | int() | str():
             return value

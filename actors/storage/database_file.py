@@ -59,11 +59,9 @@ def _check(path: Path) -> None:
     except FileNotFoundError:
         return
     if stat.S_ISLNK(status.st_mode):
-        message = "is a symbolic link; give the path that it leads to"
-        raise StorageError(message, location=str(path))
+        raise StorageError("is a symbolic link; give the path that it leads to", location=str(path))
     if not stat.S_ISREG(status.st_mode):
-        message = "is no regular file; choose another path"
-        raise StorageError(message, location=str(path))
+        raise StorageError("is no regular file; choose another path", location=str(path))
     if status.st_uid != os.geteuid():
         message = f"belongs to user {status.st_uid}, not to {os.geteuid()} who runs this; its content could be forged"
         raise StorageError(message, location=str(path))

@@ -115,8 +115,7 @@ class HistoryWriter:
             StorageError: the writer has been closed.
         """
         if self._is_closed:
-            message = "the history writer is closed; make a new one"
-            raise StorageError(message, location=self.store.location)
+            raise StorageError("the history writer is closed; make a new one", location=self.store.location)
         if self._task is None:
             self._loop = loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._write_all(self._clock or LoopClock(loop)), name="history-writer")

@@ -61,19 +61,16 @@ def open_store(
         return _sqlite(root / _path(rest.removeprefix("/")), timeout, read_only)
     if scheme in POSTGRES_SCHEMES:
         return _postgres(rest, timeout, read_only)
-    message = f"there is no {scheme!r} history; use 'memory', a path, 'sqlite:///PATH' or 'postgresql://...'"
-    raise StorageError(message)
+    raise StorageError(f"there is no {scheme!r} history; use 'memory', a path, 'sqlite:///PATH' or 'postgresql://...'")
 
 
 def _path(text: str) -> Path:
     if not text.strip() or "\0" in text:
-        message = f"{text!r} is no path of a SQLite file; use 'sqlite:///history.db' or a path"
-        raise StorageError(message)
+        raise StorageError(f"{text!r} is no path of a SQLite file; use 'sqlite:///history.db' or a path")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        message = f"{text!r} is no path of a SQLite file: {error}"
-        raise StorageError(message) from error
+        raise StorageError(f"{text!r} is no path of a SQLite file: {error}") from error
 
 
 def _sqlite(path: Path, timeout: float, read_only: bool) -> HistoryStore:

@@ -115,8 +115,7 @@ class MemoryHistoryStore(HistoryStore):
 
     def _opened(self) -> dict[str, StoredMessage]:
         if not self._is_open:
-            message = "is not open; use `async with store:` or await store.open()"
-            raise StorageError(message, location=self.location)
+            raise StorageError("is not open; use `async with store:` or await store.open()", location=self.location)
         return self._messages
 
 

@@ -36,10 +36,9 @@ class PostgresBackend(SqlBackend):
         try:
             self._url = make_url(url)
         except (exc.ArgumentError, ValueError) as error:
-            message = (
+            raise StorageError(
                 "the PostgreSQL URL cannot be read; write postgresql://user:password@host:port/database (with %XX)"
-            )
-            raise StorageError(message) from error
+            ) from error
         # Positions are given before commit; without the lock a reader that pages forward could pass one still to come.
         self.append_lock, self.migration_lock = (_lock(number, timeout) for number in (1, 2))
         self.read_only = read_only

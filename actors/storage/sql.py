@@ -145,8 +145,7 @@ class SqlHistoryStore(HistoryStore):
                 await self._migrate(engine)
             except (TypeError, ValueError) as error:  # a driver's way to refuse what the URL asks of it
                 await engine.dispose()
-                message = f"cannot be opened with these options: {error}"
-                raise StorageError(message, location=self.location) from error
+                raise StorageError(f"cannot be opened with these options: {error}", location=self.location) from error
             except BaseException:
                 await engine.dispose()
                 raise
@@ -161,8 +160,7 @@ class SqlHistoryStore(HistoryStore):
         if found == HEAD:
             return
         if self._backend.read_only and found is None:
-            message = "has no tables yet: nothing was kept"
-            raise StoreMissingError(message, location=self.location)
+            raise StoreMissingError("has no tables yet: nothing was kept", location=self.location)
         async with engine.execution_options(writes=True).begin() as connection:
             if self._backend.migration_lock is not None:
                 await connection.execute(self._backend.migration_lock)
@@ -223,9 +221,7 @@ class SqlHistoryStore(HistoryStore):
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:
-            message = "is not open; use `async with store:` or await store.open()"
-            raise StorageError(message, location=self.location)
+            raise StorageError("is not open; use `async with store:` or await store.open()", location=self.location)
         if asyncio.get_running_loop() is not self._loop:
-            message = "was opened on another event loop; open one store for each loop"
-            raise StorageError(message, location=self.location)
+            raise StorageError("was opened on another event loop; open one store for each loop", location=self.location)
         return self._engine

@@ -79,8 +79,7 @@ class SqliteBackend(SqlBackend):
         if self.read_only:
             self._file = self.path.stat() if self.path.exists() else None
             if self._file is None or not self._file.st_size:
-                message = "does not exist yet: nothing was kept"
-                raise StoreMissingError(message, location=self.location)
+                raise StoreMissingError("does not exist yet: nothing was kept", location=self.location)
             return
         claim(self.path)
         self._file = self.path.stat()

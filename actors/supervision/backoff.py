@@ -79,8 +79,7 @@ class Backoff:
             ValueError: `restarts` is negative or `draw` outside 0 to 1.
         """
         if restarts < 0 or not 0.0 <= draw <= 1.0:
-            message = f"backoff: restarts={restarts!r} and draw={draw!r} must be >= 0, and draw at most 1"
-            raise ValueError(message)
+            raise ValueError(f"backoff: restarts={restarts!r} and draw={draw!r} must be >= 0, and draw at most 1")
         try:
             grown = self.min * self.factor ** min(restarts, _MOST_STEPS)
         except OverflowError:

@@ -62,8 +62,7 @@ class RestartWindow:
             ValueError: `now` is not a number.
         """
         if isnan(now):
-            message = "restart window: now=nan is no time"
-            raise ValueError(message)
+            raise ValueError("restart window: now=nan is no time")
         self._forget(now)
         self._times.append(now)
         if len(self._times) > self._intensity.limit + 1:

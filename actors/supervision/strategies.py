@@ -114,8 +114,7 @@ def plan_restart(strategy: Strategy, children: Mapping[str, _Child], failed: str
         ValueError: `failed` is temporary, and temporary children never restart.
     """
     if children[failed].restart == "temporary":
-        message = f"child {failed!r} is temporary and is never restarted"
-        raise ValueError(message)
+        raise ValueError(f"child {failed!r} is temporary and is never restarted")
     if strategy == "one_for_one":
         return RestartPlan(stop=stop_order({failed: children[failed]}), start=(failed,))
     names = children if strategy == "one_for_all" else dropwhile(lambda name: name != failed, children)

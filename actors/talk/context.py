@@ -206,5 +206,4 @@ def _check(given: Mapping[str, Any], who: str) -> None:
     """Refuse impossible options of a connection with a `TalkError`."""
     check_values(_CHECKS, given, lambda _, problem: TalkError(f"{who}: {problem}"), never_none=_NEVER_NONE)
     if given.get("queued") and given.get("delay") is not None:
-        message = f"{who}: delay does not go with queued: a queued message is delivered when trigger() is called"
-        raise TalkError(message)
+        raise TalkError(f"{who}: delay does not go with queued: a queued message is delivered when trigger() is called")

@@ -98,8 +98,7 @@ class Talk(Handle, TalkView):
         """
         if len(self.targets) == 1:
             return self.targets[0]
-        message = f"talk {self.name!r} has {len(self.targets)} targets; use .targets"
-        raise TalkError(message, node=self.source.name)
+        raise TalkError(f"talk {self.name!r} has {len(self.targets)} targets; use .targets", node=self.source.name)
 
     @property
     def is_paused(self) -> bool:
@@ -299,11 +298,9 @@ def _targets(source: Named, given: Target | Sequence[Target]) -> tuple[Target, .
     targets: tuple[Any, ...] = tuple(given) if isinstance(given, list | tuple) else (given,)
     for target in targets:
         if not callable(getattr(target, "post", None)):
-            message = f"cannot connect {source.name!r} to {target!r}: it is no node"
-            raise TalkError(message, node=source.name)
+            raise TalkError(f"cannot connect {source.name!r} to {target!r}: it is no node", node=source.name)
     if not targets:
-        message = f"cannot connect {source.name!r} to nothing; name at least one target"
-        raise TalkError(message, node=source.name)
+        raise TalkError(f"cannot connect {source.name!r} to nothing; name at least one target", node=source.name)
     return targets
 
 

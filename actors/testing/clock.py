@@ -129,8 +129,7 @@ class ManualClock:
 
     def _end(self, seconds: float) -> float:
         if math.isnan(seconds) or seconds < 0:
-            message = f"a clock moves by seconds >= 0, not {seconds!r}"
-            raise ValueError(message)
+            raise ValueError(f"a clock moves by seconds >= 0, not {seconds!r}")
         return self._now + seconds
 
     def _fire_next(self, end: float) -> bool:

@@ -14,7 +14,7 @@ from actors.runtime.system import systems_of
 _PATIENCE: Final = 2.0
 _PAUSE: Final = 0.01
 _FOLDER: Final = "/dev/fd"
-_KEPT: Final = ("asyncio_", "understage-background", "AnyIO worker", "ThreadPoolExecutor")
+_KEPT: Final = ("asyncio_", "understage-background", "uvloop_", "AnyIO worker", "ThreadPoolExecutor")
 """Names of threads that belong to the loop or the process, not to the code under test."""
 
 

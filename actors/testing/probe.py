@@ -48,8 +48,7 @@ class TestProbe:
     ) -> None:
         loop = running_loop()
         if system is None and loop is None:
-            message = "TestProbe() needs a running event loop, or a system: TestProbe(system)"
-            raise RuntimeError(message)
+            raise RuntimeError("TestProbe() needs a running event loop, or a system: TestProbe(system)")
         self.system = system or ActorSystem.of(asyncio.get_running_loop())
         self._answer = answer
         self._unseen: deque[Any] = deque(maxlen=_MOST_KEPT)
@@ -155,8 +154,7 @@ class TestProbe:
         await self.ref.ask(_Watch(ref, is_wanted=False))
 
     def _fail(self, problem: str) -> NoReturn:
-        message = f"{self!r} {problem}"
-        raise AssertionError(message) from None
+        raise AssertionError(f"{self!r} {problem}") from None
 
     def __repr__(self) -> str:
         return f"<TestProbe {self.ref.name!r} with {len(self._unseen)} of {len(self.received)} messages not looked at>"

@@ -41,5 +41,4 @@ async def settle(system: ActorSystem | None = None, *, passes: int = 100_000) ->
             return
     cells: list[Any] = [cell for system in systems for cell in system.cells if len(cell.mailbox) or cell.scheduled]
     working = ", ".join(cell.name for cell in cells[:20]) or "no actor, so a task that never rests"
-    message = f"settle: still busy after {passes} passes of the loop: {working}"
-    raise AssertionError(message)
+    raise AssertionError(f"settle: still busy after {passes} passes of the loop: {working}")

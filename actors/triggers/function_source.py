@@ -37,10 +37,9 @@ def track(sink: TriggerSink, name: str, **metadata: str | float | bool | None) -
 
     def decorate(function: F) -> F:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            message = (
+            raise TriggerConfigError(
                 f"track {name!r}: a generator function has no result that could be an event; track a plain function"
             )
-            raise TriggerConfigError(message)
 
         async def reported(result: Awaitable[Any]) -> Any:
             value = await result
@@ -89,8 +88,7 @@ def poll(sink: TriggerSink, interval: float, *, system: ActorSystem) -> Callable
 
 def _check_interval(interval: float) -> None:
     if not interval > 0:
-        message = f"poll: interval must be > 0 seconds, not {interval!r}"
-        raise TriggerConfigError(message)
+        raise TriggerConfigError(f"poll: interval must be > 0 seconds, not {interval!r}")
 
 
 class FunctionEvents:

@@ -70,8 +70,7 @@ def plan_triggers(  # noqa: PLR0913 - all but the first have defaults
     names = [trigger.full_name for trigger, _, _ in typed]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        message = f"triggers of one node need different names; twice there are {', '.join(twice)}"
-        raise TriggerConfigError(message)
+        raise TriggerConfigError(f"triggers of one node need different names; twice there are {', '.join(twice)}")
     by_name = dict(zip(names, wanted, strict=True))
     context = BuildContext(root or Path.cwd(), wall, journal, progress, by_name, before.children)
     handles = tuple(trigger for trigger, _, _ in typed)

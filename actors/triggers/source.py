@@ -72,8 +72,7 @@ class TriggerSource(AsyncioActor):
         if isinstance(message, _WatchEnded):
             if message.error is not None:
                 raise message.error
-            text = f"{self._actor_cell.name}: the watch ended by itself"
-            raise TriggerError(text)
+            raise TriggerError(f"{self._actor_cell.name}: the watch ended by itself")
         self.unhandled(message)
         return None
 

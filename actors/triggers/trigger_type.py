@@ -122,8 +122,7 @@ class TriggerType(Generic[S]):
         """
         missing = [library for library in self.libraries if importlib.util.find_spec(library) is None]
         if missing:
-            message = (
+            raise TriggerExtraError(
                 f"a trigger of type {name!r} needs {', '.join(missing)}, which is not installed; "
                 "install the extra: pip install 'understage[triggers]'"
             )
-            raise TriggerExtraError(message)

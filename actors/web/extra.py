@@ -14,5 +14,4 @@ class WebExtraError(ImportError):
         library = (error.name or "").partition(".")[0]
         if library in _LIBRARIES:
             extra = "install the extra: pip install 'understage[web]'"
-            message = f"actors.web needs {library}, which is not installed; {extra}"
-            raise cls(message, name=library) from error
+            raise cls(f"actors.web needs {library}, which is not installed; {extra}", name=library) from error

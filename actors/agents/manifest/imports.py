@@ -22,8 +22,7 @@ class ImportScope:
         try:
             return resolve_import(text, self.allow)
         except ImportPathError as error:
-            message = f"node {node!r}: {error}"
-            raise ConfigError(message, node=node) from error
+            raise ConfigError(f"node {node!r}: {error}", node=node) from error
 
     def function(self, text: str, node: str) -> Callable[..., Any]:
         """Return a function.
@@ -33,8 +32,7 @@ class ImportScope:
         """
         found: object = self.find(text, node)
         if not callable(found):
-            message = f"node {node!r}: {text!r} is no function but {type(found).__name__}"
-            raise ConfigError(message, node=node)
+            raise ConfigError(f"node {node!r}: {text!r} is no function but {type(found).__name__}", node=node)
         return found
 
     def exceptions(self, texts: Sequence[str], node: str) -> tuple[type[Exception], ...]:
@@ -47,8 +45,7 @@ class ImportScope:
         for text in texts:
             kind = self.find(text, node)
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
-                message = f"node {node!r}: {text!r} in crash_on is no exception type"
-                raise ConfigError(message, node=node)
+                raise ConfigError(f"node {node!r}: {text!r} in crash_on is no exception type", node=node)
             kinds.append(kind)
         return tuple(kinds)
 
@@ -56,5 +53,4 @@ class ImportScope:
 def check_free(name: str, taken: object) -> None:
     """Raise a NodeNameError if a node has this name already."""
     if taken is not None:
-        message = f"a node named {name!r} is in the pool already ({taken!r}); choose another name"
-        raise NodeNameError(message, node=name)
+        raise NodeNameError(f"a node named {name!r} is in the pool already ({taken!r}); choose another name", node=name)

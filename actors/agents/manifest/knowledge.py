@@ -36,8 +36,7 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
         for url in spec.urls:
             check_address(url)
     except (OSError, ConfigError) as error:
-        message = f"node {node!r}: {error}"
-        raise ConfigError(message, node=node) from error
+        raise ConfigError(f"node {node!r}: {error}", node=node) from error
     urls = [
         KnowledgeSource(shown(url), partial(fetch_text, url, most_bytes=spec.max_bytes), allowance=allowance)
         for url in spec.urls
@@ -67,8 +66,7 @@ def _files(pattern: str, root: Path, node: str) -> list[Path]:
     try:
         found = sorted(set(islice(matching(root, pattern), _MOST_FILES + 1)))
     except (OSError, ValueError, RuntimeError) as error:
-        message = f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}"
-        raise ConfigError(message, node=node) from error
+        raise ConfigError(f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}", node=node) from error
     if len(found) > _MOST_FILES:
         message = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
         raise ConfigError(message, node=node)

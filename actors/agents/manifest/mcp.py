@@ -25,8 +25,7 @@ class ServerBuilder:
         try:
             return [self._server(spec).only(spec.tools) for spec in specs if spec.enabled]
         except MissingExtraError as error:
-            message = f"agent {agent!r}: {error}"
-            raise MissingExtraError(message, node=agent) from error.__cause__
+            raise MissingExtraError(f"agent {agent!r}: {error}", node=agent) from error.__cause__
 
     def _server(self, spec: McpServerSpec) -> McpServer:
         env = {name: secret.get_secret_value() for name, secret in spec.env.items()}

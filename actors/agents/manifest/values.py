@@ -67,8 +67,7 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
             raise ConfigError(message)
         return cast("Tool[Any]", found)  # type: ignore[redundant-cast] # pyright wants it
     if not callable(found):
-        message = f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}"
-        raise ConfigError(message)
+        raise ConfigError(f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}")
     return Tool(
         found,
         name=spec.name,
@@ -113,7 +112,6 @@ def output_type(
         try:
             return build_model(response, name=name, responses=responses, allow=scope.allow)
         except ResponseModelError as error:
-            message = f"node {who!r}: {error}"
-            raise ConfigError(message, node=who) from error
+            raise ConfigError(f"node {who!r}: {error}", node=who) from error
     plain = _PLAIN.get(str(output))
     return scope.find(str(output), who) if plain is None else plain

@@ -23,8 +23,7 @@ def from_home(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        message = f"no home folder stands for the '~' of {path!r}; set HOME, or name another place"
-        raise ConfigError(message) from error
+        raise ConfigError(f"no home folder stands for the '~' of {path!r}; set HOME, or name another place") from error
 
 
 def matching(root: Path, name: str) -> Iterator[Path]:

@@ -68,8 +68,7 @@ class OfflineModel(Model):
     def __init__(self, *, sentences: int = DEFAULT_SENTENCES, settings: ModelSettings | None = None) -> None:
         """Refuse a number of `sentences` per source that is not positive with a ValueError."""
         if sentences < 1:
-            message = f"offline model: sentences must be at least 1, not {sentences!r}"
-            raise ValueError(message)
+            raise ValueError(f"offline model: sentences must be at least 1, not {sentences!r}")
         self.sentences = sentences
         """Sentences taken from each source unless the instructions say otherwise."""
         super().__init__(settings=settings, profile=_PROFILE)

@@ -22,8 +22,7 @@ def job_of(manifest: Manifest, name: str, scope: ImportScope) -> Job[Any]:
     who = f"job {name}"
     dependency = scope.find(spec.required_dependency, who) if spec.required_dependency is not None else None
     if dependency is not None and not isinstance(dependency, type):
-        message = f"{who!r}: required_dependency {spec.required_dependency!r} is no type"
-        raise ConfigError(message)
+        raise ConfigError(f"{who!r}: required_dependency {spec.required_dependency!r} is no type")
     return Job(
         name=name,
         description=spec.description,

@@ -61,11 +61,9 @@ class Folder:
             found = self.root.stat()
         except (OSError, RuntimeError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            message = f"the root {str(self.given)!r} of a file trigger cannot be watched: {why}"
-            raise TriggerError(message) from error
+            raise TriggerError(f"the root {str(self.given)!r} of a file trigger cannot be watched: {why}") from error
         if not stat.S_ISDIR(found.st_mode):
-            message = f"the root {str(self.given)!r} of a file trigger is no folder"
-            raise TriggerError(message)
+            raise TriggerError(f"the root {str(self.given)!r} of a file trigger is no folder")
         return found.st_dev, found.st_ino
 
     def relative(self, path: str) -> str:

@@ -151,16 +151,14 @@ class FileWatchActor(TriggerSource):
                 notifier.ended.remove_done_callback(self._wake)
             if notifier.ended.done():
                 notifier.ended.result()
-                message = "folders are not watched any more"
-                raise TriggerError(message)
+                raise TriggerError("folders are not watched any more")
             await self._check(root)
         if str(self._folder.root) in self._changed:
             await self._check(root)
 
     async def _check(self, root: Identity) -> None:
         if await self.system.in_thread(self._folder.open)() != root:
-            message = f"the root {str(self._folder.given)!r} has been replaced; it is opened again"
-            raise TriggerError(message)
+            raise TriggerError(f"the root {str(self._folder.given)!r} has been replaced; it is opened again")
 
     def _wake(self, _: object) -> None:
         self._arrived.set()

@@ -65,8 +65,7 @@ class MailFolder:
     ) -> None:
         texts = [settings.host, settings.username, settings.folder, password, *settings.filters.values()]
         if any(sign in text for text in texts for sign in "\r\n\0"):
-            message = f"{who}: host, username, password, folder and filters must be free of line breaks"
-            raise TriggerConfigError(message)
+            raise TriggerConfigError(f"{who}: host, username, password, folder and filters must be free of line breaks")
         self._settings = settings
         self._password = password
         self._context = context

@@ -40,10 +40,9 @@ class ScheduleProgress:
             self._write()
         except OSError as error:
             why = error.strerror or str(error)
-            message = (
+            raise TriggerError(
                 f"how far schedules have come cannot be kept in {str(self.path)!r}: {why}; change it, or 'storage'"
-            )
-            raise TriggerError(message) from error
+            ) from error
 
     def of(self, trigger: str, schedule: str) -> float | None:
         """Return the last time that a trigger has served; None if unknown, or for another schedule."""

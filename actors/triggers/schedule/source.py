@@ -197,8 +197,7 @@ def _cron(group: Sequence[tuple[Trigger, ScheduleTrigger]], context: BuildContex
     try:
         times = CronTimes(spec.schedule, zone)
     except TriggerConfigError as error:
-        message = f"trigger {trigger.full_name!r}: {error}"
-        raise TriggerConfigError(message, node=trigger.node) from error
+        raise TriggerConfigError(f"trigger {trigger.full_name!r}: {error}", node=trigger.node) from error
     schedule = Schedule(spec.schedule, spec.prompt, lambda _: times, missed=_missed(spec), jitter=spec.jitter)
     return _source(trigger, schedule, context)
 

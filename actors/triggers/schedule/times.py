@@ -52,11 +52,9 @@ class CronTimes:
         try:
             self._line = cron_fields(line)
         except ValueError as error:
-            message = f"cron line {line[:_SHOWN]!r}: {error}"
-            raise TriggerConfigError(message) from error
+            raise TriggerConfigError(f"cron line {line[:_SHOWN]!r}: {error}") from error
         if self.next_after(0.0) is None:
-            message = f"cron line {line!r} never comes due"
-            raise TriggerConfigError(message)
+            raise TriggerConfigError(f"cron line {line!r} never comes due")
 
     def next_after(self, time: float) -> float | None:
         """Return the first time later than `time`; None if the next 50 years have none."""
@@ -92,8 +90,7 @@ class IntervalTimes:
 
     def __init__(self, every: float, *, start: float) -> None:
         if not every > 0:
-            message = f"interval must be > 0 seconds, not {every!r}"
-            raise TriggerConfigError(message)
+            raise TriggerConfigError(f"interval must be > 0 seconds, not {every!r}")
         self._every = every
         self._start = start
 

@@ -87,8 +87,7 @@ class WebhookRoutes:
         self._by_path = {webhook.settings.path: webhook for webhook in webhooks}
         if len(self._by_path) != len(webhooks) or not webhooks:
             paths = sorted(webhook.settings.path for webhook in webhooks)
-            message = f"the webhooks of a port need different paths, not {paths}"
-            raise TriggerConfigError(message)
+            raise TriggerConfigError(f"the webhooks of a port need different paths, not {paths}")
         self._wall = wall
         # A missing path is checked like an existing one, against random keys, so that both take the same time.
         self._decoys = tuple(decoy_key() for _ in range(max(len(webhook.keys) for webhook in webhooks)))

@@ -43,8 +43,7 @@ def read_payload(body: bytes, content_type: str) -> Any:
     if not body and (not kind or is_json(kind)):
         return None
     if kind and not kind.startswith("text/") and not is_json(kind):
-        message = "expected application/json or text/plain"
-        raise PayloadTypeError(message)
+        raise PayloadTypeError("expected application/json or text/plain")
     text = _text(body, content_type)
     return text if kind.startswith("text/") else read_json(text.encode())
 
@@ -58,8 +57,7 @@ def read_json(body: bytes) -> Any:
     try:
         payload = msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        message = f"the body is no valid JSON ({type(error).__name__})"
-        raise PayloadError(message) from None
+        raise PayloadError(f"the body is no valid JSON ({type(error).__name__})") from None
     _check_depth(body)
     return payload
 
@@ -69,14 +67,12 @@ def _text(body: bytes, content_type: str) -> str:
     charset = declared[1] if declared is not None else "utf-8"
     encoding = text_encoding(charset)
     if encoding is None:
-        message = f"the charset {printable(charset[:40])!r} is not read; send UTF-8"
-        raise PayloadTypeError(message)
+        raise PayloadTypeError(f"the charset {printable(charset[:40])!r} is not read; send UTF-8")
     try:
         text = body.decode(encoding).removeprefix("\ufeff")
         text.encode()  # some encodings have lone surrogates
     except UnicodeError:
-        message = f"the body is no valid {encoding.upper()}"
-        raise PayloadError(message) from None
+        raise PayloadError(f"the body is no valid {encoding.upper()}") from None
     return text
 
 
@@ -87,5 +83,4 @@ def _check_depth(body: bytes) -> None:
         left = left.replace(b"[]", b"")
         if not left:
             return
-    message = f"the body is nested deeper than {MOST_NESTED} levels"
-    raise PayloadError(message)
+    raise PayloadError(f"the body is nested deeper than {MOST_NESTED} levels")

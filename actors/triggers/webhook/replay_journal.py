@@ -111,8 +111,7 @@ class ReplayJournal:
         """Return the time since which no record is missing (None if unknown), and all records."""
         try:
             if path.stat().st_uid != os.geteuid():
-                message = f"{str(path)!r} belongs to another user; remove it"
-                raise TriggerError(message)
+                raise TriggerError(f"{str(path)!r} belongs to another user; remove it")
             data = path.read_bytes()
         except FileNotFoundError:
             return None, []

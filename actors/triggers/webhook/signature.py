@@ -49,8 +49,7 @@ def read_key(secret: str, who: str) -> bytes:
         TriggerConfigError: The secret is blank, or not base64 after `whsec_`.
     """
     if not secret.strip():
-        message = f"{who}: the secret of a webhook must not be empty"
-        raise TriggerConfigError(message)
+        raise TriggerConfigError(f"{who}: the secret of a webhook must not be empty")
     if not secret.startswith(_PREFIX):
         return secret.encode("utf-8", "surrogatepass")
     try:
@@ -58,8 +57,7 @@ def read_key(secret: str, who: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        message = f"{who}: a secret that begins with {_PREFIX!r} must go on with base64"
-        raise TriggerConfigError(message)
+        raise TriggerConfigError(f"{who}: a secret that begins with {_PREFIX!r} must go on with base64")
     return key
 
 

@@ -41,5 +41,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: history is never thrown away by a change of version."""
-    message = "history cannot be downgraded; use the version that wrote it, or start a new database"
-    raise NotImplementedError(message)
+    raise NotImplementedError("history cannot be downgraded; use the version that wrote it, or start a new database")
