@@ -1,6 +1,8 @@
 """One turn of a chat on the event loop of the pool."""
 
 import json
+import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from actors.app import App, answer_fields
@@ -9,6 +11,7 @@ from actors.cli.output import write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import presentable
 from actors.cli.report import report
+from actors.runs.stream import RunStream
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
 
@@ -42,7 +45,8 @@ class ChatTurn:
         has_spoken = False
         try:
             async with self._app.pool[self._node].run_stream(prompt, **self._run_options()) as stream:
-                async for piece in stream.stream():
+                # Somebody at a terminal reads along, and also what a model says before it calls a tool.
+                async for piece in _read_along(stream) if sys.stdout.isatty() else stream.stream():
                     write(piece, end="")
                     has_spoken = True
         except CommandError:
@@ -85,3 +89,11 @@ class ChatTurn:
     async def stats(self) -> str:
         """Return the statistics of the chat as a table."""
         return report(await self._app.read_stats(), list(self._app.pool)) or "nothing was said yet"
+
+
+async def _read_along(stream: RunStream[Any]) -> AsyncIterator[str]:
+    """Yield what is new in the text. A text that begins anew has a line of its own."""
+    shown = ""
+    async for text in stream.stream_text():
+        yield text[len(shown) :] if text.startswith(shown) else f"\n{text}"
+        shown = text

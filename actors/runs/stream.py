@@ -69,27 +69,49 @@ class RunStream(Generic[Out]):
             Exception: the error of the run, after the pieces before it.
         """
         told, held = "", list[str]()
-        async with aclosing(self._items()) as items:
-            async for item in items:
-                if isinstance(item.event, PartStartEvent) and not item.event.index:
-                    held.clear()  # the response before was not the last one
-                if item.text and item.is_sure:
-                    told += item.text
-                    yield item.text
-                elif item.text:
-                    held.append(item.text)
+        async with aclosing(self._pieces()) as pieces:
+            async for piece, is_sure in pieces:
+                if is_sure:
+                    told += piece
+                    yield piece
+                elif piece:
+                    held.append(piece)
+                else:
+                    held.clear()
         rest = self.result.text.removeprefix(told)
         for piece in held if "".join(held) == rest else [rest]:
             if piece:
                 yield piece
 
     async def stream_text(self, *, delta: bool = False) -> AsyncGenerator[str, None]:
-        """Yield the text so far, each time it grows. With `delta`, yield the same as `stream`."""
-        text = ""
-        async with aclosing(self.stream()) as pieces:
-            async for piece in pieces:
-                text += piece
-                yield piece if delta else text
+        """Yield the text so far, each time it grows or begins anew. The last text is ``result.text``.
+
+        A piece that is not certain yet is told as well: what a model says before it calls a tool stands there until the
+        model continues. With `delta`, yield the same as `stream`.
+        """
+        if delta:
+            async with aclosing(self.stream()) as sure:
+                async for piece in sure:
+                    yield piece
+            return
+        told = shown = ""
+        async with aclosing(self._pieces()) as pieces:
+            async for piece, is_sure in pieces:
+                told += piece if is_sure else ""
+                shown = shown + piece if piece else told
+                if piece:
+                    yield shown
+        if shown != self.result.text:
+            yield self.result.text
+
+    async def _pieces(self) -> AsyncGenerator[tuple[str, bool], None]:
+        """Yield text, and whether it is certain to belong to the answer. No text: what was uncertain does not."""
+        async with aclosing(self._items()) as items:
+            async for item in items:
+                if isinstance(item.event, PartStartEvent) and not item.event.index:
+                    yield "", False  # the response before was not the last one
+                if item.text:
+                    yield item.text, item.is_sure
 
     @property
     def is_complete(self) -> bool:

@@ -11,12 +11,16 @@ import select
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors import Agent
+from actors.cli.chat_turn import ChatTurn
 from actors.cli.exit_code import ExitCode
 from tests.cli.conftest import ROOT, environment
+from tests.nodes.test_stream_law import look, model_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -274,6 +278,18 @@ def test_a_terminal_is_asked_and_ctrl_d_ends(manifest: Path) -> None:
             os.close(ours)
 
     assert b"/quit ends, /reset forgets" in shown
+
+
+async def test_a_terminal_shows_at_once_what_is_said_before_the_call_of_a_tool(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    agent = Agent("a", model=model_of([["text", "tool"], ["text"]]), tools=[look], session=False)
+    app: Any = SimpleNamespace(pool={"a": agent})
+    async with agent:
+        assert await ChatTurn(app, "a").ask("q")
+
+    assert capsys.readouterr().out == "so it is. \nso it is. \n"
 
 
 def _until(terminal: int, pattern: bytes) -> bytes:
