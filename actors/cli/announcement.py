@@ -35,26 +35,20 @@ class Announcement:
             await asyncio.wait([self._task])
 
     async def _announce(self) -> None:
-        if not await self._is_ready():
-            return
+        while self._app.triggers.plan.triggers:
+            try:
+                await self._app.triggers.ready(None)
+            except (ActorStoppingError, RuntimeClosedError):  # the pool ends
+                return
+            except Exception:  # it failed, which is shown, and will be started again
+                await asyncio.sleep(_PAUSE)
+            else:
+                break
         lines = self._lines()
         if lines != self._said:
             self._said = lines
             for line in lines:
                 to_stderr(line)
-
-    async def _is_ready(self) -> bool:
-        """Wait until every trigger runs. False if the pool ends before."""
-        while self._app.triggers.plan.triggers:
-            try:
-                await self._app.triggers.ready(None)
-            except (ActorStoppingError, RuntimeClosedError):
-                return False
-            except Exception:  # it failed, which is shown, and will be started again
-                await asyncio.sleep(_PAUSE)
-                continue
-            break
-        return True
 
     def _lines(self) -> list[str]:
         plan = self._app.triggers.plan

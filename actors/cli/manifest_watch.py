@@ -44,7 +44,9 @@ class ManifestWatch:
         folders = frozenset(folder for file in self._marks for folder in _folders(file.absolute(), set()))
         if folders == self._folders:
             return
-        before, self._notifier = self._notifier, _notifier(folders, self._arrive)
+        make, arrive = notifier_class(), self._arrive
+        new = make(sorted(folders), step=_STEP, on_change=lambda _changes: arrive(), on_gap=arrive)
+        before, self._notifier = self._notifier, new
         self._folders = folders
         self._notifier.start()
         try:
@@ -104,7 +106,3 @@ def notifier_class() -> "type[FolderNotifier]":
         extra = "install the extra: pip install 'understage[triggers]'"
         fail(f"--reload needs {library}, which is not installed; {extra}")
     return FolderNotifier
-
-
-def _notifier(folders: Iterable[str], arrive: Callable[[], None]) -> "FolderNotifier":
-    return notifier_class()(sorted(folders), step=_STEP, on_change=lambda _changes: arrive(), on_gap=arrive)

@@ -38,10 +38,9 @@ def cells(node: NodeTotals) -> tuple[str, ...]:
     )
 
 
-def report(snapshot: StatsSnapshot, names: Sequence[str]) -> str:
+def report(snapshot: StatsSnapshot | None, names: Sequence[str]) -> str:
     """Return the table for the end of a run, with a sum as the last line. Empty without events."""
-    nodes = rows(snapshot, names)
-    if not nodes:
+    if snapshot is None or not (nodes := rows(snapshot, names)):
         return ""
     lines = [cells(node) for node in nodes]
     if len(nodes) > 1:

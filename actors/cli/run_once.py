@@ -4,9 +4,8 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -35,9 +34,7 @@ from actors.cli.report import as_data, report
 from actors.cli.shutdown import passed_on
 from actors.config.manifest import Manifest
 from actors.runtime.system import ActorSystem
-from actors.stats.projection import StatsSnapshot
 from protocols.errors import NodeNotFoundError, nearest
-from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
@@ -116,7 +113,7 @@ class RunOnce:
             except asyncio.CancelledError:
                 raise
             except BaseException as cause:
-                _show(_numbers(await end.read_stats(), names))
+                _show(report(await end.read_stats(), names))
                 verdict = end.look()
                 if verdict is not None:
                     raise verdict.error from cause
@@ -128,7 +125,7 @@ class RunOnce:
         if as_json:
             agents = [] if snapshot is None else as_data(snapshot, names)
             answer = _as_json(message, self.node, agents=agents, seconds=perf_counter() - began)
-        return answer, _numbers(snapshot, names), end.look()
+        return answer, report(snapshot, names), end.look()
 
     async def _prompt(self, manifest: Manifest) -> Any:
         texts = self.texts
@@ -175,30 +172,15 @@ class RunOnce:
 @asynccontextmanager
 async def _progress(app: App, names: Sequence[str]) -> AsyncGenerator[None]:
     """Show the progress: a live table on a terminal, else lines."""
-    events = app.system.events
-    if sys.stderr.isatty():
-        from actors.cli.live_table import live_table
+    async with AsyncExitStack() as stack:
+        say: Callable[[str], object] = to_stderr
+        if is_live := sys.stderr.isatty():
+            from actors.cli.live_table import live_table
 
-        async with live_table(app.read_stats, names) as say:
-            subscription = events.subscribe(partial(_tell, say), TROUBLE)
-            try:
-                yield
-            finally:
-                subscription.cancel()
-        return
-    subscription = events.subscribe(partial(_tell, to_stderr), STEPS)
-    try:
+            say = await stack.enter_async_context(live_table(app.read_stats, names))
+        shown = app.system.events.subscribe(lambda event: say(line_of(event)), TROUBLE if is_live else STEPS)
+        stack.callback(shown.cancel)
         yield
-    finally:
-        subscription.cancel()
-
-
-def _tell(say: Callable[[str], object], event: StampedEvent) -> None:
-    say(line_of(event))
-
-
-def _numbers(snapshot: StatsSnapshot | None, names: Sequence[str]) -> str:
-    return "" if snapshot is None else report(snapshot, names)
 
 
 def _show(numbers: str) -> None:

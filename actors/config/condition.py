@@ -114,10 +114,6 @@ class NotCondition(_Named):
     """The condition."""
 
 
-def _expand(value: object) -> object:
-    return {"type": "expression", "expression": value} if isinstance(value, str) else value
-
-
 AnyCondition = (
     WordMatch
     | MessageCount
@@ -133,6 +129,9 @@ AnyCondition = (
 """One of the conditions."""
 Condition = Annotated[
     Annotated[AnyCondition, Field(discriminator="type")],
-    BeforeValidator(_expand, json_schema_input_type=Text | AnyCondition),
+    BeforeValidator(
+        lambda value: {"type": "expression", "expression": value} if isinstance(value, str) else value,
+        json_schema_input_type=Text | AnyCondition,
+    ),
 ]
 """A condition; a plain text is an expression."""

@@ -19,9 +19,9 @@ from actors.config.supervision import Supervision
 from actors.config.team import TeamSpec
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import Name, Text
-from actors.config.yaml.tree import Table, as_map, merge
+from actors.config.yaml.tree import Table, as_table, merge
 
-_NAMED = ("agents", "teams", "jobs")
+_NAMED = frozenset({"agents", "teams", "jobs"})
 _SHORTCUTS = ("model", "limits")
 
 
@@ -108,13 +108,11 @@ class Manifest(Section):
     @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Repeat each key as `name`, and move `model` and `limits` into `defaults`."""
-        table = as_map(data)
+        table = as_table(data)
         if table is None:
             return data
-        if not isinstance(table, Table):
-            return {key: _named(value) if key in _NAMED else value for key, value in table.items()}
-        for section in _NAMED:
-            _named(table.get(section))
+        for section in _NAMED & table.keys():
+            table[section] = _named(table[section])
         for key in _SHORTCUTS:
             if key in table:
                 defaults = table.get("defaults")
@@ -167,13 +165,10 @@ def secrets_in(manifest: Manifest) -> Iterator[str]:
 
 def _named(section: object) -> object:
     """Return a section whose maps repeat their keys as `name`; a map may stand under two keys, by an alias."""
-    items = as_map(section)
-    if items is None:
-        return section
-    if not isinstance(section, Table):
-        return {name: {"name": name, **inner} if (inner := as_map(item)) else item for name, item in items.items()}
-    for name, item in list(section.items()):
-        if isinstance(item, Table) and "name" not in item:
-            section[name] = named = merge(Table(), item)
+    items = as_table(section)
+    for name, item in list(items.items() if items is not None else ()):
+        inner = as_table(item)
+        if items is not None and inner is not None and "name" not in inner:
+            items[name] = named = merge(Table(), inner)
             named["name"] = name
-    return section
+    return section if items is None else items

@@ -11,7 +11,7 @@ from actors.config.duration import Timeout
 from actors.config.read_context import complain
 from actors.config.section import Section
 from actors.config.value import Flag, Name, Secret, Text, Texts
-from actors.config.yaml.tree import as_map
+from actors.config.yaml.tree import as_table
 
 
 class McpServerSpec(Section):
@@ -50,11 +50,13 @@ class McpServerSpec(Section):
     def expand_shorthand(cls, data: object) -> object:
         """Read a command line or an address; and take `http` for granted where there is a `url`."""
         if isinstance(data, str):
-            return _address(data) if data.startswith(("http://", "https://")) else _command(data)
-        table = as_map(data)
+            if not data.startswith(("http://", "https://")):
+                return _command(data)
+            return {"type": "sse" if urlsplit(data).path.rstrip("/").endswith("/sse") else "http", "url": data}
+        table = as_table(data)
         if table is not None and "url" in table and "type" not in table:
             table["type"] = "http"
-        return data
+        return data if table is None else table
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
@@ -65,10 +67,6 @@ class McpServerSpec(Section):
             yield foreign, f"does not go with 'type: {self.type}'"
         if self.url is not None and not _is_address(self.url):
             yield "url", "expected an address that begins with http:// or https://, with passwords in 'headers'"
-
-
-def _address(text: str) -> dict[str, object]:
-    return {"type": "sse" if urlsplit(text).path.rstrip("/").endswith("/sse") else "http", "url": text}
 
 
 def _command(text: str) -> dict[str, object]:

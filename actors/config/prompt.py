@@ -9,7 +9,6 @@ from pydantic import BeforeValidator
 from actors.config.import_path import ImportText
 from actors.config.section import Section
 from actors.config.value import Text
-from actors.config.yaml.tree import as_map
 
 
 class PromptSpec(Section):
@@ -32,7 +31,7 @@ class PromptSpec(Section):
 
 
 def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str | PromptSpec) or as_map(value) is not None else value
+    return (value,) if isinstance(value, str | dict | PromptSpec) else value
 
 
 Prompts = Annotated[

@@ -13,7 +13,7 @@ from actors.config.import_path import ImportText
 from actors.config.read_context import complain
 from actors.config.section import Section
 from actors.config.value import Count, Flag, Text, ToolName
-from actors.config.yaml.tree import Table, as_map
+from actors.config.yaml.tree import as_table
 
 _NUMBERS, _SIZED = frozenset({"int", "float"}), frozenset({"str", "list", "dict"})
 _REASON = 200
@@ -113,19 +113,16 @@ class ResponseSpec(Section):
     @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Take the keys out of `response_schema`, where older manifests keep them."""
-        table = as_map(data)
+        table = as_table(data)
         if table is None:
             return data
-        inner = as_map(table.get("response_schema"))
+        inner = as_table(table.get("response_schema"))
         if inner is None and table.get("response_schema") is not None:
             complain("response_schema: expected a map of keys")
-        if isinstance(table, Table) and isinstance(inner, Table):
+        if inner is not None:
             for key in inner:
                 table.copy_key(key, inner)
                 table.written[key] = f"response_schema.{key}"
-            del table["response_schema"]
-        elif inner is not None:
-            table = {**table, **inner}
             del table["response_schema"]
         if ("import_path" in table or "import" in table) and "type" not in table:
             table["type"] = "import"

@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 
 from actors.config.read_context import complain, complaints, reading_of
 from actors.config.yaml.problem import suggestion
-from actors.config.yaml.tree import Table, as_map
+from actors.config.yaml.tree import Table, as_table
 
 
 class Section(BaseModel):
@@ -53,18 +53,17 @@ class Section(BaseModel):
     @classmethod
     def _read(cls, data: object, info: ValidationInfo) -> object:
         data = cls.expand_shorthand(data)
-        table = as_map(data)
+        table = as_table(data)
         if table is None:
             if cls.shorthand is not None and not isinstance(data, cls):
                 complain("expected text or a map of keys")
             return data
         # The tree is changed in place, so that errors can still be traced to the place where a value was written.
-        table = table if isinstance(table, Table) else dict(table)
         spell(table, cls.spellings)
         for key in [key for key, value in table.items() if value is None]:
             del table[key]
         reading = reading_of(info)
-        if reading is not None and isinstance(table, Table):
+        if reading is not None:
             for key in [key for key in table if key not in cls.model_fields]:
                 reading.unknown.append((table, key, cls._advice(key)))
                 del table[key]
@@ -102,7 +101,7 @@ class Section(BaseModel):
         return reference
 
 
-def spell(table: dict[str, object], spellings: Mapping[str, str]) -> None:
+def spell(table: Table, spellings: Mapping[str, str]) -> None:
     """Give every key of a map its proper name, in place.
 
     Raises:
@@ -113,10 +112,7 @@ def spell(table: dict[str, object], spellings: Mapping[str, str]) -> None:
             continue
         if key in table:
             complain(f"{spelling!r} and {key!r} are two spellings of one key; write one of them")
-        if isinstance(table, Table):
-            table.rename(spelling, key)
-        else:
-            table[key] = table.pop(spelling)
+        table.rename(spelling, key)
 
 
 def field_texts(section: type[BaseModel]) -> dict[str, str]:

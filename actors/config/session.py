@@ -1,7 +1,7 @@
 """What an agent remembers: the key `session`."""
 
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -38,20 +38,14 @@ class SessionSpec(Section):
     @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Read true, false, a number of tokens or the name of a conversation."""
+        # Text from an environment variable may stand for the other short forms.
+        if isinstance(data, str) and data.lower() in ("true", "false"):
+            data = data.lower() == "true"
         if isinstance(data, bool):
             return {"enabled": data, "restore": data}
-        if isinstance(data, int):
+        if isinstance(data, int) or (isinstance(data, str) and data.isascii() and data.isdigit()):
             return {"max_tokens": data}
-        if isinstance(data, str):
-            return cls._expand_text(data)
-        return data
-
-    @classmethod
-    def _expand_text(cls, text: str) -> dict[str, object]:
-        # Text from an environment variable may stand for the other short forms.
-        if text.lower() in ("true", "false"):
-            return cast("dict[str, object]", cls.expand_shorthand(text.lower() == "true"))
-        return {"max_tokens": text} if text.isascii() and text.isdigit() else {"conversation": text}
+        return {"conversation": data} if isinstance(data, str) else data
 
     def query(self) -> SessionQuery:
         """Return the same as the value that nodes take."""

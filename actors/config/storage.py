@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
 from actors.config.value import Flag, Positive, Secret, Text
-from actors.config.yaml.tree import Row, Table, as_map
+from actors.config.yaml.tree import Row, Table, as_table
 
 _SCHEMES: dict[str, tuple[str, ...]] = {
     "sqlite": ("sqlite+aiosqlite", "sqlite"),
@@ -107,12 +107,12 @@ class StorageSpec(Section):
         """Read the type of a store, or the keys of one, in place of `providers`."""
         if isinstance(data, str):
             return {"providers": [{"type": data}]}
-        table = as_map(data)
+        table = as_table(data)
         direct = [key for key in table if key in StoreSpec.model_fields] if table is not None else []
-        if isinstance(table, Table) and direct and "providers" not in table:
+        if table is not None and direct and "providers" not in table:
             store = Table(table.mark)
             for key in direct:
                 store.copy_key(key, table)
                 del table[key]
             table.put("providers", Row(table.mark, [store]), table.mark, table.mark)
-        return data
+        return data if table is None else table

@@ -25,7 +25,7 @@ from actors.config.reference import NodeName
 from actors.config.section import Section
 from actors.config.template import PromptTemplate
 from actors.config.value import ONE_OR_MANY, Flag, Name, Port, Positive, QueueSpec, Secret, Text
-from actors.config.yaml.tree import as_map
+from actors.config.yaml.tree import Table, as_table
 from protocols.triggers import TriggerConfigError
 
 GROUP = "understage.triggers"
@@ -299,7 +299,7 @@ _NAMES = frozenset(name for spec in get_args(_BuiltIn) for name in get_args(spec
 
 def _by_type(value: object, built_in: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     """Read a trigger of an installed type. No package can replace a built-in type."""
-    name = value.type if isinstance(value, TriggerSpec) else (as_map(value) or {}).get("type")
+    name = value.type if isinstance(value, TriggerSpec) else (as_table(value) or Table()).get("type")
     if not isinstance(name, str) or name in _NAMES:
         return built_in(value)
     try:

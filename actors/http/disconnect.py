@@ -35,7 +35,8 @@ class CancelOnDisconnect:
                 try:
                     await self._app(scope, exchange.receive, exchange.send)
                 finally:
-                    await _ended(watch)
+                    watch.cancel()
+                    await asyncio.wait([watch])
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -91,8 +92,3 @@ class _Exchange:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_answered = True
         await self._send(message)
-
-
-async def _ended(watch: asyncio.Task[None]) -> None:
-    watch.cancel()
-    await asyncio.wait([watch])

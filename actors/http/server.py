@@ -1,7 +1,6 @@
 """One hardened uvicorn server: in a running event loop with `running_server`, or as the program with `serve`."""
 
 import asyncio
-import os
 import signal
 import socket
 import threading
@@ -36,8 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
     # With the protocol named, asyncio switches off the delay of small packets; else each answer takes 40 ms.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
         opened.listen(BACKLOG)
     except OSError:

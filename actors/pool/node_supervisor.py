@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, Final
@@ -76,10 +76,10 @@ class NodeSupervisor:
         exit_timeout: float,
         services: PoolServices | None = None,
     ) -> None:
-        self._services = services or PoolServices()
+        self.services = services or PoolServices()
         self.system = system or current_system()
         self._policy = policy
-        self._exit_timeout = exit_timeout
+        self.exit_timeout = exit_timeout
         self._open: list[AnyNode] = []
         self._names: dict[AnyNode, str] = {}
         self._taken: set[str] = set()
@@ -101,8 +101,8 @@ class NodeSupervisor:
             NodeStartError: a node could not be opened; all others are closed again, the cause is chained.
         """
         try:
-            for group in groups:
-                await (_together(self, group) if is_parallel else _in_order(self, group))
+            for nodes in groups if is_parallel else [[node] for group in groups for node in group]:
+                await _together(self, nodes)
         except BaseException:
             await self.close()
             raise
@@ -119,13 +119,13 @@ class NodeSupervisor:
         """
         try:
             policy = policy or self._policy
-            await self._services.opening(node)
+            await self.services.opening(node)
             if node.home.find() is None and node.name not in policy.team_supervised:
                 await self._supervisor.start_child(policy.spec(node, self._free_name(node)))
             await node.open()
         except Exception as error:
             await self.forget(node)
-            self._services.left(node)
+            self.services.left(node)
             if isinstance(error, NodeStartError):
                 raise
             message = f"node {node.name!r} could not be started: {error_text(error) or type_name(error)}"
@@ -164,7 +164,7 @@ class NodeSupervisor:
             self._open.remove(node)
         await _close(node)
         await self.forget(node)
-        self._services.left(node)
+        self.services.left(node)
 
     async def forget(self, node: AnyNode) -> None:
         """Stop the actor of a node, if the pool supervises it."""
@@ -182,8 +182,11 @@ class NodeSupervisor:
         """
         nodes, self._open = [*detached, *reversed(self._open)], []
         try:
-            await self._within_limit("stop their background runs", [_stop_background(node) for node in nodes])
-            await asyncio.shield(self.ref.stop(block=False, timeout=self._exit_timeout))
+            stops = [
+                logged(f"node {node.name!r}: its background run could not be stopped", node.stop()) for node in nodes
+            ]
+            await self._within_limit("stop their background runs", stops)
+            await asyncio.shield(self.ref.stop(block=False, timeout=self.exit_timeout))
             await self._within_limit("close", [_close(node) for node in nodes])
         except asyncio.CancelledError:  # the caller cannot wait
             self.ref.kill(block=False)
@@ -191,10 +194,10 @@ class NodeSupervisor:
 
     async def _within_limit(self, what: str, work: Sequence[Coroutine[Any, Any, None]]) -> None:
         try:
-            async with asyncio.timeout(self._exit_timeout):
+            async with asyncio.timeout(self.exit_timeout):
                 await asyncio.gather(*work)
         except TimeoutError:
-            _log.warning("pool: nodes did not %s within %s s", what, self._exit_timeout)
+            _log.warning("pool: nodes did not %s within %s s", what, self.exit_timeout)
 
 
 async def _together(supervisor: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
@@ -208,21 +211,13 @@ async def _together(supervisor: NodeSupervisor, nodes: Sequence[AnyNode]) -> Non
         raise
 
 
-async def _in_order(supervisor: NodeSupervisor, nodes: Sequence[AnyNode]) -> None:
-    for node in nodes:
-        await supervisor.open(node)
-
-
-async def _stop_background(node: AnyNode) -> None:
-    """Stop the background run of a node."""
+async def logged(complaint: str, step: Awaitable[object]) -> None:
+    """Wait for one step that must not hinder the next ones. A failure is logged."""
     try:
-        await node.stop()
+        await step
     except Exception:
-        _log.exception("node %r: its background run could not be stopped", node.name)
+        _log.exception("pool: %s", complaint)
 
 
 async def _close(node: AnyNode) -> None:
-    try:
-        await node.close()
-    except Exception:
-        _log.exception("node %r could not be closed cleanly", node.name)
+    await logged(f"node {node.name!r} could not be closed cleanly", node.close())

@@ -17,7 +17,7 @@ from actors.nodes.team_run import TeamRun
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
 from actors.pool.registry import NodeRegistry
-from actors.pool.reload import Reload, ReloadContext, Reloaded
+from actors.pool.reload import Reload, Reloaded
 from actors.pool.services import PoolServices, ServiceFactory
 from actors.prompts.knowledge import sources_in
 from actors.runtime.system import ActorSystem
@@ -229,12 +229,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
                 raise NodeNameError(f"job {name!r} was added to the pool at run time; choose another name")
-            context = ReloadContext(
-                self.manifest, self._built, self._nodes, self._supervisor, self._services,
-                self.connection_registry, self, self._exit_timeout,
-            )  # fmt: skip
             builder = Builder(new, model=self.model, deps=self.shared_deps)
-            change = Reload(context, new, builder, connect=self._connect_nodes)
+            change = Reload(self, self._built, self._nodes, self._supervisor, builder, connect=self._connect_nodes)
             self._built, done = await change.carry_out()
             self._jobs, self.manifest = {**self._built.jobs, **late}, new
         _log.info("pool %r: the manifest was reloaded: %s", self.name, done)

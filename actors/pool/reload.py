@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from actors.config.difference import unchanged_nodes
@@ -10,13 +10,12 @@ from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.pool import Builder, Built, prompt_versions
-from actors.pool.node_supervisor import NodeSupervisor, PoolPolicy
-from actors.pool.services import PoolServices
+from actors.pool.node_supervisor import NodeSupervisor, PoolPolicy, logged
+from actors.pool.registry import NodeRegistry
 from actors.prompts.knowledge import sources_in
 from actors.runs.reconfigure import Reconfigure
 from actors.runs.request import Settle
 from actors.runs.resources import OpenResources
-from actors.talk.registry import TalkRegistry
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
 _log = logging.getLogger("understage")
@@ -44,23 +43,6 @@ class Reloaded:
 
 
 @dataclass(slots=True)
-class ReloadContext:
-    """What a pool consists of when a reload begins."""
-
-    manifest: Manifest
-    built: Built
-    nodes: dict[str, AnyNode]
-    """All nodes of the pool, those that were added at run time included; changed in place."""
-    supervisor: NodeSupervisor | None
-    """None for a pool that does not run."""
-    services: PoolServices
-    registry: TalkRegistry
-    pool: Mapping[str, AnyNode]
-    limit: float
-    """Seconds that the accepted runs of one node may take to end."""
-
-
-@dataclass(slots=True)
 class _Sorted:
     """The names of nodes by what the reload does with them."""
 
@@ -80,8 +62,10 @@ class Reload:
     """One change from a manifest to another. The constructor makes and checks the new nodes, and changes nothing.
 
     Args:
-        context: what the pool consists of.
-        manifest: the new manifest.
+        pool: the pool, with its old manifest.
+        built: what the pool has from the old manifest.
+        nodes: all nodes of the pool, those that were added at run time included; changed in place.
+        supervisor: that of the pool; None for a pool that does not run. Accepted runs end within its `exit_timeout`.
         builder: makes the nodes of the new manifest.
         connect: True to make the connections of the manifest.
 
@@ -92,32 +76,37 @@ class Reload:
         NodeError: a team that was made at run time needs a node that would be removed.
     """
 
-    def __init__(self, context: ReloadContext, manifest: Manifest, builder: Builder, *, connect: bool) -> None:
-        self._context, self._manifest = context, manifest
+    def __init__(
+        self, pool: NodeRegistry, built: Built, nodes: dict[str, AnyNode], supervisor: NodeSupervisor | None,
+        builder: Builder, *, connect: bool,
+    ) -> None:  # fmt: skip
+        self._pool, self._before, self._present, self._supervisor = pool, built, nodes, supervisor
+        self._manifest = manifest = builder.manifest
         self._versions = prompt_versions(manifest)
         self._sorted = sort = self._sort(builder.policy)
         self._check(builder)
-        existing = {name: node for name, node in context.nodes.items() if name not in sort.kind_changed}
+        existing = {name: node for name, node in self._present.items() if name not in sort.kind_changed}
         self._nodes, self._made = builder.nodes(existing, {*sort.added, *sort.changed, *sort.kind_changed})
-        self._kept, self._new = builder.connections(self._nodes, context.built.connections) if connect else ([], [])
+        self._kept, self._new = builder.connections(self._nodes, self._before.connections) if connect else ([], [])
         kept = set(self._kept)
-        self._old = [connection for connection in context.built.connections if connection not in kept]
+        self._old = [connection for connection in self._before.connections if connection not in kept]
         self._check_labels()
         self._fresh_jobs = {name for name in manifest.jobs if self._is_fresh(name)}
         self._jobs = {
-            name: builder.job(name) if name in self._fresh_jobs else context.built.jobs[name] for name in manifest.jobs
+            name: builder.job(name) if name in self._fresh_jobs else self._before.jobs[name] for name in manifest.jobs
         }
         self._policy = builder.policy
-        context.services.prepare(manifest)
+        if supervisor is not None:
+            supervisor.services.prepare(manifest)
 
     # -- decide ---------------------------------------------------------------------------------------------------
 
     def _sort(self, policy: PoolPolicy) -> _Sorted:
-        context, manifest = self._context, self._manifest
-        same = unchanged_nodes(context.manifest, manifest)
-        own = {name: node for name, node in context.built.nodes.items() if context.nodes.get(name) is node}
-        sort = _Sorted(own, set(context.nodes) - set(own))
-        intact = {name for name in same if self._versions.get(name) == context.built.versions.get(name)}
+        manifest = self._manifest
+        same = unchanged_nodes(self._pool.manifest, manifest)
+        own = {name: node for name, node in self._before.nodes.items() if self._present.get(name) is node}
+        sort = _Sorted(own, set(self._present) - set(own))
+        intact = {name for name in same if self._versions.get(name) == self._before.versions.get(name)}
         for name, spec in manifest.nodes.items():
             if name in sort.foreign:
                 if name not in same:
@@ -126,14 +115,14 @@ class Reload:
                 sort.unchanged.append(name)
             elif name not in sort.own:
                 sort.added.append(name)
-            elif _kind(context.manifest.nodes[name]) != _kind(spec):
+            elif _kind(self._pool.manifest.nodes[name]) != _kind(spec):
                 sort.kind_changed.append(name)
             elif name not in intact:
                 sort.changed.append(name)
             else:
                 sort.unchanged.append(name)
         moved = {*sort.added, *sort.kind_changed}
-        children = context.built.policy.children
+        children = self._before.policy.children
         other_rules = {name for name in policy.team_supervised if policy.children[name] != children.get(name)}
         referring = [
             name
@@ -149,13 +138,13 @@ class Reload:
         return sort
 
     def _check(self, builder: Builder) -> None:
-        old, new, sort = self._context.manifest, self._manifest, self._sorted
-        if self._context.supervisor is not None:
+        old, new, sort = self._pool.manifest, self._manifest, self._sorted
+        if self._supervisor is not None:
             if old.storage != new.storage:
                 _refuse("storage", "where history is kept")
-            if self._context.built.policy.strategy != builder.policy.strategy:
+            if self._before.policy.strategy != builder.policy.strategy:
                 _refuse("supervision.strategy", "the strategy of the pool")
-            moved = (self._context.built.policy.team_supervised ^ builder.policy.team_supervised) & sort.own.keys() - {
+            moved = (self._before.policy.team_supervised ^ builder.policy.team_supervised) & sort.own.keys() - {
                 *sort.removed
             }
             if moved:
@@ -163,7 +152,7 @@ class Reload:
                 _refuse(f"nodes.{name}", f"whether {name!r} is supervised by the pool or by a team with `supervision`")
         own = {*sort.own.values()}
         going = {sort.own[name] for name in (*sort.removed, *sort.kind_changed)}
-        for team in self._context.nodes.values():
+        for team in self._present.values():
             lost = going.intersection(() if team in own else team.members())
             if lost:
                 name = min(node.name for node in lost)
@@ -172,7 +161,7 @@ class Reload:
 
     def _check_labels(self) -> None:
         going = {connection.talk for connection in self._old}
-        taken = {name for name, talk in self._context.registry.items() if talk not in going}
+        taken = {name for name, talk in self._pool.connection_registry.items() if talk not in going}
         for connection in self._new:
             label = connection.spec.label
             if label is not None and label in taken:
@@ -180,8 +169,8 @@ class Reload:
                 raise ManifestError(message, node=connection.source.name)
 
     def _is_fresh(self, name: str) -> bool:
-        old, new = self._context.manifest, self._manifest
-        if name not in self._context.built.jobs or old.jobs.get(name) != new.jobs[name]:
+        old, new = self._pool.manifest, self._manifest
+        if name not in self._before.jobs or old.jobs.get(name) != new.jobs[name]:
             return True
         return old.responses != new.responses or old.root != new.root
 
@@ -221,7 +210,7 @@ class Reload:
 
     async def _open(self) -> dict[str, OpenResources]:
         """Start new nodes, and open the resources that changed nodes are going to need."""
-        supervisor = self._context.supervisor
+        supervisor = self._supervisor
         opened: dict[str, OpenResources] = {}
         if supervisor is None:
             return opened
@@ -250,35 +239,36 @@ class Reload:
         fresh = {*self._sorted.kind_changed, *self._sorted.added}
         for name in self._nodes:  # members before teams: a team starts members that have no actor
             if name in fresh and name not in self._policy.team_supervised:
-                self._context.nodes.setdefault(name, self._made[name])
+                self._present.setdefault(name, self._made[name])
                 yield self._made[name]
 
     def _remove(self, node: AnyNode) -> None:
-        if self._context.nodes.get(node.name) is node:
-            del self._context.nodes[node.name]
+        if self._present.get(node.name) is node:
+            del self._present[node.name]
 
     async def _commit(self, opened: Mapping[str, OpenResources]) -> None:
-        context, sort = self._context, self._sorted
+        sort = self._sorted
         await asyncio.gather(*(self._reconfigure(name, opened.get(name)) for name in sort.changed))
         self._exchange_connections()
         self._place_nodes()
-        if context.supervisor is None:
+        supervisor = self._supervisor
+        if supervisor is None:
             return
-        before, after = context.built.policy.children, self._policy.children
+        before, after = self._before.policy.children, self._policy.children
         touched = [name for name in sort.own if name in after and (name in sort.changed or after[name] != before[name])]
         nodes = [self._nodes[name] for name in touched if name not in sort.kind_changed]
-        await _logged("the nodes are supervised as before", context.supervisor.adopt(self._policy, nodes))
+        await logged("the nodes are supervised as before", supervisor.adopt(self._policy, nodes))
         for name in (*sort.kind_changed, *sort.added):
             if name in self._policy.team_supervised:
-                await _logged(
+                await logged(
                     f"node {name!r} of the new manifest could not be started",
-                    context.supervisor.open(self._nodes[name]),
+                    supervisor.open(self._nodes[name]),
                 )
             elif name in sort.kind_changed:  # services were told before the node was in the pool
-                await _logged(
-                    f"node {name!r}: what it remembers is not known", context.services.opening(self._nodes[name])
+                await logged(
+                    f"node {name!r}: what it remembers is not known", supervisor.services.opening(self._nodes[name])
                 )
-        await _logged("a service could not follow in everything", context.services.apply(self._manifest))
+        await logged("a service could not follow in everything", supervisor.services.apply(self._manifest))
         gone = [sort.own[name] for name in (*sort.kind_changed, *sort.removed)]
         await asyncio.gather(
             *map(self._end, [*gone, *(connection.helper for connection in self._old if connection.helper is not None)])
@@ -287,7 +277,7 @@ class Reload:
     async def _reconfigure(self, name: str, opened: OpenResources | None) -> None:
         """Give a node its new definition when its accepted runs have ended."""
         log_runs(self._sorted.own[name], is_on=self._manifest.nodes[name].debug)
-        node, other, supervisor = self._sorted.own[name], self._made[name], self._context.supervisor
+        node, other, supervisor = self._sorted.own[name], self._made[name], self._supervisor
         if supervisor is None or opened is None:
             node.reconfigure(other)
             return
@@ -296,16 +286,16 @@ class Reload:
         ref = node.home.find()
         try:
             if ref is not None:
-                await ref.ask(change, timeout=self._context.limit)
+                await ref.ask(change, timeout=supervisor.exit_timeout)
         except Exception as error:  # a run takes too long, the actor stopped, or the run itself reloads
             _log.warning("node %r: made anew before its runs had ended: %s", name, error)
         change.apply()
         if ref is None or has_other_children:
-            await _logged(
+            await logged(
                 f"node {name!r} did not start at once, and is tried again", supervisor.restart(node, self._policy)
             )
-        await _logged(f"node {name!r}: what it needed before could not be closed", change.close())
-        await _logged(f"node {name!r}: what it remembers is not known", self._context.services.opening(node))
+        await logged(f"node {name!r}: what it needed before could not be closed", change.close())
+        await logged(f"node {name!r}: what it remembers is not known", supervisor.services.opening(node))
 
     def _exchange_connections(self) -> None:
         """Exchange the connections in one step, so no message passes between old and new."""
@@ -316,36 +306,28 @@ class Reload:
 
     def _place_nodes(self) -> None:
         """Give the pool the nodes of the new manifest, then nodes added at run time, then nodes to be removed."""
-        context, sort = self._context, self._sorted
-        others = {name: node for name, node in context.nodes.items() if name not in self._nodes}
+        sort = self._sorted
+        others = {name: node for name, node in self._present.items() if name not in self._nodes}
         for name in (*sort.added, *sort.kind_changed):
-            self._nodes[name].connections.join(context.registry, context.pool)
-        context.nodes.clear()
-        context.nodes.update({**self._nodes, **others})
+            self._nodes[name].connections.join(self._pool.connection_registry, self._pool)
+        self._present.clear()
+        self._present.update({**self._nodes, **others})
 
     async def _end(self, node: AnyNode) -> None:
         """Wait until the accepted runs of a node end, within the limit, and stop the node."""
-        context = self._context
         self._remove(node)
         node.connections.disconnect_all()
         node.connections.leave()
-        if context.supervisor is None:
+        supervisor = self._supervisor
+        if supervisor is None:
             return
         ref = node.home.find()
         try:
             if ref is not None:
-                await ref.ask(Settle(), timeout=context.limit)
+                await ref.ask(Settle(), timeout=supervisor.exit_timeout)
         except Exception as error:
             _log.warning("node %r: ended before its runs had ended: %s", node.name, error)
-        await _logged(f"node {node.name!r} could not be stopped", context.supervisor.shut(node))
-
-
-async def _logged(complaint: str, step: Awaitable[object]) -> None:
-    """Wait for one step of a change that must be finished. A failure is logged."""
-    try:
-        await step
-    except Exception:
-        _log.exception("pool, reload: %s", complaint)
+        await logged(f"node {node.name!r} could not be stopped", supervisor.shut(node))
 
 
 def _kind(spec: object) -> tuple[object, ...]:

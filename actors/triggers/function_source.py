@@ -153,7 +153,7 @@ class PollActor(AsyncioActor):
     def __init__(
         self,
         sink: TriggerSink,
-        function: Callable[[], object] | Callable[[], Awaitable[object]],
+        function: Callable[[], Any],
         interval: float,
     ) -> None:
         super().__init__()
@@ -175,7 +175,8 @@ class PollActor(AsyncioActor):
             return
         self.calls += 1
         try:
-            result = await self._call()
+            is_async = inspect.iscoroutinefunction(self._function)
+            result: object = await (self._function() if is_async else self.system.in_thread(self._function)())
         except Exception as error:  # polling goes on
             self.failures += 1
             self.system.log_limited(
@@ -184,12 +185,6 @@ class PollActor(AsyncioActor):
         else:
             _report(self._sink, self._name, result, {"function": self._name})
         self.schedule(self._interval, _Poll())
-
-    async def _call(self) -> object:
-        if inspect.iscoroutinefunction(self._function):
-            return await self._function()
-        result: object = await self.system.in_thread(self._function)()
-        return result
 
 
 def _report(sink: TriggerSink, name: str, result: object, facts: Metadata) -> None:

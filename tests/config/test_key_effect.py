@@ -100,7 +100,7 @@ EFFECTS: Mapping[str, Effect] = {
     "ResponseSpec": _RESPONSE,
     "FieldSpec": _RESPONSE,
     "JobSpec": Effect(
-        ("pool/manifest/job.py", "config/check.py"), ("pool/manifest/test_pool.py", "pool/test_build_key.py")
+        ("pool/manifest/pool.py", "config/check.py"), ("pool/manifest/test_pool.py", "pool/test_build_key.py")
     ),
     **dict.fromkeys(("StorageSpec", "StoreSpec", "RetentionSpec"), _STORAGE),
 }

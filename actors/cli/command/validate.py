@@ -2,14 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.cli.exit_code import ExitCode
 from actors.cli.option import AsJson, ManifestFile
 from actors.cli.output import write
-
-if TYPE_CHECKING:
-    from actors.config.manifest import Manifest
 
 
 def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
@@ -27,17 +24,13 @@ def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
             raise
         write(_document(file, problems=[_as_data(problem) for problem in error.problems]))
         return ExitCode.USAGE
-    counts = _counts(manifest)
+    counts = {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
     if as_json:
         write(_document(file, problems=[], **counts))
     else:
         told = ", ".join(f"{count} {what if count != 1 else what[:-1]}" for what, count in counts.items())
         write(f"{file}: sound ({told})")
     return ExitCode.OK
-
-
-def _counts(manifest: "Manifest") -> dict[str, int]:
-    return {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
 
 
 def _as_data(problem: Any) -> dict[str, Any]:

@@ -103,9 +103,13 @@ class Row(list[object]):
         self.marks.append(mark)
 
 
-def as_map(data: object) -> dict[str, object] | None:
-    """Return a map as one whose keys are text; None for anything else."""
-    return cast("dict[str, object]", data) if isinstance(data, dict) else None
+def as_table(data: object) -> Table | None:
+    """Return a map as a table: a table unchanged, another map as a copy without marks; None for anything else."""
+    if isinstance(data, Table) or not isinstance(data, dict):
+        return data if isinstance(data, Table) else None
+    table = Table()
+    table.update(cast("dict[str, object]", data))
+    return table
 
 
 def table_at(tree: object, *keys: str) -> Table:

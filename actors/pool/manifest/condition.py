@@ -1,7 +1,7 @@
 """Make the conditions of connections from those of a manifest."""
 
 import inspect
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -43,21 +43,11 @@ def _part(spec: AnyCondition, scope: ImportScope, node: str) -> Condition:
 def _named(name: str, condition: Condition) -> Condition:
     """Return a condition with its name in its errors."""
 
-    def failure(error: Exception) -> ConditionError:
-        return ConditionError(f"condition {name!r}: {error_line(error)}")
-
-    async def later(result: Awaitable[object]) -> object:
+    async def ask(context: TalkContext) -> bool:
         try:
-            return await result
+            return await _truth(condition, context)
         except Exception as error:
-            raise failure(error) from error
-
-    def ask(context: TalkContext) -> object:
-        try:
-            result = condition(context)
-        except Exception as error:
-            raise failure(error) from error
-        return later(result) if inspect.isawaitable(result) else result
+            raise ConditionError(f"condition {name!r}: {error_line(error)}") from error
 
     return ask
 

@@ -13,8 +13,8 @@ from protocols.errors import NodeError
 from protocols.messages import ChatMessage
 
 # Neither wait nor follow a link: a named pipe would block the writer for ever, a link lead it out of the folder.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
 class FileWriter:
@@ -61,12 +61,8 @@ class FileWriter:
         root, folder = self._root.resolve(), path.parent.resolve()
         if not folder.is_relative_to(root):
             raise self._error(path, f"is not below {str(self._root)!r}: a folder in it is a link that leads out")
-        if os.open in os.supports_dir_fd:
-            with _opened(root, folder.relative_to(root).parts) as descriptor:
-                self._append(path, text, descriptor)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._append(path, text)
+        with _opened(root, folder.relative_to(root).parts) as descriptor:
+            self._append(path, text, descriptor)
         return str(path)
 
     def _append(self, path: Path, text: str, folder: int | None = None) -> None:

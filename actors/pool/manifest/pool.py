@@ -9,7 +9,8 @@ from typing import Any
 from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.agents.manifest.imports import ImportScope
-from actors.agents.manifest.values import usage_limits_of
+from actors.agents.manifest.knowledge import knowledge_of, text_of
+from actors.agents.manifest.values import output_type, tool_of_spec, usage_limits_of
 from actors.config.agent import AgentSpec
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
@@ -21,12 +22,12 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
-from actors.pool.manifest.job import job_of
 from actors.pool.node_supervisor import ChildSettings, PoolPolicy
 from actors.runs.job import Job
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
+from protocols.errors import ConfigError
 from protocols.mailbox import Overflow
 
 PromptVersion = tuple[str, int, int]
@@ -117,7 +118,22 @@ class Builder:
         Raises:
             ConfigError: something that it names cannot be found, imported or used.
         """
-        return job_of(self.manifest, name, self._agents.scope)
+        manifest, scope, who = self.manifest, self._agents.scope, f"job {name}"
+        spec, root = manifest.jobs[name], manifest.root or Path()
+        dependency = scope.find(spec.required_dependency, who) if spec.required_dependency is not None else None
+        if dependency is not None and not isinstance(dependency, type):
+            raise ConfigError(f"{who!r}: required_dependency {spec.required_dependency!r} is no type")
+        return Job(
+            name=name,
+            description=spec.description,
+            prompt=text_of(spec.prompt, root, scope, who),
+            required_return_type=output_type(spec.required_return_type, who, manifest.responses, scope),
+            required_dependency=dependency,
+            knowledge=knowledge_of(spec.knowledge, root, scope, who),
+            tools=[tool_of_spec(tool, scope.find(tool.import_path, who), who) for tool in spec.tools],
+            requires_vision=spec.requires_vision,
+            min_context_tokens=spec.min_context_tokens,
+        )
 
 
 def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: bool = True) -> Built:
@@ -144,26 +160,20 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:
     spec = manifest.node(name)
     assert isinstance(spec, TeamSpec)
-    members = [nodes[member] for member in spec.members]
+    members, settings = [nodes[member] for member in spec.members], _team_settings(manifest, spec, nodes, scope)
     if spec.mode == "sequential":
         validator = nodes[spec.validator] if spec.validator is not None else None
-        return TeamRun(
-            members,
-            name=name,
-            shared_prompt=spec.shared_prompt,
-            validator=validator,
-            result_mode=spec.result_mode,
-            **_team_settings(manifest, spec, nodes, scope),
-        )
+        return TeamRun(members, validator=validator, result_mode=spec.result_mode, **settings)
     policy = spec.policy.quorum if isinstance(spec.policy, QuorumSpec) else spec.policy or "any"
-    settings = _team_settings(manifest, spec, nodes, scope)
-    return Team(members, name=name, shared_prompt=spec.shared_prompt, policy=policy, **settings)
+    return Team(members, policy=policy, **settings)
 
 
 def _team_settings(
     manifest: Manifest, spec: TeamSpec, nodes: Mapping[str, AnyNode], scope: ImportScope
 ) -> dict[str, Any]:
     settings: dict[str, Any] = {
+        "name": spec.name,
+        "shared_prompt": spec.shared_prompt,
         "description": spec.description,
         "display_name": spec.display_name,
         "picker": nodes[spec.picker] if spec.picker is not None else None,

@@ -25,10 +25,7 @@ class MailWatch:
 
     trigger: Trigger
     folder: "MailFolder"
-    interval: float
-    """Seconds between two polls."""
-    mark_seen: bool
-    """True to mark accepted e-mails as read."""
+    settings: EmailTrigger
     validity: str = ""
     highest: int = 0
     """Number of the last e-mail that was accepted or left out."""
@@ -88,7 +85,7 @@ class EmailActor(TriggerSource):
         return batch.has_more and is_all
 
     async def _wait(self) -> None:
-        timer = self.system.clock.call_later(self._watch.interval, self._hurry.set)
+        timer = self.system.clock.call_later(self._watch.settings.check_interval, self._hurry.set)
         try:
             await self._hurry.wait()
         finally:
@@ -107,7 +104,7 @@ class EmailActor(TriggerSource):
                     watch.trigger.accept(self._event(mail))
                 except TriggerFullError:
                     return False
-                if watch.mark_seen:
+                if watch.settings.mark_seen:
                     watch.unmarked.append(mail.uid)
             watch.highest = max(watch.highest, mail.uid)
         return True
@@ -139,8 +136,7 @@ def _build(group: Sequence[tuple[Trigger, EmailTrigger]], context: BuildContext)
 
     ((trigger, spec),) = group
     folder = MailFolder(spec, spec.password.get_secret_value(), who=f"trigger {trigger.full_name!r}")
-    watch = MailWatch(trigger, folder, interval=spec.check_interval, mark_seen=spec.mark_seen)
-    return SourceSpec(partial(EmailActor, wall=context.wall), (watch,))
+    return SourceSpec(partial(EmailActor, wall=context.wall), (MailWatch(trigger, folder, spec),))
 
 
 EMAIL = TriggerType(EmailTrigger, _build, libraries=("imap_tools",))

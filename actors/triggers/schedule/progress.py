@@ -85,7 +85,7 @@ class ScheduleProgress:
 
     def _write(self) -> None:
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        opened = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        opened = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(opened, "wb") as file:
             file.write(msgspec.json.encode(self._times))
         fresh.replace(self.path)

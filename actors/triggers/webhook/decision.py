@@ -62,9 +62,11 @@ class Webhook:
             wall: the wall clock, in seconds since 1970 UTC.
 
         Raises:
-            TriggerConfigError: A secret is blank, or not base64 after `whsec_`.
+            TriggerConfigError: A secret is missing, blank, or not base64 after `whsec_`.
         """
         who = f"trigger {trigger.full_name!r}"
+        for key, problem in settings.mismatches():  # settings that were made without validation
+            raise TriggerConfigError(f"{who}: {key!r}: {problem}", node=trigger.node)
         self.trigger = trigger
         self.settings = settings
         self.keys = tuple(read_key(secret.get_secret_value(), who) for secret in settings.secret)

@@ -17,7 +17,7 @@ LONGEST_LIFE: Final = 86_400.0
 _HEAD: Final = struct.Struct("<24sd")
 _RECORD: Final = struct.Struct("<8s16sd")
 _MAGIC: Final = b"understage replays 1"
-_FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _log: Final = logging.getLogger("understage")
 

@@ -169,3 +169,6 @@ async def test_webhooks_that_cannot_work_are_refused(actor_system: ActorSystem) 
         Webhook(desk.trigger, config)
     with pytest.raises(TriggerConfigError, match="different paths"):
         WebhookRoutes([desk.webhook, desk.webhook])
+    open_to_all = WebhookTrigger.model_construct(type="webhook", name="w", port=0, path="/in", host="0.0.0.0")
+    with pytest.raises(TriggerConfigError, match=r"'n/w': 'secret': a webhook on 0\.0\.0\.0 needs a secret"):
+        Webhook(desk.trigger, open_to_all)
