@@ -35,6 +35,7 @@ from actors.cli.shutdown import passed_on
 from actors.config.manifest import Manifest
 from actors.runtime.system import ActorSystem
 from protocols.errors import NodeNotFoundError, nearest
+from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
@@ -178,7 +179,11 @@ async def _progress(app: App, names: Sequence[str]) -> AsyncGenerator[None]:
             from actors.cli.live_table import live_table
 
             say = await stack.enter_async_context(live_table(app.read_stats, names))
-        shown = app.system.events.subscribe(lambda event: say(line_of(event)), TROUBLE if is_live else STEPS)
+
+        def tell(event: StampedEvent) -> None:
+            say(line_of(event))
+
+        shown = app.system.events.subscribe(tell, TROUBLE if is_live else STEPS)
         stack.callback(shown.cancel)
         yield
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 from actors.config.import_path import ImportText
 from actors.config.section import Section
 from actors.config.value import Text
+from actors.config.yaml.tree import as_table
 
 
 class PromptSpec(Section):
@@ -31,7 +32,7 @@ class PromptSpec(Section):
 
 
 def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str | dict | PromptSpec) else value
+    return (value,) if isinstance(value, str | PromptSpec) or as_table(value) is not None else value
 
 
 Prompts = Annotated[
