@@ -40,8 +40,8 @@ def type_name(value: object) -> str:
 
 
 def error_text(error: BaseException, limit: int = 500) -> str:
-    """Return the text of an error, cut to `limit`; it cannot fail, even if the error's own `__str__` does."""
-    return limited_text(str, error, limit)
+    """Return the text of an error, cut to `limit`, or else its class; it cannot fail, even if its `__str__` does."""
+    return limited_text(str, error, limit) or type_name(error)
 
 
 def limited_text(make: Callable[[object], str], value: object, limit: int) -> str:

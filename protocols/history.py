@@ -18,9 +18,7 @@ from protocols.limits import (
     TIME,
     check_span,
 )
-
-Role = Literal["user", "assistant", "system"]
-"""Whose words a message holds."""
+from protocols.messages import Role
 
 HistoryGroup = Literal["agent", "role", "model", "conversation", "day"]
 """What `HistoryStore.stats` can group by; a day is a UTC date."""

@@ -176,8 +176,7 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
             return f"{_sender(self)}: {self.text}"
         layout = {"detailed": _detailed, "markdown": _markdown}.get(style)
         if layout is None:
-            problem = f"unknown message style {style!r}; choose simple, detailed, markdown or custom"
-            raise ValueError(problem)
+            raise ValueError(f"unknown message style {style!r}; choose simple, detailed, markdown or custom")
         facts = [("model", self.model_name)] if self.model_name else []
         facts += [("via", " > ".join(self.forwarded_from))] if self.forwarded_from else []
         facts += _costs(self) if show_costs else []
@@ -256,8 +255,7 @@ def _money(cost: TokenCost) -> str:
 
 def _custom(message: ChatMessage[Any], template: str | None, variables: Mapping[str, object]) -> str:
     if template is None:
-        problem = "message style 'custom' needs a template; pass template='{name}: {content}'"
-        raise ValueError(problem)
+        raise ValueError("message style 'custom' needs a template; pass template='{name}: {content}'")
     values: dict[str, object] = {**_values(message), **{key: str(value) for key, value in variables.items()}}
     try:
         if "$" in template and "{" not in template.replace("${", ""):
@@ -268,8 +266,7 @@ def _custom(message: ChatMessage[Any], template: str | None, variables: Mapping[
         problem = f"message template {template!r} names the unknown field {error.args[0]!r}; known are {known}"
         raise ValueError(problem) from None
     except (ValueError, IndexError) as error:
-        problem = f"message template {template!r} cannot be used: {error}"
-        raise ValueError(problem) from error
+        raise ValueError(f"message template {template!r} cannot be used: {error}") from error
 
 
 def _values(message: ChatMessage[Any]) -> dict[str, str]:
@@ -296,6 +293,5 @@ class _FieldFormatter(string.Formatter):
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if not field_name.isidentifier():
-            problem = f"{field_name!r} is not a plain field name"
-            raise ValueError(problem)
+            raise ValueError(f"{field_name!r} is not a plain field name")
         return self.get_value(field_name, args, kwargs), field_name

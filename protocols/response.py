@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from protocols.errors import error_text, type_name
+from protocols.errors import error_text
 from protocols.json_value import JsonValue
 from protocols.messages import ChatMessage
 
@@ -80,7 +80,7 @@ class TeamResponse(list[AgentResponse[T]], Generic[T]):
             if response.agent_name == name:
                 return response
         error = self.errors.get(name)
-        return None if error is None else AgentResponse(name, None, error=error_text(error) or type_name(error))
+        return None if error is None else AgentResponse(name, None, error=error_text(error))
 
     def format_durations(self) -> str:
         """Render the time of every member and of the whole in one line."""

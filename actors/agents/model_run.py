@@ -21,8 +21,7 @@ from actors.agents.model_answer import cost_up_to_now, message_of
 from actors.agents.named_tools import named_tools
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
-from actors.models.failure import advise
-from actors.models.resolve import default_model_name, resolve_model
+from actors.models.resolve import advise, default_model_name, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
 from actors.runs.request import RunOptions, RunRequest

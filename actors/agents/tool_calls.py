@@ -119,7 +119,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
         try:
             result = _writable(await _without_exit(handler, args), log.agent_name, call.tool_name)
         except Exception as error:
-            failure = error_text(error) or type(error).__name__
+            failure = error_text(error)
             raise
         finally:
             seconds = perf_counter() - started

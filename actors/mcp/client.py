@@ -102,8 +102,7 @@ class McpClient:
             except NotSentError as error:
                 if is_last:
                     why = error.__cause__ or "the connection has ended again"
-                    message = f"MCP server {self.source.name!r} cannot be reached: {why}"
-                    raise ToolServerError(message, server=self.source.name) from error.__cause__
+                    raise self.source.error(f" cannot be reached: {why}") from error.__cause__
         raise AssertionError
 
     async def _lease(self, actor: ActorRef[Any], seconds: float) -> McpConnection:
@@ -112,11 +111,9 @@ class McpClient:
         try:
             connection: McpConnection = await actor.ask(GetConnection(), timeout=timeout)
         except AskTimeoutError as error:
-            message = f"MCP server {self.source.name!r} is being restarted, and was not back within {seconds:.3g} s"
-            raise ToolServerError(message, server=self.source.name) from error
+            raise self.source.error(f" is being restarted, and was not back within {seconds:.3g} s") from error
         except (ActorStoppingError, MailboxFullError) as error:
-            message = f"MCP server {self.source.name!r} takes no calls: {error}"
-            raise ToolServerError(message, server=self.source.name) from error
+            raise self.source.error(f" takes no calls: {error}") from error
         return connection
 
     async def _actor(self, system: System | None = None) -> ActorRef[Any]:
@@ -127,8 +124,7 @@ class McpClient:
             try:
                 supervisor = self._home.start(ServerFactory(self.source), self, system)
             except RuntimeClosedError as error:
-                message = f"MCP server {self.source.name!r} has been stopped: {error}"
-                raise ToolServerError(message, server=self.source.name) from error
+                raise self.source.error(f" has been stopped: {error}") from error
             self._home.settle(supervisor, asyncio.get_running_loop(), is_owned=False)
         known = self._actors.get(supervisor)
         if known is not None:
@@ -137,11 +133,9 @@ class McpClient:
             await asyncio.shield(supervisor.ready())  # others may wait for it as well
         except ActorStartError as error:
             reason = _reason(error)
-            message = (
-                f"MCP server {self.source.name!r} could not be started: {error}" if reason is None else f"{reason}"
-            )
-            cause = error if reason is None else reason.__cause__ or error
-            raise ToolServerError(message, server=self.source.name) from cause
+            if reason is None:
+                raise self.source.error(f" could not be started: {error}") from error
+            raise ToolServerError(f"{reason}", server=self.source.name) from reason.__cause__ or error
         child = await supervisor.proxy().get_child(self.source.name)
         actor: ActorRef[Any] = child.ref
         self._actors[supervisor] = actor

@@ -140,8 +140,7 @@ class McpConnection:
         if self.is_over or self._toolset is None:
             raise NotSentError
         if len(self._calls) >= MOST_CALLS:
-            message = f"MCP server {self.source.name!r}: {MOST_CALLS} calls go on already, so {what} was refused"
-            raise ToolServerError(message, server=self.source.name)
+            raise self.source.error(f": {MOST_CALLS} calls go on already, so {what} was refused")
         context = _context() if hasattr(self._toolset, "client") else None
         call = asyncio.get_running_loop().create_task(work(self._toolset), context=context)
         self._calls.add(call)
@@ -183,8 +182,7 @@ class McpConnection:
 
     def _lost(self, what: str = "") -> ToolServerError:
         during = f" during {what}" if what else ""
-        text = f"MCP server {self.source.name!r}: the connection was lost{during}: {self._why or self._reason}"
-        error = ToolServerError(text, server=self.source.name)
+        error = self.source.error(f": the connection was lost{during}: {self._why or self._reason}")
         error.__cause__ = self._cause
         return error
 

@@ -106,7 +106,6 @@ class McpTools(AbstractToolset[Any]):
         known = self._known.get(id(server))
         if known is not None and server.link.is_down:
             return known
-
         try:
             tools: Tools = await server.link.call(
                 lambda toolset: toolset.get_tools(ctx), "the list of tools", math.inf if known is None else _PATIENCE
@@ -119,10 +118,7 @@ class McpTools(AbstractToolset[Any]):
         if known is None and (missing := sorted((server.tools or frozenset()) - tools.keys())):
             _log.warning("MCP server %s has no tool %s; it has %s", server.name, ", ".join(missing), ", ".join(tools))
         if len(allowed) > _MOST_TOOLS:
-            message = (
-                f"MCP server {server.name!r} has {len(allowed)} tools, and at most {_MOST_TOOLS} are shown; name some"
-            )
-            raise ToolServerError(message, server=server.name)
+            raise server.link.source.error(f" has {len(allowed)} tools, and at most {_MOST_TOOLS} are shown; name some")
         self._known[id(server)] = allowed
         return allowed
 

@@ -38,6 +38,10 @@ class McpSource:
     call_timeout: float = 300.0
     """Seconds that a call or a list of tools may take, waiting for a restart included."""
 
+    def error(self, problem: object) -> ToolServerError:
+        """Return an error that names the server."""
+        return ToolServerError(f"MCP server {self.name!r}{problem}", server=self.name)
+
     @asynccontextmanager
     async def connected(self, on_end: Callable[[], None]) -> AsyncGenerator[AbstractToolset[Any]]:
         """Connect, and disconnect at the end. A server that was started here is stopped before this returns.
@@ -57,8 +61,7 @@ class McpSource:
             except Exception as error:
                 text = output.clean(str(error) or type(error).__name__)
                 said = await output.tail()
-                message = f"MCP server {self.name!r} could not be started: {text}{f'; it said: {said}' if said else ''}"
-                raise ToolServerError(message, server=self.name) from error
+                raise self.error(f" could not be started: {text}{f'; it said: {said}' if said else ''}") from error
             try:
                 yield toolset
             finally:

@@ -9,11 +9,13 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
-from pydantic_ai.exceptions import UserError
+from pydantic_ai.exceptions import ModelHTTPError, UserError
 from pydantic_ai.models import Model, infer_model, known_model_names
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.test import TestModel
@@ -86,6 +88,16 @@ def is_model_name(name: str) -> bool:
     """Return True for ``provider:name``."""
     provider, colon, rest = name.partition(":")
     return bool(colon and rest) and any(known.startswith(f"{provider}:") for known in known_model_names())
+
+
+def advise(error: Exception, model: Model) -> None:
+    """Add to the error of a request what the user can do about it."""
+    if not isinstance(error, ModelHTTPError) or error.status_code != HTTPStatus.NOT_FOUND:
+        return
+    host = urlsplit(model.base_url or "").hostname
+    if type(model).__name__ == "OpenAIResponsesModel" and host != "api.openai.com":
+        name = model.model_name
+        error.add_note(f"{host} may know only chat completions, not the responses API: use 'openai-chat:{name}'")
 
 
 async def close_models() -> None:

@@ -4,16 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import NamedTuple, Protocol
 
+from protocols.node import Named
 from protocols.plain_text import mermaid_text
 
 
-class DiagramNode(Protocol):
+class DiagramNode(Named, Protocol):
     """A node as the diagram sees it."""
-
-    @property
-    def name(self) -> str:
-        """Name of the node."""
-        ...
 
     def structure(self) -> "DiagramGroup | None":
         """Return what is inside the node. None if the node has no members."""

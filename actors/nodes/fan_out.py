@@ -86,7 +86,7 @@ class FanOut:
         self.answers[place] = answer
         response = self._transcript.passed(self._members[place].name, answer, perf_counter() - self._started)
         if self._transcript.handoff is not None:
-            self._transcript.handoff.put(response)
+            self._transcript.handoff.put_now(response)
         self._look(place)
 
     def _failed(self, place: int, error: Exception) -> None:

@@ -29,14 +29,12 @@ class KeepAlive:
 class TeamView(Runnable, Protocol):
     """A team as its actor sees it."""
 
+    lease: KeepAlive
+    """Keeps the actor alive."""
+
     @property
     def settings(self) -> TeamSettings:
         """How the team works."""
-        ...
-
-    @property
-    def lease(self) -> KeepAlive:
-        """Keeps the actor alive."""
         ...
 
     def members(self) -> "Sequence[NodeHandle[Any, Any]]":

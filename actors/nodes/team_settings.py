@@ -127,9 +127,7 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Most requests, calls of tools and tokens of one run, all members together."""
     max_concurrency: Annotated[int | None, whole(1)] = None
     """Runs that go on at the same time; None for no limit."""
-    member_specs: Annotated[Mapping[str, Mapping[str, Any]], _SPECS] = msgspec.field(
-        default_factory=dict[str, Mapping[str, Any]]
-    )
+    member_specs: Annotated[MemberSpecs, _SPECS] = msgspec.field(default_factory=dict[str, Mapping[str, Any]])
     """Fields of the `ChildSpec` (restart, shutdown, mailbox) of members that the team supervises, by their names."""
 
     @classmethod

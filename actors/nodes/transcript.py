@@ -100,7 +100,7 @@ class Transcript:
         with _lock:
             self.errors[_free(name, self.errors)] = error
             if self.stats is not None:
-                self.stats.add_error(name, _text(error))
+                self.stats.add_error(name, error_text(error))
             self._lose(name)
 
     def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
@@ -119,7 +119,7 @@ class Transcript:
                 if response.message is not None:
                     _count(stats, response.message)
             for name, error in self.errors.items():
-                stats.add_error(name, _text(error))
+                stats.add_error(name, error_text(error))
             for name, cost in self._lost:
                 stats.add_cost(name, cost)
             self.stats = stats
@@ -169,7 +169,7 @@ class Transcript:
         """Text of every failure, by member; those inside of members, too."""
         texts = dict(self.inner_errors)
         for name, error in self.errors.items():
-            texts[_free(name, texts)] = _text(error)
+            texts[_free(name, texts)] = error_text(error)
         return texts
 
     def response(self) -> TeamResponse[Any]:
@@ -191,7 +191,3 @@ def _errors_of(answer: ChatMessage[Any]) -> Mapping[str, str]:
     """Return the failures inside the answer of a team, by member."""
     errors = answer.metadata.get("errors") if answer.metadata and is_composed(answer) else None
     return cast("Mapping[str, str]", errors or {})
-
-
-def _text(error: Exception) -> str:
-    return error_text(error) or type(error).__name__

@@ -18,7 +18,7 @@ from actors.supervision.child import ChildSpec, Shutdown
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.strategies import Restart, Strategy
 from actors.supervision.supervisor import Supervisor
-from protocols.errors import NodeStartError, error_text, type_name
+from protocols.errors import NodeStartError, error_text
 
 EXIT_TIMEOUT: Final = 30.0
 """Seconds that the end of a pool may take before running work is cancelled."""
@@ -128,7 +128,7 @@ class NodeSupervisor:
             self.services.left(node)
             if isinstance(error, NodeStartError):
                 raise
-            message = f"node {node.name!r} could not be started: {error_text(error) or type_name(error)}"
+            message = f"node {node.name!r} could not be started: {error_text(error)}"
             raise NodeStartError(message, node=node.name) from error
         self._open.append(node)
 

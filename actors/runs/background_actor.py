@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -92,12 +91,7 @@ class BackgroundActor(AsyncioActor):
         """Report the end to the stats."""
         self._stats.finish(self._answer, self._error if self._answer is None else None)
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: "TracebackType | None",
-    ) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         """Report the crash to the stats."""
         self._stats.finish(None, exception_value if isinstance(exception_value, Exception) else None)
 
@@ -133,7 +127,7 @@ class BackgroundActor(AsyncioActor):
         if not node.runs_until_stopped:
             self._is_stopping, self._answer = True, None
         if stats.error_count == self._known_errors:  # a team has already noted the failed member
-            stats.add_error(node.name, error_text(error) or type(error).__name__)
+            stats.add_error(node.name, error_text(error))
 
     def _stop_soon(self) -> None:
         self._is_stopping = True

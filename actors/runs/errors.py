@@ -48,8 +48,3 @@ def member_failure(error: Exception, node: str, timeout: float | None) -> Except
     if isinstance(error, AskTimeoutError | ActorStoppingError | ActorCrashedError):
         return run_failure(error, node, timeout)
     return error
-
-
-def failed_step(error: Exception) -> str:
-    """Return the member of a chain that raised the exception. Empty if no member did."""
-    return str(getattr(error, "failed_step", ""))

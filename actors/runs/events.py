@@ -10,7 +10,7 @@ from actors.runs.run_cost import cost_of_team
 from actors.runtime.event_stream import EventStream
 from protocols.brief_events import RunAnswered
 from protocols.cost import ZERO_COST
-from protocols.errors import error_text
+from protocols.errors import limited_text
 from protocols.events import (
     MessageReceived,
     MessageSent,
@@ -21,9 +21,6 @@ from protocols.events import (
     StampedEvent,
 )
 from protocols.messages import ChatMessage
-
-_MOST_TEXT = 500
-"""Most characters of an error text in an event."""
 
 
 def run_started(events: EventStream, request: RunRequest) -> None:
@@ -79,11 +76,9 @@ def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[
 def run_failed(events: EventStream, request: RunRequest, error: Exception, duration: float, *, step: str = "") -> None:
     """Publish the failure of a run. `step` is the member that raised the error, if the node itself did not."""
     if events.wants(RunFailed):
-        text = error_text(error, _MOST_TEXT)
-        kind = type(error).__name__
-        _publish(
-            events, RunFailed, request, error_type=kind, error=text, duration=duration, step=step, **_lost(request)
-        )
+        kind, text = type(error).__name__, limited_text(str, error, 500)
+        fields = {"error_type": kind, "error": text, "duration": duration, "step": step, **_lost(request)}
+        _publish(events, RunFailed, request, **fields)
 
 
 def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> None:

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
-from actors.runs.detached_ask import Settled, failed_reply, post_outside
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.event_channel import StreamSink
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
@@ -33,6 +32,7 @@ from actors.runs.run_cost import Read, RunCost
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
+from actors.talk.detached_ask import Settled, failed_reply, post_outside
 from actors.talk.signal import Signal
 from actors.talk.target_queue import TargetQueue
 from protocols.checks import is_a
@@ -284,7 +284,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     def factory(self) -> NodeFactory:
         """Return what makes the node's actor, for a supervisor: ``ChildSpec(node.factory(), name=node.name)``."""
-        return NodeFactory(self, actor_class=self.actor_class, max_concurrency=self.max_concurrency)
+        return NodeFactory(self, self.actor_class, self.max_concurrency)
 
     def actor_owner(self) -> Named:
         """Return the object that keeps the actor alive. An actor without a supervisor stops when it is garbage."""

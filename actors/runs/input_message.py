@@ -27,11 +27,6 @@ async def input_message(prompts: Sequence[object], conversation_id: str) -> Chat
     return ChatMessage(content, "user", conversation_id=conversation_id)
 
 
-def conversation_of(first: object) -> str | None:
-    """Return the conversation of the first prompt. None if the prompt is not a message."""
-    return first.conversation_id if is_message(first) else None
-
-
 def is_list(value: object) -> TypeGuard[list[Any]]:
     """Return True for a list, whatever its items."""
     return isinstance(value, list)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from actors.runs.errors import failed_step
 from actors.runs.events import in_brief, message_received, run_cancelled, run_completed, run_failed, run_started
 from actors.runs.input_message import input_message
 from actors.runs.reconfigure import OpenRuns, Reconfigure
@@ -50,20 +49,7 @@ class NodeFactory:
     ends_with_process = True
     """True for an actor that is stopped when the interpreter exits, without a warning about a forgotten actor."""
 
-    def __init__(
-        self,
-        node: Runnable,
-        *,
-        actor_class: Callable[[Any], AsyncioActor] = NodeActor,
-        max_concurrency: int = 1,
-    ) -> None:
-        """Make a factory.
-
-        Args:
-            node: the node.
-            actor_class: class of its actor.
-            max_concurrency: how many runs are open at the same time.
-        """
+    def __init__(self, node: Runnable, actor_class: Callable[[Any], AsyncioActor], max_concurrency: int) -> None:
         self._node = weakref.ref(node)
         self._class = actor_class
         self.__name__ = node.name
@@ -109,7 +95,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
             message_received(events, request, asked)
         answer = await node.perform(request, asked)
     except Exception as error:
-        run_failed(events, request, error, perf_counter() - started, step=failed_step(error))
+        run_failed(events, request, error, perf_counter() - started, step=getattr(error, "failed_step", ""))
         _answer_failure(actor, request, error)
         return None
     except BaseException as error:

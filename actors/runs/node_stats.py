@@ -85,7 +85,7 @@ class NodeStats(NodeHandle[Deps, Out]):
         self._totals.add_failure(cost)
         if self.counts_alone(request):
             stats = RunStats(name=self.name)
-            stats.add_error(self.name, error_text(error) or type(error).__name__, cost)
+            stats.add_error(self.name, error_text(error), cost)
             stats.finish(error=error)
             self.keep_stats(stats)
         elif request.stats is not None and not self.counts_members:

@@ -14,7 +14,6 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.event_channel import StreamSink
-from actors.runs.input_message import conversation_of
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
@@ -34,7 +33,7 @@ from protocols.checks import (
 )
 from protocols.cost import TokenCost
 from protocols.delivery_tracker import DeliveryTracker
-from protocols.messages import ChatMessage
+from protocols.messages import ChatMessage, is_message
 from protocols.node import Origin
 
 DEFAULT_TIMEOUT = 300.0
@@ -174,16 +173,10 @@ class Runnable(Protocol):
     name: str
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that a run may take by default. None for no limit."""
-        ...
-
-    @property
-    def crash_on(self) -> tuple[type[Exception], ...]:
-        """Exceptions of a run that crash the actor."""
-        ...
+    timeout: float | None
+    """Seconds that a run may take by default. None for no limit."""
+    crash_on: tuple[type[Exception], ...]
+    """Exceptions of a run that crash the actor."""
 
     def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run and return the answer."""
@@ -282,7 +275,12 @@ def correlation_of(options: RunOptions, first: object, parent: RunRequest | None
     if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
         parent = scope.message
     if parent is None:
-        return (given or (None if type(first) is str else conversation_of(first)), DeliveryTracker(), "", 0)
+        return (
+            given or (first.conversation_id if type(first) is not str and is_message(first) else None),
+            DeliveryTracker(),
+            "",
+            0,
+        )
     # A caller that waits for the deliveries of a part must not wait for the whole, which waits for the part.
     downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
     return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)

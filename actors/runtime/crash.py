@@ -21,7 +21,7 @@ from actors.runtime.stop import kill_children, run_hook, stop_children
 from actors.runtime.termination import close_mailbox, end_incarnation, start_failed, terminate
 from actors.runtime.turn import Turn, abandon_turn, arm, disarm
 from protocols.control import DeadLetterReason, ExitReason
-from protocols.errors import error_text, of_kind, type_name
+from protocols.errors import limited_text, of_kind, type_name
 from protocols.events import ActorCrashed
 
 
@@ -78,7 +78,7 @@ def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -
     report_about("actor crashed", cell, envelope, error)
     if cell.system.events.wants(ActorCrashed):
         cell.system.events.publish(
-            ActorCrashed, actor=cell.name, error_type=type_name(error), error=error_text(error),
+            ActorCrashed, actor=cell.name, error_type=type_name(error), error=limited_text(str, error, 500),
             message_type="" if envelope is None else type_name(envelope.message),
             run_id="" if envelope is None else run_of(envelope.message), incarnation=cell.incarnation,
         )  # fmt: skip

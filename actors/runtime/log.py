@@ -76,7 +76,7 @@ _warned: set[str] = set()
 
 def error_line(error: BaseException, limit: int = 500) -> str:
     """Return the kind and the text of an error, as `error_text` does."""
-    return f"{type_name(error)}: {error_text(error, limit)}"
+    return f"{type_name(error)}: {limited_text(str, error, limit)}"
 
 
 def cause_text(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """`StatsActor`: counts the events of its system. It never slows another actor: its full mailbox drops events."""
 
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -55,12 +54,7 @@ class StatsActor(AsyncioActor):
         """Unsubscribe."""
         self._unsubscribe()
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         """Unsubscribe; the next incarnation subscribes again."""
         self._unsubscribe()
 

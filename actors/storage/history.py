@@ -12,7 +12,7 @@ import msgspec
 from actors.runtime.clock import LoopClock
 from actors.storage.message_buffer import DropReason, MessageBuffer
 from protocols.clock import Clock
-from protocols.errors import error_text, type_name
+from protocols.errors import error_text
 from protocols.history import StoredMessage
 from protocols.stores import HistoryStore, StorageError, StoreRejectedError
 
@@ -317,7 +317,7 @@ class HistoryWriter:
         self._failures += 1
         if self._last_error is None:
             _log.warning("history is kept waiting, and no run: %s", error)
-        self._last_error = error_text(error) or type_name(error)
+        self._last_error = error_text(error)
         delay, self._delay = self._delay, min(self._delay * 2, LAST_RETRY)
         return delay
 

@@ -6,20 +6,19 @@ their order. A delay is a message that the actor sends to itself by the clock of
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.envelope import current
 from actors.runtime.errors import AskTimeoutError
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.talk.context import TalkView
+from actors.talk.detached_ask import post_outside
 from actors.talk.pending import RoutedMessage
 from actors.talk.pipeline import Steps, walk
 from actors.talk.talk_events import crowded_out, failed, undelivered
@@ -118,8 +117,7 @@ class InFlight:
             pending.discard()
             return
         # An ask, because it always ends: also when the actor is stopped before it takes the message.
-        reply = copy_context().run(_ask_outside, self._actor(routed.system), pending, self.talk.timeout)
-        reply.add_done_callback(partial(self._finished, pending))
+        post_outside(self._actor(routed.system), pending, self.talk.timeout, None, partial(self._finished, pending))
 
     def _finished(self, pending: PendingMessage, done: asyncio.Future[Any]) -> None:
         error = done.exception() if not done.cancelled() else asyncio.CancelledError()
@@ -181,8 +179,3 @@ class InFlight:
             options = StartOptions(f"talk {self.talk.name}", mailbox, is_registered=False)
             ref = self.actors[system] = system.start(TalkActor, (self,), options=options)
         return ref
-
-
-def _ask_outside(ref: ActorRef[Any], message: object, timeout: float | None) -> "asyncio.Future[Any]":
-    current.set(None)
-    return ref.ask(message, block=False, timeout=timeout)

@@ -10,7 +10,7 @@ from actors.talk.context import ConnectionProcessed, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.transform import Message
 from protocols.control import DeadLetterReason
-from protocols.errors import RunCancelledError, error_text
+from protocols.errors import RunCancelledError, limited_text
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
 from protocols.node import Target
 
@@ -62,7 +62,7 @@ def failed(
         routed.system.events.publish(
             TalkFailed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,
             target=name, message_id=routed.message.message_id, step=step, error_type=type(error).__name__,
-            error=error_text(error),
+            error=limited_text(str, error, 500),
         )  # fmt: skip
     if not isinstance(error, ActorStoppingError):  # then the engine has recorded the request as a dead letter
         undelivered(talk, routed, talk.targets if targets is None else targets, error, reason)

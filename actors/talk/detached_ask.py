@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from actors.runs.request import RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
@@ -18,7 +17,7 @@ Settled = Callable[[asyncio.Future[Any]], object]
 
 
 def post_outside(
-    ref: ActorRef[Any], request: RunRequest, timeout: float | None, origin: Origin | None, settled: Settled | None
+    ref: ActorRef[Any], request: object, timeout: float | None, origin: Origin | None, settled: Settled | None
 ) -> Reply:
     """Ask as if outside any handler: without its deadline, and outside its chain of asks.
 
@@ -46,7 +45,7 @@ def _end(tracker: DeliveryTracker, settled: Settled | None, done: asyncio.Future
         tracker.end()
 
 
-def failed_reply(error: Exception, settled: Settled | None = None) -> Reply:
+def failed_reply(error: Exception, settled: Settled | None) -> Reply:
     """Return the reply of a request that could not be made."""
     reply: Reply = AsyncioFuture(loop=asyncio.get_running_loop())
     reply.fail(error)
