@@ -20,7 +20,8 @@ from actors.cli.progress import to_stderr
 from actors.cli.redaction import for_stdout, one_line
 from actors.cli.timestamp import moment, moment_of
 from actors.storage.memory import MemoryHistoryStore
-from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, Role, StoredMessage
+from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
+from protocols.messages import Role
 from protocols.stores import HistoryStore, StorageError, StoreMissingError
 
 T = TypeVar("T")

@@ -39,14 +39,9 @@ class MemberRequest:
         *,
         is_heard: bool = False,
     ) -> "MemberRequest":
-        """Make the requests for one run of a team.
+        """Make the requests for one run of a team, whose input is `asked`, with `shared_prompt` before it.
 
-        Args:
-            request: request of the team.
-            asked: input message of the team.
-            shared_prompt: text before the input, for the members.
-            cost: takes the costs of the members.
-            is_heard: True if the text of the answer is that of the last member, unless it may be skipped.
+        `is_heard` does not hold if the last member may be skipped.
         """
         is_heard = is_heard and request.sink is not None and request.sink.is_voice(request.node)
         is_heard = is_heard and request.options.require_all is not False

@@ -275,12 +275,8 @@ def correlation_of(options: RunOptions, first: object, parent: RunRequest | None
     if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
         parent = scope.message
     if parent is None:
-        return (
-            given or (first.conversation_id if type(first) is not str and is_message(first) else None),
-            DeliveryTracker(),
-            "",
-            0,
-        )
+        known = first.conversation_id if type(first) is not str and is_message(first) else None
+        return (given or known, DeliveryTracker(), "", 0)
     # A caller that waits for the deliveries of a part must not wait for the whole, which waits for the part.
     downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
     return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)
