@@ -164,17 +164,21 @@ def test_a_model_at_the_top_and_in_the_defaults_is_refused() -> None:
     assert "model" in problem_of("model: offline\ndefaults: {model: test}").message
 
 
-def test_missing_knowledge_files_are_reported_and_patterns_are_not(tmp_path: Path) -> None:
+def test_knowledge_files_that_are_missing_and_patterns_that_match_nothing_are_reported(tmp_path: Path) -> None:
     (tmp_path / "there.md").write_text("x")
     path = tmp_path / "m.yml"
     path.write_text(
-        "jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md']}}\nagents: {a: {knowledge: {paths: [no.md]}}}"
+        "jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md', '*.md']}}\nagents: {a: {knowledge: {paths: [no.md]}}}"
     )
 
     with pytest.raises(InvalidManifestError) as caught:
         load_manifest(path)
 
-    assert [problem.path for problem in caught.value.problems] == ["jobs.j.knowledge[1]", "agents.a.knowledge.paths[0]"]
+    assert [problem.path for problem in caught.value.problems] == [
+        "jobs.j.knowledge[1]",
+        "jobs.j.knowledge[2]",
+        "agents.a.knowledge.paths[0]",
+    ]
 
 
 def test_a_problem_renders_without_a_place() -> None:
