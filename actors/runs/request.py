@@ -173,10 +173,16 @@ class Runnable(Protocol):
     name: str
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
-    timeout: float | None
-    """Seconds that a run may take by default. None for no limit."""
-    crash_on: tuple[type[Exception], ...]
-    """Exceptions of a run that crash the actor."""
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a run may take by default. None for no limit."""
+        ...
+
+    @property
+    def crash_on(self) -> tuple[type[Exception], ...]:
+        """Exceptions of a run that crash the actor."""
+        ...
 
     def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
         """Do the work of one run and return the answer."""

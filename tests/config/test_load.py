@@ -306,7 +306,7 @@ agents:
   a:
     system_prompts: [{file: there.md}, {file: no.md}]
     instructions: {file: none.md}
-    knowledge: [there.md, "*.txt", folder]
+    knowledge: [there.md, "*.md", folder]
     retries: x
 jobs:
   j: {prompt: {file: nothing.md}, knowledge: {paths: [nowhere.md]}}
