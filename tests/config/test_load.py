@@ -168,7 +168,8 @@ def test_knowledge_files_that_are_missing_and_patterns_that_match_nothing_are_re
     (tmp_path / "there.md").write_text("x")
     path = tmp_path / "m.yml"
     path.write_text(
-        "jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md', '*.md']}}\nagents: {a: {knowledge: {paths: [no.md]}}}"
+        "jobs: {j: {prompt: x, knowledge: [there.md, gone.md, 'any/*.md', '*.md']}}\n"
+        "agents: {a: {knowledge: {paths: [no.md]}}}"
     )
 
     with pytest.raises(InvalidManifestError) as caught:
