@@ -127,15 +127,19 @@ def test_any_value_can_be_said_in_json(value: object, plain: object) -> None:
     assert as_json(value) == plain
 
 
-@pytest.mark.parametrize(("debug", "lines"), [(False, 0), (True, 2)])
-def test_log_lines_go_to_standard_error_and_only_for_debugging(debug: bool, lines: int) -> None:
+@pytest.mark.parametrize(("debug", "shown"), [(False, ["fault"]), (True, ["noise", "actor crashed", "fault"])])
+def test_log_lines_that_no_event_tells_go_to_standard_error_and_all_for_debugging(
+    debug: bool, shown: list[str]
+) -> None:
     code = (
         "import logging, structlog\nfrom actors.app import configure_logging\n"
-        f"configure_logging(debug={debug})\nlogging.getLogger('understage').error('one')\n"
-        "structlog.get_logger().error('two', actor='a')"
+        f"configure_logging(debug={debug})\nlogging.getLogger('understage').error('noise')\n"
+        "structlog.get_logger().error('actor crashed', actor='a')\nstructlog.get_logger().error('fault', actor='a')"
     )
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, encoding="utf-8", check=True)
 
     assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == lines, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(shown)
+    assert all(word in line for word, line in zip(shown, lines, strict=True)), done.stderr

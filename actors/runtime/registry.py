@@ -75,7 +75,7 @@ class Registry:
 
     def get_by_urn(self, urn: str) -> ActorRef[Any] | None:
         """Return the living actor with this URN, or None."""
-        return next((ref for ref in self.actors() if ref.actor_urn == urn), None)
+        return next((cell.ref for cell in tuple(self.cells) if cell.urn == urn), None)
 
     def orphans(self) -> list[ActorRef[Any]]:
         """Return the living actors without a supervisor; they live until they are stopped or crash."""
@@ -109,7 +109,8 @@ class ActorRegistry:
     @classmethod
     def get_by_urn(cls, actor_urn: str) -> ActorRef[Any] | None:
         """Return the actor with this URN, or None."""
-        return next((ref for ref in cls.get_all() if ref.actor_urn == actor_urn), None)
+        found = (system.get_by_urn(actor_urn) for system in tuple(default_systems.values()))
+        return next((ref for ref in found if ref is not None and ref.is_alive() and ref not in cls._hidden), None)
 
     @classmethod
     def broadcast(cls, message: Any, target_class: str | type[Any] | None = None) -> None:

@@ -77,7 +77,7 @@ def manifest(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return file
 
 
-def _nothing(**_options: object) -> None:
+def _nothing(*_arguments: object, **_options: object) -> None:
     """Configure nothing."""
 
 
@@ -87,6 +87,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr("structlog.configure", _nothing)
     monkeypatch.setattr("logging.basicConfig", _nothing)
+    monkeypatch.setattr("logging.Logger.setLevel", _nothing)
     monkeypatch.delenv("UNDERSTAGE_MODEL", raising=False)
 
     def invoke(*arguments: object) -> Outcome:
