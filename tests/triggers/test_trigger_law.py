@@ -13,6 +13,7 @@ from actors.config.trigger import ConnectionTrigger
 from actors.config.value import QueueSpec
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
+from actors.testing.scheduler import close
 from actors.testing.settle import settle
 from actors.triggers import TriggerRequest, plan_triggers
 from protocols.errors import NodeStoppedError
@@ -40,6 +41,7 @@ class Node(RecordingNode):
         self.is_open = asyncio.Event()
         self.gate = self.is_open
         self.ended: Counter[str] = Counter()
+        self.completed: set[str] = set()
 
     async def __call__(self, prompt: str, *, run_id: RunId, event: TriggerEvent) -> str:
         try:
@@ -48,6 +50,7 @@ class Node(RecordingNode):
             self.ended["failed"] += 1
             raise
         self.ended["completed"] += 1
+        self.completed.add(told_of(event) or "")
         return answer
 
 
@@ -133,7 +136,8 @@ def test_nothing_accepted_is_lost_over_restarts_overflow_and_stops(
 ) -> None:
     async def scene() -> None:
         clock = ManualClock()
-        async with ActorSystem("law", clock=clock) as system:
+        system = ActorSystem("law", clock=clock)
+        try:
             node, flow = Node(), Flow()
             config = ConnectionTrigger(
                 type="connection", name="c", event="message_forwarded", concurrency=concurrency, backoff=1,
@@ -143,9 +147,12 @@ def test_nothing_accepted_is_lost_over_restarts_overflow_and_stops(
             played = Scene(await start_plan(system, plan), node, flow, clock)
             for step in steps:
                 await played.play(step)
-                assert balances(played.trigger.statistics())
+                # An event that waits for space is counted when it has it, or when its sender is told of the loss.
+                assert overflow == "wait" or balances(played.trigger.statistics())
             await finish(played, system, end)
             check(played, system, is_exact=(overflow, end) != ("wait", "kill"))
+        finally:
+            await close(system, clock)  # also what a failed check has left at work
 
     asyncio.run(scene())
 
@@ -161,16 +168,19 @@ async def finish(played: Scene, system: ActorSystem, end: str) -> None:
     elif end == "stop":
         played.node.is_open.set()
     ended = played.stage.supervisor.stop(block=False)
-    await played.clock.advance(60)  # a source may wait for space in a queue that waits for its restart
-    await ended
+    for _ in range(100):  # a source may wait for space in a queue that waits for its restart
+        await played.clock.advance(60)
+        if ended.done():
+            break
+    assert ended.done()
     await asyncio.gather(*played.offers.values(), return_exceptions=True)
     await settle()
 
 
 def check(played: Scene, system: ActorSystem, *, is_exact: bool) -> None:
-    """Check that each accepted event has ended or is a dead letter: one, if `is_exact`.
+    """Check that each accepted event has ended or is a dead letter: one of both, and once, if `is_exact`.
 
-    A source that is killed in the moment in which the full queue takes its event is told of a loss; so is the queue.
+    A source that is killed in the moment in which the full queue takes its event tells of a loss; the event may run.
     """
     numbers = played.trigger.statistics()
     assert balances(numbers)
@@ -178,6 +188,5 @@ def check(played: Scene, system: ActorSystem, *, is_exact: bool) -> None:
     assert numbers.completed == played.node.ended["completed"]
     letters = [told_of(letter.message) for letter in system.dead_letters if letter.reason]
     lost = [text for text in letters if text is not None]
-    assert len(played.accepted) == numbers.completed + len(set(lost))
-    assert len(set(lost)) == len(lost) or not is_exact
-    assert set(lost) <= set(played.accepted)
+    assert set(played.accepted) == played.node.completed | set(lost)
+    assert len(played.accepted) == numbers.completed + len(lost) or not is_exact
