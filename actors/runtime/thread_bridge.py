@@ -193,15 +193,15 @@ class ThreadBridge:
             return
         cell = item.cell
         try:
-            accept(cell, item)
+            with self._lock:  # a thread that looks for room counts the message once: on its way, or in the mailbox
+                left = self._passing.pop(cell) - 1
+                if left:
+                    self._passing[cell] = left
+                accept(cell, item)
         except BaseException as error:  # the sender is in another thread and has gone on
             cell.system.note_base_exception(error)
             if not isinstance(error, ActorStoppingError):  # else it is a dead letter already
                 cell.system.dead_letters.add(item, DeadLetterReason.OVERFLOW, error)
-        with self._lock:
-            left = self._passing.pop(item.cell) - 1
-            if left:
-                self._passing[item.cell] = left
 
     async def take_in(self) -> None:
         """Pass on what waits now: it was sent before what the caller does next."""

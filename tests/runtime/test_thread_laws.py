@@ -157,8 +157,7 @@ def flood(names: tuple[str, str], overflow: Overflow, count: int) -> dict[str, l
     ready, done = threading.Barrier(2), threading.Barrier(2)
 
     class Peer(AsyncioActor):
-        # The flood, the word to begin, and the one message that counts twice while the bridge hands it over.
-        mailbox = MailboxConfig(capacity=count + 2, overflow=overflow)
+        mailbox = MailboxConfig(capacity=count + 1, overflow=overflow)  # the flood, and the word to begin
 
         def on_receive(self, message: Any) -> None:
             if message != "flood":
