@@ -23,7 +23,7 @@ def run_failure(error: Exception, node: str, timeout: float | None) -> Exception
     if getattr(error, "__notes__", None):
         return error
     if isinstance(error, AskTimeoutError):
-        within = "its caller's time" if timeout is None else f"{timeout} s"
+        within = "its caller's time" if timeout is None or error.is_rest else f"{timeout} s"
         text = f"node {node!r}: the run was not finished within {within} and has been cancelled; raise timeout="
         if error.at_work:
             text += f"; at work: {error.at_work}"

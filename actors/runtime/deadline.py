@@ -42,16 +42,16 @@ class Deadlines:
         lane = self.lanes.get(timeout)
         if lane is None:
             if len(self.lanes) >= _MOST_LANES:
-                self.add_once(envelope, reply, timeout, now)
+                self.add_once(envelope, reply, timeout, now + timeout)
                 return
             lane = self.lanes[timeout] = {}
             self._clock.call_later(timeout, self._sweep, timeout, lane)
         envelope.deadline = lane[reply] = now + timeout
         envelope.lane = lane
 
-    def add_once(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
+    def add_once(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, deadline: float) -> None:
         """The same for a timeout that will hardly come again, such as the rest of an outer deadline."""
-        envelope.deadline = now + timeout
+        envelope.deadline = deadline
         envelope.lane = SingleTimer(self._clock.call_later(timeout, expire, reply))
 
     def _sweep(self, timeout: float, lane: Lane) -> None:
@@ -72,7 +72,16 @@ class Deadlines:
 
 
 def expire(reply: AsyncioFuture[Any]) -> None:
-    """End an ask whose time is up: the asker gets `AskTimeoutError`, the work is not started, or cancelled."""
+    """End an ask whose time is up: the asker gets `AskTimeoutError`, the work is not started, or cancelled.
+
+    The time of an ask out of a handler can be the rest of the handler's own. Whoever gave that time is told first,
+    and the handler is cancelled with all that it waits for; so no timer's delay decides who is told.
+    """
+    envelope = None if reply.done() else reply.envelope
+    outer = None if envelope is None else envelope.parent
+    is_rest = envelope is not None and outer is not None and outer.deadline == envelope.deadline
+    if is_rest and outer is not None and outer.reply is not None:
+        expire(outer.reply)
     if reply.done():
         return
     envelope = reply.release()
@@ -90,6 +99,7 @@ def expire(reply: AsyncioFuture[Any]) -> None:
         error.at_work = envelope.message.at_work()
     except BaseException:  # only requests of nodes know it
         error.at_work = ""
+    error.is_rest = is_rest
     if envelope.reply is reply:
         envelope.abandon("expired")
     reply.fail(error)

@@ -24,6 +24,8 @@ class AskTimeoutError(UnderstageError, pykka.Timeout, TimeoutError):
 
     at_work: str = ""
     """Who worked on the message then, as far as the message knows."""
+    is_rest: bool = False
+    """True if the time was what the asking handler had left."""
 
 
 class ActorRestartingError(AskTimeoutError):

@@ -255,7 +255,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         left = scope.deadline - envelope.at
         if seconds is not None and seconds <= left:
             return seconds
-        self._cell.system.deadlines.add_once(envelope, envelope.reply, max(left, 0.0), envelope.at)
+        self._cell.system.deadlines.add_once(envelope, envelope.reply, max(left, 0.0), scope.deadline)
         return None
 
     @overload

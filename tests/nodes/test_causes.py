@@ -11,25 +11,51 @@ from actors import Agent, AgentPool, RestartIntensity, Team, TeamRun
 from actors.nodes.node import AnyNode
 from actors.pool.node_supervisor import PoolPolicy
 from actors.runtime.errors import RestartIntensityExceededError
-from actors.testing.settle import settle
+from actors.runtime.registry import default_systems
+from actors.runtime.system import ActorSystem
+from actors.testing import ManualClock, settle
 from actors.web.health import readiness
 from protocols.errors import MemberError, NodeStoppedError, RunTimeoutError
-from tests.support.nodes import current_system, echo_agent
+from tests.support.nodes import echo_agent
 
 kinds = st.sampled_from(["chain", "team", "picked"])
 
 
-async def hang(_: str) -> str:
-    await asyncio.Event().wait()
-    raise AssertionError
+class Hanging:
+    """Work that never ends."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Semaphore(0)
+
+    async def work(self, _: str) -> str:
+        self.started.release()
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
-def built(path: list[tuple[str, int, int]], name: str = "n") -> tuple[AnyNode, str]:
+async def timed_out(node: AnyNode, hanging: Hanging, times: int = 1) -> str:
+    """Return the text of the timeout of a run whose time is up when so many functions hang."""
+    clock = ManualClock()
+    default_systems[asyncio.get_running_loop()] = system = ActorSystem("timed", clock=clock)
+    run = asyncio.create_task(node.run("q", timeout=5))
+    for _ in range(times):
+        await hanging.started.acquire()
+    await settle(system)
+    await clock.advance(5)
+    with pytest.raises(RunTimeoutError) as caught:
+        await run
+    closing = asyncio.create_task(system.close())
+    await clock.advance(60)
+    await closing
+    return str(caught.value)
+
+
+def built(path: list[tuple[str, int, int]], hanging: Hanging, name: str = "n") -> tuple[AnyNode, str]:
     """Return nested nodes around one that hangs, and the names that lead to it."""
     if not path:
-        return Agent.from_callback(hang, name=name), ""
+        return Agent.from_callback(hanging.work, name=name), ""
     (kind, before, after), *rest = path
-    inner, names = built(rest, f"{name}i")
+    inner, names = built(rest, hanging, f"{name}i")
     names = f"{inner.name!r} > {names}" if names else repr(inner.name)
     others = [echo_agent(f"{name}{place}") for place in range(before + after)]
     if kind == "picked":
@@ -42,19 +68,19 @@ def built(path: list[tuple[str, int, int]], name: str = "n") -> tuple[AnyNode, s
 @given(path=st.lists(st.tuples(kinds, st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=4))
 def test_a_timeout_names_who_was_at_work_at_any_depth(path: Any) -> None:
     async def check() -> None:
-        node, names = built(path)
-        with pytest.raises(RunTimeoutError) as caught:
-            await node.run("q", timeout=0.05)
-        assert str(caught.value).endswith(f"raise timeout=; at work: {names}")
-        await current_system().close()
+        hanging = Hanging()
+        node, names = built(path, hanging)
+        text = f"node 'n': the run was not finished within 5 s and has been cancelled; raise timeout=; at work: {names}"
+        assert await timed_out(node, hanging) == text
 
     asyncio.run(check())
 
 
 async def test_all_members_at_work_are_named() -> None:
-    slow = [Agent.from_callback(hang, name=name) for name in ("a", "b")]
-    with pytest.raises(RunTimeoutError, match=r"at work: 'a', 'b'$"):
-        await Team([slow[0], echo_agent("done"), slow[1]]).run("q", timeout=0.05)
+    hanging = Hanging()
+    slow = [Agent.from_callback(hanging.work, name=name) for name in ("a", "b")]
+    text = await timed_out(Team([slow[0], echo_agent("done"), slow[1]]), hanging, times=2)
+    assert text.endswith("at work: 'a', 'b'")
 
 
 async def test_a_pool_that_gave_up_tells_every_node_and_the_health_why() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.deadline import Deadlines
 from actors.runtime.errors import ActorRestartingError, ActorStoppingError, AskCycleError, AskTimeoutError
 from actors.runtime.lifecycle import revive
 from actors.runtime.options import StartOptions
@@ -231,6 +232,27 @@ async def test_an_actor_class_sets_the_deadline_of_asks_to_it(
     assert not ask.done()
     await manual_clock.advance(1)
     assert isinstance(ask.exception(), AskTimeoutError)
+
+
+@pytest.mark.conformance("R88")
+@pytest.mark.parametrize("depth", [1, 3])
+async def test_whoever_gave_the_time_is_told_first_however_late_its_timer_is(
+    depth: int, actor_system: ActorSystem, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = Deadlines._sweep  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(Deadlines, "_sweep", lambda *args: manual_clock.call_later(1, sweep, *args))
+    log: list[Any] = []
+    ref: ActorRef[Any] = actor_system.start(BlockedActor, (log,))
+    for place in range(depth):
+        ref = actor_system.start(lambda other=ref: Asks(other), options=StartOptions(name=f"asks{place}"))
+
+    asked = ref.ask("go", timeout=2)
+    await manual_clock.advance(2)
+
+    with pytest.raises(AskTimeoutError, match=f"^actor asks{depth - 1} did not answer") as caught:
+        await asked
+    assert not caught.value.is_rest
+    assert log == [("begin", "go"), ("cancelled", "go")]
 
 
 @pytest.mark.conformance("R88")
