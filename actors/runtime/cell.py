@@ -320,8 +320,9 @@ class Cell:
 
     @property
     def state(self) -> ActorState:
-        """The phase as users see it."""
-        return state_of(self.phase, self.incarnation)
+        """The phase as users see it; a crashed actor that will not be restarted is stopping."""
+        phase = Phase.STOPPING if self.phase is Phase.CRASHED and self.mailbox.closed else self.phase
+        return state_of(phase, self.incarnation)
 
     @property
     def can_decide(self) -> bool:

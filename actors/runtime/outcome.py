@@ -75,8 +75,10 @@ def lose(envelope: Envelope, reason: DeadLetterReason) -> None:
 
 def ended_error(cell: Cell, what: str, who: object = None) -> ActorStoppingError:
     """Return the error of an actor that takes or handles no message any more, with the reason if that is a failure."""
-    cause = end_cause(cell)
-    why = "" if cause is None else f": {cause_text(cause)}"
+    cause = root = end_cause(cell)
+    while isinstance(root, ActorStoppingError) and root.__cause__ is not None:
+        root = root.__cause__  # one that ended because another one had ended: the first failure says why
+    why = "" if root is None else f": {cause_text(root)}"
     error = ActorStoppingError(f"{who or f'actor {cell.mailbox.who}'} {what}{why}")
     error.__cause__ = cause
     return error

@@ -1,13 +1,16 @@
 """Whoever cannot be answered because an actor has ended is told why it has ended."""
 
 import asyncio
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pykka import ActorDeadError
 
 from actors import AsyncioActor, Backoff, ChildSpec, RestartIntensity, Supervisor
 from actors.runtime.errors import ActorStartError, ActorStoppingError, RestartIntensityExceededError
+from actors.runtime.system import ActorSystem
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 
@@ -92,3 +95,35 @@ async def test_an_actor_that_was_stopped_names_no_earlier_failure() -> None:
         await child.ref.ask("late")
 
     assert caught.value.__cause__ is None
+
+
+class Asker(AsyncioActor):
+    """Asks the next actor of a row; the last one breaks."""
+
+    def __init__(self, others: list[Any]) -> None:
+        super().__init__()
+        self.others = others
+
+    async def on_receive(self, message: Any) -> Any:
+        if not self.others:
+            raise LookupError("no database")
+        return await self.others[0].ask(message)
+
+
+async def test_the_text_of_an_end_names_the_first_failure_only_and_no_actor_as_running(
+    actor_system: ActorSystem,
+) -> None:
+    row: list[Any] = []
+    for place in range(4):
+        row.insert(0, actor_system.start(Asker, (row[:1],), name=f"a{place}"))
+    for ref in reversed(row):
+        with pytest.raises((LookupError, ActorStoppingError)):
+            await ref.ask("go")
+
+    with pytest.raises(ActorStoppingError) as caught:
+        row[0].tell("late")
+
+    assert re.fullmatch(
+        r"a3 \(urn:uuid:[-0-9a-f]+, (stopping|stopped)\) not found: LookupError: no database", str(caught.value)
+    )
+    assert list(causes(caught.value)) == [*[ActorStoppingError] * 4, LookupError]
