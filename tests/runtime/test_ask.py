@@ -240,14 +240,18 @@ async def test_whoever_gave_the_time_is_told_first_however_late_its_timer_is(
     depth: int, actor_system: ActorSystem, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = Deadlines._sweep  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(Deadlines, "_sweep", lambda *args: manual_clock.call_later(1, sweep, *args))
+
+    def late(*args: Any) -> None:
+        manual_clock.call_later(1, sweep, *args)
+
+    monkeypatch.setattr(Deadlines, "_sweep", late)
     log: list[Any] = []
     ref: ActorRef[Any] = actor_system.start(BlockedActor, (log,))
     for place in range(depth):
-        ref = actor_system.start(lambda other=ref: Asks(other), options=StartOptions(name=f"asks{place}"))
+        ref = actor_system.start(Asks, (ref,), options=StartOptions(name=f"asks{place}"))
 
     asked = ref.ask("go", timeout=2)
-    await manual_clock.advance(2)
+    await manual_clock.advance(3)
 
     with pytest.raises(AskTimeoutError, match=f"^actor asks{depth - 1} did not answer") as caught:
         await asked
