@@ -166,6 +166,8 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         """Return the future of the current ask, to answer it later or to `ActorRef.forward` it; None without one."""
         envelope = _in_hand(self._actor_cell, "take_reply")
         reply, envelope.reply = envelope.reply, None
+        if envelope.inner:
+            envelope.cell.system.deadlines.part(envelope)
         return cast("AsyncioFuture[Any] | None", reply)
 
     @on_own_loop

@@ -56,7 +56,7 @@ class WaitingFuture(WatchedFuture[T]):
 def judge(turn: Any) -> None:
     """Refuse what a handler begins to wait for, if that waits for this handler."""
     for future in _futures(turn.waiting):
-        envelope = future.envelope
+        envelope = getattr(future, "envelope", None)
         if future.__class__ is not LoopFuture or envelope is None or envelope.cell.turns is not None:
             _refuse_cycle(turn, future)
 
@@ -85,7 +85,7 @@ def _refuse_cycle(turn: Any, future: AsyncioFuture[Any]) -> None:
 def _is_end(future: AsyncioFuture[Any]) -> bool:
     if isinstance(future, WaitingFuture):
         return future.ends
-    promised = getattr(future.envelope and future.envelope.turn, "waiting", None)
+    promised = getattr(getattr(getattr(future, "envelope", None), "turn", None), "waiting", None)
     return isinstance(promised, WaitingFuture) and promised.ends
 
 
@@ -127,7 +127,7 @@ def _blockers(future: AsyncioFuture[Any]) -> Iterator[tuple[tuple[str, ...], Any
         return
     for source in future.sources:
         yield from _blockers(source)
-    envelope = future.envelope
+    envelope = getattr(future, "envelope", None)
     if envelope is None or envelope.cell.loop is not future.get_loop():
         return
     if envelope.state == QUEUED:

@@ -54,6 +54,20 @@ class Deadlines:
         envelope.deadline = deadline
         envelope.lane = SingleTimer(self._clock.call_later(timeout, expire, reply))
 
+    def share(self, outer: Envelope, envelope: Envelope, reply: AsyncioFuture[Any]) -> None:
+        """Let an ask of a handler expire with the ask that is handled."""
+        if outer.inner is None:
+            outer.inner = {}
+        outer.inner[reply] = envelope.deadline = outer.deadline
+        envelope.lane = outer.inner
+
+    def part(self, outer: Envelope) -> None:
+        """Give the asks that were to expire with another one timers of their own: that one ends before them."""
+        now = self._clock.now()
+        inner, outer.inner = outer.inner, None
+        for reply, deadline in inner.items():
+            self.add_once(reply.envelope, reply, max(deadline - now, 0.0), deadline)
+
     def _sweep(self, timeout: float, lane: Lane) -> None:
         now = self._clock.now()
         while lane:
@@ -77,15 +91,17 @@ def expire(reply: AsyncioFuture[Any]) -> None:
     The time of an ask out of a handler can be the rest of the handler's own. Whoever gave that time is told first,
     and the handler is cancelled with all that it waits for; so no timer's delay decides who is told.
     """
-    envelope = None if reply.done() else reply.envelope
+    envelope = None if reply.done() else getattr(reply, "envelope", None)
     outer = None if envelope is None else envelope.parent
     is_rest = envelope is not None and outer is not None and outer.deadline == envelope.deadline
-    if is_rest and outer is not None and outer.reply is not None:
+    if envelope is not None and outer is not None and outer.inner is envelope.lane is not None:
         expire(outer.reply)
     if reply.done():
         return
-    envelope = reply.release()
-    if envelope is None:
+    inner = None
+    if envelope is not None:
+        inner, envelope.inner = envelope.inner, None
+    if reply.release() is None or envelope is None:
         reply.fail(AskTimeoutError("the ask was not answered before its deadline"))
         return
     cell = envelope.cell
@@ -103,3 +119,5 @@ def expire(reply: AsyncioFuture[Any]) -> None:
     if envelope.reply is reply:
         envelope.abandon("expired")
     reply.fail(error)
+    for further in tuple(inner or ()):
+        expire(further)

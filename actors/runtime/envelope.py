@@ -31,6 +31,8 @@ class Envelope(msgspec.Struct, eq=False):
     """For an ask out of a handler: the message which that handler is handling, so the chain of waiting actors."""
     lane: Any = None
     """Where the deadline of an open ask is kept (a `Lane` or a `SingleTimer`), or None."""
+    inner: Any = None
+    """The open asks of its handler that have the time which this ask has left, a `Lane`; they need no timer."""
     deadline: float | None = None
     """Monotonic seconds after which the work is not started any more."""
     carried: Carried | None = None

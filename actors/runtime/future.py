@@ -59,7 +59,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     __slots__ = ("_source", "envelope")
 
     envelope: Envelope | None
-    """The message whose handling will answer, while it is open."""
+    """The message whose handling will answer, while it is open. Unset in a future that no ask has made: an `__init__`
+    would double the price of a future, a `__getattr__` triples that of every attribute."""
     _source: tuple[asyncio.Future[Any], ...] | None
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
@@ -75,12 +76,6 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     __iter__ = __await__
 
-    def __getattr__(self, name: str) -> Any:
-        # A slot that was never set reads as None; an __init__ that sets them would double the price of a future.
-        if name in ("envelope", "_source"):
-            return None
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     def cancel(self, msg: Any | None = None) -> bool:
         """Give up: queued work is never started, running work is cancelled. Returns False if the reply was done."""
         if not _is_here(self):
@@ -91,14 +86,14 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
         if not super().cancel(msg):
             return False
         self.settled()
-        for source in self._source or ():
+        for source in getattr(self, "_source", None) or ():
             source.cancel(msg)
         return True
 
     @property
     def sources(self) -> "tuple[AsyncioFuture[Any], ...]":
         """The replies that this one is made from, such as by `map`, `filter`, `join` or `reduce`."""
-        return tuple(source for source in self._source or () if isinstance(source, AsyncioFuture))
+        return tuple(source for source in getattr(self, "_source", None) or () if isinstance(source, AsyncioFuture))
 
     def settled(self, why: str = "cancelled") -> None:
         """Forget the deadline and release the work, if it is still open."""
@@ -108,11 +103,13 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
 
     def release(self) -> Envelope | None:
         """Forget the deadline and the message; returns the message."""
-        envelope = self.envelope
+        envelope = getattr(self, "envelope", None)
         if envelope is not None:
             self.envelope = None
             if envelope.lane is not None:
                 envelope.lane.pop(self, None)
+            if envelope.inner:
+                envelope.cell.system.deadlines.part(envelope)
         return envelope
 
     def follow(self, source: asyncio.Future[T]) -> None:

@@ -100,6 +100,8 @@ _FAILED = (Phase.UNSTARTED, Phase.CRASHED, Phase.HELD)
 
 def stashed(envelope: Envelope) -> Envelope:
     """Return a copy of the current message that is handled later; the asker waits for the copy."""
+    if envelope.inner:
+        envelope.cell.system.deadlines.part(envelope)
     copy = msgspec.structs.replace(envelope, state=QUEUED, turn=None)
     envelope.cell.accepted += 1
     if envelope.reply is not None:

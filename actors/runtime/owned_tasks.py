@@ -102,8 +102,8 @@ class PendingReply:
         _keep(cell, self)
         result.add_done_callback(lambda _: _drop(cell, self))
         result.add_done_callback(reply.end_as)
-        if reply.envelope is not None:
-            reply.envelope.turn = self  # it stands where the handler stood in the chain of those who wait
+        if (envelope := getattr(reply, "envelope", None)) is not None:
+            envelope.turn = self  # it stands where the handler stood in the chain of those who wait
             judge_watched(reply)
 
     def cancel(self) -> None:

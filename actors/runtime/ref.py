@@ -124,7 +124,17 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             if scope.fenced:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
                 return
-        accept(cell, envelope)
+        # What `accept` does first; the call costs a tenth of a tell.
+        fifo = cell.mailbox.fifo
+        if fifo is None or len(fifo) >= cell.mailbox.capacity:
+            accept(cell, envelope)
+            return
+        fifo.append(envelope)
+        cell.accepted += 1
+        if cell.idle:
+            cell.idle = False
+            cell.scheduled = True
+            cell.schedule(cell)
 
     def notify(self, message: Any) -> None:
         """Send a message of the engine, on the loop: whatever the bound, without sender; a stopped actor ignores it."""
@@ -163,7 +173,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         if reply.done():
             cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
             return
-        before = reply.envelope
+        before = getattr(reply, "envelope", None)
         if before is not None:
             envelope.parent, envelope.deadline, envelope.lane = before.parent, before.deadline, before.lane
         reply.envelope = envelope
@@ -255,7 +265,11 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         left = scope.deadline - envelope.at
         if seconds is not None and seconds <= left:
             return seconds
-        self._cell.system.deadlines.add_once(envelope, envelope.reply, max(left, 0.0), scope.deadline)
+        deadlines = self._cell.system.deadlines
+        if scope.reply is None or scope.cell.loop is not self._cell.loop:
+            deadlines.add_once(envelope, envelope.reply, max(left, 0.0), scope.deadline)
+        else:
+            deadlines.share(scope, envelope, envelope.reply)
         return None
 
     @overload

@@ -275,6 +275,48 @@ async def test_a_nested_ask_does_not_outlive_the_outer_one(
     assert log == [("begin", "go"), ("cancelled", "go")]
 
 
+class Leaves(AsyncioActor):
+    """Asks another actor, does not wait for the answer, and hands its own reply on before or after that."""
+
+    def __init__(self, how: str, other: ActorRef[Any], kept: list[Any]) -> None:
+        super().__init__()
+        self.how = how
+        self.other = other
+        self.kept = kept
+
+    def on_receive(self, message: Any) -> Any:
+        reply = self.take_reply() if self.how.startswith("first") else None
+        self.kept.append(self.other.ask(message))
+        if self.how == "stash" and len(self.kept) == 1:
+            self.stash()
+        elif "reply" in self.how:
+            reply = reply or self.take_reply()
+            assert reply is not None
+            if "forward" in self.how:
+                self.other.forward("handed on", reply)
+            else:
+                self.kept.append(reply)
+
+
+@pytest.mark.conformance("R88")
+@pytest.mark.parametrize("how", ["answer", "reply", "first reply", "reply forward", "first reply forward", "stash"])
+async def test_an_ask_that_its_handler_leaves_behind_ends_with_the_time_of_that_handler(
+    how: str, actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    kept: list[Any] = []
+    blocked: ActorRef[Any] = actor_system.start(BlockedActor, ([],))
+    ref = actor_system.start(Leaves, (how, blocked, kept))
+
+    asked = ref.ask("go", timeout=2)
+    await manual_clock.advance(1.9)
+    assert not kept[0].done()
+    await manual_clock.advance(0.1)
+
+    assert isinstance(kept[0].exception(), AskTimeoutError)
+    assert how in ("answer", "stash") or isinstance(asked.exception(), AskTimeoutError)
+    assert len(actor_system.deadlines) == 0
+
+
 @pytest.mark.conformance("R88")
 async def test_a_nested_ask_with_less_time_keeps_its_own(actor_system: ActorSystem, manual_clock: ManualClock) -> None:
     inner = actor_system.start(BlockedActor, ([],))
