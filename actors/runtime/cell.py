@@ -175,6 +175,8 @@ class System(Protocol):
     """The `Deadlines` of open asks."""
     bridge: Any
     """The `ThreadBridge`."""
+    dispatcher: Any
+    """The `Dispatcher`."""
     is_closed: bool
     is_forked: bool
     late_replies: int

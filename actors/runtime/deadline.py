@@ -91,19 +91,17 @@ def expire(reply: AsyncioFuture[Any]) -> None:
     The time of an ask out of a handler can be the rest of the handler's own. Whoever gave that time is told first,
     and the handler is cancelled with all that it waits for; so no timer's delay decides who is told.
     """
-    envelope = None if reply.done() else getattr(reply, "envelope", None)
+    envelope = getattr(reply, "envelope", None)
     outer = None if envelope is None else envelope.parent
-    is_rest = envelope is not None and outer is not None and outer.deadline == envelope.deadline
     if envelope is not None and outer is not None and outer.inner is envelope.lane is not None:
         expire(outer.reply)
     if reply.done():
         return
-    inner = None
-    if envelope is not None:
-        inner, envelope.inner = envelope.inner, None
-    if reply.release() is None or envelope is None:
+    if envelope is None:
         reply.fail(AskTimeoutError("the ask was not answered before its deadline"))
         return
+    inner, envelope.inner = envelope.inner, None
+    reply.release()
     cell = envelope.cell
     kind = type_name(envelope.message)
     error: AskTimeoutError
@@ -115,7 +113,7 @@ def expire(reply: AsyncioFuture[Any]) -> None:
         error.at_work = envelope.message.at_work()
     except BaseException:  # only requests of nodes know it
         error.at_work = ""
-    error.is_rest = is_rest
+    error.is_rest = outer is not None and outer.deadline == envelope.deadline
     if envelope.reply is reply:
         envelope.abandon("expired")
     reply.fail(error)

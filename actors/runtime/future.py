@@ -14,7 +14,7 @@ import pykka
 
 from actors.runtime.clock import running_loop
 from actors.runtime.daemon_thread import lent
-from actors.runtime.envelope import RUNNING, Envelope, current
+from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
 from actors.runtime.log import safe_repr
 from protocols.errors import of_kind
@@ -93,7 +93,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     @property
     def sources(self) -> "tuple[AsyncioFuture[Any], ...]":
         """The replies that this one is made from, such as by `map`, `filter`, `join` or `reduce`."""
-        return tuple(source for source in getattr(self, "_source", None) or () if isinstance(source, AsyncioFuture))
+        sources: tuple[Any, ...] = getattr(self, "_source", None) or ()
+        return tuple(source for source in sources if isinstance(source, AsyncioFuture))
 
     def settled(self, why: str = "cancelled") -> None:
         """Forget the deadline and release the work, if it is still open."""
@@ -254,6 +255,24 @@ class LoopFuture(AsyncioFuture[T]):
 
     __init__ = asyncio.Future[T].__init__  # pyright: ignore[reportAssignmentType] - a base of this class
     __await__ = __iter__ = asyncio.Future[T].__await__  # pyright: ignore[reportAssignmentType] - the same
+
+
+class AskFuture(LoopFuture[T]):
+    """The reply of an ask: whoever awaits it may handle the message at once, see `Dispatcher.hand_over`."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        envelope = self.envelope
+        if envelope is not None and envelope.state == QUEUED:
+            envelope.cell.system.dispatcher.hand_over(envelope)
+        waiting: Generator[Any, None, T] = _wait(self)
+        return waiting
+
+    __iter__ = __await__
+
+
+_wait: Any = asyncio.Future.__await__
 
 
 def _as_runtime_error(error: BaseException) -> RuntimeError:

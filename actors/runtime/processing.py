@@ -29,19 +29,17 @@ INTERNAL: Final = frozenset(
 """Types of messages that the engine answers for the actor."""
 
 
-class _Judged:
-    """What is left to do for a message outside the context of its handler."""
+_LATE: Final = object()
+"""Instead of an outcome: the asker had given up."""
 
-    __slots__ = ("coroutine", "envelope", "error", "is_fault", "left", "on")
 
-    def __init__(self, envelope: Envelope, left: int, error: Any = None, coroutine: Any = None, on: Any = None) -> None:
-        self.envelope = envelope
-        self.left = left
-        self.error = error
-        """What the handler has raised; the engine, if `is_fault`."""
-        self.is_fault = False
+class _Waiting:
+    """A handler that did not end at its first step."""
+
+    __slots__ = ("coroutine", "on")
+
+    def __init__(self, coroutine: _Handler, on: Any) -> None:
         self.coroutine = coroutine
-        """A handler that did not end at its first step, and waits for `on`."""
         self.on = on
 
 
@@ -51,7 +49,8 @@ def step(cell: Cell, limit: int, task: Any) -> bool | Turn:  # noqa: C901, PLR09
     Returns:
         True when the limit was reached, False when there is nothing left to do, a Turn when a handler waits.
     """
-    envelope: Envelope | None = None
+    envelope: Any = None
+    context: Context | None = None
     try:
         while limit and not task._must_cancel:  # noqa: SLF001
             limit -= 1
@@ -82,23 +81,17 @@ def step(cell: Cell, limit: int, task: Any) -> bool | Turn:  # noqa: C901, PLR09
                 drop_expired(envelope)
                 continue
             context = Context()
-            done = context.run(_handle, cell, envelope, limit, task)
-            if type(done) is int:
-                limit = done
-            else:
-                envelope, limit = done.envelope, done.left
-                if done.is_fault:
-                    raise done.error
-                if done.error is not None:
-                    fail(cell, envelope, done.error)
-                elif done.coroutine is not None:
-                    return _suspend(cell, envelope, done.coroutine, context, done.on)
-                else:
-                    late_reply(envelope)
+            envelope, limit, outcome = context.run(_handle, cell, envelope, limit, task)
+            if type(outcome) is _Waiting:
+                return _suspend(cell, envelope, outcome.coroutine, context, outcome.on)
+            if outcome is _LATE:
+                late_reply(envelope)
+            elif outcome is not None:
+                fail(cell, envelope, outcome)
             if fifo is None:
                 cell.mailbox.ack(envelope)
     except BaseException as error:  # no handler raised it: `_handle` keeps those
-        fault(cell, envelope, error)
+        fault(cell, envelope if context is None else context.get(current), error)
     return True
 
 
@@ -108,70 +101,71 @@ def _release(cell: Cell) -> bool:
     return False
 
 
-def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> Any:
+def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Envelope, int, Any]:  # noqa: C901 - as `step`
     """Run the handler of a message up to its end, or to where it waits, and then of those behind it in the mailbox.
 
-    A context of its own for each message costs a quarter of a tell. One serves several: as long as no handler has set
-    a variable, nothing of a message can reach the next one.
+    One context serves several messages as long as no handler has set a variable in it: one for each message would cost
+    a tenth of a tell.
 
     Returns:
-        How many messages are left of `limit`; what is to be judged outside, if a handler broke, waits or was too late.
+        The last message, how many are left of `limit`, and what is to be judged outside the context: an error, a
+        handler that waits, `_LATE`, or None.
     """
     actor: Any = cell.actor
     fifo = cell.mailbox.fifo
+    while True:
+        envelope.state = RUNNING
+        envelope.incarnation = cell.incarnation
+        current.set(envelope)
+        if envelope.carried is not None:
+            for variable, value in envelope.carried:
+                variable.set(value)
+        try:
+            result = _call(cell, actor, envelope.message)
+        except BaseException as error:  # every end of a handler is judged in one place
+            return envelope, limit, error
+        if type(result) is _Waiting:
+            return envelope, limit, result
+        cell.handled += 1
+        envelope.state = SETTLED
+        reply = envelope.reply
+        if reply is not None:
+            if reply.done():
+                return envelope, limit, _LATE
+            reply.set_result(result)
+            reply.envelope = None
+            if envelope.lane is not None:
+                envelope.lane.pop(reply, None)
+        if envelope.inner:
+            cell.system.deadlines.part(envelope)
+        if not limit or not fifo or cell.control or not cell.open or cell.turns is not None or cell.senders is not None:
+            return envelope, limit, None
+        following = fifo[0]
+        if (
+            following.abandoned is not None
+            or (following.deadline is not None and following.deadline <= cell.now())
+            or task._must_cancel  # noqa: SLF001
+            or len(copy_context()) > 1
+        ):
+            return envelope, limit, None
+        envelope = fifo.popleft()
+        limit -= 1
+
+
+def _call(cell: Cell, actor: Any, message: Any) -> Any:
+    """Call the handler; returns its result, or a `_Waiting`."""
+    result: Any = actor._handle_receive(message) if type(message) in INTERNAL else actor.on_receive(message)  # noqa: SLF001 - Pykka's
+    kind = type(cast("object", result))
+    if kind is not CoroutineType:
+        if kind in _PLAIN or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType):
+            return result
+        if isinstance(result, pykka.Future) or type(message) is pykka.messages.ProxyGetAttr:
+            return cast("Any", result)  # a value to hand on
+        result = _await(cell, message, result)
     try:
-        while True:
-            envelope.state = RUNNING
-            envelope.incarnation = cell.incarnation
-            current.set(envelope)
-            if envelope.carried is not None:
-                for variable, value in envelope.carried:
-                    variable.set(value)
-            message = envelope.message
-            try:
-                result: Any = actor._handle_receive(message) if type(message) in INTERNAL else actor.on_receive(message)  # noqa: SLF001 - Pykka's
-                kind = type(cast("object", result))
-                if kind is not CoroutineType and not (
-                    kind in _PLAIN
-                    or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType)
-                    or isinstance(result, pykka.Future)  # a value to hand on
-                    or type(message) is pykka.messages.ProxyGetAttr
-                ):
-                    result = _await(cell, message, result)
-                    kind = CoroutineType
-                if kind is CoroutineType:
-                    try:
-                        return _Judged(envelope, limit, None, result, result.send(None))
-                    except StopIteration as stop:
-                        result = stop.value
-            except BaseException as error:  # every end of a handler is judged in one place
-                return _Judged(envelope, limit, error)
-            cell.handled += 1
-            envelope.state = SETTLED
-            reply = envelope.reply
-            if reply is not None:
-                if reply.done():
-                    return _Judged(envelope, limit)
-                reply.set_result(result)
-                reply.envelope = None
-                if envelope.lane is not None:
-                    envelope.lane.pop(reply, None)
-            if envelope.inner:
-                cell.system.deadlines.part(envelope)
-            if (
-                not limit or not fifo or cell.control or not cell.open or cell.turns is not None or cell.senders is not None
-                or task._must_cancel or len(copy_context()) > 1  # noqa: SLF001
-            ):  # fmt: skip
-                return limit
-            envelope = fifo[0]
-            if envelope.abandoned is not None or (envelope.deadline is not None and envelope.deadline <= cell.now()):
-                return limit
-            del fifo[0]
-            limit -= 1
-    except BaseException as error:  # the engine's own
-        broken_off = _Judged(envelope, limit, error)
-        broken_off.is_fault = True
-        return broken_off
+        return _Waiting(result, result.send(None))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - a coroutine of anything
+    except StopIteration as stop:
+        return stop.value
 
 
 async def _await(cell: Cell, message: Any, result: Any) -> Any:

@@ -11,7 +11,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
-from actors.runtime.future import AsyncioFuture, LoopFuture
+from actors.runtime.future import AskFuture, AsyncioFuture, LoopFuture
 from actors.runtime.intake import accept, accept_system, carry, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
@@ -223,7 +223,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         """Ask on the loop; whatever goes wrong reaches the future."""
         scope = current.get()
         is_free = scope is None or (cell.turns is None and cell is not scope.cell)
-        reply: AsyncioFuture[Any] = LoopFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop)
+        reply: AsyncioFuture[Any] = AskFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop)
         now = cell.now()
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
         context = copy_context()

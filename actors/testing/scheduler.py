@@ -54,6 +54,10 @@ class DeterministicDispatcher(Dispatcher):
         self.trace.append(cell.name)
         return cell
 
+    def hands_over(self) -> bool:
+        """Return True at random moments, so both ways of a message are tried."""
+        return self.random.random() < 0.5  # noqa: PLR2004
+
     def lets_loop_run(self) -> bool:
         """Return True at random moments. The real dispatcher reads the time here, which no seed could replay."""
         return self.random.random() < 0.5  # noqa: PLR2004
