@@ -93,7 +93,7 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     @property
     def sources(self) -> "tuple[AsyncioFuture[Any], ...]":
         """The replies that this one is made from, such as by `map`, `filter`, `join` or `reduce`."""
-        sources: tuple[Any, ...] = getattr(self, "_source", None) or ()
+        sources: tuple[asyncio.Future[Any], ...] = getattr(self, "_source", None) or ()
         return tuple(source for source in sources if isinstance(source, AsyncioFuture))
 
     def settled(self, why: str = "cancelled") -> None:
@@ -266,13 +266,12 @@ class AskFuture(LoopFuture[T]):
         envelope = self.envelope
         if envelope is not None and envelope.state == QUEUED:
             envelope.cell.system.dispatcher.hand_over(envelope)
-        waiting: Generator[Any, None, T] = _wait(self)
-        return waiting
+        return _wait(self)
 
     __iter__ = __await__
 
 
-_wait: Any = asyncio.Future.__await__
+_wait = asyncio.Future[Any].__await__
 
 
 def _as_runtime_error(error: BaseException) -> RuntimeError:
