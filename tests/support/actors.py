@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.lifecycle import revive
+from actors.runtime.ref import ActorRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,3 +137,20 @@ class SlowStart(AsyncioActor):
 
     def on_stop(self) -> None:
         self.log.append("on_stop")
+
+
+class Asks(AsyncioActor):
+    """Asks another actor what it is asked; `timeout` is that of its own ask."""
+
+    def __init__(self, other: ActorRef[Any] | None = None, **options: Any) -> None:
+        super().__init__()
+        self.other = other
+        self.options = options
+
+    async def on_receive(self, message: Any) -> Any:
+        if isinstance(message, ActorRef):
+            other: Any = message  # pyright: ignore[reportUnknownVariableType]
+            self.other = other
+            return None
+        assert self.other is not None
+        return await self.other.ask(message, **self.options)
