@@ -88,8 +88,8 @@ class Deadlines:
 def expire(reply: AsyncioFuture[Any]) -> None:
     """End an ask whose time is up: the asker gets `AskTimeoutError`, the work is not started, or cancelled.
 
-    The time of an ask out of a handler can be the rest of the handler's own. Whoever gave that time is told first,
-    and the handler is cancelled with all that it waits for; so no timer's delay decides who is told.
+    The time of an ask out of a handler can be the rest of the handler's own. Then the asker of that one is told first,
+    and the handler is cancelled with all that it waits for.
     """
     envelope = getattr(reply, "envelope", None)
     outer = None if envelope is None else envelope.parent

@@ -114,7 +114,7 @@ class Dispatcher:
         self._until = 0.0
         """When they may not any more; counts from the first of them."""
         self._loop_ready: Any = getattr(loop, "_ready", None)
-        """What the loop of asyncio runs next; None for another loop, where nobody can tell."""
+        """What the loop of asyncio runs next; None for another kind of loop, which does not tell."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.is_closed = False
         self._sentinel: asyncio.Task[None] | None = None

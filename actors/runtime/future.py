@@ -258,7 +258,7 @@ class LoopFuture(AsyncioFuture[T]):
 
 
 class AskFuture(LoopFuture[T]):
-    """The reply of an ask: whoever awaits it may handle the message at once, see `Dispatcher.hand_over`."""
+    """The reply of an ask: its asker may handle the message at once, see `Dispatcher.hand_over`."""
 
     __slots__ = ()
 
