@@ -13,7 +13,7 @@ from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import QUEUED, Envelope
 from actors.runtime.errors import AskCycleError, SelfStopError
-from actors.runtime.future import AskFuture, AsyncioFuture, LoopFuture
+from actors.runtime.future import AsyncioFuture, LoopFuture
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def judge(turn: Any) -> None:
     """Refuse what a handler begins to wait for, if that waits for this handler."""
     for future in _futures(turn.waiting):
         envelope = getattr(future, "envelope", None)
-        if future.__class__ is not AskFuture or envelope is None or envelope.cell.turns is not None:
+        if not future.is_plain_ask or envelope is None or envelope.cell.turns is not None:
             _refuse_cycle(turn, future)
 
 

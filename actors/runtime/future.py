@@ -14,7 +14,7 @@ import pykka
 
 from actors.runtime.clock import running_loop
 from actors.runtime.daemon_thread import lent
-from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
+from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
 from actors.runtime.log import safe_repr
 from protocols.errors import of_kind
@@ -62,6 +62,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     """The message whose handling will answer, while it is open. Unset in a future that no ask has made: an `__init__`
     would double the price of a future, a `__getattr__` triples that of every attribute."""
     _source: tuple[asyncio.Future[Any], ...] | None
+    is_plain_ask = False
+    """True for the reply of an ask that closes no cycle as long as its actor waits for nothing."""
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__(loop=loop or running_loop() or _DETACHED)
@@ -255,23 +257,6 @@ class LoopFuture(AsyncioFuture[T]):
 
     __init__ = asyncio.Future[T].__init__  # pyright: ignore[reportAssignmentType] - a base of this class
     __await__ = __iter__ = asyncio.Future[T].__await__  # pyright: ignore[reportAssignmentType] - the same
-
-
-class AskFuture(LoopFuture[T]):
-    """The reply of an ask: its asker may handle the message at once, see `Dispatcher.hand_over`."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Any, None, T]:
-        envelope = self.envelope
-        if envelope is not None and envelope.state == QUEUED:
-            envelope.cell.system.dispatcher.hand_over(envelope)
-        return _wait(self)
-
-    __iter__ = __await__
-
-
-_wait = asyncio.Future[Any].__await__
 
 
 def _as_runtime_error(error: BaseException) -> RuntimeError:

@@ -1,6 +1,7 @@
 """The address of an actor: valid in every thread, over restarts, and after the end (when sending fails at once)."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Generator
 from contextvars import copy_context
 from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
 
@@ -9,9 +10,9 @@ import pykka
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
-from actors.runtime.envelope import RUNNING, Envelope, current
+from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
-from actors.runtime.future import AskFuture, AsyncioFuture, LoopFuture
+from actors.runtime.future import AsyncioFuture, LoopFuture
 from actors.runtime.intake import accept, accept_system, carry, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
@@ -31,6 +32,24 @@ class _Default:
 
 
 DEFAULT: Final = _Default()
+
+
+class AskFuture(LoopFuture[Any]):
+    """The reply of an ask: its asker may handle the message at once, see `Dispatcher.hand_over`."""
+
+    __slots__ = ()
+    is_plain_ask = True
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        envelope = self.envelope
+        if envelope is not None and envelope.state == QUEUED:
+            envelope.cell.system.dispatcher.hand_over(envelope)
+        return _wait(self)
+
+    __iter__ = __await__
+
+
+_wait = asyncio.Future[Any].__await__
 
 
 class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
