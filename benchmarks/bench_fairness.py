@@ -23,6 +23,26 @@ async def calm(count: int) -> float:
     return await _p99(count, flooded=False)
 
 
+async def tick(count: int) -> float:
+    from benchmarks.side.own import Echo
+
+    ref = Echo.start()
+
+    async def ask() -> None:
+        while True:
+            await ref.ask(0)
+
+    asking = asyncio.create_task(ask())
+    seconds: list[float] = []
+    for _ in range(count):
+        started = perf_counter()
+        await asyncio.sleep(0)
+        seconds.append(perf_counter() - started)
+    asking.cancel()
+    await ref.stop(block=False)
+    return statistics.quantiles(seconds, n=100)[-1] * count
+
+
 async def _p99(count: int, *, flooded: bool) -> float:
     from actors.runtime.errors import MailboxFullError
     from benchmarks.side.own import Echo, stop_all
@@ -55,6 +75,8 @@ QUESTION = Question(
     contestants=(
         Contestant(name="ours", run=ours, requires="actors"),
         Contestant(name="without a flood", run=calm, requires="actors"),
+        Contestant(name="a tick of the loop, endless asker", run=tick, requires="actors"),
     ),
-    targets=(Target(at_most=50.0),),
+    targets=(Target(at_most=50.0), Target(subject="a tick of the loop, endless asker", at_most=2.0)),
+    note="The last line: one turn of the loop while a task awaits one ask after the other without end.",
 )

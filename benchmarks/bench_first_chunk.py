@@ -65,6 +65,7 @@ QUESTION = Question(
     title="From the start of a streamed run to its first piece of text",
     unit=Unit.MICROSECONDS,
     count=50,
+    is_interleaved=True,
     contestants=(
         Contestant(name="ours", run=ours, requires="actors"),
         Contestant(name="bare pydantic-ai", run=bare, requires="pydantic_ai"),

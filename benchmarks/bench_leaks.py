@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 TIMES = 10_000
 """Things that go wrong while the process is watched."""
+MANY = 1_000_000
+"""Runs one after the other."""
 WARM = 2_000
 """Things that go wrong before: caches, rings and pools have their size then."""
 AT_ONCE = 500
@@ -83,10 +85,22 @@ async def runs_of_a_chain(count: int) -> float:
         return await _growth(go_on) * count
 
 
-async def _growth(go_wrong: Callable[[int], Awaitable[None]]) -> float:
+async def a_million_runs(count: int) -> float:
+    from actors import Agent
+
+    async with Agent.from_callback(str.upper, name="upper") as agent:
+
+        async def go_on(times: int) -> None:
+            for _ in range(times):
+                await agent.run("a line of text")
+
+        return await _growth(go_on, MANY) * count
+
+
+async def _growth(go_wrong: Callable[[int], Awaitable[None]], times: int = TIMES) -> float:
     await go_wrong(WARM)
     tasks, before = await _tasks(), Footprint.now()
-    await go_wrong(TIMES)
+    await go_wrong(times)
     more, after = await _tasks() - tasks, Footprint.now()
     if more > 0 or after.threads > before.threads or after.files > before.files:
         msg = f"left behind: {more} tasks, {before} became {after}"
@@ -101,7 +115,7 @@ async def _tasks() -> int:
 
 
 QUESTION = Question(
-    title="Growth of the resident memory over 10,000 times",
+    title="Growth of the resident memory over 10,000 times, or as many as the name says",
     unit=Unit.MEBIBYTES,
     count=1,
     batches=1,
@@ -111,12 +125,14 @@ QUESTION = Question(
         Contestant(name="ours: ask that times out", run=timed_out_asks, requires="actors"),
         Contestant(name="ours: stream left early", run=abandoned_streams, requires="actors"),
         Contestant(name="ours: runs of a chain", run=runs_of_a_chain, requires="actors"),
+        Contestant(name="ours: 1,000,000 runs", run=a_million_runs, requires="actors"),
     ),
     targets=(
         Target(subject="ours: crash and restart", at_most=5.0),
         Target(subject="ours: ask that times out", at_most=5.0),
         Target(subject="ours: stream left early", at_most=5.0),
         Target(subject="ours: runs of a chain", at_most=5.0),
+        Target(subject="ours: 1,000,000 runs", at_most=5.0),
     ),
     note="After 2,000 times to warm up. A contestant fails if a task, a thread or an open file is left behind.",
 )

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import resident_bytes
 from benchmarks.question import Contestant, Question, Target, Unit
+
+if TYPE_CHECKING:
+    from actors import Agent
+
+WARM = 20
+"""Runs that wait before the memory of the others is measured."""
 
 
 async def ours(count: int) -> float:
@@ -20,6 +27,36 @@ async def ours(count: int) -> float:
         msg = f"{count} idle actors hold {more} tasks; an idle actor must not have one"
         raise RuntimeError(msg)
     await stop_all(refs)
+    return grown
+
+
+async def agents(count: int) -> float:
+    from actors import Agent
+
+    def one(number: int) -> Agent[Any, Any]:
+        return Agent(f"agent{number}", model="offline", system_prompt="Be brief.")
+
+    await one(-1).run("warm up")
+    before = resident_bytes()
+    nodes = [one(number) for number in range(count)]
+    for node in nodes:
+        node.ref()
+    await nodes[-1].ref().ready()
+    return resident_bytes() - before
+
+
+async def waiting_runs(count: int) -> float:
+    from benchmarks.side.slow import SlowModel
+
+    async with SlowModel().agent() as (model, agent):
+        runs = [asyncio.ensure_future(agent.run("warm up")) for _ in range(WARM)]
+        await model.all_wait(WARM)
+        before = resident_bytes()
+        runs += [asyncio.ensure_future(agent.run("a line of text")) for _ in range(count)]
+        await model.all_wait(WARM + count)
+        grown = resident_bytes() - before
+        model.answer()
+        await asyncio.gather(*runs)
     return grown
 
 
@@ -77,16 +114,30 @@ QUESTION = Question(
     rounds=3,
     contestants=(
         Contestant(name="ours", run=ours, requires="actors"),
+        Contestant(name="ours, 1,000,000", run=ours, requires="actors", count=1_000_000),
+        Contestant(name="agent, 1,000", run=agents, requires="pydantic_ai", count=1_000),
+        Contestant(name="agent, 100,000", run=agents, requires="pydantic_ai", count=100_000),
+        Contestant(name="run that waits, 1,000", run=waiting_runs, requires="pydantic_ai", count=1_000),
+        Contestant(name="run that waits, 10,000", run=waiting_runs, requires="pydantic_ai", count=10_000),
         Contestant(name="bare queue + task", run=tasks),
         Contestant(name="pykka threads", run=threads, requires="pykka", count=1_000),
         Contestant(name="autogen-core", run=autogen, requires="autogen_core", count=10_000),
+        Contestant(name="ours, same Python", run=ours, requires="pykka", python=(3, 12), is_beside=True),
         Contestant(
             name="everything-is-an-actor", run=everything, requires="actor_for_agents", python=(3, 12), count=10_000
         ),
     ),
-    targets=(Target(at_most=2.5),),
+    targets=(
+        Target(at_most=2.5),
+        Target(subject="ours, 1,000,000", at_most=1024**2 / 1e6),
+        Target(subject="agent, 100,000", against="agent, 1,000", at_most=1.5),
+        Target(subject="run that waits, 10,000", against="run that waits, 1,000", at_most=1.5),
+        Target(subject="ours, same Python", against="everything-is-an-actor", faster=1.0),
+    ),
+    timeout=600.0,
     note=(
         "Growth of the resident memory by 100,000 idle actors (1,000 threads, 10,000 agents of autogen-core), "
-        "tracing off; an agent of autogen-core has no mailbox of its own. The run fails if idle actors hold tasks."
+        "tracing off; an agent of autogen-core has no mailbox of its own. The run fails if idle actors hold tasks. "
+        "1,000,000 actors may have 1 GiB. A run that waits: for a model that does not answer yet."
     ),
 )

@@ -52,6 +52,7 @@ QUESTION = Question(
     title="One chunk of a streamed text, from the model to the user",
     unit=Unit.MICROSECONDS,
     count=2_000,
+    is_interleaved=True,
     contestants=(
         Contestant(name="ours", run=ours, requires="actors"),
         Contestant(name="bare pydantic-ai", run=bare, requires="pydantic_ai"),

@@ -1,6 +1,6 @@
-"""The fresh process: run one contestant of one question and print one line of JSON.
+"""The fresh process: run one contestant of one question, or several in turn, and print one line of JSON for each.
 
-Called by the harness as ``python -m benchmarks.child bench_ask ours COUNT BATCHES``.
+Called by the harness as ``python -m benchmarks.child bench_ask ours COUNT [another COUNT ...] BATCHES``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from benchmarks.measure import peak_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.question import Contestant, Question, Run
 
@@ -38,12 +38,20 @@ def reason_to_skip(contestant: Contestant) -> str:
     return ""
 
 
-async def batches(run: Run, count: int, number: int, warmed: Callable[[], object] = gc.collect) -> list[float]:
-    """Run ``number`` batches on one loop, after one unmeasured if there are several; value per operation each."""
+async def batches(
+    runs: Sequence[tuple[Run, int]], number: int, warmed: Callable[[], object] = gc.collect
+) -> list[list[float]]:
+    """Run ``number`` batches of each in turn on one loop, after one unmeasured if there are several.
+
+    Returns:
+        For each run the values per operation, one per batch.
+    """
     if number > 1:
-        await _batch(run, count)
+        for run, count in runs:
+            await _batch(run, count)
         warmed()
-    return [await _batch(run, count) / count for _ in range(number)]
+    taken = [[await _batch(run, count) / count for run, count in runs] for _ in range(number)]
+    return [list(values) for values in zip(*taken, strict=True)]
 
 
 async def _batch(run: Run, count: int) -> float:
@@ -60,26 +68,33 @@ def _leave_out() -> None:
     gc.freeze()
 
 
-def report(module: str, name: str, count: int, number: int) -> dict[str, object]:
-    """Run the contestant here and return what the harness reads."""
-    contestant = load(module).contestant(name)
-    if reason := reason_to_skip(contestant):
-        return {"skipped": reason}
-    values = asyncio.run(batches(contestant.run, count, number, _leave_out))
-    return {
-        "per_operation": statistics.median(values),
-        "batches": values,
-        "count": count,
-        "peak_rss": peak_bytes(),
-        "python": sys.version.split()[0],
-    }
+def report(module: str, counts: dict[str, int], number: int) -> list[dict[str, object]]:
+    """Run the contestants here and return what the harness reads, for each in their order."""
+    question = load(module)
+    found: dict[str, dict[str, object]] = {}
+    for name in counts:
+        if reason := reason_to_skip(question.contestant(name)):
+            found[name] = {"skipped": reason}
+    left = [name for name in counts if name not in found]
+    runs = [(question.contestant(name).run, counts[name]) for name in left]
+    for name, values in zip(left, asyncio.run(batches(runs, number, _leave_out)), strict=True):
+        found[name] = {
+            "per_operation": statistics.median(values),
+            "batches": values,
+            "count": counts[name],
+            "peak_rss": peak_bytes(),
+            "python": sys.version.split()[0],
+        }
+    return [found[name] for name in counts]
 
 
 def main(arguments: list[str]) -> None:
     """Entry point of the fresh process."""
-    module, name, count, number = arguments
-    line = json.dumps(report(module, name, int(count), int(number)))
-    sys.stdout.write(f"\n{line}\n")
+    module, *each, number = arguments
+    counts = dict(zip(each[::2], map(int, each[1::2]), strict=True))
+    for line in report(module, counts, int(number)):
+        sys.stdout.write(f"\n{json.dumps(line)}")
+    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Run questions: a fresh process per contestant and round, the rounds interleaved.
 
 Round one of every contestant comes before round two of any, so that a slow minute of the machine
-hits all alike. A competitor that is not installed, or fails, is a line in the table; the run goes on.
+hits all alike. A question may have its contestants take turns in one process (`is_interleaved`), which
+is twenty times as exact. A competitor that is not installed, or fails, is a line in the table; the run goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from benchmarks.outcome import Answer, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from benchmarks.question import Contestant
+    from benchmarks.question import Contestant, Question
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,8 +39,8 @@ class Harness:
     """Fresh processes per contestant, if not what the question says."""
     rival_python: str = sys.executable
     """Interpreter that has the competitors' libraries."""
-    timeout: float = 180.0
-    """Seconds that one process may take."""
+    timeout: float | None = None
+    """Seconds that one process may take, if not what the question says."""
     report: Callable[[str], None] = lambda _: None
     """Told what is being run."""
 
@@ -49,29 +50,49 @@ class Harness:
         answer = Answer(module.removeprefix("bench_"), question, {c.name: Outcome() for c in question.contestants})
         rounds = self.rounds or (2 if self.quick else question.rounds)
         for number in range(rounds):
-            for contestant in question.contestants:
-                if not answer.outcomes[contestant.name].is_over:
-                    self.report(f"{answer.name} {number + 1}/{rounds}: {contestant.name}")
-                    self._round(module, contestant, answer)
+            for group in groups(question):
+                left = [contestant for contestant in group if not answer.outcomes[contestant.name].is_over]
+                if left:
+                    self.report(f"{answer.name} {number + 1}/{rounds}: {', '.join(each.name for each in left)}")
+                    self._round(module, left, answer)
         return answer
 
-    def _round(self, module: str, contestant: Contestant, answer: Answer) -> None:
-        question, outcome = answer.question, answer.outcomes[contestant.name]
-        outcome.count = question.operations(contestant, quick=self.quick)
-        command = self.command(module, contestant, outcome.count, question.batches)
+    def _round(self, module: str, group: list[Contestant], answer: Answer) -> None:
+        question, outcomes = answer.question, [answer.outcomes[contestant.name] for contestant in group]
+        for contestant, outcome in zip(group, outcomes, strict=True):
+            outcome.count = question.operations(contestant, quick=self.quick)
+        command = self.command(module, group, [outcome.count for outcome in outcomes], question.batches)
+        limit = self.timeout or question.timeout
         try:
             done = subprocess.run(
-                command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=self.timeout, check=False
+                command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=limit, check=False
             )
         except subprocess.TimeoutExpired:
-            outcome.failed = f"no result within {self.timeout:g} s"
+            for outcome in outcomes:
+                outcome.failed = f"no result within {limit:g} s"
             return
-        record(outcome, done.returncode, done.stdout, done.stderr)
+        lines = done.stdout.strip().split("\n")[-len(group) :]
+        for outcome, line in zip(outcomes, [*lines, *[""] * len(group)], strict=False):
+            record(outcome, done.returncode, line, done.stderr)
 
-    def command(self, module: str, contestant: Contestant, count: int, batches: int) -> list[str]:
-        """Command line of one fresh process."""
-        python = sys.executable if contestant.requires in OWN_LIBRARIES else self.rival_python
-        return [python, "-m", "benchmarks.child", module, contestant.name, str(count), str(batches)]
+    def command(self, module: str, group: list[Contestant], counts: list[int], batches: int) -> list[str]:
+        """Command line of one fresh process, for one contestant or for those that take turns."""
+        python = sys.executable if is_own(group[0]) else self.rival_python
+        each = [text for contestant, count in zip(group, counts, strict=True) for text in (contestant.name, str(count))]
+        return [python, "-m", "benchmarks.child", module, *each, str(batches)]
+
+
+def is_own(contestant: Contestant) -> bool:
+    """Whether it runs in our interpreter."""
+    return contestant.requires in OWN_LIBRARIES and not contestant.is_beside
+
+
+def groups(question: Question) -> list[list[Contestant]]:
+    """The contestants by process: each its own, but those that take turns in our interpreter one together."""
+    if not question.is_interleaved:
+        return [[contestant] for contestant in question.contestants]
+    together = [contestant for contestant in question.contestants if is_own(contestant)]
+    return [together, *([contestant] for contestant in question.contestants if not is_own(contestant))]
 
 
 def environment() -> dict[str, str]:

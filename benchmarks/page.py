@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import ROOT
-from benchmarks.table import as_markdown
+from benchmarks.table import as_markdown, bare_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,12 @@ _INTRODUCTION = """# Benchmarks
 Made by `make bench`; do not edit by hand.
 
 Each contestant runs in a fresh process, several rounds, interleaved, so that a slow minute of the
-machine hits all alike. The median over the rounds is shown; the range is the fastest and the slowest
-round. A ratio compares two medians of the same run, which is what to look at: the plain numbers
-depend on the machine. After an unmeasured batch the garbage collector leaves out what the imports
-have left, on all sides.
+machine hits all alike. Where ours is compared with the bare loop, both take turns in one process, and
+CPU time counts; threads and other libraries are compared by the clock, as they wait as well as work.
+The median over the rounds is shown; the range is the fastest and the slowest round. A ratio compares
+two medians of the same run, which is what to look at: the plain numbers depend on the machine.
+After an unmeasured batch the garbage collector leaves out what the imports have left, on all sides.
+everything-is-an-actor needs Python 3.12: "ours, same Python" runs on the one that it runs on.
 """
 
 
@@ -63,7 +65,9 @@ def as_page(answers: Sequence[Answer], facts: dict[str, str]) -> str:
     """The page for the documentation."""
     where = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     asked = "\n".join(f"- **{a.name}**: {a.question.title}. {a.question.note}".rstrip() for a in answers)
-    return f"{_INTRODUCTION}\n{where}\n\n{as_markdown(answers)}\n\n## What one operation is\n\n{asked}\n"
+    bare = f"## What the bare loop, or a library alone, would take\n\n{bare_ratios(answers)}"
+    every = f"## Every contestant\n\n{as_markdown(answers)}"
+    return f"{_INTRODUCTION}\n{where}\n\n{bare}\n\n{every}\n\n## What one operation is\n\n{asked}\n"
 
 
 def write(answers: Sequence[Answer], facts: dict[str, str], path: Path = PAGE) -> Path:

@@ -17,6 +17,8 @@ Run: TypeAlias = Callable[[int], float | Awaitable[float]]
 
 OURS = "ours"
 """Name of the contestant that the others are compared with."""
+CLOCK = "ours, by the clock"
+"""Ours again, not by CPU time: what threads and other libraries are compared with, which wait as well as work."""
 
 
 class Unit(StrEnum):
@@ -67,6 +69,8 @@ class Contestant:
     """Oldest Python that the library supports."""
     count: int | None = None
     """Operations per batch, if not the question's (a slow competitor needs fewer)."""
+    is_beside: bool = False
+    """Ours in the competitors' interpreter, if that has our libraries: beside one that our Python is too old for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,13 @@ class Question:
     """Fresh processes per contestant."""
     quick: int = 10
     """Divides the counts when a quick run is asked for."""
+    is_interleaved: bool = False
+    """Ours and the bare ones take turns in one process, batch by batch, so that a ratio is good to a few percent.
+
+    They should read `process_time`, as whatever else the machine does is not theirs.
+    """
+    timeout: float = 180.0
+    """Seconds that one process may take."""
     note: str = ""
     """What a reader must know to judge the numbers."""
 

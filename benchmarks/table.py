@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from benchmarks.outcome import Answer, Outcome
     from benchmarks.question import Target, Unit
 
+BARE = ("bare ", "import ")
+"""How the names of those begin who do the work without us."""
 HEADER = ("question", "contestant", "median", "range", "ours is", "target", "verdict")
 
 
@@ -85,14 +87,14 @@ def _spread(outcome: Outcome, unit: Unit) -> str:
 
 def _ratio(answer: Answer, name: str, target: Target | None) -> str:
     subject = target.subject if target else OURS
-    if name == subject or subject not in answer.outcomes:
+    if name == subject or subject not in answer.outcomes or (not target and answer.question.contestant(name).is_beside):
         return ""
     ratio = answer.ratio(subject, name)
     if ratio is None:
         return "-"
     if target and target.more is not None:
         return f"{number(answer.excess(target) or 0.0)} {answer.question.unit} more"
-    is_faster = ratio < 1 if target is None else target.faster is not None
+    is_faster = ratio < 1 and (target is None or target.faster is not None)
     return _times(1 / ratio if is_faster else ratio, answer.question.unit, is_faster=is_faster)
 
 
@@ -116,6 +118,19 @@ def _times(factor: float, unit: Unit, *, is_faster: bool) -> str:
 
 def _verdict(answer: Answer, target: Target) -> str:
     return {True: "met", False: "MISSED", None: "unknown"}[answer.is_met(target)]
+
+
+def bare_ratios(answers: Sequence[Answer]) -> str:
+    """A Markdown table of what is judged by what it costs without us: on the bare loop, or with a library alone."""
+    lines = ["| question | ours | is | the time of | target | verdict |", "| --- | --- | --- | --- | --- | --- |"]
+    for answer in answers:
+        for target in answer.question.targets:
+            if target.against.startswith(BARE):
+                ratio = _ratio(answer, target.against, target)
+                goal = _goal(answer, target).removeprefix(f"{target.subject}: ")
+                cells = (answer.name, target.subject, ratio, target.against, goal, _verdict(answer, target))
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def as_text(answers: Sequence[Answer]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from benchmarks.outcome import Outcome
 from benchmarks.question import Contestant, Question, Target, Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 STUB = Question(
@@ -58,7 +60,8 @@ class Machine:
         if command[4] == "rival":
             return subprocess.CompletedProcess(command, 0, '{"skipped": "not installed"}', "")
         line = json.dumps({"per_operation": 0.5, "peak_rss": 1024})
-        return subprocess.CompletedProcess(command, 0, f"a banner\n{line}\n", "")
+        lines = "\n".join([line] * (len(command[4:-1]) // 2))
+        return subprocess.CompletedProcess(command, 0, f"a banner\n{lines}\n", "")
 
 
 @pytest.fixture
@@ -96,6 +99,37 @@ def test_competitors_run_in_their_interpreter_and_we_in_ours(machine: Machine) -
     assert [command[0] == "/rival/python" for command in machine.commands[:3]] == [False, True, False]
 
 
+def test_ours_and_the_bare_ones_take_turns_in_one_process_when_the_question_says_so(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interleaved(_: str) -> Question:
+        return replace(STUB, is_interleaved=True, rounds=1)
+
+    monkeypatch.setattr(harness, "load", interleaved)
+    answer = Harness().answer("bench_stub")
+    assert [command[4:-1] for command in machine.commands] == [["ours", "10", "bare", "10"], ["rival", "10"]]
+    assert answer.outcomes["ours"].values == answer.outcomes["bare"].values == [0.5]
+
+
+async def test_batches_of_several_take_turns() -> None:
+    seen: list[str] = []
+
+    def one(name: str, seconds: float) -> Callable[[int], float]:
+        def run(_: int) -> float:
+            seen.append(name)
+            return seconds
+
+        return run
+
+    assert await batches([(one("a", 1.0), 1), (one("b", 2.0), 2)], 2) == [[1.0, 1.0], [1.0, 1.0]]
+    assert seen == ["a", "b"] * 3
+
+
+def test_ours_runs_beside_a_competitor_in_its_interpreter() -> None:
+    beside = Contestant(name="ours, same Python", run=float, requires="pykka", is_beside=True)
+    assert Harness(rival_python="/rival/python").command("bench_ask", [beside], [1], 1)[0] == "/rival/python"
+
+
 def test_quick_run_has_fewer_operations(machine: Machine) -> None:
     Harness(quick=True).answer("bench_stub")
     assert {command[5] for command in machine.commands} == {"1"}
@@ -114,7 +148,7 @@ async def test_batches_warm_up_once_and_divide_by_the_count() -> None:
         seen.append(count)
         return 20.0
 
-    assert await batches(run, 10, 3) == [2.0, 2.0, 2.0]
+    assert await batches([(run, 10)], 3) == [[2.0, 2.0, 2.0]]
     assert seen == [10] * 4
 
 
@@ -125,7 +159,7 @@ async def test_single_batch_starts_cold() -> None:
         seen.append(count)
         return 1.0
 
-    assert await batches(run, 1, 1) == [1.0]
+    assert await batches([(run, 1)], 1) == [[1.0]]
     assert seen == [1]
 
 
@@ -136,7 +170,7 @@ def test_contestant_is_skipped_when_its_library_or_python_is_missing() -> None:
 
 
 def test_fresh_process_reports_a_bare_contestant() -> None:
-    command = Harness().command("bench_ask", load("bench_ask").contestant("bare future + call_soon"), 3, 1)
+    command = Harness().command("bench_ask", [load("bench_ask").contestant("bare future + call_soon")], [3], 1)
     done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
     assert (result["count"], len(result["batches"])) == (3, 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarks.outcome import Answer, Outcome
 from benchmarks.question import Contestant, Question, Target, Unit
-from benchmarks.table import as_markdown, as_text, number, rows
+from benchmarks.table import as_markdown, as_text, bare_ratios, number, rows
 
 TARGETS = (
     Target(against="bare", at_most=2.0),
@@ -54,6 +54,34 @@ def test_row_of_a_missing_competitor_says_so_and_judges_nothing() -> None:
 def test_failure_is_one_word_in_the_table_and_a_line_below_it() -> None:
     assert rows([stub()])[4].median == "failed"
     assert as_text([stub()]).endswith("\nask, broken: exit code 1: Boom")
+
+
+def test_row_of_a_faster_competitor_does_not_call_us_faster() -> None:
+    answer = stub()
+    answer.question = replace(answer.question, targets=(Target(against="bare", faster=1.0),))
+    assert rows([answer])[1][4:] == ("1.5x the time", ">= 1x faster", "MISSED")
+
+
+def test_what_is_ours_beside_a_competitor_is_not_compared_with_ours() -> None:
+    answer = stub()
+    beside = Contestant(name="bare", run=float, is_beside=True)
+    ours, _, *others = answer.question.contestants
+    answer.question = replace(answer.question, targets=(), contestants=(ours, beside, *others))
+    assert rows([answer])[1][1:5] == ("bare", "4 us", "4 .. 4", "")
+
+
+def test_ratios_to_the_bare_loop_are_a_table_of_their_own() -> None:
+    answer = stub()
+    names = ("ours", "bare loop")
+    answer.question = replace(
+        answer.question,
+        contestants=tuple(Contestant(name=name, run=float) for name in names),
+        targets=(Target(against="bare loop", at_most=2.0),),
+    )
+    answer.outcomes = {"ours": Outcome(values=[6e-6]), "bare loop": Outcome(values=[4e-6])}
+    assert bare_ratios([answer]).splitlines()[2:] == [
+        "| ask | ours | 1.5x the time | bare loop | <= 2x the time | met |"
+    ]
 
 
 def test_sizes_are_smaller_not_faster() -> None:
