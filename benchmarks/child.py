@@ -15,7 +15,7 @@ import statistics
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import peak_bytes
+from benchmarks.measure import leave_out, peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,15 +59,6 @@ async def _batch(run: Run, count: int) -> float:
     return await value if inspect.isawaitable(value) else value
 
 
-def _leave_out() -> None:
-    """Have the garbage collector leave out what there is now, that is what the imports have left.
-
-    Else each full collection looks through all of that, and falls upon whichever batch it pleases.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 def report(module: str, counts: dict[str, int], number: int) -> list[dict[str, object]]:
     """Run the contestants here and return what the harness reads, for each in their order."""
     question = load(module)
@@ -77,7 +68,7 @@ def report(module: str, counts: dict[str, int], number: int) -> list[dict[str, o
             found[name] = {"skipped": reason}
     left = [name for name in counts if name not in found]
     runs = [(question.contestant(name).run, counts[name]) for name in left]
-    for name, values in zip(left, asyncio.run(batches(runs, number, _leave_out)), strict=True):
+    for name, values in zip(left, asyncio.run(batches(runs, number, leave_out)), strict=True):
         found[name] = {
             "per_operation": statistics.median(values),
             "batches": values,
