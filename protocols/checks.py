@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast, get_type_hints
+
+import msgspec
 
 from protocols.errors import nearest
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """What one value must be.
 
     Example:

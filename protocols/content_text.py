@@ -1,6 +1,5 @@
 """What a message holds, as text for the next reader."""
 
-import json
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from types import NoneType
@@ -45,6 +44,8 @@ def _json(value: object) -> str:
     try:
         return msgspec.json.encode(value, enc_hook=_plain).decode()
     except (TypeError, ValueError, ArithmeticError, RecursionError):  # odd keys, lone surrogates, huge numbers, circles
+        import json  # imported for odd values only: the engine does without it
+
         return json.dumps(as_json(value), separators=(",", ":"))
 
 

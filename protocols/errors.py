@@ -18,12 +18,13 @@ exception of user code, a tool or a model: the caller that awaits the run gets t
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Final
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error text that offers the known names closest to *name*; empty when there are none."""
+    from difflib import get_close_matches  # imported when a name is wrong: the engine does without it
+
     names = list(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     if close:

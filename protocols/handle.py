@@ -1,6 +1,15 @@
-"""`Handle`: what lives in one process."""
+"""`Named`: what has a name. `Handle`: what lives in one process."""
 
-from typing import NoReturn, Self, SupportsIndex
+from typing import NoReturn, Protocol, Self, SupportsIndex
+
+
+class Named(Protocol):
+    """Anything with a name, such as the source of a connection."""
+
+    @property
+    def name(self) -> str:
+        """Unique where names must be (in a pool, among the members of a team)."""
+        ...
 
 
 class Handle:

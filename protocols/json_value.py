@@ -1,17 +1,30 @@
 """`JsonValue`: values that web frameworks and encoders can write as JSON, whatever they contain."""
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import msgspec
-from pydantic_core import CoreSchema, SchemaSerializer, core_schema, to_jsonable_python
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema, SchemaSerializer
+
+# json and pydantic_core are imported when they are used: their import takes a third of the engine's.
+
+
+class _Serializer:
+    """Makes the serializer when pydantic first asks for it."""
+
+    def __get__(self, value: object, kind: type) -> "SchemaSerializer":
+        from pydantic_core import SchemaSerializer, core_schema
+
+        JsonValue.__pydantic_serializer__ = made = SchemaSerializer(core_schema.any_schema(serialization=_written()))
+        return made
 
 
 class JsonValue(msgspec.Struct, frozen=True):
     """A value with a form in JSON. A route of FastAPI may return it, and a model of pydantic may contain it."""
 
-    __pydantic_serializer__: ClassVar[SchemaSerializer]
+    __pydantic_serializer__: ClassVar[Any] = _Serializer()
     """How pydantic writes the value where it does not know the type, as in ``Any``."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -20,6 +33,8 @@ class JsonValue(msgspec.Struct, frozen=True):
 
     def to_json(self) -> str:
         """Return the fields as JSON; see `to_dict`."""
+        import json
+
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -27,10 +42,12 @@ class JsonValue(msgspec.Struct, frozen=True):
         return iter(self.to_dict().items())
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> "CoreSchema":
         """Accept a value, or the `to_dict` of one. Write it as `to_dict` does."""
+        from pydantic_core import core_schema
+
         return core_schema.no_info_plain_validator_function(
-            cls._validated, serialization=_WRITTEN, json_schema_input_schema=core_schema.dict_schema()
+            cls._validated, serialization=_written(), json_schema_input_schema=core_schema.dict_schema()
         )
 
     @classmethod
@@ -43,18 +60,23 @@ class JsonValue(msgspec.Struct, frozen=True):
             raise ValueError(str(error)) from error
 
 
-_WRITTEN = core_schema.plain_serializer_function_ser_schema(
-    lambda value: value.to_dict(), return_schema=core_schema.dict_schema(core_schema.str_schema())
-)
-JsonValue.__pydantic_serializer__ = SchemaSerializer(core_schema.any_schema(serialization=_WRITTEN))
-
-
 def as_json(value: object) -> Any:
     """Return any value as types of JSON. What JSON cannot hold becomes its text."""
+    from pydantic_core import to_jsonable_python
+
     try:
         return to_jsonable_python(value, fallback=_foreign, bytes_mode="base64", inf_nan_mode="null")
     except ValueError:  # a circle
         return _text(value)
+
+
+def _written() -> Any:
+    """Return how pydantic writes a value: as its `to_dict`."""
+    from pydantic_core import core_schema
+
+    return core_schema.plain_serializer_function_ser_schema(
+        lambda value: value.to_dict(), return_schema=core_schema.dict_schema(core_schema.str_schema())
+    )
 
 
 def _foreign(value: object) -> Any:

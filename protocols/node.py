@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from protocols.delivery_tracker import DeliveryTracker
+from protocols.handle import Named
 from protocols.messages import ChatMessage
 
 
@@ -37,15 +38,6 @@ class Origin(Protocol):
     @property
     def downstream(self) -> DeliveryTracker:
         """Deliveries caused by it."""
-        ...
-
-
-class Named(Protocol):
-    """Anything with a name, such as the source of a connection."""
-
-    @property
-    def name(self) -> str:
-        """Unique where names must be (in a pool, among the members of a team)."""
         ...
 
 

@@ -4,7 +4,7 @@ import codecs
 import re
 from typing import Final
 
-_HIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_HIDDEN: Final = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 """Control characters other than tab and line feed, and marks that change the direction of writing."""
 _MERMAID: Final = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "\r": " "}
@@ -44,7 +44,7 @@ def is_slow_charset(charset: str) -> bool:
 
 def visible(text: str) -> str:
     """Return the text without the characters that control a terminal."""
-    return _HIDDEN.sub("", text)
+    return re.sub(_HIDDEN, "", text)
 
 
 def one_line(text: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ import actors
 from tests import layout
 from tests.circles import ALLOWED
 from tests.layout import Rule, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("actors", "protocols")
@@ -137,6 +141,58 @@ def test_importing_the_engine_does_not_import_pydantic_ai(module: str) -> None:
     code = f"import sys, {module}; sys.exit('pydantic_ai' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
+ENGINE_NAMES = (
+    "ActorRef ActorRegistry ActorSystem AsyncioActor AsyncioFuture Backoff ChildSpec Reject RestartIntensity "
+)
+OWN_LIBRARIES = {"actors", "protocols", "msgspec", "pykka", "typing_extensions"}
+
+
+def loaded(first: str, names: Iterable[str]) -> set[str]:
+    """Return what `from actors import ...` loads in a fresh process that has imported other modules first."""
+    code = f"import sys, {first}; old = {{*sys.modules}}; from actors import {', '.join(names)}; "
+    code += "print(*{*sys.modules} - old)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(ended.stdout.split())
+
+
+def packages(modules: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_the_actor_names_load_nothing_that_costs_more_than_the_engine() -> None:
+    fresh = packages(loaded("asyncio", [*ENGINE_NAMES.split(), "Supervisor"]))
+
+    assert fresh - sys.stdlib_module_names == OWN_LIBRARIES
+    assert fresh.isdisjoint({"difflib", "email", "html", "http", "json", "random", "sqlite3", "urllib", "xml"})
+
+
+def test_the_agent_names_load_no_part_of_pydantic_ai_that_it_does_not_load_itself() -> None:
+    agents = [name for name in PUBLIC_NAMES if name not in ENGINE_NAMES and name != "AgentPool"]
+    fresh = loaded("pydantic_ai", agents)
+
+    assert packages(fresh) - sys.stdlib_module_names <= OWN_LIBRARIES
+    assert not {name for name in fresh if name.startswith(("actors.app", "actors.config", "actors.triggers"))}
+
+
+def test_a_pool_loads_no_libraries_of_terminals_servers_and_databases() -> None:
+    fresh = packages(loaded("pydantic_ai", ["AgentPool"]))
+
+    assert fresh.isdisjoint(
+        {
+            "alembic",
+            "pygments",
+            "rich",
+            "sqlalchemy",
+            "sqlite3",
+            "starlette",
+            "structlog",
+            "typer",
+            "uvicorn",
+            "watchfiles",
+        }
+    )
 
 
 def test_public_names_are_pinned() -> None:

@@ -5,15 +5,15 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
-
 _SHOWN = ("actor crashed", "child given up", "child restarted", "dead letter")
 """Lines that the command line shows as events: failures, and the dead letters that come of them."""
 
 
 def _drop_shown(_logger: Any, _level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if str(fields["event"]).startswith(_SHOWN):
-        raise structlog.DropEvent
+        from structlog import DropEvent
+
+        raise DropEvent
     return fields
 
 
@@ -24,6 +24,8 @@ def configure_logging(*, debug: bool = False, warns: bool = False) -> None:
     history or of the engine's own work, so warnings of history and other errors of the engine are always written. With
     `warns` the warnings of triggers and of the engine are as well.
     """
+    import structlog  # with rich it takes as long as the whole pool, which does without it
+
     level = logging.DEBUG if debug else logging.CRITICAL
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("asyncio", "httpcore", "httpx"):

@@ -18,7 +18,6 @@ import pydantic_ai
 from pydantic_ai.exceptions import ModelHTTPError, UserError
 from pydantic_ai.models import Model, infer_model, known_model_names
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from actors.models.offline.model import MODEL_NAME, OfflineModel
@@ -66,12 +65,21 @@ def resolve_model(
     """
     if not isinstance(model, Model):
         name = (default_model_name() if model is None else model).strip()
-        special = {MODEL_NAME: OfflineModel, "test": TestModel}.get(name)
-        model = _of_provider(_qualified(name, node), node) if special is None else special()
+        model = OfflineModel() if name == MODEL_NAME else _test_model() if name == "test" else _made(name, node)
     made = _lenient(model)
     if not fallbacks:
         return made
     return FallbackModel(made, *(resolve_model(one, node=node) for one in fallbacks))
+
+
+def _test_model() -> Model:
+    from pydantic_ai.models.test import TestModel  # loads what only tests need
+
+    return TestModel()
+
+
+def _made(name: str, node: str | None) -> Model:
+    return _of_provider(_qualified(name, node), node)
 
 
 def _lenient(model: Model) -> Model:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import NamedTuple, Protocol
 
-from protocols.node import Named
+from protocols.handle import Named
 from protocols.plain_text import mermaid_text
 
 

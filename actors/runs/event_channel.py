@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Any, NamedTuple
 
-from protocols.node import Named
+from protocols.handle import Named
 
 CAPACITY = 16
 """Most events that a run is ahead of its reader."""

@@ -39,10 +39,10 @@ from protocols.checks import is_a
 from protocols.cost import TokenCost
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, NodeNameError
-from protocols.handle import Handle
+from protocols.handle import Handle, Named
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
-from protocols.node import Named, Origin, Outlet
+from protocols.node import Origin, Outlet
 
 Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)

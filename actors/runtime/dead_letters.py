@@ -12,7 +12,7 @@ from actors.runtime.errors import without_frames
 from protocols.control import DeadLetterReason
 from protocols.errors import type_name
 from protocols.events import DeadLetter as DeadLetterEvent
-from protocols.node import Named
+from protocols.handle import Named
 from protocols.ring import MessageRing
 
 

@@ -13,7 +13,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.options import StartOptions
 from actors.runtime.outcome import end_cause
 from actors.runtime.ref import ActorRef
-from protocols.node import Named
+from protocols.handle import Named
 
 ActorFactory = Callable[[], AsyncioActor]
 

@@ -1,8 +1,9 @@
 """Options of the start of an actor, and of a system."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Final, cast
+
+import msgspec
 
 from actors.runtime.cell import Cell
 from actors.runtime.mailbox import MailboxConfig
@@ -18,8 +19,7 @@ _SYSTEM: Final[Checks] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StartOptions:
+class StartOptions(msgspec.Struct, frozen=True):
     """Options of one start; None means that of the actor class, else that of the system."""
 
     name: str | None = None
@@ -41,8 +41,7 @@ class StartOptions:
 DEFAULT: Final = StartOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class SystemConfig:
+class SystemConfig(msgspec.Struct, frozen=True):
     """Limits and defaults of one actor system. All times in seconds."""
 
     ask_timeout: float = 30.0
@@ -52,7 +51,7 @@ class SystemConfig:
     """Time that a stop gives an actor before its handler is cancelled."""
     grace: float = 1.0
     """Time between the cancellation of a handler and its being cut loose."""
-    mailbox: MailboxConfig = field(default_factory=MailboxConfig)
+    mailbox: MailboxConfig = msgspec.field(default_factory=MailboxConfig)
     dead_letters: int = 1_000
     """Dead letters that are remembered, 32 MiB at most; older ones are only counted."""
     blocking_threads: int = 8

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from actors.runtime.errors import ActorCrashedError
 from actors.runtime.log import LimitedLogger, error_line
@@ -17,11 +18,10 @@ STOP_ACTORS: Final = "stop-actors"
 """The phase in which a system stops its actors. Put your own before it (close the intake) or after it (flush)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownReport:
+class ShutdownReport(msgspec.Struct, frozen=True):
     """What a shutdown could not do."""
 
-    failed: dict[str, BaseException] = field(default_factory=dict[str, BaseException])
+    failed: dict[str, BaseException] = {}
     """Errors by ``phase/task``."""
     overdue: tuple[str, ...] = ()
     """Tasks, as ``phase/task``, that did not end in time and were cancelled."""
@@ -29,8 +29,7 @@ class ShutdownReport:
     """The phase after which nothing more was done, because it failed and was marked so."""
 
 
-@dataclass(slots=True)
-class _Phase:
+class _Phase(msgspec.Struct):
     name: str
     timeout: float | None
     aborts: bool

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
+
+import msgspec
 
 from actors.runtime.cell import ActorHooks, Cell, ChildEnded, has_hook
 from actors.runtime.clock import LoopClock, running_loop
@@ -126,7 +127,7 @@ class ActorSystem(Registry):
             Exception: an error of the constructor.
         """
         if name is not None:
-            options = replace(options, name=name)
+            options = msgspec.structs.replace(options, name=name)
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()

@@ -4,7 +4,6 @@ The decisions are pure functions of `strategies`, `intensity` and `backoff`; thi
 returns at once: work that takes time comes back as a step of the supervisor.
 """
 
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -289,6 +288,8 @@ class Children:
         Raises:
             RestartIntensityExceededError: there have been too many restarts. It ends the supervisor.
         """
+        import random  # imported at the first failure: it loads hash functions
+
         now = cell_of(self.actor).now()
         too_many = self._window.record(now)
         delay = None if too_many else child.delay(self._backoff, now, random.random())

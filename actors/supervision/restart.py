@@ -6,8 +6,9 @@ restart that was replaced in the meantime the step does nothing.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import cell_of
@@ -18,8 +19,7 @@ from actors.supervision.strategies import RestartPlan
 from protocols.control import ExitReason
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a restart is made; for the events about it."""
 
     name: str

@@ -18,10 +18,11 @@ As in Erlang, a group restart also starts siblings that were not running, and re
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import dropwhile
 from typing import Final, Literal, Protocol
+
+import msgspec
 
 from protocols.control import ActorState, ExitReason
 
@@ -74,8 +75,7 @@ class _Child(Protocol):
     def significant(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPlan:
+class RestartPlan(msgspec.Struct, frozen=True):
     """The children that stop, are removed and start, each in the order of execution."""
 
     stop: tuple[str, ...] = ()

@@ -14,7 +14,8 @@ from actors.talk.talk_stats import AggregatedTalkStats
 from actors.talk.team_talk import TeamTalk
 from actors.talk.transform import Message
 from protocols.errors import TalkError, TalkNameError
-from protocols.node import Named, Outlet, Target
+from protocols.handle import Named
+from protocols.node import Outlet, Target
 
 
 class Source(Named, Protocol):

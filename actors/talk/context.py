@@ -24,8 +24,9 @@ from protocols.checks import (
     whole,
 )
 from protocols.errors import TalkError
+from protocols.handle import Named
 from protocols.mailbox import Overflow
-from protocols.node import Named, Target
+from protocols.node import Target
 
 ConnectionType = Literal["run", "context", "forward"]
 QueueStrategy = Literal["latest", "concat", "buffer"]

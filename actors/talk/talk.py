@@ -20,8 +20,8 @@ from actors.talk.team_talk import TeamTalk, connect_further
 from actors.talk.transform import Message, as_message
 from protocols.checks import NAME
 from protocols.errors import HopLimitError, TalkError, TalkNameError
-from protocols.handle import Handle
-from protocols.node import Named, Origin, Target
+from protocols.handle import Handle, Named
+from protocols.node import Origin, Target
 
 
 class Talk(Handle, TalkView):

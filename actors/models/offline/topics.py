@@ -11,6 +11,7 @@ The lists are small and English on purpose: enough for a useful briefing, and sh
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 TOPICS: Mapping[str, tuple[str, str]] = {
     "obligations": (
@@ -80,21 +81,24 @@ def _pattern(marks: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join([*special, *([rf"\b(?:{'|'.join(plain)})\b"] if plain else [])]), re.IGNORECASE)
 
 
-_CUES = {name: _pattern(cues.split()) for name, (cues, _) in TOPICS.items()}
-_MARKS = {
-    name: [_pattern(map(str.strip, side.split(","))) for side in marks.split("|")]
-    for name, (_, marks) in TOPICS.items()
-}
+@cache  # compiled at the first question: to compile all of them takes 10 ms
+def _cues(topic: str) -> re.Pattern[str]:
+    return _pattern(TOPICS[topic][0].split())
+
+
+@cache
+def _marks(topic: str) -> list[re.Pattern[str]]:
+    return [_pattern(map(str.strip, side.split(","))) for side in TOPICS[topic][1].split("|")]
 
 
 def topics_in(instructions: str) -> list[str]:
     """Return the names of the families that *instructions* ask for, in the order of `TOPICS`."""
-    return [name for name, cues in _CUES.items() if cues.search(instructions)]
+    return [name for name in TOPICS if _cues(name).search(instructions)]
 
 
 def topic_score(sentence: str, topic: str) -> int:
     """Return how much the sentence belongs to a topic: 2 for each different strong mark, 1 for each weak one."""
-    strong, weak = _MARKS[topic]
+    strong, weak = _marks(topic)
     return _STRONG * _different(strong, sentence) + _different(weak, sentence)
 
 
