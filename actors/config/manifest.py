@@ -103,7 +103,8 @@ class Manifest(Section):
         Raises:
             KeyError: The name is unknown.
         """
-        return with_defaults(self.nodes[name], self.defaults)
+        found: AgentSpec | TeamSpec | None = self.agents.get(name)
+        return with_defaults(self.teams[name] if found is None else found, self.defaults)
 
     @classmethod
     def expand_shorthand(cls, data: object) -> object:

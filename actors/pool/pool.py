@@ -352,11 +352,10 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     def _all_detached(self) -> list[AnyNode]:
         """Return the teams of nodes of this pool that are not in the pool, made by its methods or by operators."""
         found: dict[AnyNode, None] = dict.fromkeys(self._detached)
+        own = {*self._nodes.values()}
         waiting: list[AnyNode] = [*self._nodes.values(), *found]
         while waiting:
-            fresh = [
-                group for group in waiting.pop().groups if group not in found and group not in self._nodes.values()
-            ]
+            fresh = [group for group in waiting.pop().groups if group not in found and group not in own]
             found.update(dict.fromkeys(fresh))
             waiting += fresh
         return list(reversed(found))

@@ -11,7 +11,7 @@ from actors.config.yaml.problem import NOWHERE, Mark
 class SourceLimits:
     """Bounds that keep a hostile or broken file from exhausting memory, stack or time."""
 
-    bytes: int = 1_000_000
+    bytes: int = 10_000_000
     """Size of one file."""
     depth: int = 64
     """Maps and lists inside each other, aliases followed."""

@@ -102,7 +102,7 @@ class Builder:
                     pass_history=worker.pass_message_history,
                 )
         for name, node in made.items():
-            if manifest.nodes[name].debug:
+            if manifest.node(name).debug:
                 log_runs(node, is_on=True)
         return nodes, made
 

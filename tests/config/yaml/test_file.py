@@ -68,8 +68,8 @@ def test_a_file_name_with_a_zero_is_refused() -> None:
 
 def test_the_limit_of_a_manifest_can_be_raised(tmp_path: Path) -> None:
     path = tmp_path / "m.yml"
-    path.write_text("agents: {a: {description: '" + "x" * 1_100_000 + "'}}")
+    path.write_text("agents: {a: {description: '" + "x" * 10_100_000 + "'}}")
 
-    with pytest.raises(InvalidManifestError, match="1000000 bytes"):
+    with pytest.raises(InvalidManifestError, match="10000000 bytes"):
         load_manifest(path)
-    assert list(load_manifest(path, limits=SourceLimits(bytes=2_000_000)).agents) == ["a"]
+    assert list(load_manifest(path, limits=SourceLimits(bytes=11_000_000)).agents) == ["a"]
