@@ -1,9 +1,13 @@
 """Identifiers: their form, and that nobody gets one twice."""
 
-import re
 import subprocess
 import sys
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
 
 from protocols.ids import new_id
 
@@ -27,11 +31,28 @@ def several(_number: int) -> list[str]:
     return [new_id() for _ in range(SEVERAL)]
 
 
-def test_an_id_is_128_random_bits_in_hexadecimal_digits() -> None:
+def test_an_id_is_a_uuid_of_version_7_with_62_random_bits() -> None:
+    before = (
+        time.time_ns() // 1_000_000 - 1_000
+    )  # the time is that of a block of ids, which an earlier test may have begun
+    ids = [uuid.UUID(one) for one in several(0)]
+    after = time.time_ns() // 1_000_000
+    digits = [one.hex for one in ids]
+
+    assert {one.version for one in ids} == {7}
+    assert {one.variant for one in ids} == {uuid.RFC_4122}
+    assert all(before <= one.int >> 80 <= after for one in ids[64:])
+    assert all(len({one[at] for one in digits}) == 16 for at in range(17, 32))
+    assert {one[16] for one in digits} == set("89ab")
+
+
+def test_ids_grow_in_the_order_of_their_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count(1_700_000_000_000_000_000, 1_000_000)
+    monkeypatch.setattr("protocols.ids.time.time_ns", lambda: next(seconds))
+    monkeypatch.setattr("protocols.ids._ready", [])
     ids = several(0)
 
-    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
-    assert all(len({one[at] for one in ids}) == 16 for at in range(32))  # every digit occurs at every place
+    assert ids == sorted(ids)
 
 
 def test_no_id_is_handed_out_twice_whatever_thread_asks() -> None:
