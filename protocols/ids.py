@@ -10,7 +10,7 @@ from typing import NewType
 RunId = NewType("RunId", str)
 """One run of one node; every message and event of that run carries it."""
 
-_BATCH = 64
+_BATCH = 256  # the most that two digits count
 _VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 _PLACES = [(f"{number:02x}", 16 * number) for number in reversed(range(_BATCH))]
 """Counter of each identifier of a batch, and place of its random digits; the first one last."""
@@ -35,7 +35,7 @@ def _batch() -> list[str]:
     data = bytearray(os.urandom(8 * _BATCH))
     data[::8] = data[::8].translate(_VARIANT)
     digits = data.hex()
-    return [head + counter + digits[at : at + 16] for counter, at in _PLACES]
+    return [f"{head}{counter}{digits[at : at + 16]}" for counter, at in _PLACES]
 
 
 if hasattr(os, "register_at_fork"):  # parent and child must not hand out the same ones
