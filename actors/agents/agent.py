@@ -25,7 +25,7 @@ from actors.runs.as_tool import tool_of
 from actors.runs.handle import Deps, NodeHandle, Other, Out
 from actors.runs.job import Job
 from actors.runs.node_actor import UNLIMITED
-from actors.runs.request import AnyTool, RunRequest
+from actors.runs.request import Answer, AnyTool, RunRequest
 from protocols.checks import is_a
 from protocols.errors import ConfigError, NodeNameError
 from protocols.messages import ChatMessage
@@ -364,7 +364,7 @@ class Agent(MessageNode[Deps, Out], makes="function"):
         """True if the resources are entered at the same time (``parallel_init``)."""
         return self.settings.parallel_init
 
-    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
+    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
         """Answer one message."""
         return self.definition.execution.answer(request, asked)
 

@@ -14,7 +14,7 @@ Text from a connection of type ``context`` comes before the text of the next mes
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from operator import attrgetter
 from time import perf_counter
 from types import NoneType
@@ -25,7 +25,7 @@ import msgspec
 from actors.agents.execution import Execution
 from actors.runs.input_message import is_list
 from actors.runs.job import Job
-from actors.runs.request import RunRequest
+from actors.runs.request import Answer, RunRequest
 from actors.runtime.daemon_thread import in_daemon_thread
 from actors.runtime.log import warn_once
 from protocols.errors import add_note
@@ -45,21 +45,38 @@ class Callback(Execution):
         self.function = function
         self._blocking = blocking
         self._read, self._context_name = _parameters(function)
+        self._is_simple = not blocking and self._context_name is None
 
-    async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
-        """Call the function, and return its result as a message."""
+    def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
+        """Call the function, and return its result as a message; one that has to be awaited later."""
         started = perf_counter()
         try:
-            called = self._call(_informed(self._read(asked), request), request)
-            is_async = type(called) not in _PLAIN and inspect.isawaitable(called)
-            result = await called if is_async else called
+            given = self._read(asked)
+            if request.node.notes:
+                given = _informed(given, request)
+            called = self.function(given) if self._is_simple else self._call(given, request)
+            if type(called) not in _PLAIN and inspect.isawaitable(called):
+                return self._awaited(called, request, asked, started)
         except Exception as error:
-            add_note(error, f"raised by callback {callback_name(self.function)!r}")
+            self._note(error)
             raise
         seconds = perf_counter() - started
-        if seconds > _LONG and not is_async:
+        if seconds > _LONG:
             warn_once(f"agent {request.node.name!r}: its function holds the event loop; use blocking=True, or async")
-        return _answer(result, request, asked, seconds)
+        return _answer(called, request, asked, seconds)
+
+    async def _awaited(
+        self, called: Awaitable[Any], request: RunRequest, asked: ChatMessage[Any], started: float
+    ) -> ChatMessage[Any]:
+        try:
+            result = await called
+        except Exception as error:
+            self._note(error)
+            raise
+        return _answer(result, request, asked, perf_counter() - started)
+
+    def _note(self, error: Exception) -> None:
+        add_note(error, f"raised by callback {callback_name(self.function)!r}")
 
     def answer_problem(self, job: Job[Any], agent: str) -> str | None:
         """Return why the annotated result of the function cannot be what a job requires."""
@@ -78,9 +95,9 @@ class Callback(Execution):
 def _informed(given: Any, request: RunRequest) -> Any:
     """Put the context of the node before a text, or before the text of a message."""
     text: object = given if type(given) is str else given.content if is_message(given) else given
-    if not isinstance(text, str) or not (notes := request.node.take_context()):
+    if not isinstance(text, str):
         return given
-    text = "\n\n".join((*notes, text))
+    text = "\n\n".join((*request.node.take_context(), text))
     return msgspec.structs.replace(given, content=text) if is_message(given) else text
 
 
@@ -93,7 +110,7 @@ def callback_name(function: Callable[..., Any]) -> str:
 def _answer(result: Any, request: RunRequest, asked: ChatMessage[Any], seconds: float) -> ChatMessage[Any]:
     options = request.options
     given: dict[str, Any] = {}
-    if is_message(result):
+    if type(result) is not str and is_message(result):
         message = result
         given = {
             "metadata": message.metadata, "cost_info": message.cost_info, "tool_calls": message.tool_calls,
@@ -149,4 +166,4 @@ def _message(asked: ChatMessage[Any]) -> object:
 
 
 def _content(asked: ChatMessage[Any]) -> object:
-    return asked.text if is_list(asked.content) and asked.associated_messages else asked.content
+    return asked.text if asked.associated_messages and is_list(asked.content) else asked.content

@@ -9,7 +9,7 @@ from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 from actors.agents.memory import Memory
 from actors.agents.settings import AgentSettings
 from actors.runs.job import Job
-from actors.runs.request import RunRequest
+from actors.runs.request import Answer, RunRequest
 from protocols.messages import ChatMessage
 
 
@@ -27,7 +27,7 @@ class Execution:
     memory: Memory | None = None
     """What the agent remembers. None for an agent that does not remember."""
 
-    async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
+    def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
         """Do the work of one run and return the complete answer. Raises what went wrong."""
         raise NotImplementedError
 

@@ -270,11 +270,11 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Have the members work, inside the actor of the team."""
         transcript = request.follower if isinstance(request.follower, Transcript) else Transcript()
         self.follow_cost(request, transcript.cost.total)
-        cost_of_team.set(transcript.cost)
         self._open_runs[request.run_id] = request, transcript
         try:
             task = ""
             if self.definition.settings.picker is not None:
+                cost_of_team.set(transcript.cost)
                 task = prompt_text(await load_user_content([self.shared_prompt, asked]))
             picked = await self.pick_agents(task)
             transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)

@@ -17,8 +17,17 @@ class Connecting:
     """A node that can pass its answers on."""
 
     name: str
-    talks: tuple[Outlet, ...]
+    outlets: dict[Outlet, None]
     _connections: Connections | None = None
+
+    @property
+    def talks(self) -> tuple[Outlet, ...]:
+        """The connections that begin here, in order."""
+        return tuple(self.outlets)
+
+    @talks.setter
+    def talks(self, talks: Iterable[Outlet]) -> None:
+        self.outlets = dict.fromkeys(talks)
 
     @property
     def connections(self) -> Connections:
@@ -65,7 +74,10 @@ class Connecting:
         return self.connections.create_connection(self._resolve_all(target), name=name, **options)
 
     def _resolve_all(self, target: object) -> Target | Sequence[Target]:
-        taken = {self.name, *(each.name for each in self.connections.get_targets())}
+        taken: set[str] = set()
+        every = target if _is_sequence(target) else (target,)
+        if not all(isinstance(each, str) or _is_target(each) for each in every):  # functions need a name that is free
+            taken = {self.name, *(each.name for each in self.connections.get_targets())}
         if not _is_sequence(target):
             return self._resolve(target, taken)
         found: list[Target] = []
@@ -76,8 +88,7 @@ class Connecting:
 
     def _resolve(self, target: object, taken: Iterable[str]) -> Target:
         if not isinstance(target, str):
-            is_target = callable(getattr(target, "post", None))
-            return cast("Target", target if is_target else as_node(target, ">>", taken))
+            return cast("Target", target if _is_target(target) else as_node(target, ">>", taken))
         directory = self.connections.directory
         if directory is None:
             text = f"no node {target!r}: {self.name!r} is in no pool, so it can be connected to nodes but not to names"
@@ -103,6 +114,10 @@ class Connecting:
             return TeamTalk(talks)
         source: Connecting = as_node(other, ">>", (self.name,))
         return source.connections.create_connection(cast("Target", self))
+
+
+def _is_target(value: object) -> bool:
+    return callable(getattr(value, "post", None))
 
 
 def _is_sequence(value: object) -> TypeGuard[Sequence[object]]:

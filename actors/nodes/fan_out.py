@@ -21,8 +21,8 @@ class FanOut:
     """The working members of one run of a team. Belongs to the handler of the actor of the team."""
 
     __slots__ = (
-        "_asks", "_is_patient", "_members", "_over", "_policy", "_sink", "_started", "_told", "_transcript", "_working",
-        "answers",
+        "_asks", "_ended_places", "_has_told", "_is_patient", "_members", "_over", "_policy", "_sink", "_started",
+        "_told", "_transcript", "answers",
     )  # fmt: skip
 
     def __init__(
@@ -40,9 +40,10 @@ class FanOut:
         self._asks: list[AsyncioFuture[Any]] = []
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started = perf_counter()
-        self._working = set(range(len(members)))
         self._sink: StreamSink | None = None
-        self._told = ""
+        self._ended_places: set[int] = set()
+        self._told = 0
+        self._has_told = False
         self.answers: list[ChatMessage[Any] | None] = [None] * len(members)
         """Answers in the order of the members; None for failed and cancelled members."""
 
@@ -94,9 +95,8 @@ class FanOut:
         self._look(place)
 
     def _look(self, place: int) -> None:
-        self._working.discard(place)
         if self._sink is not None:
-            self._tell(self._sink)
+            self._tell(self._sink, place)
         transcript = self._transcript
         done, failed = len(transcript.responses), len(transcript.errors)
         if not self._over.done() and self._policy.is_settled(
@@ -104,10 +104,14 @@ class FanOut:
         ):
             self._over.set_result(None)
 
-    def _tell(self, sink: StreamSink) -> None:
+    def _tell(self, sink: StreamSink, place: int) -> None:
         """Give the stream the text of the answers that no other answer can come before."""
-        answers = [one for one in self.answers[: min(self._working, default=None)] if one is not None]
-        text = ChatMessage([one.content for one in answers], "assistant", associated_messages=tuple(answers)).text
-        if answers and text != self._told:
-            sink.put_now(None, text.removeprefix(self._told))
-            self._told = text
+        self._ended_places.add(place)
+        begin = self._told
+        while self._told in self._ended_places:
+            self._told += 1
+        answers = [one for one in self.answers[begin : self._told] if one is not None]
+        if answers:
+            text = ChatMessage([one.content for one in answers], "assistant", associated_messages=tuple(answers)).text
+            sink.put_now(None, f"\n\n{text}" if self._has_told else text)
+            self._has_told = True

@@ -183,7 +183,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         is_tolerant = make.options.require_all is False
         if transcript.handoff is not None:
             return WatchedChain(stages, make, transcript, is_tolerant=is_tolerant)
-        kind = SteppedChain if any(_is_hurried(stage, make) for stage in stages) else Chain
+        kind = SteppedChain if _is_hurried(stages, make) else Chain
         return kind(stages, make, transcript, is_tolerant=is_tolerant)
 
     def _result(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
@@ -198,10 +198,10 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         return self.composed(content, answers, names, request, asked, transcript)
 
 
-def _is_hurried(stage: AnyNode, make: MemberRequest) -> bool:
+def _is_hurried(stages: Sequence[AnyNode], make: MemberRequest) -> bool:
     """Return True if a stage has less time than the whole run."""
-    own = stage.definition.settings.timeout
-    if make.options.timeout is not UNSET or own is None:
+    if make.options.timeout is not UNSET:
         return False
     whole = make.parent.node.timeout
-    return whole is None or own < whole
+    own = [stage.definition.settings.timeout for stage in stages]
+    return any(one is not None and (whole is None or one < whole) for one in own)

@@ -91,8 +91,9 @@ class Transcript:
             self.responses.append(response)
             if self.stats is not None:
                 _count(self.stats, answer)
-            for inner, text in _errors_of(answer).items():
-                self.inner_errors[_free(inner, self.inner_errors)] = text
+            if answer.metadata:
+                for inner, text in _errors_of(answer).items():
+                    self.inner_errors[_free(inner, self.inner_errors)] = text
         return response
 
     def failed(self, name: str, error: Exception) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from actors.prompts.content import prompt_text
 from actors.runs.input_message import is_list
 from actors.runs.request import RunRequest
-from actors.runs.run_cost import cost_of_team
 from actors.runtime.event_stream import EventStream
 from protocols.brief_events import RunAnswered
 from protocols.cost import ZERO_COST
@@ -89,7 +88,7 @@ def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> 
 
 def _lost(request: RunRequest) -> dict[str, Any]:
     """Return what a run without an answer has cost; nothing for a team, whose members say it themselves."""
-    cost = request.node.cost_of(request) if cost_of_team.get() is None else None
+    cost = None if request.node.counts_members else request.node.cost_of(request)
     if cost is None:
         return {}
     usage = cost.token_usage

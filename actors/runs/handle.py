@@ -5,7 +5,7 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
 from msgspec import UNSET
@@ -21,6 +21,7 @@ from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
     AddContext,
+    Answer,
     Route,
     RunKeywords,
     RunOptions,
@@ -61,6 +62,9 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
     actor_class: ClassVar[type[Any]] = NodeActor
     """Class of the actor behind the node."""
 
+    counts_members: ClassVar[bool] = False
+    """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
+
     def __init__(
         self,
         name: str,
@@ -81,11 +85,12 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """Called with every answer, before it goes to the connections."""
         self.run_failed: Signal[Exception] = Signal("run_failed")
         """Called with the exception of every run that failed, before the caller gets it."""
-        self.talks: tuple[Outlet, ...] = ()
-        """The node's connections; replaced, never changed, so that a run in progress keeps its own."""
+        self.outlets: dict[Outlet, None] = {}
+        """The node's connections, in order."""
         self.queue: TargetQueue | None = None
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
-        self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
+        self.notes: deque[str] = deque(maxlen=_MOST_NOTES)
+        """What `add_context` gave; only the actor changes it."""
         self._trackers: set[DeliveryTracker] = set()
         self._costs: dict[str, Read] = {}
 
@@ -303,15 +308,15 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             ref = self.home.start(self.factory(), self.actor_owner())
         return ref
 
-    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
-        """Do the work of one run, inside the actor, and return the answer."""
+    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
+        """Do the work of one run, inside the actor, and return the answer, or what gives it when awaited."""
         raise NotImplementedError
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Give an answer to the subscribers and to the connections, inside the actor. Does not wait."""
         if self.message_sent.subscribers:
             self.message_sent.emit(answer)
-        if self.talks:
+        if self.outlets:
             self.offer(answer, request)
 
     def fail(self, error: Exception, request: RunRequest) -> None:
@@ -339,7 +344,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
         """Pass a message on through the node's connections without running the node."""
-        for talk in self.talks:
+        for talk in tuple(self.outlets):
             try:
                 talk.offer(message, origin)
             except Exception:
@@ -355,14 +360,14 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     def keep_context(self, text: str) -> None:
         """Keep it, inside the actor; at most 100 texts, of which the oldest go first."""
-        self._notes.append(text)
+        self.notes.append(text)
 
     def take_context(self) -> list[str]:
         """Take what `add_context` gave, inside the actor."""
-        if not self._notes:
+        if not self.notes:
             return []
-        notes = list(self._notes)
-        self._notes.clear()
+        notes = list(self.notes)
+        self.notes.clear()
         return notes
 
     async def complete_tasks(self) -> None:

@@ -16,6 +16,7 @@ from actors.runtime.errors import IgnoreStart
 from actors.supervision.child import ChildKind
 from protocols.brief_events import RunBegan
 from protocols.errors import add_note
+from protocols.messages import ChatMessage
 
 UNLIMITED = 1_000_000
 """Concurrent runs of a node without state."""
@@ -74,7 +75,7 @@ def is_owned(cell: "Cell") -> bool:
     return parent is not None and not getattr(parent.actor, "lends_children", False)
 
 
-async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any:  # noqa: C901, PLR0915 - one function: a call costs as much as a step
+async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any:  # noqa: C901, PLR0912, PLR0915 - one function: a call costs as much as a step
     """Run a node for the current message of `actor`, and publish what happens.
 
     A failed run is a value: the caller gets the exception unchanged, and the actor continues, unless `crash_on` of the
@@ -88,12 +89,16 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
             events.count(RunBegan(node.name, request.run_id, request.parent_run_id))
         if events.is_heard:
             run_started(events, request)
-        asked = await input_message(request.prompts, request.conversation_id)
+        asked = input_message(request.prompts, request.conversation_id)
+        if not isinstance(asked, ChatMessage):
+            asked = await asked
         if node.message_received.subscribers:
             node.message_received.emit(asked)
         if events.is_heard:
             message_received(events, request, asked)
-        answer = await node.perform(request, asked)
+        answer = node.perform(request, asked)
+        if not isinstance(answer, ChatMessage):
+            answer = await answer
     except Exception as error:
         run_failed(events, request, error, perf_counter() - started, step=getattr(error, "failed_step", ""))
         _answer_failure(actor, request, error)

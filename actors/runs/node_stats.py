@@ -19,9 +19,6 @@ class NodeStats(NodeHandle[Deps, Out]):
     runs_until_stopped: ClassVar[bool] = True
     """True if a background run has no limit by default, survives failures, and makes way for a second one."""
 
-    counts_members: ClassVar[bool] = False
-    """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
-
     _stats: RunStats | None = None
     _last: ChatMessage[Any] | None = None
 
@@ -71,11 +68,12 @@ class NodeStats(NodeHandle[Deps, Out]):
             read = self._costs.pop(request.run_id, None)
             if read is not None and request.cost is not None:
                 request.cost.close(self.name, read)
-        if request.cost is not None:
+        if request.cost is not None and answer.cost_info is not None:
             request.cost.add(answer.cost_info)
-        if self.counts_alone(request):
+        if request.stats is None and self.counts_alone(request):
             self._last = answer
-        super().send(answer, request)
+        if self.outlets or self.message_sent.subscribers:  # most nodes have none, and the call is 1 % of a run
+            super().send(answer, request)
         if request.sink is not None and not self.counts_members:
             request.sink.put_now(StreamCompleteEvent(answer))
 

@@ -1,8 +1,9 @@
 """`RunRequest`: the one message that asks a node to run, with the options of the run."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Protocol, TypedDict, cast
+from typing import Annotated, Any, ClassVar, Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -167,12 +168,18 @@ class Route(Protocol):
         """Continue after the failure of the stage."""
 
 
+Answer = ChatMessage[Any] | Awaitable[ChatMessage[Any]]
+"""The answer of a run, if it is there at once, or else what gives it when awaited."""
+
+
 class Runnable(Protocol):
     """A node as its actor sees it; see `NodeHandle`."""
 
     name: str
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
+    counts_members: ClassVar[bool]
+    notes: deque[str]
 
     @property
     def timeout(self) -> float | None:
@@ -184,8 +191,8 @@ class Runnable(Protocol):
         """Exceptions of a run that crash the actor."""
         ...
 
-    def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Awaitable[ChatMessage[Any]]:
-        """Do the work of one run and return the answer."""
+    def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Answer:
+        """Do the work of one run and return the answer, or what gives it when awaited."""
         ...
 
     def send(self, answer: ChatMessage[Any], request: "RunRequest") -> None:

@@ -16,7 +16,7 @@ class RunCost:
 
     def __init__(self) -> None:
         self._settled: TokenCost | None = None
-        self._open: list[tuple[str, Read]] = []
+        self._open: dict[str, list[Read]] = {}
 
     def add(self, cost: TokenCost | None) -> None:
         """Count the cost of an answer."""
@@ -24,21 +24,22 @@ class RunCost:
 
     def open(self, name: str, read: Read) -> None:
         """Count a run of the node `name` while it works."""
-        self._open.append((name, read))
+        self._open.setdefault(name, []).append(read)
 
     def close(self, name: str, read: Read) -> None:
         """Stop counting a run; its answer is counted instead."""
-        if (name, read) in self._open:  # else it was given up, and has answered after all
-            self._open.remove((name, read))
+        reads = self._open.get(name, [])
+        if read in reads:  # else it was given up, and has answered after all
+            reads.remove(read)
 
     def lose(self, name: str | None = None) -> dict[str, TokenCost]:
         """Settle the open runs of one node, or of all, and return their costs by node."""
         lost: dict[str, TokenCost] = {}
-        for entry in [one for one in self._open if name in (one[0], None)]:
-            self._open.remove(entry)
-            cost = joined(lost.get(entry[0]), entry[1]())
-            if cost is not None:
-                lost[entry[0]] = cost
+        for one in tuple(self._open) if name is None else (name,):
+            for read in self._open.pop(one, ()):
+                cost = joined(lost.get(one), read())
+                if cost is not None:
+                    lost[one] = cost
         for cost in lost.values():
             self.add(cost)
         return lost
@@ -46,8 +47,9 @@ class RunCost:
     def total(self) -> TokenCost | None:
         """Return the sum; None without a model."""
         total = self._settled
-        for _, read in self._open:
-            total = joined(total, read())
+        for reads in self._open.values():
+            for read in reads:
+                total = joined(total, read())
         return total
 
 
@@ -59,4 +61,4 @@ def joined(one: TokenCost | None, other: TokenCost | None) -> TokenCost | None:
 
 
 cost_of_team: ContextVar[RunCost | None] = ContextVar("understage_team_cost", default=None)
-"""Costs of the runs inside the team run of the current handler; None outside of a team."""
+"""Costs of the runs inside the team run of the current handler; None but for a team with a picker."""

@@ -66,8 +66,9 @@ class MessageTotals:
         size = len(content) if type(content) is str and content.isascii() else message.byte_count
         with self._lock:
             self.byte_count += size
-            self.tool_call_count += len(message.tool_calls)
             self.last_message_time = message.timestamp
+            if message.tool_calls:
+                self.tool_call_count += len(message.tool_calls)
             if message.cost_info is not None:
                 self._add_cost(message.cost_info)
             self.message_count += 1

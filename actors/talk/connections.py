@@ -21,8 +21,8 @@ from protocols.node import Outlet, Target
 class Source(Named, Protocol):
     """A node whose messages are passed on."""
 
-    talks: tuple[Outlet, ...]
-    """Its connections; the tuple is replaced, never changed."""
+    outlets: dict[Outlet, None]
+    """Its connections, in order."""
 
     async def route(self, message: Message, *, wait: bool | None = None) -> None:
         """Give a message to the connections without running the node."""
@@ -58,6 +58,7 @@ class Connections:
         self.connection_added: Signal[Talk] = Signal("connection_added")
         """Called with each new connection."""
         self._chosen: set[Talk] = set()
+        self._by_name: dict[str, Talk] = {}
         self._waits: dict[str, bool] = {}
 
     # -- make -----------------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class Connections:
         Raises:
             TalkNameError: its name was chosen and is taken.
         """
-        taken = {each.name: each for each in self}
+        taken = self._taken(talk.name)
         if is_named and talk.name in taken:
             message = f"node {self._source.name!r} has a connection named {talk.name!r} already; choose another name"
             raise TalkNameError(message, node=self._source.name)
@@ -106,14 +107,26 @@ class Connections:
         for target in talk.targets:
             talk.wait_for_completion = self._waits.get(target.name, talk.wait_for_completion)
         talk.on_disconnect = self._detach
-        self._source.talks = tuple(sorted((*self._source.talks, talk), key=lambda one: getattr(one, "priority", 0)))
+        self._by_name[talk.name] = talk
+        outlets = self._source.outlets
+        before = next(reversed(outlets), talk)
+        outlets[talk] = None
+        if _priority(before) > _priority(talk):
+            self._source.outlets = dict.fromkeys(sorted(outlets, key=_priority))
         for target in talk.targets:
             self.node_connected.emit(target)
         self.connection_added.emit(talk)
         return talk
 
+    def _taken(self, wanted: str) -> Mapping[str, Talk]:
+        """Return the connections by name. They are read anew if one has left, was renamed, or may have the name."""
+        if len(self._by_name) != len(self._source.outlets) or wanted in self._by_name:
+            self._by_name = {each.name: each for each in self}
+        return self._by_name
+
     def _detach(self, talk: Talk) -> None:
-        self._source.talks = tuple(each for each in self._source.talks if each is not talk)
+        self._source.outlets.pop(talk, None)
+        self._by_name.pop(talk.name, None)
         self._chosen.discard(talk)
         if self.registry is not None:
             self.registry.remove(talk)
@@ -125,6 +138,7 @@ class Connections:
             TalkNameError: a connection's chosen name is taken in the pool.
         """
         self.registry, self.directory = registry, directory
+        self._by_name.clear()  # the pool may rename them
         for talk in self:
             registry.add(talk, is_named=talk in self._chosen)
         return self
@@ -140,7 +154,7 @@ class Connections:
     # -- look -----------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Talk]:
-        return (talk for talk in self._source.talks if isinstance(talk, Talk))
+        return (talk for talk in tuple(self._source.outlets) if isinstance(talk, Talk))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -246,6 +260,10 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections of {self._source.name!r}: {[talk.name for talk in self]}>"
+
+
+def _priority(talk: Outlet) -> int:
+    return getattr(talk, "priority", 0)
 
 
 def _connections_of(node: object) -> Sequence[Talk]:

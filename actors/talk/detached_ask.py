@@ -32,7 +32,14 @@ def post_outside(
         reply: Reply = ref.ask(request, block=False, timeout=timeout)
     finally:
         current.reset(outer)
-    if settled is not None:
+    return _when_settled(reply, settled)
+
+
+def _when_settled(reply: Reply, settled: Settled | None) -> Reply:
+    """Call a function with a reply, at once if it is there, so that the caller finds a failure counted."""
+    if settled is not None and reply.done():
+        settled(reply)
+    elif settled is not None:
         reply.add_done_callback(settled)  # one callback for all, since each is a turn of the event loop
     return reply
 
@@ -49,6 +56,4 @@ def failed_reply(error: Exception, settled: Settled | None) -> Reply:
     """Return the reply of a request that could not be made."""
     reply: Reply = AsyncioFuture(loop=asyncio.get_running_loop())
     reply.fail(error)
-    if settled is not None:
-        reply.add_done_callback(settled)
-    return reply
+    return _when_settled(reply, settled)

@@ -60,11 +60,13 @@ class QueuedDelivery(msgspec.Struct, eq=False):
 class _LoopQueue:
     """The queue of one target on one event loop."""
 
-    __slots__ = ("order", "running", "waiting")
+    __slots__ = ("is_posting", "order", "running", "waiting")
 
     def __init__(self) -> None:
         self.running = 0
         """Messages that the target is handling."""
+        self.is_posting = False
+        """True while the next messages are posted, of which one may fail at once."""
         self.waiting: list[tuple[int, int, QueuedDelivery]] = []
         self.order = count()
 
@@ -101,6 +103,14 @@ class TargetQueue:
     def _done(self, queue: _LoopQueue, delivery: QueuedDelivery, done: asyncio.Future[Any]) -> None:
         queue.running -= 1
         settled(delivery.talk, delivery.routed, delivery.target, done)
+        if not queue.is_posting:
+            queue.is_posting = True
+            try:
+                self._post_waiting(queue)
+            finally:
+                queue.is_posting = False
+
+    def _post_waiting(self, queue: _LoopQueue) -> None:
         while queue.waiting and queue.running < self._width:
             following = heappop(queue.waiting)[2]
             if following.talk.active:

@@ -15,7 +15,7 @@ from actors.agents.agent import Agent
 if TYPE_CHECKING:
     from types import FrameType
 
-MOST_CALLS = 60
+MOST_CALLS = 36
 MOST_MODULES = 14
 
 OURS = tuple(str(Path(package.__file__ or "").parent) for package in (actors, protocols, pykka))

@@ -1,4 +1,6 @@
 import asyncio
+import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -298,3 +300,33 @@ async def test_ending_all_connections_may_be_awaited() -> None:
     await a.connections.disconnect_all()
 
     assert (talk.active, len(a.connections)) == (False, 0)
+
+
+def calls_of(action: Callable[[], object]) -> int:
+    """Return the number of calls, and of steps of generators, that an action makes."""
+    calls = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+async def test_a_connection_costs_the_same_whether_its_source_has_ten_others_or_thousands() -> None:
+    source, targets = echo_agent("source"), [echo_agent(f"t{number}") for number in range(2_001)]
+    for target in targets[:10]:
+        source.connect_to(target)
+    few = calls_of(lambda: source.connect_to(targets[10]))
+    for target in targets[11:2_000]:
+        source.connect_to(target)
+    many = calls_of(lambda: source.connect_to(targets[2_000]))
+    end = calls_of(source.connections.get_connections()[1_000].disconnect)
+
+    assert many <= few
+    assert end <= few

@@ -11,6 +11,7 @@ from actors.testing.clock import ManualClock
 from actors.testing.settle import settle
 from protocols.control import DeadLetterReason
 from protocols.events import TalkFailed
+from protocols.messages import ChatMessage
 from tests.support.nodes import blocked_agent, current_system, echo_agent, record_events
 
 
@@ -195,6 +196,35 @@ async def test_a_target_that_has_been_closed_is_a_failure_of_the_delivery_only()
     assert (answer.content, talk.stats.error_count) == ("a(x)", 1)
     assert [(event.target, event.error_type) for event in events] == [("b", "NodeStoppedError")]
     assert len(current_system().dead_letters) == 1
+
+
+async def test_a_delivery_that_cannot_begin_is_counted_as_failed_before_its_source_goes_on() -> None:
+    a, b = echo_agent("a"), echo_agent("b")
+    talk = a.connect_to(b)
+    async with b:
+        pass
+    request = a.request(("x",), {})
+    a.offer(ChatMessage("x", "assistant", "a"), request)
+
+    assert (talk.stats.error_count, request.downstream.open) == (1, 0)
+
+
+async def test_all_messages_that_wait_for_a_target_fail_one_after_the_other_when_it_has_been_closed() -> None:
+    release, number = asyncio.Event(), target_queue.CAPACITY
+    a, b = echo_agent("a"), blocked_agent("b", release, [])
+    talk = a.connect_to(b, priority=1)
+    request = a.request(("x",), {})
+    await b.open()
+    for _ in range(1 + number):
+        a.offer(ChatMessage("x", "assistant", "a"), request)
+    await settle()
+    closing = asyncio.ensure_future(b.close())
+    await settle()
+    release.set()
+    await closing
+    await settle()
+
+    assert (talk.stats.error_count, request.downstream.open) == (number, 0)
 
 
 async def test_of_the_messages_that_wait_for_a_busy_target_the_lowest_priority_number_goes_first() -> None:
