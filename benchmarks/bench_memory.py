@@ -11,9 +11,6 @@ from benchmarks.question import Contestant, Question, Target, Unit
 if TYPE_CHECKING:
     from actors import Agent
 
-WARM = 20
-"""Runs that wait before the memory of the others is measured."""
-
 
 async def ours(count: int) -> float:
     from benchmarks.side.own import Echo, stop_all
@@ -46,18 +43,19 @@ async def agents(count: int) -> float:
 
 
 async def waiting_runs(count: int) -> float:
-    from benchmarks.side.slow import SlowModel
+    from benchmarks.side.slow import in_flight, slow_agent
 
-    async with SlowModel().agent() as (model, agent):
-        runs = [asyncio.ensure_future(agent.run("warm up")) for _ in range(WARM)]
-        await model.all_wait(WARM)
-        before = resident_bytes()
-        runs += [asyncio.ensure_future(agent.run("a line of text")) for _ in range(count)]
-        await model.all_wait(WARM + count)
-        grown = resident_bytes() - before
-        model.answer()
-        await asyncio.gather(*runs)
-    return grown
+    async with slow_agent() as (slow, agent):
+        return await in_flight(slow, agent, count)
+
+
+async def bare_waiting_runs(count: int) -> float:
+    from pydantic_ai import Agent
+
+    from benchmarks.side.slow import SlowModel, in_flight
+
+    slow = SlowModel()
+    return await in_flight(slow, Agent(slow.model(), name="slow"), count)
 
 
 async def tasks(count: int) -> float:
@@ -119,6 +117,7 @@ QUESTION = Question(
         Contestant(name="agent, 100,000", run=agents, requires="pydantic_ai", count=100_000),
         Contestant(name="run that waits, 1,000", run=waiting_runs, requires="pydantic_ai", count=1_000),
         Contestant(name="run that waits, 10,000", run=waiting_runs, requires="pydantic_ai", count=10_000),
+        Contestant(name="bare pydantic-ai run that waits", run=bare_waiting_runs, requires="pydantic_ai", count=10_000),
         Contestant(name="bare queue + task", run=tasks),
         Contestant(name="pykka threads", run=threads, requires="pykka", count=1_000),
         Contestant(name="autogen-core", run=autogen, requires="autogen_core", count=10_000),
@@ -132,6 +131,7 @@ QUESTION = Question(
         Target(subject="ours, 1,000,000", at_most=1024**2 / 1e6),
         Target(subject="agent, 100,000", against="agent, 1,000", at_most=1.5),
         Target(subject="run that waits, 10,000", against="run that waits, 1,000", at_most=1.5),
+        Target(subject="run that waits, 10,000", against="bare pydantic-ai run that waits", at_most=1.2),
         Target(subject="ours, same Python", against="everything-is-an-actor", faster=1.0),
     ),
     timeout=600.0,

@@ -39,14 +39,12 @@ async def agents(count: int) -> float:
 
 async def waiting_runs(count: int) -> float:
     """Begin runs, all of which wait for one model; then it answers."""
-    from benchmarks.side.slow import SlowModel
+    from benchmarks.side.slow import slow_agent
 
-    async with SlowModel().agent() as (model, agent):
+    async with slow_agent() as (slow, agent):
         started = process_time()
-        runs = [asyncio.ensure_future(agent.run(TEXT)) for _ in range(count)]
-        await model.all_wait(count)
-        model.answer()
-        await asyncio.gather(*runs)
+        await slow.wait(agent, count)
+        await slow.answer()
         return process_time() - started
 
 

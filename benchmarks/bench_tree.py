@@ -61,7 +61,7 @@ QUESTION = Question(
         Contestant(name="ours: 10,000 deep", run=deep, requires="actors", count=10_000),
     ),
     targets=(
-        Target(subject="ours: 100,000 children", against="ours: 1,000 children", at_most=1.5),
+        Target(subject="ours: 100,000 children", against="ours: 1,000 children", at_most=2.0),
         Target(subject="ours: 10,000 deep", against="ours: 1,000 deep", at_most=2.0),
     ),
     note=(
