@@ -13,8 +13,8 @@ class Check(msgspec.Struct, frozen=True):
     """What one value must be.
 
     Example:
-        >>> problem_of("retries", -1, whole(0))
-        'retries must be a whole number >= 0, not -1'
+        >>> whole(0).expected, whole(0).accepts(-1)
+        ('a whole number >= 0', False)
     """
 
     expected: str
@@ -90,15 +90,6 @@ def declared_checks(kind: type) -> dict[str, Check]:
     return {name: mark for name, mark in marks if isinstance(mark, Check)}
 
 
-def problem_of(name: str, value: object, check: Check) -> str | None:
-    """Return why a value fails its check, in words; None if it passes."""
-    return None if check.accepts(value) else _problem(name, value, check)
-
-
-def _problem(name: str, value: object, check: Check) -> str:
-    return f"{name} must be {check.expected}, not {shown(value)}"
-
-
 def _value_error(_: str, problem: str) -> Exception:
     return ValueError(problem)
 
@@ -117,17 +108,14 @@ def check_values(
     for name, value in given.items():
         check = checks.get(name)
         if check is not None and (value is not None or name in never_none) and not check.accepts(value):
-            raise error(name, _problem(name, value, check))
+            raise error(name, f"{name} must be {check.expected}, not {shown(value)}")
 
 
 def check_fields(
     checks: Checks, subject: object, error: ErrorOf = _value_error, *, never_none: Container[str] = ()
 ) -> None:
     """Refuse the first attribute that fails its check; see `check_values`."""
-    for name, check in checks.items():
-        value = getattr(subject, name)
-        if (value is not None or name in never_none) and not check.accepts(value):
-            raise error(name, _problem(name, value, check))
+    check_values(checks, {name: getattr(subject, name) for name in checks}, error, never_none=never_none)
 
 
 def check_keywords(who: str, given: Iterable[str], known: Iterable[str], settings: Container[str] = ()) -> None:

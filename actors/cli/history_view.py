@@ -3,9 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -120,20 +119,12 @@ class HistoryView:
 
     async def _export(self, store: HistoryStore, form: str) -> None:
         export = FORMATS[form]()
-        async for message in self._all(store):
-            export.add(message)
-        export.end()
-
-    async def _all(self, store: HistoryStore) -> AsyncIterator[StoredMessage]:
-        after: int | None = None
-        while True:
-            ask = partial(msgspec.structs.replace, self._query, limit=_PAGE, newest_first=False)
-            page = await store.query(ask(after=after))
+        query = msgspec.structs.replace(self._query, limit=_PAGE, newest_first=False)
+        while page := await store.query(query):
             for message in page:
-                yield message
-            if len(page) < _PAGE:
-                return
-            after = page[-1].seq
+                export.add(message)
+            query = msgspec.structs.replace(query, after=page[-1].seq)
+        export.end()
 
     def _ask(self, question: Callable[[HistoryStore], Awaitable[T]]) -> T:
         """Ask the first store that can be opened.

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import math
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -31,9 +32,8 @@ from actors.cli.pool_exit import PoolEnd, PoolExitReason
 from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.redaction import one_line, presentable
 from actors.cli.report import as_data, report
-from actors.cli.shutdown import passed_on
+from actors.cli.shutdown import Shutdown
 from actors.config.manifest import Manifest
-from actors.runtime.system import ActorSystem
 from protocols.errors import NodeNotFoundError, nearest
 from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
@@ -99,8 +99,13 @@ class RunOnce:
         return manifest_for(self.manifest_file, (self.node, *chaos), model=self.model, timeout=self.timeout)
 
     async def _answer(self, manifest: Manifest, *, as_json: bool) -> tuple[str, str, PoolExitReason | None]:
-        with self._cancelled_by_signals():
-            return await self._answered(manifest, as_json=as_json)
+        ending = Shutdown(math.inf)
+        with ending.listening():
+            try:
+                return await self._answered(manifest, as_json=as_json)
+            finally:
+                if ending.reason:
+                    self._signal = ending.code, ending.reason
 
     async def _answered(self, manifest: Manifest, *, as_json: bool) -> tuple[str, str, PoolExitReason | None]:
         prompt = await self._prompt(manifest)
@@ -150,24 +155,6 @@ class RunOnce:
         """Return the options of the run, which waits for the connections: the process ends with it."""
         limit = {} if self.timeout is None else {"timeout": self.timeout}
         return {"wait_for_connections": True, **limit}
-
-    @contextmanager
-    def _cancelled_by_signals(self) -> Generator[None]:
-        """Cancel the run at the first signal, and the orderly end at the second."""
-        task, system = asyncio.current_task(), ActorSystem.of(asyncio.get_running_loop())
-        is_ending = False
-
-        def end(code: ExitCode, word: str) -> None:
-            nonlocal is_ending
-            if is_ending:
-                system.hurry()
-                return
-            is_ending, self._signal = True, (code, word)
-            if task is not None:
-                task.cancel()
-
-        with passed_on(end):
-            yield
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -16,38 +16,6 @@ _CAUSES: Final[dict[int, tuple[ExitCode, str]]] = {
 }
 _MOST: Final = 3
 """Signals after which the process ends at once: a blocked event loop does not hear them."""
-
-
-@contextmanager
-def passed_on(told: Callable[[ExitCode, str], object]) -> Generator[None]:
-    """Handle SIGINT and SIGTERM inside the block, on the running loop. Only the main thread can."""
-    loop = asyncio.get_running_loop()
-    count = 0
-
-    def come(number: int, _frame: object) -> None:
-        nonlocal count
-        count += 1
-        if count < _MOST:
-            loop.call_soon_threadsafe(told, *_CAUSES[number])
-            return
-        # Little stands between the signal and the end, for in a flood each call may be interrupted by the next signal.
-        # The text does not go through the stream: the signal may have interrupted a write to it.
-        code, word = _CAUSES[number]
-        with suppress(OSError):
-            os.write(2, f"understage: {word}, without an orderly end\n".encode())
-        os._exit(code)
-
-    before: dict[int, object] = {}
-    try:
-        for number in _CAUSES:
-            before[number] = signal.signal(number, come)
-    except ValueError:  # not the main thread
-        pass
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - as it was
 
 
 class Shutdown:
@@ -69,13 +37,34 @@ class Shutdown:
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Handle the signals of the process inside the block."""
-        with passed_on(self.insist):
-            try:
-                yield
-            finally:
-                if self._timer is not None:
-                    self._timer.cancel()
+        """Handle SIGINT and SIGTERM inside the block. Only the main thread can."""
+        loop = asyncio.get_running_loop()
+        count = 0
+
+        def come(number: int, _frame: object) -> None:
+            nonlocal count
+            count += 1
+            if count < _MOST:
+                loop.call_soon_threadsafe(self.insist, *_CAUSES[number])
+                return
+            # Little stands between the signal and the end, for in a flood each call may be interrupted by the next
+            # signal. The text does not go through the stream: the signal may have interrupted a write to it.
+            code, word = _CAUSES[number]
+            with suppress(OSError):
+                os.write(2, f"understage: {word}, without an orderly end\n".encode())
+            os._exit(code)
+
+        before: dict[int, object] = {}
+        with suppress(ValueError):  # not the main thread
+            for number in _CAUSES:
+                before[number] = signal.signal(number, come)
+        try:
+            yield
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - as it was
 
     def begin(self, code: ExitCode = ExitCode.OK, reason: str = "ended") -> None:
         """Begin the orderly end; only the first cause counts."""

@@ -149,7 +149,7 @@ def _call_children(node: ast.Call) -> list[ast.AST]:
     if name not in FUNCTIONS:
         called = repr(name) if name else "this"
         refuse(f"calling {called} is not allowed in an expression; known functions are {', '.join(FUNCTIONS)}")
-    least, most = FUNCTIONS[name].arguments
+    least, most, _ = FUNCTIONS[name]
     if node.keywords or not least <= len(node.args) <= most:
         refuse(f"{name}() takes {least if least == most else f'{least} to {most}'} plain arguments")
     return list(node.args)

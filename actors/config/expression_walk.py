@@ -3,7 +3,6 @@
 import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 _MAX_NUMBER = 1e15
@@ -14,16 +13,6 @@ _MAX_WORK = 50_000_000
 
 class ExpressionError(ValueError):
     """Raised when an expression is not allowed, or cannot be evaluated with the values it meets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function that expressions may call."""
-
-    arguments: tuple[int, int]
-    """Fewest and most arguments."""
-    call: Callable[[Sequence[object]], object]
-    """What it does; each takes time in proportion to its arguments at most."""
 
 
 def refuse(text: str) -> NoReturn:
@@ -50,19 +39,19 @@ def _length(value: object) -> int:
     return len(value) if isinstance(value, Sized) else refuse(f"{type(value).__name__} has no length")
 
 
-FUNCTIONS: Mapping[str, Function] = {
-    "len": Function((1, 1), lambda given: _length(given[0])),
-    "lower": Function((1, 1), lambda given: _text(given[0]).lower()),
-    "upper": Function((1, 1), lambda given: _text(given[0]).upper()),
-    "strip": Function((1, 1), lambda given: _text(given[0]).strip()),
-    "startswith": Function((2, 2), lambda given: _text(given[0]).startswith(_text(given[1]))),
-    "endswith": Function((2, 2), lambda given: _text(given[0]).endswith(_text(given[1]))),
-    "words": Function((1, 1), lambda given: len(_text(given[0]).split())),
-    "abs": Function((1, 1), lambda given: abs(_number(given[0]))),
-    "min": Function((2, 10), lambda given: min(map(_number, given))),
-    "max": Function((2, 10), lambda given: max(map(_number, given))),
+FUNCTIONS: Mapping[str, tuple[int, int, Callable[[Sequence[object]], object]]] = {
+    "len": (1, 1, lambda given: _length(given[0])),
+    "lower": (1, 1, lambda given: _text(given[0]).lower()),
+    "upper": (1, 1, lambda given: _text(given[0]).upper()),
+    "strip": (1, 1, lambda given: _text(given[0]).strip()),
+    "startswith": (2, 2, lambda given: _text(given[0]).startswith(_text(given[1]))),
+    "endswith": (2, 2, lambda given: _text(given[0]).endswith(_text(given[1]))),
+    "words": (1, 1, lambda given: len(_text(given[0]).split())),
+    "abs": (1, 1, lambda given: abs(_number(given[0]))),
+    "min": (2, 10, lambda given: min(map(_number, given))),
+    "max": (2, 10, lambda given: max(map(_number, given))),
 }
-"""The functions of expressions; `words` counts words."""
+"""The functions of expressions: fewest and most arguments, and what it does, in time proportional to them at most."""
 
 _BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: lambda left, right: left + right,
@@ -122,7 +111,8 @@ class Walk:
             case ast.Call(func=ast.Name(id=name), args=arguments):
                 given = [self._value(argument) for argument in arguments]
                 self._spend(*given)
-                return FUNCTIONS[name].call(given)
+                _, _, call = FUNCTIONS[name]
+                return call(given)
             case ast.Subscript(value=holder, slice=ast.Constant(value=key)):
                 return _item(self._value(holder), key)
             case ast.Tuple(elts=items) | ast.List(elts=items):

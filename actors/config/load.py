@@ -113,7 +113,8 @@ def _finish(tree: Table, reader: FileReader) -> Manifest:
         problems += explain(error, tree)
     problems += explain_unknown(reading, tree)
     if manifest is None or problems:
-        raise InvalidManifestError(_ordered(problems))
+        ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)  # each once, as in the files
+        raise InvalidManifestError(ordered)
     found = [(locate(tree, keys), text) for keys, text in check_responses(manifest.responses)]
     if found:
         raise InvalidManifestError(
@@ -132,8 +133,3 @@ def _open_files(tree: Table, files: Iterable[Path]) -> Iterable[Problem]:
 
 def _plain(value: str | None) -> str | None:
     return None if value in CONTAINERS else value
-
-
-def _ordered(problems: list[Problem]) -> list[Problem]:
-    """Return each problem once, in the order of the files and lines."""
-    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line))

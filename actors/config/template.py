@@ -1,7 +1,8 @@
 """Texts with `{name}` places: for file names, file contents and prompts of triggers. No code, no Jinja."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -17,8 +18,8 @@ class TemplateError(ValueError):
     """Raised when a template names an unknown place or is malformed."""
 
 
-def check_template(text: str, names: frozenset[str]) -> None:
-    """Check that a template uses only known places.
+def check_template(text: str, names: frozenset[str]) -> str:
+    """Return a template that uses only known places.
 
     Args:
         text: Text with `{name}` places; `{{` and `}}` are the characters themselves.
@@ -36,6 +37,7 @@ def check_template(text: str, names: frozenset[str]) -> None:
         if name is not None and name not in names:
             message = f"unknown place {{{name[:60]}}}{nearest(name[:60], names)}; allowed are {_listed(names)}"
             raise TemplateError(message)
+    return text
 
 
 def render_template(text: str, values: Mapping[str, object]) -> str:
@@ -57,16 +59,6 @@ def _listed(names: frozenset[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in sorted(names))
 
 
-def template_check(names: frozenset[str]) -> Callable[[str], str]:
-    """Return a validator for templates with these places."""
-
-    def check(value: str) -> str:
-        check_template(value, names)
-        return value
-
-    return check
-
-
 PATH_PLACES = frozenset({"date", "time", "agent"})
 """Places in the path of a file connection: today's date (2024-05-31), the time (14-05-09), the source's name."""
 CONTENT_PLACES = frozenset({"content", "name", "role", "date", "time", "timestamp", "agent", "cost", "tokens"})
@@ -74,9 +66,9 @@ CONTENT_PLACES = frozenset({"content", "name", "role", "date", "time", "timestam
 PROMPT_PLACES = frozenset({"prompt", "name", "source", "timestamp", "metadata", "type"})
 """Places in the prompt of a trigger: `{prompt}` is the event's own text, `{name}` the trigger's name."""
 
-PathTemplate = Annotated[str, AfterValidator(template_check(PATH_PLACES))]
+PathTemplate = Annotated[str, AfterValidator(partial(check_template, names=PATH_PLACES))]
 """A file name with `PATH_PLACES`."""
-ContentTemplate = Annotated[str, AfterValidator(template_check(CONTENT_PLACES))]
+ContentTemplate = Annotated[str, AfterValidator(partial(check_template, names=CONTENT_PLACES))]
 """A text with `CONTENT_PLACES`."""
-PromptTemplate = Annotated[str, AfterValidator(template_check(PROMPT_PLACES))]
+PromptTemplate = Annotated[str, AfterValidator(partial(check_template, names=PROMPT_PLACES))]
 """A text with `PROMPT_PLACES`."""

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from ipaddress import ip_address
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -270,24 +270,15 @@ class FunctionSettings(TriggerSpec):
             raise TriggerConfigError(f"events {settings.get('name', 'events')!r}: {'; '.join(texts)}") from error
 
 
-class InstalledType(Protocol):
-    """A type of trigger of an installed package; the triggers room knows what else it has."""
-
-    @property
-    def spec(self) -> type[TriggerSpec]:
-        """The section of the manifest."""
-        ...
-
-
 @cache
-def installed_type(name: str) -> InstalledType | None:
+def installed_type(name: str) -> Any:
     """Load the type of trigger that an installed package brings under this name; None if there is none.
 
     Raises:
         ImportError: Its module is missing or cannot be imported.
         AttributeError: Its module does not have it.
     """
-    found: InstalledType | None = None
+    found: Any = None
     for entry in entry_points(group=GROUP, name=name):
         found = entry.load()
     return found

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from actors.mcp.connection import McpConnection, NotSentError, Work
@@ -33,8 +35,9 @@ class McpClient:
         self._holders: dict[asyncio.AbstractEventLoop, int] = {}
         self._actors: dict[ActorRef[Any], ActorRef[Any]] = {}
 
-    async def open(self, system: System | None = None) -> None:
-        """Start the server if it is not running. Opening twice needs closing twice.
+    @asynccontextmanager
+    async def held(self, system: System | None = None) -> AsyncGenerator[None]:
+        """Start the server if it is not running, and release it at the end of the block.
 
         Args:
             system: the system of its actor; None for that of the running handler or loop.
@@ -46,9 +49,9 @@ class McpClient:
         self._holders[loop] = self._holders.get(loop, 0) + 1
         try:
             await self._actor(system)
-        except BaseException:
+            yield
+        finally:
             await self.close()
-            raise
 
     async def close(self) -> None:
         """Release the server. The last holder stops it and waits for its end."""

@@ -5,8 +5,8 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class McpTools(AbstractToolset[Any]):
 
     def held(self, system: System | None) -> list[AbstractAsyncContextManager[Any]]:
         """Return what a node enters while it is open: each server, in an actor system or in that of the loop."""
-        return [_held(server, system) for server in self.servers]
+        return [server.link.held(system) for server in self.servers]
 
     async def let_go(self) -> None:
         """Stop the servers without holders, which runs of a closed agent have started."""
@@ -138,15 +138,6 @@ class McpTools(AbstractToolset[Any]):
         return await tool.server.link.call(
             lambda toolset: toolset.call_tool(own.tool_def.name, tool_args, ctx, own), f"tool {name!r}", self._timeout
         )
-
-
-@asynccontextmanager
-async def _held(server: McpServer, system: System | None) -> AsyncGenerator[None]:
-    await server.link.open(system)
-    try:
-        yield
-    finally:
-        await server.link.close()
 
 
 def _prefixes(servers: Sequence[McpServer]) -> list[str]:

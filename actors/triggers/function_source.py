@@ -77,18 +77,7 @@ def poll(sink: TriggerSink, interval: float, *, system: ActorSystem) -> Callable
     Raises:
         TriggerConfigError: The interval is not positive.
     """
-    _check_interval(interval)
-
-    def decorate(function: F) -> F:
-        system.start(PollActor, (sink, function, interval))
-        return function
-
-    return decorate
-
-
-def _check_interval(interval: float) -> None:
-    if not interval > 0:
-        raise TriggerConfigError(f"poll: interval must be > 0 seconds, not {interval!r}")
+    return FunctionEvents(sink, system).poll(interval)
 
 
 class FunctionEvents:
@@ -124,7 +113,8 @@ class FunctionEvents:
             TriggerConfigError: The interval is not positive.
             TriggerStoppedError: These events have been closed.
         """
-        _check_interval(interval)
+        if not interval > 0:
+            raise TriggerConfigError(f"poll: interval must be > 0 seconds, not {interval!r}")
 
         def decorate(function: F) -> F:
             if self._is_closed:

@@ -1,7 +1,7 @@
 """The types of triggers: the built-in ones, and those of installed packages."""
 
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from actors.config.trigger import TriggerSpec, installed_type
 from actors.triggers.connection_source import CONNECTION
@@ -25,7 +25,7 @@ def type_of(spec: TriggerSpec, further: Iterable[TriggerType[Any]] = ()) -> Trig
     Raises:
         TriggerConfigError: No type has this class as its `spec`.
     """
-    installed = cast("TriggerType[Any] | None", installed_type(spec.type))
+    installed: TriggerType[Any] | None = installed_type(spec.type)
     for known in (*BUILT_IN, *further, installed):
         if known is not None and known.spec is type(spec):
             return known

@@ -79,12 +79,11 @@ class FileSelection:
 
 def _match(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     """Match name by name and keep the set of reached places: linear in both, for every pattern."""
-    reached = {0}
+    reached = _skip(pattern, {0})
     for part in parts:
-        reached = _step(pattern, _skip(pattern, reached), part)
-        if not reached:
-            return False
-    return len(pattern) in _skip(pattern, reached)
+        fitting = [place for place in reached if place < len(pattern) and _fits(pattern[place], part)]
+        reached = _skip(pattern, {place if pattern[place] == "**" else place + 1 for place in fitting})
+    return len(pattern) in reached
 
 
 def _skip(pattern: tuple[str, ...], places: set[int]) -> set[int]:
@@ -96,16 +95,8 @@ def _skip(pattern: tuple[str, ...], places: set[int]) -> set[int]:
     return found
 
 
-def _step(pattern: tuple[str, ...], places: set[int], part: str) -> set[int]:
-    found: set[int] = set()
-    for place in places:
-        if place == len(pattern):
-            continue
-        if pattern[place] == "**":
-            found.add(place)
-        elif pattern[place] == part or _name(pattern[place]).fullmatch(part):  # a name may have brackets
-            found.add(place + 1)
-    return found
+def _fits(name: str, part: str) -> bool:
+    return name in ("**", part) or _name(name).fullmatch(part) is not None  # a name may have brackets
 
 
 @lru_cache(maxsize=1_024)

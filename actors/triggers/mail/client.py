@@ -2,7 +2,6 @@
 
 import imaplib
 import socket
-import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,29 +26,16 @@ class _SecureClient(_OpenClient, imaplib.IMAP4_SSL):
 class MailClient(BaseMailBox):
     """A mailbox of imap-tools over such a connection."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        *,
-        timeout: float,
-        on_open: Callable[[socket.socket], None],
-        context: ssl.SSLContext | None,
-    ) -> None:
+    def __init__(self, on_open: Callable[[socket.socket], None], *address: Any, **options: Any) -> None:
         """Connect.
 
         Args:
-            host: IMAP server.
-            port: TCP port.
-            timeout: seconds that the server may take for one answer.
             on_open: called with the socket before the first read.
-            context: checks the server's certificate; None for a connection without encryption.
+            *address: host and port.
+            **options: those of `imaplib.IMAP4`; with an ``ssl_context`` the connection is encrypted.
         """
-        options: dict[str, Any] = (
-            {"timeout": timeout} if context is None else {"timeout": timeout, "ssl_context": context}
-        )
-        client = _OpenClient if context is None else _SecureClient
-        self._make = partial(client, on_open, host, port, **options)
+        client = _SecureClient if "ssl_context" in options else _OpenClient
+        self._make = partial(client, on_open, *address, **options)
         super().__init__()
 
     def _get_mailbox_client(self) -> imaplib.IMAP4:

@@ -4,7 +4,7 @@ import imaplib
 import re
 import socket
 import ssl
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -123,16 +123,18 @@ class MailFolder:
     def _opened(self, *, readonly: bool) -> Generator[Any]:
         settings = self._settings
         try:
-            context = (self._context or ssl.create_default_context()) if settings.ssl else None
+            security = {"ssl_context": self._context or ssl.create_default_context()} if settings.ssl else {}
             # `abort` may break off a poll, but not the marking.
-            on_open = self._begin if readonly else _ignore
-            box: Any = MailClient(settings.host, settings.port, timeout=TIMEOUT, on_open=on_open, context=context)
-            with _closing(box):
+            on_open: Callable[[socket.socket], None] = self._begin if readonly else lambda _: None
+            box: Any = MailClient(on_open, settings.host, settings.port, timeout=TIMEOUT, **security)
+            try:
                 is_plain = self._password.isascii() and settings.username.isascii()
                 login = box.login if is_plain else box.login_utf8
                 login(settings.username, self._password, initial_folder=None)
                 box.folder.set(settings.folder, readonly=readonly)
                 yield box
+            finally:
+                _leave(box)
         except _FAILURES as error:
             message = f"e-mail of {self._where}: {type(error).__name__}: {self._shown(error)}"
             raise TriggerError(message) from None  # its text is unchecked
@@ -186,19 +188,11 @@ class MailFolder:
         return mails
 
 
-def _ignore(opened: socket.socket) -> None:
-    """Do not keep the socket."""
-
-
-@contextmanager
-def _closing(box: Any) -> Generator[None]:
+def _leave(box: Any) -> None:
     try:
-        yield
-    finally:
-        try:
-            box.logout()
-        except _FAILURES:
-            box.client.shutdown()
+        box.logout()
+    except _FAILURES:
+        box.client.shutdown()
 
 
 def _validity(box: Any) -> str:
