@@ -2,8 +2,10 @@
 
 from sqlalchemy import BigInteger, Column, Double, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision that this code reads and writes."""
+READABLE = frozenset({"0001"})
+"""Older revisions that this code reads as they are: they lack an index only."""
 
 VERSION_TABLE = "understage_history_version"
 
@@ -31,6 +33,7 @@ history = Table(
     Index("understage_history_id", "id", unique=True),
     Index("understage_history_conversation", "conversation_id", "seq"),
     Index("understage_history_node", "node", "seq"),
+    Index("understage_history_node_created", "node", "created"),
     Index("understage_history_created", "created"),
     sqlite_autoincrement=True,  # a pruned position is never given again, so paging goes on where it was
 )

@@ -12,8 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from actors.storage.fault import translated
 from actors.storage.migration import revision, upgrade
 from actors.storage.row import Insert, message_from, stats_from, summary_from
-from actors.storage.schema import HEAD
-from actors.storage.statement import first_surplus, older_than, page, summaries, sums, too_long, total, up_to
+from actors.storage.schema import HEAD, READABLE
+from actors.storage.statement import (
+    SPARSE,
+    first_surplus,
+    found_in_span,
+    older_than,
+    page,
+    summaries,
+    sums,
+    too_long,
+    total,
+    up_to,
+    way_of,
+)
 from protocols.history import ConversationSummary, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 from protocols.limits import check_limit
 from protocols.stores import HistoryStore, StorageError, StoreMissingError
@@ -91,7 +103,11 @@ class SqlHistoryStore(HistoryStore):
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages."""
-        return [message_from(row) for row in await self._rows(page(query))]
+        way = way_of(query)
+        if way == "dense":
+            (row,) = await self._rows(found_in_span(query))
+            way = "dense" if row["total"] > SPARSE else "sparse"
+        return [message_from(row) for row in await self._rows(page(query, way))]
 
     async def stats(self, query: HistoryQuery, *, group_by: HistoryGroup | None = None) -> list[HistoryStats]:
         """Return sums per group, those with most messages first."""
@@ -157,7 +173,7 @@ class SqlHistoryStore(HistoryStore):
     async def _migrate(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
             found = await connection.run_sync(revision)
-        if found == HEAD:
+        if found == HEAD or (self._backend.read_only and found in READABLE):
             return
         if self._backend.read_only and found is None:
             raise StoreMissingError("has no tables yet: nothing was kept", location=self.location)

@@ -1,24 +1,50 @@
 """Queries as SQLAlchemy statements, built and not run. Every value is a bound parameter."""
 
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Delete, Executable, case, delete, func, select
+from sqlalchemy import ColumnElement, Delete, Executable, case, delete, exists, func, select
 
 from actors.storage.content import storable
 from actors.storage.schema import history
 from protocols.history import HistoryGroup, HistoryQuery, check_group
 
 columns = history.c
+Way = Literal["plain", "dense", "sparse"]
+SPARSE = 2_000
+"""Messages that a sparse span holds at most: they are read and sorted in a few milliseconds."""
 DELETE_BATCH = 1_000
 """Rows that one transaction deletes at most, so that pruning never holds up the writer for long."""
 
 
-def page(query: HistoryQuery) -> Executable:
-    """Select one page of messages."""
-    statement = select(history).where(*conditions(query)).limit(query.limit)
+def way_of(query: HistoryQuery) -> Way:
+    """Return how a page is found: a span that is open at its near end is dense if many messages fall into it."""
+    if query.conversation is not None or (query.since is None and query.until is None):
+        return "plain"
+    near_end = query.until if query.newest_first else query.since
+    return "dense" if near_end is None else "sparse"
+
+
+def found_in_span(query: HistoryQuery) -> Executable:
+    """Count the messages of the agent in the span of a query, but no more than one above `SPARSE`."""
+    span = HistoryQuery(agent=query.agent, since=query.since, until=query.until)
+    some = select(columns.seq).where(*conditions(span)).limit(SPARSE + 1)
+    return select(func.count().label("total")).select_from(some.subquery())
+
+
+def page(query: HistoryQuery, way: Way = "plain") -> Executable:
+    """Select one page of messages.
+
+    No planner knows how many messages a span holds, so expressions that no index has tell the way: a dense span is
+    found by walking from the near end, a sparse one by its index, and then sorted. Among 5,000,000 messages any one way
+    takes seconds for some spans.
+    """
+    place = columns.seq + 0 if way == "sparse" else columns.seq
+    wanted = select(columns.seq).where(*conditions(query, columns.created + 0 if way == "dense" else columns.created))
     if query.after is not None:
-        statement = statement.where(columns.seq < query.after if query.newest_first else columns.seq > query.after)
-    return statement.order_by(columns.seq.desc() if query.newest_first else columns.seq)
+        wanted = wanted.where(place < query.after if query.newest_first else place > query.after)
+    wanted = wanted.order_by(place.desc() if query.newest_first else place).limit(query.limit)
+    found = select(history).where(columns.seq.in_(wanted))
+    return found.order_by(columns.seq.desc() if query.newest_first else columns.seq)
 
 
 def total(query: HistoryQuery | None) -> Executable:
@@ -41,13 +67,27 @@ def sums(query: HistoryQuery, group_by: HistoryGroup | None) -> Executable:
     ]
     if group_by is None:
         return select(*values).where(*conditions(query))
-    key = _group(group_by).label("key")
+    key = _group(group_by)
+    if query.since is not None or query.until is not None:
+        key = key + 0 if group_by == "day" else key.concat("")  # no index has it: the span is looked up, not the groups
+    key = key.label("key")
     ranked = select(key, *values).where(*conditions(query)).group_by(key)
     return ranked.order_by(func.count().desc(), func.min(columns.seq)).limit(query.limit)
 
 
 def summaries(agent: str | None, limit: int, *, restorable: bool = False) -> Executable:
-    """Select the latest conversations."""
+    """Select the latest conversations. Their last messages are found first, so only their messages are added up."""
+
+    def counted(table: Any, node: ColumnElement[str]) -> list[ColumnElement[bool]]:
+        own = [] if agent is None else [node == agent]
+        return [*own, table.c.payload.is_not(None)] if restorable else own
+
+    later = history.alias()
+    # "" is added to names that no index shall look up: a conversation holds fewer messages than an agent.
+    in_later, in_all = counted(later, later.c.node.concat("")), counted(history, columns.node.concat(""))
+    is_later = exists().where(later.c.conversation_id == columns.conversation_id, later.c.seq > columns.seq, *in_later)
+    last = select(columns.conversation_id).where(*counted(history, columns.node), ~is_later)
+    names = last.order_by(columns.seq.desc()).limit(limit)
     latest = func.max(columns.seq)
     statement = select(
         columns.conversation_id,
@@ -56,12 +96,8 @@ def summaries(agent: str | None, limit: int, *, restorable: bool = False) -> Exe
         func.min(columns.created).label("first"),
         func.max(columns.created).label("last"),
         latest.label("seq"),
-    )
-    if agent is not None:
-        statement = statement.where(columns.node == agent)
-    if restorable:
-        statement = statement.where(columns.payload.is_not(None))
-    return statement.group_by(columns.conversation_id).order_by(latest.desc()).limit(limit)
+    ).where(columns.conversation_id.in_(names), *in_all)
+    return statement.group_by(columns.conversation_id).order_by(latest.desc())
 
 
 def older_than(created: float) -> Delete:
@@ -89,7 +125,7 @@ def too_long(limit: int, after: str) -> Executable:
     return grouped.order_by(name).limit(DELETE_BATCH)
 
 
-def conditions(query: HistoryQuery) -> list[ColumnElement[bool]]:
+def conditions(query: HistoryQuery, created: ColumnElement[float] = columns.created) -> list[ColumnElement[bool]]:
     """Return what a message must fulfil."""
     found: list[ColumnElement[bool]] = []
     for column, value in (
@@ -100,9 +136,9 @@ def conditions(query: HistoryQuery) -> list[ColumnElement[bool]]:
         if value is not None:
             found.append(column == value)
     if query.since is not None:
-        found.append(columns.created >= query.since)
+        found.append(created >= query.since)
     if query.until is not None:
-        found.append(columns.created < query.until)
+        found.append(created < query.until)
     if query.text is not None:
         found.append(func.lower(columns.content).contains(storable(query.text).lower(), autoescape=True))
     return found

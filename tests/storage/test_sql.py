@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from itertools import product
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlalchemy.dialects import postgresql, sqlite
 
-from actors.storage import MemoryHistoryStore, open_store, statement
+from actors.storage import MemoryHistoryStore, open_store, sql, statement
 from actors.storage.migration import upgrade
 from actors.storage.schema import HEAD, VERSION_TABLE, metadata
 from protocols.history import HistoryGroup, HistoryQuery, Retention
@@ -80,6 +83,40 @@ async def test_any_sequence_of_appends_and_prunes_leaves_the_same_in_memory_and_
         assert names == [(c.conversation_id, c.messages, c.tokens) for c in await sqlite_store.conversations()]
 
 
+@pytest.mark.parametrize("sparse", [0, 2_000])
+async def test_a_span_is_found_whatever_way_its_size_suggests(
+    sqlite_store: HistoryStore, monkeypatch: pytest.MonkeyPatch, sparse: int
+) -> None:
+    monkeypatch.setattr(sql, "SPARSE", sparse)
+    late = [1_000.0 + number * 7 % 40 for number in range(40)]  # not in the order of appending
+    made = [message(number, created=late[number], node="ab"[number % 2]) for number in range(40)]
+    async with MemoryHistoryStore() as memory:
+        for store in (memory, sqlite_store):
+            await store.append(made)
+        for agent, since, until, newest, after in product(
+            [None, "a"], [None, 1_010.0], [None, 1_030.0], [True, False], [None, 25]
+        ):
+            query = HistoryQuery(agent=agent, since=since, until=until, newest_first=newest, after=after, limit=7)
+            assert await sqlite_store.query(query) == await memory.query(query)
+            assert await sqlite_store.stats(query, group_by="day") == await memory.stats(query, group_by="day")
+
+
+async def test_a_store_without_the_index_of_spans_is_read_as_it_is_and_gets_it_when_opened(tmp_path: Path) -> None:
+    file = tmp_path / "history.db"
+    index = "SELECT count(*) FROM sqlite_master WHERE name = 'understage_history_node_created'"
+    async with open_store(file) as store:
+        await store.append([message(1)])
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP INDEX understage_history_node_created")
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+
+    for read_only, indexes in ((True, 0), (False, 1)):
+        async with open_store(file, read_only=read_only) as store:
+            assert [one.id for one in await store.query(HistoryQuery(agent="writer", since=0.0))] == ["m1"]
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute(index).fetchone() == (indexes,)
+
+
 def test_migrations_make_exactly_the_schema_that_the_code_uses() -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -114,6 +151,8 @@ def test_no_value_becomes_part_of_the_sql(dialect: Dialect) -> None:
     query = HistoryQuery(agent=value, conversation=value, text=value, role="user")
     for built in (
         statement.page(query),
+        statement.page(HistoryQuery(agent=value, since=0.0, text=value), "dense"),
+        statement.found_in_span(query),
         statement.total(query),
         statement.sums(query, "agent"),
         statement.summaries(value, 5),
