@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.question import OURS
+from benchmarks.question import CLOCK, OURS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def _spread(outcome: Outcome, unit: Unit) -> str:
 
 
 def _ratio(answer: Answer, name: str, target: Target | None) -> str:
-    subject = target.subject if target else OURS
+    subject = target.subject if target else _fellow(answer, name)
     if name == subject or subject not in answer.outcomes or (not target and answer.question.contestant(name).is_beside):
         return ""
     ratio = answer.ratio(subject, name)
@@ -96,6 +96,12 @@ def _ratio(answer: Answer, name: str, target: Target | None) -> str:
         return f"{number(answer.excess(target) or 0.0)} {answer.question.unit} more"
     is_faster = ratio < 1 and (target is None or target.faster is not None)
     return _times(1 / ratio if is_faster else ratio, answer.question.unit, is_faster=is_faster)
+
+
+def _fellow(answer: Answer, name: str) -> str:
+    """Which of ours another one is compared with: by the clock, if it is not of ours, nor bare, and that was taken."""
+    is_near = name.startswith((OURS, *BARE)) or CLOCK not in answer.outcomes
+    return OURS if is_near else CLOCK
 
 
 def _goal(answer: Answer, target: Target) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.outcome import Answer, Outcome
-from benchmarks.question import Contestant, Question, Target, Unit
+from benchmarks.question import CLOCK, Contestant, Question, Target, Unit
 from benchmarks.table import as_markdown, as_text, bare_ratios, number, rows
 
 TARGETS = (
@@ -68,6 +68,16 @@ def test_what_is_ours_beside_a_competitor_is_not_compared_with_ours() -> None:
     ours, _, *others = answer.question.contestants
     answer.question = replace(answer.question, targets=(), contestants=(ours, beside, *others))
     assert rows([answer])[1][1:5] == ("bare", "4 us", "4 .. 4", "")
+
+
+def test_another_library_is_compared_by_the_clock_where_that_was_taken() -> None:
+    answer = stub()
+    answer.question = replace(answer.question, targets=())
+    answer.outcomes |= {CLOCK: Outcome(values=[12e-6]), "bare loop": Outcome(values=[3e-6])}
+    extra = tuple(Contestant(name=name, run=float) for name in (CLOCK, "bare loop"))
+    answer.question = replace(answer.question, contestants=(*answer.question.contestants, *extra))
+    found = {row.contestant: row.ratio for row in rows([answer])}
+    assert (found["threads"], found["bare loop"]) == ("3x faster", "2x the time")
 
 
 def test_ratios_to_the_bare_loop_are_a_table_of_their_own() -> None:
