@@ -171,15 +171,17 @@ class Dispatcher:
         """Return True if an asker may handle its message itself."""
         return True
 
-    def hand_over(self, envelope: Envelope) -> None:  # noqa: PLR0915 - as `_serve`
+    def hand_over(self, envelope: Envelope) -> None:  # noqa: C901, PLR0915 - as `_serve`
         """Handle a message now: its asker is about to wait for it, and the loop would do nothing else before.
 
         The order stays, but the way through the loop is saved, which is half the time of an ask. The handler runs in
         its own context and in the name of the worker that was woken for it, which takes over if it waits.
         """
         worker = self._woken
+        if worker is None or self._loop_ready is None or len(self._loop_ready) != 1:
+            return
         asker: Any = asyncio.current_task(self._loop)
-        if worker is None or not self._may_hand_over(envelope, worker, asker):
+        if not self._may_hand_over(envelope, worker, asker):
             return
         cell, task = envelope.cell, worker.task
         if envelope.parent is not None:
@@ -218,8 +220,8 @@ class Dispatcher:
         cell, ready, parent = envelope.cell, self.ready, envelope.parent
         fifo = cell.mailbox.fifo
         if (
-            not self._left or self._loop_ready is None or len(self._loop_ready) != 1 or self._may_nest
-            or len(ready) != 1 or ready[0] is not cell or not fifo or len(fifo) != 1 or cell.control
+            not self._left or self._may_nest or len(ready) != 1 or ready[0] is not cell
+            or not fifo or len(fifo) != 1 or cell.control
             or (parent is not None and (parent.turn is None or parent.turn.task is not asker))
             or sys.exc_info()[1] is not None or running_loop() is not self._loop
             or worker.task._must_cancel or (asker is not None and asker._must_cancel)  # noqa: SLF001

@@ -22,7 +22,7 @@ from protocols.mailbox import Overflow
 
 _carries: dict[ContextVar[Any], bool] = {}
 _MOST_VARIABLES: Final = 4096
-_lone: list[ContextVar[Any]] = [current]
+LONE: list[ContextVar[Any]] = [current]
 """The variable that was alone in a context last, and is not carried."""
 
 
@@ -32,7 +32,7 @@ def carry(context: Context) -> Carried | None:
     A copied context would hand the sender's deadlines and overrides of pydantic-ai to the receiver.
     """
     # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
-    if len(context) == 1 and _lone[0] in context:
+    if len(context) == 1 and LONE[0] in context:
         return None
     found: list[tuple[ContextVar[Any], Any]] = []
     for variable in context:
@@ -45,7 +45,7 @@ def carry(context: Context) -> Carried | None:
         if known:
             found.append((variable, context[variable]))
         elif len(context) == 1:
-            _lone[0] = variable
+            LONE[0] = variable
     return tuple(found) or None
 
 

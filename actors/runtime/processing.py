@@ -101,7 +101,7 @@ def _release(cell: Cell) -> bool:
     return False
 
 
-def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Envelope, int, Any]:  # noqa: C901 - as `step`
+def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Envelope, int, Any]:  # noqa: C901, PLR0912, PLR0915 - as `step`
     """Run the handler of a message up to its end, or to where it waits, and then of those behind it in the mailbox.
 
     One context serves several messages as long as no handler has set a variable in it: one for each message would cost
@@ -120,12 +120,19 @@ def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Enve
         if envelope.carried is not None:
             for variable, value in envelope.carried:
                 variable.set(value)
+        message = envelope.message
         try:
-            result = _call(cell, actor, envelope.message)
+            result: Any = actor._handle_receive(message) if type(message) in INTERNAL else actor.on_receive(message)  # noqa: SLF001 - Pykka's
+            kind: Any = type(result)  # pyright: ignore[reportUnknownVariableType]
+            if kind is not CoroutineType and kind not in _PLAIN and _is_awaited(message, result, kind):
+                result, kind = _await(cell, message, result), CoroutineType
+            if kind is CoroutineType:
+                try:
+                    return envelope, limit, _Waiting(result, result.send(None))
+                except StopIteration as stop:
+                    result = stop.value
         except BaseException as error:  # every end of a handler is judged in one place
             return envelope, limit, error
-        if type(result) is _Waiting:
-            return envelope, limit, result
         cell.handled += 1
         envelope.state = SETTLED
         reply = envelope.reply
@@ -152,20 +159,11 @@ def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Enve
         limit -= 1
 
 
-def _call(cell: Cell, actor: Any, message: Any) -> Any:
-    """Call the handler; returns its result, or a `_Waiting`."""
-    result: Any = actor._handle_receive(message) if type(message) in INTERNAL else actor.on_receive(message)  # noqa: SLF001 - Pykka's
-    kind = type(cast("object", result))
-    if kind is not CoroutineType:
-        if kind in _PLAIN or not (hasattr(kind, "__await__") or kind is AsyncGeneratorType):
-            return result
-        if isinstance(result, pykka.Future) or type(message) is pykka.messages.ProxyGetAttr:
-            return cast("Any", result)  # a value to hand on
-        result = _await(cell, message, result)
-    try:
-        return _Waiting(result, result.send(None))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - a coroutine of anything
-    except StopIteration as stop:
-        return stop.value
+def _is_awaited(message: Any, result: Any, kind: Any) -> bool:
+    """Return False for a value to hand on, which may be a future."""
+    if isinstance(result, pykka.Future) or type(message) is pykka.messages.ProxyGetAttr:
+        return False
+    return hasattr(kind, "__await__") or kind is AsyncGeneratorType
 
 
 async def _await(cell: Cell, message: Any, result: Any) -> Any:

@@ -13,7 +13,7 @@ from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
 from actors.runtime.future import AsyncioFuture, LoopFuture
-from actors.runtime.intake import accept, accept_system, carry, send
+from actors.runtime.intake import LONE, accept, accept_system, carry, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.proxy import Proxy
@@ -43,7 +43,9 @@ class AskFuture(LoopFuture[Any]):
     def __await__(self) -> Generator[Any, None, Any]:
         envelope = self.envelope
         if envelope is not None and envelope.state == QUEUED:
-            envelope.cell.system.dispatcher.hand_over(envelope)
+            dispatcher = envelope.cell.system.dispatcher
+            if len(dispatcher.ready) == 1:
+                dispatcher.hand_over(envelope)
         return _wait(self)
 
     __iter__ = __await__
@@ -134,7 +136,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         envelope = Envelope(message, cell, at=cell.now())
         context = copy_context()
         if scope is None:
-            if len(context):
+            if (size := len(context)) > 1 or (size and LONE[0] not in context):
                 envelope.carried = carry(context)
         else:
             envelope.sender = scope.cell
@@ -247,7 +249,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
         context = copy_context()
         if scope is None:
-            if len(context):
+            if (size := len(context)) > 1 or (size and LONE[0] not in context):
                 envelope.carried = carry(context)
         else:
             if len(context) > 1:
