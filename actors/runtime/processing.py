@@ -102,14 +102,10 @@ def _release(cell: Cell) -> bool:
 
 
 def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Envelope, int, Any]:  # noqa: C901, PLR0912, PLR0915 - as `step`
-    """Run the handler of a message up to its end, or to where it waits, and then of those behind it in the mailbox.
+    """Run the handler of a message up to its end or to where it waits, then of those behind it in the mailbox.
 
-    One context serves several messages as long as no handler has set a variable in it: one for each message would cost
-    a tenth of a tell.
-
-    Returns:
-        The last message, how many are left of `limit`, and what is to be judged outside the context: an error, a
-        handler that waits, `_LATE`, or None.
+    They share a context, which is a tenth of a tell, until a handler sets a variable in it. Returns the last message,
+    how many are left of `limit`, and what is judged outside the context: an error, a `_Waiting`, `_LATE`, or None.
     """
     actor: Any = cell.actor
     fifo = cell.mailbox.fifo
@@ -145,15 +141,11 @@ def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Enve
                 envelope.lane.pop(reply, None)
         if envelope.inner:
             cell.system.deadlines.part(envelope)
-        if not limit or not fifo or cell.control or not cell.open or cell.turns is not None or cell.senders is not None:
-            return envelope, limit, None
-        following = fifo[0]
         if (
-            following.abandoned is not None
-            or (following.deadline is not None and following.deadline <= cell.now())
-            or task._must_cancel  # noqa: SLF001
-            or len(copy_context()) > 1
-        ):
+            not limit or not fifo or cell.control or not cell.open or cell.turns is not None or cell.senders is not None
+            or fifo[0].abandoned is not None or (fifo[0].deadline is not None and fifo[0].deadline <= cell.now())
+            or task._must_cancel or len(copy_context()) > 1  # noqa: SLF001
+        ):  # fmt: skip
             return envelope, limit, None
         envelope = fifo.popleft()
         limit -= 1
