@@ -101,7 +101,7 @@ def _release(cell: Cell) -> bool:
     return False
 
 
-def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Envelope, int, Any]:  # noqa: C901, PLR0912, PLR0915 - as `step`
+def _handle(cell: Cell, envelope: Envelope, limit: int, task: Any) -> tuple[Envelope, int, Any]:  # noqa: C901, PLR0915 - as `step`
     """Run the handler of a message up to its end or to where it waits, then of those behind it in the mailbox.
 
     They share a context, which is a tenth of a tell, until a handler sets a variable in it. Returns the last message,
