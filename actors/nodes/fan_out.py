@@ -1,7 +1,7 @@
 """One message to many members at once, and their answers as they come."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -12,9 +12,31 @@ from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from actors.runs.event_channel import StreamSink
 from actors.runs.handle import NodeHandle
-from actors.runtime.future import AsyncioFuture
+from actors.runtime.future import LoopFuture
 from protocols.errors import RunCancelledError
 from protocols.messages import ChatMessage
+
+_set_result = asyncio.Future[Any].set_result
+
+
+class MemberReply(LoopFuture[Any]):
+    """The reply of an ask that a function gets as soon as it is done. The function raises nothing.
+
+    A callback would be a turn of the event loop for each reply: a tenth of a run of a team.
+    """
+
+    __slots__ = ("receive",)
+    receive: "Callable[[MemberReply], object]"
+
+    def set_result(self, result: Any, /) -> None:
+        """Set the value."""
+        _set_result(self, result)
+        self.receive(self)
+
+    def settled(self, why: str = "cancelled") -> None:
+        """Release the work after a failure or a cancellation."""
+        super().settled(why)
+        self.receive(self)
 
 
 class FanOut:
@@ -37,7 +59,7 @@ class FanOut:
         self._members = members
         self._policy = policy
         self._transcript = transcript
-        self._asks: list[AsyncioFuture[Any]] = []
+        self._asks: list[MemberReply] = []
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started = perf_counter()
         self._sink: StreamSink | None = None
@@ -58,21 +80,30 @@ class FanOut:
             await self._over
         finally:
             for ask in self._asks:
-                ask.cancel()
+                if not ask.done():
+                    ask.cancel()
+            self._asks.clear()  # each of them holds this object
 
     def _ask(self, place: int, member: NodeHandle[Any, Any], make: MemberRequest) -> None:
         try:
             request, timeout = make.request(member), make.timeout(member)
-            ask: AsyncioFuture[Any] = member.ref().ask(request, block=False, timeout=timeout)
+            ref, reply = member.ref(), MemberReply(loop=self._over.get_loop())
+            reply.receive = partial(self._ended, place, timeout)
+            self._asks.append(reply)
+            ref.ask_for(reply, request, timeout)
         except Exception as error:  # a member that cannot be asked counts as failed
             self._failed(place, error)
-            return
-        self._asks.append(ask)
-        ask.add_done_callback(partial(self._ended, place, timeout))
 
-    def _ended(self, place: int, timeout: float | None, ask: asyncio.Future[Any]) -> None:
+    def _ended(self, place: int, timeout: float | None, ask: MemberReply) -> None:
         if self._over.done():
             return
+        try:
+            self._note(place, timeout, ask)
+        except BaseException as error:  # it belongs to the team, not to the member whose reply this is
+            if not self._over.done():
+                self._over.set_exception(error)
+
+    def _note(self, place: int, timeout: float | None, ask: MemberReply) -> None:
         name = self._members[place].name
         if ask.cancelled():
             self._failed(place, RunCancelledError(f"node {name!r}: the run was cancelled", node=name))

@@ -189,8 +189,11 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             cell.system.bridge.call(lambda: self.forward(message, reply))
             return
         scope = current.get()
-        envelope = Envelope(message, cell, reply, carried=carry(copy_context()), at=cell.now())
+        envelope = Envelope(message, cell, reply, at=cell.now())
         envelope.sender = None if scope is None else scope.cell
+        context = copy_context()
+        if scope is None or len(context) > 1:
+            envelope.carried = carry(context)
         if reply.done():
             cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
             return
@@ -240,11 +243,17 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             check_timeout(seconds)
         return self._ask(cell, message, seconds)
 
-    def _ask(self, cell: Cell, message: Any, seconds: float | None) -> AsyncioFuture[Any]:
+    def ask_for(self, reply: LoopFuture[Any], message: Any, timeout: float | None) -> None:
+        """Ask on the actor's loop, with a future that is made for the reply."""
+        self._ask(self._cell, message, timeout, reply)
+
+    def _ask(
+        self, cell: Cell, message: Any, seconds: float | None, given: LoopFuture[Any] | None = None
+    ) -> AsyncioFuture[Any]:
         """Ask on the loop; whatever goes wrong reaches the future."""
         scope = current.get()
         is_free = scope is None or (cell.turns is None and cell is not scope.cell)
-        reply: AsyncioFuture[Any] = AskFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop)
+        reply: AsyncioFuture[Any] = given or (AskFuture(loop=cell.loop) if is_free else WatchedFuture(loop=cell.loop))
         now = cell.now()
         reply.envelope = envelope = Envelope(message, cell, reply, at=now)
         context = copy_context()
