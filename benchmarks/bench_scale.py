@@ -92,6 +92,18 @@ async def chain_steps(count: int) -> float:
         return process_time() - started
 
 
+async def chain_runs(count: int) -> float:
+    """Run one chain so many times at once; nobody may get somebody else's answer."""
+    from actors import TeamRun
+
+    async with TeamRun(callables(3)) as chain:
+        started = process_time()
+        answers = await asyncio.gather(*(chain.run(f"run {number}") for number in range(count)))
+        seconds = process_time() - started
+    _check(sum(answer.content == f"RUN {number}" for number, answer in enumerate(answers)), count)
+    return seconds
+
+
 async def connections(count: int) -> float:
     """Connect one source, and disconnect it."""
     source, *targets = callables(count + 1)
@@ -176,6 +188,7 @@ ITEMS: tuple[tuple[str, Callable[[int], Awaitable[float]], int, int], ...] = (
     ("member's answer", team_answers, 10, 10_000),
     ("stage, in and out", chain_stages, 10, 1_000),
     ("stage's step", chain_steps, 10, 1_000),
+    ("run of one chain", chain_runs, 10, 10_000),
     ("connection", connections, 10, 10_000),
     ("delivery", deliveries, 10, 10_000),
     ("failed delivery", failed_deliveries, 10, 10_000),

@@ -9,7 +9,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-LIBRARIES = ("pykka", "pydantic-ai-slim", "msgspec", "autogen-core", "langgraph")
+LIBRARIES = ("pykka", "pydantic-ai-slim", "msgspec", "autogen-core", "langgraph", "everything-is-an-actor")
 
 
 def facts(rival_python: str) -> dict[str, str]:
@@ -20,9 +20,15 @@ def facts(rival_python: str) -> dict[str, str]:
         "cpu": f"{os.cpu_count()} x {processor()}",
         "load": f"{os.getloadavg()[0]:.1f} over the last minute of the run",
         "system": f"{platform.system()} {platform.machine()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}{_rival_version(rival_python)}",
         "libraries": ", ".join(f"{n} {v}" for n, v in versions(rival_python).items()),
     }
+
+
+def _rival_version(rival_python: str) -> str:
+    """Version of the competitors' interpreter, if it is another one."""
+    found = _output([rival_python, "-c", "import platform; print(platform.python_version())"])
+    return f", of other libraries {found}" if found not in {"", platform.python_version()} else ""
 
 
 def commit() -> str:
