@@ -4,12 +4,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from actors.cli.output import write
 from actors.cli.timestamp import moment
 from protocols.history import StoredMessage
 
@@ -21,50 +20,15 @@ _FORMULA: Final = re.compile(r"[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@\u
 """A spreadsheet reads a cell with this beginning as a formula; some read past blanks and invisible signs."""
 
 
-class Export:
-    """One JSON document per line."""
+class Export(NamedTuple):
+    """A message as text, and the texts around the messages."""
 
-    def add(self, message: StoredMessage) -> None:
-        """Write a message."""
-        write(document(message))
-
-    def end(self) -> None:
-        """Write the end of the export."""
-
-
-class JsonList(Export):
-    """One JSON document with all messages."""
-
-    def __init__(self) -> None:
-        self._before = "["
-
-    def add(self, message: StoredMessage) -> None:
-        """Write a message."""
-        write(self._before)
-        write(document(message), end="")
-        self._before = ","
-
-    def end(self) -> None:
-        """Close the list."""
-        write("[]" if self._before == "[" else "\n]")
-
-
-class Csv(Export):
-    """A line of names, then a line for each message, without what the model said in its own format."""
-
-    def __init__(self) -> None:
-        write(_line(COLUMNS), end="")
-
-    def add(self, message: StoredMessage) -> None:
-        """Write a message."""
-        fields: dict[str, Any] = msgspec.structs.asdict(message)
-        fields["created"] = moment(message.created)
-        fields["metadata"] = json.dumps(message.metadata, ensure_ascii=False, default=str) if message.metadata else ""
-        write(_line([_cell(fields[name]) for name in COLUMNS]), end="")
-
-
-FORMATS: Final[Mapping[str, type[Export]]] = {"jsonl": Export, "json": JsonList, "csv": Csv}
-"""The formats by name."""
+    text: Callable[[StoredMessage], str]
+    first: str = ""
+    between: str = ""
+    last: str = ""
+    empty: str = ""
+    """What is written when there are no messages."""
 
 
 def document(message: StoredMessage) -> str:
@@ -75,6 +39,18 @@ def document(message: StoredMessage) -> str:
     return json.dumps(fields, ensure_ascii=False, default=str)
 
 
+def _json_line(message: StoredMessage) -> str:
+    return f"{document(message)}\n"
+
+
+def _csv(message: StoredMessage) -> str:
+    """Return a message as a line, without what the model said in its own format."""
+    fields: dict[str, Any] = msgspec.structs.asdict(message)
+    fields["created"] = moment(message.created)
+    fields["metadata"] = json.dumps(message.metadata, ensure_ascii=False, default=str) if message.metadata else ""
+    return _line([_cell(fields[name]) for name in COLUMNS])
+
+
 def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
@@ -83,3 +59,11 @@ def _line(cells: Any) -> str:
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
     return text.getvalue()
+
+
+FORMATS: Final[Mapping[str, Export]] = {
+    "jsonl": Export(_json_line),
+    "json": Export(document, first="[\n", between=",\n", last="\n]\n", empty="[]\n"),
+    "csv": Export(_csv, first=_line(COLUMNS), empty=_line(COLUMNS)),
+}
+"""The formats by name."""

@@ -118,13 +118,15 @@ class HistoryView:
         return found
 
     async def _export(self, store: HistoryStore, form: str) -> None:
-        export = FORMATS[form]()
+        text, before, between, last, empty = FORMATS[form]
+        is_empty = True
         query = msgspec.structs.replace(self._query, limit=_PAGE, newest_first=False)
         while page := await store.query(query):
             for message in page:
-                export.add(message)
+                write(before + text(message), end="")
+                before, is_empty = between, False
             query = msgspec.structs.replace(query, after=page[-1].seq)
-        export.end()
+        write(empty if is_empty else last, end="")
 
     def _ask(self, question: Callable[[HistoryStore], Awaitable[T]]) -> T:
         """Ask the first store that can be opened.

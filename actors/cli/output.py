@@ -48,7 +48,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    right = [bool(cells) and all(_is_number(row[place]) for row in cells) for place in range(len(head))]
+    right = [bool(cells) and all(row[place][:1].isdigit() for row in cells) for place in range(len(head))]
     return "\n".join(_line(row, widths, right) for row in (head, *cells))
 
 
@@ -58,7 +58,3 @@ def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> s
         for cell, width, is_right in zip(row, widths, right, strict=True)
     )
     return "  ".join(cells).rstrip()
-
-
-def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.app import App
-from actors.cli.exit_code import CommandError, ExitCode, text_of
+from actors.cli.exit_code import ExitCode, text_of
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 from actors.runtime.shutdown import STOP_ACTORS
 from actors.stats.projection import StatsSnapshot
@@ -22,11 +22,6 @@ class PoolExitReason:
 
     code: ExitCode
     text: str
-
-    @property
-    def error(self) -> CommandError:
-        """The reason as an error."""
-        return CommandError(self.text, self.code)
 
 
 class PoolEnd:

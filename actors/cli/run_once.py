@@ -24,7 +24,7 @@ from actors.app import (
     with_model,
 )
 from actors.cli.chaos import Chaos
-from actors.cli.exit_code import ExitCode, fail, text_of
+from actors.cli.exit_code import CommandError, ExitCode, fail, text_of
 from actors.cli.loop import run
 from actors.cli.option import is_debug, read_manifest
 from actors.cli.output import write
@@ -122,7 +122,7 @@ class RunOnce:
                 _show(report(await end.read_stats(), names))
                 verdict = end.look()
                 if verdict is not None:
-                    raise verdict.error from cause
+                    raise CommandError(verdict.text, verdict.code) from cause
                 raise
             snapshot = await end.read_stats()
         for name, error in failed_members(message).items():

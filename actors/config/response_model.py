@@ -49,18 +49,14 @@ def build_model(
 
 def check_responses(responses: Mapping[str, ResponseSpec]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield key path and text for each response from whose fields no model can be made; imports nothing."""
-    builder = _Builder(_without_imports(responses), ())
+    stand_in = ResponseSpec(fields={"any": FieldSpec(type="any")})
+    builder = _Builder({name: stand_in if one.import_path else one for name, one in responses.items()}, ())
     for name, response in responses.items():
         if response.import_path is None:
             try:
                 builder.build(name, response, ())
             except ResponseModelError as error:
                 yield ("responses", name, *error.keys), str(error)
-
-
-def _without_imports(responses: Mapping[str, ResponseSpec]) -> dict[str, ResponseSpec]:
-    stand_in = ResponseSpec(fields={"any": FieldSpec(type="any")})
-    return {name: stand_in if response.import_path else response for name, response in responses.items()}
 
 
 class _Builder:

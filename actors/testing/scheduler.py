@@ -89,20 +89,16 @@ def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: Sy
 
 async def _run_one(scenario: Scenario, seed: int, config: SystemConfig | None) -> None:
     clock = ManualClock()
-    made: list[DeterministicDispatcher] = []
-
-    def dispatcher(loop: asyncio.AbstractEventLoop, name: str) -> DeterministicDispatcher:
-        made.append(DeterministicDispatcher(loop, name, seed))
-        return made[0]
-
-    system = ActorSystem(f"seed-{seed}", config=config, clock=clock, dispatcher=dispatcher)
+    name = f"seed-{seed}"
+    dispatcher = DeterministicDispatcher(asyncio.get_running_loop(), name, seed)
+    system = ActorSystem(name, config=config, clock=clock, dispatcher=lambda _loop, _name: dispatcher)
     try:
         async with asyncio.timeout(_PATIENCE):
             await scenario(system, clock)
             await close(system, clock)
     except BaseException as error:
         error.add_note(f"seed {seed}: replay it with explore(scenario, [{seed}])")
-        error.add_note(f"last steps: {' '.join(made[0].trace)}")
+        error.add_note(f"last steps: {' '.join(dispatcher.trace)}")
         for _ in range(_CANCELLATIONS):  # a handler may ignore the first cancellation
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()

@@ -137,7 +137,7 @@ def merge(base: Table, top: Table) -> Table:
     without a value (`key:`) in `top` takes the key of `base` away. Each value keeps the mark of the place where it
     was written. Neither argument is changed.
     """
-    if _differ(base, top):
+    if any(kind in base and kind in top and base[kind] != top[kind] for kind in _KINDS):
         return top
     result = Table(top.mark)
     for key in base:
@@ -149,7 +149,3 @@ def merge(base: Table, top: Table) -> Table:
         if isinstance(value, Table) and isinstance(below, Table):
             result[key] = merge(below, value)
     return result
-
-
-def _differ(base: Table, top: Table) -> bool:
-    return any(kind in base and kind in top and base[kind] != top[kind] for kind in _KINDS)

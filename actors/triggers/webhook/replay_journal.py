@@ -76,7 +76,9 @@ class ReplayJournal:
             return
         try:
             if self._wall() - self._began > LONGEST_LIFE:
-                self._rotate()
+                self.close()
+                self.path.replace(self._older)
+                self._begin(self.path)
             self._write(_RECORD.pack(scope, short, expires))
         except OSError:
             _log.exception(
@@ -92,11 +94,6 @@ class ReplayJournal:
         opened, self._file = self._file, -1
         if opened >= 0:
             os.close(opened)
-
-    def _rotate(self) -> None:
-        self.close()
-        self.path.replace(self._older)
-        self._begin(self.path)
 
     def _begin(self, path: Path) -> None:
         self._file = os.open(path, _FLAGS, 0o600)
