@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -46,13 +45,11 @@ def _whole(command: list[str], count: int) -> float:
 
 def _runs(command: list[str], count: int) -> Iterator[tuple[str, float]]:
     """Yield output and seconds of each run. One run before them compiles the modules, as an installer does."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        _run(command, environment)
-        for _ in range(count):
-            started = perf_counter()
-            yield _run(command, environment), perf_counter() - started
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    _run(command, environment)
+    for _ in range(count):
+        started = perf_counter()
+        yield _run(command, environment), perf_counter() - started
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
