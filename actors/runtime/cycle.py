@@ -25,6 +25,7 @@ class WatchedFuture(LoopFuture[T]):
     """A future that may close a cycle through a task or thread of a handler: each new wait for it is judged."""
 
     __slots__ = ()
+    is_plain = False
 
     def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
         """Note a waiter."""
@@ -57,7 +58,7 @@ def judge(turn: Any) -> None:
     """Refuse what a handler begins to wait for, if that waits for this handler."""
     for future in _futures(turn.waiting):
         envelope = getattr(future, "envelope", None)
-        if not future.is_plain_ask or envelope is None or envelope.cell.turns is not None:
+        if not future.is_plain or envelope is None or envelope.cell.turns is not None:
             _refuse_cycle(turn, future)
 
 

@@ -62,8 +62,8 @@ class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     """The message whose handling will answer, while it is open. Unset in a future that no ask has made: an `__init__`
     would double the price of a future, a `__getattr__` triples that of every attribute."""
     _source: tuple[asyncio.Future[Any], ...] | None
-    is_plain_ask = False
-    """True for the reply of an ask that closes no cycle as long as its actor waits for nothing."""
+    is_plain = False
+    """True for a reply that closes no cycle as long as the actor that it is asked of waits for nothing."""
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__(loop=loop or running_loop() or _DETACHED)
@@ -254,6 +254,7 @@ class LoopFuture(AsyncioFuture[T]):
     """A future of a loop that is known. Asks make one each, so nothing but C code runs to make it or to await it."""
 
     __slots__ = ()
+    is_plain = True
 
     __init__ = asyncio.Future[T].__init__  # pyright: ignore[reportAssignmentType] - a base of this class
     __await__ = __iter__ = asyncio.Future[T].__await__  # pyright: ignore[reportAssignmentType] - the same
