@@ -122,7 +122,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         for role, node in (*(("member", one) for one in definition.nodes), *extra):
             if node is None:
                 continue
-            _check_node(node, f"team {self.name!r}: {role}")
+            _check_node(node, role, self.name)  # a text for each member of many would be quadratic
             if names.setdefault(node.name, node) is not node:
                 message = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
                 raise NodeNameError(message, node=node.name)
@@ -361,8 +361,9 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             await ref.stop()
 
 
-def _check_node(node: object, what: str) -> None:
+def _check_node(node: object, role: str, team: str = "") -> None:
     if not isinstance(node, MessageNode):
+        what = f"team {team!r}: {role}" if team else role
         raise ConfigError(
             f"{what} {node!r} is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
         )
