@@ -141,10 +141,9 @@ async def test_a_function_that_ends_the_process_does_not() -> None:
 
 
 async def test_a_function_that_never_returns_is_left_behind() -> None:
-    entered, leave = threading.Event(), threading.Event()
+    leave = threading.Event()
 
     def stuck() -> str:
-        entered.set()
         leave.wait()
         return "too late"
 
@@ -153,7 +152,6 @@ async def test_a_function_that_never_returns_is_left_behind() -> None:
         await made.load()
     leave.set()
 
-    assert entered.is_set()
     with pytest.raises(ConfigError, match="knowledge 'x' has not been loaded"):
         made.__prompt__()
 
