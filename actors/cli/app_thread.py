@@ -53,13 +53,20 @@ class AppThread:
             tasks.append(task)
             task.add_done_callback(lambda _: _settle(outcome, task))
 
-        self._loop.call_soon_threadsafe(begin)
+        def cancel() -> None:
+            if tasks:
+                tasks[0].cancel()
+            else:  # the signal came before the work was handed over
+                work.close()
+                outcome.cancel()
+
         try:
+            self._loop.call_soon_threadsafe(begin)
             return outcome.result()
         except Exception:
             raise
         except BaseException as first:
-            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel() if tasks else None)
+            self._loop.call_soon_threadsafe(cancel)
             try:
                 outcome.exception()  # waits for its end
             except BaseException:  # a second signal; what the first one asked for holds
