@@ -80,11 +80,14 @@ def _staying(before: frozenset[int], patience: float) -> list[int]:
     return found
 
 
+_NO_FILES = ("unknown", os.devnull)
+
+
 def _open_files() -> frozenset[int]:
     if not os.path.isdir(_FOLDER):
         return frozenset()
-    # The listing itself opens one more, which is closed then.
-    return frozenset(int(name) for name in os.listdir(_FOLDER) if os.path.exists(f"{_FOLDER}/{name}"))
+    # The listing itself opens one more, which is closed then; a loop of libuv keeps the null device in reserve.
+    return frozenset(number for number in map(int, os.listdir(_FOLDER)) if _target(number) not in _NO_FILES)
 
 
 def _target(number: int) -> str:
