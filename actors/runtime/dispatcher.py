@@ -229,7 +229,7 @@ class Dispatcher:
             return False
         if self._left == _HANDED:
             self._until = envelope.at + _HANDED_SLICE
-        # A look at the stack costs a tenth of an ask.
+        # A look at the stack costs a twentieth of an ask.
         return envelope.at <= self._until and not (not self._left & 7 and _is_deep()) and self.hands_over()
 
     async def _work(self, worker: Worker) -> None:

@@ -297,7 +297,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         if seconds is not None and seconds <= left:
             return seconds
         deadlines = self._cell.system.deadlines
-        if scope.reply is None or scope.cell.loop is not self._cell.loop:
+        if scope.reply is None or scope.reply.done() or scope.cell.loop is not self._cell.loop:
             deadlines.add_once(envelope, envelope.reply, max(left, 0.0), scope.deadline)
         else:
             deadlines.share(scope, envelope, envelope.reply)

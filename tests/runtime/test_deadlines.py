@@ -1,5 +1,7 @@
 """Deadlines of nested asks: they end with the ask that is handled, whoever waits for them."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from actors.runtime.errors import AskTimeoutError
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
-from actors.testing import ManualClock
+from actors.testing import ManualClock, settle
 from tests.support.actors import Asks, BlockedActor
 
 
@@ -107,3 +109,35 @@ async def test_a_nested_ask_with_less_time_keeps_its_own(actor_system: ActorSyst
     error = asked.exception()
     assert isinstance(error, AskTimeoutError)
     assert "actor BlockedActor did not answer" in str(error)
+
+
+class Stubborn(AsyncioActor):
+    """Asks another actor once more after its own asker has given up."""
+
+    def __init__(self, other: ActorRef[Any], kept: list[Any]) -> None:
+        super().__init__()
+        self.other = other
+        self.kept = kept
+
+    async def on_receive(self, message: Any) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        self.kept.append(self.other.ask(message))
+
+
+@pytest.mark.conformance("R88")
+async def test_an_ask_made_after_the_asker_gave_up_ends_with_its_time_all_the_same(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    kept: list[Any] = []
+    blocked: ActorRef[Any] = actor_system.start(BlockedActor, ([],))
+    asked = actor_system.start(Stubborn, (blocked, kept)).ask("go", timeout=2)
+    await settle()
+    asked.cancel()
+    await settle()
+    assert not kept[0].done()
+
+    await manual_clock.advance(2)
+
+    assert isinstance(kept[0].exception(), AskTimeoutError)
+    assert len(actor_system.deadlines) == 0
