@@ -144,7 +144,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             if scope.fenced:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
                 return
-        # What `accept` does first; the call costs a tenth of a tell.
+        # What `accept` does first, without the call.
         fifo = cell.mailbox.fifo
         if fifo is None or len(fifo) >= cell.mailbox.capacity:
             accept(cell, envelope)
