@@ -12,7 +12,7 @@ from protocols.cost import ZERO_COST
 
 
 class RunBegan(msgspec.Struct, frozen=True, gc=False):
-    """What counts of a `RunStarted`."""
+    """What counts of the `RunStarted` of a run that waits for something."""
 
     actor: str
     """Name of the node."""
@@ -31,6 +31,10 @@ class RunAnswered(msgspec.Struct, frozen=True, gc=False):
     """Length of the content in bytes of UTF-8."""
     response_time: float = 0.0
     """Seconds the answer took."""
+    is_whole: bool = False
+    """True if no `RunBegan` came before: the run ended at once, and this counts both."""
+    parent_run_id: str = ""
+    """As in `RunBegan`, if this is whole."""
     has_more: bool = False
     """Whether any of what follows was given, so that for a mere text nothing else has to be looked at."""
     input_tokens: int = 0

@@ -7,7 +7,7 @@ from actors.prompts.content import prompt_text
 from actors.runs.input_message import is_list
 from actors.runs.request import RunRequest
 from actors.runtime.event_stream import EventStream
-from protocols.brief_events import RunAnswered
+from protocols.brief_events import RunAnswered, RunBegan
 from protocols.cost import ZERO_COST
 from protocols.errors import limited_text
 from protocols.events import (
@@ -104,23 +104,31 @@ def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest,
     events.publish(kind, actor=request.node.name, run_id=request.run_id, **fields)
 
 
-def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float) -> RunAnswered:
+def tell_begin(events: EventStream, request: RunRequest) -> None:
+    """Tell those that count runs that one began."""
+    if events.count is not None:
+        events.count(RunBegan(request.node.name, request.run_id, request.parent_run_id))
+
+
+def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float, *, is_whole: bool) -> RunAnswered:
     """Return the numbers of an answer.
 
     Args:
         request: request of the run.
         answer: answer of the run.
         started: `perf_counter` at the start of the run.
+        is_whole: True if nothing was told of the run before.
     """
     content: object = answer.content
     size = len(content) if type(content) is str and content.isascii() else answer.byte_count
     seconds = answer.response_time if answer.response_time is not None else perf_counter() - started
     cost = answer.cost_info
     if cost is None and not answer.tool_calls and not answer.metadata:
-        return RunAnswered(request.node.name, request.run_id, size, seconds)
+        return RunAnswered(request.node.name, request.run_id, size, seconds, is_whole, request.parent_run_id)
     usage = answer.usage
     return RunAnswered(
-        request.node.name, request.run_id, size, seconds, True, usage.input_tokens, usage.output_tokens,
+        request.node.name, request.run_id, size, seconds, is_whole, request.parent_run_id,
+        True, usage.input_tokens, usage.output_tokens,
         ZERO_COST if cost is None else cost.total_cost, cost is None or cost.cost_known, len(answer.tool_calls),
         is_composed(answer),
     )  # fmt: skip

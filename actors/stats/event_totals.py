@@ -173,13 +173,16 @@ class EventTotals:
         count = _COUNTING.get(type(event))
         if count is not None:
             count(self._numbers, event)
+        elif type(event) is RunAnswered:
+            self.add_answer(event)
 
     def add_run(self) -> None:
         """Count the begin of a run."""
         self._numbers["runs"] += 1
 
     def add_answer(self, run: RunAnswered) -> None:
-        """Count the answer of a run."""
+        """Count the answer of a run, and its begin if it is whole."""
+        self._numbers["runs"] += run.is_whole
         self._numbers["completed"] += 1
         _answered(self._numbers, run)
 
@@ -245,7 +248,6 @@ def _adds(name: str, amount: Callable[[Any], int] = lambda _: 1, then: _Count | 
 
 
 _COUNTING: Mapping[type[object], _Count] = {
-    RunAnswered: _adds("completed", then=_answered),
     RunBegan: _adds("runs"),
     MessageSent: _answered,
     MessageReceived: _adds("received"),

@@ -127,9 +127,12 @@ class Projection:
                 self._note_run(event, event.parent_run_id)
             elif type(event) is RunAnswered:
                 node = self._nodes.get(event.actor) or self._node(event.actor)
-                node.ended(NodeState.DONE)
+                if event.is_whole:
+                    node.state = NodeState.DONE
+                else:
+                    node.ended(NodeState.DONE)
                 node.totals.add_answer(event)
-                self._note_run(event)
+                self._note_run(event, event.parent_run_id)
             else:
                 self._follow(event)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the rest of the union
                 if event.run_id:

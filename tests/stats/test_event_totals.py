@@ -146,14 +146,15 @@ def test_counters_show_what_they_have_counted() -> None:
     assert repr(EventTotals([RunStarted()])) == "EventTotals(runs=1)"
 
 
-@given(_sent)
-def test_a_run_in_brief_counts_what_its_events_do(sent: MessageSent) -> None:
+@given(_sent, st.booleans())
+def test_a_run_in_brief_counts_what_its_events_do(sent: MessageSent, is_whole: bool) -> None:
     brief = RunAnswered(
-        "a", "1", sent.byte_count, sent.response_time, True, sent.input_tokens, sent.output_tokens, sent.cost,
-        sent.cost_known, sent.tool_calls, sent.composed,
+        "a", "1", sent.byte_count, sent.response_time, is_whole, "", True, sent.input_tokens, sent.output_tokens,
+        sent.cost, sent.cost_known, sent.tool_calls, sent.composed,
     )  # fmt: skip
 
-    assert EventTotals([RunBegan("a", "1"), brief]) == EventTotals([RunStarted(), sent, RunCompleted()])
+    told: list[RunBegan | RunAnswered] = [brief] if is_whole else [RunBegan("a", "1"), brief]
+    assert EventTotals(told) == EventTotals([RunStarted(), sent, RunCompleted()])
 
 
 @given(st.lists(_totals, max_size=5))
