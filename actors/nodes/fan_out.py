@@ -97,29 +97,23 @@ class FanOut:
     def _ended(self, place: int, timeout: float | None, ask: MemberReply) -> None:
         if self._over.done():
             return
+        name = self._members[place].name
         try:
-            self._note(place, timeout, ask)
+            if ask.cancelled():
+                self._failed(place, RunCancelledError(f"node {name!r}: the run was cancelled", node=name))
+            elif (error := ask.exception()) is None:
+                answer = self.answers[place] = ask.result()
+                response = self._transcript.passed(name, answer, perf_counter() - self._started)
+                if self._transcript.handoff is not None:
+                    self._transcript.handoff.put_now(response)
+                self._look(place)
+            elif isinstance(error, Exception):
+                self._failed(place, member_failure(error, name, timeout))
+            else:
+                self._over.set_exception(error)
         except BaseException as error:  # it belongs to the team, not to the member whose reply this is
             if not self._over.done():
                 self._over.set_exception(error)
-
-    def _note(self, place: int, timeout: float | None, ask: MemberReply) -> None:
-        name = self._members[place].name
-        if ask.cancelled():
-            self._failed(place, RunCancelledError(f"node {name!r}: the run was cancelled", node=name))
-        elif (error := ask.exception()) is None:
-            self._passed(place, ask.result())
-        elif isinstance(error, Exception):
-            self._failed(place, member_failure(error, name, timeout))
-        else:
-            self._over.set_exception(error)
-
-    def _passed(self, place: int, answer: ChatMessage[Any]) -> None:
-        self.answers[place] = answer
-        response = self._transcript.passed(self._members[place].name, answer, perf_counter() - self._started)
-        if self._transcript.handoff is not None:
-            self._transcript.handoff.put_now(response)
-        self._look(place)
 
     def _failed(self, place: int, error: Exception) -> None:
         self._transcript.failed(self._members[place].name, error)
