@@ -12,9 +12,14 @@ from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from actors.runs.event_channel import StreamSink
 from actors.runs.handle import NodeHandle
+from actors.runtime.envelope import Envelope, current
 from actors.runtime.future import LoopFuture
-from protocols.errors import RunCancelledError
+from protocols.clock import TimerHandle
+from protocols.errors import RunCancelledError, RunTimeoutError
 from protocols.messages import ChatMessage
+
+_MARGIN = 0.1
+"""Seconds before its deadline at which a team gives what it has; at most a twentieth of its time."""
 
 _set_result = asyncio.Future[Any].set_result
 
@@ -70,19 +75,47 @@ class FanOut:
         """Answers in the order of the members; None for failed and cancelled members."""
 
     async def run(self, make: MemberRequest) -> None:
-        """Ask all members and wait until the policy is settled. Then cancel the members that still work."""
+        """Ask all members and wait until the policy is settled. Then cancel the members that still work.
+
+        If the time of the team ends before, and the policy is met, the members that still work have failed.
+        """
         sink = make.parent.sink
         if sink is not None and sink.is_voice(make.parent.node):
             self._sink = sink
+        timer = self._limit(make.parent.run_id)
         try:
             for place, member in enumerate(self._members):
                 self._ask(place, member, make)
             await self._over
         finally:
+            if timer is not None:
+                timer.cancel()
             for ask in self._asks:
                 if not ask.done():
                     ask.cancel()
             self._asks.clear()  # each of them holds this object
+
+    def _limit(self, run_id: str) -> TimerHandle | None:
+        scope = current.get()
+        if scope is None or scope.deadline is None:
+            return None
+        clock = scope.cell.system.clock
+        left = scope.deadline - clock.now()
+        margin, outer = min(_MARGIN, left / 20), _outer(scope)
+        while outer is not None:  # a team inside ends before the team that waits for it with the same deadline
+            margin, outer = min(margin + _MARGIN, left / 2), _outer(outer)
+        return clock.call_later(left - margin, self._end_in_time, run_id)
+
+    def _end_in_time(self, run_id: str) -> None:
+        """Give up the members that still work, if the answers of the others are enough."""
+        if self._over.done() or not self._policy.is_met(len(self._transcript.responses), len(self._members)):
+            return
+        for member in self._transcript.at_work(()):
+            text = f"node {member.name!r}: the run was not finished within the time of its team and has been cancelled"
+            if inner := ", ".join(member.at_work(run_id)):
+                text += f"; at work: {inner}"
+            self._transcript.failed(member.name, RunTimeoutError(text, node=member.name))
+        self._over.set_result(None)
 
     def _ask(self, place: int, member: NodeHandle[Any, Any], make: MemberRequest) -> None:
         try:
@@ -140,3 +173,9 @@ class FanOut:
             text = ChatMessage([one.content for one in answers], "assistant", associated_messages=tuple(answers)).text
             sink.put_now(None, f"\n\n{text}" if self._has_told else text)
             self._has_told = True
+
+
+def _outer(envelope: Envelope) -> Envelope | None:
+    """Return the message whose handler waits for this one, if both have the same deadline."""
+    outer = envelope.parent
+    return None if outer is None or outer.deadline != envelope.deadline else outer

@@ -59,9 +59,9 @@ def built(path: list[tuple[str, int, int]], hanging: Hanging, name: str = "n") -
     names = f"{inner.name!r} > {names}" if names else repr(inner.name)
     others = [echo_agent(f"{name}{place}") for place in range(before + after)]
     if kind == "picked":
-        return Team(others or [echo_agent(f"{name}e")], name=name, picker=inner), names
+        return Team(others or [echo_agent(f"{name}e")], name=name, picker=inner, policy="all"), names
     nodes = [*others[:before], inner, *others[before:]]
-    return (TeamRun if kind == "chain" else Team)(nodes, name=name), names
+    return TeamRun(nodes, name=name) if kind == "chain" else Team(nodes, name=name, policy="all"), names
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,7 +79,7 @@ def test_a_timeout_names_who_was_at_work_at_any_depth(path: Any) -> None:
 async def test_all_members_at_work_are_named() -> None:
     hanging = Hanging()
     slow = [Agent.from_callback(hanging.work, name=name) for name in ("a", "b")]
-    text = await timed_out(Team([slow[0], echo_agent("done"), slow[1]]), hanging, times=2)
+    text = await timed_out(Team([slow[0], echo_agent("done"), slow[1]], policy="all"), hanging, times=2)
     assert text.endswith("at work: 'a', 'b'")
 
 
