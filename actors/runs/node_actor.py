@@ -117,9 +117,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
             run_failed(events, request, error, perf_counter() - started, step=getattr(error, "failed_step", ""))
             _answer_failure(actor, request, error)
             return None
-        if isinstance(error, asyncio.CancelledError):
-            run_cancelled(events, request, perf_counter() - started)
-        node.cancelled(request)
+        _note_end(request, runs, error, perf_counter() - started)
         raise
     finally:
         runs.open -= 1
@@ -134,6 +132,13 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
         return answer
     request.route.passed(actor, request, answer)
     return None
+
+
+def _note_end(request: RunRequest, runs: OpenRuns, error: BaseException, seconds: float) -> None:
+    """Note a run that was cancelled, or that ends its actor."""
+    if isinstance(error, asyncio.CancelledError):
+        run_cancelled(runs.events, request, seconds)
+    request.node.cancelled(request)
 
 
 def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
