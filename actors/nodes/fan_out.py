@@ -12,7 +12,8 @@ from actors.nodes.transcript import Transcript
 from actors.runs.errors import member_failure
 from actors.runs.event_channel import StreamSink
 from actors.runs.handle import NodeHandle
-from actors.runtime.envelope import Envelope, current
+from actors.runs.request import RunRequest
+from actors.runtime.envelope import current
 from actors.runtime.future import LoopFuture
 from protocols.clock import TimerHandle
 from protocols.errors import RunCancelledError, RunTimeoutError
@@ -96,14 +97,17 @@ class FanOut:
             self._asks.clear()  # each of them holds this object
 
     def _limit(self, run_id: str) -> TimerHandle | None:
-        scope = current.get()
-        if scope is None or scope.deadline is None:
+        """Return the timer of the team's own time, or of that of the outermost team; None if it ends with others."""
+        at = current.get()
+        if at is None or at.deadline is None:
             return None
-        clock = scope.cell.system.clock
-        left = scope.deadline - clock.now()
-        margin, outer = min(_MARGIN, left / 20), _outer(scope)
-        while outer is not None:  # a team inside ends before the team that waits for it with the same deadline
-            margin, outer = min(margin + _MARGIN, left / 2), _outer(outer)
+        clock = at.cell.system.clock
+        left = at.deadline - clock.now()
+        margin = min(_MARGIN, left / 20)
+        while at.parent is not None and at.parent.deadline == at.deadline:
+            at, margin = at.parent, min(margin + _MARGIN, left / 2)  # the team inside ends first
+        if type(at.message) is not RunRequest or not at.message.node.counts_members:
+            return None
         return clock.call_later(left - margin, self._end_in_time, run_id)
 
     def _end_in_time(self, run_id: str) -> None:
@@ -173,9 +177,3 @@ class FanOut:
             text = ChatMessage([one.content for one in answers], "assistant", associated_messages=tuple(answers)).text
             sink.put_now(None, f"\n\n{text}" if self._has_told else text)
             self._has_told = True
-
-
-def _outer(envelope: Envelope) -> Envelope | None:
-    """Return the message whose handler waits for this one, if both have the same deadline."""
-    outer = envelope.parent
-    return None if outer is None or outer.deadline != envelope.deadline else outer
