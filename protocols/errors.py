@@ -20,13 +20,16 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
+_LONGEST: Final = 100
+"""Signs of a wrong name that are compared with the known ones."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error text that offers the known names closest to *name*; empty when there are none."""
     from difflib import get_close_matches  # imported when a name is wrong: the engine does without it
 
     names = list(known)
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    close = get_close_matches(name[:_LONGEST], names, n=3, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(repr(item) for item in close)}?"
     return f"; known are {', '.join(sorted(names)[:12])}" if names else ""

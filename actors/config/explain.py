@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from actors.config.read_context import ReadContext
 from actors.config.yaml.locate import locate, paths_of
-from actors.config.yaml.problem import CONTAINERS, Problem, suggestion
+from actors.config.yaml.problem import CONTAINERS, Problem
 from actors.config.yaml.tree import Key, Table
+from protocols.errors import nearest
 
 _EXPECTED = {
     "missing": "is required",
@@ -55,11 +56,11 @@ def explain(error: ValidationError, tree: Table) -> Iterator[Problem]:
         context: Mapping[str, Any] = details.get("ctx", {})
         if kind == "complaints":
             for key, text in context["items"]:
-                yield _problem(tree, (*keys, key), text)
+                yield problem_at(tree, (*keys, key), text)
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
             yield _tag_problem(tree, (*keys, "type"), context)
         elif kind != "too_short" or keys not in places:  # pydantic does not count entries that are wrong themselves
-            yield _problem(tree, keys, _text(kind, context, details["msg"]))
+            yield problem_at(tree, keys, _text(kind, context, details["msg"]))
 
 
 def explain_unknown(reading: ReadContext, tree: Table) -> Iterator[Problem]:
@@ -70,7 +71,8 @@ def explain_unknown(reading: ReadContext, tree: Table) -> Iterator[Problem]:
         yield Problem(text, table.key_mark(key), path)
 
 
-def _problem(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
+def problem_at(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
+    """Return what is wrong with the value that a key path leads to."""
     place = locate(tree, keys)
     if place.hidden is not None:
         text = _without(text, *place.hidden)
@@ -103,9 +105,9 @@ def _text(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 def _tag_problem(tree: Table, keys: tuple[Key, ...], context: Mapping[str, Any]) -> Problem:
     if "tag" not in context:
-        return _problem(tree, keys, "is required")
+        return problem_at(tree, keys, "is required")
     tag, expected = str(context["tag"]), str(context["expected_tags"])
     known = [item.strip().strip("'") for item in expected.split(",")]
     if locate(tree, keys).value in CONTAINERS:
-        return _problem(tree, keys, f"expected one of {expected}")
-    return _problem(tree, keys, _REPLACED.get(tag) or f"unknown type {tag[:_LONGEST]!r}{suggestion(tag, known)}")
+        return problem_at(tree, keys, f"expected one of {expected}")
+    return problem_at(tree, keys, _REPLACED.get(tag) or f"unknown type {tag[:_LONGEST]!r}{nearest(tag, known)}")

@@ -101,7 +101,7 @@ def _build(node: ast.expr, text: str, models: Mapping[str, object], depth: int) 
 def _named(name: str, models: Mapping[str, object]) -> object:
     known = {**models, **_NAMES}
     if name not in known:
-        raise FieldTypeError(f"there is no type {name!r}{nearest(name[:60], known)}")
+        raise FieldTypeError(f"there is no type {name!r}{nearest(name, known)}")
     return known[name]
 
 

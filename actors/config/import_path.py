@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -22,10 +22,10 @@ from actors.config.read_context import complain, reading_of
 from actors.config.yaml.file import is_open_to_all
 
 _LENGTH = 300
-_PLAIN_TYPES = (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, type(None))
-PLAIN_BUILTINS = frozenset(kind.__name__ for kind in _PLAIN_TYPES if hasattr(builtins, kind.__name__))
+_PLAIN_TYPES: tuple[type, ...] = (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
+PLAIN_BUILTINS: Mapping[str, type] = {kind.__name__: kind for kind in _PLAIN_TYPES}
 """Types of `builtins` that may always be named, as in `builtins:str`: making one runs no foreign code."""
-_HARMLESS = PLAIN_BUILTINS | {
+_HARMLESS = PLAIN_BUILTINS.keys() | {
     name for name, value in vars(builtins).items() if inspect.isclass(value) and issubclass(value, BaseException)
 }
 

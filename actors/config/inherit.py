@@ -65,14 +65,12 @@ class FileReader:
         try:
             resolved, given = path.resolve(), path.absolute()
         except (OSError, RuntimeError, ValueError) as error:
-            raise InvalidManifestError(
-                [Problem(f"the file name cannot be resolved: {error}", mark or Mark(repr(path), 0))]
-            ) from None
+            problem = Problem(f"the file name cannot be resolved: {error}", mark or Mark(repr(path), 0))
+            raise InvalidManifestError([problem]) from None
         if resolved in chain:
             names = " -> ".join(repr(item.name) for item in (*chain[chain.index(resolved) :], resolved))
-            raise InvalidManifestError(
-                [Problem(f"files inherit from each other in a circle: {names}", mark or Mark("", 0), _KEY)]
-            )
+            problem = Problem(f"files inherit from each other in a circle: {names}", mark or Mark("", 0), _KEY)
+            raise InvalidManifestError([problem])
         if resolved not in self._done:
             if len(self.files) >= self.limits.files:
                 raise InvalidManifestError([Problem(f"more than {self.limits.files} files", mark or Mark("", 0), _KEY)])

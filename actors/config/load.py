@@ -8,16 +8,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from actors.config.check import check_references
-from actors.config.explain import explain, explain_unknown
+from actors.config.explain import explain, explain_unknown, problem_at
 from actors.config.inherit import FileReader, inherit_agents, spell_nodes
 from actors.config.manifest import Manifest
 from actors.config.read_context import ReadContext
 from actors.config.response_model import check_responses
 from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import is_open_to_all
-from actors.config.yaml.locate import locate
 from actors.config.yaml.parser import read_source
-from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Problem
+from actors.config.yaml.problem import InvalidManifestError, Problem
 from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits, Table
 
 
@@ -115,11 +114,8 @@ def _finish(tree: Table, reader: FileReader) -> Manifest:
     if manifest is None or problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)  # each once, as in the files
         raise InvalidManifestError(ordered)
-    found = [(locate(tree, keys), text) for keys, text in check_responses(manifest.responses)]
-    if found:
-        raise InvalidManifestError(
-            [Problem(text, place.mark, place.path, _plain(place.value)) for place, text in found]
-        )
+    if found := [problem_at(tree, keys, text) for keys, text in check_responses(manifest.responses)]:
+        raise InvalidManifestError(found)
     return manifest.read_from(reader.files)
 
 
@@ -129,7 +125,3 @@ def _open_files(tree: Table, files: Iterable[Path]) -> Iterable[Problem]:
         for path in filter(is_open_to_all, files):
             text = f"the file {str(path)!r} can be changed by every user, who could run code; take that right away"
             yield Problem(text, tree.key_mark("allow_imports"), "allow_imports")
-
-
-def _plain(value: str | None) -> str | None:
-    return None if value in CONTAINERS else value

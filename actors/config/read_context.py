@@ -7,8 +7,8 @@ from typing import LiteralString, NoReturn
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from actors.config.yaml.problem import suggestion
 from actors.config.yaml.tree import Table, row_at, table_at
+from protocols.errors import nearest
 
 _ONE: LiteralString = "complaint"
 _SEVERAL: LiteralString = "complaints"
@@ -45,7 +45,7 @@ class ReadContext:
         """
         if name not in known:
             self._guesses -= len(known)
-            near = suggestion(name, sorted(known)) if self._guesses >= 0 or len(known) <= _FEW else ""
+            near = nearest(name, sorted(known)) if self._guesses >= 0 or len(known) <= _FEW else ""
             complain(f"there is no {kind} {name!r}{near}")
         return name
 

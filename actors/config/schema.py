@@ -19,11 +19,11 @@ def manifest_schema() -> dict[str, Any]:
     true or false, or one of some words, it takes an environment variable as well.
     """
     schema = Manifest.model_json_schema(mode="validation")
-    properties: dict[str, Any] = schema["properties"]
+    properties, defaults = schema["properties"], schema["$defs"]["DefaultsSpec"]["properties"]
     schema["properties"] = {
         "INHERIT": {"description": "Files that this one is laid over, relative to it.", **_PATHS},
         **properties,
-        **{key: {**_of_defaults(schema, key), "description": text} for key, text in _AT_TOP.items()},
+        **{key: {"anyOf": defaults[key]["anyOf"], "description": text} for key, text in _AT_TOP.items()},
     }
     for section in ("AgentSpec", "TeamSpec", "JobSpec"):
         schema["$defs"][section]["required"] = [key for key in schema["$defs"][section]["required"] if key != "name"]
@@ -42,7 +42,3 @@ def _allow_variables(schema: dict[str, Any]) -> None:
                 core = {name: part for name, part in value.items() if name not in _ABOUT}
                 about = {name: part for name, part in value.items() if name in _ABOUT}
                 properties[key] = {"anyOf": [*value.get("anyOf", [core]), _VARIABLE], **about}
-
-
-def _of_defaults(schema: dict[str, Any], key: str) -> dict[str, Any]:
-    return {"anyOf": schema["$defs"]["DefaultsSpec"]["properties"][key]["anyOf"]}

@@ -12,8 +12,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from actors.config.read_context import complain, complaints, reading_of
-from actors.config.yaml.problem import suggestion
 from actors.config.yaml.tree import Table, as_table
+from protocols.errors import nearest
 
 
 class Section(BaseModel):
@@ -78,7 +78,7 @@ class Section(BaseModel):
     def _advice(cls, key: str) -> str:
         if key in cls.retired:
             return f"key {key!r} is not supported: {cls.retired[key]}"
-        return f"unknown key {key!r}{suggestion(key, cls.model_fields)}"
+        return f"unknown key {key!r}{nearest(key, cls.model_fields)}"
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

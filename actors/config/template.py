@@ -35,7 +35,7 @@ def check_template(text: str, names: frozenset[str]) -> str:
             raise TemplateError(f"a single {match['stray']!r}; write it twice for the character itself")
         name = match["name"]
         if name is not None and name not in names:
-            message = f"unknown place {{{name[:60]}}}{nearest(name[:60], names)}; allowed are {_listed(names)}"
+            message = f"unknown place {{{name[:60]}}}{nearest(name, names)}; allowed are {_listed(names)}"
             raise TemplateError(message)
     return text
 

@@ -1,40 +1,36 @@
 """Small value types that many parts of the manifest use."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
 from actors.config.read_context import complain
 from actors.config.section import Section
+from protocols.checks import is_number
 
 _LARGEST = 10**15
 
 
-def _number(value: object) -> object:
-    # pydantic would read `true` as 1.
-    if isinstance(value, bool):
-        complain("expected a number")
-    return value
+def _refuse(is_wrong: Callable[[object], bool], message: str) -> Callable[[object], object]:
+    """Return a validator of values that pydantic would read as something that nobody meant."""
+
+    def check(value: object) -> object:
+        if is_wrong(value):
+            complain(message)
+        return value
+
+    return check
 
 
-def _flag(value: object) -> object:
-    # pydantic would read 1 as true.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        complain("expected true or false")
-    return value
+def _is_time_without_zone(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and value[4:5] != "-")
 
 
-def _secret(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        complain("expected text; put quotes around it")
-    return value
-
-
-def _moment(value: object) -> object:
-    # pydantic would read a number as seconds since 1970.
-    if isinstance(value, int | float) or (isinstance(value, str) and value[4:5] != "-"):
-        complain("expected a date and time with its zone, as in 2024-05-31T14:00:00Z")
-    return value
+_number = _refuse(lambda value: isinstance(value, bool), "expected a number")
+_flag = _refuse(is_number, "expected true or false")
+_secret = _refuse(is_number, "expected text; put quotes around it")
+_moment = _refuse(_is_time_without_zone, "expected a date and time with its zone, as in 2024-05-31T14:00:00Z")
 
 
 def _name(value: str) -> str:

@@ -12,6 +12,7 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.agents.manifest.imports import ImportScope
 from actors.config.agent import AgentSpec
+from actors.config.import_path import PLAIN_BUILTINS
 from actors.config.model import ModelSettingsSpec, ModelSpec
 from actors.config.node import UsageLimitsSpec
 from actors.config.response import ResponseSpec
@@ -19,10 +20,6 @@ from actors.config.response_model import ResponseModelError, build_model
 from actors.config.tool import ToolSpec
 from actors.models.resolve import resolve_model
 from protocols.errors import ConfigError
-
-_PLAIN: Mapping[str, type] = {
-    kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
-}
 
 
 def model_of(spec: ModelSpec, node: str) -> Model | str:
@@ -113,5 +110,5 @@ def output_type(
             return build_model(response, name=name, responses=responses, allow=scope.allow)
         except ResponseModelError as error:
             raise ConfigError(f"node {who!r}: {error}", node=who) from error
-    plain = _PLAIN.get(str(output))
+    plain = PLAIN_BUILTINS.get(str(output))
     return scope.find(str(output), who) if plain is None else plain

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from protocols.errors import ManifestError, nearest
+from protocols.errors import ManifestError
 from protocols.plain_text import printable
 
 _VALUE_LIMIT = 60
-_NAME_LIMIT = 100
 _USER = re.compile(r"//[^/@\s]+@")  # user and password in an address
 _SECRET_WORDS = ("secret", "password", "passwd", "token", "api_key", "apikey", "authorization", "credential")
 _SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_tokens", "total_tokens")
@@ -112,8 +111,3 @@ def is_secret(key: str) -> bool:
     """Tell whether a key's value must never be shown."""
     lowered = key.lower().replace("-", "_")
     return lowered not in _SECRET_EXCEPTIONS and any(word in lowered for word in _SECRET_WORDS)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error text that offers the nearest known names; the search time is bounded."""
-    return nearest(name[:_NAME_LIMIT], known)
