@@ -223,15 +223,6 @@ class TriggerSink(Protocol):
         """Name of the trigger."""
         ...
 
-    def accept(self, event: TriggerEvent) -> RunId:
-        """Queue one run for the event and return its id at once.
-
-        Raises:
-            TriggerFullError: The queue is full and refuses.
-            TriggerStoppedError: The trigger does not run.
-        """
-        ...
-
     def report(self, event: TriggerEvent) -> None:
         """Queue one run for an event whose source wants no answer. From any thread; never waits and never raises.
 

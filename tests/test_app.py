@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.app import check_models, load_prompts, open_app, readable, with_model
+from actors.app import check_models, open_app, readable, with_model
 from actors.config.load import parse_manifest
+from actors.prompts.content import load_user_content
 from actors.runtime.system import ActorSystem
 from protocols.errors import EmptyPromptError, MissingKeyError, NodeNotFoundError, PromptFileError, UnknownModelError
 from protocols.json_value import as_json
@@ -93,11 +94,11 @@ async def test_texts_and_files_are_one_prompt(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("Text.", encoding="utf-8")
 
-    assert await load_prompts(["Read:"], [file]) == 'Read:\n\n<document name="a.txt">\nText.\n</document>'
+    assert await load_user_content(["Read:", file]) == 'Read:\n\n<document name="a.txt">\nText.\n</document>'
     with pytest.raises(EmptyPromptError):
-        await load_prompts([" "], [])
+        await load_user_content([" "])
     with pytest.raises(PromptFileError):
-        await load_prompts(["Read:"], [tmp_path])
+        await load_user_content(["Read:", tmp_path])
 
 
 @pytest.mark.parametrize(

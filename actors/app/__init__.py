@@ -5,10 +5,9 @@ from actors.app.history_service import HistoryService
 from actors.app.log_setup import configure_logging
 from actors.app.model_check import check_models, with_model
 from actors.app.pool import AgentPool
-from actors.app.presentation import answer_fields, load_prompts, readable
+from actors.app.presentation import answer_fields, readable
 from actors.app.store_paths import history_stores, retention_of
 from actors.app.trigger_service import TriggerAnswer, TriggerService
-from actors.config.load import load_manifest
 
 __all__ = [
     "AgentPool",
@@ -20,8 +19,6 @@ __all__ = [
     "check_models",
     "configure_logging",
     "history_stores",
-    "load_manifest",
-    "load_prompts",
     "make_importable",
     "open_app",
     "readable",

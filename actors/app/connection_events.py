@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from inspect import isawaitable
 from typing import Any
 
 from actors.agents.manifest.imports import ImportScope
 from actors.config.trigger import ConnectionTrigger
-from actors.pool.manifest.condition import condition_of
+from actors.pool.manifest.condition import condition_of, truth
 from actors.talk.context import ConnectionProcessed, TalkContext
 from actors.talk.registry import TalkRegistry
 from protocols.triggers import ConnectionFact
@@ -47,10 +46,7 @@ def condition_for(
 
     async def holds(contexts: Sequence[TalkContext]) -> bool:
         for context in contexts:
-            if settings.target not in (None, context.target.name):
-                continue
-            result: Any = condition(context)
-            if await result if isawaitable(result) else result:
+            if settings.target in (None, context.target.name) and await truth(condition, context):
                 return True
         return False
 

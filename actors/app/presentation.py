@@ -1,21 +1,10 @@
-"""Prompts from the command line, and answers as text or JSON."""
+"""Answers as text or JSON."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from actors.prompts.content import load_user_content, prompt_text, user_content
+from actors.prompts.content import prompt_text, user_content
 from protocols.json_value import as_json
 from protocols.messages import ChatMessage
-
-
-async def load_prompts(texts: Sequence[str], files: Sequence[Path]) -> Any:
-    """Turn texts and files into one prompt.
-
-    Raises:
-        PromptError: nothing was given, or a file is missing, unreadable or binary.
-    """
-    return await load_user_content([*texts, *files])
 
 
 def readable(message: ChatMessage[Any]) -> str:

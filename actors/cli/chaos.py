@@ -18,8 +18,7 @@ class _Poison:
     """Takes the place of a node, and breaks the actor that uses it."""
 
     def keep_context(self, _text: str) -> None:
-        reason = "broken on purpose (--chaos)"
-        raise ChaosError(reason)
+        raise ChaosError("broken on purpose (--chaos)")
 
 
 class Chaos:

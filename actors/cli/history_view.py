@@ -10,7 +10,7 @@ from typing import Final, TypeVar, cast
 
 import msgspec
 
-from actors.app import configure_logging, history_stores, load_manifest, retention_of
+from actors.app import configure_logging, history_stores, retention_of
 from actors.cli.exit_code import CommandError, fail
 from actors.cli.history_export import FORMATS, document
 from actors.cli.option import is_debug
@@ -18,6 +18,7 @@ from actors.cli.output import table, write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import for_stdout, one_line
 from actors.cli.timestamp import moment, moment_of
+from actors.config.load import load_manifest
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
 from protocols.messages import Role

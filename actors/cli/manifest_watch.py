@@ -48,7 +48,6 @@ class ManifestWatch:
         new = make(sorted(folders), step=_STEP, on_change=lambda _changes: arrive(), on_gap=arrive)
         before, self._notifier = self._notifier, new
         self._folders = folders
-        self._notifier.start()
         try:
             await self._notifier.opened
         except TriggerError as error:

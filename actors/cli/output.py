@@ -24,8 +24,7 @@ def write(text: str, end: str = "\n") -> None:
         CommandError: the text cannot be written.
     """
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
-        problem = "standard output is closed"
-        raise CommandError(problem, ExitCode.FAILED)
+        raise CommandError("standard output is closed", ExitCode.FAILED)
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write((for_stdout(text) + end).encode(encoding, "backslashreplace").decode(encoding))
@@ -33,8 +32,7 @@ def write(text: str, end: str = "\n") -> None:
     except BrokenPipeError:
         raise ReaderGoneError from None
     except OSError as error:
-        problem = f"the output cannot be written: {error.strerror or error}"
-        raise CommandError(problem, ExitCode.FAILED) from error
+        raise CommandError(f"the output cannot be written: {error.strerror or error}", ExitCode.FAILED) from error
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

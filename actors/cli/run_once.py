@@ -18,7 +18,6 @@ from actors.app import (
     answer_fields,
     check_models,
     configure_logging,
-    load_prompts,
     open_app,
     readable,
     with_model,
@@ -34,6 +33,7 @@ from actors.cli.redaction import one_line, presentable
 from actors.cli.report import as_data, report
 from actors.cli.shutdown import Shutdown
 from actors.config.manifest import Manifest
+from actors.prompts.content import load_user_content
 from protocols.errors import NodeNotFoundError, nearest
 from protocols.events import StampedEvent
 from protocols.messages import ChatMessage
@@ -141,7 +141,7 @@ class RunOnce:
                 return None  # the agent has prompts of its own
             example = f'understage run {self.manifest_file} {self.node} "..."'
             fail(f"there is no prompt; say what {self.node!r} should do, as in: {example}")
-        return await load_prompts(texts, self.files)
+        return await load_user_content([*texts, *self.files])
 
     async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
         if self.chaos is not None:

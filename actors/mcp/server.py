@@ -88,10 +88,6 @@ class McpServer:
         limited.tools = None if tools is None else frozenset(tools)
         return limited
 
-    def allows(self, tool: str) -> bool:
-        """Return True if a tool of the server may be used."""
-        return self.tools is None or tool in self.tools
-
     def __repr__(self) -> str:
         return f"<McpServer {self.name!r}>"
 

@@ -114,7 +114,7 @@ class McpTools(AbstractToolset[Any]):
             if known is None:
                 raise
             return known
-        allowed = {name: tool for name, tool in tools.items() if server.allows(name)}
+        allowed = {name: tool for name, tool in tools.items() if server.tools is None or name in server.tools}
         if known is None and (missing := sorted((server.tools or frozenset()) - tools.keys())):
             _log.warning("MCP server %s has no tool %s; it has %s", server.name, ", ".join(missing), ", ".join(tools))
         if len(allowed) > _MOST_TOOLS:

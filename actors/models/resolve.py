@@ -65,7 +65,7 @@ def resolve_model(
     """
     if not isinstance(model, Model):
         name = (default_model_name() if model is None else model).strip()
-        model = OfflineModel() if name == MODEL_NAME else _test_model() if name == "test" else _made(name, node)
+        model = OfflineModel() if name == MODEL_NAME else _test_model() if name == "test" else _of_provider(name, node)
     made = _lenient(model)
     if not fallbacks:
         return made
@@ -76,10 +76,6 @@ def _test_model() -> Model:
     from pydantic_ai.models.test import TestModel  # loads what only tests need
 
     return TestModel()
-
-
-def _made(name: str, node: str | None) -> Model:
-    return _of_provider(_qualified(name, node), node)
 
 
 def _lenient(model: Model) -> Model:
@@ -135,6 +131,7 @@ def _qualified(name: str, node: str | None) -> str:
 
 
 def _of_provider(name: str, node: str | None) -> Model:
+    name = _qualified(name, node)
     try:
         return infer_model(name, provider_factory=_shared_provider)
     except ImportError as error:

@@ -34,6 +34,11 @@ class ChildSettings:
     shutdown: Shutdown | None = None
     mailbox: MailboxConfig | None = None
 
+    def fields(self) -> dict[str, Any]:
+        """Return them as fields of a `ChildSpec`."""
+        shutdown = {} if self.shutdown is None else {"shutdown": self.shutdown}
+        return {"restart": self.restart, "mailbox": self.mailbox, **shutdown}
+
 
 @dataclass(frozen=True, slots=True)
 class PoolPolicy:
@@ -50,8 +55,7 @@ class PoolPolicy:
     def spec(self, node: AnyNode, name: str) -> ChildSpec:
         """Return the child spec of a node, under this name."""
         child = self.children.get(node.name, ChildSettings())
-        options: dict[str, Any] = {} if child.shutdown is None else {"shutdown": child.shutdown}
-        return ChildSpec(node.factory(), name=name, restart=child.restart, mailbox=child.mailbox, **options)
+        return ChildSpec(node.factory(), name=name, **child.fields())
 
 
 class NodeSupervisor:

@@ -7,7 +7,6 @@ chain still knows the source of a sentence.
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from actors.models.offline.ranking import choose, words
 from actors.models.offline.sentences import PromptText, Sentence
@@ -27,16 +26,8 @@ _THOROUGH = re.compile(r"\b(?:thorough\w*|detailed|in detail|complete\w*|exhaust
 _DANGLING = re.compile(r"[;,:]?\s+(?:and|or)$|[;,]$")
 
 
-class Budget(NamedTuple):
-    """The number of sentences of an answer."""
-
-    number: int
-    in_all: bool
-    """True if the number is for the whole answer, not for each source."""
-
-
-def budget(instructions: str, default: int = DEFAULT_SENTENCES) -> Budget:
-    """Read the length of the answer from the instructions.
+def budget(instructions: str, default: int = DEFAULT_SENTENCES) -> tuple[int, bool]:
+    """Read the number of sentences from the instructions, and whether it is for the whole answer, not for each source.
 
     ``three sentences`` means three in all, ``two points per document`` two from each source; words such as *brief*
     halve the default, words such as *detailed* double it.
@@ -45,10 +36,10 @@ def budget(instructions: str, default: int = DEFAULT_SENTENCES) -> Budget:
     if found:
         word = found[1].lower()
         number = int(word) if word.isdigit() else _NUMBERS.index(word) + 1
-        return Budget(max(1, number), in_all=not found[2])
+        return max(1, number), not found[2]
     if _BRIEF.search(instructions):
-        return Budget(max(1, default // 2), in_all=False)
-    return Budget(default * 2 if _THOROUGH.search(instructions) else default, in_all=False)
+        return max(1, default // 2), False
+    return default * 2 if _THOROUGH.search(instructions) else default, False
 
 
 def briefing(reading: PromptText, instructions: str, default: int = DEFAULT_SENTENCES) -> str:

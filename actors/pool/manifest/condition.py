@@ -45,7 +45,7 @@ def _named(name: str, condition: Condition) -> Condition:
 
     async def ask(context: TalkContext) -> bool:
         try:
-            return await _truth(condition, context)
+            return await truth(condition, context)
         except Exception as error:
             raise ConditionError(f"condition {name!r}: {error_line(error)}") from error
 
@@ -109,16 +109,17 @@ def _has_cost(spec: CostLimit, context: TalkContext) -> bool:
 async def _decided(parts: Sequence[Condition], verdict: bool, context: TalkContext) -> bool:
     """Return the verdict of the first condition that has it: True for *or*, False for *and*."""
     for part in parts:
-        if await _truth(part, context) is verdict:
+        if await truth(part, context) is verdict:
             return verdict
     return not verdict
 
 
 async def _does_not_hold(part: Condition, context: TalkContext) -> bool:
-    return not await _truth(part, context)
+    return not await truth(part, context)
 
 
-async def _truth(condition: Condition, context: TalkContext) -> bool:
+async def truth(condition: Condition, context: TalkContext) -> bool:
+    """Return whether a condition, plain or asynchronous, holds."""
     result: Any = condition(context)
     return bool(await result if inspect.isawaitable(result) else result)
 

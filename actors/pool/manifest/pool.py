@@ -188,7 +188,8 @@ def _team_settings(
     if spec.max_concurrency is not None:
         settings["max_concurrency"] = spec.max_concurrency
     if spec.supervision is not None:
-        settings["member_specs"] = _member_specs(manifest, spec, spec.supervision)
+        children = {name: _child_settings(manifest.node(name), spec.supervision) for name in spec.parts}
+        settings["member_specs"] = {name: child.fields() for name, child in children.items()}
         settings["strategy"] = spec.supervision.strategy
         settings["intensity"] = RestartIntensity(**spec.supervision.intensity.model_dump())
         settings["backoff"] = Backoff(**spec.supervision.backoff.model_dump())
@@ -205,16 +206,6 @@ def _policy(manifest: Manifest) -> PoolPolicy:
         # A team with `supervision` supervises its parts itself.
         frozenset(name for team in manifest.teams.values() if team.supervision is not None for name in team.parts),
     )
-
-
-def _member_specs(manifest: Manifest, team: TeamSpec, supervision: Supervision) -> dict[str, dict[str, Any]]:
-    specs: dict[str, dict[str, Any]] = {}
-    for name in team.parts:
-        child = _child_settings(manifest.node(name), supervision)
-        specs[name] = {"restart": child.restart, "mailbox": child.mailbox}
-        if child.shutdown is not None:
-            specs[name]["shutdown"] = child.shutdown
-    return specs
 
 
 def _child_settings(node: NodeSpec, pool: NodeSupervision) -> ChildSettings:

@@ -32,7 +32,7 @@ class FolderNotifier:
         on_change: Callable[[RawChanges], None],
         on_gap: Callable[[], None],
     ) -> None:
-        """Start nothing yet.
+        """Start the thread.
 
         Args:
             folders: absolute paths.
@@ -51,9 +51,6 @@ class FolderNotifier:
         """Done when the thread sees changes; fails when it cannot."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         """Done at the end of the thread; fails when the watch broke."""
-
-    def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     async def close(self) -> None:

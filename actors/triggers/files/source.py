@@ -97,7 +97,6 @@ class FileWatchActor(TriggerSource):
             # The new one watches before the old one ends, so that nothing falls between them.
             paths = [str(self._folder.root / folder) for folder in folders]
             notifier = FolderNotifier(paths, step=self._step, on_change=self._arrive, on_gap=self._note_gap)
-            notifier.start()
             self._notifiers.append(notifier)
             await notifier.opened
             while len(self._notifiers) > 1:

@@ -58,17 +58,14 @@ class MailBatch(msgspec.Struct, frozen=True):
 
 
 class MailFolder:
-    """Finds e-mails that are not marked as read. `context` checks the server's certificate."""
+    """Finds e-mails that are not marked as read."""
 
-    def __init__(
-        self, settings: EmailTrigger, password: str, *, who: str, context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, settings: EmailTrigger, password: str, *, who: str) -> None:
         texts = [settings.host, settings.username, settings.folder, password, *settings.filters.values()]
         if any(sign in text for text in texts for sign in "\r\n\0"):
             raise TriggerConfigError(f"{who}: host, username, password, folder and filters must be free of line breaks")
         self._settings = settings
         self._password = password
-        self._context = context
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self._broken: dict[int, int] = {}
@@ -123,7 +120,7 @@ class MailFolder:
     def _opened(self, *, readonly: bool) -> Generator[Any]:
         settings = self._settings
         try:
-            security = {"ssl_context": self._context or ssl.create_default_context()} if settings.ssl else {}
+            security = {"ssl_context": ssl.create_default_context()} if settings.ssl else {}
             # `abort` may break off a poll, but not the marking.
             on_open: Callable[[socket.socket], None] = self._begin if readonly else lambda _: None
             box: Any = MailClient(on_open, settings.host, settings.port, timeout=TIMEOUT, **security)

@@ -75,11 +75,6 @@ class Webhook:
         """Requests that were signed earlier are refused: without a journal, a process does not know what the process
         before it has accepted."""
 
-    @property
-    def is_signed(self) -> bool:
-        """True if requests need a signature."""
-        return bool(self.keys)
-
 
 class WebhookRoutes:
     """Answers the requests of all webhooks of one port."""
@@ -106,7 +101,7 @@ class WebhookRoutes:
                 return NOT_FOUND
             verify(headers, body, self._decoys, now=self._wall(), window=0.0)
             return UNAUTHORIZED
-        if not webhook.is_signed:
+        if not webhook.keys:
             return self._answer_unsigned(webhook, headers, body)
         return self._answer_signed(webhook, headers, body)
 

@@ -43,7 +43,7 @@ class WebhookLocation:
         self.port = port
         """The port; 0 for any free one, which stays the same after a restart of the server."""
         self.routes = routes
-        hooks = [webhook for webhook in routes.webhooks if not webhook.is_signed and not webhook.settings.insecure]
+        hooks = [webhook for webhook in routes.webhooks if not webhook.keys and not webhook.settings.insecure]
         self._unsigned = [webhook.trigger.full_name for webhook in hooks]
 
     @property
