@@ -6,7 +6,7 @@ from typing import Any, cast, get_type_hints
 
 import msgspec
 
-from protocols.errors import nearest
+from protocols.errors import limited_text, nearest
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -108,7 +108,7 @@ def check_values(
     for name, value in given.items():
         check = checks.get(name)
         if check is not None and (value is not None or name in never_none) and not check.accepts(value):
-            raise error(name, f"{name} must be {check.expected}, not {shown(value)}")
+            raise error(name, f"{name} must be {check.expected}, not {limited_text(repr, value, 200)}")
 
 
 def check_fields(
@@ -135,11 +135,3 @@ def check_keywords(who: str, given: Iterable[str], known: Iterable[str], setting
         name = min(unknown)
         hint = f"; it belongs into model_settings={{{name!r}: ...}}" if name in settings else nearest(name, known)
         raise TypeError(f"{who} {name!r}{hint}")
-
-
-def shown(value: object) -> str:
-    """Return a short `repr` that never raises."""
-    try:
-        return f"{value!r:.200}"
-    except Exception:  # a broken repr must not replace the error that is being reported
-        return f"<{type(value).__name__}>"

@@ -18,7 +18,7 @@ class DeliveryTracker(msgspec.Struct, eq=False):
     passed_on: int = 0
     """Messages that connections have accepted because of the run."""
     is_required: bool = False
-    """True if a connection asks the caller to wait."""
+    """True if a connection asks the caller of the run to wait, unless its options say otherwise."""
     _waiters: list[Callable[[], Any]] = []
 
     def begin(self) -> None:
@@ -37,10 +37,6 @@ class DeliveryTracker(msgspec.Struct, eq=False):
         """Count a message that a connection accepts. Return False after `MOST_MESSAGES` messages."""
         self.passed_on += 1
         return self.passed_on <= MOST_MESSAGES
-
-    def require(self) -> None:
-        """Ask the caller of the run to wait, unless its options say otherwise."""
-        self.is_required = True
 
     def then(self, callback: Callable[[], Any]) -> None:
         """Call a function once, when the number of open deliveries is next zero."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic_ai.tools import Tool
 
 from actors.runs.request import AnyTool
-from protocols.checks import shown
+from actors.runtime.log import safe_repr
 from protocols.errors import ConfigError
 from protocols.plain_text import one_line
 from protocols.tool_name import tool_name
@@ -44,7 +44,7 @@ def _of_function(agent: str, function: Any) -> Tool[Any]:
         remedy = (
             "a partial, a class and an object with __call__ have no name: write a function with 'def' that calls it"
         )
-        raise ConfigError(f"agent {agent!r}: {shown(function)} cannot be a tool; {remedy}", node=agent)
+        raise ConfigError(f"agent {agent!r}: {safe_repr(function)} cannot be a tool; {remedy}", node=agent)
     try:
         return Tool(function, name=tool_name(name))
     except Exception as error:

@@ -13,7 +13,7 @@ _LARGEST = 10**15
 
 
 def _refuse(is_wrong: Callable[[object], bool], message: str) -> Callable[[object], object]:
-    """Return a validator of values that pydantic would read as something that nobody meant."""
+    """Return a validator that refuses values which pydantic would read as something else than was meant."""
 
     def check(value: object) -> object:
         if is_wrong(value):

@@ -76,12 +76,11 @@ def broken(cell: Cell, error: BaseException, envelope: Envelope | None = None) -
     cell.open = cell.idle = False
     cell.cause = error
     report_about("actor crashed", cell, envelope, error)
-    if cell.system.events.wants(ActorCrashed):
-        cell.system.events.publish(
-            ActorCrashed, actor=cell.name, error_type=type_name(error), error=limited_text(str, error, 500),
-            message_type="" if envelope is None else type_name(envelope.message),
-            run_id="" if envelope is None else run_of(envelope.message), incarnation=cell.incarnation,
-        )  # fmt: skip
+    cell.system.events.publish(
+        ActorCrashed, actor=cell.name, error_type=type_name(error), error=limited_text(str, error, 500),
+        message_type="" if envelope is None else type_name(envelope.message),
+        run_id="" if envelope is None else run_of(envelope.message), incarnation=cell.incarnation,
+    )  # fmt: skip
     interrupt_all(cell)
     if cell.phase not in ENDING:
         phase = NEXT_TO_END[cell.phase]

@@ -7,7 +7,8 @@ import msgspec
 import pykka
 
 from actors.runtime.errors import MailboxFullError
-from actors.runtime.log import safe_repr, safe_text
+from actors.runtime.log import safe_repr
+from protocols.errors import limited_text
 from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
 
 S = TypeVar("S", bound="Subscription")
@@ -190,7 +191,7 @@ class EventStream:
         if EventsDropped not in self._by_kind or isinstance(event, EventsDropped):
             return
         self.published += 1
-        subscriber = safe_text(subscription.target)
+        subscriber = limited_text(str, subscription.target, 200)
         gap = EventsDropped(
             seq=self.published, system=self._system, subscriber=subscriber, count=subscription.dropped
         )  # fmt: skip

@@ -141,10 +141,8 @@ def _admit(cell: Cell, envelope: Envelope, gate: asyncio.Future[None] | None) ->
 def _note_overflow(cell: Cell) -> None:
     system, mailbox = cell.system, cell.mailbox
     system.log_limited("mailbox full", actor=mailbox.who, capacity=mailbox.capacity)
-    if system.events.wants(MailboxOverflow):
-        system.events.publish(
-            MailboxOverflow, actor=cell.name, capacity=mailbox.capacity, policy=str(mailbox.overflow), dropped=1
-        )
+    policy = str(mailbox.overflow)
+    system.events.publish(MailboxOverflow, actor=cell.name, capacity=mailbox.capacity, policy=policy, dropped=1)
 
 
 def accept_system(cell: Cell, message: Any) -> None:

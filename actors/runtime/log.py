@@ -84,14 +84,6 @@ def cause_text(error: BaseException) -> str:
     return error_text(error) if of_kind(error, UnderstageError) else error_line(error)
 
 
-def safe_text(value: object) -> str:
-    """Return the text of an object, or a short repr if it has none; it cannot fail."""
-    try:
-        return str(value)
-    except BaseException:  # a str may raise anything
-        return safe_repr(value)
-
-
-def safe_repr(value: object, limit: int = 200) -> str:
+def safe_repr(value: object) -> str:
     """Return a short repr that cannot fail, however broken or huge the object is."""
-    return limited_text(repr, value, limit)
+    return limited_text(repr, value, 200)

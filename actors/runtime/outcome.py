@@ -40,10 +40,9 @@ def late_reply(envelope: Envelope) -> None:
     """Count and drop the answer of a handler whose asker has given up."""
     system = envelope.cell.system
     system.late_replies += 1
-    if system.events.wants(LateReply):
-        late = 0.0 if envelope.deadline is None else max(0.0, system.clock.now() - envelope.deadline)
-        kind = type_name(envelope.message)
-        system.events.publish(LateReply, actor=envelope.cell.name, message_type=kind, late_by=late)
+    late = 0.0 if envelope.deadline is None else max(0.0, system.clock.now() - envelope.deadline)
+    kind = type_name(envelope.message)
+    system.events.publish(LateReply, actor=envelope.cell.name, message_type=kind, late_by=late)
 
 
 def drop_abandoned(envelope: Envelope) -> None:

@@ -1,7 +1,6 @@
 """The actors of one system, and those of all default systems, by name, by class and by URN."""
 
 import asyncio
-import functools
 import os
 import threading
 import uuid
@@ -141,18 +140,10 @@ class ActorRegistry:
         return [ref.stop(block=waits, timeout=timeout) for ref in reversed(cls.get_all()) if ref not in children]
 
 
-def remember(system: Registry) -> None:
-    """Have a system know when its process is forked, and `systems` know the system."""
-    _watch_forks()
-    systems.add(system)
-
-
 def _mark_forked() -> None:
     for system in systems:
         system.is_forked = True
 
 
-@functools.cache  # the hook cannot be taken back, so there is one for the process
-def _watch_forks() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_mark_forked)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)

@@ -20,11 +20,9 @@ _MOST_AT_ONCE: Final = 256
 """Children that end in one step with their parent."""
 
 
-def stop(
-    cell: Cell, mode: StopMode, timeout: float | None, reason: ExitReason = ExitReason.NORMAL
-) -> WaitingFuture[bool]:
+def stop(cell: Cell, mode: StopMode, timeout: float | None) -> WaitingFuture[bool]:
     """Ask the actor to end, and return a future that is done when it has."""
-    request_stop(cell, mode, timeout, reason)
+    request_stop(cell, mode, timeout, ExitReason.NORMAL)
     return stopped_future(cell)
 
 

@@ -24,7 +24,7 @@ from actors.runtime.log import LimitedLogger, error_line
 from actors.runtime.options import DEFAULT, StartOptions, SystemConfig, check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.ref import ActorRef
-from actors.runtime.registry import Registry, default_systems, remember, systems
+from actors.runtime.registry import Registry, default_systems, systems
 from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.stop import end_all, request_stop
 from actors.runtime.termination import terminate
@@ -91,7 +91,7 @@ class ActorSystem(Registry):
         """What happens when the system ends, in phases; add phases and tasks of your own."""
         self.shutdown.add_phase(STOP_ACTORS, timeout=None)
         self._closing: asyncio.Future[list[str]] | None = None
-        remember(self)
+        systems.add(self)
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop, name: str = "default") -> "ActorSystem":

@@ -130,8 +130,7 @@ def abandon_turn(cell: Cell, turn: Turn) -> None:
             error = AbandonedError(f"actor {cell.name}: the handler of {kind} was abandoned")
             answer_error(envelope, error, DeadLetterReason.FAILED)
     report_about("handler abandoned", cell, envelope, None)
-    if cell.system.events.wants(HandlerAbandoned):
-        cell.system.events.publish(
-            HandlerAbandoned, actor=cell.name, message_type=kind, incarnation=cell.incarnation,
-            waited=cell.system.config.grace,
-        )  # fmt: skip
+    waited = cell.system.config.grace
+    cell.system.events.publish(
+        HandlerAbandoned, actor=cell.name, message_type=kind, incarnation=cell.incarnation, waited=waited
+    )

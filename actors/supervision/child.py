@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, get_args
 
+from actors.runtime.log import safe_repr
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.directive import Directive
@@ -25,7 +26,6 @@ from protocols.checks import (
     choice,
     finite,
     instance_of,
-    shown,
 )
 from protocols.errors import nearest
 
@@ -44,14 +44,12 @@ _DERIVED: Final[Any] = None
 class ChildSpecError(SupervisionOptionError):
     """Raised when a child spec is impossible, before any child of that supervisor starts."""
 
+    _whose = "child {!r}"
+
     def __init__(self, child: str, field: str, problem: str) -> None:
         super().__init__(child, field, problem)
         self.child = child
         """Name of the child, or a text that stands for a child without a name."""
-
-    @staticmethod
-    def _call(subject: str) -> str:
-        return f"child {subject!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class ChildSpec:
             _set(self, kind=getattr(start, "child_kind", "worker"))
         if given.shutdown is None:
             _set(self, shutdown="infinity" if self.kind == "supervisor" else DEFAULT_SHUTDOWN)
-        refused = partial(ChildSpecError, self.name if NAME.accepts(self.name) else shown(self.actor_class))
+        refused = partial(ChildSpecError, self.name if NAME.accepts(self.name) else safe_repr(self.actor_class))
         check_fields(_CHECKS, self, refused, never_none=_NEVER_NONE)
         if self.significant and self.restart == "permanent":
             raise refused(
@@ -124,12 +122,12 @@ class ChildSpec:
             ChildSpecError: a field is unknown, missing or impossible. The error suggests the nearest known field.
         """
         name = mapping.get("name")
-        refused = partial(ChildSpecError, name if isinstance(name, str) else shown(mapping.get("actor_class")))
+        refused = partial(ChildSpecError, name if isinstance(name, str) else safe_repr(mapping.get("actor_class")))
         known = [known.name for known in fields(cls)]
         for key in cast("Mapping[object, Any]", mapping):
             if key not in known:
-                word = key if isinstance(key, str) else shown(key)
-                raise refused(word, f"unknown field {shown(key)}{nearest(word, known)}")
+                word = key if isinstance(key, str) else safe_repr(key)
+                raise refused(word, f"unknown field {safe_repr(key)}{nearest(word, known)}")
         if "actor_class" not in mapping:
             raise refused(
                 field="actor_class", problem="actor_class is missing; give the actor class or a callable that makes it"
@@ -182,7 +180,7 @@ def check_spec(
     """
     given = ChildSpec.from_mapping(spec) if isinstance(spec, Mapping) else spec
     if not isinstance(cast("object", given), ChildSpec):
-        problem = f"{shown(spec)} is not a ChildSpec; wrap it as ChildSpec(...)"
+        problem = f"{safe_repr(spec)} is not a ChildSpec; wrap it as ChildSpec(...)"
         raise ChildSpecError(str(position), "children", problem)
     if given.significant and auto_shutdown == "never":
         problem = (

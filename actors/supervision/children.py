@@ -296,7 +296,7 @@ class Children:
         if delay is None:
             self._give_up(child, reason, cause, too_many=too_many)
             return
-        failure = Failure(child.name, reason, cause, self._window.count(now), delay)
+        failure = Failure(reason, cause, self._window.count(now), delay)
         due = now + delay if delay else None
         name, key = child.name, self._key(child)
         before = self._restarts.pop(key, None)
@@ -327,11 +327,10 @@ class Children:
         if failure is not None and child.cell is not None:
             reason = _reason_text(failure.reason, failure.cause)
             cell.system.log_limited("child restarted", actor=child.name, supervisor=cell.name, reason=reason)
-            if cell.system.events.wants(ChildRestarted):
-                cell.system.events.publish(
-                    ChildRestarted, actor=cell.name, child=child.name, incarnation=child.cell.incarnation,
-                    attempt=failure.attempt, delay=failure.delay, reason=reason,
-                )  # fmt: skip
+            cell.system.events.publish(
+                ChildRestarted, actor=cell.name, child=child.name, incarnation=child.cell.incarnation,
+                attempt=failure.attempt, delay=failure.delay, reason=reason,
+            )  # fmt: skip
         news, child.news = child.news, None
         if news is not None:
             self._judge(child, news)
@@ -348,11 +347,10 @@ class Children:
     def _publish_give_up(self, child: ChildState, reason: str) -> None:
         cell, intensity = cell_of(self.actor), self._intensity
         cell.system.report("child given up", child.cell, supervisor=cell.name, reason=reason)
-        if cell.system.events.wants(ChildGaveUp):
-            cell.system.events.publish(
-                ChildGaveUp, actor=cell.name, child=child.name, restarts=self._window.count(cell.now()),
-                limit=intensity.limit, period=intensity.period, reason=reason,
-            )  # fmt: skip
+        cell.system.events.publish(
+            ChildGaveUp, actor=cell.name, child=child.name, restarts=self._window.count(cell.now()),
+            limit=intensity.limit, period=intensity.period, reason=reason,
+        )  # fmt: skip
 
 
 def _takes(child: ChildState, spec: ChildSpec, done: AsyncioFuture[Any]) -> bool:

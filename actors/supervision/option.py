@@ -11,8 +11,10 @@ class SupervisionOptionError(ConfigError, ValueError):
     It is about the configuration, not about a child that failed to start.
     """
 
+    _whose = "{}"
+
     def __init__(self, subject: str, field: str, problem: str) -> None:
-        super().__init__(f"{self._call(subject)}: {problem}")
+        super().__init__(f"{self._whose.format(subject)}: {problem}")
         self.subject = subject
         """Whose option it is."""
         self.field = field
@@ -22,7 +24,3 @@ class SupervisionOptionError(ConfigError, ValueError):
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
         return type(self), (self.subject, self.field, self.problem)
-
-    @staticmethod
-    def _call(subject: str) -> str:
-        return subject

@@ -22,8 +22,6 @@ from protocols.control import ExitReason
 class Failure(msgspec.Struct, frozen=True):
     """Why a restart is made; for the events about it."""
 
-    name: str
-    """The child that failed."""
     reason: ExitReason
     cause: BaseException | None
     attempt: int = 0

@@ -124,7 +124,7 @@ class Talk(Handle, TalkView):
                 self._end_of_hops(routed)
                 return
             if self.wait_for_completion:
-                origin.downstream.require()
+                origin.downstream.is_required = True
             steps = self._steps(routed)
             if self.in_flight.actors:  # earlier messages wait, and this one must not overtake them
                 self.in_flight.finish(PendingMessage(routed, steps))
@@ -223,9 +223,8 @@ class Talk(Handle, TalkView):
                 continue
             lost = self.pending.put(target, routed, self.capacity, self.overflow)
             if lost is not None:
-                who = f"talk {self.name!r}"
-                message = f"{who}: {self.capacity} messages wait for {target.name!r}, which is its capacity"
-                crowded_out(self, lost, target, TalkError(message, node=self.source.name, message=lost.message))
+                problem = f"{self.capacity} messages wait for {target.name!r}, which is its capacity"
+                crowded_out(self, lost, target, f"talk {self.name!r}: {problem}")
 
     async def release(self) -> list[tuple[Target, Message, Origin]]:
         """Take the waiting messages, filtered, transformed and put together, without delivering them.

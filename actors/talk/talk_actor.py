@@ -153,7 +153,7 @@ class InFlight:
         if len(self._open) >= talk.capacity and routed not in self._open:
             message = f"talk {talk.name!r}: {len(self._open)} messages are under way, which is its capacity"
             for target in targets:
-                crowded_out(talk, routed, target, TalkError(message, node=talk.source.name, message=routed.message))
+                crowded_out(talk, routed, target, message)
             return False
         self._open[routed] = self._open.get(routed, 0) + 1
         routed.origin.downstream.begin()

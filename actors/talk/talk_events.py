@@ -10,7 +10,7 @@ from actors.talk.context import ConnectionProcessed, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.transform import Message
 from protocols.control import DeadLetterReason
-from protocols.errors import RunCancelledError, limited_text
+from protocols.errors import RunCancelledError, TalkError, limited_text
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
 from protocols.node import Target
 
@@ -58,12 +58,11 @@ def failed(
     routed.failure = error if isinstance(error, Exception) else None
     name = "" if targets is None else targets[0].name
     talk.stats.add_error(name or talk.source.name, error_line(error))
-    if routed.system.events.wants(TalkFailed):
-        routed.system.events.publish(
-            TalkFailed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,
-            target=name, message_id=routed.message.message_id, step=step, error_type=type(error).__name__,
-            error=limited_text(str, error, 500),
-        )  # fmt: skip
+    routed.system.events.publish(
+        TalkFailed, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name, source=talk.source.name,
+        target=name, message_id=routed.message.message_id, step=step, error_type=type(error).__name__,
+        error=limited_text(str, error, 500),
+    )  # fmt: skip
     if not isinstance(error, ActorStoppingError):  # then the engine has recorded the request as a dead letter
         undelivered(talk, routed, talk.targets if targets is None else targets, error, reason)
 
@@ -91,20 +90,20 @@ def settled(talk: TalkView, routed: RoutedMessage, target: Target, done: asyncio
         failed(talk, routed, "deliver", error, (target,))
 
 
-def crowded_out(talk: TalkView, routed: RoutedMessage, target: Target, error: Exception) -> None:
+def crowded_out(talk: TalkView, routed: RoutedMessage, target: Target, problem: str) -> None:
     """Report a message that a full queue dropped."""
     talk.stats.dropped += 1
+    error = TalkError(problem, node=talk.source.name, message=routed.message)
     failed(talk, routed, "queue", error, (target,), DeadLetterReason.OVERFLOW)
 
 
 def hop_limit_reached(talk: TalkView, routed: RoutedMessage, error: Exception) -> None:
     """Report a message that is not passed on because too many connections led to it."""
-    events, message = routed.system.events, routed.message
-    if events.wants(HopLimitReached):
-        route = (*message.forwarded_from, message.name or talk.source.name)
-        events.publish(
-            HopLimitReached, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name,
-            message_id=message.message_id, limit=talk.hop_limit, route=route,
-        )  # fmt: skip
+    message = routed.message
+    routed.system.events.publish(
+        HopLimitReached, actor=talk.source.name, run_id=routed.origin.run_id, talk=talk.name,
+        message_id=message.message_id, limit=talk.hop_limit,
+        route=(*message.forwarded_from, message.name or talk.source.name),
+    )  # fmt: skip
     talk.stats.add_error(talk.source.name, f"HopLimitError: {error}")
     undelivered(talk, routed, talk.targets, error, DeadLetterReason.HOPS)

@@ -20,7 +20,6 @@ from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import crowded_out, failed, settled, undelivered
 from actors.talk.transform import Message, context_text
 from protocols.delivery_tracker import DeliveryTracker
-from protocols.errors import TalkError
 from protocols.node import Origin, Target
 
 CAPACITY = 1_000
@@ -91,9 +90,8 @@ class TargetQueue:
             delivery.routed.origin.downstream.begin()
             heappush(queue.waiting, (delivery.talk.priority, next(queue.order), delivery))
         else:
-            message = f"node {delivery.target.name!r}: {CAPACITY} messages of connections wait for it already"
-            error = TalkError(message, message=delivery.message)
-            crowded_out(delivery.talk, delivery.routed, delivery.target, error)
+            problem = f"node {delivery.target.name!r}: {CAPACITY} messages of connections wait for it already"
+            crowded_out(delivery.talk, delivery.routed, delivery.target, problem)
 
     def _post(self, queue: _LoopQueue, delivery: QueuedDelivery) -> None:
         queue.running += 1
