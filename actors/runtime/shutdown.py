@@ -93,11 +93,6 @@ class Shutdown:
             raise ValueError(f"shutdown phase {phase!r} has a task {name!r}")
         self._phases[phase].tasks[name] = work
 
-    def remove_task(self, phase: str, name: str) -> None:
-        """Take a task out again; harmless when it is not there."""
-        if phase in self._phases:
-            self._phases[phase].tasks.pop(name, None)
-
     async def run(self) -> ShutdownReport:
         """Run all phases in order. Errors and overdue tasks are reported, never raised."""
         if self._run is None:

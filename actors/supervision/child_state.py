@@ -18,7 +18,7 @@ from actors.runtime.termination import ready
 from actors.supervision.backoff import Backoff, RestartStreak
 from actors.supervision.child import ChildKind, ChildSpec
 from actors.supervision.directive import Directive, directive_for
-from actors.supervision.strategies import LIVE, Decision, EndedBy, Restart, decide
+from actors.supervision.strategies import LIVE, EndedBy, Restart, restarts
 from protocols.control import ActorState, ExitReason, StopMode
 
 
@@ -110,7 +110,7 @@ class ChildState:
             return False
         if self.directive(reason, cell.cause) in ("stop", "escalate"):
             return False
-        return decide(self.restart, reason, self.ended_by) is Decision.RESTART
+        return restarts(self.restart, reason, self.ended_by)
 
     def snapshot(self) -> ChildSnapshot:
         """Return the public facts."""

@@ -22,7 +22,7 @@ from actors.supervision.child import ChildSpec, ChildSpecError
 from actors.supervision.child_state import ChildState, is_ignored
 from actors.supervision.intensity import RestartIntensity, RestartWindow
 from actors.supervision.restart import Failure, GroupRestart
-from actors.supervision.strategies import AutoShutdown, Decision, Strategy, decide, ends_supervisor, plan_restart
+from actors.supervision.strategies import AutoShutdown, Strategy, ends_supervisor, plan_restart, restarts
 from protocols.control import ActorState, ExitReason, StopMode
 from protocols.events import ChildGaveUp, ChildRestarted
 
@@ -256,7 +256,7 @@ class Children:
             self._publish_give_up(child, _reason_text(ExitReason.CRASH, event.cause))
             raise event.cause
         ends = directive == "stop"
-        if not ends and decide(child.restart, event.reason, child.ended_by) is Decision.RESTART:
+        if not ends and restarts(child.restart, event.reason, child.ended_by):
             restart = self._restarts.get(self._key(child))
             is_due = restart is not None and child.name in restart.start  # it starts this child anyway
             if child.ended_by == "itself" and not again and not is_due:

@@ -43,16 +43,6 @@ A child in state restarting has none: it waits for its delay, its siblings or it
 """
 
 
-class Decision(StrEnum):
-    """What happens to a child that ended."""
-
-    RESTART = "restart"
-    KEEP = "keep"
-    """The child stays stopped; its spec stays, and `restart_child` can start it."""
-    REMOVE = "remove"
-    """The spec is forgotten."""
-
-
 class Answer(StrEnum):
     """The result of an operation on one child."""
 
@@ -86,15 +76,13 @@ class RestartPlan(msgspec.Struct, frozen=True):
 _ORDERLY: Final = frozenset({ExitReason.NORMAL, ExitReason.SHUTDOWN})
 
 
-def decide(restart: Restart, reason: ExitReason, ended_by: EndedBy = "itself") -> Decision:
-    """Decide about a child with this policy that ended for this reason."""
-    if restart == "temporary":
-        return Decision.REMOVE
+def restarts(restart: Restart, reason: ExitReason, ended_by: EndedBy = "itself") -> bool:
+    """Return True if a child with this policy that ended for this reason restarts."""
     if ended_by == "sibling":
-        return Decision.RESTART
-    if ended_by == "request" or reason is ExitReason.IGNORE:
-        return Decision.KEEP
-    return Decision.KEEP if restart == "transient" and reason in _ORDERLY else Decision.RESTART
+        return restart != "temporary"
+    if restart == "temporary" or ended_by == "request" or reason is ExitReason.IGNORE:
+        return False
+    return restart == "permanent" or reason not in _ORDERLY
 
 
 def plan_restart(strategy: Strategy, children: Mapping[str, _Child], failed: str) -> RestartPlan:
@@ -143,7 +131,7 @@ def ends_supervisor(auto_shutdown: AutoShutdown, ended: _Child, reason: ExitReas
     """
     if auto_shutdown == "never" or not ended.significant or reason is ExitReason.IGNORE:
         return False
-    if decide(ended.restart, reason) is Decision.RESTART:
+    if restarts(ended.restart, reason):
         return False
     if auto_shutdown == "any_significant":
         return True

@@ -121,13 +121,3 @@ async def test_the_phases_of_a_system_surround_the_stop_of_its_actors(no_leaked_
     system.shutdown.add_task("flush", "look", lambda: seen.append(("flush", ref.is_alive())))
     await system.close()
     assert seen == [("close-intake", True), ("flush", False)]
-
-
-async def test_a_task_that_was_taken_out_does_not_run(shutdown: Shutdown) -> None:
-    done: list[str] = []
-    shutdown.add_task("first", "gone", lambda: done.append("gone"))
-    shutdown.add_task("first", "kept", lambda: done.append("kept"))
-    shutdown.remove_task("first", "gone")
-    shutdown.remove_task("first", "gone")
-    await shutdown.run()
-    assert done == ["kept"]

@@ -11,15 +11,14 @@ from actors.supervision.strategies import (
     LIVE,
     Answer,
     AutoShutdown,
-    Decision,
     Operation,
     Restart,
     RestartPlan,
     Strategy,
     answer,
-    decide,
     ends_supervisor,
     plan_restart,
+    restarts,
     stop_order,
 )
 from protocols.control import ActorState, ExitReason
@@ -44,34 +43,34 @@ def running(names: str, **others: Child) -> dict[str, Child]:
 
 DEAD = Child(state=RESTARTING)
 
-R, K, X = Decision.RESTART, Decision.KEEP, Decision.REMOVE
-DECISIONS: dict[ExitReason, tuple[Decision, Decision, Decision]] = {
-    ExitReason.NORMAL: (R, K, X),
-    ExitReason.SHUTDOWN: (R, K, X),
-    ExitReason.CRASH: (R, R, X),
-    ExitReason.KILLED: (R, R, X),
-    ExitReason.START_FAILED: (R, R, X),
-    ExitReason.IGNORE: (K, K, X),
-    ExitReason.ALREADY_DEAD: (R, R, X),
+R, K = True, False
+DECISIONS: dict[ExitReason, tuple[bool, bool, bool]] = {
+    ExitReason.NORMAL: (R, K, K),
+    ExitReason.SHUTDOWN: (R, K, K),
+    ExitReason.CRASH: (R, R, K),
+    ExitReason.KILLED: (R, R, K),
+    ExitReason.START_FAILED: (R, R, K),
+    ExitReason.IGNORE: (K, K, K),
+    ExitReason.ALREADY_DEAD: (R, R, K),
 }
 
 
 @pytest.mark.conformance("R43")
 @pytest.mark.parametrize("reason", list(ExitReason))
 def test_restart_policy_decides_by_how_a_child_ended(reason: ExitReason) -> None:
-    assert tuple(decide(restart, reason) for restart in RESTARTS) == DECISIONS[reason]
+    assert tuple(restarts(restart, reason) for restart in RESTARTS) == DECISIONS[reason]
 
 
 @pytest.mark.conformance("R43")
 @pytest.mark.parametrize("reason", list(ExitReason))
 def test_a_child_ended_by_request_stays_down_whatever_its_reason(reason: ExitReason) -> None:
-    assert tuple(decide(restart, reason, "request") for restart in RESTARTS) == (K, K, X)
+    assert tuple(restarts(restart, reason, "request") for restart in RESTARTS) == (K, K, K)
 
 
 @pytest.mark.conformance("R49")
 @pytest.mark.parametrize("reason", list(ExitReason))
 def test_a_child_stopped_for_a_sibling_comes_back_unless_temporary(reason: ExitReason) -> None:
-    assert tuple(decide(restart, reason, "sibling") for restart in RESTARTS) == (R, R, X)
+    assert tuple(restarts(restart, reason, "sibling") for restart in RESTARTS) == (R, R, K)
 
 
 @pytest.mark.conformance("R44")

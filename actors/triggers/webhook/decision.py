@@ -1,6 +1,7 @@
 """The answer of a webhook to a complete request: pure decisions over headers and body, no socket."""
 
 from collections.abc import Callable, Sequence
+from secrets import token_bytes
 from time import time as wall_time
 from typing import Final
 
@@ -11,7 +12,7 @@ from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.payload import PayloadError, PayloadTypeError, is_json, read_payload
 from actors.triggers.webhook.replay_guard import ReplayGuard
 from actors.triggers.webhook.replay_journal import ReplayJournal
-from actors.triggers.webhook.signature import Headers, SignedRequest, decoy_key, read_key, verify
+from actors.triggers.webhook.signature import Headers, SignedRequest, read_key, verify
 from protocols.triggers import TriggerConfigError, TriggerFullError, TriggerStoppedError, WebhookReceived
 
 
@@ -87,7 +88,7 @@ class WebhookRoutes:
             raise TriggerConfigError(f"the webhooks of a port need different paths, not {paths}")
         self._wall = wall
         # A missing path is checked like an existing one, against random keys, so that both take the same time.
-        self._decoys = tuple(decoy_key() for _ in range(max(len(webhook.keys) for webhook in webhooks)))
+        self._decoys = tuple(token_bytes(32) for _ in range(max(len(webhook.keys) for webhook in webhooks)))
         self.max_bytes = max(webhook.settings.max_bytes for webhook in webhooks)
         """The largest limit of all webhooks. It holds for every path, so that it does not tell which paths exist."""
         self.timeout = max(webhook.settings.timeout for webhook in webhooks)

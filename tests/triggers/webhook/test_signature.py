@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.triggers.webhook.signature import decoy_key, read_key, sign, verify
+from actors.triggers.webhook.signature import read_key, sign, verify
 from protocols.triggers import TriggerConfigError
 
 if TYPE_CHECKING:
@@ -117,10 +117,6 @@ def test_one_of_several_signatures_will_do() -> None:
 def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
     with pytest.raises(TriggerConfigError, match=r"hook: .*secret"):
         read_key(secret, "hook")
-
-
-def test_decoys_differ() -> None:
-    assert decoy_key() != decoy_key()
 
 
 @given(
