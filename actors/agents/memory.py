@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, UserPromptPart
+from pydantic import ConfigDict, TypeAdapter
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, ModelResponse, UserPromptPart
 
 from protocols.ring import weight
 
@@ -16,6 +17,10 @@ It must not block. Its failure does not fail the run: the failure is logged, and
 """
 
 _log = logging.getLogger("understage")
+
+_CONFIG = ConfigDict(defer_build=True, ser_json_bytes="base64")
+_REQUESTS: TypeAdapter[Any] = TypeAdapter(list[ModelRequest], config=_CONFIG)
+_RESPONSES: TypeAdapter[Any] = TypeAdapter(list[ModelResponse], config=_CONFIG)
 
 DEFAULT_LIMIT = 200
 """Messages in a memory by default. A request with 2,000 messages blocks the event loop for 370 ms."""
@@ -114,8 +119,10 @@ def first_turn(messages: Sequence[ModelMessage], at_least: int) -> int:
 
 
 def dump_messages(messages: Sequence[Any]) -> bytes:
-    """Return requests and responses of a model as JSON."""
-    return ModelMessagesTypeAdapter.dump_json(list(messages))
+    """Return requests and responses of a model as JSON: what `ModelMessagesTypeAdapter` makes of them."""
+    # By their types, one by one: of a union pydantic makes everything twice, which takes 1.6 times as long.
+    parts = [(_REQUESTS if isinstance(one, ModelRequest) else _RESPONSES).dump_json([one])[1:-1] for one in messages]
+    return b"[%s]" % b",".join(parts)
 
 
 def load_messages(data: bytes) -> list[ModelMessage]:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -30,6 +31,10 @@ def metadata_json(message_id: str, metadata: dict[str, Any]) -> str:
     """
     if not metadata:
         return "{}"
+    if all(type(key) is str and type(value) is str for key, value in metadata.items()):
+        with suppress(ValueError):  # a lone surrogate
+            if (text := msgspec.json.encode(metadata)).isascii():  # in a tenth of the time, which is half of a row's
+                return text.decode()
     try:
         return _ENCODER.encode(_plain(metadata, MAX_DEPTH))
     except (ValueError, TypeError) as error:

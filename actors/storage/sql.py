@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from actors.storage.fault import translated
 from actors.storage.migration import revision, upgrade
-from actors.storage.row import Insert, message_from, stats_from, summary_from
+from actors.storage.row import insert_text, message_from, row_of, stats_from, summary_from
 from actors.storage.schema import HEAD, READABLE
 from actors.storage.statement import (
     SPARSE,
@@ -58,8 +58,15 @@ class SqlBackend:
         """Return the insert that leaves an existing id alone."""
         raise NotImplementedError
 
+    async def append(self, sql: str, rows: list[tuple[Any, ...]]) -> bool:
+        """Insert rows in one transaction; return False to leave that to SQLAlchemy."""
+        return False
+
     async def tidy(self) -> None:
         """Do what is due after messages have been deleted."""
+
+    async def close(self) -> None:
+        """Let go of what `append` has opened."""
 
 
 class SqlHistoryStore(HistoryStore):
@@ -68,10 +75,8 @@ class SqlHistoryStore(HistoryStore):
     def __init__(self, backend: SqlBackend) -> None:
         self.location = backend.location
         self._backend = backend
-        self._insert = Insert("", ())
         self._engine: AsyncEngine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._writing = asyncio.Lock()
         self._unfinished: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
@@ -94,12 +99,13 @@ class SqlHistoryStore(HistoryStore):
         engine, self._engine = self._engine, None
         if engine is not None:
             with translated(self.location):
+                await self._backend.close()
                 await engine.dispose()
 
     async def append(self, batch: Sequence[StoredMessage]) -> None:
         """Keep all messages of the batch in one transaction."""
         self._opened()
-        await self._finish(self._append([self._insert.row(message) for message in batch]))
+        await self._finish(self._append([row_of(message) for message in batch]))
 
     async def query(self, query: HistoryQuery) -> list[StoredMessage]:
         """Return one page of messages."""
@@ -165,7 +171,7 @@ class SqlHistoryStore(HistoryStore):
             except BaseException:
                 await engine.dispose()
                 raise
-        self._insert = Insert.compiled(self._backend.insert(), engine)
+        self._insert = insert_text(self._backend.insert(), engine)
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
@@ -183,9 +189,14 @@ class SqlHistoryStore(HistoryStore):
             await connection.run_sync(upgrade, self.location)
 
     async def _append(self, rows: list[tuple[Any, ...]]) -> None:
+        with translated(self.location):
+            self._backend.check()
+            async with self._writing:
+                if await self._backend.append(self._insert, rows):
+                    return
         async with self._write() as connection:
             if rows:
-                await connection.exec_driver_sql(self._insert.sql, rows)
+                await connection.exec_driver_sql(self._insert, rows)
 
     async def _shorten(self, limit: int) -> int:
         deleted, last = 0, ""

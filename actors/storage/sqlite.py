@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ class SqliteBackend(SqlBackend):
         self.timeout = timeout
         self.read_only = read_only
         self._file: os.stat_result | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._is_used = threading.Lock()
 
     async def prepare(self) -> None:
         """Make or check the file and switch it to WAL, in a thread."""
@@ -71,6 +74,16 @@ class SqliteBackend(SqlBackend):
         """Return the insert that leaves an existing id alone."""
         return insert(history).on_conflict_do_nothing(index_elements=["id"])
 
+    async def append(self, sql: str, rows: list[tuple[Any, ...]]) -> bool:
+        """Insert rows by one call in a thread: SQLAlchemy makes nine, which take the processor 2 ms instead of 0.6."""
+        if not self.read_only:
+            await in_daemon_thread(self._append, sql, rows)
+        return not self.read_only
+
+    async def close(self) -> None:
+        """Close the connection that inserts."""
+        await in_daemon_thread(self._disconnect)
+
     async def tidy(self) -> None:
         """Give the pages that pruning has freed back to the file system, in a thread."""
         await in_daemon_thread(self._vacuum)
@@ -89,6 +102,23 @@ class SqliteBackend(SqlBackend):
             elif self.path.stat().st_size <= CHECKED_SIZE:
                 self._check(connection)
             self._use_wal(connection)
+
+    def _append(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        with self._is_used:
+            if self._writer is None:
+                place = f"{self.path.as_uri()}?mode=rw"  # makes no file
+                writer = sqlite3.connect(place, uri=True, timeout=self.timeout, check_same_thread=False)
+                _configure(writer, None)
+                writer.isolation_level = "IMMEDIATE"  # the lock with which executemany begins
+                self._writer = writer
+            with self._writer:  # commits, or rolls back
+                self._writer.executemany(sql, rows)
+
+    def _disconnect(self) -> None:
+        with self._is_used:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
 
     def _vacuum(self) -> None:
         with closing(sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None)) as connection:

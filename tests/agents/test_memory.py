@@ -2,16 +2,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_ai.messages import (
+    BinaryContent,
+    ImageUrl,
     ModelMessage,
+    ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
+    SystemPromptPart,
     TextPart,
+    ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
 )
+from pydantic_ai.usage import RequestUsage
 
-from actors.agents.memory import DEFAULT_LIMIT, Memory, first_turn
+from actors.agents.memory import DEFAULT_LIMIT, Memory, dump_messages, first_turn, load_messages
 from protocols.ring import weight
 
 
@@ -130,3 +136,23 @@ def test_a_history_is_bounded_by_bytes_at_whole_turns_and_keeps_the_last(
     kept = list(history.messages)
     assert kept in [[one for messages in given_turns[start:] for one in messages] for start in range(len(runs))]
     assert len(kept) == len(given_turns[-1]) or weight(kept) <= most * 1.05
+
+
+def test_model_messages_are_stored_in_the_format_of_pydantic_ai() -> None:
+    messages: list[ModelMessage] = [
+        ModelRequest(
+            parts=[
+                SystemPromptPart("Be brief.", dynamic_ref="x"),
+                UserPromptPart(
+                    ["Look:", BinaryContent(b"\xff\x00\x01", media_type="image/png"), ImageUrl("https://a.b/c")]
+                ),
+            ]
+        ),
+        ModelResponse(parts=[ThinkingPart("hm"), TextPart("Ä"), ToolCallPart("look", {"at": None, "by": 1.5}, "1")]),
+        ModelRequest(parts=[ToolReturnPart("look", {"found": [b"\xfe", None]}, "1")]),
+        ModelResponse(parts=[], usage=RequestUsage(input_tokens=1, details={"x": 2}), provider_details={"b": b"\xfd"}),
+    ]
+    stored = dump_messages(messages)
+    assert stored == ModelMessagesTypeAdapter.dump_json(messages)
+    assert load_messages(stored) == ModelMessagesTypeAdapter.validate_json(stored)
+    assert dump_messages([]) == b"[]"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.storage import HistoryWriter, open_store
+from actors.storage import HistoryWriter, open_store, sqlite
 from actors.storage.location import DEFAULT_TIMEOUT
 from protocols.history import HistoryQuery, Retention
 from protocols.stores import (
@@ -238,12 +238,16 @@ async def test_writer_waits_for_a_locked_database(path: Path) -> None:
         assert await store.count() == 1
 
 
-async def test_full_disk_is_unavailable_and_keeps_what_was_there(path: Path) -> None:
+async def test_full_disk_is_unavailable_and_keeps_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(path)
+    configure = sqlite._configure  # pyright: ignore[reportPrivateUsage]
+
+    def small(connection: sqlite3.Connection, record: object) -> None:
+        configure(connection, record)
+        connection.execute("PRAGMA max_page_count = 30")
+
+    monkeypatch.setattr(sqlite, "_configure", small)
     async with open_store(path) as store:
-        engine = store._engine  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-        async with engine.connect() as connection:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            await connection.exec_driver_sql("PRAGMA max_page_count = 30")  # pyright: ignore[reportUnknownMemberType]
         with pytest.raises(StoreUnavailableError, match="has no room to grow"):
             await store.append([message(9, content="x" * 500_000)])
         assert await store.count() == 3
