@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.runs.run_stats import ExtendedTeamTalk, RunStats
     from actors.runs.stream import RunStream, normalize_stream_for_teams
     from actors.runtime.actor import AsyncioActor
+    from actors.runtime.context import carry
     from actors.runtime.errors import Reject
     from actors.runtime.future import AsyncioFuture
     from actors.runtime.ref import ActorRef
@@ -67,6 +68,7 @@ _HOMES = {
     "TeamResponse": "protocols.response",
     "TeamRun": "actors.nodes.team_run",
     "TeamTalk": "actors.talk.team_talk",
+    "carry": "actors.runtime.context",
     "normalize_stream_for_teams": "actors.runs.stream",
 }
 
@@ -98,6 +100,7 @@ __all__ = [
     "TeamResponse",
     "TeamRun",
     "TeamTalk",
+    "carry",
     "normalize_stream_for_teams",
 ]
 

@@ -19,6 +19,7 @@ from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import cost_up_to_now, message_of
 from actors.agents.named_tools import named_tools
+from actors.agents.run_messages import captured_messages
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
 from actors.models.resolve import advise, default_model_name, resolve_model
@@ -69,7 +70,7 @@ class ModelRun(Execution):
         tools = ToolCallLog(request)
         call_log.set(tools)
         prompt, keywords = await self._prompt(request, asked), self._keywords(request)
-        with self.agent.using_thread_executor(CALLS), pydantic_ai.capture_run_messages() as messages:
+        with self.agent.using_thread_executor(CALLS), captured_messages() as messages:
             request.node.follow_cost(request, partial(cost_up_to_now, messages))
             try:
                 if request.sink is None and request.options.include_agent_tools:

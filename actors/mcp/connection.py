@@ -11,7 +11,7 @@ from pydantic_ai.exceptions import ModelRetry
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.mcp.transport import McpSource
-from actors.runtime.intake import carry
+from actors.runtime.intake import carried
 from protocols.clock import Clock
 from protocols.errors import ToolServerError
 
@@ -194,7 +194,7 @@ def _context() -> Context:
     so would keep the run and its agent alive for minutes.
     """
     context = Context()
-    for variable, value in carry(copy_context()) or ():
+    for variable, value in carried(copy_context()) or ():
         context.run(variable.set, value)
     return context
 

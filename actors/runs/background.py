@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, Unpack, cast
 
 from msgspec import UNSET, UnsetType
@@ -15,6 +16,7 @@ from actors.runs.run_stats import RunStats
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
+from actors.runtime.intake import carried
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from protocols.checks import Check, check_values, finite, whole
@@ -112,7 +114,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         )
         if not prompts:
             raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
-        return Plan(self, prompts, options, max_count, interval)
+        return Plan(self, prompts, options, max_count, interval, carried(copy_context(), is_whole=True))
 
     @property
     def is_running(self) -> bool:

@@ -11,6 +11,7 @@ from actors.runs.node_stats import NodeStats
 from actors.runs.request import RunOptions
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.envelope import Carried
 from actors.runtime.owned_tasks import PendingTask
 from protocols.control import Terminated
 from protocols.errors import NodeStoppedError, error_text
@@ -31,6 +32,8 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     """Number of rounds; None for no limit."""
     interval: float
     """Seconds between the end of a round and the start of the next."""
+    carried: Carried | None = None
+    """Context variables of the caller."""
 
 
 class Step(Enum):
@@ -97,6 +100,8 @@ class BackgroundActor(AsyncioActor):
 
     async def _run(self) -> ChatMessage[Any]:
         plan = self._plan
+        for variable, value in plan.carried or ():
+            variable.set(value)
         self.watch(plan.node.ref())
         self._known_errors = self._stats.error_count
         self._stats.begin()

@@ -18,6 +18,7 @@ from actors.runs.event_channel import StreamSink
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.context import carriers
 from actors.runtime.envelope import current
 from actors.runtime.loop_refs import LoopRefs
 from actors.talk.signal import Signal
@@ -256,6 +257,9 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     def wait_for_connections(self) -> bool | None:
         """True if the caller waits for the deliveries. None if the connections decide."""
         return self.options.wait_for_connections
+
+
+carriers.add(RunRequest)
 
 
 class AddContext(msgspec.Struct, frozen=True, eq=False):

@@ -7,9 +7,10 @@ for the first of them at once, so no later sender can take it.
 import asyncio
 from collections import OrderedDict, deque
 from contextvars import Context, ContextVar
-from typing import Any, Final
+from typing import Any
 
 from actors.runtime.cell import Cell, Control
+from actors.runtime.context import ALWAYS, NEVER, WITH_RUNS, kind_of, kinds, renamed
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.envelope import QUEUED, Carried, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
@@ -20,33 +21,29 @@ from protocols.control import DeadLetterReason
 from protocols.events import MailboxOverflow
 from protocols.mailbox import Overflow
 
-_carries: dict[ContextVar[Any], bool] = {}
-_MOST_VARIABLES: Final = 4096
 LONE: list[ContextVar[Any]] = [current]
 """The variable that was alone in a context last, and is not carried."""
 
 
-def carry(context: Context) -> Carried | None:
-    """Return the trace (OpenTelemetry) and log (structlog) variables of a context, or None.
-
-    A copied context would hand the sender's deadlines and overrides of pydantic-ai to the receiver.
-    """
+def carried(context: Context, *, is_whole: bool = False) -> Carried | None:
+    """Return the variables of a context that a message carries, or None; those of a run if it `is_whole`."""
     # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
     if len(context) == 1 and LONE[0] in context:
         return None
-    found: list[tuple[ContextVar[Any], Any]] = []
+    least = WITH_RUNS if is_whole else ALWAYS
+    found: dict[ContextVar[Any], Any] = {}
     for variable in context:
-        known = _carries.get(variable)
-        if known is None:
-            if len(_carries) >= _MOST_VARIABLES:
-                _carries.clear()
-            known = variable.name.startswith("structlog_") or variable.name == "current_context"
-            _carries[variable] = known
-        if known:
-            found.append((variable, context[variable]))
-        elif len(context) == 1:
+        kind = kinds.get(variable)
+        if kind is None:
+            kind = kind_of(variable, context[variable])
+        if kind >= least:
+            if variable in renamed:
+                found[renamed[variable]] = context[variable]
+            else:
+                found.setdefault(variable, context[variable])
+        elif kind == NEVER and len(context) == 1:
             LONE[0] = variable
-    return tuple(found) or None
+    return tuple(found.items()) or None
 
 
 def accept(cell: Cell, envelope: Envelope) -> None:

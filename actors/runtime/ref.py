@@ -9,11 +9,12 @@ import pykka
 
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
+from actors.runtime.context import carriers
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
 from actors.runtime.future import AsyncioFuture, LoopFuture
-from actors.runtime.intake import LONE, accept, accept_system, carry, send
+from actors.runtime.intake import LONE, accept, accept_system, carried, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.proxy import Proxy
@@ -136,11 +137,11 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         context = copy_context()
         if scope is None:
             if (size := len(context)) > 1 or (size and LONE[0] not in context):
-                envelope.carried = carry(context)
+                envelope.carried = carried(context, is_whole=type(message) in carriers)
         else:
             envelope.sender = scope.cell
             if len(context) > 1:
-                envelope.carried = carry(context)
+                envelope.carried = carried(context, is_whole=type(message) in carriers)
             if scope.fenced:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
                 return
@@ -169,7 +170,9 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         cell = self._cell
         cell.system.check_loop()
         scope = current.get()
-        envelope = Envelope(message, cell, carried=carry(copy_context()), at=cell.now())
+        envelope = Envelope(
+            message, cell, carried=carried(copy_context(), is_whole=type(message) in carriers), at=cell.now()
+        )
         envelope.sender = None if scope is None else scope.cell
         if scope is not None and scope.fenced:
             cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
@@ -192,12 +195,14 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         envelope.sender = None if scope is None else scope.cell
         context = copy_context()
         if scope is None or len(context) > 1:
-            envelope.carried = carry(context)
+            envelope.carried = carried(context, is_whole=type(message) in carriers)
         if reply.done():
             cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
             return
         before = getattr(reply, "envelope", None)
         if before is not None:
+            if type(message) in carriers:
+                envelope.carried = before.carried
             envelope.parent, envelope.deadline, envelope.lane = before.parent, before.deadline, before.lane
         reply.envelope = envelope
         try:
@@ -260,10 +265,10 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         context = copy_context()
         if scope is None:
             if (size := len(context)) > 1 or (size and LONE[0] not in context):
-                envelope.carried = carry(context)
+                envelope.carried = carried(context, is_whole=type(message) in carriers)
         else:
             if len(context) > 1:
-                envelope.carried = carry(context)
+                envelope.carried = carried(context, is_whole=type(message) in carriers)
             seconds = self.ask_within(scope, envelope, seconds)
             if reply.done():
                 return reply

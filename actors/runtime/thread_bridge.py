@@ -12,6 +12,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
+from actors.runtime.context import carriers
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
@@ -21,7 +22,7 @@ from actors.runtime.errors import (
     WrongLoopError,
 )
 from actors.runtime.future import AsyncioFuture, LoopFuture
-from actors.runtime.intake import accept, carry, send
+from actors.runtime.intake import accept, carried, send
 from actors.runtime.options import check_timeout
 from actors.runtime.outcome import ended_error
 from protocols.control import DeadLetterReason
@@ -61,7 +62,8 @@ class ThreadBridge:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
         scope, mailbox = current.get(), cell.mailbox
-        envelope = Envelope(message, cell, carried=carry(copy_context()), at=self._system.clock.now())
+        variables = carried(copy_context(), is_whole=type(message) in carriers)
+        envelope = Envelope(message, cell, carried=variables, at=self._system.clock.now())
         if scope is not None:
             envelope.sender = scope.cell
             if scope.fenced:
