@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from actors.runs.run_stats import ExtendedTeamTalk, RunStats
     from actors.runs.stream import RunStream, normalize_stream_for_teams
     from actors.runtime.actor import AsyncioActor
-    from actors.runtime.context import carry
     from actors.runtime.errors import Reject
     from actors.runtime.future import AsyncioFuture
     from actors.runtime.ref import ActorRef
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from actors.supervision.supervisor import Supervisor
     from actors.talk.talk import Talk
     from actors.talk.team_talk import TeamTalk
+    from protocols.context import carry
     from protocols.messages import ChatMessage
     from protocols.response import AgentResponse, TeamResponse
     from protocols.streaming import SupportsRunStream
@@ -68,7 +68,7 @@ _HOMES = {
     "TeamResponse": "protocols.response",
     "TeamRun": "actors.nodes.team_run",
     "TeamTalk": "actors.talk.team_talk",
-    "carry": "actors.runtime.context",
+    "carry": "protocols.context",
     "normalize_stream_for_teams": "actors.runs.stream",
 }
 

@@ -60,6 +60,7 @@ PUBLIC_NAMES = [
     "TeamResponse",
     "TeamRun",
     "TeamTalk",
+    "carry",
     "normalize_stream_for_teams",
 ]
 

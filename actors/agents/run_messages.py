@@ -8,7 +8,7 @@ from typing import Any
 import pydantic_ai
 from pydantic_ai.messages import ModelMessage
 
-from actors.runtime.context import carry_as
+from protocols.context import carry_as
 
 _of_caller: ContextVar[Any] = ContextVar("understage_messages", default=None)
 """What the caller of the run captures messages with; under pydantic-ai's own name all runs of a team would find it."""

@@ -18,7 +18,6 @@ from actors.runs.event_channel import StreamSink
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.context import carriers
 from actors.runtime.envelope import current
 from actors.runtime.loop_refs import LoopRefs
 from actors.talk.signal import Signal
@@ -33,6 +32,7 @@ from protocols.checks import (
     is_number,
     list_of,
 )
+from protocols.context import carriers
 from protocols.cost import TokenCost
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.messages import ChatMessage, is_message

@@ -10,13 +10,13 @@ from contextvars import Context, ContextVar
 from typing import Any
 
 from actors.runtime.cell import Cell, Control
-from actors.runtime.context import ALWAYS, NEVER, WITH_RUNS, kind_of, kinds, renamed
 from actors.runtime.cycle import WaitingFuture
 from actors.runtime.envelope import QUEUED, Carried, Envelope, current
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.outcome import end_cause, ended_error, lose
 from actors.runtime.phase import Phase
+from protocols.context import ALWAYS, NEVER, WITH_RUNS, kind_of, kinds, renamed
 from protocols.control import DeadLetterReason
 from protocols.events import MailboxOverflow
 from protocols.mailbox import Overflow

@@ -9,7 +9,6 @@ import pykka
 
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
-from actors.runtime.context import carriers
 from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
@@ -20,6 +19,7 @@ from actors.runtime.phase import Phase
 from actors.runtime.proxy import Proxy
 from actors.runtime.stop import kill, stop
 from actors.runtime.termination import ready
+from protocols.context import carriers
 from protocols.control import ActorState, DeadLetterReason, StopMode
 from protocols.handle import Handle
 from protocols.mailbox import MailboxStatistics

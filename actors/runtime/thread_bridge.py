@@ -12,7 +12,6 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
-from actors.runtime.context import carriers
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import (
     ActorStoppingError,
@@ -25,6 +24,7 @@ from actors.runtime.future import AsyncioFuture, LoopFuture
 from actors.runtime.intake import accept, carried, send
 from actors.runtime.options import check_timeout
 from actors.runtime.outcome import ended_error
+from protocols.context import carriers
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from actors import carry
-from actors.runtime import context as engine
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.system import ActorSystem
+from protocols import context as engine
 
 tenant: ContextVar[str] = ContextVar("tenant", default="none")
 other: ContextVar[str] = ContextVar("other", default="none")
