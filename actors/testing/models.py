@@ -7,8 +7,10 @@ the test sets.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic_ai.messages import (
@@ -20,10 +22,13 @@ from pydantic_ai.messages import (
     ToolCallPart,
     UserPromptPart,
 )
+from pydantic_ai.models import Model, infer_model, override_allow_model_requests
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from pydantic_ai.providers import infer_provider_class
 from pydantic_core import to_json
 
 from actors.prompts.content import prompt_text
+from actors.testing.hostile_server import HostileServer
 
 Answer = str | BaseModel | dict[str, object] | ModelResponse | BaseException
 """A text, values for the structured output, a complete response, or an exception to raise."""
@@ -158,6 +163,20 @@ class SlowModel(RecordingModel):
         finally:
             self.waiting -= 1
         return call.prompt if self._says is None else self._says
+
+
+@asynccontextmanager
+async def served_model(
+    server: HostileServer, name: str = "m", *, api: Literal["chat", "responses"] = "chat", key: str = "no-key"
+) -> AsyncGenerator[Model]:
+    """Yield pydantic-ai's model of OpenAI as a client of a server. Requests to models are allowed meanwhile.
+
+    For a model that the code under test makes itself, set ``OPENAI_BASE_URL`` to the `url` of the server.
+    """
+    made: Any = infer_provider_class("openai")
+    async with made(base_url=server.url, api_key=key) as provider:
+        with override_allow_model_requests(True):
+            yield infer_model(f"openai-{api}:{name}", provider_factory=lambda _: provider)
 
 
 def tool_call(tool: str, /, **arguments: object) -> ModelResponse:

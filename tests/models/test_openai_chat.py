@@ -129,7 +129,7 @@ async def test_a_stream_that_cannot_be_read_is_an_error_of_the_server() -> None:
 
 @pytest.mark.parametrize("name", ["openai:llama", "openai-responses:llama"])
 async def test_a_server_without_the_responses_api_is_told_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(404) as (url, _):
+    async with serving(404) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "k")
         with pytest.raises(ModelHTTPError) as caught:
