@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actors.agents.agent import Agent
     from actors.app.pool import AgentPool
     from actors.mcp.server import McpServer
+    from actors.models.endpoint import Model
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.node import MessageNode
     from actors.nodes.team import Team
@@ -57,6 +58,7 @@ _HOMES = {
     "Job": "actors.runs.job",
     "McpServer": "actors.mcp.server",
     "MessageNode": "actors.nodes.node",
+    "Model": "actors.models.endpoint",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
     "RunStats": "actors.runs.run_stats",
@@ -89,6 +91,7 @@ __all__ = [
     "Job",
     "McpServer",
     "MessageNode",
+    "Model",
     "Reject",
     "RestartIntensity",
     "RunStats",

@@ -111,7 +111,8 @@ async def connections(count: int) -> float:
     for target in targets:
         source.connect_to(target)
     _check(len(source.connections), count)
-    for talk in source.talks:
+    talks: Any = source.talks
+    for talk in talks:
         talk.disconnect()
     return process_time() - started
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, cast, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -71,6 +72,15 @@ def is_finite(value: object) -> bool:
     return is_number(value) and abs(cast("float", value)) <= sys.float_info.max
 
 
+def _is_address(value: object) -> bool:
+    try:
+        parts = urlsplit(cast("str", value))
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    except (ValueError, AttributeError, TypeError):
+        return False
+
+
+ADDRESS = Check("an address that begins with http:// or https://, without a password", _is_address)
 TEXT = instance_of("text", str)
 NAME = Check("a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
 FLAG = instance_of("True or False", bool)

@@ -18,13 +18,18 @@ from actors.models.resolve import is_model_name
 from actors.runs.lifecycle import Definition
 from actors.runs.request import AnyTool
 from actors.runtime.log import warn_once
-from protocols.checks import FUNCTION
+from protocols.checks import FUNCTION, is_a
 from protocols.errors import ConfigError
 
 _OF_MODELS = frozenset({
     "instructions", "toolsets", "mcp_servers", "retries", "output_retries", "tool_timeout", "history_limit", "summary",
     "model_settings", "usage_limits", "capabilities", "input_provider",
 })  # fmt: skip
+
+
+_OF_PYDANTIC_AI = _OF_MODELS - {"history_limit", "summary", "usage_limits"} | {
+    "end_strategy", "requires_tool_confirmation",
+}  # fmt: skip
 
 
 class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
@@ -81,6 +86,23 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         )
         execution = ModelRun(agent, settings, model=model, toolsets=toolsets)
         return cls(name=name, settings=settings, execution=execution)
+
+    @classmethod
+    def of_pydantic_ai(cls, agent: Any, name: str | None, keywords: AgentKeywords) -> Self:
+        """Return the definition of an agent that exists; see `Agent.from_pydantic_ai`."""
+        if not is_a(agent, pydantic_ai.Agent):
+            raise ConfigError(f"from_pydantic_ai takes a pydantic_ai.Agent, not {agent!r}")
+        made = cast("pydantic_ai.Agent[Any, Any]", agent)
+        name = name or made.name or "agent"
+        if refused := sorted(_OF_PYDANTIC_AI & keywords.keys()):
+            text = f"agent {name!r}: give {', '.join(refused)} to the pydantic_ai.Agent that it is made of"
+            raise ConfigError(text, node=name)
+        settings = AgentSettings.of(name, keywords)
+        return cls(
+            name=name,
+            settings=settings,
+            execution=ModelRun(made, settings, model=made.model, toolsets=made.toolsets[1:]),
+        )
 
     @classmethod
     def of_function(

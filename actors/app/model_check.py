@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from actors.agents.manifest.values import model_of
 from actors.config.agent import AgentSpec
 from actors.config.manifest import Manifest
 from actors.config.model import ModelSpec
@@ -32,8 +33,8 @@ def check_models(manifest: Manifest, node: str) -> None:
     for name in _reachable(manifest, node, set()):
         spec = manifest.node(name)
         if isinstance(spec, AgentSpec) and spec.function is None:
-            for model in (None,) if spec.model is None else (spec.model.name, *spec.model.fallbacks):
-                resolve_model(model, node=name)
+            model = resolve_model(None if spec.model is None else model_of(spec.model, name), node=name)
+            getattr(model, "wrapped", None)  # that of a server of one's own is made when it is first read
 
 
 def _reachable(manifest: Manifest, name: str, seen: set[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from actors.config.read_context import complain
 from actors.config.section import Section
 from actors.config.value import Flag, Name, Secret, Text, Texts
 from actors.config.yaml.tree import as_table
+from protocols.checks import ADDRESS
 
 
 class McpServerSpec(Section):
@@ -65,7 +66,7 @@ class McpServerSpec(Section):
             yield wanted, f"is required with 'type: {self.type}'"
         if getattr(self, foreign) is not None:
             yield foreign, f"does not go with 'type: {self.type}'"
-        if self.url is not None and not _is_address(self.url):
+        if self.url is not None and not ADDRESS.accepts(self.url):
             yield "url", "expected an address that begins with http:// or https://, with passwords in 'headers'"
 
 
@@ -77,11 +78,3 @@ def _command(text: str) -> dict[str, object]:
     if not words:
         complain("expected a command line")
     return {"type": "stdio", "command": words[0], "args": words[1:]}
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc

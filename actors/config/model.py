@@ -1,13 +1,14 @@
 """Which language model an agent uses, and with which settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue
 
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
-from actors.config.value import Amount, Flag, FullTexts, Number, Positive, Text, Whole
+from actors.config.value import Amount, Flag, FullTexts, Number, Positive, Secret, Text, Whole
+from protocols.checks import ADDRESS
 
 
 class ModelSettingsSpec(Section):
@@ -45,5 +46,19 @@ class ModelSpec(Section):
     """Provider and model."""
     fallbacks: FullTexts = ()
     """Models to try, in order, when this one fails."""
+    base_url: Text | None = None
+    """Address of a server of your own that has the model, as in `http://localhost:11434/v1`."""
+    headers: dict[str, Secret] = Field(default_factory=dict)
+    """HTTP headers for it."""
+    key_variable: Text | None = None
+    """Environment variable with the key for it; without one, no key is sent."""
     settings: ModelSettingsSpec | None = None
     """Settings for each request."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.base_url is not None and not ADDRESS.accepts(self.base_url):
+            yield "base_url", f"expected {ADDRESS.expected}"
+        for key in ("headers", "key_variable"):
+            if getattr(self, key) and self.base_url is None:
+                yield key, "goes with base_url"

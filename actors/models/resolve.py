@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -30,6 +30,8 @@ MODEL_VARIABLE = "UNDERSTAGE_MODEL"
 DEFAULT_PROVIDER = "openai"
 """Provider of names without one, such as ``gpt-4o``."""
 
+_NO_KEY = "none"
+"""Sent to a server that needs no key, because the libraries of some providers insist on one."""
 _OPENAI_NAME = re.compile(r"(?:chatgpt|codex|davinci|gpt|o\d)(?:[-.\d]|$)")
 _SETTING = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _EXTRA = re.compile(r"pydantic-ai-slim\[([\w-]+)\]")
@@ -140,20 +142,49 @@ def _of_provider(name: str, node: str | None) -> Model:
         raise _refused(name, node, error) from error
 
 
-def _shared_provider(provider: str) -> Provider[Any]:
+def at_endpoint(name: str, base_url: str, key_variable: str | None) -> Model:
+    """Return the model of a server of the user's own; see `actors.models.endpoint.Model`."""
+    secret = _NO_KEY if key_variable is None else os.environ.get(key_variable, "").strip()
+    if not secret:
+        raise MissingKeyError(
+            f"model {name!r} at {base_url} is not set up: set the environment variable {key_variable}"
+        )
+
+    def make(provider: str) -> Provider[Any]:
+        kind = cast("Callable[..., Provider[Any]]", infer_provider_class(provider))
+        return kind(base_url=base_url, api_key=secret)
+
     try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return infer_provider(provider)
-    for closed in [one for one in _shared if one.is_closed()]:
-        del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
-    providers = _shared.setdefault(loop, {})
+        return _lenient(
+            infer_model(name, lambda provider: _shared_as((provider, base_url, hash(secret)), make, provider))
+        )
+    except ValueError:
+        raise _unknown(name, None) from None
+    except ImportError as error:
+        raise _missing_extra(name, None, error) from error
+    except TypeError as error:
+        provider, _, rest = name.partition(":")
+        text = f"model {name!r}: provider {provider!r} takes no address; use 'openai-chat:{rest}'"
+        raise ModelError(text) from error
+
+
+def _shared_provider(provider: str) -> Provider[Any]:
     kind: object = provider if "/" in provider else infer_provider_class(provider)  # of a gateway: the upstream
     # A changed key or address in the environment needs a new client. The hash stores none of them.
     settings = sorted(pair for pair in os.environ.items() if pair[0].endswith(("_KEY", "_URL", "_ENDPOINT")))
-    key = (kind, hash(tuple(settings)))
+    return _shared_as((kind, hash(tuple(settings))), infer_provider, provider)
+
+
+def _shared_as(key: tuple[object, ...], make: Callable[[str], Provider[Any]], provider: str) -> Provider[Any]:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return make(provider)
+    for closed in [one for one in _shared if one.is_closed()]:
+        del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
+    providers = _shared.setdefault(loop, {})
     if key not in providers:
-        providers[key] = infer_provider(provider)
+        providers[key] = make(provider)
     return providers[key]
 
 

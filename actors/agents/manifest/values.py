@@ -18,17 +18,23 @@ from actors.config.node import UsageLimitsSpec
 from actors.config.response import ResponseSpec
 from actors.config.response_model import ResponseModelError, build_model
 from actors.config.tool import ToolSpec
+from actors.models.endpoint import Model as OwnModel
 from actors.models.resolve import resolve_model
 from protocols.errors import ConfigError
 
 
 def model_of(spec: ModelSpec, node: str) -> Model | str:
-    """Return the name of a model, or the model itself when it has fallbacks.
+    """Return the name of a model, or the model itself when it has an address or fallbacks.
 
     Raises:
+        ConfigError: the model cannot be one behind an address.
         ModelError: one of several models cannot be made.
     """
-    return resolve_model(spec.name, node=node, fallbacks=spec.fallbacks) if spec.fallbacks else spec.name
+    model: Model | str = spec.name
+    if spec.base_url is not None:
+        headers = {name: value.get_secret_value() for name, value in spec.headers.items()}
+        model = OwnModel(spec.name, base_url=spec.base_url, headers=headers, key_variable=spec.key_variable)
+    return resolve_model(model, node=node, fallbacks=spec.fallbacks) if spec.fallbacks else model
 
 
 def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
