@@ -89,7 +89,7 @@ EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("AndCondition", "OrCondition", "NotCondition"), _CONDITION),
     "McpServerSpec": Effect(("mcp", "agents/manifest", "config/mcp_server.py"), ("mcp", "agents", "pool")),
     "UsageLimitsSpec": _MODEL,
-    "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), _MODEL.tests),
+    "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), (*_MODEL.tests, "models/test_endpoint.py")),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
     "KnowledgeSpec": _KNOWLEDGE,
