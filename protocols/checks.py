@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, cast, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -73,6 +72,8 @@ def is_finite(value: object) -> bool:
 
 
 def _is_address(value: object) -> bool:
+    from urllib.parse import urlsplit  # actors alone need no addresses
+
     try:
         parts = urlsplit(cast("str", value))
         return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
