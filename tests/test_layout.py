@@ -49,6 +49,7 @@ PUBLIC_NAMES = [
     "Job",
     "McpServer",
     "MessageNode",
+    "Model",
     "Reject",
     "RestartIntensity",
     "RunStats",
