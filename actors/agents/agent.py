@@ -13,7 +13,7 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from actors.agents import manifest
 from actors.agents.callback import callback_name
-from actors.agents.decorators import Decorators
+from actors.agents.decorator import Decorator
 from actors.agents.definition import AgentDefinition
 from actors.agents.execution import Execution
 from actors.agents.named_tools import named_tools
@@ -35,7 +35,7 @@ from protocols.tool_name import free_name
 _FILES = (".yml", ".yaml")
 
 
-class Agent(Decorators, MessageNode[Deps, Out], makes="function"):
+class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
     An agent remembers its conversation, unless it is made with ``session=False``. Only a successful run changes the

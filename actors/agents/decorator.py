@@ -10,7 +10,7 @@ from actors.agents.settings import AgentKeywords
 from protocols.errors import ConfigError
 
 
-class Decorators:
+class Decorator:
     """The part of `Agent` that speaks as ``pydantic_ai.Agent`` does."""
 
     name: str
