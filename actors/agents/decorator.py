@@ -33,7 +33,7 @@ class Decorator:
             **settings: see `AgentSettings`; what a pydantic_ai agent is made with belongs there.
 
         Raises:
-            ConfigError: `agent` is no ``pydantic_ai.Agent``, or a setting cannot be used.
+            ConfigError: `agent` is not a ``pydantic_ai.Agent``, or a setting cannot be used.
         """
         return cls.from_definition(AgentDefinition.of_pydantic_ai(agent, name, settings))
 

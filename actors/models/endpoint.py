@@ -38,7 +38,7 @@ class Model(WrapperModel):
                 itself is none for another server.
 
         Raises:
-            ConfigError: the address is none, or holds a password; or a header is no text.
+            ConfigError: the address is not one, or holds a password; or a header is not text.
         """
         models.Model.__init__(self)
         if not is_a(name, str) or not name.partition(":")[2]:
