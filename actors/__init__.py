@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.app.pool import AgentPool
     from actors.mcp.server import McpServer
     from actors.models.endpoint import Model
+    from actors.models.policy import ModelPolicy
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.node import MessageNode
     from actors.nodes.team import Team
@@ -59,6 +60,7 @@ _HOMES = {
     "McpServer": "actors.mcp.server",
     "MessageNode": "actors.nodes.node",
     "Model": "actors.models.endpoint",
+    "ModelPolicy": "actors.models.policy",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
     "RunStats": "actors.runs.run_stats",
@@ -92,6 +94,7 @@ __all__ = [
     "McpServer",
     "MessageNode",
     "Model",
+    "ModelPolicy",
     "Reject",
     "RestartIntensity",
     "RunStats",

@@ -4,7 +4,7 @@
 UnderstageError
 ├── NodeError         NodeNotFoundError, NodeNameError, NodeStartError, NodeStoppedError
 ├── PromptError       EmptyPromptError, PromptFileError
-├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError
+├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError, and ModelCallError with those below it
 ├── ConfigError       ManifestError
 ├── RunError          ChainBrokenError, EmptyChainError, MemberError, RunCancelledError, RunTimeoutError,
 │                     AlreadyRunningError, NotRunningError
@@ -13,7 +13,8 @@ UnderstageError
 ```
 
 Errors of the engine, such as `ActorDeadError`, have pykka's names and live with the engine. No error replaces an
-exception of user code, a tool or a model: the caller that awaits the run gets the original.
+exception of user code or of a tool: the caller that awaits the run gets the original. What a provider raised is of our
+class as well (see `protocols.model_errors`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -131,7 +132,7 @@ class PromptFileError(PromptError):
 
 
 class ModelError(UnderstageError):
-    """A model cannot be made from its name. A request that failed keeps the provider's own exception instead."""
+    """A model cannot be made from its name, or a request to it failed (`protocols.model_errors`)."""
 
 
 class UnknownModelError(ModelError, ValueError):

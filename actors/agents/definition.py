@@ -23,7 +23,7 @@ from protocols.errors import ConfigError
 
 _OF_MODELS = frozenset({
     "instructions", "toolsets", "mcp_servers", "retries", "output_retries", "tool_timeout", "history_limit", "summary",
-    "model_settings", "usage_limits", "capabilities", "input_provider",
+    "model_settings", "usage_limits", "policy", "capabilities", "input_provider",
 })  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """`ModelRun`: an agent that answers by a model."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -22,7 +23,8 @@ from actors.agents.named_tools import named_tools
 from actors.agents.run_messages import captured_messages
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
-from actors.models.resolve import advise, default_model_name, resolve_model
+from actors.models.policy import DEFAULT_POLICY
+from actors.models.resolve import advise, default_model_name, guarded, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
 from actors.runs.request import RunOptions, RunRequest
@@ -32,6 +34,10 @@ from protocols.errors import ModelError
 from protocols.messages import ChatMessage
 
 Prompt = str | Sequence[UserContent]
+
+_Resolved = OrderedDict[str | int, tuple[Model | str, Model]]
+"""Models by name or identity: what was given, and what came of it."""
+_MOST_MODELS = 32
 
 _NO_LIMITS = UsageLimits(request_limit=None)  # pydantic_ai's own 50 would end long conversations
 
@@ -62,7 +68,7 @@ class ModelRun(Execution):
             if settings.query.is_enabled
             else None
         )
-        self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = WeakKeyDictionary()
+        self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, _Resolved] = WeakKeyDictionary()
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Run the model once. A successful exchange joins the memory, unless the run says otherwise."""
@@ -174,11 +180,16 @@ class ModelRun(Execution):
         return None
 
     def resolve(self, model: Model | str | None, node: str) -> Model:
-        """Return the model for a name on the running loop. All runs on that loop share its client."""
-        if isinstance(model, Model):
-            return resolve_model(model, node=node)
-        name = default_model_name() if model is None else model
-        known = self._resolved.setdefault(asyncio.get_running_loop(), {})
-        if name not in known:
-            known[name] = resolve_model(name, node=node)
-        return known[name]
+        """Return the model for a name on the running loop, under the policy of the agent.
+
+        All runs on that loop share its client. Of the models that runs bring along, the latest are kept.
+        """
+        given = default_model_name() if model is None else model
+        known = self._resolved.setdefault(asyncio.get_running_loop(), OrderedDict())
+        key = given if isinstance(given, str) else id(given)
+        if key not in known:
+            policy, found = self.settings.policy, resolve_model(given, node=node)
+            known[key] = (given, found if policy is False else guarded(found, policy or DEFAULT_POLICY))
+            if len(known) > _MOST_MODELS:
+                known.popitem(last=False)
+        return known[key][1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
@@ -12,6 +12,7 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.agents.memory import DEFAULT_BYTES, DEFAULT_LIMIT, Summary
 from actors.agents.tool_approval import ApprovalMode, InputProvider
+from actors.models.policy import POLICY, ModelPolicy
 from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings
 from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS
@@ -52,6 +53,7 @@ class AgentKeywords(TypedDict, total=False):
     summary: Summary | None
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
+    policy: ModelPolicy | Literal[False] | None
     capabilities: Sequence[AbstractCapability[Any]]
     input_provider: InputProvider | None
     requires_tool_confirmation: ApprovalMode
@@ -106,6 +108,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Temperature, largest number of tokens and the like."""
     usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None
     """Largest number of requests, tool calls and tokens of one run."""
+    policy: Annotated[ModelPolicy | Literal[False] | None, POLICY] = None
+    """Deadline and repetition of requests to the model; None for the usual, False to leave them to the model."""
     capabilities: Annotated[Sequence[AbstractCapability[Any]], _CAPABILITIES] = ()
     """Extensions of pydantic_ai."""
     input_provider: Annotated[InputProvider | None, _PROVIDER] = None

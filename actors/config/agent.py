@@ -9,6 +9,7 @@ from actors.config.import_path import ImportText
 from actors.config.knowledge import KnowledgeSpec
 from actors.config.model import ModelSpec
 from actors.config.node import NodeSpec
+from actors.config.policy import PolicySpec
 from actors.config.prompt import Prompts
 from actors.config.reference import AgentName, OutputName
 from actors.config.response import ResponseSpec
@@ -76,6 +77,8 @@ class AgentSpec(NodeSpec):
     """Older way to write `type` and `callback`."""
     model: ModelSpec | None = None
     """The model; by default that of `defaults`, of the pool, or `offline`."""
+    policy: PolicySpec | None = None
+    """What happens when the model is slow, broken or unavailable."""
     system_prompt: Prompts = ()
     """What the model is told before each request, whatever the history says."""
     instructions: Prompts = ()

@@ -6,6 +6,7 @@ from actors.config.agent import AgentSpec
 from actors.config.duration import Timeout
 from actors.config.model import ModelSpec
 from actors.config.node import NodeSpec, UsageLimitsSpec
+from actors.config.policy import PolicySpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec
 from actors.config.supervision import NodeSupervision
@@ -17,6 +18,8 @@ class DefaultsSpec(Section):
 
     model: ModelSpec | None = None
     """Model of agents."""
+    policy: PolicySpec | None = None
+    """Policy of requests to models of agents."""
     retries: Count | None = None
     """Retries of agents."""
     output_retries: Count | None = None
@@ -36,7 +39,7 @@ class DefaultsSpec(Section):
 
 
 _SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency")
-_OF_AGENTS: tuple[str, ...] = ("model", "retries", "output_retries", "session", "supervision")
+_OF_AGENTS: tuple[str, ...] = ("model", "policy", "retries", "output_retries", "session", "supervision")
 Node = TypeVar("Node", bound=NodeSpec)
 
 
@@ -44,7 +47,7 @@ def with_defaults(node: Node, defaults: DefaultsSpec) -> Node:
     """Return a node with the defaults filled in where it has no value of its own; pure."""
     keys = _SHARED + _OF_AGENTS if isinstance(node, AgentSpec) else _SHARED
     if isinstance(node, AgentSpec) and node.function is not None:
-        keys = tuple(key for key in keys if key != "model")
+        keys = tuple(key for key in keys if key not in ("model", "policy"))
     update = {
         key: getattr(defaults, key) for key in keys if getattr(node, key) is None and getattr(defaults, key) is not None
     }

@@ -5,6 +5,7 @@ belong to one loop.
 """
 
 import asyncio
+import copy
 import os
 import re
 import sys
@@ -18,9 +19,12 @@ import pydantic_ai
 from pydantic_ai.exceptions import ModelHTTPError, UserError
 from pydantic_ai.models import Model, infer_model, known_model_names
 from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from actors.models.offline.model import MODEL_NAME, OfflineModel
+from actors.models.policy import ModelPolicy
+from actors.models.policy_model import FallbackPolicy, PolicyModel
 from protocols.errors import MissingExtraError, MissingKeyError, ModelError, UnknownModelError, nearest
 
 pydantic_ai.BANNER_ENABLED = False  # a library prints no greeting on its user's terminal
@@ -74,6 +78,17 @@ def resolve_model(
     return FallbackModel(made, *(resolve_model(one, node=node) for one in fallbacks))
 
 
+def guarded(model: Model, policy: ModelPolicy) -> Model:
+    """Return a model whose requests follow a policy. Each model of several has attempts of its own."""
+    if isinstance(model, PolicyModel | FallbackPolicy):
+        return model
+    if isinstance(model, FallbackModel):
+        inner = copy.copy(model)
+        inner.models = [guarded(one, policy) for one in model.models]
+        return FallbackPolicy(inner, policy)
+    return PolicyModel(model, policy)
+
+
 def _test_model() -> Model:
     from pydantic_ai.models.test import TestModel  # loads what only tests need
 
@@ -100,6 +115,8 @@ def advise(error: Exception, model: Model) -> None:
     """Add to the error of a request what the user can do about it."""
     if not isinstance(error, ModelHTTPError) or error.status_code != HTTPStatus.NOT_FOUND:
         return
+    while isinstance(model, WrapperModel):
+        model = model.wrapped
     host = urlsplit(model.base_url or "").hostname
     if type(model).__name__ == "OpenAIResponsesModel" and host != "api.openai.com":
         name = model.model_name

@@ -38,6 +38,7 @@ SAMPLES: Final = {
     "limits": ("", "limits: {requests: 3}"),
     "crash_on": ("", "crash_on: ['protocols.errors:RunError']"),
     "model": ("", "model: test"),
+    "policy": ("", "policy: {attempts: 2}"),
     "system_prompt": ("", "system_prompt: Be brief."),
     "instructions": ("", "instructions: Be brief."),
     "user_prompts": ("", "user_prompts: [Hello]"),

@@ -18,6 +18,7 @@ from actors.agents.manifest.values import (
     model_settings_of,
     output_of,
     output_type,
+    policy_of,
     tool_of_spec,
     usage_limits_of,
 )
@@ -82,6 +83,7 @@ class AgentBuilder:
             parallel_init=spec.parallel_init,
             output_retries=self._output_retries(spec),
             usage_limits=usage_limits_of(spec.limits),
+            policy=policy_of(spec.policy),
             session=None if spec.session is None else spec.session.query(),
             **settings,
         )

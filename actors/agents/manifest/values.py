@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic_ai.models import Model
 from pydantic_ai.output import ToolOutput
@@ -15,10 +15,12 @@ from actors.config.agent import AgentSpec
 from actors.config.import_path import PLAIN_BUILTINS
 from actors.config.model import ModelSettingsSpec, ModelSpec
 from actors.config.node import UsageLimitsSpec
+from actors.config.policy import PolicySpec
 from actors.config.response import ResponseSpec
 from actors.config.response_model import ResponseModelError, build_model
 from actors.config.tool import ToolSpec
 from actors.models.endpoint import Model as OwnModel
+from actors.models.policy import ModelPolicy
 from actors.models.resolve import resolve_model
 from protocols.errors import ConfigError
 
@@ -42,6 +44,13 @@ def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
     if spec is None:
         return None
     return cast("ModelSettings", {**spec.model_dump(exclude_none=True, exclude={"extra"}), **spec.extra})
+
+
+def policy_of(spec: PolicySpec | None) -> ModelPolicy | Literal[False] | None:
+    """Return the policy of requests to a model; None for the usual, False for none."""
+    if spec is None:
+        return None
+    return ModelPolicy(**spec.model_dump(exclude_none=True, exclude={"enabled"})) if spec.enabled else False
 
 
 def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:

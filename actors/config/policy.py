@@ -1,0 +1,47 @@
+"""How long requests to a model may take, and how often they are made again: the key `policy`."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from actors.config.duration import PositiveSeconds, Seconds
+from actors.config.section import Section
+from actors.config.value import Flag, Positive
+
+
+class PolicySpec(Section):
+    """What an agent does when its model is slow, broken or unavailable; `false` leaves it to the model."""
+
+    short_forms: ClassVar[tuple[str, ...]] = ("boolean",)
+
+    enabled: Flag = True
+    """Whether requests follow a policy at all."""
+    deadline: PositiveSeconds | None = None
+    """One request with all its attempts, waits and the stream; 600 by default."""
+    first_byte: PositiveSeconds | None = None
+    """One attempt until its first content; for streams 120 by default, for whole answers `deadline`."""
+    idle: PositiveSeconds | None = None
+    """Between two pieces of a stream; 120 by default."""
+    attempts: Positive | None = None
+    """Requests that are made at most; 4 by default."""
+    min_wait: Seconds | None = None
+    """Longest wait before the second attempt, which doubles with each; 0.5 by default."""
+    max_wait: Seconds | None = None
+    """It does not grow beyond this; 30 by default."""
+    max_tool_calls: Positive | None = None
+    """Tool calls of one answer; 100 by default."""
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Read true and false."""
+        return {"enabled": data} if isinstance(data, bool) else data
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        for low, high, usual in (
+            ("first_byte", "deadline", 600),
+            ("idle", "deadline", 600),
+            ("min_wait", "max_wait", 30),
+        ):
+            less, most = getattr(self, low), getattr(self, high)
+            if less is not None and less > (usual if most is None else most):
+                yield low, f"must not be more than {high!r}, which is {usual if most is None else most:g}"

@@ -1,0 +1,212 @@
+"""Judge what a request to a model raised: which of our errors it is, and what it tells.
+
+The error keeps its class of pydantic_ai besides, so the handlers that users have and `FallbackModel` work as before.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from pydantic_ai import exceptions
+from pydantic_ai.models import Model
+
+from protocols.errors import error_text
+from protocols.model_errors import (
+    AuthError,
+    BadRequestError,
+    BadResponseError,
+    ContentFilteredError,
+    ContextTooLongError,
+    ModelCallError,
+    OverloadedError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    UpstreamConnectionError,
+    UpstreamTimeoutError,
+)
+
+_KINDS: Final[tuple[tuple[type[Exception], type[ModelCallError]], ...]] = (
+    (exceptions.ModelRateLimitError, RateLimitedError),
+    (exceptions.ModelQuotaExceededError, QuotaExhaustedError),
+    (exceptions.ModelUnavailableError, OverloadedError),
+    (exceptions.ModelServerError, OverloadedError),
+    (exceptions.ModelTimeoutError, UpstreamTimeoutError),
+    (exceptions.ModelRequestTimeout, UpstreamTimeoutError),
+    (exceptions.ModelConnectionError, UpstreamConnectionError),
+    (exceptions.ModelContextWindowExceededError, ContextTooLongError),
+    (exceptions.ModelAuthenticationError, AuthError),
+    (exceptions.ModelRequestRejectedError, BadRequestError),
+    (exceptions.ContentFilterError, ContentFilteredError),
+    (exceptions.UnexpectedModelBehavior, BadResponseError),
+)
+"""The first class that fits decides."""
+_TRANSIENT_STATUS: Final = (408, 409, 425)
+_SERVER_ERRORS: Final = 500
+_CLIENTS: Final = ("openai.", "httpx", "anthropic.", "groq.")
+"""Libraries whose decoder of JSON fails on what a server sent."""
+_MOST_CAUSES: Final = 8
+_NUMBER: Final = re.compile(r"\d[\d,]{2,}")
+_REDIRECT: Final = re.compile(r"Error code: 3\d\d")
+
+
+def kind_of(error: Exception) -> type[ModelCallError] | None:
+    """Return which of our errors this is; None for one that is none, such as a bug in a model of the user."""
+    if isinstance(error, exceptions.AgentRunError | ModelCallError):
+        for one in _causes(error):
+            if isinstance(one, ModelCallError):  # out of our transport, below the client of the provider
+                return type(one)
+    for known, kind in _KINDS:
+        if isinstance(error, known):
+            return kind
+    if isinstance(error, exceptions.ModelHTTPError):
+        status = error.status_code
+        return OverloadedError if status in _TRANSIENT_STATUS or status >= _SERVER_ERRORS else BadRequestError
+    if isinstance(error, exceptions.ModelAPIError) or (
+        isinstance(error, ValueError | RecursionError) and _is_of_client(error)
+    ):
+        return BadResponseError
+    return None
+
+
+def failure_of(error: Exception, model: Model, **told: Any) -> ModelCallError | None:
+    """Return the error of a request as one of ours; None if it is none.
+
+    Args:
+        error: what the model raised.
+        model: the model, for the text.
+        **told: attributes of the failure that the caller knows, such as `attempts`.
+    """
+    kind = kind_of(error)
+    if kind is None:
+        return None
+    headers: dict[str, str] = getattr(error, "headers", None) or {}
+    told = {"request_id": headers.get("x-request-id") or headers.get("request-id"), **told}
+    told |= {"retry_after": _retry_after(getattr(error, "retry_after", None), headers), **_details(kind, error)}
+    return typed(kind, error, model, ours=False, **told)
+
+
+def typed(
+    kind: type[ModelCallError], error: Exception, model: Model, *, ours: bool = True, **told: Any
+) -> ModelCallError:
+    """Return an error that is of our class and of that of another one.
+
+    Args:
+        kind: our class.
+        error: the other error; one that is of our class already is changed.
+        model: the model, for the text.
+        ours: True names the class as ours, False as the other one.
+        **told: its attributes.
+    """
+    text = _redacted(_text(error, model, told), model)
+    found: ModelCallError
+    if isinstance(error, ModelCallError):
+        found = error
+    else:
+        # Another decoder may leave an exception without a class of pydantic_ai.
+        known = isinstance(error, exceptions.AgentRunError)
+        original = error if known else exceptions.ModelAPIError(model.model_name, error_text(error))
+        joined = _joined((kind, type(original), ours))
+        found = joined.__new__(joined)
+        vars(found).update({"node": None, **vars(original)})
+        if isinstance(getattr(original, "body", None), str | dict):
+            vars(found)["body"] = _redacted(vars(original)["body"], model)
+        found.__cause__ = error.__cause__ if known else error
+        found.__traceback__ = error.__traceback__
+    found.args = (text,)
+    vars(found).update(told)
+    return found
+
+
+def host_of(model: Model) -> str | None:
+    """Return host and port of the endpoint of a model; None for one without."""
+    with suppress(ValueError, NotImplementedError):
+        return urlsplit(model.base_url or "").netloc.rpartition("@")[2] or None
+    return None
+
+
+@lru_cache(maxsize=256)
+def _joined(parts: tuple[type[ModelCallError], type[Exception], bool]) -> type[ModelCallError]:
+    kind, original, ours = parts
+    own = {"__doc__": kind.__doc__, "__reduce__": _reduced, "__setstate__": _set_state}
+    made: Any = type(original.__name__, (kind, original), own)
+    named = kind if ours else original
+    made.__name__, made.__qualname__, made.__module__ = named.__name__, named.__qualname__, named.__module__
+    made.joins = (kind, getattr(original, "category", original), hasattr(original, "category"), ours)
+    return cast("type[ModelCallError]", made)
+
+
+def _reduced(self: Any) -> tuple[Any, ...]:
+    return _restored, (*type(self).joins, self.args), vars(self)
+
+
+def _set_state(self: Any, state: dict[str, Any]) -> None:
+    vars(self).update(state)
+
+
+def _restored(kind: Any, original: Any, is_category: bool, ours: bool, args: tuple[Any, ...]) -> ModelCallError:
+    if is_category:
+        original = type(exceptions.ModelHTTPError.for_category(original, status_code=0, model_name=""))
+    joined = _joined((kind, original, ours))
+    found = joined.__new__(joined)
+    found.args = args
+    return found
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__
+
+
+def _is_of_client(error: Exception) -> bool:
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__")).startswith(_CLIENTS):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _details(kind: type[ModelCallError], error: Exception) -> dict[str, Any]:
+    """Return what only one kind of error has."""
+    if issubclass(kind, ContextTooLongError):
+        numbers = sorted(int(found.replace(",", "")) for found in _NUMBER.findall(str(getattr(error, "body", error))))
+        return {"limit": numbers[0] if numbers else None, "tokens": numbers[-1] if numbers[1:] else None}
+    if issubclass(kind, BadResponseError):
+        sample = str(getattr(error, "body", None) or error)[: BadResponseError.most_sample]
+        return {"sample": sample, "retryable": kind.retryable and not _REDIRECT.match(str(error))}
+    return {}
+
+
+def _retry_after(seconds: float | None, headers: dict[str, str]) -> float | None:
+    """Return the wait that the provider asks for. A date counts from the provider's own clock."""
+    date = headers.get("retry-after", "")
+    if seconds is not None and "date" in headers and "retry-after-ms" not in headers and not date.isdigit():
+        with suppress(ValueError, TypeError):
+            return max(0.0, (parsedate_to_datetime(date) - parsedate_to_datetime(headers["date"])).total_seconds())
+    return seconds
+
+
+def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
+    host, attempts, request = host_of(model), told.get("attempts", 1), told.get("request_id")
+    parts = [host] if host else []
+    if attempts > 1:
+        parts.append(f"{attempts} attempts in {told.get('elapsed', 0.0):.1f} s")
+    if request:
+        parts.append(f"request {request}")
+    return f"{error} ({', '.join(parts)})" if parts else str(error)
+
+
+def _redacted(value: Any, model: Model) -> Any:
+    """Return a text or the body of an answer without the key of the model, which a server may have repeated."""
+    key: object = getattr(getattr(model, "client", None), "api_key", None)
+    if not isinstance(key, str) or len(key) < 8 or key not in str(value):  # noqa: PLR2004 - no key is that short
+        return value
+    return str(value).replace(key, "***")

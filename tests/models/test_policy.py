@@ -1,0 +1,95 @@
+import re
+from typing import Any
+
+import pytest
+
+from actors import Agent, ModelPolicy
+from actors.agents.manifest.values import policy_of
+from actors.config.load import parse_manifest
+from actors.config.yaml.problem import InvalidManifestError
+from actors.pool.manifest.pool import build
+from actors.testing.models import scripted_model
+from protocols.errors import ConfigError
+
+CONTRADICTIONS = [
+    ({"deadline": 5, "first_byte": 6}, "first_byte=6 must not be more than deadline=5"),
+    ({"deadline": 5, "idle": 6}, "idle=6 must not be more than deadline=5"),
+    ({"min_wait": 6, "max_wait": 5}, "min_wait=6 must not be more than max_wait=5"),
+    ({"deadline": 0}, "deadline must be a finite number > 0, not 0"),
+    ({"deadline": float("inf")}, "deadline must be a finite number > 0"),
+    ({"deadline": None}, "deadline must be"),
+    ({"attempts": 0}, "attempts must be a whole number >= 1"),
+    ({"min_wait": -1}, "min_wait must be a finite number >= 0"),
+    ({"first_byte": float("nan")}, "first_byte must be a finite number > 0"),
+    ({"max_tool_calls": True}, "max_tool_calls must be a whole number"),
+]
+
+
+@pytest.mark.parametrize(("values", "problem"), CONTRADICTIONS)
+def test_a_policy_that_cannot_be_meant_is_refused_with_its_values(values: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^model policy: {re.escape(problem)}"):
+        ModelPolicy(**values)
+
+
+@pytest.mark.parametrize("values", [{"deadline": 1}, {"deadline": 1, "first_byte": 1, "idle": 1}, {"min_wait": 0}])
+def test_usual_values_contradict_nothing(values: dict[str, Any]) -> None:
+    assert ModelPolicy(**values).attempts == 4
+
+
+@pytest.mark.parametrize("policy", [5, "off", True, {"attempts": 2}])
+def test_an_agent_refuses_what_is_no_policy(policy: Any) -> None:
+    with pytest.raises(ConfigError, match="agent 'a': policy must be a ModelPolicy, or False for none"):
+        Agent("a", policy=policy)
+
+
+def test_a_function_has_no_policy(caplog: pytest.LogCaptureFixture) -> None:
+    Agent.from_callback(str.upper, name="no-policy", policy=ModelPolicy())
+
+    assert "'no-policy' answers by a function, so these have no effect: policy" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("{deadline: 1m, first_byte: 5s, attempts: 2}", ModelPolicy(deadline=60, first_byte=5, attempts=2)),
+        ("{}", ModelPolicy()),
+        ("true", ModelPolicy()),
+        ("false", False),
+    ],
+)
+def test_a_policy_of_the_manifest_reaches_the_agent(written: str, policy: Any) -> None:
+    own = build(parse_manifest(f"agents: {{a: {{policy: {written}}}}}", env={}))
+    shared = build(parse_manifest(f"defaults: {{policy: {written}}}\nagents: {{a: {{}}}}", env={}))
+
+    assert _policy(own) == _policy(shared) == policy
+    assert policy_of(None) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        (
+            "{deadline: 5s, first_byte: 6s}",
+            r"agents\.a\.policy\.first_byte.*must not be more than 'deadline', which is 5",
+        ),
+        ("{idle: 1h}", r"agents\.a\.policy\.idle.*must not be more than 'deadline', which is 600"),
+        ("{attempts: 0}", r"agents\.a\.policy\.attempts"),
+        ("{deadlin: 5s}", r"unknown key 'deadlin'.*did you mean 'deadline'"),
+    ],
+)
+def test_a_policy_of_the_manifest_is_refused_with_file_and_key(written: str, problem: str) -> None:
+    with pytest.raises(InvalidManifestError, match=problem):
+        parse_manifest(f"agents: {{a: {{policy: {written}}}}}", env={})
+
+
+def _policy(built: Any) -> Any:
+    return built.nodes["a"].settings.policy
+
+
+async def test_an_agent_without_policy_asks_its_model_as_it_is() -> None:
+    model = scripted_model(["yes"])
+    agent = Agent("a", model=model, policy=False)
+    execution: Any = agent.execution
+
+    assert execution.resolve(model, "a") is model
+    assert (await agent.run("x")).content == "yes"
