@@ -50,6 +50,7 @@ PUBLIC_NAMES = [
     "McpServer",
     "MessageNode",
     "Model",
+    "ModelPolicy",
     "Reject",
     "RestartIntensity",
     "RunStats",

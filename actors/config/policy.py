@@ -16,9 +16,9 @@ class PolicySpec(Section):
     enabled: Flag = True
     """Whether requests follow a policy at all."""
     deadline: PositiveSeconds | None = None
-    """One request with all its attempts, waits and the stream; 600 by default."""
+    """One request with all its attempts, waits and the stream; by default the `timeout` of the run alone."""
     first_byte: PositiveSeconds | None = None
-    """One attempt until its first content; for streams 120 by default, for whole answers `deadline`."""
+    """One attempt until its first content; 120 by default for streams, no limit for whole answers."""
     idle: PositiveSeconds | None = None
     """Between two pieces of a stream; 120 by default."""
     attempts: Positive | None = None
@@ -38,10 +38,10 @@ class PolicySpec(Section):
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""
         for low, high, usual in (
-            ("first_byte", "deadline", 600),
-            ("idle", "deadline", 600),
+            ("first_byte", "deadline", None),
+            ("idle", "deadline", None),
             ("min_wait", "max_wait", 30),
         ):
-            less, most = getattr(self, low), getattr(self, high)
-            if less is not None and less > (usual if most is None else most):
-                yield low, f"must not be more than {high!r}, which is {usual if most is None else most:g}"
+            less, most = getattr(self, low), getattr(self, high) or usual
+            if less is not None and most is not None and less > most:
+                yield low, f"must not be more than {high!r}, which is {most:g}"

@@ -111,10 +111,10 @@ def typed(
         original = error if known else exceptions.ModelAPIError(model.model_name, error_text(error))
         joined = _joined((kind, type(original), ours))
         found = joined.__new__(joined)
-        vars(found).update({"node": None, **vars(original)})
-        if isinstance(getattr(original, "body", None), str | dict):
-            vars(found)["body"] = _redacted(vars(original)["body"], model)
-        found.__cause__ = error.__cause__ if known else error
+        kept = {name: _redacted(value, model) for name, value in vars(original).items()}
+        vars(found).update({"node": None, **kept})
+        if kept == vars(original):  # else the cause repeats the key
+            found.__cause__ = error.__cause__ if known else error
         found.__traceback__ = error.__traceback__
     found.args = (text,)
     vars(found).update(told)
@@ -140,10 +140,11 @@ def _joined(parts: tuple[type[ModelCallError], type[Exception], bool]) -> type[M
 
 
 def _reduced(self: Any) -> tuple[Any, ...]:
-    return _restored, (*type(self).joins, self.args), vars(self)
+    joins: tuple[Any, ...] = type(self).joins
+    return _restored, (*joins, self.args), vars(self)
 
 
-def _set_state(self: Any, state: dict[str, Any]) -> None:
+def _set_state(self: Exception, state: dict[str, Any]) -> None:
     vars(self).update(state)
 
 
@@ -205,7 +206,7 @@ def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
 
 
 def _redacted(value: Any, model: Model) -> Any:
-    """Return a text or the body of an answer without the key of the model, which a server may have repeated."""
+    """Return a value, or its text without the key of the model, which a server may have repeated."""
     key: object = getattr(getattr(model, "client", None), "api_key", None)
     if not isinstance(key, str) or len(key) < 8 or key not in str(value):  # noqa: PLR2004 - no key is that short
         return value

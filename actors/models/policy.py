@@ -20,8 +20,9 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
         60
     """
 
-    deadline: Annotated[float, POSITIVE] = 600.0
-    """The whole request with all its attempts, waits and the stream. The timeout of the run holds as well."""
+    deadline: Annotated[float | None, POSITIVE] = None
+    """The whole request with all its attempts, waits and the stream. None leaves it to the timeout of the run, which
+    holds in any case."""
     first_byte: Annotated[float | None, POSITIVE] = None
     """One attempt until its first content: of a stream the first event, else the answer. None is 120 for streams, and
     no limit of its own for an answer that comes as a whole."""
@@ -43,7 +44,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
         check_fields(_CHECKS, self, _refused, never_none=_NEVER_NONE)
         for low, high in _WITHIN:
             less, most = getattr(self, low), getattr(self, high)
-            if less is not None and less > most:
+            if less is not None and most is not None and less > most:
                 raise _refused(low, f"{low}={less!r} must not be more than {high}={most!r}")
 
     @property
@@ -62,7 +63,7 @@ def _refused(_: str, problem: str) -> ConfigError:
 
 
 _CHECKS: Any = declared_checks(ModelPolicy)
-_NEVER_NONE: Final = frozenset(_CHECKS) - {"first_byte", "idle"}
+_NEVER_NONE: Final = frozenset(_CHECKS) - {"deadline", "first_byte", "idle"}
 
 POLICY: Final = Check("a ModelPolicy, or False for none", lambda value: value is False or type(value) is ModelPolicy)
 DEFAULT_POLICY: Final = ModelPolicy()

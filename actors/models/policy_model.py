@@ -1,4 +1,4 @@
-"""`PolicyModel`: a model whose requests follow a `ModelPolicy`. There is no other layer that repeats requests."""
+"""`PolicyModel`: a model whose requests follow a `ModelPolicy`. No other layer repeats requests."""
 
 import asyncio
 import random
@@ -47,7 +47,7 @@ class PolicyModel(WrapperModel):
         super().__init__(wrapped)
         self.policy = policy
         has_retries = hasattr(wrapped, "client") and "max_retries" not in wrapped.unsupported_settings
-        self._settings: ModelSettings = {"max_retries": 0} if has_retries else {}
+        self._own_settings: ModelSettings = {"max_retries": 0} if has_retries else {}
 
     async def request(
         self,
@@ -116,7 +116,7 @@ class PolicyModel(WrapperModel):
 
     def _with_own(self, settings: ModelSettings | None) -> ModelSettings | None:
         """Return settings that turn the retries of the provider's client off, unless the user has set them."""
-        return {**self._settings, **(settings or {})} if self._settings else settings
+        return {**self._own_settings, **(settings or {})} if self._own_settings else settings
 
 
 class _Call:
@@ -131,13 +131,11 @@ class _Call:
         self.clock = _clock()
         self.attempts = self.bad_responses = 0
         self.started = self.clock.now()
-        until = self.started + policy.deadline
-        if (shared := _shared_until.get()) is not None:
-            until = min(until, shared)
-        ends = None if envelope is None else envelope.deadline
-        self.ends = until if ends is None else min(until, ends)
-        """When the request must be over."""
-        self.limit = TimeLimit(self.clock, until if ends is None or until < ends else None)
+        until = _earlier(_shared_until.get(), None if policy.deadline is None else self.started + policy.deadline)
+        run = None if envelope is None else envelope.deadline
+        self.ends = _earlier(until, run)
+        """When the request must be over; None if it may take any time."""
+        self.limit = TimeLimit(self.clock, None if self.ends == run else until)
 
     def failed(self, error: Exception, partial: str | None = None, *, has_begun: bool = False) -> float:
         """Return the seconds until the next attempt.
@@ -148,7 +146,7 @@ class _Call:
             has_begun: True for a stream whose first event was passed on.
 
         Raises:
-            ModelCallError: there is no other attempt.
+            ModelCallError: this was the last attempt.
             Exception: the error itself, which is not one of a request.
         """
         model = self.model.wrapped
@@ -187,7 +185,7 @@ class _Call:
         return {"attempts": self.attempts, "elapsed": self.clock.now() - self.started, "partial": partial}
 
     def _wait(self, failure: ModelCallError) -> float | None:
-        """Return the seconds to wait after a failure; None if there is no other attempt."""
+        """Return the seconds to wait after a failure; None if this was the last attempt."""
         policy, attempts = self.policy, self.attempts
         self.bad_responses += isinstance(failure, BadResponseError)
         if not failure.retryable or attempts >= policy.attempts or self.bad_responses == _BAD_RESPONSES:
@@ -198,7 +196,7 @@ class _Call:
             wait += failure.retry_after
         elif attempts == 1 and isinstance(failure, UpstreamConnectionError):
             wait = 0.0  # the server may have closed a connection that was kept
-        if self.clock.now() + wait >= self.ends:
+        if self.ends is not None and self.clock.now() + wait >= self.ends:
             add_note(failure, f"the next attempt would begin in {wait:.1f} s, after the deadline")
             return None
         return wait
@@ -237,6 +235,10 @@ class _Events:
         except Exception as error:
             call.failed(error, self._response.get().text or "", has_begun=True)
             raise
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return other if one is None or (other is not None and other < one) else one
 
 
 def _overdue(phase: str, model: Model, policy: ModelPolicy, **told: Any) -> ModelCallError:
@@ -292,7 +294,8 @@ class FallbackPolicy(WrapperModel):
 
     @contextmanager
     def _deadline(self) -> Generator[None]:
-        token = _shared_until.set(_clock().now() + self.policy.deadline)
+        deadline = self.policy.deadline
+        token = _shared_until.set(None if deadline is None else _clock().now() + deadline)
         try:
             yield
         except FallbackExceptionGroup as group:

@@ -1,6 +1,7 @@
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic_ai.exceptions import (
@@ -15,17 +16,17 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models import Model
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.providers.openai import OpenAIProvider
 
 from actors import Agent, ModelPolicy
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
-from actors.testing.models import RecordingModel, failing_model, scripted_model, slow_model
+from actors.testing.faults import cut, no_answer, raw, refusal
+from actors.testing.hostile_server import HostileServer, Reply
+from actors.testing.models import RecordingModel, failing_model, scripted_model, served_model, slow_model
+from actors.testing.openai_answer import Answer
 from actors.testing.settle import settle
 from protocols import model_errors as errors
 from protocols.errors import RunTimeoutError
-from tests.support.openai_server import chat_model, chunks, completion, serving
 
 BUSY = ModelHTTPError(503, "m")
 NO_WAIT = ModelPolicy(min_wait=0)
@@ -347,31 +348,85 @@ async def test_several_models_share_one_deadline(start: Start, manual_clock: Man
 # -- a real client ------------------------------------------------------------------------------------------------
 
 
-async def test_the_client_of_the_provider_repeats_nothing_itself() -> None:
-    async with serving(503, 500, completion({"content": "hello"})) as (url, requests):
-        model = _model(url)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_the_client_of_the_provider_repeats_nothing_itself(api: Literal["chat", "responses"]) -> None:
+    async with (
+        HostileServer([refusal(503), no_answer(), Answer("hello")]) as server,
+        served_model(server, api=api) as model,
+    ):
         answer = await Agent("a", model=model, policy=NO_WAIT).run("x")
-        refused = len(requests)
 
-    assert (answer.content, refused) == ("hello", 3)
+    assert (answer.content, len(server.requests)) == ("hello", 3)
 
 
-async def test_one_policy_holds_for_a_stream_of_a_real_client() -> None:
-    async with serving(503, chunks({"content": "hel"}, {"content": "lo"})) as (url, requests):
-        model = _model(url)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_one_policy_holds_for_a_stream_of_a_real_client(api: Literal["chat", "responses"]) -> None:
+    script: list[Reply] = [refusal(429, headers={"retry-after-ms": "1"}), Answer("hello")]
+    async with HostileServer(script) as server, served_model(server, api=api) as model:
         assert await text_of(Agent("a", model=model, policy=NO_WAIT)) == "hello"
 
-    assert len(requests) == 2
+    assert len(server.requests) == 2
 
 
-async def test_a_refusal_names_the_endpoint_and_not_the_key() -> None:
-    async with chat_model(401) as model:
-        with pytest.raises(errors.AuthError, match=r"status_code: 401, model_name: m.*\(127\.0\.0\.1:\d+\)"):
+async def test_a_stream_that_is_reset_is_an_error_with_its_text() -> None:
+    async with HostileServer(cut(Answer("hello world"), after=4)) as server, served_model(server) as model:
+        with pytest.raises(errors.StreamInterruptedError) as caught:
+            await text_of(Agent("a", model=model))
+
+    assert len(server.requests) == 1
+    assert caught.value.partial
+    assert "hello world".startswith(caught.value.partial)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{oops", b"\xff", b"[" * 200_000, b'{"created": ' + b"9" * 5_000 + b"}", b"<html>", b"[]", b"{}"]
+)
+async def test_a_body_that_is_no_answer_is_told_as_such_and_asked_for_once_more(body: bytes) -> None:
+    async with HostileServer(raw(body)) as server, served_model(server) as model:
+        agent = Agent("a", model=model, policy=NO_WAIT)
+        with pytest.raises(errors.BadResponseError):
+            await agent.run("x")
+
+    assert len(server.requests) == 2
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    script = raw(status=307, headers={"location": "http://127.0.0.2:1/v1"})
+    async with HostileServer(script) as server, served_model(server) as model:
+        with pytest.raises(errors.BadResponseError, match="307"):
             await Agent("a", model=model).run("x")
 
+    assert len(server.requests) == 1
 
-def _model(url: str) -> Model:
-    return OpenAIChatModel("m", provider=OpenAIProvider(base_url=url, api_key="sk-canary-canary"))
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+async def test_a_refusal_names_model_and_endpoint_and_not_the_key(status: int) -> None:
+    key = "sk-canary-canary"
+    script = refusal(status, f"not with {key}", code="no")
+    async with HostileServer(script) as server, served_model(server, key=key) as model:
+        with pytest.raises(
+            errors.ModelCallError, match=rf"{status}, model_name: m.*not with \*\*\*.*\(127.0.0.1:"
+        ) as caught:
+            await Agent("a", model=model).run("x")
+
+    assert "canary" not in "".join([*traceback.format_exception(caught.value), repr(vars(caught.value))])
+    assert len(server.requests) == 1
+
+
+async def test_a_limit_closes_the_connection_of_a_stream(start: Start, manual_clock: ManualClock) -> None:
+    async with HostileServer(cut(Answer("hello world"), after=4, end="hang")) as server, served_model(server) as model:
+        run = asyncio.create_task(text_of(start(model, policy=ModelPolicy(idle=5))))
+        request = await server.arrived(1)
+        while not run.done():
+            await manual_clock.advance(5)
+        await request.closed.wait()
+        with pytest.raises(errors.UpstreamTimeoutError) as caught:
+            await run
+
+    assert caught.value.phase in ("idle", "first_byte")
+
+
+# -- what is kept -------------------------------------------------------------------------------------------------
 
 
 async def test_models_that_runs_bring_along_are_not_kept_for_ever() -> None:
