@@ -140,7 +140,8 @@ def _joined(parts: tuple[type[ModelCallError], type[Exception], bool]) -> type[M
 
 
 def _reduced(self: Any) -> tuple[Any, ...]:
-    joins: tuple[Any, ...] = type(self).joins
+    made: Any = type(self)
+    joins: tuple[Any, ...] = made.joins
     return _restored, (*joins, self.args), vars(self)
 
 
