@@ -31,6 +31,11 @@ class Origin(Protocol):
         ...
 
     @property
+    def session(self) -> str | None:
+        """Whose run it is: a session, `OWN` for the node's own memory, or None for a run without memory."""
+        ...
+
+    @property
     def wait_for_connections(self) -> bool | None:
         """Whether its caller waits for the deliveries; None when the connections decide."""
         ...
@@ -65,7 +70,10 @@ class Target(Named, Protocol):
         ...
 
     def add_context(self, text: str) -> None:
-        """Give text that the node reads before the prompt of its next run (once)."""
+        """Give text that the node reads before the prompt of its next run (once).
+
+        A target of runs with a session gets the keyword ``session`` as well, and keeps the text for that session.
+        """
         ...
 
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:

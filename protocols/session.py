@@ -1,12 +1,29 @@
 """What ``session=`` means: whether a node keeps a history, and what it remembers when it starts."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any, cast
+from urllib.parse import quote
 
 import msgspec
 
-from protocols.checks import check_fields, declared_checks
-from protocols.limits import COUNT, KEY, LIMIT, TIME, check_span
+from protocols.checks import Check, check_fields, declared_checks
+from protocols.limits import COUNT, KEY, LIMIT, MAX_KEY_LENGTH, TIME, check_span
+
+OWN = ""
+"""Stands for the memory that belongs to the node itself, where the name of a session may stand."""
+MAX_NAME = 200
+"""Characters in the name of a session."""
+SESSION = Check(
+    f"a name of 1 to {MAX_NAME} printable characters",
+    lambda value: isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_NAME and value.isprintable(),
+)
+
+
+def conversation_of(node: str, session: str) -> str:
+    """Return the stored conversation of a session of a node: a key that no other pair of names has."""
+    name = f"session/{quote(node, safe='')}/{quote(session, safe='')}"
+    return name if len(name) <= MAX_KEY_LENGTH else f"session/{sha256(name.encode()).hexdigest()}"
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """`Agent`: one node that answers by a model, or by a function."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePath
 from typing import Any, Self, Unpack, cast, overload
@@ -12,11 +12,13 @@ from pydantic_ai.output import OutputSpec
 from pydantic_ai.toolsets import FunctionToolset
 
 from actors.agents import manifest
+from actors.agents.agent_file import read_agent_file
 from actors.agents.callback import callback_name
 from actors.agents.decorator import Decorator
 from actors.agents.definition import AgentDefinition
 from actors.agents.execution import Execution
 from actors.agents.named_tools import named_tools
+from actors.agents.sessions import DEFAULT_CONCURRENCY, Sessions
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import default_model_name
@@ -38,8 +40,9 @@ _FILES = (".yml", ".yaml")
 class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
-    An agent remembers its conversation, unless it is made with ``session=False``. Only a successful run changes the
-    memory. Runs of an agent with a memory run one after the other.
+    An agent remembers its conversation, unless it is made with ``session=False``, and that of each session by itself
+    (``run(..., session="alice")``). Only a successful run changes a memory. Runs that use the same memory go on one
+    after the other, others at the same time.
 
     Example:
         >>> agent = Agent("greeter", model="offline", system_prompt="One sentence.")
@@ -81,7 +84,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
             raise NodeNameError(f"an agent needs a name, got {name!r}")
         if str(name).endswith(_FILES):
             given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
-            self._become(_from_file(name, model, given, settings))
+            self._become(read_agent_file(name, model, given, settings))
             return
         definition = AgentDefinition.of_model(
             str(name),
@@ -97,6 +100,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
     def _become(self, definition: AgentDefinition) -> None:
         super().__init__(definition.name)
         self.definition = definition
+        self._variants = 1
 
     @classmethod
     def from_definition(cls, definition: AgentDefinition) -> Self:
@@ -229,7 +233,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         no connections. This agent does not change.
 
         Args:
-            name: by default that of this agent.
+            name: by default that of this agent with a number, such as ``analyzer-2``.
             output_type: type of an answer.
             model: see `Agent`.
             deps: dependencies of tools and instructions.
@@ -244,18 +248,33 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         changed = {} if deps is None else {"deps": deps}
         settings = replace(self.settings, session=None if remembers else False, **changed)
         execution = self.execution.variant(settings, model, output_type)
-        return self.from_definition(AgentDefinition(name=name or self.name, settings=settings, execution=execution))
+        if name is None:
+            self._variants += 1
+            name = f"{self.name}-{self._variants}"
+        return self.from_definition(AgentDefinition(name=name, settings=settings, execution=execution))
 
     @property
     def history(self) -> tuple[ModelMessage, ...]:
-        """What the agent remembers: messages of the model, oldest first. Empty for an agent that does not remember."""
-        memory = self.execution.memory
-        return () if memory is None else memory.messages
+        """What the agent remembers of runs without a session, oldest first. Empty for an agent without memory."""
+        sessions = self.execution.sessions
+        return () if sessions is None else sessions.own.messages
 
     def reset(self) -> None:
-        """Clear the memory. An open run adds its messages when it succeeds."""
-        if self.execution.memory is not None:
-            self.execution.memory.clear()
+        """Clear the memory of runs without a session. An open run adds its messages when it succeeds."""
+        if self.execution.sessions is not None:
+            self.execution.sessions.own.clear()
+
+    @property
+    def sessions(self) -> Sessions:
+        """What the agent remembers of each session.
+
+        Raises:
+            ConfigError: the agent has no memory: it answers by a function, or was made with ``session=False``.
+        """
+        sessions = self.execution.sessions
+        if sessions is None:
+            raise ConfigError(f"agent {self.name!r} has no memory, so it has no sessions", node=self.name)
+        return sessions
 
     def _check_model(self, what: str) -> None:
         if not self.execution.has_model:
@@ -278,7 +297,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         *,
         name: str | None = None,
         description: str | None = None,
-        reset_history: bool = False,
+        reset_history: bool = True,
         pass_history: bool = False,
     ) -> None:
         """Let the model ask another node, as a tool; see `to_tool`.
@@ -287,8 +306,9 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
             worker: the node to ask.
             name: by default ``ask_<name of the node>``.
             description: by default names the node and its purpose.
-            reset_history: True if each call begins without the node's own history, and stores none.
-            pass_history: True if the node gets the conversation of this agent in place of its own.
+            reset_history: True if each call begins without a memory, and leaves none. Several calls may then be open
+                at the same time. False if the worker remembers, by session if this agent runs for one.
+            pass_history: True if the worker gets the conversation of this agent in place of a memory.
 
         Raises:
             ConfigError: the agent answers by a function, or the worker is not a node.
@@ -328,7 +348,16 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         limit = self.settings.max_concurrency
         if limit is not None:
             return limit
-        return UNLIMITED if self.execution.memory is None else 1
+        return UNLIMITED if self.execution.sessions is None else DEFAULT_CONCURRENCY
+
+    @property
+    def is_serial(self) -> bool:
+        """True if the agent has memories: the runs that use the same one go on one after the other."""
+        return self.execution.sessions is not None
+
+    def message_key(self, message: object) -> Hashable:
+        """Return whose memory a message uses."""
+        return self.execution.message_key(message)
 
     async def close(self) -> None:
         """Release what `open` or a run has opened; see `NodeHandle.close`."""
@@ -368,23 +397,3 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
         """Answer one message."""
         return self.definition.execution.answer(request, asked)
-
-
-def _from_file(
-    path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
-) -> AgentDefinition:
-    """Return the definition of a file, with the few keywords that may accompany a file.
-
-    Raises:
-        ConfigError: a keyword belongs into the file.
-    """
-    usual = {"output_type": str, "system_prompt": (), "tools": ()}
-    refused = [name for name, value in given.items() if value and value != usual[name]]
-    refused += [name for name in settings if name != "parallel_init"]
-    if refused:
-        raise ConfigError(f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file")
-    definition = manifest.read_agent(path)
-    if model is not None:
-        check_settings(definition.name, {"model": model})
-        definition.execution.model = model
-    return replace(definition, settings=replace(definition.settings, **settings))

@@ -97,7 +97,7 @@ def _informed(given: Any, request: RunRequest) -> Any:
     text: object = given if type(given) is str else given.content if is_message(given) else given
     if not isinstance(text, str):
         return given
-    text = "\n\n".join((*request.node.take_context(), text))
+    text = "\n\n".join((*request.node.take_context(request.options.session), text))
     return msgspec.structs.replace(given, content=text) if is_message(given) else text
 
 

@@ -1,16 +1,19 @@
 """How an agent answers: by a model (`ModelRun`), or by a function (`Callback`)."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
-from actors.agents.memory import Memory
+from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
 from actors.runs.job import Job
-from actors.runs.request import Answer, RunRequest
+from actors.runs.reconfigure import Reconfigure
+from actors.runs.request import AddContext, Answer, RunRequest, Settle
+from actors.runtime.keyed_mailbox import AFTER_ALL
 from protocols.messages import ChatMessage
+from protocols.session import OWN
 
 
 class Execution:
@@ -24,8 +27,8 @@ class Execution:
     """The agent's own tools. None for a function."""
     toolsets: Sequence[AbstractToolset[Any]] = ()
     """Further collections of tools, entered while the agent is open."""
-    memory: Memory | None = None
-    """What the agent remembers. None for an agent that does not remember."""
+    sessions: Sessions | None = None
+    """What the agent remembers, by session. None for an agent that does not remember."""
 
     def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
         """Do the work of one run and return the complete answer. Raises what went wrong."""
@@ -34,6 +37,16 @@ class Execution:
     def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "Execution":
         """Return an execution with the same tools, other settings and a memory of its own."""
         return self
+
+    def message_key(self, message: object) -> Hashable:
+        """Return whose memory a message uses: its turn comes after those that use the same one."""
+        if self.sessions is None:
+            return None
+        if isinstance(message, RunRequest):
+            return message.options.memory
+        if isinstance(message, AddContext):
+            return message.session or OWN
+        return AFTER_ALL if isinstance(message, Settle | Reconfigure) else None
 
     def job_problem(self, job: Job[Any], agent: str, model: Model | str | None) -> str | None:
         """Return why the agent cannot do a job with a model. None if nothing is known against it."""

@@ -29,10 +29,16 @@ DEFAULT_BYTES = 4 * 1024 * 1024
 
 
 class Memory:
-    """The messages of one agent. Only successful runs change it, by whole runs. Safe in threads."""
+    """The messages of one agent, or of one session. Only successful runs change it, by whole runs. Safe in threads."""
 
     def __init__(
-        self, limit: int = DEFAULT_LIMIT, *, most_bytes: int = DEFAULT_BYTES, summary: Summary | None = None
+        self,
+        limit: int = DEFAULT_LIMIT,
+        *,
+        most_bytes: int = DEFAULT_BYTES,
+        most_turns: int | None = None,
+        most_tokens: int | None = None,
+        summary: Summary | None = None,
     ) -> None:
         if limit < 1:
             raise ValueError(f"a history keeps at least 1 message, not {limit!r}")
@@ -40,7 +46,13 @@ class Memory:
         """Largest number of messages."""
         self.most_bytes = most_bytes
         """Most bytes of data in them; the last turn stays, whatever its size."""
+        self.most_turns = most_turns
+        """Most prompts with what followed each. None for no limit."""
+        self.most_tokens = most_tokens
+        """Most tokens, estimated at 4 bytes each; the last turn stays. None for no limit."""
         self.summary = summary
+        self.is_forgotten = False
+        """True once the memory is deleted: open runs add nothing more."""
         self._messages: tuple[ModelMessage, ...] = ()
         self._sizes: tuple[int, ...] = ()
         self._primed: ModelMessage | None = None
@@ -50,6 +62,11 @@ class Memory:
     def messages(self) -> tuple[ModelMessage, ...]:
         """The messages, oldest first."""
         return self._messages
+
+    @property
+    def size(self) -> int:
+        """Bytes of data in the messages."""
+        return sum(self._sizes)
 
     @property
     def is_primed(self) -> bool:
@@ -64,6 +81,8 @@ class Memory:
             is_primed: True if the agent has knowledge, which these messages or older ones hold.
         """
         with self._lock:
+            if self.is_forgotten:
+                return
             if is_primed and messages and not self.is_primed:
                 self._primed = messages[0]
             self._keep((*self._messages, *messages), (*self._sizes, *map(weight, messages)))
@@ -77,10 +96,19 @@ class Memory:
         """Forget everything."""
         self.replace(())
 
+    def forget(self) -> None:
+        """Forget everything, and what open runs are about to add."""
+        with self._lock:
+            self.is_forgotten = True
+            self._messages, self._sizes = (), ()
+
     def _keep(self, messages: tuple[ModelMessage, ...], sizes: tuple[int, ...]) -> None:
+        most = self.most_bytes if self.most_tokens is None else min(self.most_bytes, 4 * self.most_tokens)
         start = max(0, len(messages) - self.limit)
+        if self.most_turns is not None:
+            start = max([start, *turn_starts(messages)[-self.most_turns :][:1]])
         size = sum(sizes[start:])
-        while size > self.most_bytes and start < len(messages) - 1:
+        while size > most and start < len(messages) - 1:
             size -= sizes[start]
             start += 1
         if start:
@@ -110,12 +138,17 @@ def first_turn(messages: Sequence[ModelMessage], at_least: int) -> int:
 
     A turn begins with a user's prompt, so a tool call is never separated from its return.
     """
-    starts = [
+    starts = turn_starts(messages)
+    return next((place for place in starts if place >= at_least), starts[-1] if starts else at_least)
+
+
+def turn_starts(messages: Sequence[ModelMessage]) -> list[int]:
+    """Return where turns begin."""
+    return [
         place
         for place, message in enumerate(messages)
         if isinstance(message, ModelRequest) and any(isinstance(part, UserPromptPart) for part in message.parts)
     ]
-    return next((place for place in starts if place >= at_least), starts[-1] if starts else at_least)
 
 
 def dump_messages(messages: Sequence[Any]) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
-from pydantic_ai.messages import UserContent
+from msgspec import UNSET
+from pydantic_ai.messages import ModelMessage, UserContent
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
@@ -21,6 +22,7 @@ from actors.agents.memory import Memory
 from actors.agents.model_answer import cost_up_to_now, message_of
 from actors.agents.named_tools import named_tools
 from actors.agents.run_messages import captured_messages
+from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
 from actors.models.policy import DEFAULT_POLICY
@@ -32,6 +34,7 @@ from actors.runs.stream import text_of
 from actors.runtime.daemon_thread import CALLS
 from protocols.errors import ModelError
 from protocols.messages import ChatMessage
+from protocols.session import OWN
 
 Prompt = str | Sequence[UserContent]
 
@@ -63,11 +66,7 @@ class ModelRun(Execution):
         self.tools = self._own = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
         """The agent's own tools, which pydantic_ai puts first. More may be added at any time."""
         self.toolsets = tuple(toolsets)
-        self.memory = (
-            Memory(settings.history_limit, most_bytes=settings.history_bytes, summary=settings.summary)
-            if settings.query.is_enabled
-            else None
-        )
+        self.sessions = Sessions(settings.memory, settings.max_sessions) if settings.query.is_enabled else None
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, _Resolved] = WeakKeyDictionary()
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
@@ -75,7 +74,9 @@ class ModelRun(Execution):
         started = perf_counter()
         tools = ToolCallLog(request)
         call_log.set(tools)
-        prompt, keywords = await self._prompt(request, asked), self._keywords(request)
+        session = None if self.sessions is None else request.options.memory
+        memory = None if self.sessions is None or session is None else await self.sessions.open(session)
+        prompt, keywords = await self._prompt(request, asked, memory), self._keywords(request, memory)
         with self.agent.using_thread_executor(CALLS), captured_messages() as messages:
             request.node.follow_cost(request, partial(cost_up_to_now, messages))
             try:
@@ -88,14 +89,16 @@ class ModelRun(Execution):
             except Exception as error:
                 advise(error, keywords["model"])
                 raise
-        if self.memory is not None and request.options.store_history is not False:
-            self.memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
+        if memory is not None and self.sessions is not None:
+            if request.options.store_history is not False:
+                memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
+            self.sessions.keep(session or OWN, memory)
         return message_of(result, request, asked, tools, perf_counter() - started)
 
-    async def _prompt(self, request: RunRequest, asked: ChatMessage[Any]) -> Prompt:
-        # The history of the run may hold the knowledge of the agent already.
-        is_known = request.options.message_history is None and self.memory is not None and self.memory.is_primed
-        before = [*(() if is_known else self.settings.knowledge), *request.node.take_context()]
+    async def _prompt(self, request: RunRequest, asked: ChatMessage[Any], memory: Memory | None) -> Prompt:
+        is_known = memory is not None and memory.is_primed
+        notes = request.node.take_context(request.options.session)
+        before = [*(() if is_known else self.settings.knowledge), *notes]
         content: object = asked.content
         if isinstance(content, str) and not before and content.strip():
             return content
@@ -128,11 +131,12 @@ class ModelRun(Execution):
             return nullcontext()
         return self.agent.override(tools=(), toolsets=keywords.pop("toolsets") or ())
 
-    def _keywords(self, request: RunRequest) -> dict[str, Any]:
+    def _keywords(self, request: RunRequest, memory: Memory | None) -> dict[str, Any]:
         options, settings = request.options, self.settings
-        toolsets, history = list(options.toolsets or ()), options.message_history
-        if history is None and self.memory is not None:
-            history = self.memory.messages
+        toolsets = list(options.toolsets or ())
+        history: Sequence[ModelMessage] | None = None if memory is None else memory.messages
+        if options.message_history is not UNSET:
+            history = options.message_history or ()
         if options.tools:
             taken = self._own.tools if options.include_agent_tools else ()
             toolsets.append(FunctionToolset(named_tools(request.node.name, options.tools, taken)))

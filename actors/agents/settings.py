@@ -10,7 +10,8 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits
 
-from actors.agents.memory import DEFAULT_BYTES, DEFAULT_LIMIT, Summary
+from actors.agents.memory import DEFAULT_BYTES, DEFAULT_LIMIT, Memory, Summary
+from actors.agents.sessions import DEFAULT_SESSIONS
 from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.models.policy import POLICY, ModelPolicy
 from actors.prompts.knowledge import with_sources
@@ -50,7 +51,10 @@ class AgentKeywords(TypedDict, total=False):
     session: Session
     history_limit: int
     history_bytes: int
+    history_turns: int | None
+    history_tokens: int | None
     summary: Summary | None
+    max_sessions: int
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
     policy: ModelPolicy | Literal[False] | None
@@ -102,8 +106,15 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Largest number of model messages in the memory, cut at whole turns."""
     history_bytes: Annotated[int, whole(1)] = DEFAULT_BYTES
     """Most bytes of text, pictures and other data in them; the last turn stays, whatever its size."""
+    history_turns: Annotated[int | None, whole(1)] = None
+    """Most prompts in the memory, each with what followed."""
+    history_tokens: Annotated[int | None, whole(1)] = None
+    """Most tokens in the memory, estimated at 4 bytes each; the last turn stays, whatever its size."""
     summary: Annotated[Summary | None, _SUMMARY] = None
     """Returns the messages that replace those that are cut."""
+    max_sessions: Annotated[int, whole(1)] = DEFAULT_SESSIONS
+    """Sessions that are kept in memory. The four limits of the history hold for each; the one that was not used for
+    the longest time goes first."""
     model_settings: Annotated[ModelSettings | None, SETTINGS] = None
     """Temperature, largest number of tokens and the like."""
     usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None
@@ -118,7 +129,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     requires_tool_confirmation: Annotated[ApprovalMode, choice("per_tool", "always", "never")] = "per_tool"
     """Which calls need approval: those of tools that demand it (``requires_approval``), ``always``, or ``never``."""
     max_concurrency: Annotated[int | None, whole(1)] = None
-    """Number of runs at the same time. None is 1 for an agent with memory, and no limit for others."""
+    """Number of runs at the same time. None is 100 for an agent with memory, and no limit for others. Runs that use the
+    same memory (of one session, or that of the agent itself) go on one after the other all the same."""
     parallel_init: Annotated[bool, FLAG] = True
     """True if the resources of the agent open at the same time, not one after the other."""
 
@@ -126,6 +138,16 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     def query(self) -> SessionQuery:
         """The meaning of `session`."""
         return SessionQuery.parse(self.session)
+
+    def memory(self) -> Memory:
+        """Make an empty memory with the limits of the settings."""
+        return Memory(
+            self.history_limit,
+            most_bytes=self.history_bytes,
+            most_turns=self.history_turns,
+            most_tokens=self.history_tokens,
+            summary=self.summary,
+        )
 
     @classmethod
     def of(cls, agent: str, keywords: Mapping[str, Any]) -> "AgentSettings":

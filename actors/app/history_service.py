@@ -139,15 +139,15 @@ class HistoryService(PoolService):
         conversation, said = await self._read(agent)
         if conversation is not None or not agent.history:  # without memory it begins anew
             recorder.begin_conversation(conversation)
-        memory = agent.execution.memory
-        if not said or memory is None or agent.history:
+        sessions = agent.execution.sessions
+        if not said or sessions is None or agent.history:
             return
         try:
             messages = [one for each in said if each.payload is not None for one in load_messages(each.payload)]
         except ValueError as error:
             _log.warning("agent %r: the stored conversation cannot be read, it starts anew: %s", agent.name, error)
             return
-        memory.replace(messages)
+        sessions.own.replace(messages)
 
     async def _read(self, agent: Agent[Any, Any]) -> tuple[str | None, list[StoredMessage]]:
         """Return the conversation, and its messages in the first readable store that has any."""

@@ -15,6 +15,7 @@ from protocols.cost import TokenUsage
 from protocols.history import StoredMessage
 from protocols.ids import new_id
 from protocols.messages import ChatMessage
+from protocols.session import OWN, conversation_of
 
 
 class Recorder:
@@ -27,6 +28,7 @@ class Recorder:
 
     def __init__(self, node: AnyNode, writers: Iterable[HistoryWriter]) -> None:
         self._node = node
+        self._forgotten = partial(stored, node.name, None)
         self._record = self._recording(node, [writer.put for writer in writers])
         self.begin_conversation()
         node.message_received.connect(self._record)
@@ -44,7 +46,7 @@ class Recorder:
 
     def _recording(self, node: Any, puts: Sequence[Callable[[Unmade], object]]) -> Callable[[ChatMessage[Any]], None]:
         """Return the function that records a message; local names make it fast."""
-        scope_of, is_agent, forgotten = current.get, isinstance(node, Agent), partial(stored, node.name, None)
+        scope_of, is_agent, forgotten = current.get, isinstance(node, Agent), self._forgotten
         seen: object = None
         is_on = True
 
@@ -59,14 +61,23 @@ class Recorder:
             request = None if scope is None else scope.message
             if type(request) is not RunRequest:
                 unmade: Unmade = (forgotten, message, None)
-            elif request.options.store_history is False:
-                unmade = (forgotten, message, request.run_id)
             else:
-                unmade = (self._remembered, message, request.run_id)
+                unmade = (self._conversation(request), message, request.run_id)
             for put in puts:
                 put(unmade)
 
         return record
+
+    def _conversation(self, request: RunRequest) -> Callable[[ChatMessage[Any], str | None], StoredMessage]:
+        """Return what makes the record of a message of a run, which the node remembers in one of its conversations."""
+        session = request.options.memory
+        if session is None or request.options.store_history is False or not isinstance(self._node, Agent):
+            return self._forgotten
+        return (
+            self._remembered
+            if session == OWN
+            else partial(stored, self._node.name, conversation_of(self._node.name, session))
+        )
 
 
 def stored(node: str, conversation: str | None, message: ChatMessage[Any], run_id: str | None) -> StoredMessage:

@@ -17,7 +17,7 @@ class ChaosError(Exception):
 class _Poison:
     """Takes the place of a node, and breaks the actor that uses it."""
 
-    def keep_context(self, _text: str) -> None:
+    def keep_context(self, _text: str, _session: str | None) -> None:
         raise ChaosError("broken on purpose (--chaos)")
 
 

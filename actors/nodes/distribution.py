@@ -16,10 +16,10 @@ class Distribution:
         """Yield the nodes that do the work."""
         raise NotImplementedError
 
-    def add_context(self, text: str) -> None:
-        """Give text that every agent of the team reads before the prompt of its next run (once)."""
+    def add_context(self, text: str, *, session: str | None = None) -> None:
+        """Give text that every agent of the team reads before the prompt of its next run (once); see `NodeHandle`."""
         for node in self.leaves():
-            node.add_context(text)
+            node.add_context(text, session=session)
 
     async def distribute(
         self,

@@ -97,8 +97,10 @@ class MemberRequest:
 def _member_options(options: RunOptions, team: Any) -> RunOptions:
     """Return the options of a run of a team for its members, without those that concern only the team itself.
 
-    The usage limits of the team hold for all members together, unless the run has its own.
+    Members of a run without a session begin fresh. The usage limits of the team hold for all members together, unless
+    the run has its own.
     """
+    options = options.inherit(None)
     if options.message_id is not None or options.wait_for_connections is not None:
         options = msgspec.structs.replace(options, message_id=None, wait_for_connections=None)
     limits: UsageLimits | None = team.settings.usage_limits

@@ -103,7 +103,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         if isinstance(return_type, str):
             scope = ImportScope(self.manifest.allow_imports)
             return_type = output_type(return_type, found.name, self.manifest.responses, scope)
-        made = found.variant(deps=deps, output_type=return_type, model=model_override, session=session)
+        made = found.variant(name=found.name, deps=deps, output_type=return_type, model=model_override, session=session)
         self._detached.add(made)
         return made
 

@@ -10,7 +10,7 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.handle import NodeHandle
-from actors.runs.request import RunKeywords, RunRequest
+from actors.runs.request import RunKeywords, Runnable, RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.errors import AskCycleError
 from protocols.tool_name import tool_name
@@ -34,7 +34,7 @@ def tool_of(
     *,
     name: str | None = None,
     description: str | None = None,
-    reset_history: bool = False,
+    reset_history: bool = True,
     pass_history: bool = False,
 ) -> Tool[Any]:
     """Return a tool that runs a node with one argument, the prompt, and returns the content of the answer.
@@ -46,19 +46,24 @@ def tool_of(
         node: the node to ask.
         name: by default ``ask_<name of the node>``.
         description: by default the name and the purpose of the node.
-        reset_history: True if each call begins without the history of the node, and leaves none.
-        pass_history: True if the node gets the conversation of the calling agent in place of its own.
+        reset_history: True if each call begins without a memory, and leaves none. False if the node remembers, by
+            session if the calling run belongs to one.
+        pass_history: True if the node gets the conversation of the calling agent in place of a memory.
     """
 
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
         own: UsageLimits | None = getattr(getattr(node, "settings", None), "usage_limits", None)
         limits = joint_limits(ctx.usage_limits, ctx.usage, own)
         options: RunKeywords = {"usage": ctx.usage, "usage_limits": limits}
-        if reset_history or pass_history:
-            options |= {"message_history": _before(ctx) if pass_history else [], "store_history": not reset_history}
+        if pass_history:
+            options["message_history"] = _before(ctx)
+        elif reset_history:
+            options["fresh"] = True
         chain = _chain()
+        path = " -> ".join((*(one.name for one in chain), node.name))
+        if node.is_serial and any(one is node for one in chain):  # a fresh run would not even wait: it would go round
+            return f"Error: {path}: {node.name} waits for this answer; answer yourself"
         if len(chain) >= MAX_DEPTH:
-            path = " -> ".join((*chain, node.name))
             return f"Error: {path}: agents ask each other at most {MAX_DEPTH} deep; answer yourself"
         try:
             return (await node.run(prompt, **options)).content
@@ -75,15 +80,15 @@ def tool_of(
     )
 
 
-def _chain() -> list[str]:
+def _chain() -> list[Runnable]:
     """Return the nodes that wait for the current run, and its own; the outermost first."""
-    names: list[str] = []
+    nodes: list[Runnable] = []
     envelope = current.get()
     while envelope is not None:
         if isinstance(envelope.message, RunRequest):
-            names.insert(0, envelope.message.node.name)
+            nodes.insert(0, envelope.message.node)
         envelope = envelope.parent
-    return names
+    return nodes
 
 
 def _before(ctx: RunContext[Any]) -> list[ModelMessage]:

@@ -4,7 +4,6 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 """
 
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Unpack, cast, overload
 
@@ -17,6 +16,7 @@ from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.event_channel import StreamSink
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
 from actors.runs.node_actor import NodeActor, NodeFactory
+from actors.runs.notes import Notes
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
@@ -28,6 +28,7 @@ from actors.runs.request import (
     RunRequest,
     Settle,
     correlation_of,
+    session_here,
 )
 from actors.runs.run_cost import Read, RunCost
 from actors.runtime.clock import running_loop
@@ -49,7 +50,6 @@ Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)
 Other = TypeVar("Other")
 
-_MOST_NOTES = 100
 _log = logging.getLogger("understage")
 
 
@@ -89,7 +89,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """The node's connections, in order."""
         self.queue: TargetQueue | None = None
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
-        self.notes: deque[str] = deque(maxlen=_MOST_NOTES)
+        self.notes = Notes()
         """What `add_context` gave; only the actor changes it."""
         self._trackers: set[DeliveryTracker] = set()
         self._costs: dict[str, Read] = {}
@@ -231,7 +231,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
         run_id = new_id()
-        conversation, downstream, parent_run_id, hops = correlation_of(options, first, parent, origin)
+        conversation, downstream, parent_run_id, hops, options = correlation_of(options, first, parent, origin)
         return RunRequest(
             self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink,
             cost,
@@ -281,11 +281,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         # A run inside another one shares its deliveries, and must not wait for the run that it is a part of.
         if wait or (wait is None and request.downstream.is_required and not request.parent_run_id):
             await request.downstream.wait()
-
-    @property
-    def max_concurrency(self) -> int:
-        """How many runs of this node go on at the same time."""
-        return 1
 
     def factory(self) -> NodeFactory:
         """Return what makes the node's actor, for a supervisor: ``ChildSpec(node.factory(), name=node.name)``."""
@@ -354,21 +349,17 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             self._trackers.add(tracker)
             tracker.then(lambda: self._trackers.discard(tracker))
 
-    def add_context(self, text: str) -> None:
-        """Give text that the node reads before the prompt of its next run (once)."""
-        self.ref().tell(AddContext(self, text))
+    def add_context(self, text: str, *, session: str | None = None) -> None:
+        """Give text that the node reads before the prompt of its next run (once), or of the next one of a session."""
+        self.ref().tell(AddContext(self, text, session or session_here()))
 
-    def keep_context(self, text: str) -> None:
-        """Keep it, inside the actor; at most 100 texts, of which the oldest go first."""
-        self.notes.append(text)
+    def keep_context(self, text: str, session: str | None) -> None:
+        """Keep it, inside the actor."""
+        self.notes.keep(text, session)
 
-    def take_context(self) -> list[str]:
-        """Take what `add_context` gave, inside the actor."""
-        if not self.notes:
-            return []
-        notes = list(self.notes)
-        self.notes.clear()
-        return notes
+    def take_context(self, session: str | None = None) -> list[str]:
+        """Take what `add_context` gave for a run, inside the actor."""
+        return self.notes.take(session) if self.notes else []
 
     async def complete_tasks(self) -> None:
         """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""

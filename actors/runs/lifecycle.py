@@ -1,6 +1,6 @@
 """`NodeLifecycle`: opening and closing a node, its actor on each event loop, and its resources."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Self
 
@@ -49,6 +49,20 @@ class NodeLifecycle:
         self._entered = 0
         self._is_closed = False
         self._opened: OpenResources | None = None
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many runs of this node go on at the same time."""
+        return 1
+
+    @property
+    def is_serial(self) -> bool:
+        """True if runs that share a memory go on one after the other, as `message_key` says."""
+        return False
+
+    def message_key(self, message: object) -> Hashable:
+        """Return the key of the messages that must be finished before this one; see `KeyedMailbox`."""
+        return None
 
     def ref(self) -> ActorRef[Any]:
         """Return the node's actor on the running loop, starting it if need be."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from time import perf_counter
 from typing import Any
 
@@ -43,7 +43,7 @@ class NodeActor(AsyncioActor):
         if type(message) is RunRequest:
             return serve(self, message, self.runs)
         if type(message) is AddContext:
-            return message.node.keep_context(message.text)
+            return message.node.keep_context(message.text, message.session)
         if type(message) is Settle:
             return self.runs.settled()
         if type(message) is Reconfigure:
@@ -57,12 +57,23 @@ class NodeFactory:
     ends_with_process = True
     """True for an actor that is stopped when the interpreter exits, without a warning about a forgotten actor."""
 
-    def __init__(self, node: Runnable, actor_class: Callable[[Any], AsyncioActor], max_concurrency: int) -> None:
+    def __init__(
+        self,
+        node: Runnable,
+        actor_class: Callable[[Any], AsyncioActor],
+        max_concurrency: int,
+    ) -> None:
         self._node = weakref.ref(node)
+        self.is_serial = node.is_serial
+        self.message_key = self._key if node.is_serial else None
         self._class = actor_class
         self.__name__ = node.name
         self.max_concurrency = max_concurrency
         self.child_kind: ChildKind = getattr(actor_class, "child_kind", "worker")
+
+    def _key(self, message: object) -> Hashable:
+        node = self._node()
+        return None if node is None else node.message_key(message)
 
     def __call__(self) -> AsyncioActor:
         """Make the actor.

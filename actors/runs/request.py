@@ -1,7 +1,6 @@
 """`RunRequest`: the one message that asks a node to run, with the options of the run."""
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Protocol, TypedDict, cast
 
@@ -15,6 +14,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.event_channel import StreamSink
+from actors.runs.notes import Notes
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
@@ -37,6 +37,7 @@ from protocols.cost import TokenCost
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.messages import ChatMessage, is_message
 from protocols.node import Origin
+from protocols.session import OWN, SESSION
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a run may take by default."""
@@ -77,6 +78,8 @@ class RunKeywords(TypedDict, total=False):
     usage: RunUsage | None
     timeout: float | None
     message_history: Sequence[ModelMessage] | None
+    session: str | None
+    fresh: bool
     conversation_id: str | None
     message_id: str | None
     instructions: str | Sequence[str] | None
@@ -106,8 +109,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Usage of the outer run. This run adds to it, and the limits hold for the sum."""
     timeout: Annotated[float | UnsetType | None, _TIMEOUT] = UNSET
     """Seconds until the run fails with RunTimeoutError, including the wait in the mailbox. None for no limit."""
-    message_history: Annotated[Sequence[ModelMessage] | None, _HISTORY] = None
-    """History for this run, in place of that of the node."""
+    message_history: Annotated[Sequence[ModelMessage] | UnsetType | None, _HISTORY] = UNSET
+    """History for this run, which neither reads nor changes the memory of the node. None is an empty history."""
+    session: Annotated[str | None, SESSION] = None
+    """Whose conversation this is: the node remembers each session by itself; see `actors.agents.sessions`."""
+    fresh: Annotated[bool, FLAG] = False
+    """True for a run that neither reads nor changes the memory of the node."""
     conversation_id: Annotated[str | None, TEXT] = None
     """Conversation of the run."""
     message_id: Annotated[str | None, TEXT] = None
@@ -131,13 +138,34 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     require_all: Annotated[bool | None, FLAG] = None
     """For teams: True if a failing member fails the run."""
 
+    @property
+    def memory(self) -> str | None:
+        """The session whose memory the run uses, `OWN` for that of the node itself, or None for no memory."""
+        if self.fresh or self.message_history is not UNSET:
+            return None
+        return self.session or OWN
+
+    def inherit(self, session: str | None) -> "RunOptions":
+        """Return the options of a run that belongs to another one, whose `RunRequest.session` is given.
+
+        The run belongs to the same session. If the other run has no memory, then this one is fresh, unless it stores
+        its exchange on purpose.
+        """
+        if session == OWN or self.session is not None:
+            return self
+        if session is not None:
+            return msgspec.structs.replace(self, session=session)
+        if self is NO_OPTIONS:
+            return FRESH_OPTIONS
+        return self if self.store_history or self.memory is None else msgspec.structs.replace(self, fresh=True)
+
     @classmethod
     def of(cls, node: str, keywords: Mapping[str, Any]) -> "RunOptions":
         """Make the options from the keywords of a run method.
 
         Raises:
             TypeError: a keyword is unknown (the error offers the nearest), or a value has the wrong type.
-            ValueError: the timeout is below 0.
+            ValueError: the timeout is below 0, the session is no possible name, or two keywords contradict each other.
         """
         if not keywords:
             return NO_OPTIONS
@@ -145,15 +173,34 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             check_keywords(f"node {node!r}: run methods take no keyword", keywords, _FIELDS, MODEL_SETTINGS)
 
         def refused(name: str, problem: str) -> Exception:
-            return (ValueError if name == "timeout" else TypeError)(f"node {node!r}: {problem}")
+            is_value = name == "timeout" or (name == "session" and isinstance(keywords[name], str))
+            return (ValueError if is_value else TypeError)(f"node {node!r}: {problem}")
 
-        check_values(_CHECKS, keywords, refused, never_none=("include_agent_tools",))
-        return cls(**keywords)
+        check_values(_CHECKS, keywords, refused, never_none=("include_agent_tools", "fresh"))
+        options = cls(**keywords)
+        if "message_history" in keywords or options.session is not None or options.fresh:
+            options = options._of_one_memory(node)
+        return options
+
+    def _of_one_memory(self, node: str) -> "RunOptions":
+        """Refuse two histories for one run; None on purpose is an empty history."""
+        chosen = {
+            "session": self.session is not None,
+            "fresh=True": self.fresh,
+            "message_history": self.message_history is not UNSET,
+            "store_history=True": self.store_history is True and self.session is None and self.fresh,
+        }
+        names = [name for name, is_given in chosen.items() if is_given]
+        if len(names) > 1:
+            message = f"node {node!r}: {' and '.join(names)} contradict each other; a run has one memory: pass one"
+            raise ValueError(message)
+        return msgspec.structs.replace(self, message_history=()) if self.message_history is None else self
 
 
 _CHECKS = declared_checks(RunOptions)
 _FIELDS = frozenset(RunOptions.__struct_fields__)
 NO_OPTIONS = RunOptions()
+FRESH_OPTIONS = RunOptions(fresh=True)
 
 
 class Route(Protocol):
@@ -180,7 +227,7 @@ class Runnable(Protocol):
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
     counts_members: ClassVar[bool]
-    notes: deque[str]
+    notes: Notes
 
     @property
     def timeout(self) -> float | None:
@@ -190,6 +237,15 @@ class Runnable(Protocol):
     @property
     def crash_on(self) -> tuple[type[Exception], ...]:
         """Exceptions of a run that crash the actor."""
+        ...
+
+    @property
+    def is_serial(self) -> bool:
+        """True if runs that share a memory go on one after the other."""
+        ...
+
+    def message_key(self, message: object) -> Hashable:
+        """Return the key of the messages that must be finished before this one."""
         ...
 
     def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Answer:
@@ -215,11 +271,11 @@ class Runnable(Protocol):
     def cost_of(self, request: "RunRequest") -> TokenCost | None:
         """Return what an unfinished run has cost up to now; None if it asks no model."""
 
-    def keep_context(self, text: str) -> None:
-        """Keep text for the next run."""
+    def keep_context(self, text: str, session: str | None) -> None:
+        """Keep text for the next run, or for the next one of a session."""
 
-    def take_context(self) -> list[str]:
-        """Take the texts of `keep_context`."""
+    def take_context(self, session: str | None = None) -> list[str]:
+        """Take the texts of `keep_context` for a run of a session."""
         ...
 
 
@@ -254,6 +310,11 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
         return ", ".join(self.node.at_work(self.run_id))
 
     @property
+    def session(self) -> str | None:
+        """Whose run it is: a session, `OWN` for the memory of the node itself, or None for a run without memory."""
+        return self.options.session or self.options.memory
+
+    @property
     def wait_for_connections(self) -> bool | None:
         """True if the caller waits for the deliveries. None if the connections decide."""
         return self.options.wait_for_connections
@@ -267,14 +328,21 @@ class AddContext(msgspec.Struct, frozen=True, eq=False):
 
     node: Runnable
     text: str
+    session: str | None = None
 
 
 class Settle(msgspec.Struct, frozen=True):
     """Asks for a reply when all earlier runs are finished."""
 
 
-Correlation = tuple[str | None, DeliveryTracker, str, int]
-"""Conversation (None for a new one), deliveries, parent run, and number of connections on the way."""
+Correlation = tuple[str | None, DeliveryTracker, str, int, RunOptions]
+"""Conversation (None for a new one), deliveries, parent run, number of connections on the way, and the options."""
+
+
+def session_here() -> str | None:
+    """Return the session of the run whose handler makes this call, or None."""
+    scope = current.get()
+    return scope.message.options.session if scope is not None and type(scope.message) is RunRequest else None
 
 
 def correlation_of(options: RunOptions, first: object, parent: RunRequest | None, origin: Origin | None) -> Correlation:
@@ -288,12 +356,14 @@ def correlation_of(options: RunOptions, first: object, parent: RunRequest | None
     """
     given = options.conversation_id
     if origin is not None:
-        return (given or origin.conversation_id, origin.downstream, origin.run_id, origin.hops + 1)
+        options = options.inherit(origin.session)
+        return (given or origin.conversation_id, origin.downstream, origin.run_id, origin.hops + 1, options)
     if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
         parent = scope.message
     if parent is None:
         known = first.conversation_id if type(first) is not str and is_message(first) else None
-        return (given or known, DeliveryTracker(), "", 0)
+        return (given or known, DeliveryTracker(), "", 0, options)
     # A caller that waits for the deliveries of a part must not wait for the whole, which waits for the part.
     downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
-    return (given or parent.conversation_id, downstream, parent.run_id, parent.hops)
+    options = options.inherit(parent.session)
+    return (given or parent.conversation_id, downstream, parent.run_id, parent.hops, options)

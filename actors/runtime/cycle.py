@@ -14,6 +14,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.envelope import QUEUED, Envelope
 from actors.runtime.errors import AskCycleError, SelfStopError
 from actors.runtime.future import AsyncioFuture, LoopFuture
+from actors.runtime.keyed_mailbox import KeyedMailbox
 
 T = TypeVar("T")
 
@@ -131,7 +132,11 @@ def _blockers(future: AsyncioFuture[Any]) -> Iterator[tuple[tuple[str, ...], Any
     envelope = getattr(future, "envelope", None)
     if envelope is None or envelope.cell.loop is not future.get_loop():
         return
-    if envelope.state == QUEUED:
+    mailbox = envelope.cell.mailbox
+    first = mailbox.before(envelope) if isinstance(mailbox, KeyedMailbox) else None
+    if envelope.state == QUEUED and first is not None and first.turn is not None:
+        yield (envelope.cell.name,), first.turn
+    elif envelope.state == QUEUED:
         yield from _handlers(envelope.cell, False)
     elif envelope.turn is not None:
         yield (envelope.cell.name,), envelope.turn

@@ -15,6 +15,7 @@ from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import without_frames
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
+from actors.runtime.keyed_mailbox import KeyedMailbox, mailbox_of
 from actors.runtime.options import StartOptions, check_class
 from actors.runtime.phase import ENDING, NEXT_TO_END, Phase
 from actors.runtime.ref import ActorRef
@@ -42,17 +43,25 @@ def new_cell(
     if mailbox is not None or timeout is not None or concurrency != 1:
         check_class(factory)
     config = system.config
+    fitting = options.mailbox or mailbox or config.mailbox
     name = str(options.name or getattr(factory, "__name__", type(factory).__name__))
     cell = Cell(
         system, factory, args, kwargs, name,
-        mailbox=(options.mailbox or mailbox or config.mailbox).build(name),
-        max_concurrency=int(options.max_concurrency or concurrency or 1),
+        mailbox=mailbox_of(name, fitting, getattr(factory, "message_key", None)),
+        max_concurrency=1,
         ask_timeout=config.ask_timeout if timeout is None else timeout,
         start_timeout=config.start_timeout if options.start_timeout is None else options.start_timeout,
         parent=options.parent,
     )  # fmt: skip
+    cell.max_concurrency = _concurrency(cell, options.max_concurrency or concurrency)
     cell.ref = ActorRef(cell)
     return cell
+
+
+def _concurrency(cell: Cell, wanted: int | None) -> int:
+    """Return how many messages are handled at a time: one if the messages of a key need their order from that."""
+    is_serial = getattr(cell.factory, "is_serial", False) and not isinstance(cell.mailbox, KeyedMailbox)
+    return 1 if is_serial else int(wanted or 1)
 
 
 def refit(cell: Cell, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], mailbox: Any) -> None:
@@ -63,7 +72,7 @@ def refit(cell: Cell, factory: Callable[..., Any], args: tuple[Any, ...], kwargs
     """
     cell.mailbox.limit(mailbox or getattr(factory, "mailbox", None) or cell.system.config.mailbox)
     cell.factory, cell.args, cell.kwargs = factory, args, kwargs
-    cell.max_concurrency = int(getattr(factory, "max_concurrency", 1) or 1)
+    cell.max_concurrency = _concurrency(cell, getattr(factory, "max_concurrency", 1))
 
 
 def begin(cell: Cell) -> None:

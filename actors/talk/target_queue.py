@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -34,6 +34,7 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
     hops: int
     wait_for_connections: bool | None
     downstream: DeliveryTracker
+    session: str | None
     passed: tuple[object, ...]
     """Connections that passed the message on since a node ran."""
 
@@ -43,7 +44,7 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
         passed = origin.passed if isinstance(origin, Forwarded) else ()
         return cls(
             origin.run_id, origin.conversation_id, origin.hops + 1, origin.wait_for_connections, origin.downstream,
-            (*passed, talk),
+            origin.session, (*passed, talk),
         )  # fmt: skip
 
 
@@ -121,7 +122,8 @@ class TargetQueue:
 def keep_priorities(target: Target) -> None:
     """Deliver messages to a target in order of priority from now on."""
     if target.queue is None:
-        target.queue = TargetQueue(getattr(target, "max_concurrency", 1))
+        is_serial = getattr(target, "is_serial", False)
+        target.queue = TargetQueue(1 if is_serial else getattr(target, "max_concurrency", 1))
 
 
 def deliver(talk: TalkView, routed: RoutedMessage, message: Message, targets: Sequence[Target]) -> None:
@@ -142,6 +144,10 @@ def deliver(talk: TalkView, routed: RoutedMessage, message: Message, targets: Se
 def hand_over(talk: TalkView, routed: RoutedMessage, message: Message, target: Target) -> None:
     """Give a message to a target that does not run: as context, or to its own connections."""
     if talk.connection_type == "context":
-        target.add_context(context_text(message, talk.source.name))
+        text, session, keeper = context_text(message, talk.source.name), routed.origin.session, cast("Any", target)
+        if session:
+            keeper.add_context(text, session=session)
+        else:
+            keeper.add_context(text)
     else:
         target.offer(message, Forwarded.past(routed.origin, talk))

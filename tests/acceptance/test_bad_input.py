@@ -131,6 +131,8 @@ WRONG_OPTIONS: list[tuple[str, object]] = [
     ("model", 5), ("store_history", "yes"), ("output_type", "int"), ("usage_limits", 5), ("usage", 5), ("timeout", "5"),
     ("timeout", -1), ("timeout", NAN), ("message_history", "x"), ("message_history", [5]), ("conversation_id", 5),
     ("message_id", 5), ("instructions", 5), ("tools", [5]), ("toolsets", [5]), ("include_agent_tools", None),
+    ("session", ""), ("session", " "), ("session", "x" * 201), ("session", "a\nb"), ("session", "a\0"), ("session", 5),
+    ("fresh", None), ("fresh", "yes"),
     ("model_settings", 5), ("metadata", 5), ("wait_for_connections", "x"), ("require_all", "x"),
 ]  # fmt: skip
 
@@ -141,7 +143,8 @@ async def test_an_option_of_the_wrong_kind_is_named_before_anything_runs(kind: s
     crew = Crew()
     node: Node = getattr(crew, kind)
 
-    with pytest.raises(ValueError if name == "timeout" else TypeError, match=f"node '.*': {name} must be "):
+    is_value = name == "timeout" or (name == "session" and isinstance(value, str))
+    with pytest.raises(ValueError if is_value else TypeError, match=f"node '.*': {name} must be "):
         await node.run("q", **anything({name: value}))
     with pytest.raises((ValueError, TypeError), match=f"node '.*': {name} must be "):
         await node.run_in_background("q", **anything({name: value}))
@@ -149,8 +152,28 @@ async def test_an_option_of_the_wrong_kind_is_named_before_anything_runs(kind: s
     await crew.still_works()
 
 
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"session": "s", "message_history": []}, "session and message_history"),
+        ({"session": "s", "message_history": None}, "session and message_history"),
+        ({"session": "s", "fresh": True}, "session and fresh=True"),
+        ({"fresh": True, "message_history": []}, "fresh=True and message_history"),
+        ({"fresh": True, "store_history": True}, "fresh=True and store_history=True"),
+    ],
+)
+async def test_a_run_has_one_memory(options: dict[str, Any], names: str) -> None:
+    crew = Crew()
+
+    for node in (crew.model, crew.team):
+        with pytest.raises(ValueError, match=f"{names} contradict each other; a run has one memory"):
+            await node.run("q", **options)
+    await crew.still_works()
+
+
 WRONG_SETTINGS: list[tuple[str, object]] = [
     ("timeout", "5"), ("timeout", 0), ("max_concurrency", 0), ("max_concurrency", 1.5), ("history_limit", True),
+    ("history_turns", 0), ("history_tokens", 0), ("max_sessions", 0),
     ("retries", -1), ("output_retries", "1"), ("tool_timeout", NAN), ("usage_limits", 5), ("model_settings", 5),
     ("end_strategy", "late"), ("knowledge", "text"), ("toolsets", 5), ("mcp_servers", 5), ("capabilities", [5]),
     ("crash_on", ValueError), ("summary", 5), ("summary", asyncio.sleep),

@@ -128,7 +128,7 @@ async def made_of(keys: str) -> str:
     assert isinstance(execution, ModelRun)
     assert execution.tools is not None
     servers = [one.servers for one in execution.toolsets if isinstance(one, McpTools)]
-    told += [agent.model, servers, execution.memory is None]
+    told += [agent.model, servers, execution.sessions is None]
     for name, tool in execution.tools.tools.items():
         closure = [cell.cell_contents for cell in getattr(tool.function, "__closure__", None) or ()]
         told.append((name, tool.description, tool.max_retries, tool.timeout, tool.requires_approval, closure))

@@ -17,6 +17,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from actors import Agent, AgentPool
 from actors.storage import open_store
 from protocols.errors import RunCancelledError
+from protocols.session import conversation_of
 from tests.app.pool_history import kept, remembered
 from tests.app.session_program import prompts
 
@@ -129,3 +130,18 @@ async def test_an_agent_goes_on_with_its_conversation_after_a_crash_and_a_restar
 
     assert answer.text == "One.; Two."
     assert len(conversations) == 1
+
+
+async def test_what_belongs_to_a_session_is_no_part_of_the_conversation_of_the_agent(manifest: Path) -> None:
+    async with AgentPool[None](manifest) as pool:
+        for options in ({}, {"session": "alice"}, {"fresh": True}, {"message_history": None}):
+            await pool["yaml-true"].run(f"with {options}", **options)
+
+    async with AgentPool[None](manifest) as pool:
+        agent = pool.get_agent("yaml-true")
+        assert prompts(list(agent.history)) == ["with {}"]
+
+    async with open_store(manifest.parent / "history.db") as store:
+        found = [one.conversation_id for one in await store.conversations("yaml-true")]
+    assert len(found) == 4
+    assert conversation_of("yaml-true", "alice") in found

@@ -9,6 +9,7 @@ import pytest
 
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
+from actors.runtime.keyed_mailbox import KeyedMailbox
 from actors.runtime.mailbox import MailboxConfig
 from protocols.mailbox import Overflow
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 def kind_of(message: Any) -> Any:
     """Return the first half of a pair; breaks on anything else, as user code may."""
     return message[0]
+
+
+def own(_: Any) -> None:
+    """Return no key: such a message waits for no other."""
 
 
 class ListMailbox:
@@ -81,6 +86,8 @@ CONFIGS: dict[str, Callable[[int], MailboxConfig]] = {
     "coalesce": partial(MailboxConfig, overflow=Overflow.COALESCE, key=kind_of),
     **{f"priority {policy}": partial(MailboxConfig, overflow=policy, priority=kind_of) for policy in PLAIN},
 }
+for _policy in PLAIN:
+    CONFIGS[f"keyed {_policy}"] = partial(MailboxConfig, overflow=_policy, factory=partial(KeyedMailbox, key=own))
 CONFIGS["of its own"] = partial(MailboxConfig, factory=ListMailbox)
 KEYED = [name for name in CONFIGS if name == "coalesce" or name.startswith("priority")]
 

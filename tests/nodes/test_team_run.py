@@ -154,6 +154,10 @@ async def test_keywords_reach_every_member() -> None:
         assert "q!!" in str(result)
     assert [agent.history for agent in agents] == [(), ()]
     await TeamRun(agents).run("q", model=model)
+    assert [agent.history for agent in agents] == [(), ()]  # members of a run without a session begin fresh
+    await TeamRun(agents).run("q", model=model, session="s")
+    assert [len(agent.sessions.get("s")) for agent in agents] == [2, 2]
+    await TeamRun(agents).run("q", model=model, store_history=True)
     assert [len(agent.history) for agent in agents] == [2, 2]
 
 
