@@ -14,6 +14,8 @@ OWN = ""
 """Stands for the memory that belongs to the node itself, where the name of a session may stand."""
 MAX_NAME = 200
 """Characters in the name of a session."""
+SESSION_PREFIX = "session/"
+"""Begins the names of stored conversations that belong to sessions."""
 SESSION = Check(
     f"a name of 1 to {MAX_NAME} printable characters",
     lambda value: isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_NAME and value.isprintable(),
@@ -22,8 +24,9 @@ SESSION = Check(
 
 def conversation_of(node: str, session: str) -> str:
     """Return the stored conversation of a session of a node: a key that no other pair of names has."""
-    name = f"session/{quote(node, safe='')}/{quote(session, safe='')}"
-    return name if len(name) <= MAX_KEY_LENGTH else f"session/{sha256(name.encode()).hexdigest()}"
+    name = f"{quote(node, safe='')}/{quote(session, safe='')}"
+    is_long = len(SESSION_PREFIX) + len(name) > MAX_KEY_LENGTH
+    return SESSION_PREFIX + (sha256(name.encode()).hexdigest() if is_long else name)
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

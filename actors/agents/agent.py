@@ -351,6 +351,11 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         return UNLIMITED if self.execution.sessions is None else DEFAULT_CONCURRENCY
 
     @property
+    def make_mailbox(self) -> MakeMailbox | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        """What makes the mailbox of an agent with memories; see `NodeLifecycle`."""
+        return mailbox_of if self.is_serial else None
+
+    @property
     def is_serial(self) -> bool:
         """True if the agent has memories: the runs that use the same one go on one after the other."""
         return self.execution.sessions is not None

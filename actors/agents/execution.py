@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
+from actors.agents.session_mailbox import AFTER_ALL
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
 from actors.runs.job import Job
 from actors.runs.reconfigure import Reconfigure
 from actors.runs.request import AddContext, Answer, RunRequest, Settle
-from actors.runtime.keyed_mailbox import AFTER_ALL
 from protocols.messages import ChatMessage
 from protocols.session import OWN
 

@@ -16,7 +16,7 @@ from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.event_channel import StreamSink
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
 from actors.runs.node_actor import NodeActor, NodeFactory
-from actors.runs.notes import Notes
+from actors.runs.pending_context import PendingContext
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
@@ -89,7 +89,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """The node's connections, in order."""
         self.queue: TargetQueue | None = None
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
-        self.notes = Notes()
+        self.notes = PendingContext()
         """What `add_context` gave; only the actor changes it."""
         self._trackers: set[DeliveryTracker] = set()
         self._costs: dict[str, Read] = {}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
-from actors.runs.request import DEFAULT_TIMEOUT
+from actors.runs.request import DEFAULT_TIMEOUT, MakeMailbox
 from actors.runs.resources import OpenResources
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.ref import ActorRef
@@ -40,6 +40,8 @@ class NodeLifecycle:
     """Opening and closing of a node."""
 
     name: str
+    make_mailbox: MakeMailbox | None = None
+    """Makes the mailbox of the actor, which keeps the messages of one `message_key` in order. None for the usual one."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
@@ -61,7 +63,7 @@ class NodeLifecycle:
         return False
 
     def message_key(self, message: object) -> Hashable:
-        """Return the key of the messages that must be finished before this one; see `KeyedMailbox`."""
+        """Return the key of the messages that must be finished before this one; see `make_mailbox`."""
         return None
 
     def ref(self) -> ActorRef[Any]:

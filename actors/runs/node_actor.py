@@ -57,15 +57,11 @@ class NodeFactory:
     ends_with_process = True
     """True for an actor that is stopped when the interpreter exits, without a warning about a forgotten actor."""
 
-    def __init__(
-        self,
-        node: Runnable,
-        actor_class: Callable[[Any], AsyncioActor],
-        max_concurrency: int,
-    ) -> None:
+    def __init__(self, node: Runnable, actor_class: Callable[[Any], AsyncioActor], max_concurrency: int) -> None:
         self._node = weakref.ref(node)
         self.is_serial = node.is_serial
-        self.message_key = self._key if node.is_serial else None
+        make, key = node.make_mailbox, self._key
+        self.make_mailbox = None if make is None else lambda who, config: make(who, config, key)
         self._class = actor_class
         self.__name__ = node.name
         self.max_concurrency = max_concurrency

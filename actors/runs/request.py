@@ -14,12 +14,14 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.event_channel import StreamSink
-from actors.runs.notes import Notes
+from actors.runs.pending_context import PendingContext
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.envelope import current
+from actors.runtime.cell import Mailbox
+from actors.runtime.envelope import Envelope, current
 from actors.runtime.loop_refs import LoopRefs
+from actors.runtime.mailbox import MailboxConfig
 from actors.talk.signal import Signal
 from protocols.checks import (
     FLAG,
@@ -165,7 +167,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
         Raises:
             TypeError: a keyword is unknown (the error offers the nearest), or a value has the wrong type.
-            ValueError: the timeout is below 0, the session is no possible name, or two keywords contradict each other.
+            ValueError: the timeout is below 0, the session cannot be a name, or two keywords contradict each other.
         """
         if not keywords:
             return NO_OPTIONS
@@ -220,6 +222,10 @@ Answer = ChatMessage[Any] | Awaitable[ChatMessage[Any]]
 """The answer of a run, if it is there at once, or else what gives it when awaited."""
 
 
+MakeMailbox = Callable[[str, MailboxConfig, Callable[[object], Hashable]], Mailbox[Envelope]]
+"""Makes a mailbox from the name of the actor, its configuration, and the key of a message."""
+
+
 class Runnable(Protocol):
     """A node as its actor sees it; see `NodeHandle`."""
 
@@ -227,7 +233,8 @@ class Runnable(Protocol):
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
     counts_members: ClassVar[bool]
-    notes: Notes
+    make_mailbox: MakeMailbox | None
+    notes: PendingContext
 
     @property
     def timeout(self) -> float | None:

@@ -14,7 +14,6 @@ from actors.runtime.clock import running_loop
 from actors.runtime.envelope import QUEUED, Envelope
 from actors.runtime.errors import AskCycleError, SelfStopError
 from actors.runtime.future import AsyncioFuture, LoopFuture
-from actors.runtime.keyed_mailbox import KeyedMailbox
 
 T = TypeVar("T")
 
@@ -132,8 +131,8 @@ def _blockers(future: AsyncioFuture[Any]) -> Iterator[tuple[tuple[str, ...], Any
     envelope = getattr(future, "envelope", None)
     if envelope is None or envelope.cell.loop is not future.get_loop():
         return
-    mailbox = envelope.cell.mailbox
-    first = mailbox.before(envelope) if isinstance(mailbox, KeyedMailbox) else None
+    before = getattr(envelope.cell.mailbox, "before", None)  # of a mailbox in which messages wait for others
+    first = None if before is None else before(envelope)
     if envelope.state == QUEUED and first is not None and first.turn is not None:
         yield (envelope.cell.name,), first.turn
     elif envelope.state == QUEUED:

@@ -15,7 +15,6 @@ from actors.runtime.cycle import WaitingFuture
 from actors.runtime.errors import without_frames
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import push_control, wake
-from actors.runtime.keyed_mailbox import KeyedMailbox, mailbox_of
 from actors.runtime.options import StartOptions, check_class
 from actors.runtime.phase import ENDING, NEXT_TO_END, Phase
 from actors.runtime.ref import ActorRef
@@ -43,11 +42,12 @@ def new_cell(
     if mailbox is not None or timeout is not None or concurrency != 1:
         check_class(factory)
     config = system.config
+    make_mailbox = getattr(factory, "make_mailbox", None)
     fitting = options.mailbox or mailbox or config.mailbox
     name = str(options.name or getattr(factory, "__name__", type(factory).__name__))
     cell = Cell(
         system, factory, args, kwargs, name,
-        mailbox=mailbox_of(name, fitting, getattr(factory, "message_key", None)),
+        mailbox=fitting.build(name) if make_mailbox is None else make_mailbox(name, fitting),
         max_concurrency=1,
         ask_timeout=config.ask_timeout if timeout is None else timeout,
         start_timeout=config.start_timeout if options.start_timeout is None else options.start_timeout,
@@ -59,8 +59,8 @@ def new_cell(
 
 
 def _concurrency(cell: Cell, wanted: int | None) -> int:
-    """Return how many messages are handled at a time: one if the messages of a key need their order from that."""
-    is_serial = getattr(cell.factory, "is_serial", False) and not isinstance(cell.mailbox, KeyedMailbox)
+    """Return how many messages are handled at a time: one if nothing else keeps some of them in order."""
+    is_serial = getattr(cell.factory, "is_serial", False) and not hasattr(cell.mailbox, "before")
     return 1 if is_serial else int(wanted or 1)
 
 

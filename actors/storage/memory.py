@@ -19,9 +19,15 @@ from protocols.history import (
     check_group,
 )
 from protocols.limits import check_limit
+from protocols.session import SESSION_PREFIX
 from protocols.stores import HistoryStore, StorageError
 
 EVERYTHING = HistoryQuery()
+
+
+def is_own(message: StoredMessage) -> bool:
+    """Return True for a message that a node can go on from, other than one of a session."""
+    return message.payload is not None and not message.conversation_id.startswith(SESSION_PREFIX)
 
 
 class MemoryHistoryStore(HistoryStore):
@@ -94,7 +100,7 @@ class MemoryHistoryStore(HistoryStore):
         check_limit(limit)
         groups: defaultdict[str, list[StoredMessage]] = defaultdict(list)
         for message in _matching(self._opened().values(), HistoryQuery(agent=agent)):
-            if message.payload is not None or not restorable:
+            if not restorable or is_own(message):
                 groups[message.conversation_id].append(message)
         summaries = [_summary(name, members) for name, members in groups.items()]
         return sorted(summaries, key=lambda summary: -summary.seq)[:limit]

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Delete, Executable, case, delete, exists, 
 from actors.storage.content import storable
 from actors.storage.schema import history
 from protocols.history import HistoryGroup, HistoryQuery, check_group
+from protocols.session import SESSION_PREFIX
 
 columns = history.c
 Way = Literal["plain", "dense", "sparse"]
@@ -80,7 +81,9 @@ def summaries(agent: str | None, limit: int, *, restorable: bool = False) -> Exe
 
     def counted(table: Any, node: ColumnElement[str]) -> list[ColumnElement[bool]]:
         own = [] if agent is None else [node == agent]
-        return [*own, table.c.payload.is_not(None)] if restorable else own
+        if not restorable:
+            return own
+        return [*own, table.c.payload.is_not(None), table.c.conversation_id.not_like(f"{SESSION_PREFIX}%")]
 
     later = history.alias()
     # "" is added to names that no index shall look up: a conversation holds fewer messages than an agent.

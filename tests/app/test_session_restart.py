@@ -134,12 +134,15 @@ async def test_an_agent_goes_on_with_its_conversation_after_a_crash_and_a_restar
 
 async def test_what_belongs_to_a_session_is_no_part_of_the_conversation_of_the_agent(manifest: Path) -> None:
     async with AgentPool[None](manifest) as pool:
-        for options in ({}, {"session": "alice"}, {"fresh": True}, {"message_history": None}):
-            await pool["yaml-true"].run(f"with {options}", **options)
+        agent = pool.get_agent("yaml-true")
+        await agent.run("own")
+        await agent.run("of Alice", session="alice")
+        await agent.run("of nobody", fresh=True)
+        await agent.run("of a caller", message_history=None)
 
     async with AgentPool[None](manifest) as pool:
         agent = pool.get_agent("yaml-true")
-        assert prompts(list(agent.history)) == ["with {}"]
+        assert prompts(list(agent.history)) == ["own"]
 
     async with open_store(manifest.parent / "history.db") as store:
         found = [one.conversation_id for one in await store.conversations("yaml-true")]

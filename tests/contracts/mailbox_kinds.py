@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.agents.session_mailbox import SessionMailbox
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError
-from actors.runtime.keyed_mailbox import KeyedMailbox
 from actors.runtime.mailbox import MailboxConfig
 from protocols.mailbox import Overflow
 
@@ -87,7 +87,7 @@ CONFIGS: dict[str, Callable[[int], MailboxConfig]] = {
     **{f"priority {policy}": partial(MailboxConfig, overflow=policy, priority=kind_of) for policy in PLAIN},
 }
 for _policy in PLAIN:
-    CONFIGS[f"keyed {_policy}"] = partial(MailboxConfig, overflow=_policy, factory=partial(KeyedMailbox, key=own))
+    CONFIGS[f"keyed {_policy}"] = partial(MailboxConfig, overflow=_policy, factory=partial(SessionMailbox, key=own))
 CONFIGS["of its own"] = partial(MailboxConfig, factory=ListMailbox)
 KEYED = [name for name in CONFIGS if name == "coalesce" or name.startswith("priority")]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from protocols.history import HistoryQuery, HistoryStats, Retention
+from protocols.session import conversation_of
 from protocols.stores import HistoryStore, StorageError, StoreRejectedError
 from tests.storage.messages import as_offered, ids, message
 
@@ -282,6 +283,7 @@ async def test_conversations_that_can_be_gone_on_with_are_those_with_a_payload(s
     await store.append([message(n, conversation_id="c1", payload=b"[]" if n == 1 else None) for n in range(3)])
     await store.append([message(3, conversation_id="c2")])
     await store.append([message(4, conversation_id="c3", node="editor", payload=b"[]")])
+    await store.append([message(5, conversation_id=conversation_of("editor", "alice"), node="editor", payload=b"[]")])
 
     found = await store.conversations(restorable=True)
     assert [(c.conversation_id, c.messages) for c in found] == [("c3", 1), ("c1", 1)]

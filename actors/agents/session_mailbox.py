@@ -17,13 +17,13 @@ MessageKey = Callable[[Any], Hashable]
 """Returns the key of a message. None for a message that waits for no other."""
 
 
-def mailbox_of(who: str, config: MailboxConfig, key: MessageKey | None) -> Mailbox[Envelope]:
-    """Return the mailbox of an actor. Lanes and mailboxes of the user's own are kept, and know no keys of messages."""
+def mailbox_of(who: str, config: MailboxConfig, key: MessageKey) -> Mailbox[Envelope]:
+    """Return the mailbox of an agent. Lanes and mailboxes of the user's own stay, and handle one message at a time."""
     is_plain = config.priority is None and config.key is None and config.factory is None
-    return KeyedMailbox(who, config, key) if key is not None and is_plain else config.build(who)
+    return SessionMailbox(who, config, key) if is_plain else config.build(who)
 
 
-class KeyedMailbox(BoundedMailbox):
+class SessionMailbox(BoundedMailbox):
     """First in, first out among the messages of one key; a message waits while another one of its key is handled.
 
     The first message of a key stands at the head of the key's line until it is settled (`ack`), so each step costs the

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.agents.session_mailbox import AFTER_ALL, SessionMailbox
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, AskTimeoutError, MailboxFullError
-from actors.runtime.keyed_mailbox import AFTER_ALL, KeyedMailbox
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
@@ -24,8 +24,8 @@ def key_of(message: Any) -> Any:
     return AFTER_ALL if message[0] == "all" else message[0]
 
 
-def keyed(who: str, config: MailboxConfig) -> KeyedMailbox:
-    return KeyedMailbox(who, config, key_of)
+def keyed(who: str, config: MailboxConfig) -> SessionMailbox:
+    return SessionMailbox(who, config, key_of)
 
 
 def envelope(message: Any) -> Envelope:
