@@ -93,7 +93,7 @@ class HistoryStore(Protocol):
     ) -> list[ConversationSummary]:
         """Return the conversations (of one agent: counting its messages only), the latest first.
 
-        With `restorable` only messages with a `payload` count, those that a node can go on from, and not those of sessions.
+        With `restorable` only messages with a `payload` count, those that a node can go on from. Sessions are left out.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, Self, Unpack, cast, overload
 
@@ -18,6 +19,7 @@ from actors.agents.decorator import Decorator
 from actors.agents.definition import AgentDefinition
 from actors.agents.execution import Execution
 from actors.agents.named_tools import named_tools
+from actors.agents.session_mailbox import mailbox_of
 from actors.agents.sessions import DEFAULT_CONCURRENCY, Sessions
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.mcp.toolset import McpTools
@@ -29,6 +31,9 @@ from actors.runs.handle import Deps, NodeHandle, Other, Out
 from actors.runs.job import Job
 from actors.runs.node_actor import UNLIMITED
 from actors.runs.request import Answer, AnyTool, RunRequest
+from actors.runtime.cell import Mailbox
+from actors.runtime.envelope import Envelope
+from actors.runtime.mailbox import MailboxConfig
 from protocols.checks import is_a
 from protocols.errors import ConfigError, NodeNameError
 from protocols.messages import ChatMessage
@@ -40,9 +45,8 @@ _FILES = (".yml", ".yaml")
 class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
-    An agent remembers its conversation, unless it is made with ``session=False``, and that of each session by itself
-    (``run(..., session="alice")``). Only a successful run changes a memory. Runs that use the same memory go on one
-    after the other, others at the same time.
+    An agent remembers its conversation, unless it is made with ``session=False``, and that of each session by itself.
+    Only a successful run changes a memory. Runs that use the same one go on one after the other, others meanwhile.
 
     Example:
         >>> agent = Agent("greeter", model="offline", system_prompt="One sentence.")
@@ -100,7 +104,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
     def _become(self, definition: AgentDefinition) -> None:
         super().__init__(definition.name)
         self.definition = definition
-        self._variants = 1
+        self._numbers = count(2)
 
     @classmethod
     def from_definition(cls, definition: AgentDefinition) -> Self:
@@ -248,9 +252,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         changed = {} if deps is None else {"deps": deps}
         settings = replace(self.settings, session=None if remembers else False, **changed)
         execution = self.execution.variant(settings, model, output_type)
-        if name is None:
-            self._variants += 1
-            name = f"{self.name}-{self._variants}"
+        name = name or f"{self.name}-{next(self._numbers)}"
         return self.from_definition(AgentDefinition(name=name, settings=settings, execution=execution))
 
     @property
@@ -266,11 +268,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
 
     @property
     def sessions(self) -> Sessions:
-        """What the agent remembers of each session.
-
-        Raises:
-            ConfigError: the agent has no memory: it answers by a function, or was made with ``session=False``.
-        """
+        """What the agent remembers of each session. A ConfigError if it has no memory, as functions have none."""
         sessions = self.execution.sessions
         if sessions is None:
             raise ConfigError(f"agent {self.name!r} has no memory, so it has no sessions", node=self.name)
@@ -351,14 +349,13 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
         return UNLIMITED if self.execution.sessions is None else DEFAULT_CONCURRENCY
 
     @property
-    def make_mailbox(self) -> MakeMailbox | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
-        """What makes the mailbox of an agent with memories; see `NodeLifecycle`."""
-        return mailbox_of if self.is_serial else None
-
-    @property
     def is_serial(self) -> bool:
         """True if the agent has memories: the runs that use the same one go on one after the other."""
         return self.execution.sessions is not None
+
+    def make_mailbox(self, who: str, config: MailboxConfig, key: Callable[[object], Hashable]) -> Mailbox[Envelope]:
+        """Make a mailbox that keeps the messages of each memory in order."""
+        return mailbox_of(who, config, key) if self.is_serial else config.build(who)
 
     def message_key(self, message: object) -> Hashable:
         """Return whose memory a message uses."""

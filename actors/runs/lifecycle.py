@@ -1,14 +1,17 @@
 """`NodeLifecycle`: opening and closing a node, its actor on each event loop, and its resources."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Self
 
 import msgspec
 
-from actors.runs.request import DEFAULT_TIMEOUT, MakeMailbox
+from actors.runs.request import DEFAULT_TIMEOUT
 from actors.runs.resources import OpenResources
+from actors.runtime.cell import Mailbox
+from actors.runtime.envelope import Envelope
 from actors.runtime.loop_refs import LoopRefs
+from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.ref import ActorRef
 from protocols.checks import FAILURES, TEXT, TIME_LIMIT
 from protocols.errors import NodeStartError, error_text
@@ -40,8 +43,6 @@ class NodeLifecycle:
     """Opening and closing of a node."""
 
     name: str
-    make_mailbox: MakeMailbox | None = None
-    """Makes the mailbox of the actor, which keeps the messages of one `message_key` in order. None for the usual one."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
@@ -61,6 +62,10 @@ class NodeLifecycle:
     def is_serial(self) -> bool:
         """True if runs that share a memory go on one after the other, as `message_key` says."""
         return False
+
+    def make_mailbox(self, who: str, config: MailboxConfig, key: Callable[[object], Hashable]) -> Mailbox[Envelope]:
+        """Make the mailbox of the actor called `who`; `key` is `message_key`."""
+        return config.build(who)
 
     def message_key(self, message: object) -> Hashable:
         """Return the key of the messages that must be finished before this one; see `make_mailbox`."""

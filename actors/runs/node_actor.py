@@ -19,8 +19,10 @@ from actors.runs.input_message import input_message
 from actors.runs.reconfigure import OpenRuns, Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.cell import Cell, cell_of
+from actors.runtime.cell import Cell, Mailbox, cell_of
+from actors.runtime.envelope import Envelope
 from actors.runtime.errors import IgnoreStart
+from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.child import ChildKind
 from protocols.errors import add_note
 from protocols.messages import ChatMessage
@@ -60,12 +62,15 @@ class NodeFactory:
     def __init__(self, node: Runnable, actor_class: Callable[[Any], AsyncioActor], max_concurrency: int) -> None:
         self._node = weakref.ref(node)
         self.is_serial = node.is_serial
-        make, key = node.make_mailbox, self._key
-        self.make_mailbox = None if make is None else lambda who, config: make(who, config, key)
         self._class = actor_class
         self.__name__ = node.name
         self.max_concurrency = max_concurrency
         self.child_kind: ChildKind = getattr(actor_class, "child_kind", "worker")
+
+    def make_mailbox(self, who: str, config: MailboxConfig) -> Mailbox[Envelope]:
+        """Make the mailbox of the actor."""
+        node = self._node()
+        return config.build(who) if node is None else node.make_mailbox(who, config, self._key)
 
     def _key(self, message: object) -> Hashable:
         node = self._node()

@@ -222,10 +222,6 @@ Answer = ChatMessage[Any] | Awaitable[ChatMessage[Any]]
 """The answer of a run, if it is there at once, or else what gives it when awaited."""
 
 
-MakeMailbox = Callable[[str, MailboxConfig, Callable[[object], Hashable]], Mailbox[Envelope]]
-"""Makes a mailbox from the name of the actor, its configuration, and the key of a message."""
-
-
 class Runnable(Protocol):
     """A node as its actor sees it; see `NodeHandle`."""
 
@@ -233,7 +229,6 @@ class Runnable(Protocol):
     home: LoopRefs
     message_received: Signal[ChatMessage[Any]]
     counts_members: ClassVar[bool]
-    make_mailbox: MakeMailbox | None
     notes: PendingContext
 
     @property
@@ -249,6 +244,10 @@ class Runnable(Protocol):
     @property
     def is_serial(self) -> bool:
         """True if runs that share a memory go on one after the other."""
+        ...
+
+    def make_mailbox(self, who: str, config: MailboxConfig, key: Callable[[object], Hashable]) -> Mailbox[Envelope]:
+        """Make the mailbox of the actor called `who`; `key` is `message_key`."""
         ...
 
     def message_key(self, message: object) -> Hashable:
