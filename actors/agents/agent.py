@@ -263,8 +263,8 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
 
     def reset(self) -> None:
         """Clear the memory of runs without a session. An open run adds its messages when it succeeds."""
-        if self.execution.sessions is not None:
-            self.execution.sessions.own.clear()
+        if (sessions := self.execution.sessions) is not None:
+            sessions.own.clear()
 
     @property
     def sessions(self) -> Sessions:
@@ -304,8 +304,7 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
             worker: the node to ask.
             name: by default ``ask_<name of the node>``.
             description: by default names the node and its purpose.
-            reset_history: True if each call begins without a memory, and leaves none. Several calls may then be open
-                at the same time. False if the worker remembers, by session if this agent runs for one.
+            reset_history: True if each call begins without a memory; False for a worker that remembers.
             pass_history: True if the worker gets the conversation of this agent in place of a memory.
 
         Raises:
