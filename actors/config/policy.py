@@ -29,6 +29,8 @@ class PolicySpec(Section):
     """It does not grow beyond this; 30 by default."""
     max_tool_calls: Positive | None = None
     """Tool calls of one answer; 100 by default."""
+    max_response_bytes: Positive | None = None
+    """Bytes of one answer after decompression; 33,554,432 by default."""
 
     @classmethod
     def expand_shorthand(cls, data: object) -> object:

@@ -55,10 +55,8 @@ _REDIRECT: Final = re.compile(r"Error code: 3\d\d")
 
 def kind_of(error: Exception) -> type[ModelCallError] | None:
     """Return which of our errors this is; None for one that is none, such as a bug in a model of the user."""
-    if isinstance(error, exceptions.AgentRunError | ModelCallError):
-        for one in _causes(error):
-            if isinstance(one, ModelCallError):  # out of our transport, below the client of the provider
-                return type(one)
+    if isinstance(error, exceptions.AgentRunError | ModelCallError) and (ours := _below(error)) is not None:
+        return type(ours)
     for known, kind in _KINDS:
         if isinstance(error, known):
             return kind
@@ -167,6 +165,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__
 
 
+def _below(error: Exception) -> ModelCallError | None:
+    """Return an error of ours that the client of the provider wraps: it comes out of our transport."""
+    return next((one for one in _causes(error) if isinstance(one, ModelCallError)), None)
+
+
 def _is_of_client(error: Exception) -> bool:
     trace = error.__traceback__
     while trace is not None:
@@ -182,7 +185,9 @@ def _details(kind: type[ModelCallError], error: Exception) -> dict[str, Any]:
         numbers = sorted(int(found.replace(",", "")) for found in _NUMBER.findall(str(getattr(error, "body", error))))
         return {"limit": numbers[0] if numbers else None, "tokens": numbers[-1] if numbers[1:] else None}
     if issubclass(kind, BadResponseError):
-        sample = str(getattr(error, "body", None) or error)[: BadResponseError.most_sample]
+        ours = _below(error)
+        sample = ours.sample if isinstance(ours, BadResponseError) else str(getattr(error, "body", None) or error)
+        sample = sample[: BadResponseError.most_sample]
         return {"sample": sample, "retryable": kind.retryable and not _REDIRECT.match(str(error))}
     return {}
 
@@ -203,7 +208,8 @@ def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
         parts.append(f"{attempts} attempts in {told.get('elapsed', 0.0):.1f} s")
     if request:
         parts.append(f"request {request}")
-    return f"{error} ({', '.join(parts)})" if parts else str(error)
+    text = str(_below(error) or error)
+    return f"{text} ({', '.join(parts)})" if parts else text
 
 
 def _redacted(value: Any, model: Model) -> Any:

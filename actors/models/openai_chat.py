@@ -5,15 +5,20 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from openai import AsyncStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import Choice
 from pydantic_ai.exceptions import UnexpectedModelBehavior
-from pydantic_ai.messages import ModelResponse, ModelResponseStreamEvent
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
+from pydantic_ai.messages import FinishReason, ModelResponse, ModelResponseStreamEvent
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings, OpenAIStreamedResponse
 from pydantic_ai.profiles import DEFAULT_THINKING_TAGS
 from pydantic_ai.usage import RequestUsage
 
-_MALFORMED = (AttributeError, TypeError, LookupError, ValueError, AssertionError)
+from actors.models.byte_limit import LimitedBody, limit_response
+from protocols.model_errors import StreamInterruptedError
+
+_MALFORMED = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
 """What reading a malformed answer raises."""
 
 
@@ -49,6 +54,21 @@ class LenientChatModel(OpenAIChatModel):
             _complete(choice.message)
         return super()._validate_completion(answer)
 
+    async def _process_streamed_response(
+        self,
+        response: AsyncStream[ChatCompletionChunk],
+        model_request_parameters: ModelRequestParameters,
+        model_settings: OpenAIChatModelSettings | None = None,
+    ) -> OpenAIStreamedResponse:
+        body = limit_response(response.response)  # before its first piece is read
+        try:
+            made = await super()._process_streamed_response(response, model_request_parameters, model_settings)
+        except _MALFORMED as error:
+            raise _fault(self.model_name, error) from error
+        if isinstance(made, _LenientStream):
+            made.body = body
+        return made
+
     @property
     def _streamed_response_cls(self) -> type[OpenAIStreamedResponse]:
         return _LenientStream
@@ -82,6 +102,8 @@ def _fault(model: str, error: Exception) -> UnexpectedModelBehavior:
 class _LenientStream(OpenAIStreamedResponse):
     """A stream whose tags around thoughts may be cut, and whose tool calls may lack an index or share one."""
 
+    body: LimitedBody | None = field(default=None, init=False)
+    """What is read; None until it is known."""
     _is_thought: bool = field(default=False, init=False)
     _held: str = field(default="", init=False)
     """The end of the text so far that may be the start of a tag."""
@@ -99,6 +121,12 @@ class _LenientStream(OpenAIStreamedResponse):
                 yield event
         except _MALFORMED as error:
             raise _fault(self.model_name, error) from error
+
+    def _missing_finish_reason(self) -> FinishReason:
+        if self.body is not None and not self.body.is_done:  # HTTP knows no such end when the connection ends the body
+            text = f"model {self.model_name!r}: the stream ended before its answer did, without a reason or '[DONE]'"
+            raise StreamInterruptedError(text)
+        return super()._missing_finish_reason()
 
     def _map_usage(self, response: ChatCompletionChunk) -> RequestUsage:
         _count(response)

@@ -19,6 +19,7 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from actors.models.byte_limit import most_bytes
 from actors.models.failure import failure_of, typed
 from actors.models.policy import ModelPolicy
 from actors.models.time_limit import TimeLimit, pause
@@ -57,6 +58,7 @@ class PolicyModel(WrapperModel):
     ) -> ModelResponse:
         """Return the answer of the model, after as many attempts as it takes."""
         call, settings = _Call(self), self._with_own(model_settings)
+        most = most_bytes.set(self.policy.max_response_bytes)
         try:
             while True:
                 call.attempts += 1
@@ -71,6 +73,7 @@ class PolicyModel(WrapperModel):
                 await pause(call.clock, wait)
         finally:
             call.limit.close()
+            most_bytes.reset(most)
 
     @asynccontextmanager
     async def request_stream(
@@ -105,7 +108,7 @@ class PolicyModel(WrapperModel):
             try:
                 async with AsyncExitStack() as attempt:
                     with call.limit.of(self.policy.first_byte_of_stream, "first_byte"):
-                        response = await attempt.enter_async_context(begin())
+                        response = await self._opened(attempt, begin())
                         events = aiter(response)
                         first = await anext(events, None)
                     stack.push_async_exit(attempt.pop_all())
@@ -113,6 +116,16 @@ class PolicyModel(WrapperModel):
             except Exception as error:
                 wait = call.failed(error)
             await pause(call.clock, wait)
+
+    async def _opened(
+        self, stack: AsyncExitStack, stream: AbstractAsyncContextManager[StreamedResponse]
+    ) -> StreamedResponse:
+        """Open a stream within the limit of bytes, which holds for all that it reads."""
+        most = most_bytes.set(self.policy.max_response_bytes)
+        try:
+            return await stack.enter_async_context(stream)
+        finally:
+            most_bytes.reset(most)
 
     def _with_own(self, settings: ModelSettings | None) -> ModelSettings | None:
         """Return settings that turn the retries of the provider's client off, unless the user has set them."""
@@ -166,7 +179,10 @@ class _Call:
         return wait
 
     def check(self, response: ModelResponse) -> None:
-        """Refuse an answer that a filter ended, or that calls too many tools."""
+        """Refuse an answer that is not complete, that a filter ended, or that calls too many tools."""
+        if response.state == "incomplete":
+            text = f"model {response.model_name!r}: the stream ended before its answer did"
+            raise self._refusal(StreamInterruptedError, ModelConnectionError(self.model.model_name, text), response)
         if response.finish_reason == "content_filter":
             text = f"model {response.model_name!r}: a filter of the provider ended the answer"
             raise self._refusal(ContentFilteredError, ContentFilterError(text), response)

@@ -22,6 +22,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
+from actors.models.byte_limit import limit_provider
 from actors.models.offline.model import MODEL_NAME, OfflineModel
 from actors.models.policy import ModelPolicy
 from actors.models.policy_model import FallbackPolicy, PolicyModel
@@ -196,12 +197,12 @@ def _shared_as(key: tuple[object, ...], make: Callable[[str], Provider[Any]], pr
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return make(provider)
+        return limit_provider(make(provider))
     for closed in [one for one in _shared if one.is_closed()]:
         del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
     providers = _shared.setdefault(loop, {})
     if key not in providers:
-        providers[key] = make(provider)
+        providers[key] = limit_provider(make(provider))
     return providers[key]
 
 
