@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from actors.supervision.backoff import Backoff
     from actors.supervision.child import ChildSpec
     from actors.supervision.intensity import RestartIntensity
+    from actors.supervision.retry import Retry
     from actors.supervision.supervisor import Supervisor
     from actors.talk.talk import Talk
     from actors.talk.team_talk import TeamTalk
@@ -63,6 +64,7 @@ _HOMES = {
     "ModelPolicy": "actors.models.policy",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
+    "Retry": "actors.supervision.retry",
     "RunStats": "actors.runs.run_stats",
     "RunStream": "actors.runs.stream",
     "Supervisor": "actors.supervision.supervisor",
@@ -97,6 +99,7 @@ __all__ = [
     "ModelPolicy",
     "Reject",
     "RestartIntensity",
+    "Retry",
     "RunStats",
     "RunStream",
     "Supervisor",

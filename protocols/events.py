@@ -85,6 +85,17 @@ class RunFailed(CostEvent, frozen=True, kw_only=True):
     """Member of a team or chain that failed; empty when the node itself did."""
 
 
+class RunRetried(StampedEvent, frozen=True, kw_only=True):
+    """An attempt of a run failed, and the node tries again."""
+
+    error_type: str = ""
+    error: str = ""
+    attempt: int = 1
+    """The attempt that failed, from 1."""
+    delay: float = 0.0
+    """Seconds until the next attempt."""
+
+
 class RunCancelled(CostEvent, frozen=True, kw_only=True):
     """A run ended because its caller gave up: cancelled, timed out or stopped."""
 
@@ -311,6 +322,7 @@ Event = (
     RunStarted
     | RunCompleted
     | RunFailed
+    | RunRetried
     | RunCancelled
     | MessageReceived
     | MessageSent

@@ -53,6 +53,7 @@ PUBLIC_NAMES = [
     "ModelPolicy",
     "Reject",
     "RestartIntensity",
+    "Retry",
     "RunStats",
     "RunStream",
     "Supervisor",

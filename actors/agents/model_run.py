@@ -115,8 +115,9 @@ class ModelRun(Execution):
         sink = request.sink
         assert sink is not None
         is_voice = sink.is_voice(request.node)
-        # Text before the call of a tool is no answer, and neither need be the text of a structured output.
-        is_sure = keywords["capabilities"] is None and (keywords["output_type"] or self.agent.output_type) is str
+        # Text before the call of a tool is no answer; neither need be that of a structured output, or of an attempt.
+        is_text = (keywords["output_type"] or self.agent.output_type) is str
+        is_sure = keywords["capabilities"] is None and is_text and self.settings.retry is None
 
         # A handler, because `run_stream_events` has a task and a channel of its own: 50 us for every event.
         async def follow(_: object, events: AsyncIterable[object]) -> None:

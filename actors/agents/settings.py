@@ -17,6 +17,7 @@ from actors.models.policy import POLICY, ModelPolicy
 from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings
 from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS
+from actors.supervision.retry import Retry
 from protocols.checks import (
     FLAG,
     TIME_LIMIT,
@@ -65,6 +66,7 @@ class AgentKeywords(TypedDict, total=False):
     timeout: float | None
     parallel_init: bool
     crash_on: tuple[type[Exception], ...]
+    retry: Retry | None
 
 
 _INSTRUCTIONS = Check(

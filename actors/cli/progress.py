@@ -13,13 +13,14 @@ from protocols.events import (
     MessageSent,
     RunCancelled,
     RunFailed,
+    RunRetried,
     RunStarted,
     StampedEvent,
     TalkFailed,
 )
 from protocols.plain_text import visible
 
-TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, TalkFailed)
+TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, RunRetried, TalkFailed)
 """Events that are always written as text."""
 STEPS = (RunStarted, MessageSent, RunCancelled, *TROUBLE)
 """Events written as text where no table shows them."""
@@ -35,6 +36,7 @@ _WORDS: Mapping[type[StampedEvent], str] = {
     RunStarted: "{0.actor}: started",
     MessageSent: "{0.actor}: answered after {0.response_time:.2f} s",
     RunFailed: "{0.actor}: failed: {0.error_type}: {0.error}",
+    RunRetried: "{0.actor}: attempt {0.attempt} failed: {0.error_type}: {0.error}; the next in {0.delay:.2f} s",
     RunCancelled: "{0.actor}: cancelled",
     ActorCrashed: "{0.actor}: crashed: {0.error_type}: {0.error}",
     ChildRestarted: "{0.child}: restarted after {0.delay:.2f} s",

@@ -7,6 +7,7 @@ from actors.config.duration import Timeout
 from actors.config.model import ModelSpec
 from actors.config.node import NodeSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
+from actors.config.retry import RetrySpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec
 from actors.config.supervision import NodeSupervision
@@ -36,10 +37,12 @@ class DefaultsSpec(Section):
     """Mailbox of agents and teams."""
     max_concurrency: Positive | None = None
     """Runs at once of agents and teams."""
+    retry: RetrySpec | None = None
+    """How often a run of an agent tries again after a failure."""
 
 
 _SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency")
-_OF_AGENTS: tuple[str, ...] = ("model", "policy", "retries", "output_retries", "session", "supervision")
+_OF_AGENTS: tuple[str, ...] = ("model", "policy", "retries", "output_retries", "session", "supervision", "retry")
 Node = TypeVar("Node", bound=NodeSpec)
 
 

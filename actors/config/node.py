@@ -8,6 +8,7 @@ from actors.config.connection import Connection
 from actors.config.duration import Timeout
 from actors.config.import_path import ImportText
 from actors.config.mcp_server import McpServerSpec
+from actors.config.retry import RetrySpec
 from actors.config.section import Section
 from actors.config.trigger import AnyTriggerSpec
 from actors.config.value import Amount, Count, Flag, Name, Positive, QueueSpec, Text
@@ -59,6 +60,8 @@ class NodeSpec(Section):
     """What one run may use."""
     crash_on: tuple[ImportText, ...] = ()
     """Import strings of exceptions that mean that the node itself is broken and must be restarted."""
+    retry: RetrySpec | None = None
+    """How often a run tries again after a failure; never by default."""
     debug: Flag = False
     """Log the sizes, times and failures of its runs at level DEBUG, but not what is said."""
 

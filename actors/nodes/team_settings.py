@@ -14,6 +14,7 @@ from actors.runs.request import USAGE_LIMITS
 from actors.runs.selection import MultiPick, Pick, SelectionRules, choose
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
+from actors.supervision.retry import Retry
 from actors.supervision.strategies import Strategy
 from protocols.checks import TEXT, check_keywords, check_values, choice, declared_checks, instance_of, whole
 from protocols.errors import ConfigError, nearest
@@ -98,6 +99,7 @@ class TeamKeywords(TypedDict, total=False):
     backoff: Backoff | None
     timeout: float | None
     crash_on: tuple[type[Exception], ...]
+    retry: Retry | None
     usage_limits: UsageLimits | None
     max_concurrency: int | None
     member_specs: MemberSpecs

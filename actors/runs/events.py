@@ -16,6 +16,7 @@ from protocols.events import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunRetried,
     RunStarted,
     StampedEvent,
 )
@@ -78,6 +79,13 @@ def run_failed(events: EventStream, request: RunRequest, error: Exception, durat
         kind, text = type(error).__name__, limited_text(str, error, 500)
         fields = {"error_type": kind, "error": text, "duration": duration, "step": step, **_lost(request)}
         _publish(events, RunFailed, request, **fields)
+
+
+def run_retried(events: EventStream, request: RunRequest, error: Exception, attempt: int, delay: float) -> None:
+    """Publish that a run will try again."""
+    if events.wants(RunRetried):
+        kind, text = type(error).__name__, limited_text(str, error, 500)
+        _publish(events, RunRetried, request, error_type=kind, error=text, attempt=attempt, delay=delay)
 
 
 def run_cancelled(events: EventStream, request: RunRequest, duration: float) -> None:

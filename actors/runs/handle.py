@@ -30,7 +30,7 @@ from actors.runs.request import (
     correlation_of,
     session_here,
 )
-from actors.runs.run_cost import Read, RunCost
+from actors.runs.run_cost import Read, RunCost, attempts_joined
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
@@ -328,6 +328,9 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     def follow_cost(self, request: RunRequest, read: Read) -> None:
         """Count what a run costs while it works, inside the actor."""
+        before = self._costs.get(request.run_id)
+        if before is not None:  # of an attempt that has failed
+            read = attempts_joined(before, read, request.cost, self.name)
         self._costs[request.run_id] = read
         if request.cost is not None:
             request.cost.open(self.name, read)

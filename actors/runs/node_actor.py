@@ -18,6 +18,7 @@ from actors.runs.events import (
 from actors.runs.input_message import input_message
 from actors.runs.reconfigure import OpenRuns, Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
+from actors.runs.retry import retried
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, Mailbox, cell_of
 from actors.runtime.envelope import Envelope
@@ -101,7 +102,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
     node contains its type. Any other `BaseException` is a crash.
     """
     started = perf_counter()
-    node, events = request.node, runs.events
+    node, events, retry = request.node, runs.events, request.node.definition.settings.retry
     is_told = False  # in brief; a run that ends at once is told at its end, which halves the price of a stats actor
     runs.open += 1
     try:
@@ -116,7 +117,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
             node.message_received.emit(asked)
         if events.is_heard:
             message_received(events, request, asked)
-        answer = node.perform(request, asked)
+        answer = node.perform(request, asked) if retry is None else retried(actor, request, asked, retry)
         if not isinstance(answer, ChatMessage):
             if not is_told:
                 tell_begin(events, request)

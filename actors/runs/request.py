@@ -230,6 +230,8 @@ class Runnable(Protocol):
     message_received: Signal[ChatMessage[Any]]
     counts_members: ClassVar[bool]
     notes: PendingContext
+    definition: Any
+    """The `Definition` that the node is made with."""
 
     @property
     def timeout(self) -> float | None:

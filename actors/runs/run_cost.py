@@ -60,5 +60,12 @@ def joined(one: TokenCost | None, other: TokenCost | None) -> TokenCost | None:
     return one + other
 
 
+def attempts_joined(before: Read, read: Read, cost: RunCost | None, name: str) -> Read:
+    """Return what reads the cost of two attempts of a run; that of the first one alone is not counted any more."""
+    if cost is not None:
+        cost.close(name, before)
+    return lambda: joined(before(), read())
+
+
 cost_of_team: ContextVar[RunCost | None] = ContextVar("understage_team_cost", default=None)
 """Costs of the runs inside the team run of the current handler; None but for a team with a picker."""

@@ -90,6 +90,7 @@ EFFECTS: Mapping[str, Effect] = {
     "McpServerSpec": Effect(("mcp", "agents/manifest", "config/mcp_server.py"), ("mcp", "agents", "pool")),
     "UsageLimitsSpec": _MODEL,
     "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), (*_MODEL.tests, "models/test_endpoint.py")),
+    "RetrySpec": Effect(("agents/manifest/imports.py",), ("pool/manifest/test_retry.py",)),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
     "KnowledgeSpec": _KNOWLEDGE,

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.config.import_path import ImportPathError, resolve_import
+from actors.config.retry import RetrySpec, error_named
+from actors.supervision.backoff import Backoff
+from actors.supervision.retry import Retry
 from protocols.errors import ConfigError, NodeNameError
 
 
@@ -35,7 +38,7 @@ class ImportScope:
             raise ConfigError(f"node {node!r}: {text!r} is no function but {type(found).__name__}", node=node)
         return found
 
-    def exceptions(self, texts: Sequence[str], node: str) -> tuple[type[Exception], ...]:
+    def exceptions(self, texts: Sequence[str], node: str, key: str = "crash_on") -> tuple[type[Exception], ...]:
         """Return exception types.
 
         Raises:
@@ -43,11 +46,22 @@ class ImportScope:
         """
         kinds: list[type[Exception]] = []
         for text in texts:
-            kind = self.find(text, node)
+            kind = error_named(text) or self.find(text, node)
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
-                raise ConfigError(f"node {node!r}: {text!r} in crash_on is no exception type", node=node)
+                raise ConfigError(f"node {node!r}: {text!r} in {key} is no exception type", node=node)
             kinds.append(kind)
         return tuple(kinds)
+
+    def retry(self, spec: RetrySpec | None, node: str) -> Retry | None:
+        """Return how often a node tries again.
+
+        Raises:
+            ConfigError: an import is not allowed, fails, or is not an exception type.
+        """
+        if spec is None:
+            return None
+        kinds = self.exceptions(spec.on, node, "retry.on")
+        return Retry(attempts=spec.attempts, on=kinds, backoff=Backoff(**spec.backoff.model_dump()))
 
 
 def check_free(name: str, taken: object) -> None:
