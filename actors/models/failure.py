@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic_ai import exceptions
 from pydantic_ai.models import Model
 
-from protocols.errors import error_text
+from protocols.errors import error_text, type_name
 from protocols.model_errors import (
     AuthError,
     BadRequestError,
@@ -48,6 +48,12 @@ _TRANSIENT_STATUS: Final = (408, 409, 425)
 _SERVER_ERRORS: Final = 500
 _CLIENTS: Final = ("openai.", "httpx", "anthropic.", "groq.")
 """Libraries whose decoder of JSON fails on what a server sent."""
+_READERS: Final = ("_process_response", "_process_streamed_response", "_get_event_iterator")
+"""Functions of the models of pydantic_ai that read an answer."""
+_NO_PROVIDERS: Final = ("pydantic_ai.models.function", "pydantic_ai.models.test")
+"""Models of pydantic_ai whose answers are made by the user."""
+_MALFORMED: Final = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
+"""What reading a malformed answer raises."""
 _MOST_CAUSES: Final = 8
 _NUMBER: Final = re.compile(r"\d[\d,]{2,}")
 _REDIRECT: Final = re.compile(r"Error code: 3\d\d")
@@ -63,11 +69,7 @@ def kind_of(error: Exception) -> type[ModelCallError] | None:
     if isinstance(error, exceptions.ModelHTTPError):
         status = error.status_code
         return OverloadedError if status in _TRANSIENT_STATUS or status >= _SERVER_ERRORS else BadRequestError
-    if isinstance(error, exceptions.ModelAPIError) or (
-        isinstance(error, ValueError | RecursionError) and _is_of_client(error)
-    ):
-        return BadResponseError
-    return None
+    return BadResponseError if isinstance(error, exceptions.ModelAPIError) or _is_of_reader(error) else None
 
 
 def failure_of(error: Exception, model: Model, **told: Any) -> ModelCallError | None:
@@ -170,10 +172,16 @@ def _below(error: Exception) -> ModelCallError | None:
     return next((one for one in _causes(error) if isinstance(one, ModelCallError)), None)
 
 
-def _is_of_client(error: Exception) -> bool:
+def _is_of_reader(error: Exception) -> bool:
+    """Return True for what the client, or pydantic_ai's model of a provider, raises over a malformed answer."""
+    if not isinstance(error, _MALFORMED):
+        return False
     trace = error.__traceback__
     while trace is not None:
-        if str(trace.tb_frame.f_globals.get("__name__")).startswith(_CLIENTS):
+        module, function = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_frame.f_code.co_name
+        if module.startswith(_CLIENTS) and isinstance(error, ValueError | RecursionError):
+            return True
+        if function in _READERS and module.startswith("pydantic_ai.models.") and module not in _NO_PROVIDERS:
             return True
         trace = trace.tb_next
     return False
@@ -209,6 +217,8 @@ def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
     if request:
         parts.append(f"request {request}")
     text = str(_below(error) or error)
+    if not isinstance(error, exceptions.AgentRunError | ModelCallError):
+        text = f"model {model.model_name!r}: its server sent a malformed answer: {type_name(error)}: {text}"
     return f"{text} ({', '.join(parts)})" if parts else text
 
 

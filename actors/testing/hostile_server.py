@@ -170,7 +170,7 @@ class HostileServer:
         for task, writer in self._open.items():
             writer.transport.abort()
             task.cancel()
-        await asyncio.gather(*self._open)
+        await asyncio.gather(*self._open, return_exceptions=True)
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -187,7 +187,7 @@ class HostileServer:
             pass  # the client left, or the server closes
         finally:
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
             for request in self.requests:
                 if request.connection == number:

@@ -246,6 +246,24 @@ async def test_f17_what_lacks_an_answer_is_a_bad_response_and_asked_for_once_mor
     assert (requests, error.attempts) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"output": None}, {"output": [{"type": "message"}]}, [1], "text"],
+    ids=json.dumps,
+)
+async def test_f17_a_response_that_lacks_an_answer_is_a_bad_response(body: Any) -> None:
+    error, requests = await failure(raw(json.dumps(body).encode()), errors.BadResponseError, api="responses")
+    assert (requests, error.attempts) == (2, 2)
+    assert "m" in str(error)
+
+
+@pytest.mark.parametrize("data", ["7", '{"type": "response.created"}', '{"type": "response.completed", "response": 7}'])
+async def test_f17_an_event_that_cannot_be_read_is_a_bad_response(data: str) -> None:
+    reply = events(data)
+    error, requests = await failure(reply, errors.BadResponseError, api="responses", streamed=True)
+    assert (requests, error.attempts) == (2, 2)
+
+
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_f18_a_page_is_a_bad_response(api: Any, *, streamed: bool) -> None:

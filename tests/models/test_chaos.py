@@ -1,0 +1,64 @@
+"""Many calls of a provider that draws a fault for each request: what holds whatever it does.
+
+``UNDERSTAGE_CHAOS_CALLS=10000`` makes more of them.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from typing import Any, Literal
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.models.policy import ModelPolicy
+from actors.testing.faults import chaos
+from actors.testing.hostile_server import HostileServer
+from actors.testing.models import served_model
+from protocols.model_errors import ModelCallError
+
+CALLS = int(os.environ.get("UNDERSTAGE_CHAOS_CALLS", "300"))
+POLICY = ModelPolicy(attempts=3, min_wait=0, max_wait=0)
+SAID = "hello from the server"
+
+
+async def call(agent: Agent[Any, Any], prompt: str, *, streamed: bool) -> str:
+    if not streamed:
+        return str((await agent.run(prompt)).content)
+    async with agent.run_stream(prompt) as stream:
+        return "".join([text async for text in stream.stream()])
+
+
+@pytest.mark.usefixtures("no_leaked_actors")
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_each_call_is_an_answer_or_an_error_that_tells_its_attempts(
+    api: Literal["chat", "responses"], *, streamed: bool
+) -> None:
+    outcomes: dict[str, str | ModelCallError] = {}
+    prompts = [f"call {number}" for number in range(CALLS // 4)]
+    left = iter(prompts)
+
+    async def client(agent: Agent[Any, Any]) -> None:
+        for prompt in left:
+            try:
+                outcomes[prompt] = await call(agent, prompt, streamed=streamed)
+            except ModelCallError as error:
+                outcomes[prompt] = error
+
+    async with (
+        HostileServer(chaos(7)) as server,
+        served_model(server, api=api) as model,
+        Agent("a", model=model, policy=POLICY, session=False, retries=0) as agent,
+    ):
+        await asyncio.gather(*(client(agent) for _ in range(10)))
+
+    asked = Counter(request.prompt for request in server.requests)
+    answers = {prompt: text for prompt, text in outcomes.items() if isinstance(text, str)}
+    failures = {prompt: error for prompt, error in outcomes.items() if isinstance(error, ModelCallError)}
+    assert list(outcomes.keys() ^ prompts) == []
+    assert set(answers.values()) == {SAID}
+    assert all(SAID.startswith(error.partial or "") for error in failures.values())
+    assert {prompt: error.attempts for prompt, error in failures.items()} == {one: asked[one] for one in failures}
+    assert all(1 <= asked[prompt] <= POLICY.attempts for prompt in answers)
+    assert len(failures) > len(prompts) // 20
