@@ -8,9 +8,6 @@ In JSON the field ``kind`` says which event it is, in snake case: ``{"kind": "me
 the reader are ignored, so a newer writer can add some.
 """
 
-import re
-import time as clock
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import cast, get_args
 
@@ -18,31 +15,9 @@ import msgspec
 
 from protocols.cost import ZERO_COST
 from protocols.errors import EventDecodeError, nearest
-
-
-def kind_of(class_name: str) -> str:
-    """Return the ``kind`` in JSON of an event class: its name in snake case."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
-
-
-class StampedEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=kind_of):
-    """What every event carries: where and when."""
-
-    seq: int = 0
-    """Number of the event within its system, from 1, without gaps; 0 when it was never published."""
-    time: float = msgspec.field(default_factory=clock.time)
-    """Wall clock, seconds since the epoch (UTC)."""
-    system: str = ""
-    """Name of the actor system."""
-    actor: str = ""
-    """Name of the node or actor the event is about."""
-    run_id: str = ""
-    """Run the event belongs to; empty when to none."""
-
-    @property
-    def at(self) -> datetime:
-        """`time` as an aware datetime (UTC)."""
-        return datetime.fromtimestamp(self.time, UTC)
+from protocols.model_events import CircuitClosed, CircuitOpened, ModelRetried, ModelThrottled
+from protocols.stamp import StampedEvent as StampedEvent
+from protocols.stamp import kind_of as kind_of
 
 
 class CostEvent(StampedEvent, frozen=True, kw_only=True):
@@ -342,6 +317,10 @@ Event = (
     | HandlerAbandoned
     | LoopBlocked
     | EventsDropped
+    | ModelRetried
+    | ModelThrottled
+    | CircuitOpened
+    | CircuitClosed
 )
 """Any event."""
 

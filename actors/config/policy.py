@@ -1,11 +1,13 @@
 """How long requests to a model may take, and how often they are made again: the key `policy`."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from actors.config.duration import PositiveSeconds, Seconds
 from actors.config.section import Section
-from actors.config.value import Flag, Positive
+from actors.config.value import Amount, Flag, Positive
 
 
 class PolicySpec(Section):
@@ -27,6 +29,12 @@ class PolicySpec(Section):
     """Longest wait before the second attempt, which doubles with each; 0.5 by default."""
     max_wait: Seconds | None = None
     """It does not grow beyond this; 30 by default."""
+    retry_share: Annotated[Amount, Field(le=1)] | None = None
+    """Further requests per request that an endpoint gets at most; 0.2 by default."""
+    breaker_after: Positive | None = None
+    """Failures of an endpoint in a row after which it is left alone; 5 by default."""
+    probe_after: PositiveSeconds | None = None
+    """How long it is left alone; 30 by default."""
     max_tool_calls: Positive | None = None
     """Tool calls of one answer; 100 by default."""
     max_response_bytes: Positive | None = None

@@ -54,6 +54,8 @@ _NO_PROVIDERS: Final = ("pydantic_ai.models.function", "pydantic_ai.models.test"
 """Models of pydantic_ai whose answers are made by the user."""
 _MALFORMED: Final = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
 """What reading a malformed answer raises."""
+_JOINS: Final = "joins"
+"""The attribute of a joined class that says what it joins."""
 _MOST_CAUSES: Final = 8
 _NUMBER: Final = re.compile(r"\d[\d,]{2,}")
 _REDIRECT: Final = re.compile(r"Error code: 3\d\d")
@@ -135,13 +137,12 @@ def _joined(parts: tuple[type[ModelCallError], type[Exception], bool]) -> type[M
     made: Any = type(original.__name__, (kind, original), own)
     named = kind if ours else original
     made.__name__, made.__qualname__, made.__module__ = named.__name__, named.__qualname__, named.__module__
-    made.joins = (kind, getattr(original, "category", original), hasattr(original, "category"), ours)
+    setattr(made, _JOINS, (kind, getattr(original, "category", original), hasattr(original, "category"), ours))
     return cast("type[ModelCallError]", made)
 
 
-def _reduced(self: Any) -> tuple[Any, ...]:
-    made: Any = type(self)
-    joins: tuple[Any, ...] = made.joins
+def _reduced(self: Exception) -> tuple[Any, ...]:
+    joins = cast("tuple[Any, ...]", getattr(self, _JOINS))
     return _restored, (*joins, self.args), vars(self)
 
 

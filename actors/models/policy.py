@@ -36,6 +36,13 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_wait: Annotated[float, finite(0)] = 30.0
     """It does not grow beyond this. A wait that the provider asks for is kept whatever its length, and if it does not
     fit into the deadline, the request fails at once."""
+    retry_share: Annotated[float, _SHARE] = 0.2
+    """Further requests per request that an endpoint gets at most, apart from ten in a burst. One after a refusal of too
+    many requests does not count."""
+    breaker_after: Annotated[int | None, whole(1)] = 5
+    """Failures of an endpoint in a row after which it is left alone; None for never."""
+    probe_after: Annotated[float, POSITIVE] = 30.0
+    """Time until one request finds out whether it works again."""
     max_tool_calls: Annotated[int, whole(1)] = 100
     """Tool calls of one answer; one with more is refused, and none of them is made."""
     max_response_bytes: Annotated[int, whole(1)] = 32 << 20
@@ -66,7 +73,7 @@ def _refused(_: str, problem: str) -> ConfigError:
 
 
 _CHECKS: Any = declared_checks(ModelPolicy)
-_NEVER_NONE: Final = frozenset(_CHECKS) - {"deadline", "first_byte", "idle"}
+_NEVER_NONE: Final = frozenset(_CHECKS) - {"deadline", "first_byte", "idle", "breaker_after"}
 
 POLICY: Final = Check("a ModelPolicy, or False for none", lambda value: value is False or type(value) is ModelPolicy)
 DEFAULT_POLICY: Final = ModelPolicy()

@@ -1,18 +1,11 @@
 """`PolicyModel`: a model whose requests follow a `ModelPolicy`. No other layer repeats requests."""
 
-import asyncio
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from pydantic_ai.exceptions import (
-    ContentFilterError,
     FallbackExceptionGroup,
-    ModelConnectionError,
-    ModelTimeoutError,
-    UnexpectedModelBehavior,
 )
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
@@ -20,25 +13,14 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from actors.models.byte_limit import most_bytes
-from actors.models.failure import failure_of, typed
+from actors.models.endpoint_state import state_of
+from actors.models.model_call import Call, clock_of_handler, shared_until
 from actors.models.policy import ModelPolicy
-from actors.models.time_limit import TimeLimit, pause
-from actors.runtime.clock import LoopClock
-from actors.runtime.envelope import current
-from protocols.clock import Clock
+from actors.models.time_limit import pause
 from protocols.errors import add_note, error_text, type_name
 from protocols.model_errors import (
-    BadResponseError,
-    ContentFilteredError,
     ModelCallError,
-    StreamInterruptedError,
-    UpstreamConnectionError,
-    UpstreamTimeoutError,
 )
-
-_shared_until: ContextVar[float | None] = ContextVar("understage_model_deadline", default=None)
-"""When the request ends that a model with fallbacks makes of one of them."""
-_BAD_RESPONSES: Final = 2
 
 
 class PolicyModel(WrapperModel):
@@ -47,6 +29,7 @@ class PolicyModel(WrapperModel):
     def __init__(self, wrapped: Model, policy: ModelPolicy) -> None:
         super().__init__(wrapped)
         self.policy = policy
+        self.state = state_of(wrapped)
         has_retries = hasattr(wrapped, "client") and "max_retries" not in wrapped.unsupported_settings
         self._own_settings: ModelSettings = {"max_retries": 0} if has_retries else {}
 
@@ -57,22 +40,23 @@ class PolicyModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Return the answer of the model, after as many attempts as it takes."""
-        call, settings = _Call(self), self._with_own(model_settings)
+        call, settings = Call(self.wrapped, self.policy, self.state), self._with_own(model_settings)
         most = most_bytes.set(self.policy.max_response_bytes)
         try:
             while True:
-                call.attempts += 1
+                await call.begin()
                 try:
                     with call.limit.of(self.policy.first_byte, "first_byte"):
                         response = await self.wrapped.request(messages, settings, model_request_parameters)
                 except Exception as error:
                     wait = call.failed(error)
                 else:
+                    call.answered()
                     call.check(response)
                     return response
                 await pause(call.clock, wait)
         finally:
-            call.limit.close()
+            call.end()
             most_bytes.reset(most)
 
     @asynccontextmanager
@@ -84,9 +68,9 @@ class PolicyModel(WrapperModel):
         run_context: Any = None,
     ) -> AsyncGenerator[StreamedResponse]:
         """Yield the stream of the model. Only a stream that has not begun is tried again."""
-        call, settings = _Call(self), self._with_own(model_settings)
+        call, settings = Call(self.wrapped, self.policy, self.state), self._with_own(model_settings)
         async with AsyncExitStack() as stack:
-            stack.callback(call.limit.close)
+            stack.callback(call.end)
             response, events = await self._begun(
                 call,
                 stack,
@@ -98,19 +82,20 @@ class PolicyModel(WrapperModel):
 
     async def _begun(
         self,
-        call: "_Call",
+        call: Call,
         stack: AsyncExitStack,
         begin: Callable[[], AbstractAsyncContextManager[StreamedResponse]],
     ) -> tuple[StreamedResponse, "_Events"]:
         """Return a stream that has given its first event, and leave its end to a stack."""
         while True:
-            call.attempts += 1
+            await call.begin()
             try:
                 async with AsyncExitStack() as attempt:
                     with call.limit.of(self.policy.first_byte_of_stream, "first_byte"):
                         response = await self._opened(attempt, begin())
                         events = aiter(response)
                         first = await anext(events, None)
+                    call.answered()
                     stack.push_async_exit(attempt.pop_all())
                     return response, _Events(call, response, first, events)
             except Exception as error:
@@ -132,98 +117,12 @@ class PolicyModel(WrapperModel):
         return {**self._own_settings, **(settings or {})} if self._own_settings else settings
 
 
-class _Call:
-    """One request to a model: its attempts, its time, and what becomes of its errors."""
-
-    __slots__ = ("attempts", "bad_responses", "clock", "ends", "limit", "model", "policy", "started")
-
-    def __init__(self, model: PolicyModel) -> None:
-        envelope = current.get()
-        self.model = model
-        self.policy = policy = model.policy
-        self.clock = _clock()
-        self.attempts = self.bad_responses = 0
-        self.started = self.clock.now()
-        until = _earlier(_shared_until.get(), None if policy.deadline is None else self.started + policy.deadline)
-        run = None if envelope is None else envelope.deadline
-        self.ends = _earlier(until, run)
-        """When the request must be over; None if it may take any time."""
-        self.limit = TimeLimit(self.clock, None if self.ends == run else until)
-
-    def failed(self, error: Exception, partial: str | None = None, *, has_begun: bool = False) -> float:
-        """Return the seconds until the next attempt.
-
-        Args:
-            error: what the attempt raised.
-            partial: the text that came before.
-            has_begun: True for a stream whose first event was passed on.
-
-        Raises:
-            ModelCallError: this was the last attempt.
-            Exception: the error itself, which is not one of a request.
-        """
-        model = self.model.wrapped
-        told = self._told(partial)
-        failure: ModelCallError | None
-        if self.limit.phase is not None and isinstance(error, TimeoutError):
-            failure = _overdue(self.limit.phase, model, self.policy, **told)
-        else:
-            failure = failure_of(error, model, **told)
-            if failure is None:
-                raise error
-            if has_begun and isinstance(failure, UpstreamConnectionError):
-                failure = _interrupted(error, model, **told)
-        wait = None if has_begun else self._wait(failure)
-        if wait is None:
-            raise failure from failure.__cause__
-        return wait
-
-    def check(self, response: ModelResponse) -> None:
-        """Refuse an answer that is not complete, that a filter ended, or that calls too many tools."""
-        if response.state == "incomplete":
-            text = f"model {response.model_name!r}: the stream ended before its answer did"
-            raise self._refusal(StreamInterruptedError, ModelConnectionError(self.model.model_name, text), response)
-        if response.finish_reason == "content_filter":
-            text = f"model {response.model_name!r}: a filter of the provider ended the answer"
-            raise self._refusal(ContentFilteredError, ContentFilterError(text), response)
-        calls, most = len(response.parts), self.policy.max_tool_calls
-        if calls > most and (calls := len(response.tool_calls)) > most:
-            text = f"model {response.model_name!r}: the answer calls {calls} tools; max_tool_calls is {most}"
-            raise self._refusal(BadResponseError, UnexpectedModelBehavior(text), response, retryable=False)
-
-    def _refusal(
-        self, kind: type[ModelCallError], error: Exception, response: ModelResponse, **more: Any
-    ) -> ModelCallError:
-        told = self._told(response.text)
-        return typed(kind, error, self.model.wrapped, **told, **more)
-
-    def _told(self, partial: str | None) -> dict[str, Any]:
-        return {"attempts": self.attempts, "elapsed": self.clock.now() - self.started, "partial": partial}
-
-    def _wait(self, failure: ModelCallError) -> float | None:
-        """Return the seconds to wait after a failure; None if this was the last attempt."""
-        policy, attempts = self.policy, self.attempts
-        self.bad_responses += isinstance(failure, BadResponseError)
-        if not failure.retryable or attempts >= policy.attempts or self.bad_responses == _BAD_RESPONSES:
-            return None
-        most = min(policy.max_wait, policy.min_wait * 2.0 ** min(attempts - 1, 60))
-        wait = random.random() * most
-        if failure.retry_after is not None:
-            wait += failure.retry_after
-        elif attempts == 1 and isinstance(failure, UpstreamConnectionError):
-            wait = 0.0  # the server may have closed a connection that was kept
-        if self.ends is not None and self.clock.now() + wait >= self.ends:
-            add_note(failure, f"the next attempt would begin in {wait:.1f} s, after the deadline")
-            return None
-        return wait
-
-
 class _Events:
     """The events of a stream under its limits. What it lacks at its end makes it an error."""
 
     def __init__(
         self,
-        call: _Call,
+        call: Call,
         response: StreamedResponse,
         first: ModelResponseStreamEvent | None,
         rest: AsyncIterator[ModelResponseStreamEvent],
@@ -251,28 +150,6 @@ class _Events:
         except Exception as error:
             call.failed(error, self._response.get().text or "", has_begun=True)
             raise
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return other if one is None or (other is not None and other < one) else one
-
-
-def _overdue(phase: str, model: Model, policy: ModelPolicy, **told: Any) -> ModelCallError:
-    seconds = {"first_byte": policy.first_byte_of_stream, "idle": policy.idle_of_stream}.get(phase, policy.deadline)
-    text = f"model {model.model_name!r}: {_WAITS[phase]} within {seconds:g} s ({phase} of its policy)"
-    return typed(
-        UpstreamTimeoutError, ModelTimeoutError(model.model_name, text, phase="read"), model, phase=phase, **told
-    )
-
-
-def _interrupted(error: Exception, model: Model, **told: Any) -> ModelCallError:
-    text = f"model {model.model_name!r}: the stream ended before its answer did: {error}"
-    found = typed(StreamInterruptedError, ModelConnectionError(model.model_name, text, phase="read"), model, **told)
-    found.__cause__ = error
-    return found
-
-
-_WAITS: Final = {"deadline": "no answer", "first_byte": "nothing of an answer", "idle": "nothing more of the answer"}
 
 
 class FallbackPolicy(WrapperModel):
@@ -311,13 +188,13 @@ class FallbackPolicy(WrapperModel):
     @contextmanager
     def _deadline(self) -> Generator[None]:
         deadline = self.policy.deadline
-        token = _shared_until.set(None if deadline is None else _clock().now() + deadline)
+        token = shared_until.set(None if deadline is None else clock_of_handler().now() + deadline)
         try:
             yield
         except FallbackExceptionGroup as group:
             raise _last_of(group) from None
         finally:
-            _shared_until.reset(token)
+            shared_until.reset(token)
 
 
 def _last_of(group: FallbackExceptionGroup) -> Exception:
@@ -329,9 +206,3 @@ def _last_of(group: FallbackExceptionGroup) -> Exception:
         add_note(last, f"before: {type_name(one)}: {error_text(one)}")
     last.attempts = sum(getattr(one, "attempts", 1) for one in (*others, last))
     return last
-
-
-def _clock() -> Clock:
-    """Return the clock of the system that the running handler belongs to."""
-    envelope = current.get()
-    return LoopClock(asyncio.get_running_loop()) if envelope is None else envelope.cell.system.clock

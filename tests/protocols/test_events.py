@@ -20,6 +20,7 @@ from protocols.events import (
     decode,
     encode,
 )
+from protocols.model_events import ModelEvent
 
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(),
@@ -46,7 +47,7 @@ def test_event_survives_json_in_one_call_each_way(event: Event) -> None:
 
 
 def test_every_kind_is_frozen_and_named_in_snake_case() -> None:
-    assert len(KINDS) == len(get_args(Event)) == 23
+    assert len(KINDS) == len(get_args(Event)) == 27
     for kind, event in KINDS.items():
         assert kind == kind.lower()
         assert event.__struct_config__.frozen
@@ -54,8 +55,8 @@ def test_every_kind_is_frozen_and_named_in_snake_case() -> None:
 
 
 def test_every_event_of_the_vocabulary_is_in_the_union() -> None:
-    kinds = {*StampedEvent.__subclasses__(), *CostEvent.__subclasses__()}
-    assert kinds - {CostEvent} == set(get_args(Event))
+    kinds = {*StampedEvent.__subclasses__(), *CostEvent.__subclasses__(), *ModelEvent.__subclasses__()}
+    assert kinds - {CostEvent, ModelEvent} == set(get_args(Event))
 
 
 def test_time_can_be_read_as_an_aware_datetime() -> None:

@@ -26,12 +26,13 @@ def limited(seconds: object) -> ModelHTTPError:
 async def ended(run: Awaitable[Any], clock: ManualClock) -> Any:
     """Move the clock until a run has ended."""
     task = asyncio.ensure_future(run)
-    for _ in range(100):
+    for _ in range(1_000):
         await settle()
         if task.done():
-            break
+            return await task
         await clock.advance(clock.next_due - clock.now() if clock.next_due is not None else 0.0)
-    return await task
+    task.cancel()
+    raise AssertionError("the run waits for something else than the clock")
 
 
 async def text_of(agent: Agent[Any, Any]) -> str:

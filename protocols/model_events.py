@@ -1,0 +1,39 @@
+"""Events of requests to models."""
+
+from protocols.stamp import StampedEvent
+
+
+class ModelEvent(StampedEvent, frozen=True, kw_only=True):
+    """What events of requests to models carry."""
+
+    model: str = ""
+    endpoint: str = ""
+    """Host and port of the API; empty for a model without one."""
+
+
+class ModelRetried(ModelEvent, frozen=True, kw_only=True):
+    """A request to a model failed and is made again."""
+
+    attempt: int = 0
+    """Number of the attempt that failed, from 1."""
+    delay: float = 0.0
+    """Seconds until the next one."""
+    error_type: str = ""
+
+
+class ModelThrottled(ModelEvent, frozen=True, kw_only=True):
+    """A request waits because the provider asked for a pause, this agent or another one with the same key."""
+
+    delay: float = 0.0
+    """Seconds until the pause ends."""
+
+
+class CircuitOpened(ModelEvent, frozen=True, kw_only=True):
+    """An endpoint failed so often in a row that requests are refused without asking it."""
+
+    delay: float = 0.0
+    """Seconds until one request may find out whether it works again."""
+
+
+class CircuitClosed(ModelEvent, frozen=True, kw_only=True):
+    """An endpoint answers again."""
