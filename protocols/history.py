@@ -19,6 +19,7 @@ from protocols.limits import (
     check_span,
 )
 from protocols.messages import Role
+from protocols.session import SESSION
 
 HistoryGroup = Literal["agent", "role", "model", "conversation", "day"]
 """What `HistoryStore.stats` can group by; a day is a UTC date."""
@@ -122,6 +123,8 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     text: Annotated[str | None, TEXT_FILTER] = None
     """Part of the content, in any case. No character is special."""
     conversation: Annotated[str | None, KEY] = None
+    session: Annotated[str | None, SESSION] = None
+    """Session of the runs, of all nodes."""
     limit: Annotated[int, LIMIT] = 100
     after: Annotated[int | None, COUNT] = None
     """Go on after the message with this `StoredMessage.seq`, in the order of this query."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from protocols.checks import Check, check_fields, declared_checks
-from protocols.limits import COUNT, KEY, LIMIT, MAX_KEY_LENGTH, TIME, check_span
+from protocols.limits import COUNT, KEY, LIMIT, TIME, check_span
 
 OWN = ""
 """Stands for the memory that belongs to the node itself, where the name of a session may stand."""
@@ -16,6 +16,7 @@ MAX_NAME = 200
 """Characters in the name of a session."""
 SESSION_PREFIX = "session/"
 """Begins the names of stored conversations that belong to sessions."""
+_LONGEST_PART = 120
 SESSION = Check(
     f"a name of 1 to {MAX_NAME} printable characters",
     lambda value: isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_NAME and value.isprintable(),
@@ -24,9 +25,22 @@ SESSION = Check(
 
 def conversation_of(node: str, session: str) -> str:
     """Return the stored conversation of a session of a node: a key that no other pair of names has."""
-    name = f"{quote(node, safe='')}/{quote(session, safe='')}"
-    is_long = len(SESSION_PREFIX) + len(name) > MAX_KEY_LENGTH
-    return SESSION_PREFIX + (sha256(name.encode()).hexdigest() if is_long else name)
+    return f"{SESSION_PREFIX}{_part(node)}/{_part(session)}"
+
+
+def is_of_session(conversation: str, session: str) -> bool:
+    """Return True if a stored conversation belongs to a session, whatever its node."""
+    return conversation.startswith(SESSION_PREFIX) and conversation.endswith(ending_of(session))
+
+
+def ending_of(session: str) -> str:
+    """Return how the names of the stored conversations of a session end."""
+    return f"/{_part(session)}"
+
+
+def _part(name: str) -> str:
+    quoted = quote(name, safe="")
+    return quoted if len(quoted) <= _LONGEST_PART else "~" + sha256(name.encode()).hexdigest()
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -97,6 +97,10 @@ class HistoryStore(Protocol):
         """
         ...
 
+    async def forget(self, session: str, *, agent: str | None = None) -> int:
+        """Delete what was said in a session (of one agent, or of all nodes). Return how many messages that were."""
+        ...
+
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
         """Delete what `retention` does not allow and return how many messages that were.
 

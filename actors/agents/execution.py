@@ -38,6 +38,16 @@ class Execution:
         """Return an execution with the same tools, other settings and a memory of its own."""
         return self
 
+    def forget(self, session: str) -> None:
+        """Forget what is in memory of a session."""
+        if self.sessions is not None:
+            self.sessions.forget(session)
+
+    def follow(self, before: "Execution") -> None:
+        """Read the stored sessions as the execution does that this one replaces."""
+        if self.sessions is not None and before.sessions is not None:
+            self.sessions.load = before.sessions.load
+
     def message_key(self, message: object) -> Hashable:
         """Return whose memory a message uses: its turn comes after those that use the same one."""
         if self.sessions is None:

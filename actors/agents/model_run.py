@@ -66,7 +66,8 @@ class ModelRun(Execution):
         self.tools = self._own = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
         """The agent's own tools, which pydantic_ai puts first. More may be added at any time."""
         self.toolsets = tuple(toolsets)
-        self.sessions = Sessions(settings.memory, settings.max_sessions) if settings.query.is_enabled else None
+        if settings.query.is_enabled:
+            self.sessions = Sessions(settings.memory, settings.max_sessions, settings.session_ttl)
         self._resolved: WeakKeyDictionary[asyncio.AbstractEventLoop, _Resolved] = WeakKeyDictionary()
 
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:

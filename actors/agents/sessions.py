@@ -1,6 +1,7 @@
 """The memories of one agent: its own, and one for each session of the people it talks to."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakValueDictionary
@@ -8,6 +9,7 @@ from weakref import WeakValueDictionary
 from pydantic_ai.messages import ModelMessage
 
 from actors.agents.memory import Memory, dump_messages
+from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
 from protocols.session import OWN
 
@@ -27,16 +29,19 @@ class Sessions:
     Args:
         make: makes an empty memory.
         most: sessions to keep; the one that was not used for the longest time goes first.
+        lifetime: seconds after its last run in which a session is kept; None for no limit.
     """
 
-    def __init__(self, make: Callable[[], Memory], most: int = DEFAULT_SESSIONS) -> None:
+    def __init__(self, make: Callable[[], Memory], most: int = DEFAULT_SESSIONS, lifetime: float | None = None) -> None:
         self.own = make()
         """What the agent remembers of runs without a session."""
         self.load: Callable[[str], Awaitable[Sequence[ModelMessage]]] | None = None
         """Returns the stored messages of a session that is not in memory; None if nothing is stored."""
         self._make = make
         self._most = most
-        self._kept: OrderedDict[str, tuple[Memory, int]] = OrderedDict()
+        self._lifetime = lifetime
+        self._kept: OrderedDict[str, tuple[Memory, int, float]] = OrderedDict()
+        """The memory of each session, its bytes, and when it was used last."""
         self._bytes = 0
         self._used: WeakValueDictionary[str, Memory] = WeakValueDictionary()
         """The memories that are kept, and those of open runs."""
@@ -60,7 +65,7 @@ class Sessions:
         """Delete a session, and what its open runs would add. Returns True if it was in memory."""
         with self._lock:
             memory = self._used.pop(session, None)
-            self._bytes -= self._kept.pop(session, (None, 0))[1]
+            self._bytes -= self._kept.pop(session, (None, 0, 0.0))[1]
         if memory is not None:
             memory.forget()
         return memory is not None
@@ -69,6 +74,7 @@ class Sessions:
         """Return the memory for a run of a session, or that of the agent itself (`OWN`)."""
         if session == OWN:
             return self.own
+        self._expire()
         memory = self._used.get(session)
         if memory is None:
             stored = () if self.load is None else await self.load(session)
@@ -84,12 +90,24 @@ class Sessions:
             return
         with self._lock:
             size = memory.size
-            self._bytes += size - self._kept.pop(session, (None, 0))[1]
-            self._kept[session] = (memory, size)
+            self._bytes += size - self._kept.pop(session, (None, 0, 0.0))[1]
+            self._kept[session] = (memory, size, 0.0 if self._lifetime is None else now())
             is_full = False
             while len(self._kept) > self._most or (self._bytes > MOST_BYTES and len(self._kept) > 1):
-                _, (_, size) = self._kept.popitem(last=False)
+                _, (_, size, _) = self._kept.popitem(last=False)
                 self._bytes -= size
                 is_full = True
         if is_full and self.load is None:
             warn_once("an agent has more sessions than it may keep, and forgets the oldest; add `storage` to keep them")
+
+    def _expire(self) -> None:
+        if self._lifetime is not None:
+            kept, due = self._kept, now() - self._lifetime
+            while (oldest := next(iter(kept), None)) is not None and kept[oldest][2] <= due:
+                self.forget(oldest)
+
+
+def now() -> float:
+    """Return the time of the system whose handler makes this call."""
+    scope = current.get()
+    return time.monotonic() if scope is None else scope.cell.now()

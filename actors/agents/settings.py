@@ -56,6 +56,7 @@ class AgentKeywords(TypedDict, total=False):
     history_tokens: int | None
     summary: Summary | None
     max_sessions: int
+    session_ttl: float | None
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
     policy: ModelPolicy | Literal[False] | None
@@ -117,6 +118,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     max_sessions: Annotated[int, whole(1)] = DEFAULT_SESSIONS
     """Sessions that are kept in memory. The four limits of the history hold for each; the one that was not used for
     the longest time goes first."""
+    session_ttl: Annotated[float | None, TIME_LIMIT] = None
+    """Seconds after its last run in which a session is remembered. None for no limit."""
     model_settings: Annotated[ModelSettings | None, SETTINGS] = None
     """Temperature, largest number of tokens and the like."""
     usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any, Final, Self
+
+from pydantic_ai.messages import ModelMessage
 
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
@@ -22,6 +26,8 @@ from actors.storage.session import restore, restored_conversation
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from protocols.history import StoredMessage
+from protocols.limits import MAX_LIMIT
+from protocols.session import SessionQuery, conversation_of
 from protocols.stores import HistoryStore, StorageError
 
 FLUSH_TIMEOUT: Final = 5.0
@@ -125,6 +131,8 @@ class HistoryService(PoolService):
         if not isinstance(node, Agent):
             return
         if recorder is not None:
+            if node.execution.sessions is not None:
+                node.execution.sessions.load = partial(self._load, node)
             await self._restore(node, recorder)
         elif not self.writers and node.settings.query.is_restored:
             _log.warning("agent %r: nothing is stored that its session could go on with; add `storage`", node.name)
@@ -136,22 +144,38 @@ class HistoryService(PoolService):
             recorder.stop()
 
     async def _restore(self, agent: Agent[Any, Any], recorder: Recorder) -> None:
-        conversation, said = await self._read(agent)
+        conversation, said = await self._read(agent, agent.settings.query)
         if conversation is not None or not agent.history:  # without memory it begins anew
             recorder.begin_conversation(conversation)
         sessions = agent.execution.sessions
-        if not said or sessions is None or agent.history:
-            return
-        try:
-            messages = [one for each in said if each.payload is not None for one in load_messages(each.payload)]
-        except ValueError as error:
-            _log.warning("agent %r: the stored conversation cannot be read, it starts anew: %s", agent.name, error)
-            return
-        sessions.own.replace(messages)
+        if said and sessions is not None and not agent.history:
+            sessions.own.replace(_messages(agent, said))
 
-    async def _read(self, agent: Agent[Any, Any]) -> tuple[str | None, list[StoredMessage]]:
+    async def _load(self, agent: Agent[Any, Any], session: str) -> list[ModelMessage]:
+        """Return what is stored of a session of an agent."""
+        limit = min(agent.settings.history_limit, MAX_LIMIT)
+        query = SessionQuery(is_restored=True, conversation=conversation_of(agent.name, session), limit=limit)
+        _, said = await self._read(agent, query)
+        lifetime = agent.settings.session_ttl
+        is_over = lifetime is not None and bool(said) and said[-1].created < time.time() - lifetime
+        return [] if is_over else _messages(agent, said)
+
+    async def forget(self, session: str) -> int:
+        """Delete what is stored of a session.
+
+        Raises:
+            StorageError: a store failed. The others have deleted it.
+        """
+        with suppress(Exception):  # what cannot be written now, is not there to delete
+            await self.flush(FLUSH_TIMEOUT)
+        done = await asyncio.gather(*(store.forget(session) for store in self.stores), return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+        return max((number for number in done if isinstance(number, int)), default=0)
+
+    async def _read(self, agent: Agent[Any, Any], session: SessionQuery) -> tuple[str | None, list[StoredMessage]]:
         """Return the conversation, and its messages in the first readable store that has any."""
-        session = agent.settings.query
         conversation = session.conversation
         if not session.is_restored:
             return conversation, []
@@ -173,6 +197,15 @@ class HistoryService(PoolService):
         if len(problems) == len(self.stores):
             raise problems[0]
         return conversation, []
+
+
+def _messages(agent: Agent[Any, Any], said: list[StoredMessage]) -> list[ModelMessage]:
+    """Return the messages of the model in a conversation. None, with a warning, if they cannot be read."""
+    try:
+        return [one for each in said if each.payload is not None for one in load_messages(each.payload)]
+    except ValueError as error:
+        _log.warning("agent %r: the stored conversation cannot be read, it starts anew: %s", agent.name, error)
+        return []
 
 
 async def _stop(supervisor: ActorRef[Supervisor]) -> None:

@@ -29,6 +29,7 @@ class Recorder:
     def __init__(self, node: AnyNode, writers: Iterable[HistoryWriter]) -> None:
         self._node = node
         self._forgotten = partial(stored, node.name, None)
+        self._is_agent = isinstance(node, Agent)
         self._record = self._recording(node, [writer.put for writer in writers])
         self.begin_conversation()
         node.message_received.connect(self._record)
@@ -37,7 +38,7 @@ class Recorder:
     def begin_conversation(self, name: str | None = None) -> None:
         """Make the messages from now on a part of this conversation; None for a new one."""
         conversation = name or f"{self._node.name}-{new_id()}"
-        self._remembered = partial(stored, self._node.name, conversation if isinstance(self._node, Agent) else None)
+        self._remembered = partial(stored, self._node.name, conversation if self._is_agent else None)
 
     def stop(self) -> None:
         """Record no more."""
@@ -46,7 +47,7 @@ class Recorder:
 
     def _recording(self, node: Any, puts: Sequence[Callable[[Unmade], object]]) -> Callable[[ChatMessage[Any]], None]:
         """Return the function that records a message; local names make it fast."""
-        scope_of, is_agent, forgotten = current.get, isinstance(node, Agent), self._forgotten
+        scope_of, is_agent, forgotten = current.get, self._is_agent, self._forgotten
         seen: object = None
         is_on = True
 
@@ -70,28 +71,28 @@ class Recorder:
 
     def _conversation(self, request: RunRequest) -> Callable[[ChatMessage[Any], str | None], StoredMessage]:
         """Return what makes the record of a message of a run, which the node remembers in one of its conversations."""
-        session = request.options.memory
-        if session is None or request.options.store_history is False or not isinstance(self._node, Agent):
-            return self._forgotten
-        return (
-            self._remembered
-            if session == OWN
-            else partial(stored, self._node.name, conversation_of(self._node.name, session))
-        )
+        options, name = request.options, self._node.name
+        memory = options.memory if self._is_agent and options.store_history is not False else None
+        if options.session is None:
+            return self._remembered if memory == OWN else self._forgotten
+        return partial(stored, name, conversation_of(name, options.session), is_remembered=memory is not None)
 
 
-def stored(node: str, conversation: str | None, message: ChatMessage[Any], run_id: str | None) -> StoredMessage:
+def stored(
+    node: str, conversation: str | None, message: ChatMessage[Any], run_id: str | None, *, is_remembered: bool = True
+) -> StoredMessage:
     """Return a message as history keeps it.
 
     Args:
         node: the node that received or sent the message.
-        conversation: the conversation in which the node remembers the message; None if the node does not.
+        conversation: the conversation of the node or of a session; None for that of the flow.
         message: the message.
         run_id: the run of the message; None for a new one.
+        is_remembered: False for a message of a session that the node need not go on from.
     """
     run_id = run_id or new_id()
     flow = message.conversation_id or run_id
-    is_answer = message.role == "assistant"
+    is_answer, goes_on = message.role == "assistant", conversation is not None and is_remembered
     spent = None if is_composed(message) else message.cost_info  # the members' answers are stored as well
     usage = TokenUsage() if spent is None else spent.token_usage
     return StoredMessage(
@@ -107,6 +108,6 @@ def stored(node: str, conversation: str | None, message: ChatMessage[Any], run_i
         output_tokens=usage.output_tokens,
         cost=float(spent.total_cost) if spent is not None and spent.cost_known else None,
         created=message.timestamp.timestamp(),
-        payload=dump_messages(message.messages) if conversation and is_answer and message.messages else None,
+        payload=dump_messages(message.messages) if goes_on and is_answer and message.messages else None,
         metadata={**message.metadata, "flow": flow},
     )

@@ -27,6 +27,7 @@ from actors.supervision.supervisor import Supervisor
 from actors.talk.signal import Signal
 from actors.triggers.function_source import FunctionEvents
 from actors.triggers.plan import TriggerPlan, plan_triggers, queue_child, queue_name
+from actors.triggers.prompt import session_of
 from actors.triggers.source import Ready
 from actors.triggers.state_lock import StateLockedError
 from actors.triggers.trigger import Trigger, TriggerStatistics
@@ -200,7 +201,7 @@ class TriggerService(PoolService):
             TriggerConfigError: a setting is wrong, or the name is taken.
         """
         wanted = FunctionSettings(**settings)
-        trigger = Trigger(wanted, partial(self._run, self._pool[node].name, wanted.name), node=node)
+        trigger = Trigger(wanted, partial(self._run, self._pool[node].name, wanted), node=node)
         if trigger.full_name in {one.full_name for one in (*self.plan.triggers, *self._functions.values())}:
             message = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
             raise TriggerConfigError(message, node=node)
@@ -232,7 +233,7 @@ class TriggerService(PoolService):
         return self._pool.system or current_system()
 
     def _request(self, node: str, settings: TriggerSpec, scope: ImportScope) -> TriggerRequest:
-        starter = partial(self._run, node, settings.name)
+        starter = partial(self._run, node, settings)
         if not isinstance(settings, ConnectionTrigger) or not settings.enabled:
             return TriggerRequest(node, settings, starter)
         flow = ConnectionEvents(self._pool.connection_registry)
@@ -252,14 +253,15 @@ class TriggerService(PoolService):
         await self._supervisor.proxy().terminate_child(child.name)
         await self._supervisor.proxy().delete_child(child.name)
 
-    async def _run(self, name: str, trigger: str, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
+    async def _run(self, name: str, trigger: TriggerSpec, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
         node = self._pool.nodes.get(name)
         if node is None:
             raise NodeStoppedError(f"node {name!r} is not in the pool any more", node=name)
-        request = replace(node.request((prompt,), {"conversation_id": run_id}), run_id=run_id)
-        self._running[run_id] = trigger
+        options = {"conversation_id": run_id, "session": session_of(event, trigger)}
+        request = replace(node.request((prompt,), options), run_id=run_id)
+        self._running[run_id] = trigger.name
         try:
             answer = await node.ask(request)
         finally:
             del self._running[run_id]
-        self.answered.emit(TriggerAnswer(name, trigger, run_id, event, answer))
+        self.answered.emit(TriggerAnswer(name, trigger.name, run_id, event, answer))

@@ -36,6 +36,7 @@ class HistoryView:
     Args:
         manifest_file: the manifest.
         agent: name of a node.
+        session: session of the runs.
         role: role of the messages.
         text: text in the messages.
         since: earliest time, see `moment_of`.
@@ -46,11 +47,12 @@ class HistoryView:
         CommandError: the manifest keeps no history, or a condition is impossible.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, all of them optional
         self,
         manifest_file: Path,
         *,
         agent: str | None = None,
+        session: str | None = None,
         role: str | None = None,
         text: str | None = None,
         since: str | None = None,
@@ -62,7 +64,9 @@ class HistoryView:
         begin = None if since is None else moment_of(since, "--since", now=now)
         end = None if until is None else moment_of(until, "--until", now=now)
         kind = cast("Role | None", role)
-        self._query = checked(lambda: HistoryQuery(agent=agent, role=kind, text=text, since=begin, until=end))
+        self._query = checked(
+            lambda: HistoryQuery(agent=agent, session=session, role=kind, text=text, since=begin, until=end)
+        )
         if self._manifest.storage is None:
             fail(f"manifest {str(manifest_file)!r} keeps no history; add 'storage: sqlite' to it")
 
@@ -93,18 +97,26 @@ class HistoryView:
     def prune(self, days: float | None, most: int | None, each: int | None, *, as_json: bool) -> None:
         """Remove what the retention does not keep, and write the number of removed messages."""
         retention = self._retention(days, most, each)
-        removed = asyncio.run(self._prune(retention))
+        self._remove(lambda store: store.prune(retention), as_json=as_json)
+
+    def forget(self, *, as_json: bool) -> None:
+        """Remove a session, and write the number of removed messages."""
+        session = cast("str", self._query.session)
+        self._remove(lambda store: store.forget(session, agent=self._query.agent), as_json=as_json)
+
+    def _remove(self, work: Callable[[HistoryStore], Awaitable[int]], *, as_json: bool) -> None:
+        removed = asyncio.run(self._in_all(work))
         write(json.dumps({"removed": removed}) if as_json else f"{removed:,} messages removed")
 
-    async def _prune(self, retention: Retention) -> int:
-        """Prune all stores. Return the largest number of messages removed from one store."""
+    async def _in_all(self, work: Callable[[HistoryStore], Awaitable[int]]) -> int:
+        """Remove messages from all stores. Return the largest number of messages removed from one store."""
         removed = 0
         for look, store in zip(self._stores(), self._stores(read_only=False), strict=True):
             with suppress(StoreMissingError):
                 await look.open()
                 await look.close()
                 async with store:
-                    removed = max(removed, await store.prune(retention))
+                    removed = max(removed, await work(store))
         return removed
 
     def _retention(self, days: float | None, most: int | None, each: int | None) -> Retention:

@@ -14,7 +14,7 @@ from actors.config.prompt import Prompts
 from actors.config.reference import AgentName, OutputName
 from actors.config.response import ResponseSpec
 from actors.config.section import Section
-from actors.config.session import SessionSpec
+from actors.config.session import SessionSpec, SessionsSpec
 from actors.config.supervision import NodeSupervision
 from actors.config.tool import ToolSpec, WorkerSpec
 from actors.config.value import BY_SHAPE, MAP, TEXT, Count, Flag, Text, ToolName
@@ -112,6 +112,8 @@ class AgentSpec(NodeSpec):
     """What it knows from the start."""
     session: SessionSpec | None = None
     """What it remembers; by default a new conversation with history."""
+    sessions: SessionsSpec | None = None
+    """How much it remembers, and of how many sessions."""
     parallel_init: Flag = True
     """Open tools, servers and knowledge at the same time."""
     supervision: NodeSupervision | None = None

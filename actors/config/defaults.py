@@ -9,7 +9,7 @@ from actors.config.node import NodeSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
 from actors.config.retry import RetrySpec
 from actors.config.section import Section
-from actors.config.session import SessionSpec
+from actors.config.session import SessionSpec, SessionsSpec
 from actors.config.supervision import NodeSupervision
 from actors.config.value import Count, Positive, QueueSpec
 
@@ -27,6 +27,8 @@ class DefaultsSpec(Section):
     """Output retries of agents."""
     session: SessionSpec | None = None
     """Session of agents."""
+    sessions: SessionsSpec | None = None
+    """Sessions of agents."""
     supervision: NodeSupervision | None = None
     """Restart and shutdown of agents."""
     limits: UsageLimitsSpec | None = None
@@ -42,7 +44,8 @@ class DefaultsSpec(Section):
 
 
 _SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency")
-_OF_AGENTS: tuple[str, ...] = ("model", "policy", "retries", "output_retries", "session", "supervision", "retry")
+_OF_MODELS: tuple[str, ...] = ("model", "policy", "session", "sessions", "supervision")
+_OF_AGENTS: tuple[str, ...] = ("retries", "output_retries", "retry", *_OF_MODELS)
 Node = TypeVar("Node", bound=NodeSpec)
 
 
@@ -50,7 +53,7 @@ def with_defaults(node: Node, defaults: DefaultsSpec) -> Node:
     """Return a node with the defaults filled in where it has no value of its own; pure."""
     keys = _SHARED + _OF_AGENTS if isinstance(node, AgentSpec) else _SHARED
     if isinstance(node, AgentSpec) and node.function is not None:
-        keys = tuple(key for key in keys if key not in ("model", "policy"))
+        keys = tuple(key for key in keys if key not in ("model", "policy", "sessions"))
     update = {
         key: getattr(defaults, key) for key in keys if getattr(node, key) is None and getattr(defaults, key) is not None
     }

@@ -1,10 +1,11 @@
-"""What an agent remembers: the key `session`."""
+"""What an agent remembers: the keys `session` and `sessions`."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
+from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
 from actors.config.value import Flag, Moment, Name, Positive
 from protocols.session import SessionQuery
@@ -58,3 +59,36 @@ class SessionSpec(Section):
             limit=self.limit,
             max_tokens=self.max_tokens,
         )
+
+
+class SessionsSpec(Section):
+    """How much an agent remembers of each session (`run(..., session="alice")`) and how many sessions it keeps.
+
+    The limits hold for what it remembers without a session as well. What goes beyond is forgotten, the oldest first.
+    With `storage` a session that is not in memory is read again.
+    """
+
+    most: Positive | None = None
+    """Sessions that are kept in memory; 1,000 by default."""
+    ttl: PositiveSeconds | None = None
+    """How long after its last run a session is remembered, in seconds or as in `30d`; without limit by default."""
+    max_turns: Positive | None = None
+    """Prompts with what followed them."""
+    max_messages: Positive | None = None
+    """Messages of the model; 200 by default."""
+    max_tokens: Positive | None = None
+    """Tokens, estimated at 4 bytes each."""
+    max_bytes: Positive | None = None
+    """Bytes of text, pictures and other data; 4 MiB by default."""
+
+    def settings(self) -> dict[str, float]:
+        """Return the settings of an agent that are given."""
+        given = {
+            "max_sessions": self.most,
+            "session_ttl": self.ttl,
+            "history_turns": self.max_turns,
+            "history_limit": self.max_messages,
+            "history_tokens": self.max_tokens,
+            "history_bytes": self.max_bytes,
+        }
+        return {name: value for name, value in given.items() if value is not None}

@@ -66,6 +66,16 @@ CONTENT_PLACES = frozenset({"content", "name", "role", "date", "time", "timestam
 PROMPT_PLACES = frozenset({"prompt", "name", "source", "timestamp", "metadata", "type"})
 """Places in the prompt of a trigger: `{prompt}` is the event's own text, `{name}` the trigger's name."""
 
+_METADATA = re.compile(r"\{(metadata\[[^{}\[\]]+\])\}")
+
+
+def check_session_template(text: str) -> str:
+    """Return a template for the name of a session: places of a trigger, and single values as `{metadata[user]}`."""
+    return check_template(text, frozenset({"name", "source", "type", *_METADATA.findall(text)}))
+
+
+SessionTemplate = Annotated[str, AfterValidator(check_session_template)]
+"""A text with `{name}`, `{source}`, `{type}`, and `{metadata[key]}` for values of the event."""
 PathTemplate = Annotated[str, AfterValidator(partial(check_template, names=PATH_PLACES))]
 """A file name with `PATH_PLACES`."""
 ContentTemplate = Annotated[str, AfterValidator(partial(check_template, names=CONTENT_PLACES))]

@@ -23,7 +23,7 @@ from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
 from actors.config.read_context import complain
 from actors.config.reference import NodeName
 from actors.config.section import Section
-from actors.config.template import PromptTemplate
+from actors.config.template import PromptTemplate, SessionTemplate
 from actors.config.value import ONE_OR_MANY, Flag, Name, Port, Positive, QueueSpec, Secret, Text
 from actors.config.yaml.tree import Table, as_table
 from protocols.triggers import TriggerConfigError
@@ -44,6 +44,8 @@ class TriggerSpec(Section):
     """Whether it is started."""
     template: PromptTemplate | None = None
     """Prompt of the run; the event's own text by default."""
+    session: SessionTemplate | None = None
+    """Session of the run, as in `{metadata[user]}`; none by default."""
     include_metadata: Flag = True
     """Add the event's metadata to the prompt."""
     include_timestamp: Flag = True

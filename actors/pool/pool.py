@@ -110,6 +110,17 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         """Return the service of a class, such as the triggers; None while the pool does not run, or without it."""
         return self._services.find(kind)
 
+    async def forget_session(self, session: str) -> int:
+        """Delete a session from the memory of all nodes and from the stores. Return how many stored messages that were.
+
+        Raises:
+            StorageError: a store failed.
+        """
+        self._forget_in_memory(session)
+        deleted = await self._services.forget(session)
+        self._forget_in_memory(session)  # a run may have read the session before the store deleted it
+        return deleted
+
     # -- change ---------------------------------------------------------------------------------------------------
 
     async def add_agent(self, name: str, **settings: Any) -> Agent[Any, Any]:

@@ -107,6 +107,12 @@ class NodeRegistry(Mapping[str, AnyNode]):
         self._detached.add(made)
         return made
 
+    def _forget_in_memory(self, session: str) -> None:
+        for node in (*self._nodes.values(), *self._detached):
+            node.notes.pop(session, None)
+            if isinstance(node, Agent):
+                node.execution.forget(session)
+
     def _agent(self, agent: str) -> Agent[Any, Any]:
         node = self[agent]
         if isinstance(node, Agent):

@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
+from actors.agents.agent import Agent
 from actors.config.difference import unchanged_nodes
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
@@ -283,6 +285,8 @@ class Reload:
             return
         has_other_children = node.supervision() != other.supervision()
         change = Reconfigure(node, other, opened)
+        if isinstance(node, Agent):
+            cast("Agent[Any, Any]", other).execution.follow(node.execution)
         ref = node.home.find()
         try:
             if ref is not None:

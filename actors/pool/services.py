@@ -43,6 +43,10 @@ class PoolService:
     def left(self, node: AnyNode) -> None:
         """Take note of a node that has stopped and left the pool."""
 
+    async def forget(self, session: str) -> int:
+        """Delete what is kept of a session. Return how many messages that were."""
+        return 0
+
     def prepare(self, manifest: Manifest) -> object:
         """Check a new manifest. An error refuses the manifest before anything changes."""
 
@@ -88,6 +92,10 @@ class PoolServices:
         """Tell all services that a node has left the pool."""
         for service in self._entered:
             service.left(node)
+
+    async def forget(self, session: str) -> int:
+        """Have all services delete a session, in order. Return how many messages that were."""
+        return sum([await service.forget(session) for service in self._entered])
 
     def prepare(self, manifest: Manifest) -> None:
         """Have all services check a new manifest; the first error is raised."""

@@ -19,7 +19,7 @@ from protocols.history import (
     check_group,
 )
 from protocols.limits import check_limit
-from protocols.session import SESSION_PREFIX
+from protocols.session import SESSION_PREFIX, is_of_session
 from protocols.stores import HistoryStore, StorageError
 
 EVERYTHING = HistoryQuery()
@@ -105,6 +105,14 @@ class MemoryHistoryStore(HistoryStore):
         summaries = [_summary(name, members) for name, members in groups.items()]
         return sorted(summaries, key=lambda summary: -summary.seq)[:limit]
 
+    async def forget(self, session: str, *, agent: str | None = None) -> int:
+        """Delete what was said in a session; return how many messages that were."""
+        messages = self._opened()
+        gone = [one.id for one in _matching(messages.values(), HistoryQuery(session=session, agent=agent))]
+        for key in gone:
+            del messages[key]
+        return len(gone)
+
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
         """Delete what `retention` does not allow; return how many messages that were."""
         messages = self._opened()
@@ -158,6 +166,7 @@ def _fits(message: StoredMessage, query: HistoryQuery, needle: str | None) -> bo
         query.agent in {None, message.node}
         and query.role in {None, message.role}
         and query.conversation in {None, message.conversation_id}
+        and (query.session is None or is_of_session(message.conversation_id, query.session))
         and (query.since is None or message.created >= query.since)
         and (query.until is None or message.created < query.until)
         and (needle is None or needle in message.content.lower())

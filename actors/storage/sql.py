@@ -16,6 +16,7 @@ from actors.storage.schema import HEAD, READABLE
 from actors.storage.statement import (
     SPARSE,
     first_surplus,
+    found_by,
     found_in_span,
     older_than,
     page,
@@ -131,6 +132,11 @@ class SqlHistoryStore(HistoryStore):
         check_limit(limit)
         query = summaries(agent, limit, restorable=restorable)
         return [summary_from(row) for row in await self._rows(query)]
+
+    async def forget(self, session: str, *, agent: str | None = None) -> int:
+        """Delete what was said in a session, in short transactions between which others can write."""
+        self._opened()
+        return await self._delete(found_by(HistoryQuery(session=session, agent=agent)))
 
     async def prune(self, retention: Retention, *, now: float | None = None) -> int:
         """Delete what `retention` does not allow, in short transactions between which others can write."""

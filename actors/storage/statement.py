@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Delete, Executable, case, delete, exists, func, select
+from sqlalchemy import ColumnElement, Delete, Executable, and_, case, delete, exists, func, select
 
 from actors.storage.content import storable
 from actors.storage.schema import history
 from protocols.history import HistoryGroup, HistoryQuery, check_group
-from protocols.session import SESSION_PREFIX
+from protocols.session import SESSION_PREFIX, ending_of
 
 columns = history.c
 Way = Literal["plain", "dense", "sparse"]
@@ -108,6 +108,11 @@ def older_than(created: float) -> Delete:
     return _delete(columns.created < created)
 
 
+def found_by(query: HistoryQuery) -> Delete:
+    """Delete one batch of the messages that fulfil a query."""
+    return _delete(and_(*conditions(query)))
+
+
 def up_to(seq: int, conversation_id: str | None = None) -> Delete:
     """Delete one batch of the messages up to a position, of one conversation or of all."""
     if conversation_id is None:
@@ -138,6 +143,9 @@ def conditions(query: HistoryQuery, created: ColumnElement[float] = columns.crea
     ):
         if value is not None:
             found.append(column == value)
+    if query.session is not None:
+        found.append(columns.conversation_id.startswith(SESSION_PREFIX, autoescape=True))
+        found.append(columns.conversation_id.endswith(ending_of(query.session), autoescape=True))
     if query.since is not None:
         found.append(created >= query.since)
     if query.until is not None:

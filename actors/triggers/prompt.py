@@ -37,5 +37,14 @@ def format_prompt(event: TriggerEvent, style: TriggerSpec) -> str:
     return "\n".join([*head, event.to_prompt()])
 
 
+def session_of(event: TriggerEvent, style: TriggerSpec) -> str | None:
+    """Return the session of a run; None if the trigger names none."""
+    if style.session is None:
+        return None
+    values = {f"metadata[{key}]": value for key, value in event.metadata.items()}
+    kind = str(event.__struct_config__.tag or "")
+    return render_template(style.session, {**values, "name": style.name, "source": event.source, "type": kind})
+
+
 def _listed(event: TriggerEvent) -> str:
     return ", ".join(f"{key}={printable(str(value))[:_LONGEST_VALUE]}" for key, value in event.metadata.items())

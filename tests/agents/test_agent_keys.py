@@ -56,6 +56,7 @@ SAMPLES: Final = {
     "input_provider": (TOOL, "input_provider: console"),
     "knowledge": ("", f"knowledge: {{callables: [{M}:fact]}}"),
     "session": ("", "session: false"),
+    "sessions": ("", "sessions: {most: 3, ttl: 30d, max_turns: 4, max_messages: 5, max_tokens: 6, max_bytes: 7}"),
     "parallel_init": ("", "parallel_init: false"),
     "supervision": ("", "supervision: {restart: permanent}"),
     "type": ("", f"type: callback, callback: {M}:shout"),

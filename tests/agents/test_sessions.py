@@ -195,6 +195,20 @@ async def test_a_session_is_bounded_by_prompts_and_by_tokens() -> None:
     assert [prompts[0][0] for prompts in said(model)] == ["0", "0", "1", "2"]
 
 
+async def test_a_session_is_forgotten_some_time_after_its_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = [0.0]
+    monkeypatch.setattr(sessions_module, "now", lambda: time[0])
+    agent = Agent("a", model=echo_model(), session_ttl=60.0)
+    await agent.run("x", session="alice")
+    time[0] = 40.0
+    await agent.run("x", session="bob")
+    time[0] = 80.0
+    await agent.run("x", session="bob")
+
+    assert agent.sessions.names() == ("bob",)
+    assert len(agent.sessions.get("bob")) == 4
+
+
 async def test_a_session_can_be_exported_and_forgotten() -> None:
     agent = Agent("a", model=echo_model())
     await agent.run("x", session="s")

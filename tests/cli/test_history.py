@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.app import AgentPool
 from actors.cli.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -41,6 +43,25 @@ def talked(tmp_path: Path, talks: Path) -> Path:
     """A manifest with a copy of these talks."""
     shutil.copytree(talks, tmp_path, dirs_exist_ok=True)
     return tmp_path / "agents.yml"
+
+
+async def talk_in_sessions(file: Path) -> None:
+    async with AgentPool[None](file) as pool:
+        for name in ("alice", "bob"):
+            await pool["one"].run(f"I am {name}.", session=name)
+
+
+def test_a_session_is_exported_and_forgotten(talked: Path, cli: Call) -> None:
+    asyncio.run(talk_in_sessions(talked))
+    lines = cli("history", "export", talked, "--session", "alice").out.splitlines()
+
+    assert [json.loads(line)["content"] for line in lines] == ["I am alice.", "success (no tool calls)"]
+    assert cli("history", "forget", talked, "--session", "alice", "--agent", "two").out == "0 messages removed\n"
+    assert json.loads(cli("history", "forget", talked, "--session", "alice", "--json").out) == {"removed": 2}
+    assert cli("history", "export", talked, "--session", "alice").out == ""
+    assert "I am bob." in cli("history", "show", talked, "--session", "bob").out
+    assert cli("history", "forget", talked, "--session", "a\nb").code == ExitCode.USAGE
+    assert cli("history", "forget", talked).code != 0
 
 
 def test_history_of_earlier_processes_is_shown_summed_up_exported_and_removed(talked: Path, cli: Call) -> None:

@@ -93,6 +93,7 @@ SITES: Mapping[str, Site] = {
     "WorkerSpec": _inside("workers", [{"node": "b"}]),
     "KnowledgeSpec": _inside("knowledge", {}),
     "SessionSpec": _inside("session", {}),
+    "SessionsSpec": _inside("sessions", {}),
     "NodeSupervision": _inside("supervision", {}),
     "Supervision": Site({"supervision": {}}, ("supervision",)),
     "IntensitySpec": Site({"supervision": {"intensity": {}}}, ("supervision", "intensity")),

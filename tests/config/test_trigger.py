@@ -146,6 +146,7 @@ def test_a_pattern_below_its_root_is_accepted(pattern: str) -> None:
         ("{type: connection, name: c, event: x}", ".event", "expected 'message_received'"),
         ("{type: connection, name: c, event: queue_filled, source: z}", ".source", "there is no agent or team 'z'"),
         ("{type: file, name: f, paths: x, template: '{{ prompt }}'}", ".template", "Jinja"),
+        ("{type: file, name: f, paths: x, session: '{user}'}", ".session", "unknown place {user}"),
         ("{type: file, name: f, paths: x, concurrency: 0}", ".concurrency", "must be at least 1"),
         ("{type: file, name: f, paths: x, queue: {capacity: 0}}", ".queue.capacity", "must be at least 1"),
     ],

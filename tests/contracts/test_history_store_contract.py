@@ -290,6 +290,23 @@ async def test_conversations_that_can_be_gone_on_with_are_those_with_a_payload(s
     assert [c.conversation_id for c in await store.conversations("writer", restorable=True)] == ["c1"]
 
 
+async def test_a_session_is_found_and_deleted_whatever_its_node(store: HistoryStore) -> None:
+    names = ["alice", "a%", "a_b", "x" * 200, "\u00fc" * 200, "c/alice"]
+    for number, name in enumerate(names):
+        for node in ("writer", "w/alice"):
+            one = message(number, id=f"{node}{number}", conversation_id=conversation_of(node, name), node=node)
+            await store.append([one])
+    await store.append([message(9, conversation_id="alice"), message(10, conversation_id="own/alice")])
+
+    assert [one.id for one in await store.query(HistoryQuery(session="alice"))] == ["w/alice0", "writer0"]
+    assert await store.count(HistoryQuery(session="a_b", agent="writer")) == 1
+    assert await store.forget("alice", agent="writer") == 1
+    assert await store.forget("alice") == 1
+    assert await store.forget("alice") == 0
+    assert [await store.forget(name) for name in names] == [0, 2, 2, 2, 2, 2]
+    assert await store.count() == 2
+
+
 @pytest.mark.parametrize(
     ("retention", "left"),
     [

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai.toolsets import AbstractToolset
 
@@ -85,6 +85,7 @@ class AgentBuilder:
             usage_limits=usage_limits_of(spec.limits),
             policy=policy_of(spec.policy),
             session=None if spec.session is None else spec.session.query(),
+            **({} if spec.sessions is None else cast("Any", spec.sessions.settings())),
             **settings,
         )
 

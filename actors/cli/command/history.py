@@ -1,4 +1,4 @@
-"""`understage history show|stats|export|prune FILE`: what the nodes of a manifest have said."""
+"""`understage history show|stats|export|prune|forget FILE`: what the nodes of a manifest have said."""
 
 from typing import Annotated
 
@@ -14,6 +14,7 @@ history = typer.Typer(
 )
 
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only this agent or team.")]
+Session = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
 Role = Annotated[str | None, typer.Option("--role", metavar="ROLE", help="Only user, assistant or system.")]
 Containing = Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Only messages with this text.")]
 Since = Annotated[
@@ -60,6 +61,7 @@ def stats(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
 def export(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
     file: ManifestFile,
     agent: Agent = None,
+    session: Session = None,
     role: Role = None,
     text: Containing = None,
     since: Since = None,
@@ -69,7 +71,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pas
     """Write all messages to standard output, oldest first."""
     from actors.cli.history_view import HistoryView
 
-    HistoryView(file, agent=agent, role=role, text=text, since=since, until=until).export(form)
+    HistoryView(file, agent=agent, session=session, role=role, text=text, since=since, until=until).export(form)
 
 
 @history.command("prune")
@@ -86,3 +88,16 @@ def prune(
     from actors.cli.history_view import HistoryView
 
     HistoryView(file).prune(days, most, each, as_json=as_json)
+
+
+@history.command("forget")
+def forget(
+    file: ManifestFile,
+    session: Annotated[str, typer.Option("--session", metavar="NAME", help="The session to delete.")],
+    agent: Agent = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what was said in a session from all stores."""
+    from actors.cli.history_view import HistoryView
+
+    HistoryView(file, agent=agent, session=session).forget(as_json=as_json)
