@@ -8,7 +8,6 @@ import pytest
 
 from actors import Agent, AgentPool, Team
 from actors.app import TriggerAnswer, TriggerService
-from actors.config.load import parse_manifest
 from actors.storage import open_store
 from actors.testing.models import RecordingModel, echo_model
 from protocols.history import HistoryQuery
@@ -34,6 +33,11 @@ def manifest(tmp_path: Path) -> Path:
     file = tmp_path / "agents.yml"
     file.write_text(TEXT, encoding="utf-8")
     return file
+
+
+def rewritten(manifest: Path, before: str, after: str) -> Path:
+    manifest.write_text(TEXT.replace(before, after), encoding="utf-8")
+    return manifest
 
 
 def asked(model: RecordingModel) -> list[str]:
@@ -79,9 +83,7 @@ async def test_a_reloaded_agent_still_reads_its_sessions(manifest: Path) -> None
     model = echo_model()
     async with AgentPool[None](manifest, model=model) as pool:
         await pool["helper"].run("before", session="alice")
-        await pool.reload(
-            parse_manifest(TEXT.replace("helper: {", "helper: {description: New, "), root=manifest.parent)
-        )
+        await pool.reload(rewritten(manifest, "helper: {", "helper: {description: New, "))
         await pool["helper"].run("after", session="alice")
 
         assert asked(model) == ["before", "after"]
@@ -108,9 +110,9 @@ async def test_a_deleted_session_is_nowhere_any_more(manifest: Path) -> None:
 
 async def test_a_session_is_not_read_after_its_time(manifest: Path) -> None:
     model = echo_model()
-    made = parse_manifest(TEXT.replace("most: 1", "most: 1, ttl: 1ms"), root=manifest.parent)
+    rewritten(manifest, "most: 1", "most: 1, ttl: 1ms")
     for text in "xy":
-        async with AgentPool[None](made, model=model) as pool:
+        async with AgentPool[None](manifest, model=model) as pool:
             await pool["helper"].run(text, session="alice")
 
     assert asked(model) == ["y"]

@@ -59,7 +59,7 @@ def test_a_session_is_exported_and_forgotten(talked: Path, cli: Call) -> None:
     assert cli("history", "forget", talked, "--session", "alice", "--agent", "two").out == "0 messages removed\n"
     assert json.loads(cli("history", "forget", talked, "--session", "alice", "--json").out) == {"removed": 2}
     assert cli("history", "export", talked, "--session", "alice").out == ""
-    assert "I am bob." in cli("history", "show", talked, "--session", "bob").out
+    assert "I am bob." in cli("history", "export", talked, "--session", "bob").out
     assert cli("history", "forget", talked, "--session", "a\nb").code == ExitCode.USAGE
     assert cli("history", "forget", talked).code != 0
 
