@@ -44,8 +44,9 @@ class DefaultsSpec(Section):
 
 
 _SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency")
-_OF_MODELS: tuple[str, ...] = ("model", "policy", "session", "sessions", "supervision")
-_OF_AGENTS: tuple[str, ...] = ("retries", "output_retries", "retry", *_OF_MODELS)
+_OF_AGENTS: tuple[str, ...] = (
+    "model", "policy", "retries", "output_retries", "session", "sessions", "supervision", "retry",
+)  # fmt: skip
 Node = TypeVar("Node", bound=NodeSpec)
 
 
