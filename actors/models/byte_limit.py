@@ -26,10 +26,13 @@ Provider = TypeVar("Provider")
 
 
 def limit_provider(provider: Provider) -> Provider:
-    """Limit the client that a provider made for itself, and those that it makes when that one is closed."""
+    """Limit the client that a provider made for itself, and those that it makes when that one is closed.
+
+    A client that was given to the provider stays as it is.
+    """
     made: Any = provider
     client, make = getattr(made, "_own_http_client", None), getattr(made, "_http_client_factory", None)
-    if isinstance(client, httpx2.AsyncClient) and make is not None:
+    if isinstance(client, httpx2.AsyncClient) and make is not None and _limit not in client.event_hooks["response"]:
         limit_client(client)
         made._http_client_factory = lambda: limit_client(make())  # noqa: SLF001 - a client given to it is never reopened
     return provider

@@ -46,8 +46,8 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_tool_calls: Annotated[int, whole(1)] = 100
     """Tool calls of one answer; one with more is refused, and none of them is made."""
     max_response_bytes: Annotated[int, whole(1)] = 32 << 20
-    """Bytes of one answer after decompression; what exceeds them is not read. A client that a model of yours brings
-    along reads what it wants, but for the streams of chat completions."""
+    """Bytes of one answer after decompression; what exceeds them is not read. An HTTP client that you gave to a
+    provider reads what it wants, but for the streams of chat completions."""
 
     def __post_init__(self) -> None:
         """Refuse values that are impossible, or that contradict each other."""

@@ -87,6 +87,7 @@ def guarded(model: Model, policy: ModelPolicy) -> Model:
         inner = copy.copy(model)
         inner.models = [guarded(one, policy) for one in model.models]
         return FallbackPolicy(inner, policy)
+    limit_provider(model.provider)
     return PolicyModel(model, policy)
 
 

@@ -131,6 +131,19 @@ async def test_the_policy_of_an_agent_limits_the_bytes_of_its_answers(
     assert (caught.value.attempts, caught.value.retryable, len(server.requests)) == (1, False, 2)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_client_of_a_model_object_is_limited_once(*, streamed: bool) -> None:
+    async with HostileServer(Answer("a" * 5_000)) as server, served_model(server, api="responses") as made:
+        for _ in range(3):
+            agent = Agent("a", model=made, policy=ModelPolicy(max_response_bytes=4_000))
+            with pytest.raises(ResponseTooLargeError, match="answered more than 4000 bytes"):
+                await (read_run(agent) if streamed else agent.run("hi"))
+        assert made.provider is not None
+        hooks: dict[str, Any] = made.provider.client._client.event_hooks
+    assert len(hooks["response"]) == 1
+    assert [request.headers["accept-encoding"] for request in server.requests] == ["identity"] * 3
+
+
 async def read_run(agent: Agent[Any, Any]) -> None:
     async with agent.run_stream("hi") as stream:
         async for _ in stream.stream():
