@@ -90,6 +90,7 @@ EFFECTS: Mapping[str, Effect] = {
     "McpServerSpec": Effect(("mcp", "agents/manifest", "config/mcp_server.py"), ("mcp", "agents", "pool")),
     "UsageLimitsSpec": _MODEL,
     "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), (*_MODEL.tests, "models/test_endpoint.py")),
+    "PolicySpec": Effect(("agents/manifest/values.py",), ("models/test_policy.py",)),
     "RetrySpec": Effect(("agents/manifest/imports.py",), ("pool/manifest/test_retry.py",)),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
@@ -110,7 +111,7 @@ EFFECTS: Mapping[str, Effect] = {
 
 BY_KIND = frozenset({"type", "mode"})
 """Keys that choose the class, which is what code looks at."""
-WHOLE = frozenset({"ModelSettingsSpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"})
+WHOLE = frozenset({"ModelSettingsSpec", "PolicySpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"})
 """Sections that are handed on as a whole."""
 
 

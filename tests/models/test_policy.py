@@ -52,6 +52,20 @@ def test_a_function_has_no_policy(caplog: pytest.LogCaptureFixture) -> None:
     ("written", "policy"),
     [
         ("{deadline: 1m, first_byte: 5s, attempts: 2}", ModelPolicy(deadline=60, first_byte=5, attempts=2)),
+        (
+            "{enabled: true, idle: 6, min_wait: 1, max_wait: 2, retry_share: 0.5, breaker_after: 7, probe_after: 8,"
+            " max_tool_calls: 9, max_response_bytes: 10}",
+            ModelPolicy(
+                idle=6,
+                min_wait=1,
+                max_wait=2,
+                retry_share=0.5,
+                breaker_after=7,
+                probe_after=8,
+                max_tool_calls=9,
+                max_response_bytes=10,
+            ),
+        ),
         ("{}", ModelPolicy()),
         ("true", ModelPolicy()),
         ("false", False),
