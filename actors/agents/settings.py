@@ -67,6 +67,7 @@ class AgentKeywords(TypedDict, total=False):
     timeout: float | None
     parallel_init: bool
     crash_on: tuple[type[Exception], ...]
+    redeliver: bool
     retry: Retry | None
 
 

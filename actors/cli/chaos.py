@@ -1,73 +1,36 @@
-"""Break a node on purpose, to show that it comes back and that no message is lost."""
+"""Break a node on purpose, to show that it comes back and that its work is done."""
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.app import App
-from actors.config.manifest import Manifest
-from actors.runs.request import AddContext
-from actors.runtime.event_stream import Subscription
-from protocols.errors import NodeNotFoundError
-from protocols.events import RunStarted, StampedEvent
 
 
-class ChaosError(Exception):
-    """The crash of an actor that was broken on purpose."""
-
-
-class _Poison:
-    """Takes the place of a node, and breaks the actor that uses it."""
-
-    def keep_context(self, _text: str, _session: str | None) -> None:
-        raise ChaosError("broken on purpose (--chaos)")
+class ChaosError(BaseException):
+    """The crash of a node that was broken on purpose. No code of a run takes it for a failure."""
 
 
 class Chaos:
-    """Breaks the actor of one node while a run is on its way to it.
+    """Breaks the actor of one node once, while it has the message of a run in its hands.
 
-    A node that works first breaks before the run begins. Any other node breaks as soon as the first node works. The
-    message of the run waits in the mailbox, which outlives the actor; the next incarnation handles it.
+    The node is told to redeliver: its next incarnation does the run again, and the answer is complete.
 
     Args:
         app: the running pool.
-        manifest: its manifest.
         victim: name of the node to break.
-        target: name of the node that runs.
-
-    Raises:
-        NodeNotFoundError: the manifest has no node `victim`.
     """
 
-    def __init__(self, app: App, manifest: Manifest, *, victim: str, target: str) -> None:
-        if victim not in manifest.nodes:
-            raise NodeNotFoundError.of(victim, manifest.nodes, where="manifest")
-        self._app = app
-        self._victim = victim
-        self._is_first = victim in _first(manifest, target)
-        self._teams = frozenset(manifest.teams)
-        self._subscription: Subscription | None = None
+    def __init__(self, app: App, victim: str) -> None:
+        self._node = app.pool[victim]
 
     def begin(self) -> None:
-        """Break the node now, or subscribe for the moment to do it."""
-        if self._is_first:
-            self._break()
-        else:
-            self._subscription = self._app.system.events.subscribe(self._on_event, [RunStarted])
+        """Break the node at the next message that it takes."""
+        node = self._node
+        node.definition = replace(node.definition, settings=replace(node.definition.settings, redeliver=True))
+        node.message_received.connect(self._break)
 
-    def _on_event(self, event: StampedEvent) -> None:
-        if event.actor not in self._teams and event.actor != self._victim and self._subscription is not None:
-            self._subscription.cancel()
-            self._subscription = None
-            self._break()
-
-    def _break(self) -> None:
-        poison: Any = _Poison()
-        self._app.pool[self._victim].ref().tell(AddContext(poison, ""))
-
-
-def _first(manifest: Manifest, node: str) -> set[str]:
-    """Return the nodes that a run of a node begins with, the node included."""
-    team = manifest.teams.get(node)
-    if team is None:
-        return {node}
-    members = team.members if team.mode == "parallel" else team.members[:1]
-    return {node}.union(*(_first(manifest, member) for member in members))
+    def _break(self, _message: Any) -> None:
+        self._node.message_received.disconnect(self._break)
+        reason = "broken on purpose (--chaos)"
+        raise ChaosError(reason)

@@ -145,7 +145,7 @@ class RunOnce:
 
     async def _run(self, app: App, manifest: Manifest, prompt: Any) -> ChatMessage[Any]:
         if self.chaos is not None:
-            Chaos(app, manifest, victim=self.chaos, target=self.node).begin()
+            Chaos(app, self.chaos).begin()
         options = self._run_options()
         prompts = () if prompt is None else (prompt,)
         message: ChatMessage[Any] = await app.pool[self.node].run(*prompts, **options)

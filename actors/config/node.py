@@ -60,6 +60,8 @@ class NodeSpec(Section):
     """What one run may use."""
     crash_on: tuple[ImportText, ...] = ()
     """Import strings of exceptions that mean that the node itself is broken and must be restarted."""
+    redeliver: Flag = False
+    """Do a run whose actor crashed once more after the restart; what it does must bear to happen twice."""
     retry: RetrySpec | None = None
     """How often a run tries again after a failure; never by default."""
     debug: Flag = False

@@ -99,6 +99,7 @@ class TeamKeywords(TypedDict, total=False):
     backoff: Backoff | None
     timeout: float | None
     crash_on: tuple[type[Exception], ...]
+    redeliver: bool
     retry: Retry | None
     usage_limits: UsageLimits | None
     max_concurrency: int | None

@@ -14,7 +14,7 @@ from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.ref import ActorRef
 from actors.supervision.retry import Retry
-from protocols.checks import FAILURES, TEXT, TIME_LIMIT, instance_of
+from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, instance_of
 from protocols.errors import NodeStartError, error_text
 
 
@@ -29,6 +29,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Seconds that a run may take unless it says otherwise, waiting for earlier runs included. None for no limit."""
     crash_on: Annotated[tuple[type[Exception], ...], FAILURES] = ()
     """Exceptions of a run that crash the actor of the node, so that its supervisor restarts it."""
+    redeliver: Annotated[bool, FLAG] = False
+    """True if a run whose handler crashed is done once more by the next incarnation: it happens at least once."""
     retry: Annotated[Retry | None, instance_of("Retry(attempts, on, backoff), or None for one attempt", Retry)] = None
     """How often a run tries again after a failure; None for never."""
 

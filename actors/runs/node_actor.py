@@ -39,7 +39,14 @@ class NodeActor(AsyncioActor):
         super().__init__(**options)
         cell = self._actor_cell
         self.runs = OpenRuns(cell.system.events)
+        self._node = weakref.ref(node)
         node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
+
+    @property
+    def redeliver(self) -> bool:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride] - as the node is set now
+        """True if a run whose handler crashed is done once more."""
+        node = self._node()
+        return node is not None and node.definition.settings.redeliver
 
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""

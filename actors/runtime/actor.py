@@ -73,6 +73,8 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     """Seconds of an ask without a timeout; None takes the system's (30)."""
     blocking: ClassVar[bool] = False
     """True if `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
+    redeliver: ClassVar[bool] = False
+    """True if a message whose handler crashed is handled once more, by the next incarnation: at least once."""
     death_pact: ClassVar[bool] = False
     """True if the end of a watched actor crashes this one, unless `on_terminated` is overridden."""
 

@@ -15,7 +15,7 @@ from actors.runtime.envelope import SETTLED, Envelope
 from actors.runtime.errors import AbandonedError, ActorCrashedError, Reject, UnhandledMessageError
 from actors.runtime.intake import push_control, wake
 from actors.runtime.log_context import report_about, run_of
-from actors.runtime.outcome import answer_error, answerable
+from actors.runtime.outcome import answer_error, answerable, stashed
 from actors.runtime.phase import ENDING, NEXT_TO_END, ON_START, Phase
 from actors.runtime.stop import kill_children, run_hook, stop_children
 from actors.runtime.termination import close_mailbox, end_incarnation, start_failed, terminate
@@ -47,6 +47,11 @@ def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | No
         return
     if cell.system.is_torn_down():
         return
+    if _comes_again(cell, envelope, error, turn):
+        envelope.redelivered = True
+        cell.mailbox.put_back([stashed(envelope)])
+        broken(cell, error, envelope)
+        return
     if not envelope.fenced:
         told = error if envelope.reply is None else answerable(envelope, error)
         answer_error(envelope, told, DeadLetterReason.FAILED)
@@ -56,6 +61,18 @@ def _crash(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | No
         report_about("actor goes on after an error", cell, envelope, error)
     else:
         broken(cell, error, envelope)
+
+
+def _comes_again(cell: Cell, envelope: Envelope, error: BaseException, turn: Turn | None) -> bool:
+    """Return True if the next incarnation handles a message again, after a crash of its handler or of another one."""
+    is_given_up = envelope.fenced or envelope.abandoned is not None
+    if is_given_up or envelope.redelivered or not getattr(cell.actor, "redeliver", False):
+        return False
+    is_crash = cell.phase is Phase.RUNNING or (turn is not None and turn.cancelled and cell.phase is Phase.CRASHED)
+    if not is_crash or of_kind(error, SystemExit, KeyboardInterrupt) or _is_resumed(cell, error):
+        return False
+    above = cell.parent.supervision if cell.parent is not None and cell.parent.can_decide else None
+    return above is not None and above.holds(cell, ExitReason.CRASH)
 
 
 def _is_resumed(cell: Cell, error: BaseException) -> bool:

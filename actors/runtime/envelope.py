@@ -48,6 +48,8 @@ class Envelope(msgspec.Struct, eq=False):
     """Why the asker gave up (``cancelled``, ``expired``), or None."""
     accepted: bool = True
     """True if a mailbox took it; False for the steps of an actor's own life."""
+    redelivered: bool = False
+    """True for the second time, after a crash; see `AsyncioActor.redeliver`."""
     fenced: bool = False
     """True if the handler was cut loose: what it still sends is dropped."""
 

@@ -16,7 +16,7 @@ from actors.runtime.errors import ActorStoppingError, MailboxFullError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.outcome import end_cause, ended_error, lose
 from actors.runtime.phase import Phase
-from protocols.context import ALWAYS, NEVER, WITH_RUNS, kind_of, kinds, renamed
+from protocols.context import ALWAYS, NEVER, WITH_RUNS, carriers, kind_of, kinds, renamed
 from protocols.control import DeadLetterReason
 from protocols.events import MailboxOverflow
 from protocols.mailbox import Overflow
@@ -25,22 +25,19 @@ LONE: list[ContextVar[Any]] = [current]
 """The variable that was alone in a context last, and is not carried."""
 
 
-def carried(context: Context, *, is_whole: bool = False) -> Carried | None:
+def carried(context: Context, message: object = None, *, is_whole: bool = False) -> Carried | None:
     """Return the variables of a context that a message carries, or None; those of a run if it `is_whole`."""
     # Nearly every context outside a handler holds one variable, that of `decimal`: do not search it every time.
     if len(context) == 1 and LONE[0] in context:
         return None
-    least = WITH_RUNS if is_whole else ALWAYS
+    least = WITH_RUNS if is_whole or type(message) in carriers else ALWAYS
     found: dict[ContextVar[Any], Any] = {}
-    for variable in context:
-        kind = kinds.get(variable)
-        if kind is None:
-            kind = kind_of(variable, context[variable])
-        if kind >= least:
-            if variable in renamed:
-                found[renamed[variable]] = context[variable]
-            else:
-                found.setdefault(variable, context[variable])
+    for variable, value in context.items():
+        kind = kinds[variable] if variable in kinds else kind_of(variable, value)
+        if kind >= least and variable in renamed:
+            found[renamed[variable]] = value
+        elif kind >= least:
+            found.setdefault(variable, value)
         elif kind == NEVER and len(context) == 1:
             LONE[0] = variable
     return tuple(found.items()) or None

@@ -137,11 +137,11 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         context = copy_context()
         if scope is None:
             if (size := len(context)) > 1 or (size and LONE[0] not in context):
-                envelope.carried = carried(context, is_whole=type(message) in carriers)
+                envelope.carried = carried(context, message)
         else:
             envelope.sender = scope.cell
             if len(context) > 1:
-                envelope.carried = carried(context, is_whole=type(message) in carriers)
+                envelope.carried = carried(context, message)
             if scope.fenced:
                 cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
                 return
@@ -170,9 +170,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         cell = self._cell
         cell.system.check_loop()
         scope = current.get()
-        envelope = Envelope(
-            message, cell, carried=carried(copy_context(), is_whole=type(message) in carriers), at=cell.now()
-        )
+        envelope = Envelope(message, cell, carried=carried(copy_context(), message), at=cell.now())
         envelope.sender = None if scope is None else scope.cell
         if scope is not None and scope.fenced:
             cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
@@ -195,7 +193,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         envelope.sender = None if scope is None else scope.cell
         context = copy_context()
         if scope is None or len(context) > 1:
-            envelope.carried = carried(context, is_whole=type(message) in carriers)
+            envelope.carried = carried(context, message)
         if reply.done():
             cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
             return
@@ -265,10 +263,10 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         context = copy_context()
         if scope is None:
             if (size := len(context)) > 1 or (size and LONE[0] not in context):
-                envelope.carried = carried(context, is_whole=type(message) in carriers)
+                envelope.carried = carried(context, message)
         else:
             if len(context) > 1:
-                envelope.carried = carried(context, is_whole=type(message) in carriers)
+                envelope.carried = carried(context, message)
             seconds = self.ask_within(scope, envelope, seconds)
             if reply.done():
                 return reply

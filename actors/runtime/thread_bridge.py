@@ -24,7 +24,6 @@ from actors.runtime.future import AsyncioFuture, LoopFuture
 from actors.runtime.intake import accept, carried, send
 from actors.runtime.options import check_timeout
 from actors.runtime.outcome import ended_error
-from protocols.context import carriers
 from protocols.control import DeadLetterReason
 from protocols.mailbox import Overflow
 
@@ -62,8 +61,7 @@ class ThreadBridge:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
         scope, mailbox = current.get(), cell.mailbox
-        variables = carried(copy_context(), is_whole=type(message) in carriers)
-        envelope = Envelope(message, cell, carried=variables, at=self._system.clock.now())
+        envelope = Envelope(message, cell, carried=carried(copy_context(), message), at=self._system.clock.now())
         if scope is not None:
             envelope.sender = scope.cell
             if scope.fenced:

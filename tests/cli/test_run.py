@@ -176,5 +176,8 @@ def test_a_broken_member_is_restarted_and_the_answer_is_complete(cli: Call, mani
     assert (done.code, done.out) == (ExitCode.OK, "fine: hello there\n")
     assert f"{victim}: crashed: ChaosError: broken on purpose (--chaos)\n" in done.err
     assert f"{victim}: restarted after " in done.err
+    begun, _, rest = done.err.partition(f"{victim}: crashed: ")
+    assert f"{victim}: started\n" in begun, "it had the message of the run in its hands"
+    assert rest.count(f"{victim}: started\n") == 1, "the next incarnation was handed it again"
     row = next(line for line in done.err.splitlines() if line.startswith(f"{victim} "))
     assert row.split()[-1] == "1"

@@ -61,6 +61,7 @@ def test_a_broken_member_comes_back_and_the_answer_is_the_same(cli: Call, victim
     broken = cli(*arguments, "--chaos", victim)
 
     assert (broken.code, broken.out) == (0, whole.out)
+    assert f"{victim}: started\n" in broken.err.partition(f"{victim}: crashed")[0]
     assert f"{victim}: restarted after" in broken.err
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 
 from actors import Retry
@@ -251,3 +253,51 @@ def test_a_node_takes_nothing_else_for_its_retry() -> None:
         Agent.from_callback(str.upper, name="a", retry=retry)
     with pytest.raises(ConfigError, match="retry must be Retry"):
         Team([echo_agent("a")], retry=retry)
+
+
+class BrokenError(Exception):
+    """A failure that is a crash."""
+
+
+@pytest.mark.parametrize("redeliver", [True, False])
+async def test_a_run_whose_actor_crashed_is_done_again_if_the_node_says_so(*, redeliver: bool) -> None:
+    seen: list[str] = []
+    flaky = Flaky(1, BrokenError("broken"))
+    member = flaky_agent(flaky, None, crash_on=(BrokenError,), redeliver=redeliver)
+    chain = TeamRun([echo_agent("a", seen), member, echo_agent("c", seen)], name="chain", backoff=None)
+
+    if redeliver:
+        assert (await chain.run("x")).content == "c(done(a(x)))"
+        assert (flaky.calls, seen) == (2, ["x", "done(a(x))"])
+    else:
+        with pytest.raises(BrokenError):
+            await chain.run("x")
+        assert (flaky.calls, seen) == (1, ["x"])
+
+
+async def test_a_crash_in_one_session_ends_no_run_of_another_one_if_the_node_redelivers() -> None:
+    waiting, release = asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
+
+    async def work(prompt: str) -> str:
+        seen.append(prompt)
+        if prompt == "slow" and seen.count("slow") == 1:
+            waiting.set()
+            await release.wait()
+        if prompt == "bad" and seen.count("bad") == 1:
+            raise BrokenError(prompt)
+        return f"did {prompt}"
+
+    async def respond(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        part: Any = messages[-1].parts[0]
+        return ModelResponse(parts=[TextPart(await work(str(part.content)))])
+
+    agent = Agent("a", model=FunctionModel(respond), crash_on=(BrokenError,), redeliver=True)
+    await Team([agent], name="team", backoff=None).run("first")
+    slow = asyncio.create_task(agent.run("slow", session="alice"))
+    await waiting.wait()
+
+    bad = await agent.run("bad", session="bob")
+
+    assert (bad.content, (await slow).content) == ("did bad", "did slow")
+    assert sorted(seen) == ["bad", "bad", "first", "slow", "slow"]

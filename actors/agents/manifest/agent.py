@@ -94,6 +94,7 @@ class AgentBuilder:
             "description": spec.description,
             "display_name": spec.display_name,
             "crash_on": self.scope.exceptions(spec.crash_on, spec.name),
+            "redeliver": spec.redeliver,
             "retry": self.scope.retry(spec.retry, spec.name),
             "max_concurrency": spec.max_concurrency,
             "deps": self._deps,

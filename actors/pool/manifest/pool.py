@@ -180,6 +180,7 @@ def _team_settings(
         "num_picks": spec.num_picks,
         "pick_prompt": spec.pick_prompt,
         "crash_on": scope.exceptions(spec.crash_on, spec.name),
+        "redeliver": spec.redeliver,
         "retry": scope.retry(spec.retry, spec.name),
     }
     if spec.timeout is not None:

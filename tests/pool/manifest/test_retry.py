@@ -39,6 +39,18 @@ def test_a_manifest_says_how_often() -> None:
     )
 
 
+def test_a_manifest_says_which_nodes_redeliver() -> None:
+    team = "{mode: parallel, members: [a], redeliver: true}"
+    text = f"{{agents: {{a: {{model: offline, redeliver: true}}, b: {{model: offline}}}}, teams: {{t: {team}}}}}"
+    nodes = build(parse_manifest(text)).nodes
+
+    assert {name: node.definition.settings.redeliver for name, node in nodes.items()} == {
+        "a": True,
+        "b": False,
+        "t": True,
+    }
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
