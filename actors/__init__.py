@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from actors.supervision.supervisor import Supervisor
     from actors.talk.talk import Talk
     from actors.talk.team_talk import TeamTalk
+    from protocols.budget import Budget
     from protocols.context import carry
     from protocols.messages import ChatMessage
     from protocols.response import AgentResponse, TeamResponse
@@ -54,6 +55,7 @@ _HOMES = {
     "AsyncioFuture": "actors.runtime.future",
     "Backoff": "actors.supervision.backoff",
     "BaseTeam": "actors.nodes.base_team",
+    "Budget": "protocols.budget",
     "ChatMessage": "protocols.messages",
     "ChildSpec": "actors.supervision.child",
     "ExtendedTeamTalk": "actors.runs.run_stats",
@@ -89,6 +91,7 @@ __all__ = [
     "AsyncioFuture",
     "Backoff",
     "BaseTeam",
+    "Budget",
     "ChatMessage",
     "ChildSpec",
     "ExtendedTeamTalk",

@@ -15,7 +15,7 @@ import msgspec
 
 from protocols.cost import ZERO_COST
 from protocols.errors import EventDecodeError, nearest
-from protocols.model_events import CircuitClosed, CircuitOpened, ModelRetried, ModelThrottled
+from protocols.model_events import BudgetWarning, CircuitClosed, CircuitOpened, ModelRetried, ModelThrottled
 from protocols.stamp import StampedEvent as StampedEvent
 from protocols.stamp import kind_of as kind_of
 
@@ -321,6 +321,7 @@ Event = (
     | ModelThrottled
     | CircuitOpened
     | CircuitClosed
+    | BudgetWarning
 )
 """Any event."""
 

@@ -37,3 +37,14 @@ class CircuitOpened(ModelEvent, frozen=True, kw_only=True):
 
 class CircuitClosed(ModelEvent, frozen=True, kw_only=True):
     """An endpoint answers again."""
+
+
+class BudgetWarning(StampedEvent, frozen=True, kw_only=True):
+    """A share of a budget is spent, once for each of its limits."""
+
+    budget: str = ""
+    """Whose budget it is: of a run, an agent or a team."""
+    limit: str = ""
+    """Which limit: tokens, cost or requests."""
+    spent: float = 0.0
+    most: float = 0.0

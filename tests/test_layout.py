@@ -43,6 +43,7 @@ PUBLIC_NAMES = [
     "AsyncioFuture",
     "Backoff",
     "BaseTeam",
+    "Budget",
     "ChatMessage",
     "ChildSpec",
     "ExtendedTeamTalk",

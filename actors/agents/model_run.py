@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import pydantic_ai
 from msgspec import UNSET
-from pydantic_ai.messages import ModelMessage, UserContent
+from pydantic_ai.messages import ModelMessage, ModelResponse, UserContent
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
@@ -25,6 +25,7 @@ from actors.agents.run_messages import captured_messages
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
+from actors.models.budget import ledgers_of
 from actors.models.policy import DEFAULT_POLICY
 from actors.models.resolve import advise, default_model_name, guarded, resolve_model
 from actors.prompts.content import load_user_content
@@ -32,8 +33,10 @@ from actors.runs.job import Job
 from actors.runs.request import RunOptions, RunRequest
 from actors.runs.stream import text_of
 from actors.runtime.daemon_thread import CALLS
-from protocols.errors import ModelError
+from protocols.budget import drawn
+from protocols.errors import ConfigError, ModelError
 from protocols.messages import ChatMessage
+from protocols.model_errors import BudgetExceededError
 from protocols.session import OWN
 
 Prompt = str | Sequence[UserContent]
@@ -75,6 +78,8 @@ class ModelRun(Execution):
         started = perf_counter()
         tools = ToolCallLog(request)
         call_log.set(tools)
+        if request.options.budget is not None or self.settings.budget is not None:
+            self._draw(request)
         session = None if self.sessions is None else request.options.memory
         memory = None if self.sessions is None or session is None else await self.sessions.open(session)
         prompt, keywords = await self._prompt(request, asked, memory), self._keywords(request, memory)
@@ -89,12 +94,23 @@ class ModelRun(Execution):
                 raise error.exit from None
             except Exception as error:
                 advise(error, keywords["model"])
+                if isinstance(error, BudgetExceededError):
+                    error.partial = "\n\n".join(
+                        one.text for one in messages if isinstance(one, ModelResponse) and one.text
+                    )
                 raise
         if memory is not None and self.sessions is not None:
             if request.options.store_history is not False:
                 memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
             self.sessions.keep(session or OWN, memory)
         return message_of(result, request, asked, tools, perf_counter() - started)
+
+    def _draw(self, request: RunRequest) -> None:
+        """Let the requests of this run draw from its budget, that of the agent, and those around it."""
+        if self.settings.policy is False:
+            name = request.node.name
+            raise ConfigError(f"agent {name!r} has policy=False, so nothing would count its budget", node=name)
+        drawn.set(ledgers_of(request.node, request.options.budget, request.run_id))
 
     async def _prompt(self, request: RunRequest, asked: ChatMessage[Any], memory: Memory | None) -> Prompt:
         is_known = memory is not None and memory.is_primed

@@ -18,6 +18,7 @@ from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings
 from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS
 from actors.supervision.retry import Retry
+from protocols.budget import Budget
 from protocols.checks import (
     FLAG,
     TIME_LIMIT,
@@ -59,6 +60,7 @@ class AgentKeywords(TypedDict, total=False):
     session_ttl: float | None
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
+    budget: Budget | None
     policy: ModelPolicy | Literal[False] | None
     capabilities: Sequence[AbstractCapability[Any]]
     input_provider: InputProvider | None

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from actors.config.connection import Connection
-from actors.config.duration import Timeout
+from actors.config.duration import PositiveSeconds, Timeout
 from actors.config.import_path import ImportText
 from actors.config.mcp_server import McpServerSpec
 from actors.config.retry import RetrySpec
@@ -33,6 +35,26 @@ class UsageLimitsSpec(Section):
     """Money, in US dollars."""
 
 
+class BudgetSpec(Section):
+    """What models may be asked for by all runs of a node together; at the end of it a request is refused."""
+
+    tokens: Positive | None = None
+    """Tokens in both directions."""
+    cost: Annotated[Amount, Field(gt=0)] | None = None
+    """Money, in US dollars."""
+    requests: Positive | None = None
+    """Requests to models."""
+    seconds: PositiveSeconds | None = None
+    """Seconds since the first request, after which none begins."""
+    warn_at: Annotated[Amount, Field(gt=0, le=1)] = 0.8
+    """Share of a limit at which a warning is published."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if (self.tokens, self.cost, self.requests, self.seconds) == (None, None, None, None):
+            yield "tokens", "is required, unless cost, requests or seconds is given"
+
+
 class NodeSpec(Section):
     """What every node of the manifest has."""
 
@@ -58,6 +80,8 @@ class NodeSpec(Section):
     """How long one run may take, in seconds; `forever` for no limit."""
     limits: UsageLimitsSpec | None = None
     """What one run may use."""
+    budget: BudgetSpec | None = None
+    """What all its runs together may use."""
     crash_on: tuple[ImportText, ...] = ()
     """Import strings of exceptions that mean that the node itself is broken and must be restarted."""
     redeliver: Flag = False

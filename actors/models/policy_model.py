@@ -12,11 +12,13 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from actors.models.budget import Charge, charged, reserve
 from actors.models.byte_limit import most_bytes
 from actors.models.endpoint_state import state_of
 from actors.models.model_call import Call, clock_of_handler, shared_until
 from actors.models.policy import ModelPolicy
 from actors.models.time_limit import pause
+from protocols.budget import drawn
 from protocols.errors import add_note, error_text, type_name
 from protocols.model_errors import (
     ModelCallError,
@@ -45,12 +47,15 @@ class PolicyModel(WrapperModel):
         try:
             while True:
                 await call.begin()
+                charge = await reserve(drawn.get(), messages, settings) if drawn.get() else None
                 try:
-                    with call.limit.of(self.policy.first_byte, "first_byte"):
+                    with call.limit.of(self.policy.first_byte, "first_byte"), charged(charge):
                         response = await self.wrapped.request(messages, settings, model_request_parameters)
                 except Exception as error:
                     wait = call.failed(error)
                 else:
+                    if charge is not None:
+                        charge.settle(response.usage)
                     call.answered()
                     call.check(response)
                     return response
@@ -74,6 +79,7 @@ class PolicyModel(WrapperModel):
             response, events = await self._begun(
                 call,
                 stack,
+                (messages, settings),
                 lambda: self.wrapped.request_stream(messages, settings, model_request_parameters, run_context),
             )
             # pydantic_ai hands out what stands here; its own fallbacks do the same.
@@ -84,17 +90,21 @@ class PolicyModel(WrapperModel):
         self,
         call: Call,
         stack: AsyncExitStack,
+        asked: tuple[list[ModelMessage], ModelSettings | None],
         begin: Callable[[], AbstractAsyncContextManager[StreamedResponse]],
     ) -> tuple[StreamedResponse, "_Events"]:
         """Return a stream that has given its first event, and leave its end to a stack."""
         while True:
             await call.begin()
+            charge = await reserve(drawn.get(), *asked) if drawn.get() else None
             try:
                 async with AsyncExitStack() as attempt:
-                    with call.limit.of(self.policy.first_byte_of_stream, "first_byte"):
+                    with call.limit.of(self.policy.first_byte_of_stream, "first_byte"), charged(charge):
                         response = await self._opened(attempt, begin())
                         events = aiter(response)
                         first = await anext(events, None)
+                    if charge is not None:
+                        stack.callback(_settle, charge, response)
                     call.answered()
                     stack.push_async_exit(attempt.pop_all())
                     return response, _Events(call, response, first, events)
@@ -115,6 +125,10 @@ class PolicyModel(WrapperModel):
     def _with_own(self, settings: ModelSettings | None) -> ModelSettings | None:
         """Return settings that turn the retries of the provider's client off, unless the user has set them."""
         return {**self._own_settings, **(settings or {})} if self._own_settings else settings
+
+
+def _settle(charge: Charge, stream: StreamedResponse) -> None:
+    charge.settle(stream.usage)
 
 
 class _Events:

@@ -1,12 +1,13 @@
 """From the request of a team to those of its members."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from actors.models.budget import ledgers_of
 from actors.prompts.content import load_user_content
 from actors.runs.handle import NodeHandle
 from actors.runs.request import Route, RunOptions, RunRequest
@@ -46,7 +47,7 @@ class MemberRequest:
         """
         is_heard = is_heard and request.sink is not None and request.sink.is_voice(request.node)
         is_heard = is_heard and request.options.require_all is not False
-        options = _member_options(request.options, request.node)
+        options = _member_options(request)
         first = request.prompts[0]
         if shared_prompt is None and len(request.prompts) == 1 and is_message(first):
             return cls(request, first, options, cost, is_heard)
@@ -94,13 +95,15 @@ class MemberRequest:
         return member.definition.settings.timeout if timeout is UNSET else timeout
 
 
-def _member_options(options: RunOptions, team: Any) -> RunOptions:
+def _member_options(request: RunRequest) -> RunOptions:
     """Return the options of a run of a team for its members, without those that concern only the team itself.
 
     Members of a run without a session begin fresh. The usage limits of the team hold for all members together, unless
     the run has its own.
     """
-    options = options.inherit(None)
+    options, team = request.options.inherit(None), cast("Any", request.node)
+    if options.budget is not None or team.settings.budget is not None:
+        options = msgspec.structs.replace(options, budget=ledgers_of(team, options.budget, request.run_id))
     if options.message_id is not None or options.wait_for_connections is not None:
         options = msgspec.structs.replace(options, message_id=None, wait_for_connections=None)
     limits: UsageLimits | None = team.settings.usage_limits

@@ -16,6 +16,7 @@ from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.retry import Retry
 from actors.supervision.strategies import Strategy
+from protocols.budget import Budget
 from protocols.checks import TEXT, check_keywords, check_values, choice, declared_checks, instance_of, whole
 from protocols.errors import ConfigError, nearest
 
@@ -102,6 +103,7 @@ class TeamKeywords(TypedDict, total=False):
     redeliver: bool
     retry: Retry | None
     usage_limits: UsageLimits | None
+    budget: Budget | None
     max_concurrency: int | None
     member_specs: MemberSpecs
 

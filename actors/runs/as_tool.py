@@ -13,6 +13,7 @@ from actors.runs.handle import NodeHandle
 from actors.runs.request import RunKeywords, Runnable, RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.errors import AskCycleError
+from protocols.budget import drawn
 from protocols.tool_name import tool_name
 
 _COUNTED = {
@@ -54,7 +55,7 @@ def tool_of(
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
         own: UsageLimits | None = getattr(getattr(node, "settings", None), "usage_limits", None)
         limits = joint_limits(ctx.usage_limits, ctx.usage, own)
-        options: RunKeywords = {"usage": ctx.usage, "usage_limits": limits}
+        options: RunKeywords = {"usage": ctx.usage, "usage_limits": limits, "budget": drawn.get() or None}
         if pass_history:
             options["message_history"] = _before(ctx)
         elif reset_history:

@@ -14,6 +14,7 @@ from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.ref import ActorRef
 from actors.supervision.retry import Retry
+from protocols.budget import BUDGET, Budget
 from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, instance_of
 from protocols.errors import NodeStartError, error_text
 
@@ -27,6 +28,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Name for people."""
     timeout: Annotated[float | None, TIME_LIMIT] = DEFAULT_TIMEOUT
     """Seconds that a run may take unless it says otherwise, waiting for earlier runs included. None for no limit."""
+    budget: Annotated[Budget | None, BUDGET] = None
+    """What models may be asked for by all runs of the node together, as long as it lives."""
     crash_on: Annotated[tuple[type[Exception], ...], FAILURES] = ()
     """Exceptions of a run that crash the actor of the node, so that its supervisor restarts it."""
     redeliver: Annotated[bool, FLAG] = False

@@ -23,6 +23,7 @@ from actors.runtime.envelope import Envelope, current
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.mailbox import MailboxConfig
 from actors.talk.signal import Signal
+from protocols.budget import BUDGET, Budget
 from protocols.checks import (
     FLAG,
     TEXT,
@@ -77,6 +78,7 @@ class RunKeywords(TypedDict, total=False):
     store_history: bool | None
     deps: Any
     usage_limits: UsageLimits | None
+    budget: Budget | tuple[Any, ...] | None
     usage: RunUsage | None
     timeout: float | None
     message_history: Sequence[ModelMessage] | None
@@ -107,6 +109,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Dependencies of tools and instructions."""
     usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None
     """Limits of requests, tool calls and tokens of this run."""
+    budget: Annotated[Budget | tuple[Any, ...] | None, BUDGET] = None
+    """What this run may spend, with all runs inside it."""
     usage: Annotated[RunUsage | None, instance_of("RunUsage", RunUsage)] = None
     """Usage of the outer run. This run adds to it, and the limits hold for the sum."""
     timeout: Annotated[float | UnsetType | None, _TIMEOUT] = UNSET

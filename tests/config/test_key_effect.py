@@ -36,7 +36,7 @@ _AGENT = Effect(
         "pool/manifest/connection.py",
         "app/trigger_service.py",
     ),
-    ("pool", "app", "agents/manifest/test_mcp.py", "config/test_inherit.py"),
+    ("pool", "app", "agents/manifest/test_mcp.py", "agents/test_budget.py", "config/test_inherit.py"),
 )
 _TEAM = Effect(
     (
@@ -45,7 +45,7 @@ _TEAM = Effect(
         "config/team.py",
         "app/trigger_service.py",
     ),
-    ("pool", "app", "config/test_team.py"),
+    ("pool", "app", "config/test_team.py", "agents/test_budget.py"),
 )
 _TRIGGER = Effect(("triggers", "app", "config/trigger.py"), ("triggers", "app", "config/test_trigger.py"))
 _CONNECTION = Effect(
@@ -88,6 +88,7 @@ EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("CallableCondition", "ExpressionCondition"), _CONDITION),
     **dict.fromkeys(("AndCondition", "OrCondition", "NotCondition"), _CONDITION),
     "McpServerSpec": Effect(("mcp", "agents/manifest", "config/mcp_server.py"), ("mcp", "agents", "pool")),
+    "BudgetSpec": Effect(_MODEL.code, ("agents/test_budget.py", "models/test_budget.py")),
     "UsageLimitsSpec": _MODEL,
     "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), (*_MODEL.tests, "models/test_endpoint.py")),
     "PolicySpec": Effect(("agents/manifest/values.py",), ("models/test_policy.py",)),
@@ -111,7 +112,7 @@ EFFECTS: Mapping[str, Effect] = {
 
 BY_KIND = frozenset({"type", "mode"})
 """Keys that choose the class, which is what code looks at."""
-WHOLE = frozenset({"ModelSettingsSpec", "PolicySpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"})
+WHOLE = frozenset({"ModelSettingsSpec", "BudgetSpec", "PolicySpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"})
 """Sections that are handed on as a whole."""
 
 

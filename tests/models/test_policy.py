@@ -69,6 +69,7 @@ def test_a_function_has_no_policy(caplog: pytest.LogCaptureFixture) -> None:
         ("{}", ModelPolicy()),
         ("true", ModelPolicy()),
         ("false", False),
+        ("{enabled: false}", False),
     ],
 )
 def test_a_policy_of_the_manifest_reaches_the_agent(written: str, policy: Any) -> None:

@@ -14,6 +14,7 @@ from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.mcp import ServerBuilder
 from actors.agents.manifest.values import (
+    budget_of,
     model_of,
     model_settings_of,
     output_of,
@@ -97,6 +98,7 @@ class AgentBuilder:
             "redeliver": spec.redeliver,
             "retry": self.scope.retry(spec.retry, spec.name),
             "max_concurrency": spec.max_concurrency,
+            "budget": budget_of(spec.budget),
             "deps": self._deps,
         }
         if spec.retries is not None:

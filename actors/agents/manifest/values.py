@@ -14,7 +14,7 @@ from actors.agents.manifest.imports import ImportScope
 from actors.config.agent import AgentSpec
 from actors.config.import_path import PLAIN_BUILTINS
 from actors.config.model import ModelSettingsSpec, ModelSpec
-from actors.config.node import UsageLimitsSpec
+from actors.config.node import BudgetSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
 from actors.config.response import ResponseSpec
 from actors.config.response_model import ResponseModelError, build_model
@@ -22,6 +22,7 @@ from actors.config.tool import ToolSpec
 from actors.models.endpoint import Model as OwnModel
 from actors.models.policy import ModelPolicy
 from actors.models.resolve import resolve_model
+from protocols.budget import Budget
 from protocols.errors import ConfigError
 
 
@@ -51,6 +52,11 @@ def policy_of(spec: PolicySpec | None) -> ModelPolicy | Literal[False] | None:
     if spec is None:
         return None
     return ModelPolicy(**spec.model_dump(exclude_none=True, exclude={"enabled"})) if spec.enabled else False
+
+
+def budget_of(spec: BudgetSpec | None) -> Budget | None:
+    """Return the budget of a node; None for none."""
+    return None if spec is None else Budget(**spec.model_dump())
 
 
 def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:

@@ -10,7 +10,7 @@ from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
-from actors.agents.manifest.values import output_type, tool_of_spec, usage_limits_of
+from actors.agents.manifest.values import budget_of, output_type, tool_of_spec, usage_limits_of
 from actors.config.agent import AgentSpec
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
@@ -185,6 +185,8 @@ def _team_settings(
     }
     if spec.timeout is not None:
         settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+    if spec.budget is not None:
+        settings["budget"] = budget_of(spec.budget)
     if spec.limits is not None:
         settings["usage_limits"] = usage_limits_of(spec.limits)
     if spec.max_concurrency is not None:

@@ -1,0 +1,249 @@
+"""Ledgers: what is left of the budgets that a request to a model draws from.
+
+A request draws from several at once: the budget of its run, of its agent, and of each team around it. It reserves an
+estimate before, in all of them or in none, and settles what it really took after. So requests that work at the same
+time cannot spend the same tokens, and a budget is overrun by the last admitted request at most.
+"""
+
+import asyncio
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
+
+import msgspec
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from actors.runtime.envelope import current
+from protocols.budget import Budget
+from protocols.cost import ZERO_COST
+from protocols.model_errors import BudgetExceededError
+from protocols.model_events import BudgetWarning
+
+_COUNTED: Final = ("tokens", "cost", "requests")
+_BYTES_PER_TOKEN: Final = 4
+_OTHER_BYTES: Final = 4_000
+"""What a part without text counts, such as a picture."""
+_ANSWER: Final = 1_000
+"""Tokens of an answer whose largest size is not set."""
+
+
+class Usage(msgspec.Struct):
+    """What a request takes, or several have taken."""
+
+    tokens: int = 0
+    cost: Decimal = ZERO_COST
+    requests: int = 0
+
+    def add(self, other: "Usage", sign: int = 1) -> None:
+        """Add another one, or take it away."""
+        self.tokens += sign * other.tokens
+        self.cost += sign * other.cost
+        self.requests += sign * other.requests
+
+
+class Ledger:
+    """One budget, what was spent of it, and what the open requests hold. Belongs to one event loop."""
+
+    __slots__ = ("_gate", "_held", "_open", "_since", "_warned", "budget", "estimated", "name", "spent")
+
+    def __init__(self, budget: Budget, name: str) -> None:
+        self.budget = budget
+        self.name = name
+        """Whose budget this is, for errors and events."""
+        self.spent = Usage()
+        self.estimated = 0
+        """Requests whose usage is not known: the estimate was counted."""
+        self._gate: asyncio.Future[None] | None = None
+        self._held = Usage()
+        self._open = 0
+        self._since: float | None = None
+        self._warned: set[str] = set()
+
+    def priced(self, tokens: int) -> Usage:
+        """Return the estimate of a request, at the price of those before."""
+        price = self.spent.cost / self.spent.tokens if self.spent.tokens else ZERO_COST
+        return Usage(tokens, price * tokens, 1)
+
+    def lack(self, wanted: Usage, now: float) -> tuple[str, bool] | None:
+        """Return the limit that a request does not fit into, and whether it may fit once the open ones are settled.
+
+        The only open request may overrun a limit that is not reached: else an estimate that is too high would waste
+        what is left.
+        """
+        budget, spent, held = self.budget, self.spent, self._held
+        if budget.seconds is not None and self._since is not None and now - self._since >= budget.seconds:
+            return "seconds", False
+        for name in _COUNTED:
+            limit, used = getattr(budget, name), getattr(spent, name)
+            if limit is None or (not self._open and used < limit):
+                continue
+            if used + getattr(held, name) + getattr(wanted, name) > limit or used >= limit:
+                return name, used < limit
+        return None
+
+    def hold(self, wanted: Usage, now: float) -> None:
+        """Reserve what a request will take."""
+        self._since = now if self._since is None else self._since
+        self._open += 1
+        self._held.add(wanted)
+
+    async def settled(self) -> None:
+        """Wait until an open request is settled."""
+        if self._gate is None or self._gate.done():
+            self._gate = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._gate)
+
+    def settle(self, wanted: Usage, taken: Usage, *, is_estimate: bool) -> list[str]:
+        """Count what a request has taken in place of what was reserved.
+
+        Returns the limits of which the share `Budget.warn_at` is spent now, each once.
+        """
+        self._open -= 1
+        self._held.add(wanted, -1)
+        self.spent.add(taken)
+        self.estimated += is_estimate
+        if self._gate is not None and not self._gate.done():
+            self._gate.set_result(None)
+        near = [name for name in _COUNTED if name not in self._warned and self._is_near(name)]
+        self._warned.update(near)
+        return near
+
+    def _is_near(self, name: str) -> bool:
+        limit = getattr(self.budget, name)
+        return limit is not None and float(getattr(self.spent, name)) >= float(limit) * self.budget.warn_at
+
+
+class Charge:
+    """What one request has reserved. It is settled once, whatever becomes of the request; settling again is nothing."""
+
+    __slots__ = ("_ledgers", "_wanted")
+
+    def __init__(self, ledgers: Sequence[Ledger], wanted: Usage) -> None:
+        self._ledgers = ledgers
+        self._wanted = wanted
+
+    def settle(self, usage: RequestUsage | None) -> None:
+        """Count the usage of the request; one without any usage (None, or no tokens) counts as estimated."""
+        tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
+        taken = self._wanted
+        if usage is not None and tokens > 0:
+            taken = Usage(tokens, usage.cost or ZERO_COST, 1)
+        self._take(taken)
+
+    def refused(self) -> None:
+        """Count a request that the endpoint did not work on."""
+        self._take(Usage(requests=1))
+
+    def _take(self, taken: Usage) -> None:
+        ledgers, self._ledgers = self._ledgers, ()
+        for ledger in ledgers:
+            for name in ledger.settle(self._wanted, taken, is_estimate=taken is self._wanted):
+                _warn(ledger, name)
+
+
+@contextmanager
+def charged(charge: Charge | None) -> Generator[None]:
+    """Settle the charge of a request that fails; one that was cancelled may have taken all that was reserved."""
+    try:
+        yield
+    except ModelHTTPError:
+        if charge is not None:
+            charge.refused()
+        raise
+    except BaseException:
+        if charge is not None:
+            charge.settle(None)
+        raise
+
+
+async def reserve(
+    ledgers: Sequence[Ledger], messages: Sequence[ModelMessage], settings: ModelSettings | None
+) -> Charge:
+    """Reserve what a request will take, in all ledgers; waits while open requests hold what is left.
+
+    Args:
+        ledgers: the budgets, that of the run first.
+        messages: what the model will read.
+        settings: may limit the tokens of the answer.
+
+    Raises:
+        BudgetExceededError: a budget is used up.
+    """
+    scope = current.get()
+    clock = time.monotonic if scope is None else scope.cell.now
+    tokens = sum(map(_size, messages)) // _BYTES_PER_TOKEN + _most_tokens(settings)
+    while True:
+        now = clock()
+        for ledger in ledgers:
+            lack = ledger.lack(ledger.priced(tokens), now)
+            if lack is None:
+                continue
+            if not lack[1]:
+                raise exceeded(ledger, lack[0])
+            await ledger.settled()
+            break
+        else:
+            wanted = max((ledger.priced(tokens) for ledger in ledgers), key=lambda one: one.cost)
+            for ledger in ledgers:
+                ledger.hold(wanted, now)
+            return Charge(ledgers, wanted)
+
+
+def _size(message: ModelMessage) -> int:
+    total = 0
+    for part in message.parts:
+        given: Any = getattr(part, "content", None) or getattr(part, "args", None) or ""
+        several = cast("Sequence[Any]", given) if isinstance(given, list | tuple) else (given,)
+        total += sum(len(one) if isinstance(one, str) else _OTHER_BYTES for one in several)
+    return total
+
+
+def _most_tokens(settings: ModelSettings | None) -> int:
+    given = None if settings is None else settings.get("max_tokens")  # pyright: ignore[reportUnknownMemberType] - theirs
+    return given or _ANSWER
+
+
+def _warn(ledger: Ledger, name: str) -> None:
+    scope = current.get()
+    if scope is None or not scope.cell.system.events.wants(BudgetWarning):
+        return
+    scope.cell.system.events.publish(
+        BudgetWarning, actor=scope.cell.name, budget=ledger.name, limit=name,
+        spent=float(getattr(ledger.spent, name)), most=float(getattr(ledger.budget, name)),
+    )  # fmt: skip
+
+
+def exceeded(ledger: Ledger, name: str) -> BudgetExceededError:
+    """Return the error for a budget that is used up."""
+    spent, limit = getattr(ledger.spent, name, None), getattr(ledger.budget, name)
+    text = f"the budget of {ledger.name} is used up: {limit} {name}" + ("" if spent is None else f", spent {spent}")
+    return BudgetExceededError(text)
+
+
+_ledgers: WeakKeyDictionary[Any, Ledger] = WeakKeyDictionary()
+"""What the nodes that live have spent of their own budgets."""
+
+
+def ledgers_of(node: Any, given: Budget | tuple[Ledger, ...] | None, run_id: str) -> tuple[Ledger, ...]:
+    """Return what the requests of a run draw from.
+
+    Args:
+        node: the node that runs; its settings may have a budget for all its runs.
+        given: the budget of the run, or what the run around it draws from.
+        run_id: names the run.
+    """
+    around = (Ledger(given, f"run {run_id}"),) if isinstance(given, Budget) else given or ()
+    own: Budget | None = node.definition.settings.budget
+    if own is None:
+        return around
+    ledger = _ledgers.get(node)
+    if ledger is None:
+        ledger = _ledgers[node] = Ledger(own, f"node {node.name!r}")
+    ledger.budget = own  # a reload may have changed it
+    return (*around, ledger)

@@ -1,0 +1,141 @@
+"""Budgets of runs, agents and teams, and of the runs inside them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.usage import RequestUsage
+
+from actors import ActorSystem, Agent, Budget, Team, TeamRun
+from actors.testing.models import ModelCall, RecordingModel
+from protocols.errors import ConfigError, ManifestError, MemberError
+from protocols.model_errors import BudgetExceededError
+from protocols.model_events import BudgetWarning
+
+
+def model(tokens: int = 100, *, calls: int = 0, takes_prompt: bool = False) -> RecordingModel:
+    """Return a model whose answers take so many tokens; the first ones call the tool `look`."""
+
+    async def respond(call: ModelCall) -> ModelResponse:
+        await asyncio.sleep(0)
+        asked = sum(isinstance(one, ModelResponse) for one in call.messages)
+        parts: list[TextPart | ToolCallPart] = [TextPart("done.")]
+        if asked < calls:
+            parts = [TextPart(f"part {asked}."), ToolCallPart("look", {"prompt": "x"} if takes_prompt else {})]
+        return ModelResponse(parts, usage=RequestUsage(input_tokens=tokens - 10, output_tokens=10))
+
+    return RecordingModel(respond)
+
+
+async def test_a_run_ends_with_its_budget_and_tells_what_it_has() -> None:
+    asked = model(calls=9)
+    async with Agent("a", model=asked, tools=[look], session=False) as agent:
+        with pytest.raises(BudgetExceededError, match=r"used up: 250 tokens, spent 300") as caught:
+            await agent.run("Go on", budget=Budget(tokens=250))
+        answer = await agent.run("Once", budget=Budget(tokens=100_000))
+
+    assert caught.value.partial == "part 0.\n\npart 1.\n\npart 2."
+    assert not caught.value.retryable
+    assert answer.content == "done."
+    assert len(asked.requests) == 3 + 10
+
+
+def look() -> str:
+    return "seen"
+
+
+async def test_the_budget_of_an_agent_holds_for_all_its_runs_streamed_ones_included() -> None:
+    asked = model()
+    async with Agent("a", model=asked, budget=Budget(requests=2), session=False) as agent:
+        await agent.run("One")
+        async with agent.run_stream("Two") as stream:
+            assert [event async for event in stream]
+        with pytest.raises(BudgetExceededError, match="the budget of node 'a' is used up: 2 requests, spent 2"):
+            await agent.run("Three")
+
+    assert len(asked.requests) == 2
+
+
+async def test_members_draw_from_the_budget_of_their_team_at_the_same_time() -> None:
+    asked = model()
+    members = [Agent(f"a{number}", model=asked) for number in range(5)]
+    async with Team(members, name="team", budget=Budget(requests=3)) as team:
+        answer = await team.run("Go")
+
+    assert len(asked.requests) == 3
+    assert len(answer.content) == 3
+
+
+async def test_a_chain_stops_with_the_budget_of_its_run() -> None:
+    asked = model()
+    async with TeamRun([Agent(f"a{number}", model=asked) for number in range(5)], name="chain") as chain:
+        with pytest.raises((MemberError, BudgetExceededError), match="used up: 200 tokens"):
+            await chain.run("Go", budget=Budget(tokens=200))
+
+    assert len(asked.requests) == 2
+
+
+async def test_a_worker_draws_from_the_budget_of_the_run_that_asks_it() -> None:
+    asked = model()
+    worker = Agent("worker", model=asked)
+    boss_model = model(calls=9, takes_prompt=True)
+
+    async with worker, Agent("boss", model=boss_model, tools=[worker.to_tool(name="look")]) as boss:
+        with pytest.raises(BudgetExceededError):
+            await boss.run("Go", budget=Budget(requests=4))
+
+    assert len(asked.requests) + len(boss_model.requests) == 4
+
+
+async def test_a_refused_request_takes_no_tokens_and_a_near_limit_is_told() -> None:
+    async def respond(call: ModelCall) -> Any:
+        if len(requests) == 0:
+            requests.append(call)
+            return ModelHTTPError(400, "m")
+        return ModelResponse([TextPart("done.")], usage=RequestUsage(input_tokens=1_000))
+
+    requests: list[ModelCall] = []
+    system = ActorSystem.of(asyncio.get_running_loop())
+    warned: list[Any] = []
+    system.events.subscribe(warned.append, [BudgetWarning])
+    async with Agent("a", model=RecordingModel(respond), budget=Budget(tokens=1_200), session=False) as agent:
+        with pytest.raises(ModelHTTPError):
+            await agent.run("One")
+        await agent.run("Two")
+    await system.close()
+
+    assert [(one.budget, one.limit, one.most) for one in warned] == [("node 'a'", "tokens", 1_200.0)]
+
+
+async def test_without_a_policy_a_budget_is_refused() -> None:
+    async with Agent("a", model=model(), policy=False) as agent:
+        with pytest.raises(ConfigError, match="policy=False, so nothing would count its budget"):
+            await agent.run("Go", budget=Budget(tokens=1))
+
+
+async def test_a_manifest_has_budgets(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yml"
+    file.write_text("agents:\n  a:\n    model: offline\n    budget: {requests: 1, warn_at: 0.5, seconds: 60}\n")
+    async with Agent.from_config(file) as agent:
+        await agent.run("A first sentence.")
+        with pytest.raises(BudgetExceededError):
+            await agent.run("A second sentence.")
+
+
+@pytest.mark.parametrize(
+    ("budget", "text"),
+    [
+        ("{}", "budget.tokens: is required, unless cost, requests or seconds"),
+        ("{tokens: -1}", "tokens"),
+        ("{cost: 0}", "cost"),
+        ("{warn_at: 2}", "warn_at"),
+    ],
+)
+def test_a_manifest_with_an_impossible_budget_is_refused(tmp_path: Path, budget: str, text: str) -> None:
+    file = tmp_path / "agent.yml"
+    file.write_text(f"agents:\n  a:\n    model: offline\n    budget: {budget}\n")
+    with pytest.raises(ManifestError, match=text):
+        Agent.from_config(file)

@@ -1,0 +1,125 @@
+"""Budgets: reserved before a request, settled after, never overrun by more than the last admitted request."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from actors.models.budget import Ledger, Usage, reserve
+from actors.testing import settle
+from protocols.budget import Budget
+from protocols.errors import ConfigError
+from protocols.model_errors import BudgetExceededError
+
+_ASKED = [ModelRequest(parts=[UserPromptPart("x" * 400)])]  # 100 tokens
+
+
+def _answer(tokens: int) -> ModelSettings:
+    return ModelSettings(max_tokens=tokens)
+
+
+@given(st.integers(1, 300), st.lists(st.tuples(st.integers(1, 100), st.integers(0, 3), st.booleans()), max_size=40))
+def test_no_more_is_admitted_than_the_budget_has_but_for_one_request(
+    limit: int, steps: list[tuple[int, int, bool]]
+) -> None:
+    ledger = Ledger(Budget(tokens=limit), "run 1")
+    is_open: list[Usage] = []
+    for tokens, place, is_exact in steps:
+        wanted = Usage(tokens, requests=1)
+        if ledger.lack(wanted, 0.0) is None:
+            ledger.hold(wanted, 0.0)
+            is_open.append(wanted)
+            held = sum(one.tokens for one in is_open)
+            assert ledger.spent.tokens < limit
+            assert len(is_open) == 1 or ledger.spent.tokens + held <= limit
+        elif is_open:
+            one = is_open.pop(place % len(is_open))
+            ledger.settle(one, one if is_exact else Usage(one.tokens // 2, requests=1), is_estimate=False)
+    assert ledger.spent.tokens <= limit + 100
+
+
+async def test_a_request_waits_while_the_open_ones_hold_what_is_left() -> None:
+    ledger = Ledger(Budget(tokens=1_000), "run 1")
+    first = await reserve([ledger], _ASKED, _answer(800))
+    second = asyncio.create_task(reserve([ledger], _ASKED, _answer(100)))
+    await settle()
+    assert not second.done()
+
+    first.settle(RequestUsage(input_tokens=100, output_tokens=200))
+    (await second).settle(RequestUsage(input_tokens=100, output_tokens=100))
+
+    assert ledger.spent == Usage(500, ledger.spent.cost, 2)
+
+
+async def test_one_that_gives_up_waiting_holds_nothing() -> None:
+    ledger = Ledger(Budget(requests=1), "run 1")
+    first = await reserve([ledger], _ASKED, _answer(10))
+    second, third = (asyncio.create_task(reserve([ledger], _ASKED, _answer(10))) for _ in range(2))
+    await settle()
+    second.cancel()
+    await settle()
+    first.settle(RequestUsage(input_tokens=1))
+
+    with pytest.raises(BudgetExceededError, match="the budget of run 1 is used up: 1 requests, spent 1"):
+        await third
+    assert second.cancelled()
+
+
+async def test_all_budgets_of_a_request_hold_it_or_none() -> None:
+    wide, narrow = Ledger(Budget(tokens=10_000), "team t"), Ledger(Budget(requests=1), "agent a")
+    (await reserve([wide, narrow], _ASKED, _answer(10))).settle(RequestUsage(input_tokens=50))
+
+    with pytest.raises(BudgetExceededError, match="agent a"):
+        await reserve([wide, narrow], _ASKED, _answer(10))
+    charge = await reserve([wide], _ASKED, _answer(9_850))
+    charge.settle(None)
+
+    assert (wide.spent.tokens, wide.spent.requests, wide.estimated) == (10_000, 2, 1)
+
+
+@pytest.mark.parametrize("usage", [None, RequestUsage()])
+async def test_a_request_without_usage_counts_as_estimated(usage: RequestUsage | None) -> None:
+    ledger = Ledger(Budget(tokens=1_000), "run 1")
+    (await reserve([ledger], _ASKED, _answer(50))).settle(usage)
+
+    assert (ledger.spent.tokens, ledger.estimated) == (150, 1)
+
+
+def test_a_limit_is_near_once() -> None:
+    ledger = Ledger(Budget(tokens=100, requests=100), "run 1")
+    wanted = Usage(40, requests=1)
+    near: list[Any] = []
+    for _ in range(3):
+        ledger.hold(wanted, 0.0)
+        near.append(ledger.settle(wanted, wanted, is_estimate=False))
+
+    assert near == [[], ["tokens"], []]
+
+
+def test_time_begins_with_the_first_request() -> None:
+    ledger = Ledger(Budget(seconds=10), "run 1")
+    wanted = Usage(1, requests=1)
+    assert ledger.lack(wanted, 100.0) is None
+    ledger.hold(wanted, 100.0)
+
+    assert [ledger.lack(wanted, at) for at in (109.0, 110.0)] == [None, ("seconds", False)]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "a budget needs one limit of tokens, cost, requests, seconds"),
+        ({"tokens": -1}, "budget tokens must be a whole number >= 1, not -1"),
+        ({"cost": 0}, "budget cost must be dollars > 0, not 0"),
+        ({"seconds": float("nan")}, "budget seconds must be a finite number > 0, not nan"),
+        ({"tokens": 1, "warn_at": 2}, "budget warn_at must be a share above 0, up to 1, not 2"),
+    ],
+)
+def test_an_impossible_budget_is_refused(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        Budget(**given)
