@@ -84,6 +84,7 @@ SITES: Mapping[str, Site] = {
     "NotCondition": _condition("not", condition="1 < 2"),
     "McpServerSpec": _inside("mcp_servers", [{"command": "x"}]),
     "UsageLimitsSpec": _inside("limits", {}),
+    "BudgetSpec": _inside("budget", {"tokens": 5}),
     "PolicySpec": _inside("policy", {}),
     "RetrySpec": _inside("retry", {}),
     "ProviderSpec": _inside("provider", {"type": "callback", "callback": _FUNCTION}),
