@@ -42,7 +42,7 @@ class TeamView(Runnable, Protocol):
         ...
 
 
-class TeamActor(NodeActor, Supervisor):
+class TeamActor(NodeActor, Supervisor):  # pyright: ignore[reportIncompatibleVariableOverride] - that of the node holds
     """Runs the requests of a team and supervises its members.
 
     A member without an owner becomes a child. The actor watches a member that has an owner or runs already, and takes

@@ -75,7 +75,7 @@ EFFECTS: Mapping[str, Effect] = {
         ("config/manifest.py", "config/graph.py", "pool", "agents/manifest/agent.py", "agents/manifest/mcp.py", "app"),
         ("pool", "app", "agents", "nodes", "config/test_graph.py"),
     ),
-    "DefaultsSpec": Effect(("config/defaults.py",), ("config/test_agent.py", "pool")),
+    "DefaultsSpec": Effect(("config/defaults.py",), ("config/test_agent.py", "pool", "app/test_sessions_stored.py")),
     "AgentSpec": _AGENT,
     "ProviderSpec": Effect(("config/agent.py",), ("config/test_agent.py",)),
     "TeamSpec": _TEAM,
