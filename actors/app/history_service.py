@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Final, Self
 
-from pydantic_ai.messages import ModelMessage
-
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
 from actors.app.recorder import Recorder
@@ -151,7 +149,7 @@ class HistoryService(PoolService):
         if said and sessions is not None and not agent.history:
             sessions.own.replace(_messages(agent, said))
 
-    async def _load(self, agent: Agent[Any, Any], session: str) -> list[ModelMessage]:
+    async def _load(self, agent: Agent[Any, Any], session: str) -> list[Any]:
         """Return what is stored of a session of an agent."""
         limit = min(agent.settings.history_limit, MAX_LIMIT)
         query = SessionQuery(is_restored=True, conversation=conversation_of(agent.name, session), limit=limit)
@@ -199,7 +197,7 @@ class HistoryService(PoolService):
         return conversation, []
 
 
-def _messages(agent: Agent[Any, Any], said: list[StoredMessage]) -> list[ModelMessage]:
+def _messages(agent: Agent[Any, Any], said: list[StoredMessage]) -> list[Any]:
     """Return the messages of the model in a conversation. None, with a warning, if they cannot be read."""
     try:
         return [one for each in said if each.payload is not None for one in load_messages(each.payload)]

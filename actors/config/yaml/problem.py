@@ -11,7 +11,7 @@ from protocols.plain_text import printable
 _VALUE_LIMIT = 60
 _USER = re.compile(r"//[^/@\s]+@")  # user and password in an address
 _SECRET_WORDS = ("secret", "password", "passwd", "token", "api_key", "apikey", "authorization", "credential")
-_SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_tokens", "total_tokens")
+_SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_tokens", "total_tokens", "tokens")
 
 CONTAINERS = ("a map", "an empty map", "a list", "an empty list")
 """How `render_value` names values that have parts."""
