@@ -36,6 +36,7 @@ SAMPLES: Final = {
     "max_concurrency": ("", "max_concurrency: 3"),
     "timeout": ("", "timeout: 7s"),
     "limits": ("", "limits: {requests: 3}"),
+    "budget": ("", "budget: {requests: 3}"),
     "crash_on": ("", "crash_on: ['protocols.errors:RunError']"),
     "redeliver": ("", "redeliver: true"),
     "retry": ("", "retry: {attempts: 2}"),
