@@ -23,11 +23,11 @@ from protocols.errors import ConfigError
 
 _OF_MODELS = frozenset({
     "instructions", "toolsets", "mcp_servers", "retries", "output_retries", "tool_timeout", "history_limit", "summary",
-    "model_settings", "usage_limits", "policy", "capabilities", "input_provider",
+    "model_settings", "usage_limits", "policy", "budget", "capabilities", "input_provider",
 })  # fmt: skip
 
 
-_OF_PYDANTIC_AI = _OF_MODELS - {"history_limit", "summary", "usage_limits"} | {
+_OF_PYDANTIC_AI = _OF_MODELS - {"history_limit", "summary", "usage_limits", "policy", "budget"} | {
     "end_strategy", "requires_tool_confirmation",
 }  # fmt: skip
 

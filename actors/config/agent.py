@@ -30,7 +30,7 @@ def _console_or_import(value: str, check: ValidatorFunctionWrapHandler) -> str:
 InputProvider = Annotated[ImportText, WrapValidator(_console_or_import)]
 """Who is asked: the word `console`, or the import string of a function."""
 
-_OF_FUNCTIONS = frozenset(NodeSpec.model_fields.keys() - {"mcp_servers", "limits"}) | {
+_OF_FUNCTIONS = frozenset(NodeSpec.model_fields.keys() - {"mcp_servers", "limits", "budget"}) | {
     *("inherits", "type", "callback", "provider", "parallel_init", "supervision")
 }
 """Keys that mean something to an agent that is a function."""

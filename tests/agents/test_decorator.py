@@ -6,7 +6,7 @@ from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models.test import TestModel
 
-from actors import Agent, Team
+from actors import Agent, Budget, ModelPolicy, Team
 from protocols.errors import ConfigError
 
 
@@ -19,7 +19,8 @@ async def test_an_agent_of_pydantic_ai_keeps_model_tools_output_and_deps() -> No
         seen.append(context.deps)
         return "looked"
 
-    async with Agent.from_pydantic_ai(theirs, deps="the stage") as agent:
+    budget, policy = Budget(requests=9), ModelPolicy(attempts=2)
+    async with Agent.from_pydantic_ai(theirs, deps="the stage", budget=budget, policy=policy) as agent:
         answer = await agent.run("How many?")
 
     assert str(answer.content) == "[0]"
