@@ -61,6 +61,11 @@ def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
 
 
 def cost_up_to_now(messages: Sequence[ModelMessage]) -> TokenCost:
-    """Add up the responses of an unfinished run. `messages` begin with the history, and end with those of the run."""
+    """Add up the responses of an unfinished run; see `responses_of_run`."""
+    return cost_of(responses_of_run(messages))
+
+
+def responses_of_run(messages: Sequence[ModelMessage]) -> list[ModelResponse]:
+    """Return the responses of a run whose messages stand behind those of the history."""
     run_id = messages[-1].run_id if messages else None
-    return cost_of([one for one in messages if isinstance(one, ModelResponse) and one.run_id == run_id])
+    return [one for one in messages if isinstance(one, ModelResponse) and one.run_id == run_id]

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import pydantic_ai
 from msgspec import UNSET
-from pydantic_ai.messages import ModelMessage, ModelResponse, UserContent
+from pydantic_ai.messages import ModelMessage, UserContent
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
@@ -19,7 +19,7 @@ from pydantic_ai.usage import UsageLimits
 
 from actors.agents.execution import Execution
 from actors.agents.memory import Memory
-from actors.agents.model_answer import cost_up_to_now, message_of
+from actors.agents.model_answer import cost_up_to_now, message_of, responses_of_run
 from actors.agents.named_tools import named_tools
 from actors.agents.run_messages import captured_messages
 from actors.agents.sessions import Sessions
@@ -95,9 +95,7 @@ class ModelRun(Execution):
             except Exception as error:
                 advise(error, keywords["model"])
                 if isinstance(error, BudgetExceededError):
-                    error.partial = "\n\n".join(
-                        one.text for one in messages if isinstance(one, ModelResponse) and one.text
-                    )
+                    error.partial = "\n\n".join(one.text for one in responses_of_run(messages) if one.text)
                 raise
         if memory is not None and self.sessions is not None:
             if request.options.store_history is not False:

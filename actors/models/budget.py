@@ -2,13 +2,15 @@
 
 A request draws from several at once: the budget of its run, of its agent, and of each team around it. It reserves an
 estimate before, in all of them or in none, and settles what it really took after. So requests that work at the same
-time cannot spend the same tokens, and a budget is overrun by the last admitted request at most.
+time cannot spend the same tokens. A budget is overrun at most by what open requests take beyond their estimates, and by
+the last request alone, which is admitted while anything is left.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
@@ -31,6 +33,8 @@ _OTHER_BYTES: Final = 4_000
 """What a part without text counts, such as a picture."""
 _ANSWER: Final = 1_000
 """Tokens of an answer whose largest size is not set."""
+_lock: Final = threading.Lock()
+"""Held for a moment: a node may run on several event loops, whose requests draw from its one ledger."""
 
 
 class Usage(msgspec.Struct):
@@ -48,9 +52,9 @@ class Usage(msgspec.Struct):
 
 
 class Ledger:
-    """One budget, what was spent of it, and what the open requests hold. Belongs to one event loop."""
+    """One budget, what was spent of it, and what the open requests hold."""
 
-    __slots__ = ("_gate", "_held", "_open", "_since", "_warned", "budget", "estimated", "name", "spent")
+    __slots__ = ("_held", "_open", "_since", "_waiting", "_warned", "budget", "estimated", "name", "spent")
 
     def __init__(self, budget: Budget, name: str) -> None:
         self.budget = budget
@@ -59,7 +63,7 @@ class Ledger:
         self.spent = Usage()
         self.estimated = 0
         """Requests whose usage is not known: the estimate was counted."""
-        self._gate: asyncio.Future[None] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
         self._held = Usage()
         self._open = 0
         self._since: float | None = None
@@ -95,9 +99,13 @@ class Ledger:
 
     async def settled(self) -> None:
         """Wait until an open request is settled."""
-        if self._gate is None or self._gate.done():
-            self._gate = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._gate)
+        settled = asyncio.get_running_loop().create_future()
+        self._waiting.add(settled)
+        try:
+            if self._open:
+                await settled
+        finally:
+            self._waiting.discard(settled)
 
     def settle(self, wanted: Usage, taken: Usage, *, is_estimate: bool) -> list[str]:
         """Count what a request has taken in place of what was reserved.
@@ -108,8 +116,9 @@ class Ledger:
         self._held.add(wanted, -1)
         self.spent.add(taken)
         self.estimated += is_estimate
-        if self._gate is not None and not self._gate.done():
-            self._gate.set_result(None)
+        for settled in tuple(self._waiting):
+            with suppress(RuntimeError):  # its loop is closed
+                settled.get_loop().call_soon_threadsafe(_set, settled)
         near = [name for name in _COUNTED if name not in self._warned and self._is_near(name)]
         self._warned.update(near)
         return near
@@ -143,8 +152,15 @@ class Charge:
     def _take(self, taken: Usage) -> None:
         ledgers, self._ledgers = self._ledgers, ()
         for ledger in ledgers:
-            for name in ledger.settle(self._wanted, taken, is_estimate=taken is self._wanted):
+            with _lock:
+                near = ledger.settle(self._wanted, taken, is_estimate=taken is self._wanted)
+            for name in near:
                 _warn(ledger, name)
+
+
+def _set(settled: asyncio.Future[None]) -> None:
+    if not settled.done():
+        settled.set_result(None)
 
 
 @contextmanager
@@ -152,12 +168,10 @@ def charged(charge: Charge | None) -> Generator[None]:
     """Settle the charge of a request that fails; one that was cancelled may have taken all that was reserved."""
     try:
         yield
-    except ModelHTTPError:
-        if charge is not None:
+    except BaseException as error:
+        if charge is not None and (isinstance(error, ModelHTTPError) or getattr(error, "phase", None) == "connect"):
             charge.refused()
-        raise
-    except BaseException:
-        if charge is not None:
+        elif charge is not None:
             charge.settle(None)
         raise
 
@@ -180,19 +194,17 @@ async def reserve(
     tokens = sum(map(_size, messages)) // _BYTES_PER_TOKEN + _most_tokens(settings)
     while True:
         now = clock()
-        for ledger in ledgers:
-            lack = ledger.lack(ledger.priced(tokens), now)
-            if lack is None:
-                continue
-            if not lack[1]:
-                raise exceeded(ledger, lack[0])
-            await ledger.settled()
-            break
-        else:
-            wanted = max((ledger.priced(tokens) for ledger in ledgers), key=lambda one: one.cost)
-            for ledger in ledgers:
-                ledger.hold(wanted, now)
-            return Charge(ledgers, wanted)
+        with _lock:
+            found = ((ledger, ledger.lack(ledger.priced(tokens), now)) for ledger in ledgers)
+            full, lack = next(((ledger, lack) for ledger, lack in found if lack is not None), (None, None))
+            if full is None or lack is None:
+                wanted = max((ledger.priced(tokens) for ledger in ledgers), key=lambda one: one.cost)
+                for ledger in ledgers:
+                    ledger.hold(wanted, now)
+                return Charge(ledgers, wanted)
+        if not lack[1]:
+            raise _exceeded(full, lack[0])
+        await full.settled()
 
 
 def _size(message: ModelMessage) -> int:
@@ -219,7 +231,7 @@ def _warn(ledger: Ledger, name: str) -> None:
     )  # fmt: skip
 
 
-def exceeded(ledger: Ledger, name: str) -> BudgetExceededError:
+def _exceeded(ledger: Ledger, name: str) -> BudgetExceededError:
     """Return the error for a budget that is used up."""
     spent, limit = getattr(ledger.spent, name, None), getattr(ledger.budget, name)
     text = f"the budget of {ledger.name} is used up: {limit} {name}" + ("" if spent is None else f", spent {spent}")

@@ -32,12 +32,13 @@ def model(tokens: int = 100, *, calls: int = 0, takes_prompt: bool = False) -> R
 
 async def test_a_run_ends_with_its_budget_and_tells_what_it_has() -> None:
     asked = model(calls=9)
-    async with Agent("a", model=asked, tools=[look], session=False) as agent:
+    async with Agent("a", model=asked, tools=[look]) as agent:
+        await agent.run("An earlier run", model=model())
         with pytest.raises(BudgetExceededError, match=r"used up: 250 tokens, spent 300") as caught:
             await agent.run("Go on", budget=Budget(tokens=250))
-        answer = await agent.run("Once", budget=Budget(tokens=100_000))
+        answer = await agent.run("Once", budget=Budget(tokens=100_000), fresh=True)
 
-    assert caught.value.partial == "part 0.\n\npart 1.\n\npart 2."
+    assert caught.value.partial == "part 1.\n\npart 2.\n\npart 3."
     assert not caught.value.retryable
     assert answer.content == "done."
     assert len(asked.requests) == 3 + 10

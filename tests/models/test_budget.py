@@ -1,16 +1,18 @@
 """Budgets: reserved before a request, settled after, never overrun by more than the last admitted request."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from actors.models.budget import Ledger, Usage, reserve
+from actors.models.budget import Ledger, Usage, charged, reserve
 from actors.testing import settle
 from protocols.budget import Budget
 from protocols.errors import ConfigError
@@ -123,3 +125,49 @@ def test_time_begins_with_the_first_request() -> None:
 def test_an_impossible_budget_is_refused(given: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         Budget(**given)
+
+
+async def test_money_is_estimated_at_the_price_of_the_requests_before() -> None:
+    ledger = Ledger(Budget(cost=1.0), "run 1")
+    first = await reserve([ledger], _ASKED, _answer(100))
+    first.settle(RequestUsage(input_tokens=200, cost=Decimal("0.4")))
+    second = await reserve([ledger], _ASKED, _answer(100))  # 200 tokens: 0.4 dollars, held
+    third = asyncio.create_task(reserve([ledger], _ASKED, _answer(100)))
+    await settle()
+    assert not third.done()
+
+    second.settle(RequestUsage(input_tokens=300, cost=Decimal("0.6")))
+
+    with pytest.raises(BudgetExceededError, match=r"used up: 1\.0 cost, spent 1\.0"):
+        await third
+
+
+async def test_a_request_waits_for_one_of_another_event_loop() -> None:
+    ledger = Ledger(Budget(requests=2, tokens=1_000), "node 'a'")
+    other = await asyncio.to_thread(lambda: asyncio.run(reserve([ledger], _ASKED, _answer(900))))
+    here = asyncio.create_task(reserve([ledger], _ASKED, _answer(900)))
+    await settle()
+    assert not here.done()
+
+    await asyncio.to_thread(other.settle, RequestUsage(input_tokens=10))
+    (await here).settle(RequestUsage(input_tokens=10))
+
+    assert (ledger.spent.tokens, ledger.spent.requests) == (20, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "tokens"),
+    [
+        (ModelHTTPError(503, "m"), 0),
+        (ModelConnectionError("m", "refused", phase="connect"), 0),
+        (ModelConnectionError("m", "cut", phase="read"), 150),
+        (asyncio.CancelledError(), 150),
+    ],
+)
+async def test_what_a_failed_request_counts(error: BaseException, tokens: int) -> None:
+    ledger = Ledger(Budget(tokens=1_000), "run 1")
+    charge = await reserve([ledger], _ASKED, _answer(50))
+    with pytest.raises(type(error)), charged(charge):
+        raise error
+
+    assert (ledger.spent.tokens, ledger.spent.requests) == (tokens, 1)
