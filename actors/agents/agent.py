@@ -274,10 +274,6 @@ class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
             raise ConfigError(f"agent {self.name!r} has no memory, so it has no sessions", node=self.name)
         return sessions
 
-    def _check_model(self, what: str) -> None:
-        if not self.execution.has_model:
-            raise ConfigError(f"agent {self.name!r}: {what} needs a model, but it answers by a function")
-
     # -- tools ----------------------------------------------------------------------------------------------------
 
     @property

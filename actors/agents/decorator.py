@@ -1,7 +1,7 @@
 """What `Agent` has under the names of pydantic_ai: its decorators, and a way in for its agents."""
 
 from collections.abc import Callable
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 import pydantic_ai
 
@@ -62,7 +62,9 @@ class Decorator:
         return self._made("instructions").instructions(function, **options)
 
     def _made(self, what: str) -> Any:
-        agent = getattr(self.definition.execution, "agent", None)
-        if agent is None:
+        self._check_model(what)
+        return cast("Any", self.definition.execution).agent
+
+    def _check_model(self, what: str) -> None:
+        if not self.definition.execution.has_model:
             raise ConfigError(f"agent {self.name!r}: {what} needs a model, but it answers by a function")
-        return agent

@@ -4,9 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, cast
 
-from pydantic_ai.exceptions import (
-    FallbackExceptionGroup,
-)
+from pydantic_ai.exceptions import FallbackExceptionGroup
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
@@ -20,9 +18,7 @@ from actors.models.policy import ModelPolicy
 from actors.models.time_limit import pause
 from protocols.budget import drawn
 from protocols.errors import add_note, error_text, type_name
-from protocols.model_errors import (
-    ModelCallError,
-)
+from protocols.model_errors import ModelCallError
 
 
 class PolicyModel(WrapperModel):

@@ -181,6 +181,8 @@ def at_endpoint(name: str, base_url: str, key_variable: str | None) -> Model:
         raise _unknown(name, None) from None
     except ImportError as error:
         raise _missing_extra(name, None, error) from error
+    except UserError as error:
+        raise _refused(name, None, error) from error
     except TypeError as error:
         provider, _, rest = name.partition(":")
         text = f"model {name!r}: provider {provider!r} takes no address; use 'openai-chat:{rest}'"

@@ -9,6 +9,8 @@ import pytest
 from pydantic_ai.models import override_allow_model_requests
 
 from actors import Agent, Model
+from actors.app import check_models
+from actors.config.load import parse_manifest
 from actors.models.resolve import close_models
 from actors.testing.hostile_server import HostileServer
 from actors.testing.openai_answer import Answer
@@ -61,8 +63,8 @@ async def test_a_missing_key_is_named_without_the_keys_of_others(monkeypatch: py
 
 
 async def test_a_provider_without_addresses_is_refused() -> None:
-    async with Agent("local", model=Model("bedrock:m", base_url="http://127.0.0.1:9")) as agent:
-        with pytest.raises(ModelError):
+    async with Agent("local", model=Model("openrouter:m/m", base_url="http://127.0.0.1:9")) as agent:
+        with pytest.raises(ModelError, match="provider 'openrouter' takes no address; use 'openai-chat:m/m'"):
             await agent.run("Hi")
 
 
@@ -99,6 +101,13 @@ async def test_a_manifest_names_address_headers_and_key(tmp_path: Path, monkeypa
 
     headers = server.requests[0].headers
     assert (headers["x-team"], headers["authorization"]) == ("stage", "Bearer sk-own")
+
+
+def test_a_missing_key_is_found_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STAGE_KEY", raising=False)
+    model = "{name: 'openai-chat:m', base_url: 'http://h/v1', key_variable: STAGE_KEY}"
+    with pytest.raises(MissingKeyError, match="set the environment variable STAGE_KEY"):
+        check_models(parse_manifest(f"agents: {{local: {{model: {model}}}}}"), "local")
 
 
 @pytest.mark.parametrize(
