@@ -15,7 +15,14 @@ import msgspec
 
 from protocols.cost import ZERO_COST
 from protocols.errors import EventDecodeError, nearest
-from protocols.model_events import BudgetWarning, CircuitClosed, CircuitOpened, ModelRetried, ModelThrottled
+from protocols.model_events import (
+    BudgetWarning,
+    CircuitClosed,
+    CircuitOpened,
+    ModelRetried,
+    ModelThrottled,
+    ProtocolWarning,
+)
 from protocols.stamp import StampedEvent as StampedEvent
 from protocols.stamp import kind_of as kind_of
 
@@ -321,6 +328,7 @@ Event = (
     | ModelThrottled
     | CircuitOpened
     | CircuitClosed
+    | ProtocolWarning
     | BudgetWarning
 )
 """Any event."""

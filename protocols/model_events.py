@@ -39,6 +39,12 @@ class CircuitClosed(ModelEvent, frozen=True, kw_only=True):
     """An endpoint answers again."""
 
 
+class ProtocolWarning(ModelEvent, frozen=True, kw_only=True):
+    """A server ended its stream in a way that its protocol does not know; the answer was clear all the same."""
+
+    problem: str = ""
+
+
 class BudgetWarning(StampedEvent, frozen=True, kw_only=True):
     """A share of a budget is spent, once for each of its limits."""
 

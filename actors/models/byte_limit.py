@@ -42,7 +42,7 @@ def limit_client(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
     """Limit all responses of a client. Its transports, proxies and timeouts stay."""
     hooks = client.event_hooks
     client.event_hooks = {
-        "request": [*hooks["request"], _ask_for_plain_bytes],
+        "request": [*hooks["request"], _prepare],
         "response": [_limit, *hooks["response"]],
     }
     return client
@@ -59,8 +59,23 @@ def limit_response(response: httpx2.Response) -> "LimitedBody":
     return body
 
 
-async def _ask_for_plain_bytes(request: httpx2.Request) -> None:
+async def _prepare(request: httpx2.Request) -> None:
     request.headers["accept-encoding"] = "identity"
+    if request.url.scheme == "https":
+        request.extensions = {"trace": _OpenConnection(), **request.extensions}
+
+
+class _OpenConnection:
+    """Closes a connection whose handshake is cancelled: httpcore2 leaves it open until the garbage is collected."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+
+    async def __call__(self, event: str, details: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._connection = details["return_value"]
+        elif event == "connection.start_tls.failed" and self._connection is not None:
+            await self._connection.aclose()
 
 
 async def _limit(response: httpx2.Response) -> None:

@@ -4,6 +4,7 @@ The error keeps its class of pydantic_ai besides, so the handlers that users hav
 """
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -193,6 +194,9 @@ def _details(kind: type[ModelCallError], error: Exception) -> dict[str, Any]:
     if issubclass(kind, ContextTooLongError):
         numbers = sorted(int(found.replace(",", "")) for found in _NUMBER.findall(str(getattr(error, "body", error))))
         return {"limit": numbers[0] if numbers else None, "tokens": numbers[-1] if numbers[1:] else None}
+    if issubclass(kind, UpstreamConnectionError):
+        below = [arg for one in _causes(error) for arg in (one, *one.args)]
+        return {"retryable": not any(isinstance(one, ssl.SSLCertVerificationError) for one in below)}
     if issubclass(kind, BadResponseError):
         ours = _below(error)
         sample = ours.sample if isinstance(ours, BadResponseError) else str(getattr(error, "body", None) or error)
@@ -218,6 +222,9 @@ def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
     if request:
         parts.append(f"request {request}")
     text = str(_below(error) or error)
+    if isinstance(error, exceptions.ModelConnectionError | exceptions.ModelTimeoutError) and error.__cause__:
+        reasons = [error_text(one) for one in _causes(error) if one.args and one.args[0]]
+        text = f"model {model.model_name!r}: {error.phase or 'the connection'} failed: {reasons[-1]}"
     if not isinstance(error, exceptions.AgentRunError | ModelCallError):
         text = f"model {model.model_name!r}: its server sent a malformed answer: {type_name(error)}: {text}"
     return f"{text} ({', '.join(parts)})" if parts else text

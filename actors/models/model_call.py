@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -35,7 +36,14 @@ from protocols.model_errors import (
     UpstreamConnectionError,
     UpstreamTimeoutError,
 )
-from protocols.model_events import CircuitClosed, CircuitOpened, ModelEvent, ModelRetried, ModelThrottled
+from protocols.model_events import (
+    CircuitClosed,
+    CircuitOpened,
+    ModelEvent,
+    ModelRetried,
+    ModelThrottled,
+    ProtocolWarning,
+)
 
 shared_until: ContextVar[float | None] = ContextVar("understage_model_deadline", default=None)
 """When the request ends that a model with fallbacks makes of one of them."""
@@ -147,6 +155,11 @@ class Call:
         if calls > most and (calls := len(response.tool_calls)) > most:
             text = f"model {response.model_name!r}: the answer calls {calls} tools; max_tool_calls is {most}"
             raise self._own(BadResponseError, UnexpectedModelBehavior(text), partial=response.text, retryable=False)
+
+    def warn(self, problems: Iterable[str]) -> None:
+        """Tell what was odd about an answer that can be read all the same."""
+        for problem in problems:
+            self._publish(ProtocolWarning, problem=problem)
 
     async def _pause_ended(self) -> None:
         state, clock = self.state, self.clock

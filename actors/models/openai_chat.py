@@ -104,6 +104,8 @@ class _LenientStream(OpenAIStreamedResponse):
 
     body: LimitedBody | None = field(default=None, init=False)
     """What is read; None until it is known."""
+    oddities: set[str] = field(default_factory=set[str], init=False)
+    """What the server did that its protocol does not know, and that is clear all the same."""
     _is_thought: bool = field(default=False, init=False)
     _held: str = field(default="", init=False)
     """The end of the text so far that may be the start of a tag."""
@@ -126,6 +128,7 @@ class _LenientStream(OpenAIStreamedResponse):
         if self.body is not None and not self.body.is_done:  # HTTP knows no such end when the connection ends the body
             text = f"model {self.model_name!r}: the stream ended before its answer did, without a reason or '[DONE]'"
             raise StreamInterruptedError(text)
+        self.oddities.add("'[DONE]' without a finish_reason")
         return super()._missing_finish_reason()
 
     def _map_usage(self, response: ChatCompletionChunk) -> RequestUsage:
@@ -137,6 +140,8 @@ class _LenientStream(OpenAIStreamedResponse):
         if not isinstance(delta.content, str):
             yield from super()._map_text_delta(choice)
             return
+        if delta.content and self._has_finish_reason and not choice.finish_reason:
+            self.oddities.add("text after the finish_reason")
         for piece in self._pieces(delta.content):
             delta.content = piece
             yield from super()._map_text_delta(choice)

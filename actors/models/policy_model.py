@@ -156,6 +156,7 @@ class _Events:
         except StopAsyncIteration:
             if not self._response.cancelled:
                 call.check(self._response.get())
+                call.warn(getattr(self._response, "oddities", ()))
             raise
         except Exception as error:
             call.failed(error, self._response.get().text or "", has_begun=True)

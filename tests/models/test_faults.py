@@ -13,12 +13,14 @@ from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
 from actors.agents.agent import Agent
 from actors.models.policy import ModelPolicy
+from actors.runtime.system import ActorSystem
 from actors.testing.faults import closing, cut, events, failing, no_answer, pings, raw, refusal, silence, split
 from actors.testing.hostile_server import HostileServer, RecordedRequest, Reply, Response
 from actors.testing.models import served_model
 from actors.testing.openai_answer import Answer
 from protocols import model_errors as errors
 from protocols.messages import ChatMessage
+from protocols.model_events import ProtocolWarning
 
 CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 AT_ONCE = ModelPolicy(min_wait=0)
@@ -160,6 +162,33 @@ async def test_f13_an_end_that_is_odd_and_harmless_is_an_end(ends: Sequence[Any]
     assert ((await run(events(*ends, framing="close"), streamed=True))[0]).content == text
 
 
+@pytest.mark.parametrize(
+    ("ends", "text", "problems"),
+    [
+        ([piece("hello"), piece("", "stop"), "[DONE]"], "hello", []),
+        ([piece("hello", "stop"), "[DONE]"], "hello", []),
+        ([piece("hello"), "[DONE]"], "hello", ["'[DONE]' without a finish_reason"]),
+        (
+            [piece("hello", "stop"), piece(" you"), piece(" all"), "[DONE]"],
+            "hello you all",
+            ["text after the finish_reason"],
+        ),
+    ],
+)
+async def test_f13_what_is_odd_about_a_stream_is_told(
+    ends: Sequence[Any], text: str, problems: list[str], actor_system: ActorSystem
+) -> None:
+    told: list[ProtocolWarning] = []
+    actor_system.events.subscribe(told.append, (ProtocolWarning,))
+    async with HostileServer(events(*ends)) as server, served_model(server) as model:
+        agent = Agent("a", model=model, session=False)
+        actor_system.start(agent.factory())
+        assert await said(agent, "hi", streamed=True) == text
+
+    assert [one.problem for one in told] == problems
+    assert all(one.actor == "a" and one.run_id and one.endpoint.startswith("127.0.0.1:") for one in told)
+
+
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize(
     ("code", "kind"),
@@ -299,6 +328,20 @@ async def test_f19_an_answer_with_very_many_calls_makes_none(*, streamed: bool) 
     reply = Answer(None, calls=[("add", {"a": 1})] * 101)
     _, requests = await failure(reply, errors.BadResponseError, streamed=streamed, tools=tools)
     assert (tools.calls, requests) == ([], 1)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_f21_an_answer_that_ran_out_of_tokens_says_so(*, streamed: bool) -> None:
+    answer, requests = await run(Answer("hello", finish="length"), streamed=streamed)
+    assert (answer.content, answer.finish_reason, requests) == ("hello", "length", 1)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_f21_an_answer_that_a_filter_ended_is_an_error(*, streamed: bool) -> None:
+    error, requests = await failure(
+        Answer("hel", finish="content_filter"), errors.ContentFilteredError, streamed=streamed
+    )
+    assert (error.partial, requests) == ("hel", 1)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
