@@ -1,6 +1,6 @@
 """Conditions of connections: when a message passes, when a connection ends, when the system ends."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -12,6 +12,8 @@ from actors.config.value import Amount, Count, Flag, FullTexts, Name, Positive, 
 
 
 class _Named(Section):
+    type: Any  # a `Literal` in each subclass
+    """Kind of condition."""
     name: Name | None = None
     """What it is called when it fails."""
 
@@ -20,7 +22,6 @@ class WordMatch(_Named):
     """True when the message's text contains the words."""
 
     type: Literal["word_match", "content"]
-    """Kind of condition."""
     words: FullTexts = Field(min_length=1)
     """Words or phrases to look for."""
     case_sensitive: Flag = False
@@ -33,7 +34,6 @@ class MessageCount(_Named):
     """True when the connection has passed on so many messages before this one."""
 
     type: Literal["message_count"]
-    """Kind of condition."""
     max_messages: Count
     """The number."""
     count_mode: Literal["total", "per_agent"] = "total"
@@ -44,7 +44,6 @@ class Elapsed(_Named):
     """True when the connection is older than a span of time."""
 
     type: Literal["time"]
-    """Kind of condition."""
     duration: PositiveSeconds
     """The age, in seconds."""
 
@@ -53,7 +52,6 @@ class TokenThreshold(_Named):
     """True when the tokens reach a number: with `total` those of the connection, else those of this message."""
 
     type: Literal["token_threshold"]
-    """Kind of condition."""
     max_tokens: Positive
     """The number of tokens."""
     count_type: Literal["total", "prompt", "completion"] = "total"
@@ -64,7 +62,6 @@ class CostLimit(_Named):
     """True when the messages of the connection, this one included, have cost so much."""
 
     type: Literal["cost_limit", "cost"]
-    """Kind of condition."""
     max_cost: Amount
     """The sum, in US dollars."""
 
@@ -73,7 +70,6 @@ class CallableCondition(_Named):
     """True when a function says so; it is called with the message and the connection's numbers."""
 
     type: Literal["callable"]
-    """Kind of condition."""
     predicate: ImportText
     """Import string of the function."""
 
@@ -82,7 +78,6 @@ class ExpressionCondition(_Named):
     """True when an expression holds, as in `message.tokens > 500 and 'urgent' in message.content`."""
 
     type: Literal["expression"]
-    """Kind of condition."""
     expression: ExpressionText
     """The expression."""
 
@@ -91,7 +86,6 @@ class AndCondition(_Named):
     """True when all of the conditions are."""
 
     type: Literal["and"]
-    """Kind of condition."""
     conditions: "tuple[Condition, ...]" = Field(min_length=1)
     """The conditions."""
 
@@ -100,7 +94,6 @@ class OrCondition(_Named):
     """True when one of the conditions is."""
 
     type: Literal["or"]
-    """Kind of condition."""
     conditions: "tuple[Condition, ...]" = Field(min_length=1)
     """The conditions."""
 
@@ -109,7 +102,6 @@ class NotCondition(_Named):
     """True when the condition is not."""
 
     type: Literal["not"]
-    """Kind of condition."""
     condition: "Condition"
     """The condition."""
 

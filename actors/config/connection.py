@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -17,6 +17,8 @@ from actors.config.value import Flag, Name, QueueSpec, Text, Whole
 
 
 class _Connection(Section):
+    type: Any  # a `Literal` in each subclass
+    """Kind of connection."""
     label: Name | None = None
     """Unique name of the connection; made from its ends by default."""
     wait_for_completion: Flag = False
@@ -59,7 +61,6 @@ class NodeConnection(_Connection):
     spellings: ClassVar[Mapping[str, str]] = {"target": "name"}
 
     type: Literal["node"]
-    """Kind of connection."""
     name: NodeName
     """The agent or team."""
     connection_type: Literal["run", "context", "forward"] = "run"
@@ -80,7 +81,6 @@ class FileConnection(_Connection):
     """Appends each message of this node to a file."""
 
     type: Literal["file"]
-    """Kind of connection."""
     name: Name | None = None
     """Name of the node that is made for it, in events and connections; made from the source by default."""
     path: Annotated[PathTemplate, AfterValidator(_output_path)] = Field(min_length=1)
@@ -103,7 +103,6 @@ class CallableConnection(_Connection):
     """Calls a function with each message of this node."""
 
     type: Literal["callable"]
-    """Kind of connection."""
     name: Name | None = None
     """Name of the node that is made for it, in events and connections; made from the source by default."""
     callable: ImportText

@@ -56,8 +56,8 @@ class TriggerSpec(Section):
     """How many events may wait."""
     backoff: Seconds = 0.2
     """First delay before it is restarted after a failure, in seconds; it grows."""
-    type: Any
-    """Name of the type: a `Literal` in each subclass."""
+    type: Any  # a `Literal` in each subclass
+    """Kind of trigger."""
 
 
 def _pattern(value: str) -> str:
@@ -90,7 +90,6 @@ class FileTrigger(TriggerSpec):
     spellings: ClassVar[Mapping[str, str]] = {"ignore": "ignore_paths"}
 
     type: Literal["file"]
-    """Kind of trigger."""
     paths: Patterns = Field(min_length=1)
     """Files, folders or patterns such as `docs/**/*.md`, below `root`."""
     root: Text | None = None
@@ -124,7 +123,6 @@ class WebhookTrigger(TriggerSpec):
     spellings: ClassVar[Mapping[str, str]] = {"secrets": "secret"}
 
     type: Literal["webhook"]
-    """Kind of trigger."""
     port: Port
     """TCP port; 0 takes any free one, and webhooks of one port share a server."""
     path: Annotated[str, AfterValidator(_url_path)]
@@ -177,7 +175,6 @@ class ScheduleTrigger(_ScheduleBase):
     spellings: ClassVar[Mapping[str, str]] = {"cron": "schedule"}
 
     type: Literal["time", "schedule"]
-    """Kind of trigger."""
     schedule: CronLine
     """Cron line of five or six fields, or a word such as `@daily`."""
     timezone: TimeZone | None = None
@@ -192,7 +189,6 @@ class IntervalTrigger(_ScheduleBase):
     spellings: ClassVar[Mapping[str, str]] = {"interval": "every"}
 
     type: Literal["interval"]
-    """Kind of trigger."""
     every: PositiveSeconds
     """Time between the starts of two runs, in seconds."""
     immediately: Flag = False
@@ -207,7 +203,6 @@ class EmailTrigger(TriggerSpec):
     spellings: ClassVar[Mapping[str, str]] = {"user": "username"}
 
     type: Literal["email"]
-    """Kind of trigger."""
     host: Text
     """IMAP server."""
     username: Text
@@ -240,7 +235,6 @@ class ConnectionTrigger(TriggerSpec):
     """Starts a run when something happens on a connection of the pool."""
 
     type: Literal["connection"]
-    """Kind of trigger."""
     event: Literal["message_received", "message_processed", "message_forwarded", "queue_filled", "queue_triggered"]
     """What happens."""
     source: NodeName | None = None
@@ -257,7 +251,6 @@ class FunctionSettings(TriggerSpec):
     name: Name = "events"
     """Name of the trigger, unique within its node."""
     type: Literal["function"] = "function"
-    """Kind of trigger."""
 
     def __init__(self, **settings: Any) -> None:
         """Check the settings.

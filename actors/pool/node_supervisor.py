@@ -10,13 +10,12 @@ from typing import Any, Final
 from actors.nodes.node import AnyNode
 from actors.pool.services import PoolServices
 from actors.runtime.background_loop import current_system
-from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
 from actors.runtime.system import ActorSystem
 from actors.supervision.backoff import Backoff
-from actors.supervision.child import ChildSpec, Shutdown
+from actors.supervision.child import ChildSpec
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.strategies import Restart, Strategy
+from actors.supervision.strategies import Strategy
 from actors.supervision.supervisor import Supervisor
 from protocols.errors import NodeStartError, error_text
 
@@ -27,35 +26,21 @@ _log = logging.getLogger("understage")
 
 
 @dataclass(frozen=True, slots=True)
-class ChildSettings:
-    """How one node is restarted and stopped, and how many messages may wait for it."""
-
-    restart: Restart = "transient"
-    shutdown: Shutdown | None = None
-    mailbox: MailboxConfig | None = None
-
-    def fields(self) -> dict[str, Any]:
-        """Return them as fields of a `ChildSpec`."""
-        shutdown = {} if self.shutdown is None else {"shutdown": self.shutdown}
-        return {"restart": self.restart, "mailbox": self.mailbox, **shutdown}
-
-
-@dataclass(frozen=True, slots=True)
 class PoolPolicy:
     """How the nodes of a pool are restarted and stopped."""
 
     strategy: Strategy = "one_for_one"
     intensity: RestartIntensity = field(default_factory=RestartIntensity)
     backoff: Backoff = field(default_factory=Backoff)
-    children: Mapping[str, ChildSettings] = field(default_factory=dict[str, ChildSettings])
-    """Settings by node; other nodes are transient and have the default time to stop."""
+    children: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Fields of a `ChildSpec` by node; other nodes are transient and have the default time to stop."""
     team_supervised: frozenset[str] = frozenset()
     """Nodes that a team of the pool supervises, by settings of the team."""
 
     def spec(self, node: AnyNode, name: str) -> ChildSpec:
         """Return the child spec of a node, under this name."""
-        child = self.children.get(node.name, ChildSettings())
-        return ChildSpec(node.factory(), name=name, **child.fields())
+        fields: dict[str, Any] = {"restart": "transient", **self.children.get(node.name, {})}
+        return ChildSpec(node.factory(), name=name, **fields)
 
 
 class NodeSupervisor:
@@ -78,9 +63,9 @@ class NodeSupervisor:
         system: ActorSystem | None,
         *,
         exit_timeout: float,
-        services: PoolServices | None = None,
+        services: PoolServices,
     ) -> None:
-        self.services = services or PoolServices()
+        self.services = services
         self.system = system or current_system()
         self._policy = policy
         self.exit_timeout = exit_timeout
@@ -129,7 +114,7 @@ class NodeSupervisor:
             await node.open()
         except Exception as error:
             await self.forget(node)
-            self.services.left(node)
+            self._left(node)
             if isinstance(error, NodeStartError):
                 raise
             message = f"node {node.name!r} could not be started: {error_text(error)}"
@@ -168,7 +153,11 @@ class NodeSupervisor:
             self._open.remove(node)
         await _close(node)
         await self.forget(node)
-        self.services.left(node)
+        self._left(node)
+
+    def _left(self, node: AnyNode) -> None:
+        for service in self.services:
+            service.left(node)
 
     async def forget(self, node: AnyNode) -> None:
         """Stop the actor of a node, if the pool supervises it."""

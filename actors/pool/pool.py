@@ -108,7 +108,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     def service(self, kind: type[Service]) -> Service | None:
         """Return the service of a class, such as the triggers; None while the pool does not run, or without it."""
-        return self._services.find(kind)
+        return next((one for one in self._services if isinstance(one, kind)), None)
 
     async def forget_session(self, session: str) -> int:
         """Delete a session from the memory of all nodes and from the stores. Return how many stored messages that were.
@@ -117,7 +117,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             StorageError: a store failed.
         """
         self._forget_in_memory(session)
-        deleted = await self._services.forget(session)
+        deleted = sum([await service.forget(session) for service in self._services])
         self._forget_in_memory(session)  # a run may have read the session before the store deleted it
         return deleted
 
@@ -297,7 +297,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         team.connections.join(self.connection_registry, self)
         if name is not None:
             self._nodes[name] = team
-            self._services.joined(team)
+            for service in self._services:
+                service.joined(team)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -333,7 +334,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         try:
             await self._services.enter(needs_nodes=False)
             await self._open_nodes()
-            self._services.on_leaving(self._close)
+            self._services.stack.push_async_callback(self._close)
             await self._services.enter(needs_nodes=True)
         except BaseException:
             await self._services.leave()

@@ -99,7 +99,8 @@ class Reload:
         }
         self._policy = builder.policy
         if supervisor is not None:
-            supervisor.services.prepare(manifest)
+            for service in supervisor.services:
+                service.prepare(manifest)
 
     # -- decide ---------------------------------------------------------------------------------------------------
 
@@ -270,7 +271,8 @@ class Reload:
                 await logged(
                     f"node {name!r}: what it remembers is not known", supervisor.services.opening(self._nodes[name])
                 )
-        await logged("a service could not follow in everything", supervisor.services.apply(self._manifest))
+        for service in supervisor.services:
+            await logged("a service could not follow in everything", service.apply(self._manifest))
         gone = [sort.own[name] for name in (*sort.kind_changed, *sort.removed)]
         await asyncio.gather(
             *map(self._end, [*gone, *(connection.helper for connection in self._old if connection.helper is not None)])

@@ -1,14 +1,12 @@
 """Services of a pool, such as triggers and history."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
-
-T = TypeVar("T")
 
 
 class PoolService:
@@ -67,20 +65,19 @@ class PoolServices:
 
     def __init__(self, services: Iterable[PoolService] = ()) -> None:
         self._services = tuple(services)
-        self._stack = AsyncExitStack()
         self._entered: list[PoolService] = []
+        self.stack = AsyncExitStack()
+        """What `leave` undoes, in reverse order."""
+
+    def __iter__(self) -> Iterator[PoolService]:
+        return iter(self._entered)
 
     async def enter(self, *, needs_nodes: bool) -> None:
         """Enter the services of one kind. After an error the caller leaves the services that were entered."""
         for service in self._services:
             if service.needs_nodes is needs_nodes:
-                await self._stack.enter_async_context(service)
+                await self.stack.enter_async_context(service)
                 self._entered.append(service)
-
-    def joined(self, node: AnyNode) -> None:
-        """Tell all services that a node is in the pool."""
-        for service in self._entered:
-            service.joined(node)
 
     async def opening(self, node: AnyNode) -> None:
         """Tell all services that a node is about to start, and wait for them."""
@@ -88,34 +85,7 @@ class PoolServices:
             service.joined(node)
             await service.opening(node)
 
-    def left(self, node: AnyNode) -> None:
-        """Tell all services that a node has left the pool."""
-        for service in self._entered:
-            service.left(node)
-
-    async def forget(self, session: str) -> int:
-        """Have all services delete a session, in order. Return how many messages that were."""
-        return sum([await service.forget(session) for service in self._entered])
-
-    def prepare(self, manifest: Manifest) -> None:
-        """Have all services check a new manifest; the first error is raised."""
-        for service in self._entered:
-            service.prepare(manifest)
-
-    async def apply(self, manifest: Manifest) -> None:
-        """Have all services follow a new manifest, in order."""
-        for service in self._entered:
-            await service.apply(manifest)
-
-    def on_leaving(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Call a function after all services that are entered later have been left."""
-        self._stack.push_async_callback(function)
-
     async def leave(self) -> None:
         """Leave all services."""
         self._entered = []
-        await self._stack.aclose()
-
-    def find(self, kind: type[T]) -> T | None:
-        """Return the service of a class; None without one."""
-        return next((one for one in self._entered if isinstance(one, kind)), None)
+        await self.stack.aclose()

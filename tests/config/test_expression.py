@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.config.expression import CONTEXT, Expression
-from actors.config.expression_walk import ExpressionError
+from actors.config.expression import CONTEXT, Expression, ExpressionError
 
 VALUES: dict[str, dict[str, object]] = {
     "message": {

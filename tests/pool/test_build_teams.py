@@ -96,7 +96,7 @@ teams: {t: {mode: parallel, members: [a], supervision: {restart: permanent, shut
 """
     policy = build(parse_manifest(text)).policy
 
-    assert (policy.children["t"].restart, policy.children["t"].shutdown) == ("transient", None)
+    assert (policy.children["t"]["restart"], policy.children["t"].get("shutdown")) == ("transient", None)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.connection import BuiltConnection, ConnectionBuilder
-from actors.pool.node_supervisor import ChildSettings, PoolPolicy
+from actors.pool.node_supervisor import PoolPolicy
 from actors.runs.job import Job
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
@@ -192,8 +192,7 @@ def _team_settings(
     if spec.max_concurrency is not None:
         settings["max_concurrency"] = spec.max_concurrency
     if spec.supervision is not None:
-        children = {name: _child_settings(manifest.node(name), spec.supervision) for name in spec.parts}
-        settings["member_specs"] = {name: child.fields() for name, child in children.items()}
+        settings["member_specs"] = {name: _child_fields(manifest.node(name), spec.supervision) for name in spec.parts}
         settings["strategy"] = spec.supervision.strategy
         settings["intensity"] = RestartIntensity(**spec.supervision.intensity.model_dump())
         settings["backoff"] = Backoff(**spec.supervision.backoff.model_dump())
@@ -206,20 +205,21 @@ def _policy(manifest: Manifest) -> PoolPolicy:
         supervision.strategy,
         RestartIntensity(**supervision.intensity.model_dump()),
         Backoff(**supervision.backoff.model_dump()),
-        {name: _child_settings(manifest.node(name), supervision) for name in manifest.nodes},
+        {name: _child_fields(manifest.node(name), supervision) for name in manifest.nodes},
         # A team with `supervision` supervises its parts itself.
         frozenset(name for team in manifest.teams.values() if team.supervision is not None for name in team.parts),
     )
 
 
-def _child_settings(node: NodeSpec, pool: NodeSupervision) -> ChildSettings:
+def _child_fields(node: NodeSpec, pool: NodeSupervision) -> dict[str, Any]:
+    """Return the fields of the child spec of a node."""
     own = node.supervision if isinstance(node, AgentSpec) and node.supervision is not None else pool
-    queue = node.mailbox
-    return ChildSettings(
-        own.restart or pool.restart or "transient",
-        own.shutdown if own.shutdown is not None else pool.shutdown,
-        None if queue is None else MailboxConfig(queue.capacity, Overflow(queue.overflow)),
-    )
+    shutdown, queue = pool.shutdown if own.shutdown is None else own.shutdown, node.mailbox
+    return {
+        "restart": own.restart or pool.restart or "transient",
+        "mailbox": None if queue is None else MailboxConfig(queue.capacity, Overflow(queue.overflow)),
+        **({} if shutdown is None else {"shutdown": shutdown}),
+    }
 
 
 def prompt_versions(manifest: Manifest) -> Mapping[str, tuple[PromptVersion, ...]]:

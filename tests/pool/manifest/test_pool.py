@@ -236,9 +236,9 @@ teams: {t: {mode: parallel, members: [b], supervision: {strategy: one_for_all, i
     assert (team.settings.strategy, team.settings.intensity.limit) == ("one_for_all", 1)
     assert (policy.strategy, policy.intensity.limit, policy.intensity.period) == ("rest_for_one", 9, 60.0)
     assert policy.backoff == Backoff(min=1.0, max=2.0)
-    assert (policy.children["a"].restart, policy.children["a"].shutdown) == ("permanent", 3.0)
-    assert policy.children["b"].mailbox is not None
-    assert policy.children["b"].mailbox.capacity == 7
+    assert (policy.children["a"]["restart"], policy.children["a"]["shutdown"]) == ("permanent", 3.0)
+    assert policy.children["b"]["mailbox"] is not None
+    assert policy.children["b"]["mailbox"].capacity == 7
     assert policy.team_supervised == {"b"}
 
 
