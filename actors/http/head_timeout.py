@@ -1,14 +1,19 @@
-"""Connections with limits: the head of a request in time, no endless refused body, not too many at once."""
+"""Connections with limits: heads that are clear, small and in time, no endless refused body, not too many at once."""
 
 import asyncio
 from typing import Any, Final
 
 import h11
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from actors.http.head_limit import HeadLimit
 from protocols.clock import Clock, TimerHandle
 
+HEADER_BYTES: Final = 16_384
+"""Bytes of request line and headers together."""
+MOST_HEADERS: Final = 100
+"""Headers of one request."""
 HEAD_PATIENCE: Final = 10.0
 """Seconds from the beginning of a connection, or the end of an answer, to the end of the next head."""
 MOST_THROWN_AWAY: Final = 16_000_000
@@ -18,6 +23,30 @@ _SLOW_HEAD: Final = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b"content-length: %d\r\n\r\n%s" % (len(_TOO_SLOW), _TOO_SLOW)
 )
+
+
+class HeadLimit:
+    """Middleware that answers 431 to too many headers, and 400 to a request with both a length and chunks."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        refused = _refused(scope["headers"]) if scope["type"] == "http" else None
+        await (refused or self._app)(scope, receive, send)
+
+
+def _refused(headers: list[tuple[bytes, bytes]]) -> JSONResponse | None:
+    if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > HEADER_BYTES:
+        return _answer(431, "the headers are too large")
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:  # a second request may hide there
+        return _answer(400, "a length and chunks do not go together")
+    return None
+
+
+def _answer(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, status, {"connection": "close"})
 
 
 class LimitedProtocol(H11Protocol):

@@ -11,8 +11,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from actors.http.head_limit import HEADER_BYTES
-from actors.http.head_timeout import HEAD_PATIENCE, LimitedProtocol
+from actors.http.head_timeout import HEAD_PATIENCE, HEADER_BYTES, LimitedProtocol
 from protocols.clock import Clock
 
 GRACE: Final = 30

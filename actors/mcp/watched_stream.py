@@ -37,35 +37,21 @@ def watched_session(transport: Any, on_end: Callable[[], None]) -> Any:
 
 
 class _WatchedStream:
-    """The stream that a session reads from; calls a function at its end."""
+    """The stream that a session reads from; calls a function when the session has read its end and leaves it."""
 
     def __init__(self, stream: Any, on_end: Callable[[], None]) -> None:
         self._stream = stream
         self._on_end = on_end
 
-    async def receive(self) -> Any:
-        """Return the next message."""
-        try:
-            return await self._stream.receive()
-        except Exception:
-            self._on_end()
-            raise
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            return await self._stream.__anext__()
-        except (Exception, StopAsyncIteration):
-            self._on_end()
-            raise
+    def __aiter__(self) -> Any:
+        return self._stream.__aiter__()
 
     async def __aenter__(self) -> Self:
         await self._stream.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> Any:
+        self._on_end()
         return await self._stream.__aexit__(*error)
 
     def __getattr__(self, name: str) -> Any:

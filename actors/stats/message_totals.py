@@ -3,14 +3,11 @@
 import threading
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from actors.stats.event_totals import EXACT, UsageTotals
 from protocols.cost import ZERO_COST, TokenCost
 from protocols.messages import ChatMessage
-
-N = TypeVar("N")
 
 
 class MessageTotalsSnapshot(UsageTotals, frozen=True):
@@ -107,15 +104,9 @@ class MessageTotals:
             )
 
 
-class _SnapshotField(Generic[N]):
-    """One number of a snapshot, as an attribute of its owner."""
-
-    def __set_name__(self, _owner: type, name: str) -> None:
-        self._read = attrgetter(name)
-
-    def __get__(self, numbers: "MessageNumbers", _owner: type) -> N:
-        number: N = self._read(numbers.totals())
-        return number
+def _number(name: str) -> Any:
+    """Return a property that reads one number of a snapshot."""
+    return property(lambda numbers: getattr(numbers.totals(), name))
 
 
 class MessageNumbers:
@@ -127,21 +118,21 @@ class MessageNumbers:
         """Return the numbers of this moment."""
         raise NotImplementedError
 
-    message_count = _SnapshotField[int]()
+    message_count: int = _number("message_count")
     """Messages, each counted once."""
-    error_count = _SnapshotField[int]()
+    error_count: int = _number("error_count")
     """Failures."""
-    token_count = _SnapshotField[int]()
+    token_count: int = _number("token_count")
     """Tokens read and written by models."""
-    byte_count = _SnapshotField[int]()
+    byte_count: int = _number("byte_count")
     """Bytes of UTF-8 in the messages."""
-    cost = _SnapshotField[Decimal]()
+    cost: Decimal = _number("cost")
     """Money in US dollars, exact, of the messages with a known price."""
-    total_cost = _SnapshotField[float]()
+    total_cost: float = _number("total_cost")
     """`cost` as a float."""
-    cost_known = _SnapshotField[bool]()
+    cost_known: bool = _number("cost_known")
     """True if the price of every message is known."""
-    dropped = _SnapshotField[int]()
+    dropped: int = _number("dropped")
     """Messages that a full queue dropped."""
-    last_message_time = _SnapshotField[datetime | None]()
+    last_message_time: datetime | None = _number("last_message_time")
     """Time of the last message (UTC); None before the first."""

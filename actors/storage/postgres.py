@@ -1,14 +1,11 @@
 """PostgreSQL through asyncpg as a backend of history."""
 
 import re
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import TextClause, exc, make_url, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from actors.storage.schema import history
 from actors.storage.sql import SqlBackend
 from protocols.stores import StorageError
 
@@ -70,10 +67,6 @@ class PostgresBackend(SqlBackend):
                 "prepared_statement_name_func": str,
             },
         )
-
-    def insert(self) -> Any:
-        """Return the insert that leaves an existing id alone."""
-        return insert(history).on_conflict_do_nothing(index_elements=["id"])
 
 
 def _lock(number: int, timeout: float) -> TextClause:

@@ -14,12 +14,15 @@ DAY = 86_400
 EPOCH = date(1970, 1, 1)
 
 
-def insert_text(insert: Any, engine: AsyncEngine) -> str:
-    """Return an insert of what `row_of` returns as text: as a statement it takes three times as long on the loop."""
+def insert_text(engine: AsyncEngine) -> str:
+    """Return an insert of what `row_of` returns, which leaves an existing id alone.
+
+    It is text: as a statement it takes three times as long on the loop.
+    """
     names = [column.name for column in history.columns if column.name != "seq"]
-    compiled = insert.inline().compile(dialect=engine.dialect, column_keys=names)
+    compiled = history.insert().inline().compile(dialect=engine.dialect, column_keys=names)
     assert compiled.positiontup == names
-    return str(compiled)
+    return f"{compiled} ON CONFLICT (id) DO NOTHING"
 
 
 def message_from(row: RowMapping) -> StoredMessage:

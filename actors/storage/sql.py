@@ -18,7 +18,6 @@ from actors.storage.statement import (
     first_surplus,
     found_by,
     found_in_span,
-    older_than,
     page,
     summaries,
     sums,
@@ -53,10 +52,6 @@ class SqlBackend:
 
     def engine(self) -> AsyncEngine:
         """Return a new engine; connections with the option ``writes`` are going to write."""
-        raise NotImplementedError
-
-    def insert(self) -> Any:
-        """Return the insert that leaves an existing id alone."""
         raise NotImplementedError
 
     async def append(self, sql: str, rows: list[tuple[Any, ...]]) -> bool:
@@ -144,7 +139,7 @@ class SqlHistoryStore(HistoryStore):
         deleted = 0
         if retention.max_age is not None:
             oldest = (time.time() if now is None else now) - retention.max_age
-            deleted += await self._delete(older_than(oldest))
+            deleted += await self._delete(found_by(HistoryQuery(until=max(0.0, oldest))))
         if retention.max_per_conversation is not None:
             deleted += await self._shorten(retention.max_per_conversation)
         if retention.max_messages is not None:
@@ -177,7 +172,7 @@ class SqlHistoryStore(HistoryStore):
             except BaseException:
                 await engine.dispose()
                 raise
-        self._insert = insert_text(self._backend.insert(), engine)
+        self._insert = insert_text(engine)
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()

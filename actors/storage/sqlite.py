@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.runtime.daemon_thread import in_daemon_thread
 from actors.storage.database_file import claim
-from actors.storage.schema import history
 from actors.storage.sql import SqlBackend
 from protocols.stores import StorageError, StoreCorruptError, StoreMissingError, StoreUnavailableError
 
@@ -69,10 +67,6 @@ class SqliteBackend(SqlBackend):
         event.listen(engine.sync_engine, "connect", _configure)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
-
-    def insert(self) -> Any:
-        """Return the insert that leaves an existing id alone."""
-        return insert(history).on_conflict_do_nothing(index_elements=["id"])
 
     async def append(self, sql: str, rows: list[tuple[Any, ...]]) -> bool:
         """Insert rows by one call in a thread: SQLAlchemy makes nine, which take the processor 2 ms instead of 0.6."""

@@ -103,11 +103,6 @@ def summaries(agent: str | None, limit: int, *, restorable: bool = False) -> Exe
     return statement.group_by(columns.conversation_id).order_by(latest.desc())
 
 
-def older_than(created: float) -> Delete:
-    """Delete one batch of the messages created before a time."""
-    return _delete(columns.created < created)
-
-
 def found_by(query: HistoryQuery) -> Delete:
     """Delete one batch of the messages that fulfil a query."""
     return _delete(and_(*conditions(query)))

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from actors.config.trigger import TriggerSpec, installed_type
 from actors.triggers.connection_source import CONNECTION
-from actors.triggers.files.trigger_type import FILE
+from actors.triggers.files.source import FILE
 from actors.triggers.mail.source import EMAIL
 from actors.triggers.schedule.source import INTERVAL, SCHEDULE
 from actors.triggers.trigger_type import TriggerType

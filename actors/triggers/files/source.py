@@ -1,22 +1,26 @@
-"""The file trigger: one actor for all file triggers of a root. Folders may come, go and come again."""
+"""The file trigger: all of one root share an actor. Folders may come, go and come again."""
 
 import asyncio
 import os
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from actors.config.trigger import FileTrigger
+from actors.config.yaml.file import from_home
 from actors.triggers.files.burst import FileBurst
 from actors.triggers.files.folder import FileMark, Folder, Identity
-from actors.triggers.files.notifier import FolderNotifier, RawChanges
 from actors.triggers.files.pattern import FileSelection
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger
+from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.triggers import ChangeKind, FileChanged, Metadata, TriggerError
+
+if TYPE_CHECKING:  # needs a library of the extra
+    from actors.triggers.files.notifier import FolderNotifier, RawChanges
 
 _CHECK: Final = 2.0
 """Seconds between two checks that the root is still the same."""
@@ -89,6 +93,8 @@ class FileWatchActor(TriggerSource):
 
     async def _survey(self) -> None:
         """Watch the folders that exist now, then compare the files of new ones, or of all folders after a gap."""
+        from actors.triggers.files.notifier import FolderNotifier
+
         is_all, self._has_gap = self._has_gap, False
         selections = [watch.selection for watch in self._watches]
         folders: dict[str, Identity] = await self.system.in_thread(self._folder.survey)(selections)
@@ -128,7 +134,7 @@ class FileWatchActor(TriggerSource):
         self._has_gap = True
         self._arrived.set()
 
-    def _arrive(self, changes: RawChanges) -> None:
+    def _arrive(self, changes: "RawChanges") -> None:
         for kind, path in changes:
             if len(self._changed) >= _MOST_WAITING and path not in self._changed:
                 self._has_gap = True  # a search of the folders finds the rest
@@ -272,3 +278,16 @@ def _is_within(path: str, folders: Container[str]) -> bool:
     while path and path not in folders:
         path = path.rpartition("/")[0]
     return bool(path)
+
+
+def _root(spec: FileTrigger, context: BuildContext) -> Path:
+    return context.root / from_home(spec.root or ".")
+
+
+def _build(group: Sequence[tuple[Trigger, FileTrigger]], context: BuildContext) -> SourceSpec:
+    root = _root(group[0][1], context)
+    watches = tuple(FileWatch(trigger, spec) for trigger, spec in group)
+    return SourceSpec(partial(FileWatchActor, wall=context.wall), (root, watches), f"files of {root}")
+
+
+FILE = TriggerType(FileTrigger, _build, shared_by=_root, libraries=("watchfiles",))

@@ -6,13 +6,13 @@ import socket
 import ssl
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
-from imap_tools import AND, ImapToolsError, MailMessage, U
+from imap_tools import AND, BaseMailBox, ImapToolsError, MailMessage, U
 
 from actors.config.trigger import EmailTrigger
-from actors.triggers.mail.client import MailClient
 from actors.triggers.mail.html_text import html_text
 from protocols.plain_text import is_slow_charset, printable
 from protocols.triggers import TriggerConfigError, TriggerError
@@ -32,6 +32,39 @@ _PARTS: Final = re.compile(rb"^content-type:\s*multipart(?:[^\r\n]|\r?\n[ \t])*+
 _MOST_PARTS: Final = 100
 _LONGEST_HEADER: Final = 20_000
 """The parser of the standard library takes quadratic time for deep nesting and for long headers."""
+
+
+class _OpenClient(imaplib.IMAP4):
+    def __init__(self, on_open: Callable[[socket.socket], None], *args: Any, **kwargs: Any) -> None:
+        self._on_open = on_open
+        super().__init__(*args, **kwargs)
+
+    def open(self, *args: Any, **kwargs: Any) -> None:
+        super().open(*args, **kwargs)
+        self._on_open(self.sock)
+
+
+class _SecureClient(_OpenClient, imaplib.IMAP4_SSL):
+    pass
+
+
+class MailClient(BaseMailBox):
+    """A mailbox of imap-tools over such a connection."""
+
+    def __init__(self, on_open: Callable[[socket.socket], None], *address: Any, **options: Any) -> None:
+        """Connect.
+
+        Args:
+            on_open: called with the socket before the first read.
+            *address: host and port.
+            **options: those of `imaplib.IMAP4`; with an ``ssl_context`` the connection is encrypted.
+        """
+        client = _SecureClient if "ssl_context" in options else _OpenClient
+        self._make = partial(client, on_open, *address, **options)
+        super().__init__()
+
+    def _get_mailbox_client(self) -> imaplib.IMAP4:
+        return self._make()
 
 
 class Mail(msgspec.Struct, frozen=True):
