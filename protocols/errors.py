@@ -17,9 +17,9 @@ exception of user code or of a tool: the caller that awaits the run gets the ori
 class as well (see `protocols.model_errors`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 _LONGEST: Final = 100
 """Signs of a wrong name that are compared with the known ones."""
@@ -203,6 +203,16 @@ class MemberError(RunError):
 
 class RunCancelledError(RunError):
     """A run was cancelled, or its node ended. Not raised for a deadline: that is `RunTimeoutError`."""
+
+    partial: str = ""
+    """The text so far of a run that ended after a step; see `MessageNode.cancel_run`."""
+    messages: Sequence[Any] = ()
+    """Messages of the models so far of such a run, for `message_history=`."""
+
+    @classmethod
+    def after_step(cls, node: str) -> "RunCancelledError":
+        """Say that a node began no further step, because its run was cancelled."""
+        return cls(f"node {node!r}: the run was cancelled after its last step", node=node)
 
 
 class RunTimeoutError(RunError, TimeoutError):

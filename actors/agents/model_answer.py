@@ -1,6 +1,6 @@
 """From a result of pydantic_ai to the answer of the node."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -16,13 +16,13 @@ _FREE = frozenset({"test", "understage"})  # systems without a price
 
 def message_of(
     result: AgentRunResult[Any],
+    messages: Sequence[ModelMessage],
     request: RunRequest,
     asked: ChatMessage[Any],
     tools: ToolCallLog,
     seconds: float,
 ) -> ChatMessage[Any]:
-    """Return the answer of a model as a message, with tokens, price, tool calls and model messages."""
-    messages = result.new_messages()
+    """Return the answer of a model as a message, with tokens, price, tool calls and the messages of the run."""
     responses = [message for message in messages if isinstance(message, ModelResponse)]
     last = responses[-1] if responses else ModelResponse(parts=[])
     return ChatMessage(
@@ -60,12 +60,19 @@ def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
     return TokenCost(TokenUsage(read, written), money, is_known)
 
 
-def cost_up_to_now(messages: Sequence[ModelMessage]) -> TokenCost:
+def cost_up_to_now(messages: Sequence[ModelMessage], before: Set[str | None] = frozenset()) -> TokenCost:
     """Add up the responses of an unfinished run; see `responses_of_run`."""
-    return cost_of(responses_of_run(messages))
+    return cost_of(responses_of_run(messages, before))
 
 
-def responses_of_run(messages: Sequence[ModelMessage]) -> list[ModelResponse]:
-    """Return the responses of a run whose messages stand behind those of the history."""
+def responses_of_run(messages: Sequence[ModelMessage], before: Set[str | None] = frozenset()) -> list[ModelResponse]:
+    """Return the responses of a run whose messages stand behind those of the history.
+
+    Args:
+        messages: all messages.
+        before: ids of the attempts before, whose responses are not returned.
+    """
     run_id = messages[-1].run_id if messages else None
+    if run_id in before:
+        return []
     return [one for one in messages if isinstance(one, ModelResponse) and one.run_id == run_id]

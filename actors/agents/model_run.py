@@ -21,10 +21,10 @@ from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import cost_up_to_now, message_of, responses_of_run
 from actors.agents.named_tools import named_tools
-from actors.agents.run_messages import captured_messages
+from actors.agents.run_messages import captured_messages, finished, messages_of_run, note_messages
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
-from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, call_log
+from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, log_of
 from actors.models.budget import ledgers_of
 from actors.models.policy import DEFAULT_POLICY
 from actors.models.resolve import advise, default_model_name, guarded, resolve_model
@@ -34,7 +34,7 @@ from actors.runs.request import RunOptions, RunRequest
 from actors.runs.stream import text_of
 from actors.runtime.daemon_thread import CALLS
 from protocols.budget import drawn
-from protocols.errors import ConfigError, ModelError
+from protocols.errors import ConfigError, ModelError, RunCancelledError
 from protocols.messages import ChatMessage
 from protocols.model_errors import BudgetExceededError
 from protocols.session import OWN
@@ -76,32 +76,44 @@ class ModelRun(Execution):
     async def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> ChatMessage[Any]:
         """Run the model once. A successful exchange joins the memory, unless the run says otherwise."""
         started = perf_counter()
-        tools = ToolCallLog(request)
-        call_log.set(tools)
+        tools = log_of(request)
         if request.options.budget is not None or self.settings.budget is not None:
             self._draw(request)
         session = None if self.sessions is None else request.options.memory
         memory = None if self.sessions is None or session is None else await self.sessions.open(session)
-        prompt, keywords = await self._prompt(request, asked, memory), self._keywords(request, memory)
+        prompt: Prompt | None = await self._prompt(request, asked, memory)
+        keywords = self._keywords(request, memory)
+        if tools.done:
+            prompt, keywords["message_history"] = None, tools.done
+        result = await self._result(request, prompt, keywords, tools)
+        made = messages_of_run(result, tools.attempts)
+        if memory is not None and self.sessions is not None:
+            if request.options.store_history is not False:
+                memory.add(made, is_primed=bool(self.settings.knowledge))
+            self.sessions.keep(session or OWN, memory)
+        return message_of(result, made, request, asked, tools, perf_counter() - started)
+
+    async def _result(
+        self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any], tools: ToolCallLog
+    ) -> AgentRunResult[Any]:
+        """Run the model. A failure notes what there is."""
         with self.agent.using_thread_executor(CALLS), captured_messages() as messages:
-            request.node.follow_cost(request, partial(cost_up_to_now, messages))
+            request.node.follow_cost(request, partial(cost_up_to_now, messages, tools.attempts.copy()))
             try:
                 if request.sink is None and request.options.include_agent_tools:
-                    result = await self.agent.run(prompt, **keywords)
-                else:
-                    result = await self._unusual(request, prompt, keywords)
+                    return await self.agent.run(prompt, **keywords)
+                return await self._unusual(request, prompt, keywords)
             except ToolExit as error:
                 raise error.exit from None
             except Exception as error:
                 advise(error, keywords["model"])
-                if isinstance(error, BudgetExceededError):
+                if isinstance(error, BudgetExceededError | RunCancelledError):
                     error.partial = "\n\n".join(one.text for one in responses_of_run(messages) if one.text)
+                note_messages(error, messages)
+                if self.settings.retry is not None:
+                    tools.attempts.update(one.run_id for one in messages[-1:])
+                    tools.done = finished(messages, tools.attempts)
                 raise
-        if memory is not None and self.sessions is not None:
-            if request.options.store_history is not False:
-                memory.add(result.new_messages(), is_primed=bool(self.settings.knowledge))
-            self.sessions.keep(session or OWN, memory)
-        return message_of(result, request, asked, tools, perf_counter() - started)
 
     def _draw(self, request: RunRequest) -> None:
         """Let the requests of this run draw from its budget, that of the agent, and those around it."""
@@ -119,14 +131,18 @@ class ModelRun(Execution):
             return content
         return await load_user_content([*before, asked])
 
-    async def _unusual(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
+    async def _unusual(
+        self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any]
+    ) -> AgentRunResult[Any]:
         """Run the model with events, or without the agent's own tools."""
         with self._tools_of(request.options, keywords):
             if request.sink is not None:
                 return await self._streamed(request, prompt, keywords)
             return await self.agent.run(prompt, **keywords)
 
-    async def _streamed(self, request: RunRequest, prompt: Prompt, keywords: dict[str, Any]) -> AgentRunResult[Any]:
+    async def _streamed(
+        self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any]
+    ) -> AgentRunResult[Any]:
         sink = request.sink
         assert sink is not None
         is_voice = sink.is_voice(request.node)

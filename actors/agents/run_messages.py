@@ -1,17 +1,21 @@
 """The messages of a model's run, also for a caller that wants them (`pydantic_ai.capture_run_messages`)."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence, Set
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
-from typing import Any
+from typing import Any, Final
 
 import pydantic_ai
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
+from pydantic_ai.run import AgentRunResult
 
 from protocols.context import carry_as
 
 _of_caller: ContextVar[Any] = ContextVar("understage_messages", default=None)
 """What the caller of the run captures messages with; under pydantic-ai's own name all runs of a team would find it."""
+
+_MOST: Final = 1_000
+"""Messages that an error carries."""
 
 
 def _variable_of_capture() -> ContextVar[Any]:
@@ -38,3 +42,32 @@ def captured_messages() -> Generator[list[ModelMessage]]:
         yield outer.messages
     finally:
         _capture.reset(token)
+
+
+def note_messages(error: Exception, messages: Sequence[ModelMessage]) -> None:
+    """Have an error carry the messages up to it as ``messages``, for ``message_history=``; not more than 1,000."""
+    if len(messages) <= _MOST:
+        with suppress(AttributeError, TypeError):  # a class of C may take no attributes
+            error.messages = tuple(messages)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+
+
+def finished(messages: Sequence[ModelMessage], attempts: Set[str | None]) -> list[ModelMessage]:
+    """Return what another attempt can continue; nothing unless a call of a tool was finished in one of its attempts.
+
+    An answer that no finished call belongs to is asked for again.
+    """
+    kept = list(messages)
+    while kept and not (isinstance(kept[-1], ModelRequest) and kept[-1].parts):
+        kept.pop()
+    parts = (part for message in kept if message.run_id in attempts for part in message.parts)
+    is_begun = any(isinstance(part, ToolReturnPart) and part.outcome == "success" for part in parts)
+    return kept if is_begun else []
+
+
+def messages_of_run(result: AgentRunResult[Any], attempts: Set[str | None]) -> list[ModelMessage]:
+    """Return the messages of a run, those of the attempts that it continues included."""
+    made = result.new_messages()
+    if not attempts:
+        return made
+    runs = {*attempts, *(message.run_id for message in made)}
+    return [message for message in result.all_messages() if message.run_id in runs]

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
-from pydantic_ai.messages import ModelResponse, ToolCallPart, ToolReturnPart, tool_return_ta
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart, tool_return_ta
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 
-from actors.runs.request import RunRequest
+from actors.runs.request import RunRequest, begin_step
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
 from protocols.errors import error_text, type_name
@@ -26,14 +26,18 @@ from protocols.tool_call import ToolCallInfo
 class ToolCallLog:
     """The tool calls of one run, in the order of their ends. Made inside the actor, whose system publishes them."""
 
-    __slots__ = ("_events", "_request", "calls", "message_id")
+    __slots__ = ("_events", "attempts", "calls", "done", "message_id", "request")
 
     def __init__(self, request: RunRequest) -> None:
         scope = current.get()
-        self._request = request
+        self.request = request
         self._events = None if scope is None else scope.cell.system.events
         self.message_id = request.options.message_id or new_id()
         """Id of the answer that the calls belong to."""
+        self.attempts: set[str | None] = set()
+        """Ids, as pydantic-ai gives them, of the attempts that have failed."""
+        self.done: list[ModelMessage] = []
+        """What the next attempt continues, the messages before included; empty if it begins anew."""
         self.calls: list[ToolCallInfo] = []
 
     def add(self, call: ToolCallInfo) -> None:
@@ -43,7 +47,7 @@ class ToolCallLog:
             self._events.publish(
                 ToolCalled,
                 actor=call.agent_name,
-                run_id=self._request.run_id,
+                run_id=self.request.run_id,
                 tool_name=call.tool_name,
                 tool_call_id=call.tool_call_id,
                 duration=call.timing or 0.0,
@@ -62,11 +66,20 @@ class ToolCallLog:
     @property
     def agent_name(self) -> str:
         """Name of the agent."""
-        return self._request.node.name
+        return self.request.node.name
 
 
 call_log: ContextVar[ToolCallLog | None] = ContextVar("understage_tools", default=None)
 """The log of the current run. Every handler has its own context, so runs never mix."""
+
+
+def log_of(request: RunRequest) -> ToolCallLog:
+    """Return a log for a run: that of the attempt before if this one continues it, else a new one."""
+    log = call_log.get()
+    if log is None or log.request is not request or not log.done:
+        log = ToolCallLog(request)
+        call_log.set(log)
+    return log
 
 
 class ToolCallRecorder(AbstractCapability[Any]):
@@ -90,6 +103,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
         self, ctx: RunContext[Any], request_context: ModelRequestContext
     ) -> ModelRequestContext:
         """Log calls without approval. This request tells the model about them."""
+        begin_step()
         log, messages = call_log.get(), request_context.messages
         parts = messages[-1].parts if log is not None and messages else ()
         denied = [part for part in parts if isinstance(part, ToolReturnPart) and part.outcome == "denied"]
@@ -111,6 +125,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
         handler: WrapToolExecuteHandler,
     ) -> Any:
         """Time and log one call."""
+        begin_step()
         log = call_log.get()
         if log is None:
             return await _without_exit(handler, args)

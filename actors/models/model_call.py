@@ -24,7 +24,7 @@ from actors.models.time_limit import TimeLimit, pause
 from actors.runtime.clock import LoopClock
 from actors.runtime.envelope import current
 from protocols.clock import Clock
-from protocols.errors import add_note
+from protocols.errors import RunCancelledError, add_note
 from protocols.model_errors import (
     BadResponseError,
     CircuitOpenError,
@@ -89,8 +89,11 @@ class Call:
         Raises:
             RateLimitedError: the pause does not end before the deadline.
             CircuitOpenError: the endpoint failed too often, and it is too early for a probe.
+            RunCancelledError: the step before was the last.
         """
-        state = self.state
+        envelope, state = current.get(), self.state
+        if envelope is not None and getattr(envelope.message, "ends_after_step", False):
+            raise RunCancelledError.after_step(envelope.message.node.name)
         if state.paused_until and state.paused_until > self.clock.now():
             await self._pause_ended()
         if state.open_until is not None:

@@ -19,7 +19,7 @@ from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.handle import Deps, Out
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED
-from actors.runs.request import RunRequest, Settle
+from actors.runs.request import RunRequest, Settle, begin_step
 from actors.runs.resources import OpenResources
 from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats
@@ -277,6 +277,8 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
                 cost_of_team.set(transcript.cost)
                 task = prompt_text(await load_user_content([self.shared_prompt, asked]))
             picked = await self.pick_agents(task)
+            if self.definition.settings.picker is not None:
+                begin_step()
             transcript.begin(self.working(picked), request.stats, is_chain=self.is_chain)
             if request.stats is None and (self._session_stats is None or self._session_stats.done):
                 self._current = transcript

@@ -11,6 +11,7 @@ from actors.runs.errors import member_failure
 from actors.runs.handle import NodeHandle
 from actors.runs.request import Route, RunRequest
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.envelope import current
 from actors.runtime.future import AsyncioFuture
 from actors.talk.talk import Talk
 from protocols.errors import TalkError
@@ -51,6 +52,17 @@ class Chain:
         self._is_tolerant = is_tolerant
         self._at = 0
         self._since = perf_counter()
+        self._scope: Any = current.get()
+
+    @property
+    def is_cut(self) -> bool:
+        """True if stages are left, though it is over."""
+        return self._at < len(self.stages)
+
+    @property
+    def is_over(self) -> bool:
+        """True if no stage follows: all have worked, or the run was cancelled after a step."""
+        return not self.is_cut or self._scope.message.ends_after_step
 
     async def run(self) -> None:
         """Run all stages, inside the handler of the actor of the team.
@@ -58,7 +70,7 @@ class Chain:
         Raises:
             Exception: the error of a stage, unless failing stages are skipped.
         """
-        while self._at < len(self.stages):
+        while not self.is_over:
             try:
                 await self._go_on()
             except Exception as error:
@@ -107,7 +119,7 @@ class Chain:
         reply = actor.take_reply()
         if reply is None:
             return
-        if self._at == len(self.stages):
+        if self.is_over:
             reply.release()
             reply.answer(None)
             return

@@ -10,6 +10,7 @@ from pydantic_ai.tools import Tool
 from actors.nodes.connectable import Connecting
 from actors.nodes.diagram import DiagramGroup
 from actors.nodes.operators import Operand, both, register, then
+from actors.nodes.run_cancel import CancelMode, cancel_among
 from actors.runs.as_tool import tool_of
 from actors.runs.background import BackgroundRuns
 from actors.runs.handle import Deps, Other, Out
@@ -258,6 +259,24 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         """Return why the answers of the node cannot be what a job requires. None if they may be."""
         del job
         return None
+
+    def cancel_run(self, run_id: str, *, mode: CancelMode = "now") -> bool:
+        """Cancel an open run of this node, from any thread.
+
+        Args:
+            run_id: id of the run, as in its events.
+            mode: ``now`` cancels at once, and the caller of the run gets a RunCancelledError. ``step`` lets the step
+                under way end (the request to a model, the calls of tools, the stage of a chain, the members of a team),
+                and begins no further one. If one was left, the caller gets a RunCancelledError with what there is;
+                else the answer.
+
+        Returns:
+            False for a run that is not open: unknown, finished, or in the mailbox of the node.
+
+        Raises:
+            ValueError: the mode is unknown.
+        """
+        return cancel_among(tuple(self.home.refs.values()), run_id, mode)
 
     async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords]) -> ChatMessage[Other]:
         """Do a job once. Its tools and its knowledge hold for this run only.

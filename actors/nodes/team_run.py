@@ -17,7 +17,7 @@ from actors.runs.handle import Deps, Out
 from actors.runs.job import Worker
 from actors.runs.request import RunRequest
 from actors.talk.talk import Talk
-from protocols.errors import ChainBrokenError, RunError, add_note, error_text
+from protocols.errors import ChainBrokenError, RunCancelledError, RunError, add_note, error_text
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
 
@@ -176,6 +176,8 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
                 message = f"Chain broken at {transcript.step}: {error_text(error)}"
                 raise ChainBrokenError(message, node=transcript.step) from error
             raise
+        if chain.is_cut:
+            raise self._cut(transcript)
         return self._result(request, asked, transcript)
 
     def _chain(self, make: MemberRequest, transcript: Transcript) -> Chain:
@@ -185,6 +187,14 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             return WatchedChain(stages, make, transcript, is_tolerant=is_tolerant)
         kind = SteppedChain if _is_hurried(stages, make) else Chain
         return kind(stages, make, transcript, is_tolerant=is_tolerant)
+
+    def _cut(self, transcript: Transcript) -> RunCancelledError:
+        """Return the error of a run that was cancelled after a stage, with the answers so far."""
+        error, answers = RunCancelledError.after_step(self.name), transcript.answers
+        error.partial = answers[-1].text if answers else ""
+        error.messages = tuple(message for answer in answers for message in answer.messages)
+        error.__dict__["transcript"] = transcript.response()
+        return error
 
     def _result(self, request: RunRequest, asked: ChatMessage[Any], transcript: Transcript) -> ChatMessage[Any]:
         answers = transcript.answers

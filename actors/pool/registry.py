@@ -10,6 +10,7 @@ from actors.agents.manifest.values import output_type
 from actors.config.manifest import Manifest
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
+from actors.nodes.run_cancel import CancelMode, cancel_among
 from actors.runs.job import Job
 from actors.runtime.system import ActorSystem
 from actors.talk.diagram import mermaid
@@ -71,6 +72,11 @@ class NodeRegistry(Mapping[str, AnyNode]):
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def cancel_run(self, run_id: str, *, mode: CancelMode = "now") -> bool:
+        """Cancel an open run of any node on the actor systems of the pool; see `MessageNode.cancel_run`."""
+        systems: set[Any] = {ref.system for node in self._nodes.values() for ref in tuple(node.home.refs.values())}
+        return cancel_among((cell.ref for system in systems for cell in tuple(system.cells)), run_id, mode)
 
     def get_agent(
         self,

@@ -38,6 +38,7 @@ from protocols.checks import (
 from protocols.context import carriers
 from protocols.cost import TokenCost
 from protocols.delivery_tracker import DeliveryTracker
+from protocols.errors import RunCancelledError
 from protocols.messages import ChatMessage, is_message
 from protocols.node import Origin
 from protocols.session import OWN, SESSION
@@ -316,6 +317,8 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Follows the members of a team, for a caller that wants each answer."""
     stats: RunStats | None = None
     """Counts the answers and failures of the members of a team. None for new stats; see `RunStats`."""
+    ends_after_step: bool = False
+    """True if no further step begins; see `begin_step`."""
 
     def at_work(self) -> str:
         """Return the names of the members that work on this now; empty for a node without members."""
@@ -333,6 +336,13 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
 
 
 carriers.add(RunRequest)
+
+
+def begin_step() -> None:
+    """Begin a step of the current run. Raises RunCancelledError if the step before was the last."""
+    scope = current.get()
+    if scope is not None and type(scope.message) is RunRequest and scope.message.ends_after_step:
+        raise RunCancelledError.after_step(scope.message.node.name)
 
 
 class AddContext(msgspec.Struct, frozen=True, eq=False):

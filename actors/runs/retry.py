@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.runs.events import run_retried
-from actors.runs.request import RunRequest
+from actors.runs.request import RunRequest, begin_step
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, cell_of
 from actors.runtime.envelope import current
@@ -23,6 +23,7 @@ async def retried(actor: AsyncioActor, request: RunRequest, asked: ChatMessage[A
     """
     node, cell = request.node, cell_of(actor)
     for attempt in count(1):
+        begin_step()
         notes = {key: tuple(node.notes.get(key, ())) for key in (None, request.options.session)}
         try:
             answer = node.perform(request, asked)
