@@ -101,10 +101,12 @@ class Sessions:
             warn_once("an agent has more sessions than it may keep, and forgets the oldest; add `storage` to keep them")
 
     def _expire(self) -> None:
-        if self._lifetime is not None:
-            kept, due = self._kept, now() - self._lifetime
+        if self._lifetime is None:
+            return
+        kept, due = self._kept, now() - self._lifetime
+        with self._lock:  # a session with an open run is not lost by it: the run has its memory, and keeps it again
             while (oldest := next(iter(kept), None)) is not None and kept[oldest][2] <= due:
-                self.forget(oldest)
+                self._bytes -= kept.pop(oldest)[1]
 
 
 def now() -> float:

@@ -209,6 +209,24 @@ async def test_a_session_is_forgotten_some_time_after_its_last_run(monkeypatch: 
     assert len(agent.sessions.get("bob")) == 4
 
 
+async def test_a_session_with_an_open_run_is_not_forgotten_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, release = [0.0], asyncio.Event()
+    monkeypatch.setattr(sessions_module, "now", lambda: time[0])
+    agent = Agent("a", model=echo_model(), session_ttl=60.0)
+    await agent.run("before", session="alice")
+    run = asyncio.ensure_future(agent.run("during", session="alice", model=slow_model(release)))
+    await settle()
+    time[0] = 80.0
+    await agent.run("x", session="bob")
+    release.set()
+    await run
+
+    assert len(agent.sessions.get("alice")) == 4
+    time[0] = 200.0
+    await agent.run("x", session="bob")
+    assert agent.sessions.get("alice") == ()
+
+
 async def test_a_session_can_be_exported_and_forgotten() -> None:
     agent = Agent("a", model=echo_model())
     await agent.run("x", session="s")
