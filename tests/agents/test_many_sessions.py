@@ -25,7 +25,7 @@ class Listener:
         self.requests = self.mixed = 0
         self.longest = 0
 
-    def answer(self, messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+    async def answer(self, messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
         said = [str(getattr(part, "content", "")) for message in messages for part in message.parts]
         people = set(_CANARY.findall(" ".join(said)))
         self.requests += 1
