@@ -47,9 +47,7 @@ async def talk(agent: Agent[Any, Any], left: Iterator[tuple[str, str]]) -> None:
     await asyncio.gather(*(client() for _ in range(AT_ONCE)))
 
 
-@pytest.mark.parametrize(
-    ("sessions", "each"), [(200, 3), pytest.param(10_000, 20, marks=pytest.mark.soak, id="many")]
-)
+@pytest.mark.parametrize(("sessions", "each"), [(200, 3), pytest.param(10_000, 20, marks=pytest.mark.soak, id="many")])
 @pytest.mark.usefixtures("no_leaked_actors")
 async def test_memory_is_flat_and_nobody_hears_another_one(sessions: int, each: int) -> None:
     model, process = Listener(), psutil.Process()
