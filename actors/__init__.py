@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.app.pool import AgentPool
     from actors.mcp.server import McpServer
     from actors.models.endpoint import Model
-    from actors.models.policy import ModelPolicy
+    from actors.models.policy import ModelPolicy, RateLimits
     from actors.nodes.base_team import BaseTeam
     from actors.nodes.node import MessageNode
     from actors.nodes.team import Team
@@ -64,6 +64,7 @@ _HOMES = {
     "MessageNode": "actors.nodes.node",
     "Model": "actors.models.endpoint",
     "ModelPolicy": "actors.models.policy",
+    "RateLimits": "actors.models.policy",
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
     "Retry": "actors.supervision.retry",
@@ -100,6 +101,7 @@ __all__ = [
     "MessageNode",
     "Model",
     "ModelPolicy",
+    "RateLimits",
     "Reject",
     "RestartIntensity",
     "Retry",

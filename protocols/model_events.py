@@ -22,10 +22,13 @@ class ModelRetried(ModelEvent, frozen=True, kw_only=True):
 
 
 class ModelThrottled(ModelEvent, frozen=True, kw_only=True):
-    """A request waits because the provider asked for a pause, this agent or another one with the same key."""
+    """A request waits: the provider asked for a pause, or the limits of its endpoint are reached.
+
+    Agents with the same key share both.
+    """
 
     delay: float = 0.0
-    """Seconds until the pause ends."""
+    """Seconds until the pause ends; 0 if it waits for its turn."""
 
 
 class CircuitOpened(ModelEvent, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ PUBLIC_NAMES = [
     "MessageNode",
     "Model",
     "ModelPolicy",
+    "RateLimits",
     "Reject",
     "RestartIntensity",
     "Retry",

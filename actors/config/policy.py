@@ -10,6 +10,22 @@ from actors.config.section import Section
 from actors.config.value import Amount, Flag, Positive
 
 
+class RateLimitsSpec(Section):
+    """What all agents may ask of an endpoint together; of several policies of one endpoint the lowest limits hold."""
+
+    requests_per_minute: Positive | None = None
+    """Requests that begin in a minute, spread over it."""
+    tokens_per_minute: Positive | None = None
+    """Tokens in both directions."""
+    concurrent: Positive | None = None
+    """Requests that are open at once; a stream is open until its end."""
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if (self.requests_per_minute, self.tokens_per_minute, self.concurrent) == (None, None, None):
+            yield "requests_per_minute", "is required, unless tokens_per_minute or concurrent is given"
+
+
 class PolicySpec(Section):
     """What an agent does when its model is slow, broken or unavailable; `false` leaves it to the model."""
 
@@ -39,6 +55,8 @@ class PolicySpec(Section):
     """Tool calls of one answer; 100 by default."""
     max_response_bytes: Positive | None = None
     """Bytes of one answer after decompression; 33,554,432 by default."""
+    limits: RateLimitsSpec | None = None
+    """What may be asked of the endpoint of the model, by all agents with the same key together."""
 
     @classmethod
     def expand_shorthand(cls, data: object) -> object:

@@ -9,7 +9,7 @@ the last request alone, which is admitted while anything is left.
 import asyncio
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -131,11 +131,18 @@ class Ledger:
 class Charge:
     """What one request has reserved. It is settled once, whatever becomes of the request; settling again is nothing."""
 
-    __slots__ = ("_ledgers", "_wanted")
+    __slots__ = ("_ledgers", "_wanted", "leave")
 
     def __init__(self, ledgers: Sequence[Ledger], wanted: Usage) -> None:
         self._ledgers = ledgers
         self._wanted = wanted
+        self.leave: Callable[[int | None], None] | None = None
+        """Frees what it holds of the limits of its endpoint; takes the tokens, or None if they are not known."""
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that it has reserved."""
+        return self._wanted.tokens
 
     def settle(self, usage: RequestUsage | None) -> None:
         """Count the usage of the request; one without any usage (None, or no tokens) counts as estimated."""
@@ -143,13 +150,12 @@ class Charge:
         taken = self._wanted
         if usage is not None and tokens > 0:
             taken = Usage(tokens, usage.cost or ZERO_COST, 1)
-        self._take(taken)
+        self.take(taken)
 
-    def refused(self) -> None:
-        """Count a request that the endpoint did not work on."""
-        self._take(Usage(requests=1))
-
-    def _take(self, taken: Usage) -> None:
+    def take(self, taken: Usage) -> None:
+        """Count what the request has taken."""
+        if self.leave is not None:
+            self.leave(None if taken is self._wanted else taken.tokens)
         ledgers, self._ledgers = self._ledgers, ()
         for ledger in ledgers:
             with _lock:
@@ -170,7 +176,7 @@ def charged(charge: Charge | None) -> Generator[None]:
         yield
     except BaseException as error:
         if charge is not None and (isinstance(error, ModelHTTPError) or getattr(error, "phase", None) == "connect"):
-            charge.refused()
+            charge.take(Usage(requests=1))  # the endpoint did not work on it
         elif charge is not None:
             charge.settle(None)
         raise
@@ -198,7 +204,9 @@ async def reserve(
             found = ((ledger, ledger.lack(ledger.priced(tokens), now)) for ledger in ledgers)
             full, lack = next(((ledger, lack) for ledger, lack in found if lack is not None), (None, None))
             if full is None or lack is None:
-                wanted = max((ledger.priced(tokens) for ledger in ledgers), key=lambda one: one.cost)
+                wanted = max(
+                    (one.priced(tokens) for one in ledgers), key=lambda one: one.cost, default=Usage(tokens, requests=1)
+                )
                 for ledger in ledgers:
                     ledger.hold(wanted, now)
                 return Charge(ledgers, wanted)

@@ -9,30 +9,25 @@ from weakref import WeakKeyDictionary
 from pydantic_ai.models import Model
 
 from actors.models.policy import ModelPolicy
+from actors.models.rate_limiter import RateLimiter
 
 _MOST: Final = 256
 """Endpoints that are known on one event loop; the one that was asked for longest ago is forgotten."""
 _MOST_RETRIES: Final = 10.0
 """Retries at once that do not count as load, so that one bad moment is survived."""
-_LONGEST_PAUSE: Final = 300.0
 
 _known: WeakKeyDictionary[asyncio.AbstractEventLoop, "OrderedDict[object, EndpointState]"] = WeakKeyDictionary()
 
 
 class EndpointState:
-    """A circuit breaker, a gate and a budget of retries. Belongs to one event loop, and changes only between waits."""
-
-    __slots__ = ("_failures", "is_probed", "open_until", "paused_until", "retries", "waiting")
+    """A circuit breaker, a queue and a budget of retries. Belongs to one event loop, and changes only between waits."""
 
     def __init__(self) -> None:
         self.open_until: float | None = None
         """When a request may be made again of an endpoint that failed too often in a row; None for one that works."""
         self.is_probed = False
         """True while one request finds out whether it works."""
-        self.paused_until = 0.0
-        """When the pause ends that the provider asked for."""
-        self.waiting = 0
-        """Number of requests that wait for its end."""
+        self.limiter = RateLimiter()
         self.retries = _MOST_RETRIES
         """Requests that may be repeated."""
         self._failures = 0
@@ -60,10 +55,6 @@ class EndpointState:
             return max(0.0, self.open_until - now)
         self.is_probed = True
         return None
-
-    def pause(self, now: float, seconds: float) -> None:
-        """Let all requests wait. A provider that asks for hours is asked again before."""
-        self.paused_until = max(self.paused_until, now + min(seconds, _LONGEST_PAUSE))
 
     def allows_retry(self) -> bool:
         """Take one retry from the budget; False if it is empty."""

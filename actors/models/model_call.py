@@ -2,27 +2,34 @@
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from pydantic_ai.exceptions import (
     ContentFilterError,
+    ModelAPIError,
     ModelConnectionError,
     ModelRateLimitError,
     ModelTimeoutError,
     ModelUnavailableError,
     UnexpectedModelBehavior,
 )
-from pydantic_ai.messages import ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
 
+from actors.models.budget import Charge, Usage, charged, reserve
+from actors.models.byte_limit import most_bytes
 from actors.models.endpoint_state import EndpointState
 from actors.models.failure import failure_of, host_of, typed
-from actors.models.policy import ModelPolicy
+from actors.models.policy import OF_STREAMS, ModelPolicy
+from actors.models.rate_limiter import MOST_WAITING, Place, RateLimiter
 from actors.models.time_limit import TimeLimit, pause
 from actors.runtime.clock import LoopClock
 from actors.runtime.envelope import current
+from protocols.budget import drawn
 from protocols.clock import Clock
 from protocols.errors import RunCancelledError, add_note
 from protocols.model_errors import (
@@ -47,6 +54,7 @@ from protocols.model_events import (
 
 shared_until: ContextVar[float | None] = ContextVar("understage_model_deadline", default=None)
 """When the request ends that a model with fallbacks makes of one of them."""
+T = TypeVar("T")
 _BAD_RESPONSES: Final = 2
 _FAULTS: Final = (OverloadedError, UpstreamConnectionError, UpstreamTimeoutError, StreamInterruptedError)
 """What says that an endpoint does not work."""
@@ -54,19 +62,6 @@ _FAULTS: Final = (OverloadedError, UpstreamConnectionError, UpstreamTimeoutError
 
 class Call:
     """One request to a model: its attempts, its time, and what becomes of its errors."""
-
-    __slots__ = (
-        "attempts",
-        "bad_responses",
-        "clock",
-        "ends",
-        "is_probe",
-        "limit",
-        "model",
-        "policy",
-        "started",
-        "state",
-    )
 
     def __init__(self, model: Model, policy: ModelPolicy, state: EndpointState) -> None:
         envelope = current.get()
@@ -83,26 +78,89 @@ class Call:
         """When the request must be over; None if it may take any time."""
         self.limit = TimeLimit(self.clock, None if self.ends == run else until)
 
-    async def begin(self) -> None:
-        """Begin an attempt, after the pause that the provider wants.
+    async def made(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        first_byte: float | None,
+        once: Callable[[], Awaitable[T]],
+    ) -> tuple[T, Charge | None]:
+        """Return what an attempt gave, and what it holds until it is settled. Makes as many attempts as it takes."""
+        while True:
+            charge = await self._begin(messages, settings)
+            most = most_bytes.set(self.policy.max_response_bytes)
+            try:
+                with self.limit.of(first_byte, "first_byte"), charged(charge):
+                    found = await once()
+            except Exception as error:
+                wait = self.failed(error)
+            else:
+                self.answered()
+                return found, charge
+            finally:
+                most_bytes.reset(most)
+            await pause(self.clock, wait)
+
+    async def _begin(self, messages: list[ModelMessage], settings: ModelSettings | None) -> Charge | None:
+        """Begin an attempt, once there is room for it in its budgets and at its endpoint.
 
         Raises:
-            RateLimitedError: the pause does not end before the deadline.
+            BudgetExceededError: a budget is used up.
+            RateLimitedError: its turn does not come before the deadline.
+            OverloadedError: too many wait for the endpoint.
             CircuitOpenError: the endpoint failed too often, and it is too early for a probe.
             RunCancelledError: the step before was the last.
         """
-        envelope, state = current.get(), self.state
-        if envelope is not None and getattr(envelope.message, "ends_after_step", False):
-            raise RunCancelledError.after_step(envelope.message.node.name)
-        if state.paused_until and state.paused_until > self.clock.now():
-            await self._pause_ended()
-        if state.open_until is not None:
-            seconds = state.refuses(self.clock.now())
-            if seconds is not None:
-                text = f"model {self._name!r}: its endpoint failed too often; the next probe is in {seconds:.1f} s"
-                raise self._own(CircuitOpenError, ModelUnavailableError(self._name, text), next_probe=seconds)
-            self.is_probe = True
+        scope = current.get()
+        if scope is not None and getattr(scope.message, "ends_after_step", False):
+            raise RunCancelledError.after_step(scope.message.node.name)
+        self._look_at_breaker()
+        charge, ledgers, limiter = None, drawn.get(), self.state.limiter
+        is_limited = limiter.limits or (limiter.paused_until and limiter.paused_until > self.clock.now())
+        if ledgers or is_limited:
+            charge = await reserve(ledgers, messages, settings)
+        if charge is not None and is_limited:
+            try:
+                await self._enter(limiter, charge)
+                self._look_at_breaker()
+            except BaseException:
+                charge.take(Usage())
+                raise
         self.attempts += 1
+        return charge
+
+    async def _enter(self, limiter: RateLimiter, charge: Charge) -> None:
+        """Wait until the endpoint has room for a request, which has its place until its charge is settled."""
+        scope, started = current.get(), self.clock.now()
+        left: float | None = None
+        if limiter.waiting >= MOST_WAITING:
+            text = "too many requests wait for their turn at its endpoint"
+            raise self._own(OverloadedError, ModelUnavailableError, text)
+        who = ("", "") if scope is None else (scope.cell.name, str(getattr(scope.message, "session", None)))
+        place = Place(who, charge.tokens, self.ends)
+        charge.leave = partial(limiter.leave, place)
+        limiter.enter(place, self.clock)
+        if not place.admitted.done():
+            self._publish(ModelThrottled, delay=max(0.0, limiter.paused_until - started))
+        try:
+            with self.limit.of(None, "deadline"):
+                if await place.admitted:
+                    return
+            left = limiter.paused_until - self.clock.now()
+            text = f"the provider wants a pause of {left:.1f} s, beyond the deadline"
+        except TimeoutError:
+            text = f"its turn at its endpoint did not come in {self.clock.now() - started:.1f} s"
+        raise self._own(RateLimitedError, ModelRateLimitError, text, retry_after=left)
+
+    def _look_at_breaker(self) -> None:
+        """Refuse a request to an endpoint that is left alone, or make it the probe."""
+        if self.state.open_until is None or self.is_probe:
+            return
+        seconds = self.state.refuses(self.clock.now())
+        if seconds is not None:
+            text = f"its endpoint failed too often; the next probe is in {seconds:.1f} s"
+            raise self._own(CircuitOpenError, ModelUnavailableError, text, next_probe=seconds)
+        self.is_probe = True
 
     def answered(self) -> None:
         """Note that the endpoint works."""
@@ -111,8 +169,7 @@ class Call:
             self._publish(CircuitClosed)
 
     def end(self) -> None:
-        """Let go of the timer, and of a probe that came to nothing."""
-        self.limit.close()
+        """Let go of a probe that came to nothing."""
         if self.is_probe:
             self.state.is_probed = self.is_probe = False
 
@@ -128,56 +185,45 @@ class Call:
             ModelCallError: this was the last attempt.
             Exception: the error itself, which is not one of a request.
         """
-        model = self.model
-        told = self._told(partial)
+        phase, policy, told = self.limit.phase, self.policy, self._told(partial)
         failure: ModelCallError | None
-        if self.limit.phase is not None and isinstance(error, TimeoutError):
-            failure = _overdue(self.limit.phase, model, self.policy, **told)
+        if phase is not None and isinstance(error, TimeoutError):
+            text = f"{_WAITS[phase]} within {getattr(policy, phase) or OF_STREAMS:g} s ({phase} of its policy)"
+            failure = self._own(UpstreamTimeoutError, ModelTimeoutError, text, phase=phase, partial=partial)
         else:
-            failure = failure_of(error, model, **told)
+            failure = failure_of(error, self.model, **told)
             if failure is None:
                 raise error
             if has_begun and isinstance(failure, UpstreamConnectionError):
-                failure = _interrupted(error, model, **told)
+                text = f"the stream ended before its answer did: {error}"
+                failure = self._own(StreamInterruptedError, ModelConnectionError, text, partial=partial)
+                failure.__cause__ = error
         self._judge(failure)
         wait = None if has_begun else self._wait(failure)
         if wait is None:
             raise failure from failure.__cause__
         self._publish(ModelRetried, attempt=self.attempts, delay=wait, error_type=type(failure).__name__)
-        return wait if failure.retry_after is None else 0.0  # `begin` waits with all others
+        return wait if failure.retry_after is None else 0.0  # the queue of the endpoint waits
 
     def check(self, response: ModelResponse) -> None:
         """Refuse an answer that is not complete, that a filter ended, or that calls too many tools."""
-        if response.state == "incomplete":
-            text = f"model {response.model_name!r}: the stream ended before its answer did"
-            raise self._own(StreamInterruptedError, ModelConnectionError(self._name, text), partial=response.text)
-        if response.finish_reason == "content_filter":
-            text = f"model {response.model_name!r}: a filter of the provider ended the answer"
-            raise self._own(ContentFilteredError, ContentFilterError(text), partial=response.text)
         calls, most = len(response.parts), self.policy.max_tool_calls
-        if calls > most and (calls := len(response.tool_calls)) > most:
-            text = f"model {response.model_name!r}: the answer calls {calls} tools; max_tool_calls is {most}"
-            raise self._own(BadResponseError, UnexpectedModelBehavior(text), partial=response.text, retryable=False)
+        if response.state == "incomplete":
+            error = self._own(StreamInterruptedError, ModelConnectionError, "the stream ended before its answer did")
+        elif response.finish_reason == "content_filter":
+            error = self._own(ContentFilteredError, ContentFilterError, "a filter of the provider ended the answer")
+        elif calls > most and (calls := len(response.tool_calls)) > most:
+            text = f"the answer calls {calls} tools; max_tool_calls is {most}"
+            error = self._own(BadResponseError, UnexpectedModelBehavior, text, retryable=False)
+        else:
+            return
+        error.partial = response.text
+        raise error
 
     def warn(self, problems: Iterable[str]) -> None:
         """Tell what was odd about an answer that can be read all the same."""
         for problem in problems:
             self._publish(ProtocolWarning, problem=problem)
-
-    async def _pause_ended(self) -> None:
-        state, clock = self.state, self.clock
-        state.waiting += 1
-        try:
-            while (left := state.paused_until - clock.now()) > 0:
-                if self.ends is not None and state.paused_until >= self.ends:
-                    text = f"model {self._name!r}: the provider wants a pause of {left:.1f} s, beyond the deadline"
-                    error = ModelRateLimitError(self._name, text, retry_after=left)
-                    raise self._own(RateLimitedError, error, retry_after=left)
-                self._publish(ModelThrottled, delay=left)
-                # About ten of those that wait begin in a second: together they would be refused again.
-                await pause(clock, left + random.random() * max(0.25, state.waiting / 10))
-        finally:
-            state.waiting -= 1
 
     def _judge(self, failure: ModelCallError) -> None:
         """Note what a failure says about the endpoint."""
@@ -188,13 +234,15 @@ class Call:
             self._publish(CircuitOpened, delay=self.policy.probe_after)
         self.is_probe = False
         if failure.retry_after is not None:
-            self.state.pause(now, failure.retry_after)
+            self.state.limiter.pause(now, failure.retry_after)
 
     @property
     def _name(self) -> str:
         return self.model.model_name
 
-    def _own(self, kind: type[ModelCallError], error: Exception, **more: Any) -> ModelCallError:
+    def _own(self, kind: type[ModelCallError], theirs: type[Exception], text: str, **more: Any) -> ModelCallError:
+        text = f"model {self._name!r}: {text}"
+        error = theirs(self._name, text) if issubclass(theirs, ModelAPIError) else theirs(text)
         return typed(kind, error, self.model, **{**self._told(None), **more})
 
     def _publish(self, kind: type[ModelEvent], **fields: Any) -> None:
@@ -232,21 +280,6 @@ class Call:
 
 def _earlier(one: float | None, other: float | None) -> float | None:
     return other if one is None or (other is not None and other < one) else one
-
-
-def _overdue(phase: str, model: Model, policy: ModelPolicy, **told: Any) -> ModelCallError:
-    seconds = {"first_byte": policy.first_byte_of_stream, "idle": policy.idle_of_stream}.get(phase, policy.deadline)
-    text = f"model {model.model_name!r}: {_WAITS[phase]} within {seconds:g} s ({phase} of its policy)"
-    return typed(
-        UpstreamTimeoutError, ModelTimeoutError(model.model_name, text, phase="read"), model, phase=phase, **told
-    )
-
-
-def _interrupted(error: Exception, model: Model, **told: Any) -> ModelCallError:
-    text = f"model {model.model_name!r}: the stream ended before its answer did: {error}"
-    found = typed(StreamInterruptedError, ModelConnectionError(model.model_name, text, phase="read"), model, **told)
-    found.__cause__ = error
-    return found
 
 
 _WAITS: Final = {"deadline": "no answer", "first_byte": "nothing of an answer", "idle": "nothing more of the answer"}

@@ -1,15 +1,45 @@
 """`ModelPolicy`: what an agent does when its model is slow, broken or unavailable."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from protocols.checks import POSITIVE, Check, check_fields, declared_checks, finite, is_finite, whole
+from protocols.checks import POSITIVE, Check, check_fields, declared_checks, finite, instance_of, is_finite, whole
 from protocols.errors import ConfigError
 
 _SHARE: Final = Check("a share from 0 to 1", lambda value: is_finite(value) and 0 <= value <= 1)
 _WITHIN: Final = (("first_byte", "deadline"), ("idle", "deadline"), ("min_wait", "max_wait"))
-_OF_STREAMS: Final = 120.0
+OF_STREAMS: Final = 120.0
+"""Seconds of `first_byte` and `idle` of a stream, unless a policy says otherwise."""
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be asked of one endpoint with one key, by all agents together; what is None has no limit.
+
+    Example:
+        >>> RateLimits(requests_per_minute=600, concurrent=20).concurrent
+        20
+    """
+
+    requests_per_minute: Annotated[int | None, whole(1)] = None
+    """Requests that begin in a minute; they are spread over it."""
+    tokens_per_minute: Annotated[int | None, whole(1)] = None
+    """Tokens read and written. A request begins with an estimate, in whose place comes what it has taken."""
+    concurrent: Annotated[int | None, whole(1)] = None
+    """Requests that are open at once; a stream is open until its end."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are impossible."""
+        check_fields(_RATES, self, _refused)
+        if all(getattr(self, name) is None for name in _RATES):
+            raise _refused("", f"limits need one of {', '.join(_RATES)}")
+
+    @staticmethod
+    def strictest(several: Sequence["RateLimits"]) -> "RateLimits":
+        """Return the lowest of each limit."""
+        given = {name: [value for one in several if (value := getattr(one, name)) is not None] for name in _RATES}
+        return RateLimits(**{name: min(values) for name, values in given.items() if values})
 
 
 class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +79,9 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of one answer after decompression; what exceeds them is not read. An HTTP client that you gave to a
     provider reads what it wants, but for the streams of chat completions."""
 
+    limits: Annotated[RateLimits | None, instance_of("RateLimits", RateLimits)] = None
+    """What all agents of an endpoint may ask of it together; of several policies the strictest limits hold."""
+
     def __post_init__(self) -> None:
         """Refuse values that are impossible, or that contradict each other."""
         check_fields(_CHECKS, self, _refused, never_none=_NEVER_NONE)
@@ -57,23 +90,14 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
             if less is not None and most is not None and less > most:
                 raise _refused(low, f"{low}={less!r} must not be more than {high}={most!r}")
 
-    @property
-    def first_byte_of_stream(self) -> float:
-        """Seconds until the first event of a stream."""
-        return _OF_STREAMS if self.first_byte is None else self.first_byte
-
-    @property
-    def idle_of_stream(self) -> float:
-        """Seconds between two events of a stream."""
-        return _OF_STREAMS if self.idle is None else self.idle
-
 
 def _refused(_: str, problem: str) -> ConfigError:
     return ConfigError(f"model policy: {problem}")
 
 
+_RATES: Any = declared_checks(RateLimits)
 _CHECKS: Any = declared_checks(ModelPolicy)
-_NEVER_NONE: Final = frozenset(_CHECKS) - {"deadline", "first_byte", "idle", "breaker_after"}
+_NEVER_NONE: Final = frozenset(_CHECKS) - {"deadline", "first_byte", "idle", "breaker_after", "limits"}
 
 POLICY: Final = Check("a ModelPolicy, or False for none", lambda value: value is False or type(value) is ModelPolicy)
 DEFAULT_POLICY: Final = ModelPolicy()

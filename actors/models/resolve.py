@@ -72,7 +72,8 @@ def resolve_model(
     """
     if not isinstance(model, Model):
         name = (default_model_name() if model is None else model).strip()
-        model = OfflineModel() if name == MODEL_NAME else _test_model() if name == "test" else _of_provider(name, node)
+        make = {MODEL_NAME: OfflineModel, "test": _test_model}.get(name)
+        model = _made(_qualified(name, node), node, _shared_provider) if make is None else make()
     made = _lenient(model)
     if not fallbacks:
         return made
@@ -151,10 +152,9 @@ def _qualified(name: str, node: str | None) -> str:
     raise _unknown(name, node)
 
 
-def _of_provider(name: str, node: str | None) -> Model:
-    name = _qualified(name, node)
+def _made(name: str, node: str | None, provider: Callable[[str], Provider[Any]]) -> Model:
     try:
-        return infer_model(name, provider_factory=_shared_provider)
+        return infer_model(name, provider)
     except ImportError as error:
         raise _missing_extra(name, node, error) from error
     except UserError as error:
@@ -174,15 +174,9 @@ def at_endpoint(name: str, base_url: str, key_variable: str | None) -> Model:
         return kind(base_url=base_url, api_key=secret)
 
     try:
-        return _lenient(
-            infer_model(name, lambda provider: _shared_as((provider, base_url, hash(secret)), make, provider))
-        )
+        return _lenient(_made(name, None, lambda one: _shared_as((one, base_url, hash(secret)), make, one)))
     except ValueError:
         raise _unknown(name, None) from None
-    except ImportError as error:
-        raise _missing_extra(name, None, error) from error
-    except UserError as error:
-        raise _refused(name, None, error) from error
     except TypeError as error:
         provider, _, rest = name.partition(":")
         text = f"model {name!r}: provider {provider!r} takes no address; use 'openai-chat:{rest}'"

@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Literal
 
+from actors.models.time_limit import pause
 from actors.runtime.clock import LoopClock
 from protocols.clock import Clock
 
@@ -213,7 +214,7 @@ class HostileServer:
         writer.write(response.head())
         for part in islice(response.parts, response.after):
             if response.every:
-                await self._pause(response.every)
+                await pause(self.clock, response.every)
             writer.write(response.framed(part))
             await writer.drain()
         if response.after is None and response.framing == "chunked":
@@ -226,11 +227,3 @@ class HostileServer:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
         return response.end == "keep" and response.framing in ("length", "chunked")
-
-    async def _pause(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        timer = self.clock.call_later(seconds, woken.set)
-        try:
-            await woken.wait()
-        finally:
-            timer.cancel()

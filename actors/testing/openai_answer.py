@@ -38,16 +38,14 @@ class Answer:
 
     def completion(self, request: RecordedRequest) -> dict[str, Any]:
         """Return a whole chat completion."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text}
-        if self.calls:
-            message["tool_calls"] = list(self._tool_calls(request))
+        calls = {"tool_calls": list(self._tool_calls(request))} if self.calls else {}
+        message = {"role": "assistant", "content": self.text, **calls}
         choice = {"index": 0, "message": message, "finish_reason": self._finish}
-        whole = {"id": _id(request), "object": "chat.completion", "created": 1, "model": request.model}
-        return {**whole, "choices": [choice], **self._usage()}
+        return {**_head(request, "chat.completion"), "choices": [choice], **self._usage()}
 
     def chunks(self, request: RecordedRequest) -> Iterator[dict[str, Any]]:
         """Yield the chunks of a chat completion."""
-        base = {"id": _id(request), "object": "chat.completion.chunk", "created": 1, "model": request.model}
+        base = _head(request, "chat.completion.chunk")
 
         def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
             return {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
@@ -76,10 +74,10 @@ class Answer:
         for index, call in enumerate(self._tool_calls(request)):
             item = {"type": "function_call", "id": f"f{index}", "call_id": call["id"], "status": "completed"}
             output.append({**item, **call["function"]})
-        base = {"id": _id(request), "object": "response", "created_at": 1, "status": status, "model": request.model}
-        options = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": list[Any](), "error": None}
-        details = {"incomplete_details": {"reason": reason} if reason else None, "metadata": None}
-        return {**base, **options, **details, "output": output, "usage": self._response_usage()}
+        base = {**_head(request, "response"), "created_at": 1, "status": status, "error": None, "metadata": None}
+        options = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": list[Any]()}
+        details = {"incomplete_details": {"reason": reason} if reason else None, "usage": self._response_usage()}
+        return {**base, **options, **details, "output": output}
 
     def events(self, request: RecordedRequest) -> Iterator[dict[str, Any]]:
         """Yield the events of the responses API."""
@@ -147,5 +145,5 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
     return Response([json.dumps(body, ensure_ascii=False).encode()], status, {**JSON, **(headers or {})})
 
 
-def _id(request: RecordedRequest) -> str:
-    return f"answer_{request.number}"
+def _head(request: RecordedRequest, kind: str) -> dict[str, Any]:
+    return {"id": f"answer_{request.number}", "object": kind, "created": 1, "model": request.model}

@@ -86,6 +86,7 @@ SITES: Mapping[str, Site] = {
     "UsageLimitsSpec": _inside("limits", {}),
     "BudgetSpec": _inside("budget", {"tokens": 5}),
     "PolicySpec": _inside("policy", {}),
+    "RateLimitsSpec": _agent(("agents", "a", "policy", "limits"), policy={"limits": {"concurrent": 5}}),
     "RetrySpec": _inside("retry", {}),
     "ProviderSpec": _inside("provider", {"type": "callback", "callback": _FUNCTION}),
     "ModelSpec": _inside("model", {"name": "test"}),

@@ -91,7 +91,9 @@ EFFECTS: Mapping[str, Effect] = {
     "BudgetSpec": Effect(_MODEL.code, ("agents/test_budget.py", "models/test_budget.py")),
     "UsageLimitsSpec": _MODEL,
     "ModelSpec": Effect((*_MODEL.code, "agents/manifest/agent.py"), (*_MODEL.tests, "models/test_endpoint.py")),
-    "PolicySpec": Effect(("agents/manifest/values.py",), ("models/test_policy.py",)),
+    **dict.fromkeys(
+        ("PolicySpec", "RateLimitsSpec"), Effect(("agents/manifest/values.py",), ("models/test_policy.py",))
+    ),
     "RetrySpec": Effect(("agents/manifest/imports.py",), ("pool/manifest/test_retry.py",)),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
@@ -112,7 +114,9 @@ EFFECTS: Mapping[str, Effect] = {
 
 BY_KIND = frozenset({"type", "mode"})
 """Keys that choose the class, which is what code looks at."""
-WHOLE = frozenset({"ModelSettingsSpec", "BudgetSpec", "PolicySpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"})
+WHOLE = frozenset(
+    {"ModelSettingsSpec", "BudgetSpec", "PolicySpec", "RateLimitsSpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"}
+)
 """Sections that are handed on as a whole."""
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from actors import Agent, ModelPolicy
+from actors import Agent, ModelPolicy, RateLimits
 from actors.agents.manifest.values import policy_of
 from actors.config.load import parse_manifest
 from actors.config.yaml.problem import InvalidManifestError
@@ -22,6 +22,7 @@ CONTRADICTIONS = [
     ({"min_wait": -1}, "min_wait must be a finite number >= 0"),
     ({"first_byte": float("nan")}, "first_byte must be a finite number > 0"),
     ({"max_tool_calls": True}, "max_tool_calls must be a whole number"),
+    ({"limits": {"concurrent": 5}}, "limits must be RateLimits, not {'concurrent': 5}"),
 ]
 
 
@@ -29,6 +30,18 @@ CONTRADICTIONS = [
 def test_a_policy_that_cannot_be_meant_is_refused_with_its_values(values: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError, match=rf"^model policy: {re.escape(problem)}"):
         ModelPolicy(**values)
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute", "concurrent"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, float("nan"), True, "10"])
+def test_a_rate_that_cannot_be_meant_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^model policy: {name} must be a whole number >= 1, not {value!r}"):
+        RateLimits(**{name: value})
+
+
+def test_limits_that_limit_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="limits need one of requests_per_minute, tokens_per_minute, concurrent"):
+        RateLimits()
 
 
 @pytest.mark.parametrize("values", [{"deadline": 1}, {"deadline": 1, "first_byte": 1, "idle": 1}, {"min_wait": 0}])
@@ -66,6 +79,10 @@ def test_a_function_has_no_policy(caplog: pytest.LogCaptureFixture) -> None:
                 max_response_bytes=10,
             ),
         ),
+        (
+            "{limits: {requests_per_minute: 60, tokens_per_minute: 9000, concurrent: 5}}",
+            ModelPolicy(limits=RateLimits(requests_per_minute=60, tokens_per_minute=9_000, concurrent=5)),
+        ),
         ("{}", ModelPolicy()),
         ("true", ModelPolicy()),
         ("false", False),
@@ -89,6 +106,9 @@ def test_a_policy_of_the_manifest_reaches_the_agent(written: str, policy: Any) -
         ),
         ("{min_wait: 1h}", r"agents\.a\.policy\.min_wait.*must not be more than 'max_wait', which is 30"),
         ("{attempts: 0}", r"agents\.a\.policy\.attempts"),
+        ("{limits: {requests_per_minute: 0}}", r"agents\.a\.policy\.limits\.requests_per_minute.*at least 1"),
+        ("{limits: {concurrent: .nan}}", r"agents\.a\.policy\.limits\.concurrent"),
+        ("{limits: {}}", r"limits\.requests_per_minute.*is required, unless tokens_per_minute or concurrent"),
         ("{deadlin: 5s}", r"unknown key 'deadlin'.*did you mean 'deadline'"),
     ],
 )

@@ -20,7 +20,7 @@ from actors.config.response import ResponseSpec
 from actors.config.response_model import ResponseModelError, build_model
 from actors.config.tool import ToolSpec
 from actors.models.endpoint import Model as OwnModel
-from actors.models.policy import ModelPolicy
+from actors.models.policy import ModelPolicy, RateLimits
 from actors.models.resolve import resolve_model
 from protocols.budget import Budget
 from protocols.errors import ConfigError
@@ -49,9 +49,10 @@ def model_settings_of(spec: ModelSettingsSpec | None) -> ModelSettings | None:
 
 def policy_of(spec: PolicySpec | None) -> ModelPolicy | Literal[False] | None:
     """Return the policy of requests to a model; None for the usual, False for none."""
-    if spec is None:
-        return None
-    return ModelPolicy(**spec.model_dump(exclude_none=True, exclude={"enabled"})) if spec.enabled else False
+    if spec is None or not spec.enabled:
+        return None if spec is None else False
+    limits = None if spec.limits is None else RateLimits(**spec.limits.model_dump())
+    return ModelPolicy(limits=limits, **spec.model_dump(exclude_none=True, exclude={"enabled", "limits"}))
 
 
 def budget_of(spec: BudgetSpec | None) -> Budget | None:
