@@ -1,7 +1,6 @@
 """Cancel requests of disconnected clients, and with them the runs that they wait for."""
 
 import asyncio
-from collections import deque
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,43 +47,32 @@ class _Exchange:
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._waiting: deque[Message] = deque()
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
+        self._queue: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._is_answered = False
-        self._error: Exception | None = None
 
     async def watch(self, limit: asyncio.Timeout) -> None:
         """Read until the client disconnects; then let the limit expire, unless the answer is complete."""
         try:
             while (message := await self._receive())["type"] != _GONE:
-                self._put(message)
+                self._queue.put_nowait(message)
                 if message.get("more_body", False):
-                    self._room.clear()
-                    await self._room.wait()
+                    await self._queue.join()
         except Exception as error:  # `receive` raises it
-            self._error = error
-            self._news.set()
+            self._queue.put_nowait(error)
             return
-        self._put(message)
+        self._queue.put_nowait(message)
         if not self._is_answered:
             limit.reschedule(asyncio.get_running_loop().time())
 
-    def _put(self, message: Message) -> None:
-        self._waiting.append(message)
-        self._news.set()
-
     async def receive(self) -> Message:
         """Return the next message to the application."""
-        while not self._waiting:
-            if self._error is not None:
-                raise self._error
-            self._news.clear()
-            await self._news.wait()
-        if self._waiting[0]["type"] == _GONE:
-            return self._waiting[0]  # every time
-        message = self._waiting.popleft()
-        self._room.set()
+        message = await self._queue.get()
+        self._queue.task_done()
+        if isinstance(message, Exception):
+            self._queue.put_nowait(message)  # every time
+            raise message
+        if message["type"] == _GONE:
+            self._queue.put_nowait(message)
         return message
 
     async def send(self, message: Message) -> None:

@@ -52,11 +52,13 @@ class StatsActor(AsyncioActor):
 
     def on_stop(self) -> None:
         """Unsubscribe."""
-        self._unsubscribe()
+        if self._subscription is not None:
+            self._subscription.cancel()
+            self._take()
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         """Unsubscribe; the next incarnation subscribes again."""
-        self._unsubscribe()
+        self.on_stop()
 
     def on_receive(self, message: Any) -> StatsSnapshot | None:
         """Count events, or answer with the numbers."""
@@ -72,8 +74,3 @@ class StatsActor(AsyncioActor):
     def _take(self) -> None:
         if self._subscription is not None:
             self._projection.add_all(self._subscription.take())
-
-    def _unsubscribe(self) -> None:
-        if self._subscription is not None:
-            self._subscription.cancel()
-            self._take()

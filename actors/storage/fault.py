@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
+from protocols.errors import type_name
 from protocols.stores import StorageError, StoreCorruptError, StoreRejectedError, StoreUnavailableError
 
 # https://www.sqlite.org/rescode.html; the lower byte is the primary code.
@@ -60,14 +61,15 @@ def fault(error: Exception, location: str) -> StorageError:
     known = _known(original)
     if known is not None:
         kind, meaning = known
-        detail = _name(original) if kind is StoreRejectedError else _brief(original)
+        # The text of a refusal quotes what was to be stored.
+        detail = type_name(original) if kind is StoreRejectedError else _brief(original)
         return kind(f"{meaning} ({detail})", location=location)
     if isinstance(original, (OSError, exc.TimeoutError)) or _is_disconnect(error):
         return StoreUnavailableError(f"cannot be reached: {_brief(original)}", location=location)
     if isinstance(error, (exc.DataError, exc.IntegrityError)) or isinstance(
         original, (exc.StatementError, OverflowError)
     ):
-        return StoreRejectedError(f"does not take this message ({_name(original)})", location=location)
+        return StoreRejectedError(f"does not take this message ({type_name(original)})", location=location)
     return StorageError(_brief(original), location=location)
 
 
@@ -86,9 +88,4 @@ def _is_disconnect(error: Exception) -> bool:
 
 def _brief(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{_name(error)}: {lines[0]:.200}" if lines else _name(error)
-
-
-def _name(error: BaseException) -> str:
-    """Return all that may be said about an error whose text quotes what was to be stored."""
-    return type(error).__name__
+    return f"{type_name(error)}: {lines[0]:.200}" if lines else type_name(error)

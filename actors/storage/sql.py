@@ -226,16 +226,11 @@ class SqlHistoryStore(HistoryStore):
         return await self._finish(self._fetch(query))
 
     async def _fetch(self, query: Executable) -> Sequence[RowMapping]:
-        async with self._read() as connection:
-            rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
-            return rows
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncGenerator[AsyncConnection]:
         with translated(self.location):
             self._backend.check()
             async with self._opened().connect() as connection:
-                yield connection
+                rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+                return rows
 
     @asynccontextmanager
     async def _write(self) -> AsyncGenerator[AsyncConnection]:

@@ -6,14 +6,21 @@ from pathlib import Path
 from time import time as wall_time
 from typing import Any, Final
 
-from actors.triggers.registry import type_of
+from actors.config.trigger import TriggerSpec, installed_type
+from actors.triggers.connection_source import CONNECTION
+from actors.triggers.files.source import FILE
+from actors.triggers.mail.source import EMAIL
 from actors.triggers.schedule.progress import ScheduleProgress
+from actors.triggers.schedule.source import INTERVAL, SCHEDULE
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger, queue_class
 from actors.triggers.trigger_type import BuildContext, TriggerChild, TriggerRequest, TriggerType
 from actors.triggers.webhook.replay_journal import ReplayJournal
+from actors.triggers.webhook.trigger_type import WEBHOOK
 from protocols.triggers import TriggerConfigError
 
+BUILT_IN: Final[tuple[TriggerType[Any], ...]] = (FILE, WEBHOOK, SCHEDULE, INTERVAL, EMAIL, CONNECTION)
+"""The types of triggers that need no package of their own."""
 _MAIL: Final = TriggerSource.mailbox
 """Named for each source: a class that is given as a partial function has no attributes."""
 
@@ -117,3 +124,21 @@ def _source(trigger_type: TriggerType[Any], triggers: Sequence[Trigger], context
     name = spec.name or triggers[0].full_name
     backoff = min(each.backoff for each in settings)
     return TriggerChild(name, settings, tuple(triggers), spec.actor_class, spec.args, _MAIL, backoff, spec.site)
+
+
+def type_of(spec: TriggerSpec, further: Iterable[TriggerType[Any]] = ()) -> TriggerType[Any]:
+    """Return the type of a trigger.
+
+    Args:
+        spec: the trigger.
+        further: types that are neither built-in nor installed.
+
+    Raises:
+        TriggerConfigError: No type has this class as its `spec`.
+    """
+    installed: TriggerType[Any] | None = installed_type(spec.type)
+    for known in (*BUILT_IN, *further, installed):
+        if known is not None and known.spec is type(spec):
+            return known
+    message = f"trigger {spec.name!r}: no type of trigger has {type(spec).__name__} as its spec; pass types=[...]"
+    raise TriggerConfigError(message)

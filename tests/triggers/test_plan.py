@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from actors.config.trigger import FileTrigger, IntervalTrigger, ScheduleTrigger, WebhookTrigger
 from actors.testing.settle import settle
 from actors.triggers import TriggerPlan, TriggerRequest, plan_triggers
-from actors.triggers.registry import BUILT_IN
+from actors.triggers.plan import BUILT_IN
 from protocols.errors import ConfigError
 from protocols.triggers import TriggerConfigError, TriggerExtraError
 from tests.triggers.started import RecordingNode, start_triggers

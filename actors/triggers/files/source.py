@@ -47,11 +47,6 @@ class FileWatch:
         """True when `known` is complete: differences from it are told."""
 
 
-class _Changed(msgspec.Struct, frozen=True):
-    changes: tuple[tuple[int, ChangeKind, str], ...]
-    """Number of the watch, what happened, and to which path below the root."""
-
-
 class _BurstEnded(msgspec.Struct, frozen=True):
     watch: int
 
@@ -109,7 +104,7 @@ class FileWatchActor(TriggerSource):
                 await self._notifiers[0].close()
                 del self._notifiers[0]
         new = [path for path, identity in folders.items() if is_all or before.get(path) != identity]
-        await self._found(await self.system.in_thread(partial(self._compared, is_all=is_all))(new))
+        self._collect(await self.system.in_thread(partial(self._compared, is_all=is_all))(new))
         for watch in self._watches:
             watch.has_seen = True
 
@@ -172,7 +167,7 @@ class FileWatchActor(TriggerSource):
         """Check the changed paths; return True if folders have come or gone."""
         waiting, self._changed = self._changed, {}
         found, has_folders = await self.system.in_thread(self._checked)(waiting)
-        await self._found(found)
+        self._collect(found)
         return bool(has_folders)
 
     def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[_Changes, bool]:
@@ -211,17 +206,20 @@ class FileWatchActor(TriggerSource):
                 found[number, relative] = "modified", mark
         return found
 
-    async def _found(self, changes: _Changes) -> None:
-        told: list[tuple[int, ChangeKind, str]] = [
-            (number, kind, path) for (number, path), (kind, _) in changes.items() if self._watches[number].has_seen
-        ]
-        if told:
-            await self.actor_ref.send(_Changed(tuple(told)))
-        for (number, path), (_, mark) in changes.items():  # now, so that a search finds what could not be sent
+    def _collect(self, changes: _Changes) -> None:
+        """Add the changes to the bursts of their triggers, which know of them from now on."""
+        # The watcher has collected for one step already: that counts as quiet time.
+        now = self.system.clock.now() - self._step
+        for (number, path), (kind, mark) in changes.items():
+            watch = self._watches[number]
+            if watch.has_seen:
+                if watch.burst.due is None:
+                    self.schedule(max(0.0, watch.debounce - self._step), _BurstEnded(number))
+                watch.burst.add(kind, path, now=now)
             if mark is not None:
-                self._watches[number].known[path] = mark
+                watch.known[path] = mark
             else:
-                self._watches[number].known.pop(path, None)
+                watch.known.pop(path, None)
 
     def _warn(self, path: str, why: str) -> None:
         name = self._actor_cell.name
@@ -237,40 +235,26 @@ class FileWatchActor(TriggerSource):
         return super().on_start()
 
     async def on_receive(self, message: Any) -> Any:
-        """Collect changes; offer an event at the end of a burst."""
-        if isinstance(message, _Changed):
-            self._collect(message)
-        elif isinstance(message, _BurstEnded):
-            await self._offer(self._watches[message.watch], message)
-        else:
+        """Offer an event at the end of a burst."""
+        if not isinstance(message, _BurstEnded):
             return await super().on_receive(message)
-        return None
-
-    def _collect(self, message: _Changed) -> None:
-        # The watcher has collected for one step already: that counts as quiet time.
-        now = self.system.clock.now() - self._step
-        for number, kind, path in message.changes:
-            burst = self._watches[number].burst
-            if burst.due is None:
-                self.schedule(max(0.0, self._watches[number].debounce - self._step), _BurstEnded(number))
-            burst.add(kind, path, now=now)
-
-    async def _offer(self, watch: FileWatch, message: _BurstEnded) -> None:
+        watch = self._watches[message.watch]
         due = watch.burst.due
         if due is None:
-            return
+            return None
         now = self.system.clock.now()
         if now < due:
             self.schedule(due - now, message)
-            return
+            return None
         changes, omitted = watch.burst.take()
         if not changes and not omitted:
-            return
+            return None
         root = str(self._folder.root)
         facts: Metadata = {"root": root, "files": len(changes) + omitted}
         name = watch.trigger.name
         event = FileChanged(source=name, time=self._wall(), root=root, changes=changes, omitted=omitted, metadata=facts)
         await watch.trigger.offer(event)
+        return None
 
 
 def _is_within(path: str, folders: Container[str]) -> bool:
