@@ -1,5 +1,6 @@
 """Words of the life of an actor: its states, why it ended, and what its watchers are told."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Never
 
@@ -73,6 +74,12 @@ class DeadLetterReason(StrEnum):
     """The handler failed on the message and no caller waited for the answer."""
     HOPS = "hops"
     """It had been forwarded more often than the limit allows."""
+
+
+class Resume(msgspec.Struct, frozen=True, eq=False):
+    """Lets a parked handler continue, in the place of a message."""
+
+    go_on: Callable[[], None]
 
 
 class Terminated(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ UnderstageError
 ├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError, and ModelCallError with those below it
 ├── ConfigError       ManifestError
 ├── RunError          ChainBrokenError, EmptyChainError, MemberError, RunCancelledError, RunTimeoutError,
-│                     AlreadyRunningError, NotRunningError
+│                     AlreadyRunningError, NotRunningError, ApprovalError
 ├── TalkError         ConditionError, TransformError, HopLimitError, NotQueuedError, TalkNameError
 └── PickError, JobError, ToolServerError, EventDecodeError
 ```
@@ -58,6 +58,11 @@ def limited_text(make: Callable[[object], str], value: object, limit: int) -> st
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def safe_repr(value: object) -> str:
+    """Return a short repr that cannot fail, however broken or huge the object is."""
+    return limited_text(repr, value, 200)
+
+
 def of_kind(error: BaseException, *kinds: type[BaseException]) -> bool:
     """Return True for an exception of these classes; unlike `isinstance`, it never asks the exception itself."""
     return issubclass(type(error), kinds)
@@ -87,6 +92,13 @@ class UnderstageError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+def cause_text(error: BaseException) -> str:
+    """Return the text of an error of ours, and kind and text of any other error."""
+    if of_kind(error, UnderstageError):
+        return error_text(error)
+    return f"{type_name(error)}: {limited_text(str, error, 500)}"
 
 
 class NodeError(UnderstageError):
@@ -225,6 +237,10 @@ class AlreadyRunningError(RunError):
 
 class NotRunningError(RunError):
     """No background run is there to wait for, or the run would never end (`wait` on an unlimited run)."""
+
+
+class ApprovalError(RunError):
+    """A decision about a tool call for which no run waits (any more), or one run more than may wait."""
 
 
 class ToolServerError(UnderstageError, RuntimeError):

@@ -13,6 +13,7 @@ from typing import cast, get_args
 
 import msgspec
 
+from protocols.approval_events import ApprovalDecided, ApprovalRequested
 from protocols.cost import ZERO_COST
 from protocols.errors import EventDecodeError, nearest
 from protocols.model_events import (
@@ -330,6 +331,8 @@ Event = (
     | CircuitClosed
     | ProtocolWarning
     | BudgetWarning
+    | ApprovalRequested
+    | ApprovalDecided
 )
 """Any event."""
 

@@ -14,6 +14,7 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from actors.agents import manifest
 from actors.agents.agent_file import read_agent_file
+from actors.agents.approvals import Approval
 from actors.agents.callback import callback_name
 from actors.agents.decorator import Decorator
 from actors.agents.definition import AgentDefinition
@@ -42,7 +43,7 @@ from protocols.tool_name import free_name
 _FILES = (".yml", ".yaml")
 
 
-class Agent(Decorator, MessageNode[Deps, Out], makes="function"):
+class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
     An agent remembers its conversation, unless it is made with ``session=False``, and that of each session by itself.

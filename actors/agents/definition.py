@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, Unpack, cast
 
 import pydantic_ai
+from pydantic_ai.capabilities import PrepareTools
 from pydantic_ai.models import Model
 
 from actors.agents.callback import Callback, callback_name
@@ -11,7 +12,7 @@ from actors.agents.execution import Execution
 from actors.agents.model_run import ModelRun
 from actors.agents.named_tools import named_tools
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
-from actors.agents.tool_approval import approval
+from actors.agents.tool_approval import approval, marked
 from actors.mcp.server import mcp_servers
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import is_model_name
@@ -24,10 +25,11 @@ from protocols.errors import ConfigError
 _OF_MODELS = frozenset({
     "instructions", "toolsets", "mcp_servers", "retries", "output_retries", "tool_timeout", "history_limit", "summary",
     "model_settings", "usage_limits", "policy", "budget", "capabilities", "input_provider",
+    "approval_timeout",
 })  # fmt: skip
 
 
-_OF_PYDANTIC_AI = _OF_MODELS - {"history_limit", "summary", "usage_limits", "policy", "budget"} | {
+_OF_PYDANTIC_AI = _OF_MODELS - {"history_limit", "summary", "usage_limits", "policy", "budget", "approval_timeout"} | {
     "end_strategy", "requires_tool_confirmation",
 }  # fmt: skip
 
@@ -65,7 +67,9 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         check_settings(name, {"model": model, "deps_type": deps_type, **given})
         toolsets = [*settings.toolsets, *own]
         provider, mode, asking = settings.input_provider, settings.requires_tool_confirmation, list[Any]()
-        if provider is not None or mode == "never":  # else the user's own capabilities and output decide
+        if provider is None and mode == "always":
+            asking = [PrepareTools(marked)]
+        elif provider is not None or mode == "never":  # else the user's own capabilities and output decide
             asking = [*approval(name, None if isinstance(provider, str) else provider, mode)]
         agent: pydantic_ai.Agent[Any, Any] = pydantic_ai.Agent(
             output_type=output_type,

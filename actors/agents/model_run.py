@@ -17,6 +17,7 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 from pydantic_ai.usage import UsageLimits
 
+from actors.agents.approvals import RECORDER
 from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import cost_up_to_now, message_of, responses_of_run
@@ -24,7 +25,7 @@ from actors.agents.named_tools import named_tools
 from actors.agents.run_messages import captured_messages, finished, messages_of_run, note_messages
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
-from actors.agents.tool_calls import RECORDER, ToolCallLog, ToolExit, log_of
+from actors.agents.tool_calls import ToolCallLog, ToolExit, log_of
 from actors.models.budget import ledgers_of
 from actors.models.policy import DEFAULT_POLICY
 from actors.models.resolve import advise, default_model_name, guarded, resolve_model

@@ -7,8 +7,7 @@ from typing import Any, cast
 from pydantic_ai.tools import Tool
 
 from actors.runs.request import AnyTool
-from actors.runtime.log import safe_repr
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, safe_repr
 from protocols.plain_text import one_line
 from protocols.tool_name import tool_name
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
@@ -21,6 +21,7 @@ from actors.supervision.retry import Retry
 from protocols.budget import Budget
 from protocols.checks import (
     FLAG,
+    POSITIVE,
     TIME_LIMIT,
     Check,
     Checks,
@@ -65,6 +66,7 @@ class AgentKeywords(TypedDict, total=False):
     capabilities: Sequence[AbstractCapability[Any]]
     input_provider: InputProvider | None
     requires_tool_confirmation: ApprovalMode
+    approval_timeout: float
     max_concurrency: int | None
     timeout: float | None
     parallel_init: bool
@@ -73,12 +75,14 @@ class AgentKeywords(TypedDict, total=False):
     retry: Retry | None
 
 
+_MOST_WAIT: Final = 30 * 86_400
 _INSTRUCTIONS = Check(
     "text, a function, or a list of them", lambda value: isinstance(value, str | list | tuple) or callable(value)
 )
 _CONTENT = list_of("a list of texts, paths and objects", lambda _: True)
 _CAPABILITIES = list_of("a list of capabilities", lambda value: isinstance(value, AbstractCapability))
 _SUMMARY = Check("a plain function", lambda value: callable(value) and not iscoroutinefunction(value))
+_WAIT = Check("seconds > 0, at most 30 days", lambda value: POSITIVE.accepts(value) and value <= _MOST_WAIT)
 _PROVIDER = Check("'console' or a function", lambda value: value == "console" or callable(value))
 
 
@@ -133,9 +137,11 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Extensions of pydantic_ai."""
     input_provider: Annotated[InputProvider | None, _PROVIDER] = None
     """What approves tool calls: ``console``, or a function. The function gets the tool's name and its arguments, and
-    returns, or awaits, True if the tool may be called."""
+    returns, or awaits, True if the tool may be called. None parks the run until `Agent.approve` or `deny` is called."""
     requires_tool_confirmation: Annotated[ApprovalMode, choice("per_tool", "always", "never")] = "per_tool"
     """Which calls need approval: those of tools that demand it (``requires_approval``), ``always``, or ``never``."""
+    approval_timeout: Annotated[float, _WAIT] = 3_600.0
+    """Seconds that a run without an `input_provider` waits for `Agent.approve` or `deny`; then the call is denied."""
     max_concurrency: Annotated[int | None, whole(1)] = None
     """Number of runs at the same time. None is 100 for an agent with memory, and no limit for others. Runs that use the
     same memory (of one session, or that of the agent itself) go on one after the other all the same."""
@@ -168,9 +174,6 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
         known = (*cls.__struct_fields__, "name", "model", "output_type", "deps_type", "system_prompt", "tools")
         check_keywords(f"agent {agent!r}: there is no keyword", keywords, known, MODEL_SETTINGS)
         check_settings(agent, keywords)
-        if keywords.get("requires_tool_confirmation") == "always" and keywords.get("input_provider") is None:
-            message = f"agent {agent!r}: requires_tool_confirmation='always' needs an input_provider, which is asked"
-            raise ConfigError(message, node=agent)
         if keywords.get("knowledge"):
             keywords = {**keywords, "knowledge": with_sources(keywords["knowledge"])}
         settings = cls(**keywords)
@@ -180,7 +183,11 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
 
 def check_settings(agent: str, given: Mapping[str, Any]) -> None:
     """Refuse an impossible setting of an agent with a `ConfigError`."""
-    check_values(_CHECKS, given, lambda _, problem: ConfigError(f"agent {agent!r}: {problem}", node=agent))
+
+    def refused(_: str, problem: str) -> Exception:
+        return ConfigError(f"agent {agent!r}: {problem}", node=agent)
+
+    check_values(_CHECKS, given, refused, never_none=("approval_timeout",))
 
 
 _CHECKS: Checks = {

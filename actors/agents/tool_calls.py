@@ -176,7 +176,3 @@ def _writable(result: object, agent: str, tool: str) -> object:
         text = plain if isinstance(plain, str) else json.dumps(plain)
         return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes
     return result
-
-
-RECORDER = (ToolCallRecorder(),)
-"""The one recorder, as capabilities of a run."""

@@ -54,7 +54,9 @@ class Usage(msgspec.Struct):
 class Ledger:
     """One budget, what was spent of it, and what the open requests hold."""
 
-    __slots__ = ("_held", "_open", "_since", "_waiting", "_warned", "budget", "estimated", "name", "spent")
+    __slots__ = (
+        "_held", "_open", "_paused", "_pauses", "_since", "_waiting", "_warned", "budget", "estimated", "name", "spent",
+    )  # fmt: skip
 
     def __init__(self, budget: Budget, name: str) -> None:
         self.budget = budget
@@ -67,6 +69,8 @@ class Ledger:
         self._held = Usage()
         self._open = 0
         self._since: float | None = None
+        self._pauses = 0
+        self._paused = 0.0
         self._warned: set[str] = set()
 
     def priced(self, tokens: int) -> Usage:
@@ -81,6 +85,7 @@ class Ledger:
         what is left.
         """
         budget, spent, held = self.budget, self.spent, self._held
+        now = self._paused if self._pauses else now
         if budget.seconds is not None and self._since is not None and now - self._since >= budget.seconds:
             return "seconds", False
         for name in _COUNTED:
@@ -96,6 +101,19 @@ class Ledger:
         self._since = now if self._since is None else self._since
         self._open += 1
         self._held.add(wanted)
+
+    def pause(self, now: float) -> None:
+        """Count no seconds until `resume` was called as often."""
+        with _lock:
+            self._paused = self._paused if self._pauses else now
+            self._pauses += 1
+
+    def resume(self, now: float) -> None:
+        """Count the seconds again."""
+        with _lock:
+            self._pauses -= 1
+            if not self._pauses and self._since is not None:
+                self._since += now - self._paused
 
     async def settled(self) -> None:
         """Wait until an open request is settled."""

@@ -13,7 +13,7 @@ from actors.runs.errors import member_failure
 from actors.runs.event_channel import StreamSink
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
-from actors.runtime.envelope import current
+from actors.runtime.envelope import Envelope, current
 from actors.runtime.future import LoopFuture
 from protocols.clock import TimerHandle
 from protocols.errors import RunCancelledError, RunTimeoutError
@@ -50,7 +50,7 @@ class FanOut:
 
     __slots__ = (
         "_asks", "_ended_places", "_has_told", "_is_patient", "_members", "_over", "_policy", "_sink", "_started",
-        "_told", "_transcript", "answers",
+        "_timer", "_told", "_transcript", "answers",
     )  # fmt: skip
 
     def __init__(
@@ -83,14 +83,14 @@ class FanOut:
         sink = make.parent.sink
         if sink is not None and sink.is_voice(make.parent.node):
             self._sink = sink
-        timer = self._limit(make.parent.run_id)
+        self._timer = self._limit(make.parent.run_id)
         try:
             for place, member in enumerate(self._members):
                 self._ask(place, member, make)
             await self._over
         finally:
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             for ask in self._asks:
                 if not ask.done():
                     ask.cancel()
@@ -108,10 +108,16 @@ class FanOut:
             at, margin = at.parent, min(margin + _MARGIN, left / 2)  # the team inside ends first
         if type(at.message) is not RunRequest or not at.message.node.counts_members:
             return None
-        return clock.call_later(left - margin, self._end_in_time, run_id)
+        return clock.call_later(left - margin, self._end_in_time, run_id, at, margin)
 
-    def _end_in_time(self, run_id: str) -> None:
+    def _end_in_time(self, run_id: str, at: Envelope, margin: float) -> None:
         """Give up the members that still work, if the answers of the others are enough."""
+        system = at.cell.system
+        paused = system.deadlines.paused.get(at.reply)
+        left = (at.deadline or 0.0) - at.cell.now() if paused is None else paused[1]
+        if paused is not None or left > 2 * margin:  # a member waits, or has waited, for a person
+            self._timer = system.clock.call_later(max(left - margin, margin), self._end_in_time, run_id, at, margin)
+            return
         if self._over.done() or not self._policy.is_met(len(self._transcript.responses), len(self._members)):
             return
         for member in self._transcript.at_work(()):

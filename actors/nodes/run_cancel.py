@@ -27,7 +27,7 @@ def cancel_among(refs: Iterable[ActorRef[Any]], run_id: str, mode: CancelMode) -
         raise ValueError(f"cancel_run: mode {mode!r} is unknown; use 'now' or 'step'")
     for ref in refs:
         cell = ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its open runs are the engine's
-        for turn in tuple(cell.turns or ()):
+        for turn in (*(cell.turns or ()), *(cell.parked or ())):
             message = turn.envelope.message
             if type(message) is RunRequest and message.run_id == run_id:
                 end = partial(_end, turn, message, mode)
@@ -39,7 +39,7 @@ def cancel_among(refs: Iterable[ActorRef[Any]], run_id: str, mode: CancelMode) -
 
 def _end(turn: Turn, request: RunRequest, mode: CancelMode) -> None:
     envelope, name = turn.envelope, request.node.name
-    if mode == "step":
+    if mode == "step" and turn not in (turn.cell.parked or ()):  # a parked run has no step under way
         envelope.message = replace(request, ends_after_step=True)
     elif envelope.reply is None:
         envelope.abandon("cancelled")

@@ -7,8 +7,7 @@ from actors.runtime.errors import (
     AskTimeoutError,
     RuntimeClosedError,
 )
-from actors.runtime.log import cause_text
-from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError
+from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError, cause_text
 
 ENGINE_ERRORS = (AskTimeoutError, ActorStoppingError, ActorCrashedError, AbandonedError, RuntimeClosedError)
 """Errors that an ask raises and the run itself does not."""

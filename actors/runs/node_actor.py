@@ -25,6 +25,7 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.errors import IgnoreStart
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.child import ChildKind
+from protocols.control import Resume
 from protocols.errors import add_note
 from protocols.messages import ChatMessage
 
@@ -56,6 +57,8 @@ class NodeActor(AsyncioActor):
             return message.node.keep_context(message.text, message.session)
         if type(message) is Settle:
             return self.runs.settled()
+        if type(message) is Resume:
+            return message.go_on()
         if type(message) is Reconfigure:
             return message.applied_by(self)
         return self.unhandled(message)

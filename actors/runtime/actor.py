@@ -13,7 +13,6 @@ from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import DeathPactError, StashOverflowError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.lifecycle import begin
-from actors.runtime.log import safe_repr
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
 from actors.runtime.outcome import stashed
 from actors.runtime.owned_tasks import PendingTask, PendingTimer
@@ -21,6 +20,7 @@ from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.runtime.thread_bridge import on_own_loop
 from protocols.control import DeadLetterReason, Terminated
+from protocols.errors import safe_repr
 
 T = TypeVar("T")
 

@@ -297,6 +297,8 @@ class Cell:
     control: deque[Control] | None = None
     turns: set[Any] | None = None
     """The suspended handlers, each a `Turn`."""
+    parked: set[Any] | None = None
+    """Suspended handlers that have no part in the incarnations while they wait for a person."""
     senders: OrderedDict[Any, Any] | None = None
     """Messages that wait for space in the mailbox, with what tells their senders; see `intake`."""
 

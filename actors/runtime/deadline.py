@@ -31,11 +31,13 @@ class SingleTimer:
 class Deadlines:
     """Asks with the same timeout end in the order in which they were made, so each timeout is a queue of its own."""
 
-    __slots__ = ("_clock", "lanes")
+    __slots__ = ("_clock", "lanes", "paused")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.lanes: dict[float, Lane] = {}
+        self.paused: dict[AsyncioFuture[Any], list[float]] = {}
+        """Asks whose time stands still: for how many handlers, and the seconds that are left."""
 
     def add(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
         """Let an ask expire `timeout` seconds after `now`."""

@@ -7,8 +7,7 @@ import msgspec
 import pykka
 
 from actors.runtime.errors import MailboxFullError
-from actors.runtime.log import safe_repr
-from protocols.errors import limited_text
+from protocols.errors import limited_text, safe_repr
 from protocols.events import KINDS, EventsDropped, MessageReceived, MessageSent, RunCompleted, RunStarted, StampedEvent
 
 S = TypeVar("S", bound="Subscription")

@@ -16,8 +16,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.daemon_thread import lent
 from actors.runtime.envelope import RUNNING, Envelope, current
 from actors.runtime.errors import AskTimeoutError, BlockingCallError, RuntimeClosedError
-from actors.runtime.log import safe_repr
-from protocols.errors import of_kind
+from protocols.errors import of_kind, safe_repr
 
 T = TypeVar("T")
 J = TypeVar("J")

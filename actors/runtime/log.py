@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from protocols.errors import UnderstageError, error_text, limited_text, of_kind, type_name
+from protocols.errors import limited_text, type_name
 from protocols.plain_text import printable
 
 _BURST: Final = 10
@@ -77,13 +77,3 @@ _warned: set[str] = set()
 def error_line(error: BaseException, limit: int = 500) -> str:
     """Return the kind and the text of an error, as `error_text` does."""
     return f"{type_name(error)}: {limited_text(str, error, limit)}"
-
-
-def cause_text(error: BaseException) -> str:
-    """Return the text of an error of ours, and kind and text of any other error."""
-    return error_text(error) if of_kind(error, UnderstageError) else error_line(error)
-
-
-def safe_repr(value: object) -> str:
-    """Return a short repr that cannot fail, however broken or huge the object is."""
-    return limited_text(repr, value, 200)

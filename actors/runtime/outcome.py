@@ -6,10 +6,9 @@ from actors.runtime.cell import Cell
 from actors.runtime.deadline import expire
 from actors.runtime.envelope import QUEUED, SETTLED, Envelope
 from actors.runtime.errors import ActorCrashedError, ActorStoppingError, MailboxFullError
-from actors.runtime.log import cause_text
 from actors.runtime.phase import Phase
 from protocols.control import DeadLetterReason
-from protocols.errors import add_note, of_kind, type_name
+from protocols.errors import add_note, cause_text, of_kind, type_name
 from protocols.events import LateReply
 
 

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.cycle import WaitingFuture
-from actors.runtime.errors import ActorStartError, IgnoreStart, StartTimeoutError, without_frames
+from actors.runtime.errors import ActorCrashedError, ActorStartError, IgnoreStart, StartTimeoutError, without_frames
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import admit_senders
 from actors.runtime.log import error_line
-from actors.runtime.outcome import drop_abandoned, lose
+from actors.runtime.outcome import answer_error, drop_abandoned, lose
 from actors.runtime.phase import Phase
 from actors.runtime.turn import disarm
 from protocols.control import DeadLetterReason, ExitReason, Terminated
@@ -194,6 +194,10 @@ def terminate(cell: Cell, reason: ExitReason, cause: BaseException | None) -> No
     cell.factory = cell.kind
     _drop_life(cell)
     discard_queue(cell)
+    for turn in tuple(cell.parked or ()):
+        error = ActorCrashedError(f"actor {cell.name} was stopped while it handled the message")
+        answer_error(turn.envelope, error, DeadLetterReason.FAILED)
+        turn.envelope.abandon("cancelled")
     cell.enter(Phase.STOPPED)
     _fail_ready(cell, cause)
     cell.system.has_ended(cell)

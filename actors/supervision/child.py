@@ -8,7 +8,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, get_args
 
-from actors.runtime.log import safe_repr
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.directive import Directive
@@ -27,7 +26,7 @@ from protocols.checks import (
     finite,
     instance_of,
 )
-from protocols.errors import nearest
+from protocols.errors import nearest, safe_repr
 
 Shutdown = float | Literal["kill", "infinity"]
 """Seconds a child gets to stop before it is killed; "kill" to kill it at once; "infinity" to wait without limit."""

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from actors.runtime.log import safe_repr
 from actors.talk.context import TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.pipeline import apply_filter, apply_transform, walk
 from actors.talk.talk_events import passed, settled
 from actors.talk.target_queue import hand_over
 from actors.talk.transform import Message, merged, prompted
-from protocols.errors import NotQueuedError, add_note
+from protocols.errors import NotQueuedError, add_note, safe_repr
 from protocols.node import Target
 
 Release = tuple[Target, Message, RoutedMessage]

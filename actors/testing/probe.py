@@ -10,11 +10,11 @@ from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.future import AsyncioFuture
-from actors.runtime.log import safe_repr
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
 from protocols.control import Terminated
+from protocols.errors import safe_repr
 
 M = TypeVar("M")
 Answer = Callable[[Any], Any]

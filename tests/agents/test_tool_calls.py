@@ -126,11 +126,6 @@ async def test_a_refused_call_is_an_event_also_when_the_run_fails(
     assert [event.tool_name for event in events] == ["delete_all"]
 
 
-def test_a_tool_that_nobody_could_confirm_is_refused_when_the_agent_is_made() -> None:
-    with pytest.raises(ConfigError, match=r"agent 'a'.*'always' needs an input_provider"):
-        Agent("a", tools=[read_page], requires_tool_confirmation="always")
-
-
 @pytest.mark.parametrize(("key", "value"), [("input_provider", "nobody"), ("requires_tool_confirmation", "sometimes")])
 def test_who_is_asked_and_when_has_to_be_meant(key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"agent 'a': {key}"):
