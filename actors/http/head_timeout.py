@@ -82,7 +82,7 @@ class LimitedProtocol(H11Protocol):
         if self.most_connections is not None and len(self.connections) > self.most_connections:
             transport.abort()
             return
-        self._arm()
+        self._look()
 
     def data_received(self, data: bytes) -> None:
         """Stop the wait when a request is complete; count what follows a refused one."""
@@ -100,28 +100,26 @@ class LimitedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the wait."""
-        self._end()
+        self._is_over = True
+        self._look()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand the connection to another protocol."""
-        self._end()
+        self._is_over = True
+        self._look()
         super().handle_websocket_upgrade(event)
 
     def _look(self) -> None:
+        """Start the wait for a head, or stop it."""
         is_answering = bool(self.cycle) and not self.cycle.response_complete
         if is_answering:
-            self._disarm()
             self._thrown_away = 0
-        else:
-            self._arm()
-
-    def _end(self) -> None:
-        self._is_over = True
-        self._disarm()
-
-    def _arm(self) -> None:
-        if self._deadline is None and not self._is_over:
+        if is_answering or self._is_over:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._deadline is None:
             self._deadline = (self.clock or self.loop).call_later(self.patience, self._expire)
 
     def _expire(self) -> None:
@@ -131,8 +129,3 @@ class LimitedProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self.transport.write(_SLOW_HEAD)
         self.transport.close()
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None

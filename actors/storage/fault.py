@@ -43,6 +43,8 @@ _POSTGRES: dict[str, tuple[type[StorageError], str]] = {
     "54": (StoreRejectedError, "does not take a message of this size"),
 }
 
+_DISCONNECTED = (exc.InterfaceError, exc.OperationalError)
+
 
 @contextmanager
 def translated(location: str) -> Generator[None]:
@@ -64,7 +66,8 @@ def fault(error: Exception, location: str) -> StorageError:
         # The text of a refusal quotes what was to be stored.
         detail = type_name(original) if kind is StoreRejectedError else _brief(original)
         return kind(f"{meaning} ({detail})", location=location)
-    if isinstance(original, (OSError, exc.TimeoutError)) or _is_disconnect(error):
+    is_lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if is_lost or isinstance(original, (OSError, exc.TimeoutError)) or isinstance(error, _DISCONNECTED):
         return StoreUnavailableError(f"cannot be reached: {_brief(original)}", location=location)
     if isinstance(error, (exc.DataError, exc.IntegrityError)) or isinstance(
         original, (exc.StatementError, OverflowError)
@@ -78,12 +81,6 @@ def _known(error: BaseException) -> tuple[type[StorageError], str] | None:
         return _SQLITE.get(code & 0xFF)
     state = getattr(error, "sqlstate", None)
     return _POSTGRES.get(state[:2]) if isinstance(state, str) else None
-
-
-def _is_disconnect(error: Exception) -> bool:
-    return isinstance(error, (exc.InterfaceError, exc.OperationalError)) or (
-        isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    )
 
 
 def _brief(error: BaseException) -> str:

@@ -23,11 +23,15 @@ from protocols.session import SESSION_PREFIX, is_of_session
 from protocols.stores import HistoryStore, StorageError
 
 EVERYTHING = HistoryQuery()
-
-
-def is_own(message: StoredMessage) -> bool:
-    """Return True for a message that a node can go on from, other than one of a session."""
-    return message.payload is not None and not message.conversation_id.startswith(SESSION_PREFIX)
+_KEYS: dict[str | None, Callable[[StoredMessage], str]] = {
+    None: lambda _: "",
+    "agent": lambda m: m.node,
+    "role": lambda m: m.role,
+    "model": lambda m: m.model or "",
+    "conversation": lambda m: m.conversation_id,
+    "day": lambda m: datetime.fromtimestamp(m.created, UTC).date().isoformat(),
+}
+"""The functions that name the group of a message."""
 
 
 class MemoryHistoryStore(HistoryStore):
@@ -80,7 +84,8 @@ class MemoryHistoryStore(HistoryStore):
 
     async def stats(self, query: HistoryQuery, *, group_by: HistoryGroup | None = None) -> list[HistoryStats]:
         """Return sums per group, those with most messages first."""
-        key_of = group_key(group_by)
+        check_group(group_by)
+        key_of = _KEYS[group_by]
         groups: defaultdict[str, list[StoredMessage]] = defaultdict(list)
         for message in _matching(self._opened().values(), query):
             groups[key_of(message)].append(message)
@@ -100,7 +105,8 @@ class MemoryHistoryStore(HistoryStore):
         check_limit(limit)
         groups: defaultdict[str, list[StoredMessage]] = defaultdict(list)
         for message in _matching(self._opened().values(), HistoryQuery(agent=agent)):
-            if not restorable or is_own(message):
+            is_own = message.payload is not None and not message.conversation_id.startswith(SESSION_PREFIX)
+            if is_own or not restorable:
                 groups[message.conversation_id].append(message)
         summaries = [_summary(name, members) for name, members in groups.items()]
         return sorted(summaries, key=lambda summary: -summary.seq)[:limit]
@@ -131,24 +137,6 @@ class MemoryHistoryStore(HistoryStore):
         if not self._is_open:
             raise StorageError("is not open; use `async with store:` or await store.open()", location=self.location)
         return self._messages
-
-
-def group_key(group_by: HistoryGroup | None) -> Callable[[StoredMessage], str]:
-    """Return the function that names the group of a message.
-
-    Raises:
-        ValueError: The group is unknown.
-    """
-    keys: dict[str | None, Callable[[StoredMessage], str]] = {
-        None: lambda _: "",
-        "agent": lambda m: m.node,
-        "role": lambda m: m.role,
-        "model": lambda m: m.model or "",
-        "conversation": lambda m: m.conversation_id,
-        "day": lambda m: datetime.fromtimestamp(m.created, UTC).date().isoformat(),
-    }
-    check_group(group_by)
-    return keys[group_by]
 
 
 def _kept(message: StoredMessage) -> StoredMessage:

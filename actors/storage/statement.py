@@ -10,6 +10,13 @@ from protocols.history import HistoryGroup, HistoryQuery, check_group
 from protocols.session import SESSION_PREFIX, ending_of
 
 columns = history.c
+_GROUPS: dict[str, ColumnElement[Any]] = {
+    "agent": columns.node,
+    "role": columns.role,
+    "model": func.coalesce(columns.model, ""),
+    "conversation": columns.conversation_id,
+    "day": columns.day,
+}
 Way = Literal["plain", "dense", "sparse"]
 SPARSE = 2_000
 """Messages that a sparse span holds at most: they are read and sorted in a few milliseconds."""
@@ -68,7 +75,8 @@ def sums(query: HistoryQuery, group_by: HistoryGroup | None) -> Executable:
     ]
     if group_by is None:
         return select(*values).where(*conditions(query))
-    key = _group(group_by)
+    check_group(group_by)
+    key = _GROUPS[group_by]
     if query.since is not None or query.until is not None:
         key = key + 0 if group_by == "day" else key.concat("")  # no index has it: the span is looked up, not the groups
     key = key.label("key")
@@ -148,18 +156,6 @@ def conditions(query: HistoryQuery, created: ColumnElement[float] = columns.crea
     if query.text is not None:
         found.append(func.lower(columns.content).contains(storable(query.text).lower(), autoescape=True))
     return found
-
-
-def _group(group_by: HistoryGroup) -> ColumnElement[Any]:
-    groups: dict[str, ColumnElement[Any]] = {
-        "agent": columns.node,
-        "role": columns.role,
-        "model": func.coalesce(columns.model, ""),
-        "conversation": columns.conversation_id,
-        "day": columns.day,
-    }
-    check_group(group_by)
-    return groups[group_by]
 
 
 def _delete(condition: ColumnElement[bool]) -> Delete:

@@ -47,11 +47,9 @@ def _parts(error: BaseException, directives: Directives) -> Iterator[BaseExcepti
     while left:
         each = left.pop()
         inner: tuple[BaseException, ...] | None = getattr(each, "exceptions", None)
-        if inner is None or not issubclass(type(each), BaseExceptionGroup) or _is_meant(type(each), directives):
+        named = (base for base in type(each).__mro__ if base in directives)
+        is_meant = any(base is not BaseException and base is not Exception for base in named)
+        if inner is None or is_meant or not issubclass(type(each), BaseExceptionGroup):
             yield each
         else:
             left += inner
-
-
-def _is_meant(group: type[BaseException], directives: Directives) -> bool:
-    return any(kind is not BaseException and kind is not Exception and kind in directives for kind in group.__mro__)

@@ -26,7 +26,8 @@ def format_prompt(event: TriggerEvent, style: TriggerSpec) -> str:
         'File added: a.md'
     """
     time = event.timestamp.isoformat(timespec="seconds") if style.include_timestamp else ""
-    facts = _listed(event) if style.include_metadata else ""
+    shown = {key: printable(str(value))[:_LONGEST_VALUE] for key, value in event.metadata.items()}
+    facts = ", ".join(f"{key}={value}" for key, value in shown.items()) if style.include_metadata else ""
     if style.template is not None:
         values = {
             "prompt": event.to_prompt(), "name": style.name, "source": event.source, "timestamp": time,
@@ -44,7 +45,3 @@ def session_of(event: TriggerEvent, style: TriggerSpec) -> str | None:
     values = {f"metadata[{key}]": value for key, value in event.metadata.items()}
     kind = str(event.__struct_config__.tag or "")
     return render_template(style.session, {**values, "name": style.name, "source": event.source, "type": kind})
-
-
-def _listed(event: TriggerEvent) -> str:
-    return ", ".join(f"{key}={printable(str(value))[:_LONGEST_VALUE]}" for key, value in event.metadata.items())

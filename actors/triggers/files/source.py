@@ -80,7 +80,10 @@ class FileWatchActor(TriggerSource):
             self.established()
             while True:
                 await self._next_batch(root)
-                if await self._check_changes() or self._has_gap:
+                waiting, self._changed = self._changed, {}
+                found, has_folders = await self.system.in_thread(self._checked)(waiting)
+                self._collect(found)
+                if has_folders or self._has_gap:
                     await self._survey()
         finally:
             for notifier in self._notifiers:
@@ -163,14 +166,8 @@ class FileWatchActor(TriggerSource):
     def _wake(self, _: object) -> None:
         self._arrived.set()
 
-    async def _check_changes(self) -> bool:
-        """Check the changed paths; return True if folders have come or gone."""
-        waiting, self._changed = self._changed, {}
-        found, has_folders = await self.system.in_thread(self._checked)(waiting)
-        self._collect(found)
-        return bool(has_folders)
-
     def _checked(self, waiting: dict[str, set[ChangeKind]]) -> tuple[_Changes, bool]:
+        """Return how the changed paths differ from those that are known, and True if folders have come or gone."""
         found: _Changes = {}
         has_folders = False
         gone: set[str] = set()

@@ -113,7 +113,8 @@ class MailFolder:
         """
         self._is_aborted = False
         with self._opened(readonly=True) as box:
-            now = _validity(box)
+            _, values = box.client.response("UIDVALIDITY")
+            now = values[0].decode() if values and values[0] else ""
             first = highest + 1 if now == validity else 1
             if now != validity:
                 self._broken.clear()
@@ -223,11 +224,6 @@ def _leave(box: Any) -> None:
         box.logout()
     except _FAILURES:
         box.client.shutdown()
-
-
-def _validity(box: Any) -> str:
-    _, values = box.client.response("UIDVALIDITY")
-    return values[0].decode() if values and values[0] else ""
 
 
 def _contents(box: Any, uid: int) -> list[bytes]:

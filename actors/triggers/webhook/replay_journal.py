@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import time as wall_time
@@ -118,9 +118,6 @@ class ReplayJournal:
         if len(data) < _HEAD.size or _HEAD.unpack_from(data)[0].rstrip(b"\0") != _MAGIC:
             _log.warning("%r does not hold what webhooks accepted; older requests are refused", str(path))
             return None, []
-        return float(_HEAD.unpack_from(data)[1]), list(_records(data))
-
-
-def _records(data: bytes) -> Iterator[tuple[bytes, bytes, float]]:
-    whole = (len(data) - _HEAD.size) // _RECORD.size  # the last one may be torn
-    return _RECORD.iter_unpack(data[_HEAD.size : _HEAD.size + whole * _RECORD.size])
+        whole = (len(data) - _HEAD.size) // _RECORD.size  # the last one may be torn
+        records = _RECORD.iter_unpack(data[_HEAD.size : _HEAD.size + whole * _RECORD.size])
+        return float(_HEAD.unpack_from(data)[1]), list(records)
