@@ -1,60 +1,25 @@
 """A chat with one node: prompts from standard input, answers on standard output, all else on standard error."""
 
 import asyncio
-import signal
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.app import check_models, configure_logging
-from actors.cli.app_thread import AppThread
+from actors.app import check_models, configure_logging, open_app
 from actors.cli.chat_reader import ChatReader, Terminal
 from actors.cli.chat_turn import ChatTurn
 from actors.cli.exit_code import ExitCode
+from actors.cli.loop import run
 from actors.cli.option import is_debug
+from actors.cli.pool_exit import PoolEnd, PoolExitReason
 from actors.cli.progress import to_stderr
 from actors.cli.run_once import manifest_for
+from actors.cli.shutdown import Shutdown
+from actors.config.manifest import Manifest
+from actors.runtime.daemon_thread import in_daemon_thread
 
 HELP = '/quit ends, /reset forgets, /stats shows numbers, // begins a prompt with /; \\ or """ for several lines'
 """What can be typed besides prompts."""
-
-
-class _TerminatedError(BaseException):
-    """The process received SIGTERM."""
-
-
-class _Wake:
-    """Ends the wait for the next line: at SIGTERM, and when the pool ends by itself."""
-
-    def __init__(self) -> None:
-        self.is_reading = False
-        self._is_called = False
-        self._is_listening = False
-
-    def call(self) -> None:
-        """Wake the main thread if it waits for input. Other work is done to its end."""
-        self._is_called = True
-        if self._is_listening:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-
-    def _on_sigterm(self, _number: int, _frame: object) -> None:
-        if not self._is_called or self.is_reading:
-            raise _TerminatedError
-
-    @contextmanager
-    def listening(self) -> Generator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGTERM, self._on_sigterm)
-        self._is_listening = hasattr(signal, "pthread_kill")  # Windows has not
-        try:
-            yield
-        finally:
-            self._is_listening = False
-            signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
@@ -76,82 +41,108 @@ class Chat:
         configure_logging(debug=is_debug.get())
         manifest = manifest_for(self.manifest_file, [self.node], model=self.model, timeout=self.timeout)
         check_models(manifest, self.node)
-        terminal, wake = Terminal(), _Wake()
-        thread = AppThread(manifest, wake.call)
-        failures, code, word = 0, ExitCode.OK, ""
-        try:
-            with wake.listening(), thread:
-                turn = ChatTurn(thread.app, self.node, as_json=self.as_json, timeout=self.timeout)
-                failures = _Talk(thread, turn, terminal, wake).go_on()
-        except _TerminatedError:
-            code, word = ExitCode.TERMINATED, "terminated"
-        except KeyboardInterrupt:
-            code, word = ExitCode.INTERRUPTED, "interrupted"
-        if thread.verdict is not None:
-            code, word = thread.verdict.code, thread.verdict.text
-        if word:
-            to_stderr(f"understage: {word}")
-        elif failures and not terminal.is_interactive:
-            code = ExitCode.FAILED
+        terminal = Terminal()
+        with terminal.restored():
+            code, reason = run(self._chat(manifest, terminal))
+        if reason:
+            to_stderr(f"understage: {reason}")
         return code
 
+    async def _chat(self, manifest: Manifest, terminal: Terminal) -> tuple[ExitCode, str]:
+        talk, end = _Talk(terminal), None
+        with talk.listening():
+            try:
+                async with open_app(manifest, has_triggers=False) as app:
+                    end = PoolEnd(app, talk.pool_ended)
+                    await talk.go_on(ChatTurn(app, self.node, as_json=self.as_json, timeout=self.timeout), end)
+            except asyncio.CancelledError:
+                if not talk.reason:
+                    raise
+        if end is not None and (verdict := end.look()) is not None:
+            return verdict.code, verdict.text
+        has_failed = talk.failures and not (talk.reason or terminal.is_interactive)
+        return ExitCode.FAILED if has_failed else talk.code, talk.reason
 
-class _Talk:
-    """The turns of a chat, one after the other."""
 
-    def __init__(self, thread: AppThread, turn: ChatTurn, terminal: Terminal, wake: _Wake) -> None:
-        self._thread = thread
-        self._wake = wake
-        self._turn = turn
+class _Talk(Shutdown):
+    """The turns of a chat, one after the other. Ctrl+C cancels an answer, and ends the chat between answers."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(math.inf)
+        self.failures = 0
+        """Prompts without an answer."""
         self._terminal = terminal
         self._reader = ChatReader(terminal.read_line)
-        self._is_over = False
+        self._line: asyncio.Task[str | None] | None = None
+        self._is_reading = self._is_answering = self._is_over = False
+        self._is_warned = False
+        """True after the first Ctrl+C of a person who types, or during an answer."""
 
-    def go_on(self) -> int:
-        """Read and answer until the end. Return the number of prompts without an answer."""
+    async def go_on(self, turn: ChatTurn, end: PoolEnd) -> None:
+        """Read and answer until the end."""
         if self._terminal.is_interactive:
             to_stderr(HELP)
-        failures = 0
-        while not self._is_over and (prompt := self._read()) is not None:
-            failures += not self._take(prompt)
-        return failures
+        while not self._is_over and not self.reason and end.verdict is None:
+            try:
+                if (prompt := await self._read()) is None:
+                    return
+                self.failures += not await self._take(prompt, turn)
+            except asyncio.CancelledError:
+                if self._asked.is_set() or self._task is None:
+                    raise
+                self._task.uncancel()
+                self.failures += 1
+                to_stderr("understage: cancelled")
 
-    def _read(self) -> str | None:
-        """Return the next prompt; None at the end. The first Ctrl+C of a person asks once more."""
-        self._wake.is_reading = True
-        try:
-            return None if self._thread.verdict is not None else self._reader.next()
-        except KeyboardInterrupt:
-            if not self._terminal.is_interactive:
-                raise
+    def pool_ended(self, verdict: PoolExitReason) -> None:
+        """End the wait for the next prompt. An answer is given to its end."""
+        if self._is_reading:
+            self.begin(verdict.code, verdict.text)
+
+    def insist(self, code: ExitCode, reason: str) -> None:
+        """Cancel the answer at a first Ctrl+C, and ask a person who types for a second one."""
+        is_typing = self._is_reading and self._terminal.is_interactive
+        if code != ExitCode.INTERRUPTED or self.reason or self._is_warned or not (self._is_answering or is_typing):
+            super().insist(code, reason)
+            return
+        self._signals, self._is_warned = 0, True
+        if is_typing:
             to_stderr("\n(once more to end the chat)")
-            return self._reader.next()
-        finally:
-            self._wake.is_reading = False
+            self._terminal.show_line()
+        elif self._task is not None:
+            self._task.cancel()
 
-    def _take(self, prompt: str) -> bool:
+    async def _read(self) -> str | None:
+        """Return the next prompt; None at the end. A thread that still reads at the end is left behind."""
+        self._is_reading, self._is_warned = True, False
+        self._line = self._line or asyncio.create_task(in_daemon_thread(self._reader.next))
+        try:
+            await asyncio.wait([self._line])
+        finally:
+            self._is_reading = False
+        line, self._line = self._line, None
+        return line.result()
+
+    async def _take(self, prompt: str, turn: ChatTurn) -> bool:
         """Answer a prompt or do a command. Return False for a prompt without an answer."""
         words = prompt.strip()
-        if not words:
-            return True
-        if words.startswith("/") and not words.startswith("//"):
-            self._command(words)
-            return True
-        if words.startswith("//"):
-            prompt = prompt.replace("//", "/", 1)
+        self._is_answering, self._is_warned = True, False
         try:
-            return self._thread.call(self._turn.ask(prompt))
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            to_stderr("understage: cancelled")
-            return False
+            if words.startswith("/") and not words.startswith("//"):
+                await self._command(words, turn)
+            elif words:
+                return await turn.ask(prompt.replace("//", "/", 1) if words.startswith("//") else prompt)
+        finally:
+            self._is_answering = False
+        return True
 
-    def _command(self, words: str) -> None:
+    async def _command(self, words: str, turn: ChatTurn) -> None:
         match words:
             case "/quit":
                 self._is_over = True
             case "/reset":
-                self._thread.call(self._turn.reset())
+                await turn.reset()
             case "/stats":
-                to_stderr(self._thread.call(self._turn.stats()))
+                to_stderr(await turn.stats())
             case _:
                 to_stderr(f"understage: unknown command {words.split()[0]!r}: {HELP}")

@@ -1,10 +1,10 @@
 """Lines of standard input, typed or piped, put together to prompts."""
 
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from actors.cli.exit_code import fail
 from actors.cli.progress import to_stderr
@@ -26,9 +26,29 @@ class Terminal:
         self.is_interactive = sys.stdin.isatty()
         """True if a person types."""
         self._edits = self.is_interactive and sys.stdout.isatty()
+        self._editor: Any = None
         if self._edits:
             with suppress(ImportError):  # not on every system; lines can be typed all the same
-                import_module("readline")
+                self._editor = import_module("readline")
+
+    @contextmanager
+    def restored(self) -> Generator[None]:
+        """Leave the terminal as it was, although the last line may never be read to its end."""
+        if self._editor is None:
+            yield
+            return
+        termios: Any = import_module("termios")
+        before = termios.tcgetattr(sys.stdin)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+    def show_line(self) -> None:
+        """Show once more what is typed so far."""
+        if self._editor is not None:
+            sys.stdout.write(f"{PROMPT}{self._editor.get_line_buffer()}")
+            sys.stdout.flush()
 
     def read_line(self, goes_on: bool) -> str | None:
         """Return the next line without its end; None at the end.

@@ -1,31 +1,34 @@
 """The history of a manifest on the command line."""
 
 import asyncio
+import csv
+import io
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from actors.app import configure_logging, history_stores, retention_of
 from actors.cli.exit_code import CommandError, fail
-from actors.cli.history_export import FORMATS, document
 from actors.cli.option import is_debug
 from actors.cli.output import table, write
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import for_stdout, one_line
-from actors.cli.timestamp import moment, moment_of
+from actors.config.duration import parse_duration
 from actors.config.load import load_manifest
 from actors.storage.memory import MemoryHistoryStore
 from protocols.history import GROUPS, HistoryGroup, HistoryQuery, HistoryStats, Retention, StoredMessage
-from protocols.messages import Role
 from protocols.stores import HistoryStore, StorageError, StoreMissingError
 
 T = TypeVar("T")
 
+_HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0
 _PAGE: Final = 1_000
 
@@ -35,38 +38,24 @@ class HistoryView:
 
     Args:
         manifest_file: the manifest.
-        agent: name of a node.
-        session: session of the runs.
-        role: role of the messages.
-        text: text in the messages.
         since: earliest time, see `moment_of`.
         until: latest time, see `moment_of`.
+        **conditions: further ones of a `HistoryQuery`.
 
     Raises:
         ManifestError: the manifest cannot be read or is wrong.
         CommandError: the manifest keeps no history, or a condition is impossible.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords, all of them optional
-        self,
-        manifest_file: Path,
-        *,
-        agent: str | None = None,
-        session: str | None = None,
-        role: str | None = None,
-        text: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+    def __init__(
+        self, manifest_file: Path, *, since: str | None = None, until: str | None = None, **conditions: Any
     ) -> None:
         configure_logging(debug=is_debug.get())
         self._manifest = load_manifest(manifest_file)
         now = time.time()
         begin = None if since is None else moment_of(since, "--since", now=now)
         end = None if until is None else moment_of(until, "--until", now=now)
-        kind = cast("Role | None", role)
-        self._query = checked(
-            lambda: HistoryQuery(agent=agent, session=session, role=kind, text=text, since=begin, until=end)
-        )
+        self._query = checked(lambda: HistoryQuery(since=begin, until=end, **conditions))
         if self._manifest.storage is None:
             fail(f"manifest {str(manifest_file)!r} keeps no history; add 'storage: sqlite' to it")
 
@@ -200,3 +189,95 @@ def _line(message: StoredMessage) -> str:
 def _row(stats: HistoryStats) -> tuple[str, ...]:
     cost = f"{stats.cost:.4f}{'' if stats.cost_known else '+'}"
     return (stats.key, f"{stats.messages:,}", f"{stats.tokens:,}", cost, moment(stats.last))
+
+
+def moment(seconds: float | None) -> str:
+    """Return seconds since 1970 UTC as text; empty for None.
+
+    Example:
+        >>> moment(0.0)
+        '1970-01-01 00:00:00+00:00'
+    """
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+
+
+def moment_of(text: str, option: str, *, now: float) -> float:
+    """Return a point in time, in seconds since 1970 UTC.
+
+    Args:
+        text: a date with or without a time (UTC without a zone), or an age: hours as a number, 7d, 90m.
+        option: name of the option.
+        now: seconds since 1970 UTC.
+
+    Raises:
+        CommandError: the text is neither.
+    """
+    try:
+        return max(0.0, now - parse_duration(text, unit=_HOUR))
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        fail(
+            f"{option} must be a date such as 2026-01-31 or 2026-01-31T12:00, or how long ago: hours as a number, "
+            f"7d, 90m; not {text!r:.80}"
+        )
+
+
+COLUMNS: Final = (
+    "created", "node", "role", "content", "model", "tokens", "input_tokens", "output_tokens", "cost",
+    "conversation_id", "run_id", "id", "metadata",
+)  # fmt: skip
+_FORMULA: Final = re.compile(r"[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""A spreadsheet reads a cell with this beginning as a formula; some read past blanks and invisible signs."""
+
+
+class Export(NamedTuple):
+    """A message as text, and the texts around the messages."""
+
+    text: Callable[[StoredMessage], str]
+    first: str = ""
+    between: str = ""
+    last: str = ""
+    empty: str = ""
+    """What is written when there are no messages."""
+
+
+def document(message: StoredMessage) -> str:
+    """Return a message as one line of JSON."""
+    fields: dict[str, Any] = msgspec.structs.asdict(message)
+    payload = fields.pop("payload")
+    fields["payload"] = None if payload is None else json.loads(payload)
+    return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def _json_line(message: StoredMessage) -> str:
+    return f"{document(message)}\n"
+
+
+def _csv(message: StoredMessage) -> str:
+    """Return a message as a line, without what the model said in its own format."""
+    fields: dict[str, Any] = msgspec.structs.asdict(message)
+    fields["created"] = moment(message.created)
+    fields["metadata"] = json.dumps(message.metadata, ensure_ascii=False, default=str) if message.metadata else ""
+    return _csv_line([_cell(fields[name]) for name in COLUMNS])
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _csv_line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
+    return text.getvalue()
+
+
+FORMATS: Final[Mapping[str, Export]] = {
+    "jsonl": Export(_json_line),
+    "json": Export(document, first="[\n", between=",\n", last="\n]\n", empty="[]\n"),
+    "csv": Export(_csv, first=_csv_line(COLUMNS), empty=_csv_line(COLUMNS)),
+}
+"""The formats by name."""

@@ -94,8 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _has_threads() -> bool:
-    """True if a thread, such as a blocking function, would keep the interpreter from ending."""
-    return any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate())
+    """True if a thread, such as a blocking function or a reader of standard input, would disturb the end."""
+    others = (one for one in threading.enumerate() if one is not threading.main_thread())
+    return any(not one.daemon or one.name.startswith(PROGRAM) for one in others)
 
 
 def _is_flushed() -> bool:

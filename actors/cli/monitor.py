@@ -36,50 +36,37 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
     Raises:
         CommandError: the socket cannot be made there, or another process uses it.
     """
+    began = app.system.clock.now()
+    clients: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        try:
+            if len(clients) >= MOST_CLIENTS:
+                return
+            clients.add(task)
+            is_asked = True
+            while is_asked:
+                writer.write(msgspec.json.encode(await take_snapshot(app, began)) + b"\n")
+                await writer.drain()
+                is_asked = (await reader.readline()).endswith(b"\n")
+        except (OSError, ValueError, asyncio.CancelledError):  # gone; a line that is too long; the pool ends
+            pass
+        finally:
+            clients.discard(task)
+            writer.close()
+
     opened, inode = _bind(path)
-    monitor = _Monitor(app)
-    server = await asyncio.start_unix_server(monitor.serve, sock=opened, limit=_LINE)
+    server = await asyncio.start_unix_server(serve, sock=opened, limit=_LINE)
     try:
         yield
     finally:
         server.close()
-        await monitor.close()
-        _remove(path, inode)
-
-
-class _Monitor:
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._began = app.system.clock.now()
-        self._clients: set[asyncio.Task[None]] = set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(self._clients) >= MOST_CLIENTS:
-            writer.close()
-            return
-        self._clients.add(task)
-        try:
-            await self._answer(reader, writer)
-        except (OSError, ValueError, asyncio.CancelledError):  # gone; a line that is too long; the pool ends
-            pass
-        finally:
-            self._clients.discard(task)
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            writer.write(msgspec.json.encode(await take_snapshot(self._app, self._began)) + b"\n")
-            await writer.drain()
-            if not (await reader.readline()).endswith(b"\n"):
-                return
-
-    async def close(self) -> None:
-        clients = tuple(self._clients)
-        for client in clients:
+        left = [client for client in clients if client is not None]
+        for client in left:
             client.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
+        _remove(path, inode)
 
 
 def _bind(path: Path) -> tuple[socket.socket, int]:

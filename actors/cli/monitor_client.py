@@ -4,11 +4,15 @@ import os
 import socket
 import stat
 import tempfile
+import time
+from collections.abc import Iterator
 from hashlib import sha256
+from io import BufferedReader
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from actors.cli.exit_code import ExitCode, fail
+from actors.cli.progress import to_stderr
 
 _PRIVATE = 0o700
 
@@ -47,52 +51,46 @@ _PATIENCE: Final = 10.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
 
 
-class MonitorClient:
-    """A connection to the socket of a running pool; see `actors.cli.monitor`.
+def moments(path: Path, *, interval: float, once: bool) -> Iterator[bytes]:
+    """Yield snapshots of a running pool, lines of JSON, until it ends; see `actors.cli.monitor`.
 
     Args:
         path: path of the socket.
+        interval: seconds between two snapshots.
+        once: True for one snapshot.
 
     Raises:
-        CommandError: no running pool listens at the path.
+        CommandError: no running pool listens at the path, or the pool does not answer.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(_PATIENCE)
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.settimeout(_PATIENCE)
         try:
-            self._socket.connect(str(path))
+            opened.connect(str(path))
         except OSError as error:
-            self._socket.close()
             why = error.strerror or str(error)
             fail(f"no running pool at {str(path)!r}: {why}; start it with 'understage watch FILE'", ExitCode.FAILED)
-        self._lines = self._socket.makefile("rb")
-        self._has_read = False
+        with opened.makefile("rb") as lines:
+            line = _answer(opened, lines, path)
+            if not line:
+                why = "it has as many viewers as it takes, or it is ending"
+                fail(f"the pool has closed the connection at once; {why}", ExitCode.FAILED)
+            while line:
+                yield line
+                if once:
+                    return
+                time.sleep(interval)
+                line = _answer(opened, lines, path, ask=b"\n")
+    to_stderr("understage: the pool has ended")
 
-    def read(self) -> bytes | None:
-        """Return the next snapshot, a line of JSON; None after the end of the pool.
 
-        Raises:
-            CommandError: the pool does not answer.
-        """
-        try:
-            if self._has_read:
-                self._socket.sendall(b"\n")
-            self._has_read = True
-            line = self._lines.readline(_MOST_BYTES)
-        except TimeoutError:
-            fail(
-                f"the pool at {str(self._path)!r} has not answered within {_PATIENCE:g} s; its event loop is blocked",
-                ExitCode.FAILED,
-            )
-        except OSError:
-            return None
-        return line.rstrip(b"\n") if line.endswith(b"\n") else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._lines.close()
-        self._socket.close()
+def _answer(opened: socket.socket, lines: BufferedReader, path: Path, *, ask: bytes = b"") -> bytes:
+    """Return a line of the pool; an empty one after its end."""
+    try:
+        opened.sendall(ask)
+        line = lines.readline(_MOST_BYTES)
+    except TimeoutError:
+        why = f"has not answered within {_PATIENCE:g} s; its event loop is blocked"
+        fail(f"the pool at {str(path)!r} {why}", ExitCode.FAILED)
+    except OSError:
+        return b""
+    return line.rstrip(b"\n") if line.endswith(b"\n") else b""

@@ -22,7 +22,6 @@ from actors.app import (
     readable,
     with_model,
 )
-from actors.cli.chaos import Chaos
 from actors.cli.exit_code import CommandError, ExitCode, fail, text_of
 from actors.cli.loop import run
 from actors.cli.option import is_debug, read_manifest
@@ -236,3 +235,32 @@ def _merged(answers: TeamResponse[Any], node: str, job: str) -> ChatMessage[Any]
         fail(f"job {job!r}: every member of {node!r} failed: {failures}", ExitCode.FAILED)
     message = answers.to_chat_message()
     return replace(message, metadata={**message.metadata, "errors": errors})
+
+
+class ChaosError(BaseException):
+    """The crash of a node that was broken on purpose. No code of a run takes it for a failure."""
+
+
+class Chaos:
+    """Breaks the actor of one node once, while it has the message of a run in its hands.
+
+    The node is told to redeliver: its next incarnation does the run again, and the answer is complete.
+
+    Args:
+        app: the running pool.
+        victim: name of the node to break.
+    """
+
+    def __init__(self, app: App, victim: str) -> None:
+        self._node = app.pool[victim]
+
+    def begin(self) -> None:
+        """Break the node at the next message that it takes."""
+        node = self._node
+        node.definition = replace(node.definition, settings=replace(node.definition.settings, redeliver=True))
+        node.message_received.connect(self._break)
+
+    def _break(self, _message: Any) -> None:
+        self._node.message_received.disconnect(self._break)
+        reason = "broken on purpose (--chaos)"
+        raise ChaosError(reason)

@@ -30,6 +30,7 @@ class Shutdown:
         self.reason = ""
         """The first cause as text."""
         self._grace = grace
+        self._signals = 0
         self._asked = asyncio.Event()
         self._is_waited_for = False
         self._task = asyncio.current_task()
@@ -39,12 +40,10 @@ class Shutdown:
     def listening(self) -> Generator[None]:
         """Handle SIGINT and SIGTERM inside the block. Only the main thread can."""
         loop = asyncio.get_running_loop()
-        count = 0
 
         def come(number: int, _frame: object) -> None:
-            nonlocal count
-            count += 1
-            if count < _MOST:
+            self._signals += 1
+            if self._signals < _MOST:
                 loop.call_soon_threadsafe(self.insist, *_CAUSES[number])
                 return
             # Little stands between the signal and the end, for in a flood each call may be interrupted by the next
