@@ -1,12 +1,12 @@
-"""`Budget`: how much a run, an agent, a team or a pool may spend on models."""
+"""`Budget`: how much a run, a session, an agent, a team or a pool may spend on models."""
 
 from contextvars import ContextVar
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from protocols.checks import POSITIVE, Check, check_fields, declared_checks, is_finite, whole
+from protocols.checks import POSITIVE, Check, check_fields, choice, declared_checks, is_finite, whole
 from protocols.errors import ConfigError
 
 _LIMITS = ("tokens", "cost", "requests", "seconds")
@@ -25,11 +25,14 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Annotated[int | None, whole(1)] = None
     """Tokens read and written."""
     cost: Annotated[Decimal | float | None, _MONEY] = None
-    """Money in US dollars. An answer without a known price counts as nothing, so give `tokens` as well."""
+    """Money in US dollars. An answer without a known price counts as nothing, and is told by a `BudgetWarning`: give
+    `tokens` as well."""
     requests: Annotated[int | None, whole(1)] = None
     """Requests to models, repeated ones included."""
     seconds: Annotated[float | None, POSITIVE] = None
     """Seconds since the first request, after which no request begins."""
+    per: Annotated[Literal["day"] | None, choice("day")] = None
+    """``day`` for a budget that begins anew at midnight UTC; None for one that does not."""
     warn_at: Annotated[float, _SHARE] = 0.8
     """Share of a limit at which a `BudgetWarning` is published, once for each limit."""
 

@@ -49,11 +49,13 @@ class ProtocolWarning(ModelEvent, frozen=True, kw_only=True):
 
 
 class BudgetWarning(StampedEvent, frozen=True, kw_only=True):
-    """A share of a budget is spent, once for each of its limits."""
+    """A share of a budget is spent, or what it limits cannot be measured; once for each of its limits."""
 
     budget: str = ""
-    """Whose budget it is: of a run, an agent or a team."""
+    """Whose budget it is: of a run, a session, an agent, a team or a pool."""
     limit: str = ""
     """Which limit: tokens, cost or requests."""
     spent: float = 0.0
     most: float = 0.0
+    is_measured: bool = True
+    """False if an answer had no known price, so that its cost is not counted."""

@@ -24,12 +24,15 @@ from protocols.errors import ConfigError
 
 _OF_MODELS = frozenset({
     "instructions", "toolsets", "mcp_servers", "retries", "output_retries", "tool_timeout", "history_limit", "summary",
-    "model_settings", "usage_limits", "policy", "budget", "capabilities", "input_provider",
+    "model_settings", "usage_limits", "policy", "budget", "session_budget", "capabilities", "input_provider",
     "approval_timeout",
+})  # fmt: skip
+_OURS = frozenset({
+    "history_limit", "summary", "usage_limits", "policy", "budget", "session_budget", "approval_timeout",
 })  # fmt: skip
 
 
-_OF_PYDANTIC_AI = _OF_MODELS - {"history_limit", "summary", "usage_limits", "policy", "budget", "approval_timeout"} | {
+_OF_PYDANTIC_AI = _OF_MODELS - _OURS | {
     "end_strategy", "requires_tool_confirmation",
 }  # fmt: skip
 

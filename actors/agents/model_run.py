@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import pydantic_ai
@@ -78,7 +78,9 @@ class ModelRun(Execution):
         """Run the model once. A successful exchange joins the memory, unless the run says otherwise."""
         started = perf_counter()
         tools = log_of(request)
-        if request.options.budget is not None or self.settings.budget is not None:
+        settings, node = self.settings, cast("Any", request.node)
+        pool = getattr(node.connections.directory, "ledger", None)
+        if pool or request.options.budget or settings.budget or settings.session_budget:
             self._draw(request)
         session = None if self.sessions is None else request.options.memory
         memory = None if self.sessions is None or session is None else await self.sessions.open(session)
@@ -121,7 +123,7 @@ class ModelRun(Execution):
         if self.settings.policy is False:
             name = request.node.name
             raise ConfigError(f"agent {name!r} has policy=False, so nothing would count its budget", node=name)
-        drawn.set(ledgers_of(request.node, request.options.budget, request.run_id))
+        drawn.set(ledgers_of(request.node, request.options, request.run_id))
 
     async def _prompt(self, request: RunRequest, asked: ChatMessage[Any], memory: Memory | None) -> Prompt:
         is_known = memory is not None and memory.is_primed

@@ -18,7 +18,7 @@ from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings
 from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS
 from actors.supervision.retry import Retry
-from protocols.budget import Budget
+from protocols.budget import BUDGET, Budget
 from protocols.checks import (
     FLAG,
     POSITIVE,
@@ -59,6 +59,7 @@ class AgentKeywords(TypedDict, total=False):
     summary: Summary | None
     max_sessions: int
     session_ttl: float | None
+    session_budget: Budget | None
     model_settings: ModelSettings | None
     usage_limits: UsageLimits | None
     budget: Budget | None
@@ -127,6 +128,8 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     the longest time goes first."""
     session_ttl: Annotated[float | None, TIME_LIMIT] = None
     """Seconds after its last run in which a session is remembered. None for no limit."""
+    session_budget: Annotated[Budget | None, BUDGET] = None
+    """What models may be asked for by all runs of one session together."""
     model_settings: Annotated[ModelSettings | None, SETTINGS] = None
     """Temperature, largest number of tokens and the like."""
     usage_limits: Annotated[UsageLimits | None, USAGE_LIMITS] = None

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Container
 from contextlib import AsyncExitStack, suppress
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Self
 
@@ -12,6 +14,8 @@ from actors.agents.memory import load_messages
 from actors.app.recorder import Recorder
 from actors.app.store_paths import history_stores, retention_of
 from actors.config.storage import StorageSpec
+from actors.models.budget import Ledger, Usage, day_begins, ledger_of
+from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import PoolService
@@ -23,7 +27,7 @@ from actors.storage.history_actor import CLOSE_TIMEOUT, Flush, HistoryActor
 from actors.storage.session import restore, restored_conversation
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
-from protocols.history import StoredMessage
+from protocols.history import HistoryQuery, StoredMessage
 from protocols.limits import MAX_LIMIT
 from protocols.session import SessionQuery, conversation_of
 from protocols.stores import HistoryStore, StorageError
@@ -86,6 +90,7 @@ class HistoryService(PoolService):
             if spec is not None and writers:
                 await self._start(writers, spec, stack)
             self.writers = tuple(writers)
+            await self._restore_day(self._pool.ledger)
             self._stack = stack.pop_all()
         return self
 
@@ -126,6 +131,7 @@ class HistoryService(PoolService):
             StorageError: no store could be read.
         """
         recorder = self._recorders.get(node)
+        await self._restore_day(ledger_of(node), _names(node))
         if not isinstance(node, Agent):
             return
         if recorder is not None:
@@ -154,9 +160,23 @@ class HistoryService(PoolService):
         limit = min(agent.settings.history_limit, MAX_LIMIT)
         query = SessionQuery(is_restored=True, conversation=conversation_of(agent.name, session), limit=limit)
         _, said = await self._read(agent, query)
+        await self._restore_day(ledger_of(agent, session), {agent.name}, query.conversation)
         lifetime = agent.settings.session_ttl
         is_over = lifetime is not None and bool(said) and said[-1].created < time.time() - lifetime
         return [] if is_over else _messages(agent, said)
+
+    async def _restore_day(
+        self, ledger: Ledger | None, nodes: Container[str] | None = None, conversation: str | None = None
+    ) -> None:
+        """Count in a budget per day what is stored of this day: answers of some nodes, and of one conversation."""
+        if ledger is None or ledger.budget.per is None or self.store is None:
+            return
+        query = HistoryQuery(role="assistant", conversation=conversation, since=day_begins(), limit=MAX_LIMIT)
+        spent = Usage()
+        for one in await self.store.stats(query, group_by="agent"):
+            if one.tokens and (nodes is None or one.key in nodes):  # a team's own answer has taken nothing
+                spent.add(Usage(one.tokens, Decimal(str(one.cost)), one.messages))
+        ledger.restore(spent)
 
     async def forget(self, session: str) -> int:
         """Delete what is stored of a session.
@@ -195,6 +215,12 @@ class HistoryService(PoolService):
         if len(problems) == len(self.stores):
             raise problems[0]
         return conversation, []
+
+
+def _names(node: AnyNode) -> set[str]:
+    """Return the names of a node and of all its members."""
+    members = node.members() if isinstance(node, BaseTeam) else ()
+    return {node.name}.union(*map(_names, members))
 
 
 def _messages(agent: Agent[Any, Any], said: list[StoredMessage]) -> list[Any]:

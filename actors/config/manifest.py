@@ -12,6 +12,7 @@ from actors.config.defaults import DefaultsSpec, with_defaults
 from actors.config.import_path import ImportPrefix
 from actors.config.job import JobSpec
 from actors.config.mcp_server import McpServerSpec
+from actors.config.node import BudgetSpec
 from actors.config.response import ResponseSpec
 from actors.config.section import Section
 from actors.config.storage import StorageSpec
@@ -55,6 +56,8 @@ class Manifest(Section):
     """Jobs by name."""
     storage: StorageSpec | None = None
     """Where history is kept; nowhere by default."""
+    budget: BudgetSpec | None = None
+    """What all runs of the pool together may use."""
     mcp_servers: tuple[McpServerSpec, ...] = ()
     """Servers whose tools every agent may use."""
     defaults: DefaultsSpec = Field(default_factory=DefaultsSpec)

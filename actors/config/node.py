@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,7 @@ class UsageLimitsSpec(Section):
 
 
 class BudgetSpec(Section):
-    """What models may be asked for by all runs of a node together; at the end of it a request is refused."""
+    """What models may be asked for by all runs of a node, session or pool; at the end of it a request is refused."""
 
     tokens: Positive | None = None
     """Tokens in both directions."""
@@ -46,6 +46,8 @@ class BudgetSpec(Section):
     """Requests to models."""
     seconds: PositiveSeconds | None = None
     """Seconds since the first request, after which none begins."""
+    per: Literal["day"] | None = None
+    """`day` for a budget that begins anew at midnight UTC."""
     warn_at: Annotated[Amount, Field(gt=0, le=1)] = 0.8
     """Share of a limit at which a warning is published."""
 

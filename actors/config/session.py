@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from actors.config.duration import PositiveSeconds
+from actors.config.node import BudgetSpec
 from actors.config.section import Section
 from actors.config.value import Flag, Moment, Name, Positive
 from protocols.session import SessionQuery
@@ -80,6 +81,8 @@ class SessionsSpec(Section):
     """Tokens, estimated at 4 bytes each."""
     max_bytes: Positive | None = None
     """Bytes of text, pictures and other data; 4 MiB by default."""
+    budget: BudgetSpec | None = None
+    """What all runs of one session together may use."""
 
     def settings(self) -> dict[str, float]:
         """Return the settings of an agent that are given."""

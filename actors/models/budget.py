@@ -1,14 +1,15 @@
 """Ledgers: what is left of the budgets that a request to a model draws from.
 
-A request draws from several at once: the budget of its run, of its agent, and of each team around it. It reserves an
-estimate before, in all of them or in none, and settles what it really took after. So requests that work at the same
-time cannot spend the same tokens. A budget is overrun at most by what open requests take beyond their estimates, and by
-the last request alone, which is admitted while anything is left.
+A request draws from several at once: the budgets of its run, its session, its agent, each team around it, and the pool.
+It reserves an estimate before, in all of them or in none, and settles what it really took after. So requests that work
+at the same time cannot spend the same tokens. A budget is overrun at most by what open requests take beyond their
+estimates, and by the last request alone, which is admitted while anything is left.
 """
 
 import asyncio
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -22,6 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from actors.runtime.envelope import current
+from actors.runtime.log import warn_once
 from protocols.budget import Budget
 from protocols.cost import ZERO_COST
 from protocols.model_errors import BudgetExceededError
@@ -33,6 +35,10 @@ _OTHER_BYTES: Final = 4_000
 """What a part without text counts, such as a picture."""
 _ANSWER: Final = 1_000
 """Tokens of an answer whose largest size is not set."""
+_DAY: Final = 86_400
+_MOST_SESSIONS: Final = 10_000
+"""Sessions of a node whose ledgers are kept; that of the one that was not used for the longest time goes first."""
+_PRICE: Final = "price"
 _lock: Final = threading.Lock()
 """Held for a moment: a node may run on several event loops, whose requests draw from its one ledger."""
 
@@ -54,15 +60,12 @@ class Usage(msgspec.Struct):
 class Ledger:
     """One budget, what was spent of it, and what the open requests hold."""
 
-    __slots__ = (
-        "_held", "_open", "_paused", "_pauses", "_since", "_waiting", "_warned", "budget", "estimated", "name", "spent",
-    )  # fmt: skip
-
     def __init__(self, budget: Budget, name: str) -> None:
         self.budget = budget
         self.name = name
         """Whose budget this is, for errors and events."""
         self.spent = Usage()
+        self._day = day_begins()
         self.estimated = 0
         """Requests whose usage is not known: the estimate was counted."""
         self._waiting: set[asyncio.Future[None]] = set()
@@ -84,6 +87,7 @@ class Ledger:
         The only open request may overrun a limit that is not reached: else an estimate that is too high would waste
         what is left.
         """
+        self._begin_day()
         budget, spent, held = self.budget, self.spent, self._held
         now = self._paused if self._pauses else now
         if budget.seconds is not None and self._since is not None and now - self._since >= budget.seconds:
@@ -125,11 +129,24 @@ class Ledger:
         finally:
             self._waiting.discard(settled)
 
-    def settle(self, wanted: Usage, taken: Usage, *, is_estimate: bool) -> list[str]:
+    def _begin_day(self) -> None:
+        if self.budget.per == "day" and self._day != (day := day_begins()):
+            self._day, self._since, self.spent, self.estimated, self._warned = day, None, Usage(), 0, set()
+
+    def restore(self, spent: Usage) -> None:
+        """Count what was spent of this day before, as far as it is more than what is known."""
+        with _lock:
+            self._begin_day()
+            known = self.spent
+            self.spent = Usage(*(max(getattr(known, name), getattr(spent, name)) for name in _COUNTED))
+
+    def settle(self, wanted: Usage, taken: Usage, *, is_estimate: bool, is_priced: bool = True) -> list[str]:
         """Count what a request has taken in place of what was reserved.
 
-        Returns the limits of which the share `Budget.warn_at` is spent now, each once.
+        Returns the limits of which the share `Budget.warn_at` is spent now, and "price" if the cost is not known; each
+        once.
         """
+        self._begin_day()
         self._open -= 1
         self._held.add(wanted, -1)
         self.spent.add(taken)
@@ -137,13 +154,14 @@ class Ledger:
         for settled in tuple(self._waiting):
             with suppress(RuntimeError):  # its loop is closed
                 settled.get_loop().call_soon_threadsafe(_set, settled)
-        near = [name for name in _COUNTED if name not in self._warned and self._is_near(name)]
-        self._warned.update(near)
-        return near
-
-    def _is_near(self, name: str) -> bool:
-        limit = getattr(self.budget, name)
-        return limit is not None and float(getattr(self.spent, name)) >= float(limit) * self.budget.warn_at
+        found = [_PRICE] if self.budget.cost is not None and not is_priced else []
+        for name in _COUNTED:
+            limit = getattr(self.budget, name)
+            if limit is not None and float(getattr(self.spent, name)) >= float(limit) * self.budget.warn_at:
+                found.append(name)
+        new = [name for name in found if name not in self._warned]
+        self._warned.update(new)
+        return new
 
 
 class Charge:
@@ -168,16 +186,16 @@ class Charge:
         taken = self._wanted
         if usage is not None and tokens > 0:
             taken = Usage(tokens, usage.cost or ZERO_COST, 1)
-        self.take(taken)
+        self.take(taken, is_priced=usage is None or tokens == 0 or usage.cost is not None)
 
-    def take(self, taken: Usage) -> None:
+    def take(self, taken: Usage, *, is_priced: bool = True) -> None:
         """Count what the request has taken."""
         if self.leave is not None:
             self.leave(None if taken is self._wanted else taken.tokens)
         ledgers, self._ledgers = self._ledgers, ()
         for ledger in ledgers:
             with _lock:
-                near = ledger.settle(self._wanted, taken, is_estimate=taken is self._wanted)
+                near = ledger.settle(self._wanted, taken, is_estimate=taken is self._wanted, is_priced=is_priced)
             for name in near:
                 _warn(ledger, name)
 
@@ -248,11 +266,14 @@ def _most_tokens(settings: ModelSettings | None) -> int:
 
 
 def _warn(ledger: Ledger, name: str) -> None:
-    scope = current.get()
+    scope, is_measured = current.get(), name != _PRICE
+    if not is_measured:
+        name = "cost"
+        warn_once(f"the budget of {ledger.name} limits the cost, but a model without a known price is asked")
     if scope is None or not scope.cell.system.events.wants(BudgetWarning):
         return
     scope.cell.system.events.publish(
-        BudgetWarning, actor=scope.cell.name, budget=ledger.name, limit=name,
+        BudgetWarning, actor=scope.cell.name, budget=ledger.name, limit=name, is_measured=is_measured,
         spent=float(getattr(ledger.spent, name)), most=float(getattr(ledger.budget, name)),
     )  # fmt: skip
 
@@ -264,24 +285,49 @@ def _exceeded(ledger: Ledger, name: str) -> BudgetExceededError:
     return BudgetExceededError(text)
 
 
-_ledgers: WeakKeyDictionary[Any, Ledger] = WeakKeyDictionary()
-"""What the nodes that live have spent of their own budgets."""
+def day_begins() -> float:
+    """Return when this day began in UTC, in seconds since 1970."""
+    return time.time() // _DAY * _DAY
 
 
-def ledgers_of(node: Any, given: Budget | tuple[Ledger, ...] | None, run_id: str) -> tuple[Ledger, ...]:
+_ledgers: WeakKeyDictionary[Any, OrderedDict[int | None, Ledger]] = WeakKeyDictionary()
+"""What the nodes that live have spent of their own budgets, and of those of their sessions by the hash of the name."""
+
+
+def ledger_of(node: Any, session: str | None = None) -> Ledger | None:
+    """Return the ledger of a node, or of one of its sessions; None without a budget."""
+    settings = node.definition.settings
+    budget: Budget | None = settings.budget if session is None else getattr(settings, "session_budget", None)
+    if budget is None:
+        return None
+    key, name = None, f"node {node.name!r}"
+    if session is not None:
+        key, name = hash(session), f"a session of {name}"
+    with _lock:
+        kept = _ledgers.setdefault(node, OrderedDict())
+        ledger = kept.pop(key, None) or Ledger(budget, name)
+        kept[key] = ledger
+        if len(kept) > _MOST_SESSIONS:
+            kept.popitem(last=False)
+    ledger.budget = budget  # a reload may have changed it
+    return ledger
+
+
+def ledgers_of(node: Any, options: Any, run_id: str) -> tuple[Ledger, ...]:
     """Return what the requests of a run draw from.
 
     Args:
-        node: the node that runs; its settings may have a budget for all its runs.
-        given: the budget of the run, or what the run around it draws from.
+        node: the node that runs; it, its sessions and its pool may have a budget for all their runs.
+        options: of the run; its budget is its own, or what the run around it draws from.
         run_id: names the run.
     """
+    given: Budget | tuple[Ledger, ...] | None = options.budget
     around = (Ledger(given, f"run {run_id}"),) if isinstance(given, Budget) else given or ()
-    own: Budget | None = node.definition.settings.budget
-    if own is None:
-        return around
-    ledger = _ledgers.get(node)
-    if ledger is None:
-        ledger = _ledgers[node] = Ledger(own, f"node {node.name!r}")
-    ledger.budget = own  # a reload may have changed it
-    return (*around, ledger)
+    session: str | None = options.session
+    own = (None if session is None else ledger_of(node, session), ledger_of(node), pool_ledger(node))
+    return (*around, *(one for one in own if one is not None and one not in around))
+
+
+def pool_ledger(node: Any) -> Ledger | None:
+    """Return the ledger of the pool of a node; None without a budget."""
+    return getattr(node.connections.directory, "ledger", None)

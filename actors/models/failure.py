@@ -53,7 +53,7 @@ _READERS: Final = ("_process_response", "_process_streamed_response", "_get_even
 """Functions of the models of pydantic_ai that read an answer."""
 _NO_PROVIDERS: Final = ("pydantic_ai.models.function", "pydantic_ai.models.test")
 """Models of pydantic_ai whose answers are made by the user."""
-_MALFORMED: Final = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
+MALFORMED: Final = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
 """What reading a malformed answer raises."""
 _JOINS: Final = "joins"
 """The attribute of a joined class that says what it joins."""
@@ -176,7 +176,7 @@ def _below(error: Exception) -> ModelCallError | None:
 
 def _is_of_reader(error: Exception) -> bool:
     """Return True for what the client, or pydantic_ai's model of a provider, raises over a malformed answer."""
-    if not isinstance(error, _MALFORMED):
+    if not isinstance(error, MALFORMED):
         return False
     trace = error.__traceback__
     while trace is not None:

@@ -16,10 +16,8 @@ from pydantic_ai.profiles import DEFAULT_THINKING_TAGS
 from pydantic_ai.usage import RequestUsage
 
 from actors.models.byte_limit import LimitedBody, limit_response
+from actors.models.failure import MALFORMED
 from protocols.model_errors import StreamInterruptedError
-
-_MALFORMED = (AttributeError, TypeError, LookupError, ValueError, AssertionError, RecursionError)
-"""What reading a malformed answer raises."""
 
 
 class LenientChatModel(OpenAIChatModel):
@@ -35,7 +33,7 @@ class LenientChatModel(OpenAIChatModel):
     def _process_response(self, response: Any, **options: Any) -> ModelResponse:
         try:
             return super()._process_response(response, **options)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise _fault(self.model_name, error) from error
 
     def _validate_completion(self, response: ChatCompletion) -> Any:
@@ -63,7 +61,7 @@ class LenientChatModel(OpenAIChatModel):
         body = limit_response(response.response)  # before its first piece is read
         try:
             made = await super()._process_streamed_response(response, model_request_parameters, model_settings)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise _fault(self.model_name, error) from error
         if isinstance(made, _LenientStream):
             made.body = body
@@ -121,7 +119,7 @@ class _LenientStream(OpenAIStreamedResponse):
                 yield event
             for event in self._release():
                 yield event
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise _fault(self.model_name, error) from error
 
     def _missing_finish_reason(self) -> FinishReason:

@@ -5,10 +5,11 @@ import logging
 from collections.abc import Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
+from actors.agents.manifest.values import budget_of
 from actors.config.load import load_manifest
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
@@ -16,11 +17,12 @@ from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
-from actors.pool.registry import NodeRegistry
+from actors.pool.registry import NodeRegistry, PoolLimits
 from actors.pool.reload import Reload, Reloaded
 from actors.pool.services import PoolServices, ServiceFactory
 from actors.prompts.knowledge import sources_in
 from actors.runtime.system import ActorSystem
+from protocols.checks import check_keywords
 from protocols.errors import ManifestError, NodeError, NodeNameError
 
 _log = logging.getLogger("understage")
@@ -50,8 +52,9 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         connect_nodes: True to make the connections of the manifest.
         parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
         system: actor system of the nodes; None for that of the loop on which the pool is entered.
-        exit_timeout: seconds that leaving may take before running work is cancelled.
         services: make the services of the pool, such as history and triggers; None for those of the class.
+        **limits: `exit_timeout`, the seconds that leaving may take before running work is cancelled, and `budget`, what
+            models may be asked for by all nodes together (None for that of the manifest).
 
     Raises:
         ManifestError: the manifest cannot be read or is wrong; lists every problem.
@@ -70,18 +73,20 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         connect_nodes: bool = True,
         parallel_load: bool = True,
         system: ActorSystem | None = None,
-        exit_timeout: float = EXIT_TIMEOUT,
         services: Sequence[ServiceFactory] | None = None,
+        **limits: Unpack[PoolLimits],
     ) -> None:
+        check_keywords("a pool takes no keyword", limits, PoolLimits.__annotations__)
         super().__init__()
         self.manifest = _manifest(manifest)
         """The manifest of the pool; an empty manifest for an empty pool."""
+        self.budget = limits.get("budget")
         self.model = model
         self.shared_deps = shared_deps
         self._connect_nodes = connect_nodes
         self._parallel_load = parallel_load
         self.system = system
-        self._exit_timeout = exit_timeout
+        self._exit_timeout = limits.get("exit_timeout", EXIT_TIMEOUT)
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
         self._factories = tuple(self.default_services if services is None else services)
@@ -244,6 +249,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             change = Reload(self, self._built, self._nodes, self._supervisor, builder, connect=self._connect_nodes)
             self._built, done = await change.carry_out()
             self._jobs, self.manifest = {**self._built.jobs, **late}, new
+            self._fund(self.budget or budget_of(new.budget))
         _log.info("pool %r: the manifest was reloaded: %s", self.name, done)
         return done
 
@@ -325,6 +331,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         for node in self._nodes.values():
             node.connections.join(self.connection_registry, self)
         self._jobs = dict(built.jobs)
+        self._fund(self.budget or budget_of(self.manifest.budget))
         self._is_used = False
 
     async def _open(self) -> None:

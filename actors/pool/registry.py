@@ -2,12 +2,13 @@
 
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.values import output_type
 from actors.config.manifest import Manifest
+from actors.models.budget import Ledger
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.nodes.run_cancel import CancelMode, cancel_among
@@ -17,7 +18,16 @@ from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
 from actors.talk.registry import TalkRegistry
 from actors.talk.team_talk import TeamTalk
-from protocols.errors import NodeError, NodeNameError, NodeNotFoundError, nearest
+from protocols.budget import Budget
+from protocols.checks import is_a
+from protocols.errors import ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
+
+
+class PoolLimits(TypedDict, total=False):
+    """Limits of a pool; see `AgentPool`."""
+
+    exit_timeout: float
+    budget: Budget | None
 
 
 class NodeRegistry(Mapping[str, AnyNode]):
@@ -29,6 +39,9 @@ class NodeRegistry(Mapping[str, AnyNode]):
     """Actor system of the nodes; None for that of the loop on which the pool is entered."""
     is_running: bool = False
     """True while the pool is entered."""
+
+    ledger: Ledger | None = None
+    """The budget of the pool, and what its nodes have spent of it; None without a budget."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,6 +124,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
             return_type = output_type(return_type, found.name, self.manifest.responses, scope)
         made = found.variant(name=found.name, deps=deps, output_type=return_type, model=model_override, session=session)
         self._detached.add(made)
+        made.connections.directory = self  # it draws from the budget of the pool
         return made
 
     def _forget_in_memory(self, session: str) -> None:
@@ -118,6 +132,15 @@ class NodeRegistry(Mapping[str, AnyNode]):
             node.notes.pop(session, None)
             if isinstance(node, Agent):
                 node.execution.forget(session)
+
+    def _fund(self, budget: Budget | None) -> None:
+        """Let the nodes draw from a budget. What is spent already stays."""
+        if not is_a(budget, Budget, type(None)):
+            raise ConfigError(f"pool: budget must be a Budget, not {budget!r}")
+        if budget is None or self.ledger is None:
+            self.ledger = None if budget is None else Ledger(budget, "the pool")
+        else:
+            self.ledger.budget = budget
 
     def _agent(self, agent: str) -> Agent[Any, Any]:
         node = self[agent]

@@ -9,7 +9,8 @@ from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.usage import RequestUsage
 
-from actors import ActorSystem, Agent, Budget, Team, TeamRun
+from actors import ActorSystem, Agent, AgentPool, Budget, Team, TeamRun
+from actors.models import budget as ledgers
 from actors.testing.models import ModelCall, RecordingModel
 from protocols.errors import ConfigError, ManifestError, MemberError
 from protocols.model_errors import BudgetExceededError
@@ -111,6 +112,75 @@ async def test_a_refused_request_takes_no_tokens_and_a_near_limit_is_told() -> N
     assert [(one.budget, one.limit, one.most) for one in warned] == [("node 'a'", "tokens", 1_200.0)]
 
 
+async def test_each_session_has_a_budget_of_its_own() -> None:
+    asked = model()
+    budget = Budget(requests=1)
+    async with Agent("a", model=asked, session_budget=budget) as agent, Team([agent], name="team") as team:
+        await agent.run("One", session="alice")
+        with pytest.raises(BudgetExceededError, match="the budget of a session of node 'a' is used up: 1 requests"):
+            await agent.run("Two", session="alice")
+        with pytest.raises(MemberError, match="a session of node 'a' is used up"):
+            await team.run("Three", session="alice")
+        await team.run("Four", session="bob")
+        await agent.run("Five")
+        await agent.run("Six")
+
+    assert asked.prompts == ["One", "Four", "Five", "Six"]
+
+
+async def test_sessions_that_are_long_gone_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledgers, "_MOST_SESSIONS", 2)
+    agent = Agent("a", session_budget=Budget(requests=1))
+    first = ledgers.ledger_of(agent, "alice")
+
+    assert ledgers.ledger_of(agent, "alice") is first
+    for name in ("bob", "carol"):
+        ledgers.ledger_of(agent, name)
+    assert ledgers.ledger_of(agent, "alice") is not first
+
+
+async def test_all_nodes_of_a_pool_draw_from_its_budget() -> None:
+    asked = model()
+    boss_model = model(calls=1, takes_prompt=True)
+    outside = Agent("outside", model=asked)
+    async with AgentPool[None](budget=Budget(requests=6)) as pool:
+        agent = await pool.add_agent("a", model=asked)
+        team = pool.create_team([agent, outside])
+        await agent.run("One")
+        await team.run("Two and three")  # a member of no pool counts for its team, and an agent of the pool once
+        await pool.get_agent("a", session=False).run("Four")
+        boss = await pool.add_agent("boss", model=boss_model, tools=[outside.to_tool(name="look")])
+        with pytest.raises(BudgetExceededError, match="the budget of the pool is used up: 6 requests, spent 6"):
+            await boss.run("Five", budget=Budget(requests=9))
+
+    assert len(asked.requests) + len(boss_model.requests) == 6
+
+
+@pytest.mark.parametrize("budget", [5, {"tokens": 1}, (1,)])
+def test_a_pool_refuses_what_is_no_budget(budget: Any) -> None:
+    with pytest.raises(ConfigError, match="pool: budget must be a Budget, not"):
+        AgentPool[None](budget=budget)
+
+
+async def test_the_budgets_of_a_manifest_hold_for_sessions_and_the_pool(tmp_path: Path) -> None:
+    text = "budget: {requests: 3}\nagents: {a: {model: offline, sessions: {budget: {requests: 1, per: day}}}}\n"
+    file = tmp_path / "pool.yml"
+    file.write_text(text)
+    async with AgentPool[None](file) as pool:
+        agent = pool.get_agent("a")
+        await agent.run("A sentence.", session="alice")
+        with pytest.raises(BudgetExceededError, match="a session of node 'a'"):
+            await agent.run("A sentence.", session="alice")
+        await agent.run("A sentence.", session="bob")
+        file.write_text(text.replace("requests: 3", "requests: 2"))
+        await pool.reload()
+        with pytest.raises(BudgetExceededError, match="of the pool is used up: 2 requests, spent 2"):
+            await agent.run("A sentence.", session="carol")
+        file.write_text(text.replace("budget: {requests: 3}", ""))
+        await pool.reload()
+        await agent.run("A sentence.", session="carol")
+
+
 async def test_without_a_policy_a_budget_is_refused() -> None:
     async with Agent("a", model=model(), policy=False) as agent:
         with pytest.raises(ConfigError, match="policy=False, so nothing would count its budget"):
@@ -133,6 +203,7 @@ async def test_a_manifest_has_budgets(tmp_path: Path) -> None:
         ("{tokens: -1}", "tokens"),
         ("{cost: 0}", "cost"),
         ("{warn_at: 2}", "warn_at"),
+        ("{tokens: 1, per: week}", "per"),
     ],
 )
 def test_a_manifest_with_an_impossible_budget_is_refused(tmp_path: Path, budget: str, text: str) -> None:

@@ -101,7 +101,7 @@ EFFECTS: Mapping[str, Effect] = {
     "ToolSpec": _TOOL,
     "WorkerSpec": Effect(("pool/manifest/pool.py",), _TOOL.tests),
     "SessionSpec": Effect(("config/session.py",), ("config/test_agent.py", "app", "storage/test_session.py")),
-    "SessionsSpec": Effect(("config/session.py",), ("agents/test_agent_keys.py", "app")),
+    "SessionsSpec": Effect(("config/session.py", "agents/manifest/agent.py"), ("agents/test_agent_keys.py", "app")),
     **dict.fromkeys(("NodeSupervision", "Supervision", "IntensitySpec", "BackoffSpec"), _SUPERVISION),
     "ResponseSpec": _RESPONSE,
     "FieldSpec": _RESPONSE,

@@ -1,6 +1,7 @@
 """Budgets: reserved before a request, settled after, never overrun by more than the last admitted request."""
 
 import asyncio
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic_ai.messages import ModelRequest, UserPromptPart
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from actors.models.budget import Ledger, Usage, charged, reserve
+from actors.models.budget import Charge, Ledger, Usage, charged, reserve
 from actors.testing import settle
 from protocols.budget import Budget
 from protocols.errors import ConfigError
@@ -43,6 +44,85 @@ def test_no_more_is_admitted_than_the_budget_has_but_for_one_request(
             one = is_open.pop(place % len(is_open))
             ledger.settle(one, one if is_exact else Usage(one.tokens // 2, requests=1), is_estimate=False)
     assert ledger.spent.tokens <= limit + 100
+
+
+@given(
+    st.lists(st.integers(1, 2_000), min_size=4, max_size=4),
+    st.lists(st.tuples(st.integers(1, 500), st.integers(0, 3), st.booleans()), max_size=40),
+)
+def test_a_chain_of_budgets_is_drawn_from_as_a_whole_or_not_at_all(
+    limits: list[int], steps: list[tuple[int, int, bool]]
+) -> None:
+    async def draw() -> None:
+        chain = [Ledger(Budget(tokens=limit), f"budget {place}") for place, limit in enumerate(limits)]
+        is_open: list[tuple[Charge, list[Ledger]]] = []
+        taken, last = [0] * len(chain), [0] * len(chain)
+        for tokens, place, begins in steps:
+            if begins or not is_open:
+                ledgers = chain[place:]  # a run inside others: all have the last one in common
+                asking = asyncio.create_task(reserve(ledgers, _ASKED, _answer(tokens)))
+                await asyncio.sleep(0)
+                if asking.done() and asking.exception() is None:
+                    is_open.append((asking.result(), ledgers))
+                    last[place:] = [tokens + 100] * len(ledgers)
+                asking.cancel()  # what waits holds nothing
+                await asyncio.sleep(0)
+            else:
+                charge, ledgers = is_open.pop(place % len(is_open))
+                charge.settle(RequestUsage(input_tokens=tokens % 50 + 1))
+                for ledger in ledgers:
+                    taken[chain.index(ledger)] += tokens % 50 + 1
+            assert [ledger.spent.tokens for ledger in chain] == taken
+        for charge, _ in is_open:
+            charge.settle(None)
+        for ledger, most in zip(chain, last, strict=True):
+            assert ledger.spent.tokens <= ledger.budget.tokens + max(most, 600)  # type: ignore[operator]
+
+    asyncio.run(draw())
+
+
+@pytest.fixture
+def day(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the wall, in days."""
+    days = [1.5]
+    monkeypatch.setattr(time, "time", lambda: days[0] * 86_400)
+    return days
+
+
+async def test_a_budget_per_day_begins_anew_at_midnight(day: list[float]) -> None:
+    ledger, whole = Ledger(Budget(requests=2, per="day"), "run 1"), Ledger(Budget(requests=3), "run 1")
+    for _ in range(2):
+        (await reserve([ledger, whole], _ASKED, None)).settle(RequestUsage(input_tokens=1))
+    day[0] = 1.999
+    with pytest.raises(BudgetExceededError):
+        await reserve([ledger, whole], _ASKED, None)
+    day[0] = 2.0
+    charge = await reserve([ledger, whole], _ASKED, None)
+    day[0] = 3.0
+    charge.settle(RequestUsage(input_tokens=5))  # counts for the day on which it ended
+
+    assert (ledger.spent.requests, ledger.spent.tokens, whole.spent.requests) == (1, 5, 3)
+
+
+def test_what_was_spent_before_is_counted_once(day: list[float]) -> None:
+    ledger = Ledger(Budget(tokens=100, per="day"), "run 1")
+    for spent in (Usage(60, requests=2), Usage(50, requests=3)):
+        ledger.restore(spent)
+    assert (ledger.spent.tokens, ledger.spent.requests) == (60, 3)
+
+    day[0] += 1
+    assert ledger.lack(Usage(70, requests=1), 0.0) is None
+
+
+async def test_a_cost_that_is_not_known_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Ledger(Budget(cost=1), "a run without prices")
+    for _ in range(2):
+        (await reserve([ledger], _ASKED, None)).settle(RequestUsage(input_tokens=10))
+        (await reserve([ledger], _ASKED, None)).settle(RequestUsage(input_tokens=10, cost=Decimal(0)))
+
+    assert caplog.messages == [
+        "the budget of a run without prices limits the cost, but a model without a known price is asked"
+    ]
 
 
 async def test_a_request_waits_while_the_open_ones_hold_what_is_left() -> None:
@@ -119,6 +199,7 @@ def test_time_begins_with_the_first_request() -> None:
         ({"tokens": -1}, "budget tokens must be a whole number >= 1, not -1"),
         ({"cost": 0}, "budget cost must be dollars > 0, not 0"),
         ({"seconds": float("nan")}, "budget seconds must be a finite number > 0, not nan"),
+        ({"tokens": 1, "per": "week"}, "budget per must be one of 'day', not 'week'"),
         ({"tokens": 1, "warn_at": 2}, "budget warn_at must be a share above 0, up to 1, not 2"),
     ],
 )

@@ -87,6 +87,7 @@ class AgentBuilder:
             policy=policy_of(spec.policy),
             session=None if spec.session is None else spec.session.query(),
             **({} if spec.sessions is None else cast("Any", spec.sessions.settings())),
+            session_budget=None if spec.sessions is None else budget_of(spec.sessions.budget),
             **settings,
         )
 
