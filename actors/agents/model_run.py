@@ -79,7 +79,7 @@ class ModelRun(Execution):
         started = perf_counter()
         tools = log_of(request)
         settings, node = self.settings, cast("Any", request.node)
-        pool = getattr(node.connections.directory, "ledger", None)
+        pool = getattr(node.directory, "ledger", None)
         if pool or request.options.budget or settings.budget or settings.session_budget:
             self._draw(request)
         session = None if self.sessions is None else request.options.memory

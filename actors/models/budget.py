@@ -330,4 +330,4 @@ def ledgers_of(node: Any, options: Any, run_id: str) -> tuple[Ledger, ...]:
 
 def pool_ledger(node: Any) -> Ledger | None:
     """Return the ledger of the pool of a node; None without a budget."""
-    return getattr(node.connections.directory, "ledger", None)
+    return getattr(node.directory, "ledger", None)

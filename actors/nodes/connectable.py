@@ -1,6 +1,6 @@
 """Connecting nodes: ``a >> b`` and ``a.connect_to(b, ...)``."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard, Unpack, cast, overload
 
 from actors.nodes.operators import as_node
@@ -35,6 +35,11 @@ class Connecting:
         if self._connections is None:
             self._connections = Connections(cast("Any", self))  # it is the whole node
         return self._connections
+
+    @property
+    def directory(self) -> Mapping[str, Any] | None:
+        """The pool that the node itself is in; None for a node outside any pool."""
+        return None if self._connections is None else self._connections.directory
 
     @property
     def connection_stats(self) -> AggregatedTalkStats:

@@ -172,7 +172,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
 
     def find_pool(self) -> Pool | None:
         """Return the pool that the node belongs to. None for a node outside any pool."""
-        return self.connections.directory
+        return self.directory
 
     def run_stream(self, *prompts: object, **options: Unpack[RunKeywords]) -> RunStream[Out]:
         """Return a stream over one run: ``async with``, ``async for``, `RunStream.stream`.
