@@ -72,17 +72,10 @@ def _title(run: RunSnapshot) -> str:
     return f"{one_line(run.name) or 'run'}: {'done' if run.done else 'running'}"
 
 
-def _cells(name: str, numbers: MessageTotalsSnapshot) -> Sequence[str]:
-    cost = f"{numbers.total_cost:.4f}" + ("" if numbers.cost_known else "+?")
-    return (
-        one_line(name),
-        str(numbers.message_count),
-        str(numbers.token_count),
-        cost,
-        str(numbers.tool_call_count),
-        str(numbers.byte_count),
-        str(numbers.error_count),
-    )
+def _cells(name: str, totals: MessageTotalsSnapshot) -> Sequence[str]:
+    cost = f"{totals.total_cost:.4f}" + ("" if totals.cost_known else "+?")
+    numbers = (totals.tool_call_count, totals.byte_count, totals.error_count)
+    return (one_line(name), str(totals.message_count), str(totals.token_count), cost, *map(str, numbers))
 
 
 class Screen(Protocol):

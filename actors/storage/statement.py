@@ -138,14 +138,8 @@ def too_long(limit: int, after: str) -> Executable:
 
 def conditions(query: HistoryQuery, created: ColumnElement[float] = columns.created) -> list[ColumnElement[bool]]:
     """Return what a message must fulfil."""
-    found: list[ColumnElement[bool]] = []
-    for column, value in (
-        (columns.node, query.agent),
-        (columns.role, query.role),
-        (columns.conversation_id, query.conversation),
-    ):
-        if value is not None:
-            found.append(column == value)
+    wanted = ((columns.node, query.agent), (columns.role, query.role), (columns.conversation_id, query.conversation))
+    found: list[ColumnElement[bool]] = [column == value for column, value in wanted if value is not None]
     if query.session is not None:
         found.append(columns.conversation_id.startswith(SESSION_PREFIX, autoescape=True))
         found.append(columns.conversation_id.endswith(ending_of(query.session), autoescape=True))

@@ -5,19 +5,13 @@ Delays grow exponentially up to a cap, as in Akka and Pekko. The cap holds after
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from actors.supervision.option import SupervisionOptionError
-from protocols.checks import Checks, check_fields, finite, whole
+from protocols.checks import check_fields, declared_checks, finite, whole
 
 _MOST_STEPS: Final = 10**300
 """Exponents above this do not fit a float and give the same delay."""
-
-_CHECKS: Final[Checks] = {
-    **dict.fromkeys(("min", "max", "jitter", "reset_after"), finite(0)),
-    "factor": finite(1),
-    "max_consecutive": whole(0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +24,17 @@ class Backoff:
         [1.0, 2.0, 4.0, 5.0]
     """
 
-    min: float = 0.2
+    min: Annotated[float, finite(0)] = 0.2
     """Delay before the first restart in seconds, without jitter."""
-    max: float = 30.0
+    max: Annotated[float, finite(0)] = 30.0
     """No delay is longer than this, jitter included; seconds."""
-    factor: float = 2.0
+    factor: Annotated[float, finite(1)] = 2.0
     """Growth of the delay with each restart; at least 1."""
-    jitter: float = 0.2
+    jitter: Annotated[float, finite(0)] = 0.2
     """A delay grows by a random share of up to this, so that many children do not restart at once."""
-    reset_after: float | None = None
+    reset_after: Annotated[float | None, finite(0)] = None
     """Seconds a child has to run to reset the count; `None` is the middle between `min` and `max`."""
-    max_consecutive: int | None = None
+    max_consecutive: Annotated[int | None, whole(0)] = None
     """Most restarts in a row; `None` leaves the limit to the restart intensity.
 
     Growing delays put few restarts into one period, so only this limit stops a child that can never start.
@@ -85,6 +79,9 @@ class Backoff:
         except OverflowError:
             grown = self.max
         return float(min(self.max, grown * (1.0 + self.jitter * draw)))
+
+
+_CHECKS: Final = declared_checks(Backoff)
 
 
 class RestartStreak:

@@ -18,12 +18,16 @@ MARKUP: Final = re.compile(
 )
 """Each match takes all that it has looked at, so no sign is looked at twice."""
 _HIDDEN: Final = frozenset({"script", "style", "template", "title"})
-_CELLS: Final = frozenset({"td", "th"})
-_LINES: Final = re.compile(
-    r"address|article|aside|body|caption|center|d[dlt]|details|dialog|dir|div|fieldset|figcaption|figure|footer|form"
-    r"|head|header|legend|li|main|menu|nav|option|section|summary|tbody|tfoot|thead|tr"
+_LINES: Final = (
+    "address article aside body caption center dd dl dt details dialog dir div fieldset figcaption figure footer form "
+    "head header legend li main menu nav option section summary tbody tfoot thead tr"
 )
-_BLOCKS: Final = re.compile(r"blockquote|h[1-6r]|ol|p|pre|table|ul")
+_SEPARATORS: Final = {
+    **dict.fromkeys(("td", "th"), " "),
+    **dict.fromkeys(_LINES.split(), "\r"),  # the edges of neighbours make one line break
+    **dict.fromkeys(["blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "ol", "p", "pre", "table", "ul"], "\n\n"),
+    "br": "\n",
+}
 _REFERENCE: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});?")
 _SPACE: Final = re.compile(r"\s+")
 _SPACES: Final = re.compile(r"[^\S\n\r]+")
@@ -58,7 +62,7 @@ def _parts(html: str) -> list[str]:
             preformatted = max(0, preformatted + (-1 if found["end"] else 1))
         if (tag == "!--" or (tag in _HIDDEN and not found["end"])) and tag not in endless:
             at = _end_of(tag, html, at, endless)
-        parts.append(_separator(tag))
+        parts.append(_SEPARATORS.get(tag, ""))
     parts.append(_data(html[at:], is_plain=not preformatted))
     return parts
 
@@ -72,16 +76,6 @@ def _end_of(tag: str, html: str, at: int, endless: set[str]) -> int:
         return max(at, end.end() if tag == "!--" else end.start())
     endless.add(tag)
     return at
-
-
-def _separator(tag: str) -> str:
-    if _BLOCKS.fullmatch(tag):
-        return "\n\n"
-    if tag == "br":
-        return "\n"
-    if _LINES.fullmatch(tag):
-        return "\r"  # the edges of neighbours make one line break
-    return " " if tag in _CELLS else ""
 
 
 def _data(text: str, *, is_plain: bool) -> str:
