@@ -1,10 +1,6 @@
-"""Many calls of a provider that draws a fault for each request: what holds whatever it does.
-
-``UNDERSTAGE_CHAOS_CALLS=10000`` makes more of them.
-"""
+"""Many calls of a provider that draws a fault for each request: what holds whatever it does."""
 
 import asyncio
-import os
 from collections import Counter
 from typing import Any, Literal
 
@@ -12,12 +8,12 @@ import pytest
 
 from actors.agents.agent import Agent
 from actors.models.policy import ModelPolicy
-from actors.testing.faults import chaos
+from actors.testing.faults import chaos, cut, pings, refusal, silence, slow
 from actors.testing.hostile_server import HostileServer
 from actors.testing.models import served_model
+from actors.testing.openai_answer import Answer
 from protocols.model_errors import ModelCallError
 
-CALLS = int(os.environ.get("UNDERSTAGE_CHAOS_CALLS", "300"))
 POLICY = ModelPolicy(attempts=3, min_wait=0, max_wait=0)
 SAID = "hello from the server"
 
@@ -32,11 +28,12 @@ async def call(agent: Agent[Any, Any], prompt: str, *, streamed: bool) -> str:
 @pytest.mark.usefixtures("no_leaked_actors")
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("calls", [75, pytest.param(2_500, marks=pytest.mark.soak)])
 async def test_each_call_is_an_answer_or_an_error_that_tells_its_attempts(
-    api: Literal["chat", "responses"], *, streamed: bool
+    api: Literal["chat", "responses"], calls: int, *, streamed: bool
 ) -> None:
     outcomes: dict[str, str | ModelCallError] = {}
-    prompts = [f"call {number}" for number in range(CALLS // 4)]
+    prompts = [f"call {number}" for number in range(calls)]
     left = iter(prompts)
 
     async def client(agent: Agent[Any, Any]) -> None:
@@ -62,3 +59,26 @@ async def test_each_call_is_an_answer_or_an_error_that_tells_its_attempts(
     assert {prompt: error.attempts for prompt, error in failures.items()} == {one: asked[one] for one in failures}
     assert all(1 <= asked[prompt] <= POLICY.attempts for prompt in answers)
     assert len(failures) > len(prompts) // 20
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_each_call_is_settled_soon_after_its_deadline(*, streamed: bool) -> None:
+    """The one law about real time: a soak, because a busy machine proves nothing."""
+    policy = ModelPolicy(attempts=3, deadline=2, first_byte=0.2, idle=0.2, max_wait=0.5)
+    hung = [silence(), pings(0.05), cut(Answer(SAID), 3, end="hang"), slow(Answer(SAID), 0.1)]
+    longest, clock = 0.0, asyncio.get_running_loop().time
+    async with (
+        HostileServer(chaos(7, replies=[*hung, *(3 * [Answer(SAID), refusal(503)])])) as server,
+        served_model(server) as model,
+        Agent("a", model=model, policy=policy, session=False, retries=0) as agent,
+    ):
+        for _ in range(50):
+            began = clock()
+            calls = [call(agent, "hi", streamed=streamed) for _ in range(20)]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            longest = max(longest, clock() - began)
+            assert all(one == SAID or isinstance(one, ModelCallError) for one in outcomes)
+
+    assert longest <= 2.5
+    assert server.open_connections == 0
