@@ -9,7 +9,7 @@ import pytest
 from actors.agents.agent import Agent
 from actors.models.policy import ModelPolicy
 from actors.testing.faults import chaos, cut, pings, refusal, silence, slow
-from actors.testing.hostile_server import HostileServer
+from actors.testing.hostile_server import HostileServer, Reply
 from actors.testing.models import served_model
 from actors.testing.openai_answer import Answer
 from protocols.model_errors import ModelCallError
@@ -66,10 +66,11 @@ async def test_each_call_is_an_answer_or_an_error_that_tells_its_attempts(
 async def test_each_call_is_settled_soon_after_its_deadline(*, streamed: bool) -> None:
     """The one law about real time: a soak, because a busy machine proves nothing."""
     policy = ModelPolicy(attempts=3, deadline=2, first_byte=0.2, idle=0.2, max_wait=0.5)
-    hung = [silence(), pings(0.05), cut(Answer(SAID), 3, end="hang"), slow(Answer(SAID), 0.1)]
+    hung: list[Reply] = [silence(), pings(0.05), cut(Answer(SAID), 3, end="hang"), slow(Answer(SAID), 0.1)]
+    replies: list[Reply] = [*hung, *3 * [refusal(503), Answer(SAID)]]
     longest, clock = 0.0, asyncio.get_running_loop().time
     async with (
-        HostileServer(chaos(7, replies=[*hung, *(3 * [Answer(SAID), refusal(503)])])) as server,
+        HostileServer(chaos(7, replies=replies)) as server,
         served_model(server) as model,
         Agent("a", model=model, policy=policy, session=False, retries=0) as agent,
     ):
