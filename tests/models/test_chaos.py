@@ -67,10 +67,10 @@ async def test_each_call_is_settled_soon_after_its_deadline(*, streamed: bool) -
     """The one law about real time: a soak, because a busy machine proves nothing."""
     policy = ModelPolicy(attempts=3, deadline=2, first_byte=0.2, idle=0.2, max_wait=0.5)
     hung: list[Reply] = [silence(), pings(0.05), cut(Answer(SAID), 3, end="hang"), slow(Answer(SAID), 0.1)]
-    replies: list[Reply] = [*hung, *3 * [refusal(503), Answer(SAID)]]
+    quick: list[Reply] = [refusal(503), Answer(SAID)]
     longest, clock = 0.0, asyncio.get_running_loop().time
     async with (
-        HostileServer(chaos(7, replies=replies)) as server,
+        HostileServer(chaos(7, replies=[*hung, *3 * quick])) as server,
         served_model(server) as model,
         Agent("a", model=model, policy=policy, session=False, retries=0) as agent,
     ):
