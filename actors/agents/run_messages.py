@@ -45,8 +45,11 @@ def captured_messages() -> Generator[list[ModelMessage]]:
 
 
 def note_messages(error: Exception, messages: Sequence[ModelMessage]) -> None:
-    """Have an error carry the messages up to it as ``messages``, for ``message_history=``; not more than 1,000."""
-    if len(messages) <= _MOST:
+    """Have an error carry the messages up to it as ``messages``, for ``message_history=``; not more than 1,000.
+
+    An error that has messages of its own keeps them.
+    """
+    if len(messages) <= _MOST and getattr(error, "messages", ()) == ():
         with suppress(AttributeError, TypeError):  # a class of C may take no attributes
             error.messages = tuple(messages)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
 

@@ -144,3 +144,17 @@ async def test_over_a_socket_the_tool_is_called_once() -> None:
 
         assert (answer.content, till.paid, len(server.requests)) == ("all paid", [3], 3)
         assert server.requests[1].body["messages"] == server.requests[2].body["messages"]
+
+
+async def test_an_error_that_has_messages_of_its_own_keeps_them() -> None:
+    class FormError(Exception):
+        def __init__(self) -> None:
+            self.messages = ["the name is missing"]
+
+    def check() -> str:
+        raise FormError
+
+    agent = Agent("a", model=scripted_model([tool_call("check"), "done"]), tools=[check])
+    with pytest.raises(FormError) as caught:
+        await agent.run("hi")
+    assert caught.value.messages == ["the name is missing"]
