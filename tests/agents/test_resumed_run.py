@@ -154,7 +154,7 @@ async def test_an_error_that_has_messages_of_its_own_keeps_them() -> None:
     def check() -> str:
         raise FormError
 
-    agent = Agent("a", model=scripted_model([tool_call("check"), "done"]), tools=[check])
-    with pytest.raises(FormError) as caught:
-        await agent.run("hi")
+    async with Agent("a", model=scripted_model([tool_call("check"), "done"]), tools=[check]) as agent:
+        with pytest.raises(FormError) as caught:
+            await agent.run("hi")
     assert caught.value.messages == ["the name is missing"]
