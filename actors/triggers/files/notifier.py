@@ -91,18 +91,15 @@ class FolderNotifier:
         ):  # fmt: skip
             if not is_open:
                 is_open = True
-                self._call(self._open, is_gap)
+                self._call(_settle, self.opened, None)
+                if is_gap:
+                    self._call(self._tell, self._on_gap)
             if changes:
-                self._call(self._deliver, {(_KINDS[kind], path) for kind, path in changes})
+                self._call(self._tell, self._on_change, {(_KINDS[kind], path) for kind, path in changes})
 
-    def _open(self, is_gap: bool) -> None:
-        _settle(self.opened, None)
-        if is_gap and not self._stop.is_set():
-            self._on_gap()
-
-    def _deliver(self, changes: RawChanges) -> None:
+    def _tell(self, function: Callable[..., None], *args: object) -> None:
         if not self._stop.is_set():
-            self._on_change(changes)
+            function(*args)
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():

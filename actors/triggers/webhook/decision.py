@@ -10,8 +10,7 @@ import msgspec
 from actors.config.trigger import WebhookTrigger
 from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.payload import PayloadError, PayloadTypeError, is_json, read_payload
-from actors.triggers.webhook.replay_guard import ReplayGuard
-from actors.triggers.webhook.replay_journal import ReplayJournal
+from actors.triggers.webhook.replay_journal import ReplayGuard, ReplayJournal
 from actors.triggers.webhook.signature import Headers, SignedRequest, read_key, verify
 from protocols.triggers import TriggerConfigError, TriggerFullError, TriggerStoppedError, WebhookReceived
 

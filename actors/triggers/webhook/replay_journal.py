@@ -1,6 +1,7 @@
-"""Accepted webhooks on disk, so that a new process accepts none of them again. Every call blocks."""
+"""Accepted webhooks: none is accepted twice, not even by the next process. Every call of a journal blocks."""
 
 import errno
+import hashlib
 import logging
 import os
 import struct
@@ -12,6 +13,10 @@ from typing import Final
 
 from protocols.triggers import TriggerError
 
+MOST_KEPT: Final = 500_000
+"""Identifiers that are kept; some 120 bytes each."""
+_BUCKET: Final = 10
+"""Seconds: identifiers that expire within one bucket are forgotten together."""
 LONGEST_LIFE: Final = 86_400.0
 """Seconds after which a new file begins. The old one is removed when the next one is full: it has expired then."""
 _HEAD: Final = struct.Struct("<24sd")
@@ -121,3 +126,56 @@ class ReplayJournal:
         whole = (len(data) - _HEAD.size) // _RECORD.size  # the last one may be torn
         records = _RECORD.iter_unpack(data[_HEAD.size : _HEAD.size + whole * _RECORD.size])
         return float(_HEAD.unpack_from(data)[1]), list(records)
+
+
+class ReplayGuard:
+    """Remembers an identifier until its request would be refused as too old.
+
+    Example:
+        >>> guard = ReplayGuard()
+        >>> guard.remember("a", expires=100.0)
+        >>> guard.knows("a", now=99.0), guard.knows("a", now=120.0)
+        (True, False)
+    """
+
+    def __init__(self, capacity: int = MOST_KEPT, *, journal: ReplayJournal | None = None, scope: str = "") -> None:
+        self._capacity = capacity
+        self._known: set[bytes] = set()
+        self._buckets: dict[int, list[bytes]] = {}
+        self._journal = journal
+        self._scope = hashlib.blake2b(scope.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for short, expires in journal.live(self._scope) if journal is not None else ():
+            self._keep(short, expires)
+
+    def knows(self, identifier: str, *, now: float) -> bool:
+        """Return True if a request with this identifier was accepted before."""
+        self._forget(now)
+        return _short(identifier) in self._known
+
+    @property
+    def is_full(self) -> bool:
+        """True if the capacity is reached. The guard forgets nothing early: that would allow replays."""
+        return len(self._known) >= self._capacity
+
+    def remember(self, identifier: str, *, expires: float) -> None:
+        """Remember an accepted identifier for as long as a request with its timestamp is valid."""
+        short = _short(identifier)
+        if short not in self._known:
+            self._keep(short, expires)
+            if self._journal is not None:
+                self._journal.add(self._scope, short, expires)
+
+    def _keep(self, short: bytes, expires: float) -> None:
+        self._known.add(short)
+        self._buckets.setdefault(int(expires // _BUCKET) + 1, []).append(short)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _forget(self, now: float) -> None:
+        for bucket in [bucket for bucket in self._buckets if bucket * _BUCKET < now]:
+            self._known.difference_update(self._buckets.pop(bucket))
+
+
+def _short(identifier: str) -> bytes:
+    return hashlib.blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=16).digest()

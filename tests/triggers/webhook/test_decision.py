@@ -12,7 +12,7 @@ from actors.runtime.options import StartOptions
 from actors.testing.settle import settle
 from actors.triggers.trigger import Trigger, queue_class
 from actors.triggers.webhook.decision import Answer, Webhook, WebhookRoutes
-from actors.triggers.webhook.replay_guard import ReplayGuard
+from actors.triggers.webhook.replay_journal import ReplayGuard
 from actors.triggers.webhook.signature import sign
 from protocols.triggers import TriggerConfigError
 from tests.triggers.started import RecordingNode

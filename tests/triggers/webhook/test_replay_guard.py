@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.triggers.webhook.replay_guard import ReplayGuard
+from actors.triggers.webhook.replay_journal import ReplayGuard
 
 
 def test_an_identifier_is_known_until_it_expires() -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.triggers.webhook.replay_guard import ReplayGuard
-from actors.triggers.webhook.replay_journal import LONGEST_LIFE, ReplayJournal
+from actors.triggers.webhook.replay_journal import LONGEST_LIFE, ReplayGuard, ReplayJournal
 from protocols.triggers import TriggerError
 
 if TYPE_CHECKING:
