@@ -9,6 +9,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings, merge_model_settings
 
 from actors.models.resolve import at_endpoint
+from actors.runtime.clock import running_loop
 from protocols.checks import ADDRESS, is_a
 from protocols.errors import ConfigError
 
@@ -59,9 +60,8 @@ class Model(WrapperModel):
             MissingKeyError: the environment lacks the key.
             ModelError: the provider takes no address.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = running_loop()
+        if loop is None:
             return at_endpoint(*self._given)
         if loop not in self._made:
             self._made[loop] = at_endpoint(*self._given)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from pydantic_ai.models import Model
@@ -66,11 +66,10 @@ class EndpointState:
 
 def state_of(model: Model) -> EndpointState:
     """Return the state of the endpoint and the key of a model; a new one for a model without an address."""
-    key: tuple[object, ...] | None = None
     with suppress(NotImplementedError, RuntimeError):
-        client: Any = getattr(model, "client", None)
         if model.base_url:
-            key = (model.system, model.base_url, hash(str(getattr(client, "api_key", ""))))
+            secret = hash(str(getattr(getattr(model, "client", None), "api_key", "")))
+            key = model.system, model.base_url, secret
             states = _known.setdefault(asyncio.get_running_loop(), OrderedDict())
             found = states.pop(key, None) or EndpointState()
             states[key] = found

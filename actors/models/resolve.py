@@ -26,6 +26,7 @@ from actors.models.byte_limit import limit_provider
 from actors.models.offline.model import MODEL_NAME, OfflineModel
 from actors.models.policy import ModelPolicy
 from actors.models.policy_model import FallbackPolicy, PolicyModel
+from actors.runtime.clock import running_loop
 from protocols.errors import MissingExtraError, MissingKeyError, ModelError, UnknownModelError, nearest
 
 pydantic_ai.BANNER_ENABLED = False  # a library prints no greeting on its user's terminal
@@ -191,9 +192,8 @@ def _shared_provider(provider: str) -> Provider[Any]:
 
 
 def _shared_as(key: tuple[object, ...], make: Callable[[str], Provider[Any]], provider: str) -> Provider[Any]:
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = running_loop()
+    if loop is None:
         return limit_provider(make(provider))
     for closed in [one for one in _shared if one.is_closed()]:
         del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
