@@ -169,7 +169,8 @@ class Call:
             self._publish(CircuitClosed)
 
     def end(self) -> None:
-        """Let go of a probe that came to nothing."""
+        """Let go of the timer, and of a probe that came to nothing."""
+        self.limit.close()
         if self.is_probe:
             self.state.is_probed = self.is_probe = False
 
