@@ -75,6 +75,8 @@ class TokenCost(JsonValue, frozen=True):
     """Money in US dollars; 0 when the price is unknown, see `cost_known`."""
     cost_known: bool = True
     """False when no price list knows the model, so `total_cost` says nothing."""
+    unmeasured_requests: int = 0
+    """Requests that tokens and money lack: cancelled or broken ones, and those whose answer did not say its usage."""
 
     def __add__(self, other: "TokenCost") -> "TokenCost":
         """Return the sum of both costs; known only when both are."""
@@ -82,4 +84,5 @@ class TokenCost(JsonValue, frozen=True):
             self.token_usage + other.token_usage,
             self.total_cost + other.total_cost,
             self.cost_known and other.cost_known,
+            self.unmeasured_requests + other.unmeasured_requests,
         )

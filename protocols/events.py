@@ -23,6 +23,7 @@ from protocols.model_events import (
     ModelRetried,
     ModelThrottled,
     ProtocolWarning,
+    ToolAbandoned,
 )
 from protocols.stamp import StampedEvent as StampedEvent
 from protocols.stamp import kind_of as kind_of
@@ -330,6 +331,7 @@ Event = (
     | CircuitOpened
     | CircuitClosed
     | ProtocolWarning
+    | ToolAbandoned
     | BudgetWarning
     | ApprovalRequested
     | ApprovalDecided

@@ -59,3 +59,11 @@ class BudgetWarning(StampedEvent, frozen=True, kw_only=True):
     most: float = 0.0
     is_measured: bool = True
     """False if an answer had no known price, so that its cost is not counted."""
+
+
+class ToolAbandoned(StampedEvent, frozen=True, kw_only=True):
+    """A call of a plain tool does not stop, though its run or its time is over: its thread is left behind."""
+
+    tool: str = ""
+    seconds: float = 0.0
+    """How long it had worked when it was left."""

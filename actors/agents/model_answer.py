@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.run import AgentRunResult
+from pydantic_ai.usage import RunUsage
 
 from actors.agents.tool_calls import ToolCallLog
 from actors.runs.request import RunRequest
@@ -32,7 +33,7 @@ def message_of(
         request.conversation_id,
         tools.message_id,
         metadata=dict(request.options.metadata or {}),
-        cost_info=cost_of(responses),
+        cost_info=cost_of(responses, tools.lost.unmeasured_requests),
         response_time=seconds,
         forwarded_from=asked.forwarded_from,
         tool_calls=tuple(tools.calls),
@@ -45,24 +46,30 @@ def message_of(
     )
 
 
-def cost_of(responses: Sequence[ModelResponse]) -> TokenCost:
-    """Add up tokens and money of responses. A response without a known price makes the sum unknown."""
+def cost_of(responses: Sequence[ModelResponse], unmeasured: int = 0) -> TokenCost:
+    """Add up tokens and money of responses. A response without a known price makes the sum unknown.
+
+    Args:
+        responses: all of them; one that was interrupted is a request whose usage is not known.
+        unmeasured: further requests whose usage is not known.
+    """
     read = written = 0
     money, is_known = ZERO_COST, True
     for response in responses:
         usage = response.usage
+        unmeasured += usage.unmeasured_requests or int(response.state != "complete" and bool(response.parts))
         read += usage.input_tokens
         written += usage.output_tokens
         if usage.cost is not None:
             money += usage.cost
         elif response.provider_name not in _FREE and not (response.model_id or "").startswith("function:"):
             is_known = False
-    return TokenCost(TokenUsage(read, written), money, is_known)
+    return TokenCost(TokenUsage(read, written), money, is_known, unmeasured)
 
 
-def cost_up_to_now(messages: Sequence[ModelMessage], before: Set[str | None] = frozenset()) -> TokenCost:
-    """Add up the responses of an unfinished run; see `responses_of_run`."""
-    return cost_of(responses_of_run(messages, before))
+def cost_up_to_now(messages: Sequence[ModelMessage], before: Set[str | None], usage: RunUsage) -> TokenCost:
+    """Add up the responses of an unfinished run (see `responses_of_run`), and the requests that `usage` counts."""
+    return cost_of(responses_of_run(messages, before), usage.unmeasured_requests)
 
 
 def responses_of_run(messages: Sequence[ModelMessage], before: Set[str | None] = frozenset()) -> list[ModelResponse]:

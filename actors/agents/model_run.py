@@ -15,7 +15,7 @@ from pydantic_ai.messages import ModelMessage, UserContent
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
-from pydantic_ai.usage import UsageLimits
+from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.agents.approvals import RECORDER
 from actors.agents.execution import Execution
@@ -25,15 +25,14 @@ from actors.agents.named_tools import named_tools
 from actors.agents.run_messages import captured_messages, finished, messages_of_run, note_messages
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
-from actors.agents.tool_calls import ToolCallLog, ToolExit, log_of
-from actors.models.budget import ledgers_of
+from actors.agents.tool_calls import TOOL_THREADS, ToolCallLog, ToolExit, log_of
+from actors.models.budget import ledgers_of, lost
 from actors.models.policy import DEFAULT_POLICY
 from actors.models.resolve import advise, default_model_name, guarded, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
 from actors.runs.request import RunOptions, RunRequest
 from actors.runs.stream import text_of
-from actors.runtime.daemon_thread import CALLS
 from protocols.budget import drawn
 from protocols.errors import ConfigError, ModelError, RunCancelledError
 from protocols.messages import ChatMessage
@@ -100,8 +99,10 @@ class ModelRun(Execution):
         self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any], tools: ToolCallLog
     ) -> AgentRunResult[Any]:
         """Run the model. A failure notes what there is."""
-        with self.agent.using_thread_executor(CALLS), captured_messages() as messages:
-            request.node.follow_cost(request, partial(cost_up_to_now, messages, tools.attempts.copy()))
+        tools.lost = usage = RunUsage()
+        lost.set(usage)
+        with self.agent.using_thread_executor(TOOL_THREADS), captured_messages() as messages:
+            request.node.follow_cost(request, partial(cost_up_to_now, messages, tools.attempts.copy(), usage))
             try:
                 if request.sink is None and request.options.include_agent_tools:
                     return await self.agent.run(prompt, **keywords)

@@ -1,50 +1,59 @@
 """Tool calls: timed, published as events, and stored for the message of the run."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart, tool_return_ta
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.usage import RunUsage
 
 from actors.runs.request import RunRequest, begin_step
+from actors.runtime.daemon_thread import CALLS
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
 from protocols.errors import error_text, type_name
 from protocols.events import ToolCalled
 from protocols.ids import new_id
 from protocols.json_value import as_json
+from protocols.model_events import ToolAbandoned
 from protocols.tool_call import ToolCallInfo
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class ToolCallLog:
     """The tool calls of one run, in the order of their ends. Made inside the actor, whose system publishes them."""
 
-    __slots__ = ("_events", "attempts", "calls", "done", "message_id", "request")
+    __slots__ = ("_system", "attempts", "calls", "done", "lost", "message_id", "request")
 
     def __init__(self, request: RunRequest) -> None:
         scope = current.get()
         self.request = request
-        self._events = None if scope is None else scope.cell.system.events
+        self._system = None if scope is None else scope.cell.system
         self.message_id = request.options.message_id or new_id()
         """Id of the answer that the calls belong to."""
         self.attempts: set[str | None] = set()
         """Ids, as pydantic-ai gives them, of the attempts that have failed."""
         self.done: list[ModelMessage] = []
         """What the next attempt continues, the messages before included; empty if it begins anew."""
+        self.lost = RunUsage()
+        """Counts the requests of this attempt whose usage is not known."""
         self.calls: list[ToolCallInfo] = []
 
     def add(self, call: ToolCallInfo) -> None:
         """Store and publish one finished call."""
         self.calls.append(call)
-        if self._events is not None and self._events.wants(ToolCalled):
-            self._events.publish(
+        if self._system is not None and self._system.events.wants(ToolCalled):
+            self._system.events.publish(
                 ToolCalled,
                 actor=call.agent_name,
                 run_id=self.request.run_id,
@@ -53,6 +62,15 @@ class ToolCallLog:
                 duration=call.timing or 0.0,
                 error=call.error,
             )
+
+    def abandon(self, tool: str, seconds: float) -> None:
+        """Report a call whose thread still works, though its run waits no more: Python cannot end it."""
+        system, agent, run = self._system, self.agent_name, self.request.run_id
+        if system is not None:
+            text = "a tool does not stop; its thread is left behind"
+            system.log_limited(text, actor=agent, tool=tool, run_id=run, seconds=round(seconds, 3))
+            if system.events.wants(ToolAbandoned):
+                system.events.publish(ToolAbandoned, actor=agent, run_id=run, tool=tool, seconds=seconds)
 
     def refuse(self, call: ToolCallPart, why: str) -> None:
         """Store a call that was not made."""
@@ -129,7 +147,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
         log = call_log.get()
         if log is None:
             return await _without_exit(handler, args)
-        began, started = datetime.now(UTC), perf_counter()
+        began, started, earlier = datetime.now(UTC), perf_counter(), _thread.get()
         result, failure = None, None
         try:
             result = _writable(await _without_exit(handler, args), log.agent_name, call.tool_name)
@@ -137,7 +155,9 @@ class ToolCallRecorder(AbstractCapability[Any]):
             failure = error_text(error)
             raise
         finally:
-            seconds = perf_counter() - started
+            seconds, thread = perf_counter() - started, _thread.get()
+            if thread is not None and thread is not earlier and thread.running():
+                log.abandon(call.tool_name, seconds)
             log.add(
                 ToolCallInfo(
                     call.tool_name, args, result, log.agent_name, call.tool_call_id, began, seconds, log.message_id,
@@ -145,6 +165,23 @@ class ToolCallRecorder(AbstractCapability[Any]):
                 )
             )  # fmt: skip
         return result
+
+
+_thread: ContextVar[Future[Any] | None] = ContextVar("understage_tool_thread", default=None)
+"""What the thread of the current call, or of one before it, gives."""
+
+
+class ToolThreads(Executor):
+    """Calls plain tools in threads, and notes the thread of each call."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a function in a thread."""
+        future = CALLS.submit(fn, *args, **kwargs)
+        _thread.set(future)
+        return future
+
+
+TOOL_THREADS = ToolThreads()
 
 
 class ToolExit(Exception):  # noqa: N818 - it carries a SystemExit or KeyboardInterrupt out of a task

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
@@ -20,7 +21,7 @@ import msgspec
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.usage import RequestUsage
+from pydantic_ai.usage import RequestUsage, RunUsage
 
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
@@ -39,6 +40,8 @@ _DAY: Final = 86_400
 _MOST_SESSIONS: Final = 10_000
 """Sessions of a node whose ledgers are kept; that of the one that was not used for the longest time goes first."""
 _PRICE: Final = "price"
+lost: ContextVar[RunUsage | None] = ContextVar("understage_lost_usage", default=None)
+"""Counts the requests of the current attempt of a run that have failed with a usage that is not known."""
 _lock: Final = threading.Lock()
 """Held for a moment: a node may run on several event loops, whose requests draw from its one ledger."""
 
@@ -211,7 +214,10 @@ def charged(charge: Charge | None) -> Generator[None]:
     try:
         yield
     except BaseException as error:
-        if charge is not None and (isinstance(error, ModelHTTPError) or getattr(error, "phase", None) == "connect"):
+        is_refused = isinstance(error, ModelHTTPError) or getattr(error, "phase", None) == "connect"
+        if not is_refused and (usage := lost.get()) is not None:
+            usage.unmeasured_requests += 1
+        if charge is not None and is_refused:
             charge.take(Usage(requests=1))  # the endpoint did not work on it
         elif charge is not None:
             charge.settle(None)

@@ -104,7 +104,7 @@ def _lost(request: RunRequest) -> dict[str, Any]:
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cost": cost.total_cost,
-        "cost_known": cost.cost_known,
+        "cost_known": cost.cost_known and bool(cost.total_cost or not cost.unmeasured_requests),
     }
 
 

@@ -21,10 +21,17 @@ class MessageTotalsSnapshot(UsageTotals, frozen=True):
     """Failures."""
     tool_call_count: int = 0
     """Calls of tools."""
+    unmeasured_requests: int = 0
+    """Requests to models whose usage is not known."""
     dropped: int = 0
     """Messages that a full queue dropped."""
     last_message_time: datetime | None = None
     """Time of the last message (UTC); None before the first."""
+
+    @property
+    def cost_known(self) -> bool:
+        """True if the price of every message and the usage of every request are known."""
+        return not (self.unpriced or self.unmeasured_requests)
 
 
 class MessageTotals:
@@ -39,7 +46,7 @@ class MessageTotals:
 
     __slots__ = (
         "_lock", "byte_count", "cost", "dropped", "error_count", "input_tokens", "last_message_time", "message_count",
-        "output_tokens", "tool_call_count", "unpriced",
+        "output_tokens", "tool_call_count", "unmeasured_requests", "unpriced",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,7 +55,7 @@ class MessageTotals:
 
     def _reset(self) -> None:
         self.message_count = self.error_count = self.input_tokens = self.output_tokens = 0
-        self.unpriced = self.tool_call_count = self.byte_count = self.dropped = 0
+        self.unpriced = self.tool_call_count = self.byte_count = self.dropped = self.unmeasured_requests = 0
         self.cost: Decimal = ZERO_COST
         self.last_message_time: datetime | None = None
 
@@ -73,6 +80,7 @@ class MessageTotals:
     def _add_cost(self, cost: TokenCost) -> None:
         self.input_tokens += cost.token_usage.input_tokens
         self.output_tokens += cost.token_usage.output_tokens
+        self.unmeasured_requests += cost.unmeasured_requests
         if not cost.cost_known or not cost.total_cost.is_finite():
             self.unpriced += 1
         elif cost.total_cost:
