@@ -268,7 +268,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
             mode: ``now`` cancels at once, and the caller of the run gets a RunCancelledError. ``step`` lets the step
                 under way end (the request to a model, the calls of tools, the stage of a chain, the members of a team),
                 and begins no further one. If one was left, the caller gets a RunCancelledError with what there is;
-                else the answer.
+                else the answer. A run that waits for an approval ends at once.
 
         Returns:
             False for a run that is not open: unknown, finished, or in the mailbox of the node.

@@ -12,6 +12,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from actors.agents.agent import Agent
 from actors.nodes.node import AnyNode
+from actors.nodes.run_cancel import CancelMode
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.pool import AgentPool
@@ -22,6 +23,8 @@ from actors.testing.models import echo_model, scripted_model, slow_model, tool_c
 from actors.testing.settle import settle
 from protocols.errors import RunCancelledError
 from protocols.events import RunCancelled, RunFailed, RunStarted
+from tests.agents.parked_agent import Files, parked_agent
+from tests.agents.parked_agent import begun as begun_run
 from tests.support.nodes import blocked_agent, echo_agent
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
@@ -283,3 +286,17 @@ async def test_a_pool_cancels_the_run_of_any_node_in_it() -> None:
         assert pool.cancel_run(ids["held"])
         with pytest.raises(RunCancelledError):
             await run
+
+
+@pytest.mark.parametrize("mode", ["now", "step"])
+async def test_a_run_that_waits_for_an_approval_ends_at_once(actor_system: ActorSystem, mode: CancelMode) -> None:
+    clerk = parked_agent(files := Files())
+    actor_system.start(clerk.factory())
+    run = await begun_run(clerk, "delete a")
+
+    assert clerk.cancel_run(clerk.pending()[0].run_id, mode=mode)
+
+    with pytest.raises(RunCancelledError):
+        await run
+    await settle()
+    assert (clerk.pending(), files.deleted) == ([], [])
