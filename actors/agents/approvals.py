@@ -71,6 +71,11 @@ class Approvals:
         self._waiting: dict[str, dict[str, _Waiting]] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
 
+    def knows(self, run_id: str) -> bool:
+        """Return True for a run that waits, or has waited."""
+        with self._lock:
+            return run_id in self._waiting or run_id in self._ended
+
     def pending(self) -> list[ApprovalRequested]:
         """Return the calls that wait, the one that has waited longest first."""
         with self._lock:

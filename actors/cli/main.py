@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.command.approval import approvals, approve, deny
 from actors.cli.command.chat import chat
 from actors.cli.command.graph import graph
 from actors.cli.command.history import history
@@ -58,6 +59,9 @@ app.command("validate")(validate)
 app.command("schema")(schema)
 app.command("graph")(graph)
 app.command("top")(top)
+app.command("approvals")(approvals)
+app.command("approve")(approve)
+app.command("deny")(deny)
 app.add_typer(history)
 
 

@@ -1,6 +1,7 @@
 """The local socket on which a running pool shows its supervision tree and its statistics.
 
-A client gets one line of JSON when it connects, and one for each line that it sends. A pool without clients does no
+A client gets one line of JSON when it connects, and one for each line that it sends: the next snapshot for an empty
+one, else the answer to what it asks about tool calls that wait for approval. A pool without clients does no
 work for it. The socket belongs to the user alone (mode 0600).
 """
 
@@ -16,8 +17,9 @@ from typing import Final
 import msgspec
 
 from actors.app import App
+from actors.cli.approval_request import ApprovalAnswer, answer_ask
 from actors.cli.exit_code import ExitCode, fail
-from actors.cli.monitor_snapshot import take_snapshot
+from actors.cli.monitor_snapshot import Snapshot, take_snapshot
 
 MOST_CLIENTS: Final = 16
 """Clients at the same time; further ones are closed at once."""
@@ -45,11 +47,11 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
             if len(clients) >= MOST_CLIENTS:
                 return
             clients.add(task)
-            is_asked = True
-            while is_asked:
-                writer.write(msgspec.json.encode(await take_snapshot(app, began)) + b"\n")
+            line = b"\n"
+            while line.endswith(b"\n"):
+                writer.write(msgspec.json.encode(await _answer(app, line.strip(), began)) + b"\n")
                 await writer.drain()
-                is_asked = (await reader.readline()).endswith(b"\n")
+                line = await reader.readline()
         except (OSError, ValueError, asyncio.CancelledError):  # gone; a line that is too long; the pool ends
             pass
         finally:
@@ -67,6 +69,10 @@ async def serve_monitor(app: App, path: Path) -> AsyncGenerator[None]:
             client.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         _remove(path, inode)
+
+
+async def _answer(app: App, ask: bytes, began: float) -> Snapshot | ApprovalAnswer:
+    return answer_ask(app.pool, ask) if ask else await take_snapshot(app, began)
 
 
 def _bind(path: Path) -> tuple[socket.socket, int]:

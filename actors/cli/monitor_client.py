@@ -51,13 +51,14 @@ _PATIENCE: Final = 10.0
 _MOST_BYTES: Final = 64 * 1024 * 1024
 
 
-def moments(path: Path, *, interval: float, once: bool) -> Iterator[bytes]:
+def moments(path: Path, *, interval: float, once: bool, ask: bytes = b"") -> Iterator[bytes]:
     """Yield snapshots of a running pool, lines of JSON, until it ends; see `actors.cli.monitor`.
 
     Args:
         path: path of the socket.
         interval: seconds between two snapshots.
         once: True for one snapshot.
+        ask: what to ask for after the first snapshot; empty for the next one.
 
     Raises:
         CommandError: no running pool listens at the path, or the pool does not answer.
@@ -79,7 +80,7 @@ def moments(path: Path, *, interval: float, once: bool) -> Iterator[bytes]:
                 if once:
                     return
                 time.sleep(interval)
-                line = _answer(opened, lines, path, ask=b"\n")
+                line = _answer(opened, lines, path, ask=ask + b"\n")
     to_stderr("understage: the pool has ended")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from actors.cli.redaction import one_line
+from protocols.approval_events import ApprovalRequested
 from protocols.events import (
     ActorCrashed,
     ChildGaveUp,
@@ -20,7 +21,7 @@ from protocols.events import (
 )
 from protocols.plain_text import visible
 
-TROUBLE = (ActorCrashed, ChildGaveUp, ChildRestarted, RunFailed, RunRetried, TalkFailed)
+TROUBLE = (ActorCrashed, ApprovalRequested, ChildGaveUp, ChildRestarted, RunFailed, RunRetried, TalkFailed)
 """Events that are always written as text."""
 STEPS = (RunStarted, MessageSent, RunCancelled, *TROUBLE)
 """Events written as text where no table shows them."""
@@ -38,6 +39,7 @@ _WORDS: Mapping[type[StampedEvent], str] = {
     RunFailed: "{0.actor}: failed: {0.error_type}: {0.error}",
     RunRetried: "{0.actor}: attempt {0.attempt} failed: {0.error_type}: {0.error}; the next in {0.delay:.2f} s",
     RunCancelled: "{0.actor}: cancelled",
+    ApprovalRequested: "{0.actor}: run {0.run_id} waits for approval of {0.tool_name}({0.arguments})",
     ActorCrashed: "{0.actor}: crashed: {0.error_type}: {0.error}",
     ChildRestarted: "{0.child}: restarted after {0.delay:.2f} s",
     ChildGaveUp: "{0.child}: given up after {0.restarts} restarts: {0.reason}",

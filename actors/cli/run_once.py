@@ -53,7 +53,18 @@ def manifest_for(file: Path, nodes: Iterable[str], *, model: str | None, timeout
     for name in nodes:
         if name not in manifest.nodes:
             raise NodeNotFoundError.of(name, manifest.nodes, where=f"manifest {str(file)!r}")
-    return manifest if model is None else with_model(manifest, model)
+    return at_console(manifest if model is None else with_model(manifest, model))
+
+
+def at_console(manifest: Manifest) -> Manifest:
+    """Return a manifest whose agents have the person at the console approve tool calls, unless they ask another one."""
+    agents = {
+        name: spec.model_copy(update={"input_provider": "console"})
+        if spec.function is None and spec.input_provider is None
+        else spec
+        for name, spec in manifest.agents.items()
+    }
+    return manifest.model_copy(update={"agents": agents})
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
+from actors.config.duration import PositiveSeconds
 from actors.config.import_path import ImportText
 from actors.config.knowledge import KnowledgeSpec
 from actors.config.model import ModelSpec
@@ -107,7 +108,9 @@ class AgentSpec(NodeSpec):
     """Whether a person is asked before a tool call: for the tools that demand it, for all tools, or for none."""
     input_provider: InputProvider | None = None
     """Who is asked: `console`, or the import string of a function that takes the name of the tool and a map of its
-    arguments and returns whether it may be called."""
+    arguments and returns whether it may be called. By default the run waits for `understage approve` or `deny`."""
+    approval_timeout: Annotated[PositiveSeconds, Field(le=2_592_000)] = 3_600.0
+    """How long it waits for them, at most 30 days, before the call is denied; an hour by default."""
     knowledge: KnowledgeSpec | None = None
     """What it knows from the start."""
     session: SessionSpec | None = None
@@ -125,8 +128,8 @@ class AgentSpec(NodeSpec):
         return self.callback or (self.provider.callback if self.provider else None)
 
     def _tool_mismatches(self) -> Iterator[tuple[str, str]]:
-        if self.asks and self.input_provider is None:
-            yield "input_provider", "is required where calls of tools are confirmed: 'console', or an import string"
+        if "approval_timeout" in self.model_fields_set and self.input_provider is not None:
+            yield "approval_timeout", "has no effect: 'input_provider' is asked"
         for toolset in self.toolsets:
             for key in sorted(toolset.model_fields_set & {"name", "description", "retries", "timeout"}):
                 yield "toolsets", f"{key!r} has no effect on a toolset ({toolset.import_path!r}): it goes with 'tools'"
@@ -135,12 +138,6 @@ class AgentSpec(NodeSpec):
     def parts(self) -> tuple[str, ...]:
         """Names of the nodes that work for the agent."""
         return tuple(worker.node for worker in self.workers)
-
-    @property
-    def asks(self) -> bool:
-        """Whether a person may have to be asked before a call of a tool."""
-        mode, tools = self.requires_tool_confirmation, (*self.tools, *self.toolsets)
-        return mode == "always" or (mode == "per_tool" and any(tool.requires_confirmation for tool in tools))
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""

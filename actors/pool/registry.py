@@ -1,7 +1,7 @@
 """`NodeRegistry`: the nodes and jobs of a pool by name."""
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypedDict
 
 from actors.agents.agent import Agent
@@ -18,9 +18,10 @@ from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
 from actors.talk.registry import TalkRegistry
 from actors.talk.team_talk import TeamTalk
+from protocols.approval_events import ApprovalRequested
 from protocols.budget import Budget
 from protocols.checks import is_a
-from protocols.errors import ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
+from protocols.errors import ApprovalError, ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
 
 
 class PoolLimits(TypedDict, total=False):
@@ -90,6 +91,32 @@ class NodeRegistry(Mapping[str, AnyNode]):
         """Cancel an open run of any node on the actor systems of the pool; see `MessageNode.cancel_run`."""
         systems: set[Any] = {ref.system for node in self._nodes.values() for ref in tuple(node.home.refs.values())}
         return cancel_among((cell.ref for system in systems for cell in tuple(system.cells)), run_id, mode)
+
+    def pending(self) -> list[ApprovalRequested]:
+        """Return the tool calls of all agents that wait for `approve` or `deny`."""
+        return [asked for agent in self._approving() for asked in agent.pending()]
+
+    def approve(self, run_id: str, call_id: str | None = None, *, arguments: Mapping[str, Any] | None = None) -> None:
+        """Let a parked run of any agent make a tool call; see `Agent.approve`."""
+        self._parked(run_id).approve(run_id, call_id, arguments=arguments)
+
+    def deny(self, run_id: str, call_id: str | None = None, reason: str = "") -> None:
+        """Refuse a tool call of a parked run of any agent; see `Agent.deny`."""
+        self._parked(run_id).deny(run_id, call_id, reason)
+
+    def _parked(self, run_id: str) -> Agent[Any, Any]:
+        for agent in self._approving():
+            if agent.approvals.knows(run_id):
+                return agent
+        raise ApprovalError(f"run {run_id!r} waits for no approval: no agent of the pool knows it")
+
+    def _approving(self) -> Iterable[Agent[Any, Any]]:
+        """Return all agents, those that are in the pool as members of teams only as well."""
+        nodes = (*self._nodes.values(), *self._detached)
+        found: dict[Agent[Any, Any], None] = {
+            agent: None for node in nodes for agent in node.leaves() if isinstance(agent, Agent)
+        }
+        return found
 
     def get_agent(
         self,

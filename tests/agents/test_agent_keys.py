@@ -56,6 +56,7 @@ SAMPLES: Final = {
     "workers": ("", "workers: [other]"),
     "requires_tool_confirmation": (f"{TOOL}, input_provider: console", "requires_tool_confirmation: always"),
     "input_provider": (TOOL, "input_provider: console"),
+    "approval_timeout": (TOOL, "approval_timeout: 8h"),
     "knowledge": ("", f"knowledge: {{callables: [{M}:fact]}}"),
     "session": ("", "session: false"),
     "sessions": ("", "sessions: {most: 3, ttl: 30d, max_turns: 4, max_messages: 5, max_tokens: 6, max_bytes: 7}"),

@@ -16,7 +16,7 @@ from tests.cli.conftest import ROOT, Call
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ("run", "chat", "job", "list", "validate", "schema", "graph", "top")
+COMMANDS = ("run", "chat", "job", "list", "validate", "schema", "graph", "top", "approvals", "approve", "deny")
 
 
 def test_help_names_every_command_and_the_exit_codes(cli: Call) -> None:

@@ -74,12 +74,8 @@ async def test_a_call_that_the_person_refuses_is_not_made() -> None:
 @pytest.mark.parametrize(
     ("keys", "path", "text"),
     [
-        ("requires_tool_confirmation: always", "input_provider", "is required where calls of tools are confirmed"),
-        (
-            f"tools: [{{import: '{HERE}:shout', requires_confirmation: true}}]",
-            "input_provider",
-            "is required where calls of tools are confirmed",
-        ),
+        ("approval_timeout: 8h, input_provider: console", "approval_timeout", "has no effect: 'input_provider' is"),
+        ("approval_timeout: 31d", "approval_timeout", "must be at most 2592000"),
         ("input_provider: 'os:system'", "input_provider", "is not allowed"),
         (f"toolsets: [{{import: '{HERE}:loud_toolset', timeout: 5}}]", "toolsets", "'timeout' has no effect"),
     ],

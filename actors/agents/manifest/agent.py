@@ -86,6 +86,7 @@ class AgentBuilder:
             usage_limits=usage_limits_of(spec.limits),
             policy=policy_of(spec.policy),
             session=None if spec.session is None else spec.session.query(),
+            approval_timeout=spec.approval_timeout,
             **({} if spec.sessions is None else cast("Any", spec.sessions.settings())),
             session_budget=None if spec.sessions is None else budget_of(spec.sessions.budget),
             **settings,
