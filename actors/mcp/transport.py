@@ -1,18 +1,20 @@
-"""The place of a tool server, and how to connect to it. Needs the extra ``mcp``, imported at the first use."""
+"""The place of a tool server, how to connect to it, and how the end of a connection is noticed between two calls.
+
+Needs the extra ``mcp``, imported at the first use.
+"""
 
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path, PurePath
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.mcp.stderr import ErrorOutput
-from actors.mcp.watched_stream import watched_session
 from protocols.errors import MissingExtraError, ToolServerError
 
 
@@ -75,7 +77,7 @@ class McpSource:
         target: Any = self.target
         if isinstance(target, import_module("fastmcp.client").Client):
             return make(target, id=self.name)
-        transport = watched_session(self._transport(output), on_end)
+        transport = _watched(self._transport(output), on_end)
         return make(transport, id=self.name, init_timeout=self.start_timeout, read_timeout=self.call_timeout)
 
     def _transport(self, output: ErrorOutput) -> Any:
@@ -116,3 +118,51 @@ async def _leave(toolset: AbstractToolset[Any]) -> None:
         # A transport that the user made may keep its server running between two connections.
         if client is not None and not getattr(toolset, "is_running", True):
             await client.transport.close()
+
+
+def _watched(transport: Any, on_end: Callable[[], None]) -> Any:
+    """Return a transport of fastmcp that works like `transport` and reports the end of its stream.
+
+    fastmcp's client checks its connection only when it is used, so the next call would find a dead server. The session
+    reads all the time, so its stream reports the end at once: it calls `on_end`, once or more.
+    """
+    base: Any = import_module("fastmcp.client.transports.base")
+
+    class WatchedTransport(base.ClientTransport):  # type: ignore[misc]  # the base is an optional library
+        legacy_only = transport.legacy_only
+
+        def connect_session(self, *, transport_options: Any = None, **session: Any) -> Any:
+            options = transport_options or base.TransportOptions()
+            session_class = options.session_class
+
+            def watched(read_stream: Any, write_stream: Any, **keywords: Any) -> Any:
+                return session_class(_WatchedStream(read_stream, on_end), write_stream, **keywords)
+
+            return transport.connect_session(transport_options=replace(options, session_class=watched), **session)
+
+        async def close(self) -> None:
+            await transport.close()
+
+    return WatchedTransport()
+
+
+class _WatchedStream:
+    """The stream that a session reads from; calls a function when the session has read its end and leaves it."""
+
+    def __init__(self, stream: Any, on_end: Callable[[], None]) -> None:
+        self._stream = stream
+        self._on_end = on_end
+
+    def __aiter__(self) -> Any:
+        return self._stream.__aiter__()
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> Any:
+        self._on_end()
+        return await self._stream.__aexit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)  # such as `last_context`, which some streams have
