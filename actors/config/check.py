@@ -97,37 +97,28 @@ def _missing_files(tree: Table, root: Path) -> Iterator[Problem]:
     for section in ("agents", "jobs"):
         items = table_at(tree, section)
         for key in items:
-            item = table_at(items, key)
-            yield from _missing_knowledge(item, root, (section, key))
-            for prompt in _PROMPTS:
-                yield from _missing_prompts(item, prompt, root, (section, key))
+            for name, mark, keys in _named_files(table_at(items, key)):
+                try:
+                    is_there = any(True for _ in matching(root, name))
+                except (OSError, ValueError, RuntimeError):
+                    is_there = False
+                if not is_there:
+                    text = f"there is no file {name!r} below {str(root)!r}"
+                    yield Problem(text, mark, render_path((section, key, *keys)))
 
 
-def _missing_knowledge(item: Table, root: Path, keys: tuple[str, ...]) -> Iterator[Problem]:
+def _named_files(item: Table) -> Iterator[tuple[str, Mark, tuple[Key, ...]]]:
+    """Yield the files of knowledge and prompts, each with its place."""
     knowledge = item.get("knowledge")
     row = knowledge if isinstance(knowledge, Row) else row_at(knowledge, "paths")
-    keys = (*keys, "knowledge") if row is knowledge else (*keys, "knowledge", "paths")
+    above = ("knowledge",) if row is knowledge else ("knowledge", "paths")
     for index, name in enumerate(row):
         if isinstance(name, str):
-            yield from _missing(name, root, row.marks[index], (*keys, index))
-
-
-def _missing_prompts(item: Table, key: str, root: Path, keys: tuple[str, ...]) -> Iterator[Problem]:
-    value = item.get(key)
-    written = item.written.get(key, key)
-    places: list[tuple[tuple[Key, ...], object]] = [((*keys, written), value)]
-    if isinstance(value, Row):
-        places = [((*keys, written, index), entry) for index, entry in enumerate(value)]
-    for place, prompt in places:
-        name = prompt.get("file") if isinstance(prompt, Table) else None
-        if isinstance(prompt, Table) and isinstance(name, str):
-            yield from _missing(name, root, prompt.value_mark("file"), (*place, "file"))
-
-
-def _missing(name: str, root: Path, mark: Mark, keys: tuple[Key, ...]) -> Iterator[Problem]:
-    try:
-        is_there = any(True for _ in matching(root, name))
-    except (OSError, ValueError, RuntimeError):
-        is_there = False
-    if not is_there:
-        yield Problem(f"there is no file {name!r} below {str(root)!r}", mark, render_path(keys))
+            yield name, row.marks[index], (*above, index)
+    for prompt in _PROMPTS:
+        value, written = item.get(prompt), item.written.get(prompt, prompt)
+        places = [(written, index) for index in range(len(value))] if isinstance(value, Row) else [(written,)]
+        for place, entry in zip(places, value if isinstance(value, Row) else [value], strict=True):
+            name = entry.get("file") if isinstance(entry, Table) else None
+            if isinstance(entry, Table) and isinstance(name, str):
+                yield name, entry.value_mark("file"), (*place, "file")

@@ -7,10 +7,9 @@ from actors.config.duration import Timeout
 from actors.config.model import ModelSpec
 from actors.config.node import NodeSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
-from actors.config.retry import RetrySpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec, SessionsSpec
-from actors.config.supervision import NodeSupervision
+from actors.config.supervision import NodeSupervision, RetrySpec
 from actors.config.value import Count, Positive, QueueSpec
 
 

@@ -17,21 +17,20 @@ def unchanged_nodes(old: Manifest, new: Manifest) -> frozenset[str]:
     The nodes that a node names (members, connection targets, workers, picker, validator) do not count, nor do its
     connections, triggers and mailbox, nor the supervision of an agent. Code behind an import string is not compared.
     """
-    return frozenset(name for name in new.nodes.keys() & old.nodes.keys() if _is_same(old, new, name))
-
-
-def _is_same(old: Manifest, new: Manifest, name: str) -> bool:
-    """Whether everything that a node is built from is the same."""
-    before, after = old.node(name), new.node(name)
-    return type(before) is type(after) and _are_alike(before, after) and _around(old, before) == _around(new, after)
+    pairs = {name: (old.node(name), new.node(name)) for name in new.nodes.keys() & old.nodes.keys()}
+    return frozenset(
+        name
+        for name, (before, after) in pairs.items()
+        if _are_alike(before, after) and _around(old, before) == _around(new, after)
+    )
 
 
 def _are_alike(before: NodeSpec, after: NodeSpec) -> bool:
-    mine, theirs = vars(before), vars(after)
-    if mine == theirs:  # the quick way, for most of many nodes
-        return True
+    if type(before) is not type(after):
+        return False
     beside = _BESIDE_AGENTS if isinstance(before, AgentSpec) else _BESIDE
-    return all(mine[key] == theirs[key] for key in mine if key not in beside)
+    mine, theirs = vars(before), vars(after)
+    return mine == theirs or all(mine[key] == theirs[key] for key in mine if key not in beside)
 
 
 def _around(manifest: Manifest, node: NodeSpec) -> tuple[object, ...]:

@@ -10,8 +10,8 @@ from actors.config.connection import Connection
 from actors.config.duration import PositiveSeconds, Timeout
 from actors.config.import_path import ImportText
 from actors.config.mcp_server import McpServerSpec
-from actors.config.retry import RetrySpec
 from actors.config.section import Section
+from actors.config.supervision import RetrySpec
 from actors.config.trigger import AnyTriggerSpec
 from actors.config.value import Amount, Count, Flag, Name, Positive, QueueSpec, Text
 

@@ -1,13 +1,17 @@
-"""How nodes are restarted: the supervision of a single node and of the members of a team."""
+"""How nodes are restarted and runs are tried again: supervision of a node and of the members of a team, and retries."""
 
+import builtins
+import inspect
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from actors.config.duration import PositiveSeconds, Seconds
+from actors.config.import_path import import_text
 from actors.config.section import Section
-from actors.config.value import Amount, Count
+from actors.config.value import Amount, Count, Positive
+from protocols import errors
 
 Restart = Literal["permanent", "transient", "temporary"]
 """Whether a node is restarted: always, after a crash, or never."""
@@ -66,3 +70,28 @@ class Supervision(NodeSupervision):
     """How many restarts are tolerated."""
     backoff: BackoffSpec = Field(default_factory=BackoffSpec)
     """How long to wait before each restart."""
+
+
+def error_named(name: str) -> type[Exception] | None:
+    """Return an exception of Python or of Understage by its bare name; None for another text."""
+    found = getattr(errors, name, None) or getattr(builtins, name, None)
+    return found if inspect.isclass(found) and issubclass(found, Exception) else None
+
+
+def _failure(value: str, info: ValidationInfo) -> str:
+    return value if error_named(value) is not None else import_text(value, info)
+
+
+FailureText = Annotated[str, AfterValidator(_failure)]
+"""Name of an error of Python or of Understage, or an import string that `allow_imports` covers."""
+
+
+class RetrySpec(Section):
+    """How often a run tries again after a failure, and the waits between."""
+
+    attempts: Positive = 3
+    """Most attempts of one run, the first included."""
+    on: tuple[FailureText, ...] = ("Exception",)
+    """Failures after which it tries again: `ConnectionError`, `RunTimeoutError`, import strings of others."""
+    backoff: BackoffSpec = Field(default_factory=BackoffSpec)
+    """Wait before the second attempt, and its growth."""

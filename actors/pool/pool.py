@@ -241,7 +241,9 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             NodeStartError: a new node, or the resources of a changed node, could not be started; nothing has changed.
         """
         async with self._lock:
-            new = _manifest(self._file() if manifest is None else manifest)
+            if manifest is None and not self.manifest.files:
+                raise ManifestError(f"pool {self.name!r} was not made from a file; pass the manifest to reload")
+            new = _manifest(self.manifest.files[0] if manifest is None else manifest)
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
                 raise NodeNameError(f"job {name!r} was added to the pool at run time; choose another name")
@@ -252,11 +254,6 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             self._fund(self.budget or budget_of(new.budget))
         _log.info("pool %r: the manifest was reloaded: %s", self.name, done)
         return done
-
-    def _file(self) -> PathLike[str]:
-        if not self.manifest.files:
-            raise ManifestError(f"pool {self.name!r} was not made from a file; pass the manifest to reload")
-        return self.manifest.files[0]
 
     def create_team(
         self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any

@@ -143,7 +143,9 @@ class NodeRegistry(Mapping[str, AnyNode]):
             NodeNotFoundError: the name is unknown; a KeyError that offers the nearest names.
             ConfigError: the agent answers by a function, or the name of the type is unknown.
         """
-        found = agent if isinstance(agent, Agent) else self._agent(agent)
+        found = self[agent] if isinstance(agent, str) else agent
+        if not isinstance(found, Agent):
+            raise NodeNotFoundError(f"{agent!r} is no agent but a team; use pool[{agent!r}]", node=str(agent))
         if deps is return_type is model_override is session is None:
             return found
         if isinstance(return_type, str):
@@ -168,12 +170,6 @@ class NodeRegistry(Mapping[str, AnyNode]):
             self.ledger = None if budget is None else Ledger(budget, "the pool")
         else:
             self.ledger.budget = budget
-
-    def _agent(self, agent: str) -> Agent[Any, Any]:
-        node = self[agent]
-        if isinstance(node, Agent):
-            return node
-        raise NodeNotFoundError(f"{agent!r} is no agent but a team; use pool[{agent!r}]", node=agent)
 
     def _removable(self, name: str) -> AnyNode:
         """Return a node that no team of the pool needs."""

@@ -252,8 +252,7 @@ class Reload:
     async def _commit(self, opened: Mapping[str, OpenResources]) -> None:
         sort = self._sorted
         await asyncio.gather(*(self._reconfigure(name, opened.get(name)) for name in sort.changed))
-        self._exchange_connections()
-        self._place_nodes()
+        self._exchange()
         supervisor = self._supervisor
         if supervisor is None:
             return
@@ -303,19 +302,17 @@ class Reload:
         await logged(f"node {name!r}: what it needed before could not be closed", change.close())
         await logged(f"node {name!r}: what it remembers is not known", supervisor.services.opening(node))
 
-    def _exchange_connections(self) -> None:
-        """Exchange the connections in one step, so no message passes between old and new."""
+    def _exchange(self) -> None:
+        """Exchange connections and nodes in one step, so no message passes between old and new."""
+        sort = self._sorted
         for connection in self._old:
             connection.talk.disconnect()
         for connection in self._new:
             connection.attach()
-
-    def _place_nodes(self) -> None:
-        """Give the pool the nodes of the new manifest, then nodes added at run time, then nodes to be removed."""
-        sort = self._sorted
-        others = {name: node for name, node in self._present.items() if name not in self._nodes}
         for name in (*sort.added, *sort.kind_changed):
             self._nodes[name].connections.join(self._pool.connection_registry, self._pool)
+        # The nodes of the new manifest come first, then nodes added at run time, then nodes to be removed.
+        others = {name: node for name, node in self._present.items() if name not in self._nodes}
         self._present.clear()
         self._present.update({**self._nodes, **others})
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.config.import_path import ImportPathError, resolve_import
-from actors.config.retry import RetrySpec, error_named
+from actors.config.supervision import RetrySpec, error_named
 from actors.supervision.backoff import Backoff
 from actors.supervision.retry import Retry
 from protocols.errors import ConfigError, NodeNameError
