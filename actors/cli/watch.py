@@ -1,29 +1,87 @@
 """A pool that runs until a signal: triggers start runs, answers go to standard output."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from actors.app import App, check_models, configure_logging, open_app
+from actors.app import App, TriggerAnswer, answer_fields, check_models, configure_logging, open_app, readable
 from actors.cli.exit_code import CommandError, ExitCode, fail
 from actors.cli.loop import run
 from actors.cli.manifest_watch import notifier_class
 from actors.cli.monitor import serve_monitor
 from actors.cli.monitor_client import monitor_path
 from actors.cli.option import is_debug, read_manifest
+from actors.cli.output import write
 from actors.cli.pool_exit import PoolEnd
-from actors.cli.progress import to_stderr
+from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
+from actors.cli.redaction import one_line
 from actors.cli.reloading import Reloading
 from actors.cli.shutdown import Shutdown
-from actors.cli.watch_output import WatchOutput
 from actors.config.manifest import Manifest
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
+from actors.runtime.system import ActorSystem
+from actors.talk.signal import Signal
+from protocols.events import StampedEvent
 
 _PAUSE: Final = 0.1
 """Seconds between two questions to triggers of which one has failed."""
+
+
+class WatchOutput:
+    """Shows the events of a pool until it is closed.
+
+    A closed output calls `on_failure` once, and `error` says why.
+    """
+
+    def __init__(self, *, shows_messages: bool, as_json: bool, on_failure: Callable[[], object]) -> None:
+        self.error: CommandError | None = None
+        """Why the output cannot be written; None while it can."""
+        self.running: dict[str, str] = {}
+        """The names of the triggers of running runs."""
+        self._shows_messages = shows_messages
+        self._as_json = as_json
+        self._on_failure = on_failure
+
+        self.answered: Signal[TriggerAnswer] = Signal("answered")
+        """Called with the text for standard output."""
+        if shows_messages:
+            self.answered.connect(self._answer)
+
+    def listen(self, system: ActorSystem) -> None:
+        """Show the events of a system from now on."""
+        system.events.subscribe(self._tell, STEPS if self._shows_messages else TROUBLE)
+
+    def _answer(self, answer: TriggerAnswer) -> None:
+        if self.error is not None:
+            return
+        try:
+            write(_as_json(answer) if self._as_json else f"{answer.node}: {readable(answer.answer)}")
+        except CommandError as error:
+            self.error = error
+            self._on_failure()
+
+    def _tell(self, event: StampedEvent) -> None:
+        trigger = self.running.get(event.run_id)
+        is_trouble = event.run_id and isinstance(event, TROUBLE)
+        where = f" ({f'trigger {one_line(trigger)}, ' if trigger else ''}run {event.run_id})" if is_trouble else ""
+        to_stderr(line_of(event) + where)
+
+
+def _as_json(given: TriggerAnswer) -> str:
+    answer = given.answer
+    document: dict[str, Any] = {
+        "node": given.node,
+        "trigger": given.trigger,
+        "run_id": given.run_id,
+        "event": given.event.__struct_config__.tag,
+        **answer_fields(answer),
+        "conversation_id": answer.conversation_id,
+    }
+    return json.dumps(document, ensure_ascii=False, default=str)
 
 
 class Announcement:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import Agent
-from actors.cli.chat_turn import ChatTurn
+from actors.cli.chat import ChatTurn
 from actors.cli.exit_code import ExitCode
 from tests.cli.conftest import ROOT, environment
 from tests.nodes.test_stream_law import look, model_of

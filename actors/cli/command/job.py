@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.completion import complete_job, complete_node
-from actors.cli.option import AsJson, ManifestFile
+from actors.cli.option import AsJson, ManifestFile, complete_job, complete_node
 
 
 def job(

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.completion import complete_node
 from actors.cli.exit_code import fail
-from actors.cli.option import AsJson, ManifestFile
+from actors.cli.option import AsJson, ManifestFile, complete_node
 
 
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
