@@ -44,14 +44,21 @@ def captured_messages() -> Generator[list[ModelMessage]]:
         _capture.reset(token)
 
 
+class _Messages(tuple[ModelMessage, ...]):
+    """What `note_messages` has given to an error."""
+
+    __slots__ = ()
+
+
 def note_messages(error: Exception, messages: Sequence[ModelMessage]) -> None:
     """Have an error carry the messages up to it as ``messages``, for ``message_history=``; not more than 1,000.
 
-    An error that has messages of its own keeps them.
+    An error that has messages of its own keeps them. One of a run inside gets those of the run around it.
     """
-    if len(messages) <= _MOST and getattr(error, "messages", ()) == ():
+    known = getattr(error, "messages", ())
+    if len(messages) <= _MOST and (known == () or isinstance(known, _Messages)):
         with suppress(AttributeError, TypeError):  # a class of C may take no attributes
-            error.messages = tuple(messages)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+            error.messages = _Messages(messages)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
 
 
 def finished(messages: Sequence[ModelMessage], attempts: Set[str | None]) -> list[ModelMessage]:

@@ -158,3 +158,16 @@ async def test_an_error_that_has_messages_of_its_own_keeps_them() -> None:
         with pytest.raises(FormError) as caught:
             await agent.run("hi")
     assert caught.value.messages == ["the name is missing"]
+
+
+async def test_an_error_of_a_worker_has_the_messages_of_the_run_that_failed_with_it() -> None:
+    worker = Agent("worker", model=scripted_model([OSError("reset")]))
+    boss = Agent("boss", model=scripted_model([tool_call("ask_worker", prompt="help")]))
+    boss.register_worker(worker)
+    async with worker, boss:
+        with pytest.raises(OSError, match="reset") as caught:
+            await boss.run("do it")
+
+    error: Any = caught.value
+    assert error.messages[0].parts[0].content == "do it"
+    assert isinstance(error.messages, tuple)
