@@ -26,13 +26,14 @@ async def parked(scope: Envelope, decided: "asyncio.Future[None]") -> None:
     turn: Any = scope.turn
     is_parked = _leave(turn)
     _above(_pause, scope)
-    for ledger in drawn.get():
+    budgets = [ledger for ledger in drawn.get() if ledger.is_of_run]
+    for ledger in budgets:
         ledger.pause(cell.now())
     try:
         try:
             await decided
         finally:
-            for ledger in drawn.get():
+            for ledger in budgets:
                 ledger.resume(cell.now())
             _above(_resume, scope)
         if is_parked:

@@ -63,8 +63,10 @@ class Usage(msgspec.Struct):
 class Ledger:
     """One budget, what was spent of it, and what the open requests hold."""
 
-    def __init__(self, budget: Budget, name: str) -> None:
+    def __init__(self, budget: Budget, name: str, *, is_of_run: bool = False) -> None:
         self.budget = budget
+        self.is_of_run = is_of_run
+        """True if nothing but one run draws from it, so that its seconds may stand still with the run."""
         self.name = name
         """Whose budget this is, for errors and events."""
         self.spent = Usage()
@@ -328,7 +330,7 @@ def ledgers_of(node: Any, options: Any, run_id: str) -> tuple[Ledger, ...]:
         run_id: names the run.
     """
     given: Budget | tuple[Ledger, ...] | None = options.budget
-    around = (Ledger(given, f"run {run_id}"),) if isinstance(given, Budget) else given or ()
+    around = (Ledger(given, f"run {run_id}", is_of_run=True),) if isinstance(given, Budget) else given or ()
     session: str | None = options.session
     own = (None if session is None else ledger_of(node, session), ledger_of(node), pool_ledger(node))
     return (*around, *(one for one in own if one is not None and one not in around))
