@@ -90,31 +90,31 @@ def _above(act: Callable[[Envelope], None], at: Envelope | None) -> None:
             at.cell.loop.call_soon_threadsafe(_above, act, at)
         return
     _above(act, at.parent)
-    if at.reply is not None:
-        act(at)
+    act(at)
 
 
 def _pause(at: Envelope) -> None:
-    deadlines = at.cell.system.deadlines
-    if at.reply in deadlines.paused:
-        deadlines.paused[at.reply][0] += 1
-    elif at.deadline is not None:
-        deadlines.paused[at.reply] = [1, at.deadline - at.cell.now()]
-        at.lane.pop(at.reply, None)
+    deadlines, reply = at.cell.system.deadlines, at.reply
+    if at in deadlines.paused:
+        deadlines.paused[at][0] += 1
+    elif reply is not None and at.deadline is not None and at.lane is not None:
+        deadlines.paused[at] = [1, at.deadline - at.cell.now(), reply]
+        at.lane.pop(reply, None)
         at.deadline = at.lane = None
         if at.inner:
             deadlines.part(at)
 
 
 def _resume(at: Envelope) -> None:
-    deadlines, reply = at.cell.system.deadlines, at.reply
-    paused = deadlines.paused.get(reply)
+    deadlines = at.cell.system.deadlines
+    paused = deadlines.paused.get(at)
     if paused is None:
         return
     paused[0] -= 1
     if paused[0]:
         return
-    del deadlines.paused[reply]
+    del deadlines.paused[at]
+    reply = paused[2]  # that of `at`, which its handler may have answered meanwhile
     if reply.done():
         return
     envelope: Envelope = reply.envelope or at

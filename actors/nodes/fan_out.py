@@ -113,7 +113,7 @@ class FanOut:
     def _end_in_time(self, run_id: str, at: Envelope, margin: float) -> None:
         """Give up the members that still work, if the answers of the others are enough."""
         system = at.cell.system
-        paused = system.deadlines.paused.get(at.reply)
+        paused = system.deadlines.paused.get(at)
         left = (at.deadline or 0.0) - at.cell.now() if paused is None else paused[1]
         if paused is not None or left > 2 * margin:  # a member waits, or has waited, for a person
             self._timer = system.clock.call_later(max(left - margin, margin), self._end_in_time, run_id, at, margin)

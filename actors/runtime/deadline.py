@@ -36,8 +36,8 @@ class Deadlines:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.lanes: dict[float, Lane] = {}
-        self.paused: dict[AsyncioFuture[Any], list[float]] = {}
-        """Asks whose time stands still: for how many handlers, and the seconds that are left."""
+        self.paused: dict[Envelope, list[Any]] = {}
+        """Asks whose time stands still: for how many handlers, the seconds that are left, and the reply."""
 
     def add(self, envelope: Envelope, reply: AsyncioFuture[Any], timeout: float, now: float) -> None:
         """Let an ask expire `timeout` seconds after `now`."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic_ai.tools import Tool
 
-from actors import Agent, ChildSpec, Supervisor, Team
+from actors import Agent, ChildSpec, Supervisor, Team, TeamRun
 from actors.agents import approvals
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.options import StartOptions
 from actors.supervision.backoff import Backoff
 from actors.testing.models import failing_model
 from actors.testing.settle import settle
-from protocols.errors import ApprovalError, ConfigError, RunCancelledError
+from protocols.errors import ApprovalError, ConfigError, RunCancelledError, RunError
 from protocols.events import ActorCrashed, ActorRestarted, LateReply, RunCancelled, StampedEvent
 from tests.agents.parked_agent import Files, begun, parked_agent, run_of
 
@@ -167,6 +167,23 @@ async def test_a_team_that_needs_no_further_answer_drops_a_parked_member(
     assert (await run).text == "[quick]: delete a"
     await settle()
     assert (events, clerk.pending()) == ([RunCancelled], [])
+
+
+async def test_a_chain_whose_parked_stage_is_cancelled_keeps_nothing_of_it(
+    actor_system: ActorSystem, files: Files
+) -> None:
+    clerk = parked_agent(files)
+    chain = TeamRun([Team([clerk]), parked_agent(files, "last")], timeout=30.0)
+    for node in (clerk, chain):
+        actor_system.start(node.factory())
+    run = await begun(chain, "delete a")
+    assert actor_system.deadlines.paused
+    assert clerk.cancel_run(run_of(clerk))
+
+    with pytest.raises(RunError):
+        await run
+    await settle()
+    assert (len(actor_system.deadlines), actor_system.deadlines.paused) == (0, {})
 
 
 async def test_a_run_more_than_may_wait_fails_and_says_so(
