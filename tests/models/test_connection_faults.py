@@ -1,12 +1,13 @@
 """A provider that cannot be reached: the error says what failed, nothing insecure is tried, and no limit is exceeded.
 
-The names F10 to F23 are those of the list of faults that the project keeps.
+The names F10 to F24 are those of the list of faults that the project keeps.
 """
 
 import asyncio
 import json
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -192,3 +193,21 @@ async def test_f23_a_handshake_that_hangs_costs_no_more_than_the_limit(start: St
 
     assert isinstance(error, UpstreamTimeoutError)
     assert error.phase == "first_byte"
+
+
+async def test_f24_a_proxy_that_refuses_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with listening(refuse) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:canary@127.0.0.1:{port}")
+        error = await failure(agent("models.test", 443))
+
+    assert isinstance(error, UpstreamConnectionError)
+    assert [head.split(b"\r\n")[0] for head in asked] == [b"CONNECT models.test:443 HTTP/1.1"] * 2
+    assert "407 Proxy Authentication Required" in str(error)
+    assert "canary" not in "".join(traceback.format_exception(error))
