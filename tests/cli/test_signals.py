@@ -12,10 +12,15 @@ import pytest
 
 from actors.cli.exit_code import ExitCode
 from actors.cli.loop import CommandLoop, run, stuck
+from actors.testing.faults import cut, silence
+from actors.testing.hostile_server import HostileServer
+from actors.testing.openai_answer import Answer
 from tests.cli.conftest import start_program
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from actors.testing.hostile_server import Reply
 
 FUNCTIONS = """
 import asyncio, sys, threading
@@ -127,3 +132,18 @@ def test_an_error_is_raised_as_it_is() -> None:
 
     with pytest.raises(ValueError, match="no luck"):
         run(work())
+
+
+@pytest.mark.parametrize("reply", [silence(), cut(Answer("one two three", pieces=3), 3, end="hang")])
+async def test_a_provider_sees_its_connection_closed_when_a_signal_ends_a_run(reply: Reply, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yml"
+    async with HostileServer(reply) as server:
+        file.write_text(f"agents: {{a: {{model: {{name: openai-chat:m, base_url: {server.url}}}}}}}", encoding="utf-8")
+        process = await start_program("run", file, "a", "x")
+        request = await server.arrived(1)
+        process.send_signal(signal.SIGTERM)
+        await request.closed.wait()
+        await process.communicate()
+
+    assert process.returncode == ExitCode.TERMINATED
+    assert len(server.requests) == 1
