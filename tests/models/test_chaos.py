@@ -8,11 +8,13 @@ import pytest
 
 from actors.agents.agent import Agent
 from actors.models.policy import ModelPolicy
+from actors.testing.clock import ManualClock
 from actors.testing.faults import chaos, cut, pings, refusal, silence, slow
 from actors.testing.hostile_server import HostileServer, Reply
 from actors.testing.models import served_model
 from actors.testing.openai_answer import Answer
 from protocols.model_errors import ModelCallError
+from tests.support.policy import Start
 
 POLICY = ModelPolicy(attempts=3, min_wait=0, max_wait=0)
 SAID = "hello from the server"
@@ -61,25 +63,19 @@ async def test_each_call_is_an_answer_or_an_error_that_tells_its_attempts(
     assert len(failures) > len(prompts) // 20
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_each_call_is_settled_soon_after_its_deadline(*, streamed: bool) -> None:
-    """The one law about real time: a soak, because a busy machine proves nothing."""
-    policy = ModelPolicy(attempts=3, deadline=2, first_byte=0.2, idle=0.2, max_wait=0.5)
-    hung: list[Reply] = [silence(), pings(0.05), cut(Answer(SAID), 3, end="hang"), slow(Answer(SAID), 0.1)]
+async def test_each_call_is_settled_by_its_deadline(start: Start, manual_clock: ManualClock, *, streamed: bool) -> None:
+    policy = ModelPolicy(attempts=3, deadline=2, first_byte=0.5, idle=0.5, max_wait=0.5)
+    hung: list[Reply] = [silence(), pings(0.1), cut(Answer(SAID), 3, end="hang"), slow(Answer(SAID), 0.1)]
     quick: list[Reply] = [refusal(503), Answer(SAID)]
-    longest, clock = 0.0, asyncio.get_running_loop().time
-    async with (
-        HostileServer(chaos(7, replies=[*hung, *3 * quick])) as server,
-        served_model(server) as model,
-        Agent("a", model=model, policy=policy, session=False, retries=0) as agent,
-    ):
-        for _ in range(50):
-            began = clock()
-            calls = [call(agent, "hi", streamed=streamed) for _ in range(20)]
+    script = chaos(7, replies=[*hung, *3 * quick])
+    async with HostileServer(script, clock=manual_clock) as server, served_model(server) as model:
+        agent = start(model, policy=policy, retries=0)
+        for _ in range(5):
+            due = manual_clock.now() + 2.5
+            calls = [asyncio.create_task(call(agent, "hi", streamed=streamed)) for _ in range(20)]
+            while not all(task.done() for task in calls):
+                assert manual_clock.now() < due
+                await manual_clock.advance(0.05)
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
-            longest = max(longest, clock() - began)
             assert all(one == SAID or isinstance(one, ModelCallError) for one in outcomes)
-
-    assert longest <= 2.5
-    assert server.open_connections == 0
