@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from actors.talk.team_talk import TeamTalk
     from protocols.budget import Budget
     from protocols.context import carry
+    from protocols.durable import Durable
     from protocols.messages import ChatMessage
     from protocols.response import AgentResponse, TeamResponse
     from protocols.streaming import SupportsRunStream
@@ -58,6 +59,7 @@ _HOMES = {
     "Budget": "protocols.budget",
     "ChatMessage": "protocols.messages",
     "ChildSpec": "actors.supervision.child",
+    "Durable": "protocols.durable",
     "ExtendedTeamTalk": "actors.runs.run_stats",
     "Job": "actors.runs.job",
     "McpServer": "actors.mcp.server",
@@ -95,6 +97,7 @@ __all__ = [
     "Budget",
     "ChatMessage",
     "ChildSpec",
+    "Durable",
     "ExtendedTeamTalk",
     "Job",
     "McpServer",

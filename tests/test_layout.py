@@ -46,6 +46,7 @@ PUBLIC_NAMES = [
     "Budget",
     "ChatMessage",
     "ChildSpec",
+    "Durable",
     "ExtendedTeamTalk",
     "Job",
     "McpServer",

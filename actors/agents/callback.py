@@ -23,7 +23,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from actors.agents.execution import Execution
-from actors.runs.input_message import is_list
+from actors.prompts.input_message import is_list
 from actors.runs.job import Job
 from actors.runs.request import Answer, RunRequest
 from actors.runtime.daemon_thread import in_daemon_thread

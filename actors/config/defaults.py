@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from actors.config.agent import AgentSpec
 from actors.config.duration import Timeout
+from actors.config.journal import DurableSpec
 from actors.config.model import ModelSpec
 from actors.config.node import NodeSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
@@ -38,11 +39,13 @@ class DefaultsSpec(Section):
     """Mailbox of agents and teams."""
     max_concurrency: Positive | None = None
     """Runs at once of agents and teams."""
+    durable: DurableSpec | None = None
+    """Whether agents and teams keep what they have accepted on disk, and how."""
     retry: RetrySpec | None = None
     """How often a run of an agent tries again after a failure."""
 
 
-_SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency")
+_SHARED: tuple[str, ...] = ("limits", "timeout", "mailbox", "max_concurrency", "durable")
 _OF_AGENTS: tuple[str, ...] = (
     "model", "policy", "retries", "output_retries", "session", "sessions", "supervision", "retry",
 )  # fmt: skip

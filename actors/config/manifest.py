@@ -11,6 +11,7 @@ from actors.config.agent import AgentSpec
 from actors.config.defaults import DefaultsSpec, with_defaults
 from actors.config.import_path import ImportPrefix
 from actors.config.job import JobSpec
+from actors.config.journal import JournalSpec
 from actors.config.mcp_server import McpServerSpec
 from actors.config.node import BudgetSpec
 from actors.config.response import ResponseSpec
@@ -56,6 +57,8 @@ class Manifest(Section):
     """Jobs by name."""
     storage: StorageSpec | None = None
     """Where history is kept; nowhere by default."""
+    journal: JournalSpec | None = None
+    """Where durable nodes keep what they have accepted; `true` if a node of the manifest is durable."""
     budget: BudgetSpec | None = None
     """What all runs of the pool together may use."""
     mcp_servers: tuple[McpServerSpec, ...] = ()
@@ -99,6 +102,18 @@ class Manifest(Section):
         """
         needs = {name: [part for part in team.parts if part in self.teams] for name, team in self.teams.items()}
         return tuple(TopologicalSorter(needs).static_order())
+
+    @property
+    def effective_journal(self) -> JournalSpec | None:
+        """The journal, also one that is not written because `durable: true` stands for it; None for none."""
+        if self.journal is not None:
+            return self.journal if self.journal.enabled else None
+        return next((JournalSpec() for name in self.nodes if self.is_durable(name)), None)
+
+    def is_durable(self, name: str) -> bool:
+        """Return True if an agent or team keeps what it has accepted."""
+        durable = self.node(name).durable
+        return durable is not None and durable.enabled
 
     def node(self, name: str) -> AgentSpec | TeamSpec:
         """Return an agent or team with the defaults filled in.
@@ -147,6 +162,20 @@ class Manifest(Section):
                             "agents",
                             f"webhooks {first!r} and {owner!r} have the same port {place[0]} and path {place[1]!r}",
                         )
+
+
+def check_durable(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield key path and text for each durable node that has no journal, or whose mailbox loses what it accepts."""
+    for name, own in manifest.nodes.items():
+        mailbox = manifest.node(name).mailbox
+        if not manifest.is_durable(name):
+            continue
+        if manifest.journal is not None and not manifest.journal.enabled:
+            yield ("journal",), f"is false, but {name!r} is durable"
+        if mailbox is not None and mailbox.overflow not in ("reject", "wait"):
+            place = ("agents" if name in manifest.agents else "teams", name) if own.mailbox else ("defaults",)
+            text = f"{mailbox.overflow!r} loses messages that {name!r}, which is durable, must keep: 'reject' or 'wait'"
+            yield (*place, "mailbox", "overflow"), text
 
 
 def secrets_in(manifest: Manifest) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from actors.config.connection import Connection
 from actors.config.duration import PositiveSeconds, Timeout
 from actors.config.import_path import ImportText
+from actors.config.journal import DurableSpec
 from actors.config.mcp_server import McpServerSpec
 from actors.config.section import Section
 from actors.config.supervision import RetrySpec
@@ -88,6 +89,8 @@ class NodeSpec(Section):
     """Import strings of exceptions that mean that the node itself is broken and must be restarted."""
     redeliver: Flag = False
     """Do a run whose actor crashed once more after the restart; what it does must bear to happen twice."""
+    durable: DurableSpec | None = None
+    """Whether what it has accepted is on disk until it is handled, and how."""
     retry: RetrySpec | None = None
     """How often a run tries again after a failure; never by default."""
     debug: Flag = False

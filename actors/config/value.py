@@ -1,5 +1,6 @@
 """Small value types that many parts of the manifest use."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -10,6 +11,8 @@ from actors.config.section import Section
 from protocols.checks import is_number
 
 _LARGEST = 10**15
+_UNITS = {"B": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
+_SIZE = re.compile(r"(\d{1,15})\s*(B|KiB|MiB|GiB|TiB)?", re.IGNORECASE | re.ASCII)
 
 
 def _refuse(is_wrong: Callable[[object], bool], message: str) -> Callable[[object], object]:
@@ -33,6 +36,15 @@ _secret = _refuse(is_number, "expected text; put quotes around it")
 _moment = _refuse(_is_time_without_zone, "expected a date and time with its zone, as in 2024-05-31T14:00:00Z")
 
 
+def _size(value: object) -> int:
+    parts = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if parts is not None:
+        return int(parts[1]) * _UNITS[(parts[2] or "B").upper()]
+    if isinstance(value, bool) or not isinstance(value, int):
+        complain("expected a size: bytes as a whole number, or text such as '512KiB', '64MiB' or '2GiB'")
+    return value
+
+
 def _name(value: str) -> str:
     if value != value.strip() or not value.isprintable():
         complain("expected a name without line breaks, control characters or spaces at its ends")
@@ -53,6 +65,8 @@ Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST), BeforeValidator(_num
 """A number."""
 Amount = Annotated[float, Field(ge=0, le=_LARGEST), BeforeValidator(_number)]
 """A number, zero or more; money is in US dollars."""
+Size = Annotated[int, Field(ge=0, le=_LARGEST), BeforeValidator(_size, json_schema_input_type=int | str)]
+"""A number of bytes, or text such as `64MiB`."""
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_number)]
 """A TCP port; 0 takes any free one."""
 Text = Annotated[str, Field(min_length=1)]

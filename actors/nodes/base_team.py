@@ -23,9 +23,11 @@ from actors.runs.request import RunRequest, Settle, begin_step
 from actors.runs.resources import OpenResources
 from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats
+from actors.runtime.mailbox import MailboxConfig
 from protocols.checks import is_a
 from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
 from protocols.ids import new_id
+from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 from protocols.ring import MessageRing
@@ -115,7 +117,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         return self.definition.shared_prompt
 
     def _check_names(self) -> None:
-        """Refuse what is not a node, and two nodes of one name."""
+        """Refuse what is not a node, two nodes of one name, and mailboxes that durable members cannot have."""
         names: dict[str, AnyNode] = {}
         definition = self.definition
         extra = (("picker", definition.settings.picker), ("validator", definition.validator))
@@ -126,6 +128,9 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             if names.setdefault(node.name, node) is not node:
                 message = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
                 raise NodeNameError(message, node=node.name)
+            mailbox = definition.settings.member_specs.get(node.name, {}).get("mailbox")
+            if mailbox is not None and node.definition.settings.durable is not None:
+                _check_mailbox(mailbox, node.name, self.name)
 
     @property
     def stages(self) -> Sequence[AnyNode]:
@@ -361,6 +366,13 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         if ref is not None and not self.home.is_owned:
             await ref.ask(Settle(), timeout=None)  # open runs need the members
             await ref.stop()
+
+
+def _check_mailbox(mailbox: MailboxConfig, node: str, team: str) -> None:
+    """Refuse the mailbox of a durable member that loses messages, or changes their order."""
+    if mailbox.overflow not in (Overflow.REJECT, Overflow.WAIT) or mailbox.priority is not None:
+        message = f"team {team!r}: {node!r} is durable, so its mailbox must reject or wait, and has no priorities"
+        raise ConfigError(message, node=node)
 
 
 def _check_node(node: object, role: str, team: str = "") -> None:

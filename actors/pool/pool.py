@@ -5,19 +5,19 @@ import logging
 from collections.abc import Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
 from actors.agents.manifest.values import budget_of
-from actors.config.load import load_manifest
+from actors.config.load import manifest_of
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
-from actors.pool.registry import NodeRegistry, PoolLimits
+from actors.pool.registry import NodeRegistry, PoolKeywords
 from actors.pool.reload import Reload, Reloaded
 from actors.pool.services import PoolServices, ServiceFactory
 from actors.prompts.knowledge import sources_in
@@ -53,8 +53,9 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
         system: actor system of the nodes; None for that of the loop on which the pool is entered.
         services: make the services of the pool, such as history and triggers; None for those of the class.
-        **limits: `exit_timeout`, the seconds that leaving may take before running work is cancelled, and `budget`, what
-            models may be asked for by all nodes together (None for that of the manifest).
+        **keywords: `exit_timeout`, the seconds that leaving may take before running work is cancelled; `budget`, what
+            models may be asked for by all nodes together, and `journal`, where durable nodes keep what they have
+            accepted: a path, ``postgresql://...``, True or False. None for those of the manifest.
 
     Raises:
         ManifestError: the manifest cannot be read or is wrong; lists every problem.
@@ -74,19 +75,21 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         parallel_load: bool = True,
         system: ActorSystem | None = None,
         services: Sequence[ServiceFactory] | None = None,
-        **limits: Unpack[PoolLimits],
+        **keywords: Unpack[PoolKeywords],
     ) -> None:
-        check_keywords("a pool takes no keyword", limits, PoolLimits.__annotations__)
+        check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
         super().__init__()
-        self.manifest = _manifest(manifest)
+        self.journal = keywords.get("journal")
+        """What takes the place of the manifest's `journal`."""
+        self.manifest = manifest_of(manifest, self.journal)
         """The manifest of the pool; an empty manifest for an empty pool."""
-        self.budget = limits.get("budget")
+        self.budget = keywords.get("budget")
         self.model = model
         self.shared_deps = shared_deps
         self._connect_nodes = connect_nodes
         self._parallel_load = parallel_load
         self.system = system
-        self._exit_timeout = limits.get("exit_timeout", EXIT_TIMEOUT)
+        self._exit_timeout = keywords.get("exit_timeout", EXIT_TIMEOUT)
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
         self._factories = tuple(self.default_services if services is None else services)
@@ -234,7 +237,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
         Raises:
             ManifestError: the manifest cannot be read or is wrong, or changes what cannot change in a running pool:
-                `storage`, the strategy of the pool, and who supervises a node. Nothing has changed.
+                `storage`, `journal`, the strategy of the pool, and who supervises a node. Nothing has changed.
             ConfigError: something that it names cannot be imported or used; nothing has changed.
             NodeNameError: a new node or job has the name of one that was added at run time; nothing has changed.
             NodeError: a team that was made at run time needs a node that would be removed; nothing has changed.
@@ -243,7 +246,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         async with self._lock:
             if manifest is None and not self.manifest.files:
                 raise ManifestError(f"pool {self.name!r} was not made from a file; pass the manifest to reload")
-            new = _manifest(self.manifest.files[0] if manifest is None else manifest)
+            new = manifest_of(self.manifest.files[0] if manifest is None else manifest, self.journal)
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
                 raise NodeNameError(f"job {name!r} was added to the pool at run time; choose another name")
@@ -385,13 +388,3 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self._detached.clear()
         if supervisor is not None:
             await supervisor.close(detached)
-
-
-def _manifest(given: object) -> Manifest:
-    if given is None:
-        return Manifest()
-    if isinstance(given, Manifest):
-        return given
-    if isinstance(given, str | PathLike):
-        return load_manifest(cast("str | PathLike[str]", given))
-    raise ManifestError(f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}")

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, TypedDict
 
 from actors.agents.agent import Agent
@@ -24,11 +25,12 @@ from protocols.checks import is_a
 from protocols.errors import ApprovalError, ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
 
 
-class PoolLimits(TypedDict, total=False):
-    """Limits of a pool; see `AgentPool`."""
+class PoolKeywords(TypedDict, total=False):
+    """Further keywords of a pool; see `AgentPool`."""
 
     exit_timeout: float
     budget: Budget | None
+    journal: str | PurePath | bool | None
 
 
 class NodeRegistry(Mapping[str, AnyNode]):

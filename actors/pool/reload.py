@@ -145,6 +145,9 @@ class Reload:
         if self._supervisor is not None:
             if old.storage != new.storage:
                 _refuse("storage", "where history is kept")
+            before, after = old.effective_journal, new.effective_journal
+            if before != after and (after or old.journal):
+                _refuse("journal", "where accepted messages are kept")
             if self._before.policy.strategy != builder.policy.strategy:
                 _refuse("supervision.strategy", "the strategy of the pool")
             moved = (self._before.policy.team_supervised ^ builder.policy.team_supervised) & sort.own.keys() - {

@@ -4,7 +4,7 @@ from time import perf_counter
 from typing import Any
 
 from actors.prompts.content import prompt_text
-from actors.runs.input_message import is_list
+from actors.prompts.input_message import is_list
 from actors.runs.request import RunRequest
 from actors.runtime.event_stream import EventStream
 from protocols.brief_events import RunAnswered, RunBegan

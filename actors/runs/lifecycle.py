@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from actors.runs.request import DEFAULT_TIMEOUT
 from actors.runs.resources import OpenResources
@@ -16,6 +17,7 @@ from actors.runtime.ref import ActorRef
 from actors.supervision.retry import Retry
 from protocols.budget import BUDGET, Budget
 from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, instance_of
+from protocols.durable import DURABLE, Durable, durable_of
 from protocols.errors import NodeStartError, error_text
 
 
@@ -36,6 +38,11 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """True if a run whose handler crashed is done once more by the next incarnation: it happens at least once."""
     retry: Annotated[Retry | None, instance_of("Retry(attempts, on, backoff), or None for one attempt", Retry)] = None
     """How often a run tries again after a failure; None for never."""
+    durable: Annotated[Durable | None, DURABLE] = None
+    """How accepted messages are kept until they are handled; None for in memory only. True is ``Durable()``."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "durable", durable_of(self.durable))
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from time import perf_counter
 from typing import Any
 
+from actors.prompts.input_message import input_message
 from actors.runs.events import (
     in_brief,
     message_received,
@@ -15,7 +16,6 @@ from actors.runs.events import (
     run_started,
     tell_begin,
 )
-from actors.runs.input_message import input_message
 from actors.runs.reconfigure import OpenRuns, Reconfigure
 from actors.runs.request import AddContext, Runnable, RunRequest, Settle
 from actors.runs.retry import retried

@@ -87,6 +87,7 @@ SITES: Mapping[str, Site] = {
     "BudgetSpec": _inside("budget", {"tokens": 5}),
     "PolicySpec": _inside("policy", {}),
     "RateLimitsSpec": _agent(("agents", "a", "policy", "limits"), policy={"limits": {"concurrent": 5}}),
+    "DurableSpec": _inside("durable", {}),
     "RetrySpec": _inside("retry", {}),
     "ProviderSpec": _inside("provider", {"type": "callback", "callback": _FUNCTION}),
     "ModelSpec": _inside("model", {"name": "test"}),
@@ -107,6 +108,7 @@ SITES: Mapping[str, Site] = {
     "StorageSpec": Site({"storage": {}}, ("storage",)),
     "StoreSpec": Site({"storage": {"providers": [{"type": "sqlite"}]}}, ("storage", "providers", 0)),
     "RetentionSpec": Site({"storage": {"retention": {}}}, ("storage", "retention")),
+    "JournalSpec": Site({"journal": {}}, ("journal",)),
     "DefaultsSpec": Site({"defaults": {}}, ("defaults",)),
 }
 """By the name of the section's class."""

@@ -95,6 +95,8 @@ EFFECTS: Mapping[str, Effect] = {
         ("PolicySpec", "RateLimitsSpec"), Effect(("agents/manifest/values.py",), ("models/test_policy.py",))
     ),
     "RetrySpec": Effect(("agents/manifest/imports.py",), ("pool/manifest/test_retry.py",)),
+    "DurableSpec": Effect(("agents/manifest/values.py",), ("pool/manifest/test_durable.py",)),
+    "JournalSpec": Effect(("config/journal.py",), ("config/test_journal.py",)),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
     "KnowledgeSpec": _KNOWLEDGE,
@@ -115,7 +117,17 @@ EFFECTS: Mapping[str, Effect] = {
 BY_KIND = frozenset({"type", "mode"})
 """Keys that choose the class, which is what code looks at."""
 WHOLE = frozenset(
-    {"ModelSettingsSpec", "BudgetSpec", "PolicySpec", "RateLimitsSpec", "BackoffSpec", "IntensitySpec", "RetentionSpec"}
+    {
+        "ModelSettingsSpec",
+        "BudgetSpec",
+        "PolicySpec",
+        "RateLimitsSpec",
+        "BackoffSpec",
+        "IntensitySpec",
+        "RetentionSpec",
+        "DurableSpec",
+        "JournalSpec",
+    }
 )
 """Sections that are handed on as a whole."""
 

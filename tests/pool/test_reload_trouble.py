@@ -26,6 +26,8 @@ pytestmark = pytest.mark.usefixtures("no_leaked_actors", "fresh_gate")
     [
         ("a: {modell: x}", "", ManifestError, "modell"),
         ("a: {}", "storage: {}", ManifestError, "storage: where history is kept cannot be changed"),
+        ("a: {}", "journal: true", ManifestError, "journal: where accepted messages are kept cannot be changed"),
+        ("a: {durable: true}", "", ManifestError, "journal: where accepted messages are kept cannot be changed"),
         ("a: {}", "supervision: {strategy: one_for_all}", ManifestError, "supervision.strategy"),
         ('a: {tools: ["tests.pool.reload_functions:missing"]}', "", ConfigError, "missing"),
         (

@@ -15,6 +15,7 @@ from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.mcp import ServerBuilder
 from actors.agents.manifest.values import (
     budget_of,
+    durable_of_spec,
     model_of,
     model_settings_of,
     output_of,
@@ -98,6 +99,7 @@ class AgentBuilder:
             "display_name": spec.display_name,
             "crash_on": self.scope.exceptions(spec.crash_on, spec.name),
             "redeliver": spec.redeliver,
+            "durable": durable_of_spec(spec.durable),
             "retry": self.scope.retry(spec.retry, spec.name),
             "max_concurrency": spec.max_concurrency,
             "budget": budget_of(spec.budget),

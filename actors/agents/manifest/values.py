@@ -13,6 +13,7 @@ from pydantic_ai.usage import UsageLimits
 from actors.agents.manifest.imports import ImportScope
 from actors.config.agent import AgentSpec
 from actors.config.import_path import PLAIN_BUILTINS
+from actors.config.journal import DurableSpec
 from actors.config.model import ModelSettingsSpec, ModelSpec
 from actors.config.node import BudgetSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
@@ -23,6 +24,7 @@ from actors.models.endpoint import Model as OwnModel
 from actors.models.policy import ModelPolicy, RateLimits
 from actors.models.resolve import resolve_model
 from protocols.budget import Budget
+from protocols.durable import Durable
 from protocols.errors import ConfigError
 
 
@@ -58,6 +60,11 @@ def policy_of(spec: PolicySpec | None) -> ModelPolicy | Literal[False] | None:
 def budget_of(spec: BudgetSpec | None) -> Budget | None:
     """Return the budget of a node; None for none."""
     return None if spec is None else Budget(**spec.model_dump())
+
+
+def durable_of_spec(spec: DurableSpec | None) -> Durable | None:
+    """Return how a node keeps what it has accepted; None for in memory only."""
+    return None if spec is None or not spec.enabled else Durable(**spec.model_dump(exclude={"enabled"}))
 
 
 def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:

@@ -9,7 +9,7 @@ from protocols.errors import ManifestError
 from protocols.plain_text import printable
 
 _VALUE_LIMIT = 60
-_USER = re.compile(r"//[^/@\s]+@")  # user and password in an address
+_USER = re.compile(r"(?<=//)\S+(?=@)|(?<=[?&])[^=&\s]*(?:pass|secret|token|key)[^=&\s]*=[^&\s]+")  # of an address
 _SECRET_WORDS = ("secret", "password", "passwd", "token", "api_key", "apikey", "authorization", "credential")
 _SECRET_EXCEPTIONS = ("max_tokens", "token_threshold", "input_tokens", "output_tokens", "total_tokens", "tokens")
 
@@ -101,7 +101,7 @@ def render_value(value: object, key: str | int = "") -> str:
     if value is None:
         return "nothing"
     if isinstance(value, str):
-        value = _USER.sub("//***@", value)
+        value = _USER.sub("***", value)
     if isinstance(value, str) and len(value) > _VALUE_LIMIT:
         return repr(value[:_VALUE_LIMIT]) + "..."
     return repr(value)[: 2 * _VALUE_LIMIT]

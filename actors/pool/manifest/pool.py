@@ -10,7 +10,7 @@ from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
-from actors.agents.manifest.values import budget_of, output_type, tool_of_spec, usage_limits_of
+from actors.agents.manifest.values import budget_of, durable_of_spec, output_type, tool_of_spec, usage_limits_of
 from actors.config.agent import AgentSpec
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
@@ -181,6 +181,7 @@ def _team_settings(
         "pick_prompt": spec.pick_prompt,
         "crash_on": scope.exceptions(spec.crash_on, spec.name),
         "redeliver": spec.redeliver,
+        "durable": durable_of_spec(spec.durable),
         "retry": scope.retry(spec.retry, spec.name),
     }
     if spec.timeout is not None:
