@@ -89,7 +89,7 @@ class JournalStatistics(Struct, frozen=True, kw_only=True):
     dead: int = 0
     """Dead letters that are kept, now."""
     oldest: float | None = None
-    """Wall time when the oldest open message was accepted."""
+    """Wall time when the oldest open message was accepted, as of the last call of `version`."""
     accepted: int = 0
     duplicates: int = 0
     """Messages whose id was known already."""
@@ -153,7 +153,10 @@ class MailboxJournal(Protocol):
         ...
 
     def begin(self, id: bytes, change: int = 1) -> "asyncio.Future[int]":
-        """Mark that a message is begun again (or, with -1, take the mark back), and return its `attempts`."""
+        """Mark that a message is begun again (or, with -1, take the mark back), and return its `attempts`.
+
+        Marking a message that is not open, as postponing it, changes nothing and returns 0.
+        """
         ...
 
     def postpone(self, id: bytes, due: float, error: str) -> "asyncio.Future[int]":
@@ -201,15 +204,24 @@ class MailboxJournal(Protocol):
         ...
 
     def move(self, old: str, new: str) -> "asyncio.Future[int]":
-        """Give the messages, dead letters and memories of a mailbox to another one; return how many messages."""
+        """Give the messages, dead letters and memories of a mailbox to another one; return how many open messages.
+
+        The name of a pool means all its mailboxes.
+        """
         ...
 
     def prune(self, keep: float) -> "asyncio.Future[int]":
-        """Delete at most 1,000 settled messages that are older than `keep` seconds; return how many."""
+        """Delete at most 1,000 settled messages that are older than `keep` seconds; return how many.
+
+        Of each memory the last 1,000 payloads stay. It is not in the order of the other writes.
+        """
         ...
 
     async def version(self) -> int:
-        """Return a number that changes when another process has written, such as the command line."""
+        """Return a number that changes when another process has written, such as the command line.
+
+        It brings the numbers of `statistics` up to date.
+        """
         ...
 
     def statistics(self) -> JournalStatistics:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.storage import MemoryHistoryStore, open_store
+from tests.contracts.journal_kinds import KINDS, WallTime
 from tests.storage.postgres_server import PostgresServer, running_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
+    from protocols.journal import MailboxJournal
     from protocols.stores import HistoryStore
+    from tests.contracts.journal_kinds import Factory
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,24 @@ async def store(closed_store: HistoryStore) -> AsyncGenerator[HistoryStore]:
     """Return a new, empty, open store of each kind."""
     async with closed_store:
         yield closed_store
+
+
+@pytest.fixture
+def wall_time() -> WallTime:
+    """Return the clock of the journals."""
+    return WallTime()
+
+
+@pytest.fixture(params=KINDS)
+def new_journal(request: pytest.FixtureRequest, wall_time: WallTime) -> Factory:
+    """Return what makes journals of each kind, all in the same place, which is empty."""
+    return KINDS[request.param](request, wall_time)
+
+
+@pytest.fixture
+async def journal(new_journal: Factory) -> AsyncGenerator[MailboxJournal]:
+    """Return a new, empty, open journal of each kind."""
+    opened = new_journal()
+    await opened.open()
+    yield opened
+    await opened.close()

@@ -1,0 +1,321 @@
+"""What the journals in memory and in a file share: writes wait for one commit per iteration of the loop."""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+from actors.storage.journal_tables import JournalTables
+from protocols.errors import type_name
+from protocols.journal import (
+    Acknowledgement,
+    DeadEntry,
+    Entry,
+    JournalBrokenError,
+    JournalError,
+    JournalFencedError,
+    JournalFullError,
+    JournalStatistics,
+    Outcome,
+)
+
+T = TypeVar("T")
+
+GROUP: Final = 500
+"""Writes in one transaction, at most."""
+RETRY_DELAY: Final = 0.002
+"""Seconds until a commit is tried again while another process, or a checkpoint, writes."""
+PATIENCE: Final = 5.0
+"""Seconds that `close` waits for the last commit."""
+_FAULTS: Final[dict[int, tuple[type[JournalError], str]]] = {
+    sqlite3.SQLITE_BUSY: (JournalError, "is locked by another program; close it, or wait and try again"),
+    sqlite3.SQLITE_FULL: (JournalFullError, "has no room to grow; free some disk space"),
+    sqlite3.SQLITE_READONLY: (JournalBrokenError, "is read-only; make the file and its folder writable"),
+    sqlite3.SQLITE_IOERR: (JournalBrokenError, "cannot be read or written; check the disk, then restart the pool"),
+    sqlite3.SQLITE_CANTOPEN: (JournalBrokenError, "cannot be opened; check the path and its permissions"),
+    sqlite3.SQLITE_PERM: (JournalBrokenError, "cannot be opened; check its permissions"),
+    sqlite3.SQLITE_CORRUPT: (JournalBrokenError, "is damaged; move it away, or restore a copy of it"),
+    sqlite3.SQLITE_NOTADB: (JournalBrokenError, "is not a SQLite database; choose another path, or move it away"),
+}
+"""https://www.sqlite.org/rescode.html; the lower byte is the primary code."""
+
+
+class CommitFuture(asyncio.Future[T]):
+    """Done after the commit. A caller that is cancelled while it awaits the future is told after the commit."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Refuse: what has been handed to the journal is committed."""
+        return False
+
+
+class _WaitingCall(NamedTuple):
+    operation: Callable[[], Any]
+    future: CommitFuture[Any]
+    since: float
+
+
+def is_locked(error: Exception) -> bool:
+    """Return whether another connection writes now."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def journal_error(error: Exception, location: str) -> JournalError:
+    """Return what an error of SQLite, of the system or of a wrong value means. The text holds no data."""
+    if isinstance(error, JournalError):
+        return error if error.location else type(error)(str(error), location=location)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _FAULTS:
+        kind, meaning = _FAULTS[code]
+        return kind(f"{meaning} ({error})", location=location)
+    if isinstance(error, OSError):
+        return JournalError(f"cannot be used: {error.strerror} ({error.filename!r})", location=location)
+    return JournalError(f"does not take or give this ({type_name(error)})", location=location)
+
+
+class SqlJournal:
+    """A journal with one writing connection, whose commits are made on the event loop."""
+
+    def __init__(self, location: str, now: Callable[[], float]) -> None:
+        self.location = location
+        self._now = now
+        self._queue: deque[_WaitingCall] = deque()
+        self._is_scheduled = False
+        """True from the first write that waits until the queue is empty again."""
+        self._end: tuple[type[JournalError], str] | None = None
+        """Why the journal writes no more."""
+        self._tables: JournalTables | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._counts: Counter[str] = Counter()
+        self._times: deque[float] = deque(maxlen=1_000)
+        self._writing_since: float | None = None
+
+    # ------------------------------------------------------------------------------------------- writes
+
+    def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
+        """Keep messages, all or none."""
+        kept = tuple(entries)
+        return self._write(lambda tables: tables.accept(kept))
+
+    def settle(self, one: Acknowledgement) -> asyncio.Future[list[int | None]]:
+        """End a message."""
+        return self._write(lambda tables: tables.settle(one))
+
+    def begin(self, id: bytes, change: int = 1) -> asyncio.Future[int]:
+        """Mark that a message is begun again."""
+        return self._write(lambda tables: tables.begin(id, change))
+
+    def postpone(self, id: bytes, due: float, error: str) -> asyncio.Future[int]:
+        """Have an open message delivered again at a time."""
+        return self._write(lambda tables: tables.postpone(id, due, error))
+
+    def keep_step(self, run: bytes, key: str, digest: bytes, payload: bytes) -> asyncio.Future[None]:
+        """Keep the result of a finished step."""
+        return self._write(lambda tables: tables.keep_step(run, key, digest, payload))
+
+    def forget(self, name: str) -> asyncio.Future[int]:
+        """Delete a memory."""
+        return self._write(lambda tables: tables.forget(name))
+
+    def replay(self, ids: Sequence[bytes]) -> asyncio.Future[list[Entry]]:
+        """Make dead letters open again."""
+        known = tuple(ids)
+        return self._write(lambda tables: tables.replay(known))
+
+    def discard(self, ids: Sequence[bytes]) -> asyncio.Future[int]:
+        """Delete dead letters."""
+        known = tuple(ids)
+        return self._write(lambda tables: tables.discard(known))
+
+    def move(self, old: str, new: str) -> asyncio.Future[int]:
+        """Give what belongs to a mailbox, or to all of a pool, to another one."""
+        return self._write(lambda tables: tables.move(old, new))
+
+    def prune(self, keep: float) -> asyncio.Future[int]:
+        """Delete old settled messages."""
+        return self._write(lambda tables: tables.prune(*tables.surplus(keep)))
+
+    async def version(self) -> int:
+        """Return a number that changes when another process has written."""
+        return await self._write(lambda tables: tables.version())
+
+    # -------------------------------------------------------------------------------------------- reads
+
+    async def steps(self, run: bytes) -> dict[str, tuple[bytes, bytes]]:
+        """Return the steps of a message."""
+        return await self._read(lambda tables: tables.steps(run))
+
+    async def waiting(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        """Return open messages of a mailbox."""
+        return await self._read(lambda tables: tables.waiting(mailbox, after, limit))
+
+    async def counts(self) -> dict[str, int]:
+        """Return the number of open messages of each mailbox."""
+        return await self._read(lambda tables: tables.counts())
+
+    async def memory(self, name: str, limit: int) -> list[bytes]:
+        """Return the last payloads of a memory."""
+        return await self._read(lambda tables: tables.memory(name, limit))
+
+    async def find(self, id: bytes) -> Outcome | None:
+        """Return what is known of a message."""
+        return await self._read(lambda tables: tables.find(id))
+
+    async def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
+        """Return dead letters."""
+        return await self._read(lambda tables: tables.dead(mailbox, after, limit))
+
+    def statistics(self) -> JournalStatistics:
+        """Return the numbers as they are now."""
+        times = sorted(self._times) or [0.0]
+        counts, tables = self._counts, self._tables
+        is_empty = tables is None or tables.oldest is None or not counts["open"]
+        since = self._writing_since
+        if since is None and self._queue:
+            since = self._queue[0].since
+        return JournalStatistics(
+            open=counts["open"],
+            dead=counts["dead"],
+            oldest=None if is_empty or tables is None or tables.oldest is None else tables.oldest[1],
+            accepted=counts["accepted"],
+            duplicates=counts["duplicates"],
+            settled=counts["settled"],
+            redelivered=counts["redelivered"],
+            commits=counts["commits"],
+            commit_p50=times[len(times) // 2],
+            commit_p99=times[len(times) * 99 // 100],
+            waiting_since=since,
+            bytes=self._size(),
+            is_full=self._is_full(),
+            broken="" if self._end is None else self._end[1],
+        )
+
+    # ------------------------------------------------------------------------------------- for the kinds
+
+    def _size(self) -> int:
+        return 0
+
+    def _is_full(self) -> bool:
+        return False
+
+    def _check_writable(self) -> None:
+        """Raise a `JournalError` if this transaction may not be made."""
+
+    async def _read(self, query: Callable[[JournalTables], T]) -> T:
+        try:
+            return query(self._opened())
+        except Exception as error:
+            raise journal_error(error, self.location) from error
+
+    def _submit(self, batch: list[_WaitingCall]) -> None:
+        """Commit a batch here and now."""
+        self._committed(batch, self._commit(batch))
+
+    # ------------------------------------------------------------------------------------------- commits
+
+    def _begin_life(self, tables: JournalTables) -> None:
+        self._tables, self._loop, self._process, self._end = tables, asyncio.get_running_loop(), os.getpid(), None
+        self._counts.clear()
+        self._times.clear()
+        tables.version()
+        self._count(tables)
+
+    def _opened(self) -> JournalTables:
+        if self._tables is None:
+            raise JournalError("is not open", location=self.location)
+        if self._process != os.getpid():
+            message = f"was opened by process {self._process}, and this is a fork of it; open a journal of its own here"
+            raise JournalError(message, location=self.location)
+        return self._tables
+
+    def _write(self, operation: Callable[[JournalTables], T]) -> asyncio.Future[T]:
+        tables, loop = self._opened(), self._loop
+        assert loop is not None
+        future: CommitFuture[T] = CommitFuture(loop=loop)
+        self._queue.append(_WaitingCall(partial(operation, tables), future, self._now()))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            loop.call_soon(self._flush)
+        return future
+
+    def _flush(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
+        self._writing_since = batch[0].since
+        self._submit(batch)
+
+    def _commit(self, batch: list[_WaitingCall]) -> list[Any]:
+        """Return results or errors of the first writes of a batch; the others wait until another one has written."""
+        try:
+            return self._transact(batch)
+        except Exception as error:
+            self._roll_back()
+            if is_locked(error):
+                return []
+            fault = journal_error(error, self.location)
+            if isinstance(fault, (JournalBrokenError, JournalFencedError)):
+                self._end = (type(fault), str(fault))
+            if self._end is not None or len(batch) == 1:
+                return [fault for _ in batch]
+        results: list[Any] = []
+        for write in batch:
+            if not (result := self._commit([write])):
+                break
+            results += result
+        return results
+
+    def _transact(self, batch: list[_WaitingCall]) -> list[Any]:
+        began = time.perf_counter()
+        tables = self._opened()
+        if self._end is not None:
+            kind, why = self._end
+            raise kind(why)
+        tables.connection.execute("BEGIN IMMEDIATE")
+        self._check_writable()
+        results = [write.operation() for write in batch]
+        tables.connection.execute("COMMIT")
+        self._times.append(time.perf_counter() - began)
+        self._count(tables)
+        self._counts["commits"] += 1
+        return results
+
+    def _count(self, tables: JournalTables) -> None:
+        tally = tables.tally
+        if tally.pop("counted", 0):
+            self._counts["open"] = self._counts["dead"] = 0
+        for name, change in tally.items():
+            self._counts[name] += change
+        tally.clear()
+
+    def _roll_back(self) -> None:
+        tables = self._tables
+        assert tables is not None
+        tables.rolled_back()
+        if tables.connection.in_transaction:
+            with suppress(sqlite3.Error):
+                tables.connection.execute("ROLLBACK")
+
+    def _committed(self, batch: list[_WaitingCall], results: list[Any]) -> None:
+        """Tell the callers, in order, and go on with what waits."""
+        assert self._loop is not None
+        for (_, future, _), result in zip(batch, results, strict=False):
+            if isinstance(result, JournalError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        self._queue.extendleft(reversed(batch[len(results) :]))
+        self._writing_since = None
+        self._is_scheduled = bool(self._queue)
+        if len(results) < len(batch):
+            self._loop.call_later(RETRY_DELAY, self._flush)
+        elif self._queue:
+            self._loop.call_soon(self._flush)
+
+    async def _drain(self) -> None:
+        """Wait for the last commit; give up what cannot be committed in time."""
+        if self._queue:
+            await asyncio.wait([self._queue[-1].future], timeout=PATIENCE)

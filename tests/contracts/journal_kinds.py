@@ -1,0 +1,77 @@
+"""Every kind of journal, for the suite that all of them must pass: a new kind is one entry of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.storage.journal_memory import MemoryJournal
+from protocols.journal import Acknowledgement, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from protocols.journal import MailboxJournal
+
+    Now = Callable[[], float]
+    Factory = Callable[[], MailboxJournal]
+    """Makes a journal, not yet open, that finds what the one before it has left."""
+
+CLERK = "pool/clerk"
+START = 1_000.0
+BAD = "\ud800"
+"""Text that nothing can keep."""
+
+
+class WallTime:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def _memory(_: pytest.FixtureRequest, now: Now) -> Factory:
+    journal = MemoryJournal(now=now)
+    return lambda: journal
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {"memory": _memory}
+
+
+def entry(number: int, mailbox: str = CLERK, **fields: Any) -> Entry:
+    """Return a message whose id says its number."""
+    values: dict[str, Any] = {"sender": "web", "kind": "run1", "payload": f"message {number}".encode()}
+    values |= {"accepted": START + number, **fields}
+    return Entry(id_of(number), mailbox, **values)
+
+
+def id_of(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def numbers(entries: list[Entry]) -> list[int]:
+    return [int.from_bytes(one.id, "big") for one in entries]
+
+
+def handled(number: int, **fields: Any) -> Acknowledgement:
+    return Acknowledgement(id_of(number), "handled", **fields)
+
+
+def dead(number: int, **fields: Any) -> Acknowledgement:
+    outcome = fields.pop("outcome", "failed")
+    return Acknowledgement(id_of(number), outcome, is_dead=True, **fields)
+
+
+async def waiting(journal: MailboxJournal, mailbox: str = CLERK) -> list[int]:
+    return numbers(await journal.waiting(mailbox, 0, 1_000))
+
+
+async def accept(journal: MailboxJournal, *wanted: int) -> list[int]:
+    """Accept messages and return their places."""
+    places = [place for place in await journal.accept([entry(n) for n in wanted]) if place is not None]
+    assert len(places) == len(wanted)
+    return places
