@@ -10,6 +10,7 @@ from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple, replace
 
 from protocols.journal import (
     Acknowledgement,
@@ -203,7 +204,7 @@ class JournalTables:
         """Return open messages in order."""
         where = "mailbox = ? AND done IS NULL AND seq > ? ORDER BY seq LIMIT ?"
         rows = self._rows(f"SELECT seq, {_KEPT}, crc FROM message WHERE {where}", mailbox, after, limit)
-        return [Entry(*values, seq) for seq, *values in rows]
+        return [replace(Entry(*values), seq=seq) for seq, *values in rows]
 
     def counts(self) -> dict[str, int]:
         """Return the number of open messages of each mailbox."""
@@ -292,8 +293,8 @@ class JournalTables:
         if self._is_open(entry.id):
             return None
         place: int = self._value("SELECT coalesce(max(seq), 0) + 1 FROM message")
-        entry = msgspec.structs.replace(entry, attempts=0, seq=place)
-        row = msgspec.structs.astuple(entry)[:-1]
+        entry = replace(entry, attempts=0, seq=place)
+        row = astuple(entry)[:-1]
         self._change("DELETE FROM message WHERE id = ?", entry.id)
         sql = f"INSERT INTO message(seq, {_KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._change(sql, place, *row, checksum(*row))
@@ -304,7 +305,7 @@ class JournalTables:
     def _dead(self, where: str, *values: Any) -> list[DeadEntry]:
         found: list[DeadEntry] = []
         for seq, *row in self._rows(f"SELECT seq, {_DIED}, crc FROM dead WHERE {where}", *values):
-            entry = Entry(*row[:6], None, None, row[6], seq)
+            entry = replace(Entry(*row[:6]), attempts=row[6], seq=seq)
             found.append(DeadEntry(entry, died=row[7], reason=row[8], error=row[9]))
         return found
 
