@@ -1,0 +1,325 @@
+"""Runs and answers as bytes of a journal: version, checksum, and a record in msgpack. Nothing is kept by import path.
+
+`docs/durable-mailboxes.md` says what is kept of a prompt, and how.
+"""
+
+import json
+from collections.abc import Mapping, Sequence, Set
+from pathlib import PurePath
+from typing import Any, Final, cast
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
+from pydantic_ai.messages import ModelRequest, UserPromptPart, is_multi_modal_content
+from pydantic_ai.usage import UsageLimits
+
+from actors.agents.memory import dump_messages, load_messages
+from actors.prompts.content import load_user_content
+from actors.runs.request import NO_OPTIONS, Runnable, RunOptions, RunRequest
+from protocols.budget import Budget
+from protocols.delivery_tracker import DeliveryTracker
+from protocols.errors import UnderstageError, error_text, type_name
+from protocols.journal import NotDurableError
+from protocols.json_value import as_json
+from protocols.messages import ChatMessage, is_message
+
+RUN_KIND: Final = "run1"
+"""The kind of an `Entry` whose payload is a run."""
+MAX_MESSAGE: Final = 1024 * 1024
+"""Bytes of a kept run, unless the journal allows more."""
+MAX_ANSWER: Final = 256 * 1024
+"""Bytes of a kept answer. A larger one is in the history only."""
+
+_VERSION: Final = 1
+_HEAD: Final = 5
+_MAX_DEPTH: Final = 32
+_OTHERWISE: Final = "pass durable=False to run it in memory"
+
+_KEPT: Final[dict[str, Any]] = {
+    "model": str, "store_history": bool, "usage_limits": UsageLimits, "budget": Budget, "timeout": float | None,
+    "message_history": bytes, "session": str, "fresh": bool, "conversation_id": str, "message_id": str,
+    "instructions": str | list[str], "include_agent_tools": bool, "model_settings": bytes, "metadata": bytes,
+    "wait_for_connections": bool, "require_all": bool,
+}  # fmt: skip
+"""The options that are kept, and what each is in a record. Bytes are JSON."""
+_FIELDS: Final = {*ChatMessage.__struct_fields__} - {"content", "messages", "associated_messages"}
+_DEFAULTS: Final = {name: getattr(NO_OPTIONS, name) for name in RunOptions.__struct_fields__}
+
+
+class UndecodableError(UnderstageError, ValueError):
+    """Bytes of a journal are no run or answer that this version can read."""
+
+
+class JsonRecord(Struct, frozen=True, tag="json"):
+    """Data by its value."""
+
+    json: bytes
+
+
+class MediaRecord(Struct, frozen=True, tag="media"):
+    """A picture or another medium, as the prompt of a user in JSON of pydantic_ai."""
+
+    json: bytes
+
+
+class MessageRecord(Struct, frozen=True, tag="message"):
+    """A `ChatMessage`: its content, the messages of its model, its members, and JSON of its other fields."""
+
+    content: "str | list[Any] | JsonRecord | MediaRecord | MessageRecord"
+    messages: bytes
+    members: "tuple[MessageRecord, ...]"
+    fields: bytes
+
+
+_Kept = str | list[Any] | JsonRecord | MediaRecord | MessageRecord
+
+
+class MissingRecord(Struct, frozen=True, tag="missing"):
+    """Stands for an answer that is not kept."""
+
+    message_id: str
+    why: str
+
+
+class RunRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A `RunRequest` as it is kept, without the objects of its process."""
+
+    node: str
+    prompts: tuple[_Kept, ...]
+    run_id: str
+    conversation_id: str
+    parent_run_id: str
+    hops: int
+    options: dict[str, Any]
+
+
+def needs_reading(request: RunRequest) -> bool:
+    """Return True if a run has prompts that are read when it is accepted, see `readable`."""
+    return any(type(prompt) is not str and _is_unread(prompt, 0) for prompt in request.prompts)
+
+
+def _is_unread(value: object, depth: int) -> bool:
+    given: object = value.content if is_message(value) else value
+    if isinstance(given, list | tuple):
+        items = cast("Sequence[object]", given)
+        return depth > _MAX_DEPTH or any(_is_unread(item, depth + 1) for item in items)
+    kind: type[object] = type(given)
+    return issubclass(kind, PurePath | bytes | bytearray | memoryview) or hasattr(kind, "__prompt__")
+
+
+async def readable(request: RunRequest) -> RunRequest:
+    """Return a run whose files are read, and whose objects with `__prompt__` are their text; both may change later.
+
+    Raises:
+        PromptError: a file cannot be used, or bytes have no media type.
+    """
+    if not needs_reading(request):
+        return request
+    first = request.prompts[0]
+    content: Any = await load_user_content(request.prompts)
+    if len(request.prompts) == 1 and is_message(first):
+        content = replace(first, content=content)
+    return replace(request, prompts=(content,))
+
+
+def encode_run(request: RunRequest, max_message: int = MAX_MESSAGE) -> bytes:
+    """Return a run as the payload of an `Entry`. Its files are read already, see `readable`.
+
+    Raises:
+        NotDurableError: a prompt or an option cannot be kept, the run is streamed, or it is too large.
+    """
+    node = request.node.name
+    if request.sink is not None or request.follower is not None:
+        raise _refused(node, "a streamed run cannot be kept, as its reader ends with the process")
+    if request.route is not None:
+        raise _refused(node, "a stage of a chain is not kept by itself, but with its chain")
+    options = {} if request.options is NO_OPTIONS else _plain_options(request.options, node)
+    try:
+        prompts = tuple(map(_kept, map(_bare, request.prompts)))
+        ids = request.run_id, request.conversation_id, request.parent_run_id
+        data = _sealed(RunRecord(node, prompts, *ids, request.hops, options))
+    except Exception as error:  # of msgspec, pydantic, or the user's type
+        raise _refused(node, f"the prompt cannot be kept: {error_text(error)}; pass text or JSON data, or") from error
+    if len(data) > max_message:
+        text = f"the run has {len(data):,} bytes, and a journal keeps at most {max_message:,} (max_message); shorten"
+        raise _refused(node, f"{text} it, or")
+    return data
+
+
+def decode_run(payload: bytes, node: Runnable) -> RunRequest:
+    """Return the run of a payload, for a node.
+
+    Raises:
+        UndecodableError: the payload is damaged, or a newer version has written it.
+    """
+    try:
+        record: RunRecord = _opened(payload, RunRecord)
+        options = RunOptions(**{name: _option(name, value) for name, value in record.options.items()})
+        prompts = tuple(map(_restored, record.prompts))
+    except Exception as error:
+        raise UndecodableError(f"node {node.name!r}: a kept run cannot be read: {_why(error)}") from None
+    ids = record.run_id, record.conversation_id
+    run_options = options if record.options else NO_OPTIONS
+    return RunRequest(node, prompts, *ids, DeliveryTracker(), run_options, record.parent_run_id, record.hops)
+
+
+def by_value(request: RunRequest, payload: bytes) -> RunRequest:
+    """Return a run with the prompts of its payload: each delivery, also that of a later process, has the same."""
+    if all(type(prompt) is str for prompt in request.prompts):
+        return request
+    return replace(request, prompts=decode_run(payload, request.node).prompts)
+
+
+def encode_answer(message: ChatMessage[Any]) -> bytes:
+    """Return an answer as bytes. One that JSON cannot hold or that is too large leaves only its id."""
+    try:
+        data = _sealed(_message_record(message))
+        why = f"it has {len(data):,} bytes, and a journal keeps at most {MAX_ANSWER:,}"
+    except Exception as error:  # of msgspec, pydantic, or the user's type
+        data, why = b"", error_text(error).encode("utf-8", "replace").decode()
+    return data if 0 < len(data) <= MAX_ANSWER else _sealed(MissingRecord(message.message_id, why))
+
+
+def decode_answer(data: bytes) -> ChatMessage[Any]:
+    """Return the answer that `encode_answer` was given.
+
+    Raises:
+        UndecodableError: the answer was not kept, the data is damaged, or a newer version has written it.
+    """
+    try:
+        record: MessageRecord | MissingRecord = _opened(data, MessageRecord | MissingRecord)
+        if isinstance(record, MessageRecord):
+            return _message(record)
+    except Exception as error:
+        raise UndecodableError(f"a kept answer cannot be read: {_why(error)}") from None
+    text = f"the answer {record.message_id!r} is not in the journal: {record.why}; read it in the history of messages"
+    raise UndecodableError(text)
+
+
+def _refused(node: str, text: str) -> NotDurableError:
+    joint = " " if text.endswith("or") else "; "
+    return NotDurableError(f"node {node!r}: {text}{joint}{_OTHERWISE}", node=node)
+
+
+def _sealed(record: Struct) -> bytes:
+    body = msgspec.msgpack.encode(record)
+    return bytes((_VERSION,)) + crc32(body).to_bytes(4, "big") + body
+
+
+def _opened(data: bytes, kind: Any) -> Any:
+    if data[:1] != bytes((_VERSION,)):
+        raise UndecodableError(f"it has version {data[0]}, not {_VERSION}" if data else "it is empty")
+    body = data[_HEAD:]
+    if crc32(body).to_bytes(4, "big") != data[1:_HEAD]:
+        raise UndecodableError("its bytes are damaged")
+    return msgspec.msgpack.decode(body, type=kind)
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong without any content: errors of pydantic quote what they cannot read."""
+    return str(error) if isinstance(error, UndecodableError | msgspec.MsgspecError) else type_name(error)
+
+
+def _plain_options(options: RunOptions, node: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(options, name)
+        if value is default:
+            continue
+        try:
+            kept[name] = _plain_option(name, value)
+        except Exception as error:  # of msgspec, pydantic, or the user's type
+            raise _refused(node, f"the option {name} cannot be kept: {error_text(error)}") from error
+    return kept
+
+
+def _plain_option(name: str, value: Any) -> Any:
+    kind = _KEPT.get(name)
+    if kind is None:
+        raise TypeError(f"a {type_name(value)} belongs to this process")
+    if kind is not bytes:
+        plain = to_builtins(value)
+        msgspec.convert(plain, kind)
+        return plain
+    if name == "message_history":
+        return dump_messages(value or ())
+    plain = _json(value)
+    if name == "model_settings" and json.loads(plain) != value:
+        raise TypeError("JSON would change it")
+    return plain
+
+
+def _option(name: str, value: Any) -> Any:
+    if name not in _KEPT:
+        raise UndecodableError(f"it has the option {name!r}, which this version does not know")
+    made: Any = msgspec.convert(value, _KEPT[name])
+    if _KEPT[name] is bytes:
+        return load_messages(made) if name == "message_history" else json.loads(made)
+    if isinstance(value, dict) and not value.keys() <= cast("dict[str, Any]", to_builtins(made)).keys():
+        raise UndecodableError(f"its option {name!r} has fields that this version does not know")
+    return made
+
+
+def _bare(prompt: object) -> object:
+    """Return a prompt without what no run reads of it: a run forwards a message without its cost and its calls."""
+    is_sent = is_message(prompt) and prompt.name is not None
+    return replace(cast("Struct", prompt), messages=(), tool_calls=()) if is_sent else prompt
+
+
+def _kept(value: object) -> _Kept:
+    if isinstance(value, str):
+        return value
+    if is_message(value):
+        return _message_record(value)
+    if isinstance(value, list | tuple):
+        return [_kept(item) for item in cast("Sequence[object]", value)]
+    if is_multi_modal_content(value):
+        return MediaRecord(dump_messages([ModelRequest([UserPromptPart([value])])]))
+    return JsonRecord(_json(value))
+
+
+def _restored(kept: _Kept) -> Any:
+    match kept:
+        case str():
+            return kept
+        case list():
+            return [_restored(msgspec.convert(item, _Kept)) for item in kept]
+        case JsonRecord():
+            return json.loads(kept.json)
+        case MediaRecord():
+            return cast("Any", load_messages(kept.json)[0].parts[0]).content[0]
+        case MessageRecord():
+            return _message(kept)
+
+
+def _json(value: object) -> bytes:
+    """Return a value as JSON. Raises TypeError for one that JSON cannot hold."""
+    return json.dumps(to_builtins(value, str_keys=True, enc_hook=_plain), separators=(",", ":")).encode()
+
+
+def _plain(value: object) -> object:
+    given: Any = value
+    if hasattr(type(value), "model_dump"):
+        return given.model_dump(mode="json", by_alias=True)
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    if isinstance(value, Set | Sequence):
+        return list(cast("Sequence[object]", value))
+    raise TypeError(f"JSON cannot hold a {type_name(value)}")
+
+
+def _message_record(message: ChatMessage[Any]) -> MessageRecord:
+    """Return the record of a message. Free data that JSON cannot hold becomes its text, as in `to_dict`."""
+    given = {name: getattr(message, name) for name in _FIELDS}
+    fields = {name: as_json(value) for name, value in given.items() if value not in (None, (), {})}
+    members = tuple(map(_message_record, message.associated_messages))
+    return MessageRecord(_kept(message.content), dump_messages(message.messages), members, _json(fields))
+
+
+def _message(record: MessageRecord) -> ChatMessage[Any]:
+    made = msgspec.convert({**json.loads(record.fields), "content": None}, ChatMessage[Any])
+    messages = tuple(load_messages(record.messages)) if record.messages != b"[]" else ()
+    members = tuple(map(_message, record.members))
+    return replace(made, content=_restored(record.content), messages=messages, associated_messages=members)
