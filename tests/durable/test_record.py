@@ -37,7 +37,7 @@ from actors.durable.record import (
     needs_reading,
     readable,
 )
-from actors.runs.input_message import input_message
+from actors.prompts.input_message import input_message
 from actors.runs.request import NO_OPTIONS, RunOptions, RunRequest
 from protocols.content_text import value_text
 from protocols.cost import TokenCost, TokenUsage
