@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 import pytest
@@ -23,9 +21,8 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.toolsets import FunctionToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from actors import Agent, Budget, ChatMessage
+from actors import Budget, ChatMessage
 from actors.agents.memory import dump_messages
-from actors.durable import record
 from actors.durable.record import (
     MAX_ANSWER,
     UndecodableError,
@@ -41,17 +38,11 @@ from actors.prompts.input_message import input_message
 from actors.runs.request import NO_OPTIONS, RunOptions, RunRequest
 from protocols.content_text import value_text
 from protocols.cost import TokenCost, TokenUsage
-from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import PromptError
 from protocols.journal import NotDurableError
 from protocols.tool_call import ToolCallInfo
+from tests.durable.requests import CLERK, request
 
-
-def same(text: str) -> str:
-    return text
-
-
-CLERK: Any = Agent.from_callback(same, name="clerk")
 HISTORY = (ModelRequest([UserPromptPart("hello")]), ModelResponse([TextPart("good day")]))
 
 
@@ -74,11 +65,6 @@ class Address:
 class Spoken:
     def __prompt__(self) -> str:
         return "spoken"
-
-
-def request(*prompts: Any, **options: Any) -> RunRequest:
-    given = RunOptions(**options) if options else NO_OPTIONS
-    return RunRequest(CLERK, prompts, "1" * 32, "c1", DeliveryTracker(), given, "2" * 32, 3)
 
 
 def again(run: RunRequest) -> RunRequest:
@@ -316,67 +302,6 @@ async def test_what_no_run_reads_is_refused_when_it_is_accepted(depth: Any) -> N
         await readable(request(endless if depth == 1 else depth))
 
 
-def sealed(body: bytes) -> bytes:
-    return b"\x01" + crc32(body).to_bytes(4, "big") + body
-
-
-@given(st.binary())
-def test_random_bytes_are_undecodable(data: bytes) -> None:
-    for bytes_ in (data, sealed(data)):
-        with pytest.raises(UndecodableError, match="node 'clerk': a kept run cannot be read: "):
-            decode_run(bytes_, CLERK)
-        with pytest.raises(UndecodableError, match="a kept answer cannot be read: "):
-            decode_answer(bytes_)
-
-
-RUN = encode_run(request("x", ["y", {"z": 1}], ChatMessage("m", "user"), timeout=1.0, metadata={"a": 1}))
-
-
-@given(st.integers(0, len(RUN) - 1), st.integers(1, 255))
-def test_a_flipped_or_cut_run_is_undecodable(place: int, bits: int) -> None:
-    flipped = RUN[:place] + bytes((RUN[place] ^ bits,)) + RUN[place + 1 :]
-
-    for data in (flipped, RUN[:place]):
-        with pytest.raises(UndecodableError):
-            decode_run(data, CLERK)
-
-
-@given(st.integers(5, len(RUN) - 1), st.integers(1, 255))
-def test_a_wrong_record_with_a_right_checksum_raises_nothing_else(place: int, bits: int) -> None:
-    body = RUN[5:place] + bytes((RUN[place] ^ bits,)) + RUN[place + 1 :]
-    with suppress(UndecodableError):
-        decode_run(sealed(body), CLERK)
-
-
-def options_record(options: dict[str, Any]) -> bytes:
-    return sealed(msgspec.msgpack.encode(["clerk", ["x"], "1", "c", "", 0, options]))
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"colour": "red"}, "it has the option 'colour', which this version does not know"),
-        ({"usage_limits": {"words": 5}}, "its option 'usage_limits' has fields that this version does not know"),
-        ({"budget": {"tokens": 5, "words": 5}}, "its option 'budget' has fields that this version does not know"),
-        ({"timeout": "soon"}, "Expected `float | null`, got `str`"),
-        ({"metadata": b"{"}, "JSONDecodeError"),
-        ({"message_history": b'[{"kind": "secret"}]'}, "ValidationError"),
-    ],
-)
-def test_an_option_of_another_version_is_undecodable(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(UndecodableError) as caught:
-        decode_run(options_record(options), CLERK)
-
-    assert str(caught.value) == f"node 'clerk': a kept run cannot be read: {says}"
-
-
-def test_a_run_of_another_version_names_its_version() -> None:
-    with pytest.raises(UndecodableError, match="it has version 2, not 1"):
-        decode_run(b"\x02" + RUN[1:], CLERK)
-    with pytest.raises(UndecodableError, match="it is empty"):
-        decode_run(b"", CLERK)
-
-
 @given(messages)
 def test_an_answer_comes_back(message: ChatMessage[Any]) -> None:
     found = decode_answer(encode_answer(message))
@@ -403,11 +328,3 @@ def test_a_large_answer_is_said_to_be_in_the_history() -> None:
 def test_an_answer_that_json_cannot_hold_is_said_to_be_in_the_history(content: Any) -> None:
     with pytest.raises(UndecodableError, match=r"the answer 'm17' is not in the journal: .*; read it in the history"):
         decode_answer(encode_answer(ChatMessage(content, "assistant", message_id="m17")))
-
-
-def test_a_damaged_answer_shows_none_of_its_content() -> None:
-    broken = record.MessageRecord("x", b'[{"kind": "secret"}]', (), b'{"role":"user"}')
-
-    with pytest.raises(UndecodableError) as caught:
-        decode_answer(sealed(msgspec.msgpack.encode(broken)))
-    assert "secret" not in str(caught.value)
