@@ -13,7 +13,7 @@ class MemoryJournal(SqlJournal):
 
     def __init__(self, location: str = "memory", *, now: Callable[[], float] = time.time) -> None:
         super().__init__(location, now)
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         migrate(self._connection)
 
     def __del__(self) -> None:
@@ -23,7 +23,9 @@ class MemoryJournal(SqlJournal):
     async def open(self) -> None:
         """Allow access."""
         if self._tables is None:
-            self._begin_life(JournalTables(self._connection, self._now))
+            tables = JournalTables(self._connection, self._now)
+            tables.version()
+            self._begin_life(tables)
 
     async def close(self) -> None:
         """Commit what waits, and refuse access until the next `open`."""

@@ -53,7 +53,9 @@ class CommitFuture(asyncio.Future[T]):
         return False
 
 
-class _WaitingCall(NamedTuple):
+class WaitingCall(NamedTuple):
+    """A write that waits for its commit."""
+
     operation: Callable[[], Any]
     future: CommitFuture[Any]
     since: float
@@ -80,13 +82,15 @@ def journal_error(error: Exception, location: str) -> JournalError:
 class SqlJournal:
     """A journal with one writing connection, whose commits are made on the event loop."""
 
-    def __init__(self, location: str, now: Callable[[], float]) -> None:
+    def __init__(self, location: str, now: Callable[[], float], *, is_guest: bool = False) -> None:
         self.location = location
+        self.is_guest = is_guest
         self._now = now
-        self._queue: deque[_WaitingCall] = deque()
+        self._queue: deque[WaitingCall] = deque()
         self._is_scheduled = False
         """True from the first write that waits until the queue is empty again."""
-        self._end: tuple[type[JournalError], str] | None = None
+        self._last: CommitFuture[Any] | None = None
+        self._end: JournalError | None = None
         """Why the journal writes no more."""
         self._tables: JournalTables | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,12 +129,12 @@ class SqlJournal:
     def replay(self, ids: Sequence[bytes]) -> asyncio.Future[list[Entry]]:
         """Make dead letters open again."""
         known = tuple(ids)
-        return self._write(lambda tables: tables.replay(known))
+        return self._write(lambda tables: tables.replay(known), may_guest=True)
 
     def discard(self, ids: Sequence[bytes]) -> asyncio.Future[int]:
         """Delete dead letters."""
         known = tuple(ids)
-        return self._write(lambda tables: tables.discard(known))
+        return self._write(lambda tables: tables.discard(known), may_guest=True)
 
     def move(self, old: str, new: str) -> asyncio.Future[int]:
         """Give what belongs to a mailbox, or to all of a pool, to another one."""
@@ -142,7 +146,7 @@ class SqlJournal:
 
     async def version(self) -> int:
         """Return a number that changes when another process has written."""
-        return await self._write(lambda tables: tables.version())
+        return await self._write(lambda tables: tables.version(), may_guest=True)
 
     # -------------------------------------------------------------------------------------------- reads
 
@@ -174,14 +178,14 @@ class SqlJournal:
         """Return the numbers as they are now."""
         times = sorted(self._times) or [0.0]
         counts, tables = self._counts, self._tables
-        is_empty = tables is None or tables.oldest is None or not counts["open"]
+        oldest = tables.oldest if tables is not None and counts["open"] else None
         since = self._writing_since
         if since is None and self._queue:
             since = self._queue[0].since
         return JournalStatistics(
             open=counts["open"],
             dead=counts["dead"],
-            oldest=None if is_empty or tables is None or tables.oldest is None else tables.oldest[1],
+            oldest=None if oldest is None else oldest[1],
             accepted=counts["accepted"],
             duplicates=counts["duplicates"],
             settled=counts["settled"],
@@ -192,7 +196,7 @@ class SqlJournal:
             waiting_since=since,
             bytes=self._size(),
             is_full=self._is_full(),
-            broken="" if self._end is None else self._end[1],
+            broken="" if self._end is None else str(self._end),
         )
 
     # ------------------------------------------------------------------------------------- for the kinds
@@ -203,16 +207,18 @@ class SqlJournal:
     def _is_full(self) -> bool:
         return False
 
-    def _check_writable(self) -> None:
-        """Raise a `JournalError` if this transaction may not be made."""
+    def _check_writable(self, tables: JournalTables) -> None:
+        """Raise a `JournalError` if the transaction may not be made."""
+        if self._end is not None:
+            raise self._end.with_traceback(None)
 
     async def _read(self, query: Callable[[JournalTables], T]) -> T:
         try:
             return query(self._opened())
         except Exception as error:
-            raise journal_error(error, self.location) from error
+            raise self._fault(error) from error
 
-    def _submit(self, batch: list[_WaitingCall]) -> None:
+    def _submit(self, batch: list[WaitingCall]) -> None:
         """Commit a batch here and now."""
         self._committed(batch, self._commit(batch))
 
@@ -222,7 +228,6 @@ class SqlJournal:
         self._tables, self._loop, self._process, self._end = tables, asyncio.get_running_loop(), os.getpid(), None
         self._counts.clear()
         self._times.clear()
-        tables.version()
         self._count(tables)
 
     def _opened(self) -> JournalTables:
@@ -233,11 +238,18 @@ class SqlJournal:
             raise JournalError(message, location=self.location)
         return self._tables
 
-    def _write(self, operation: Callable[[JournalTables], T]) -> asyncio.Future[T]:
+    def _check_guest(self) -> None:
+        if self.is_guest:
+            message = "may be in use by its pool: it can be read, and dead letters replayed or discarded; end the pool"
+            raise JournalError(f"{message} for more", location=self.location)
+
+    def _write(self, operation: Callable[[JournalTables], T], *, may_guest: bool = False) -> asyncio.Future[T]:
         tables, loop = self._opened(), self._loop
         assert loop is not None
-        future: CommitFuture[T] = CommitFuture(loop=loop)
-        self._queue.append(_WaitingCall(partial(operation, tables), future, self._now()))
+        if not may_guest:
+            self._check_guest()
+        self._last = future = CommitFuture[T](loop=loop)
+        self._queue.append(WaitingCall(partial(operation, tables), future, self._now()))
         if not self._is_scheduled:
             self._is_scheduled = True
             loop.call_soon(self._flush)
@@ -245,10 +257,11 @@ class SqlJournal:
 
     def _flush(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
-        self._writing_since = batch[0].since
-        self._submit(batch)
+        if batch:
+            self._writing_since = batch[0].since
+            self._submit(batch)
 
-    def _commit(self, batch: list[_WaitingCall]) -> list[Any]:
+    def _commit(self, batch: list[WaitingCall]) -> list[Any]:
         """Return results or errors of the first writes of a batch; the others wait until another one has written."""
         try:
             return self._transact(batch)
@@ -256,9 +269,7 @@ class SqlJournal:
             self._roll_back()
             if is_locked(error):
                 return []
-            fault = journal_error(error, self.location)
-            if isinstance(fault, (JournalBrokenError, JournalFencedError)):
-                self._end = (type(fault), str(fault))
+            fault = self._fault(error)
             if self._end is not None or len(batch) == 1:
                 return [fault for _ in batch]
         results: list[Any] = []
@@ -268,20 +279,25 @@ class SqlJournal:
             results += result
         return results
 
-    def _transact(self, batch: list[_WaitingCall]) -> list[Any]:
+    def _transact(self, batch: list[WaitingCall]) -> list[Any]:
         began = time.perf_counter()
-        tables = self._opened()
-        if self._end is not None:
-            kind, why = self._end
-            raise kind(why)
+        tables = self._tables
+        assert tables is not None
         tables.connection.execute("BEGIN IMMEDIATE")
-        self._check_writable()
+        self._check_writable(tables)
         results = [write.operation() for write in batch]
         tables.connection.execute("COMMIT")
         self._times.append(time.perf_counter() - began)
         self._count(tables)
         self._counts["commits"] += 1
         return results
+
+    def _fault(self, error: Exception) -> JournalError:
+        """Return what an error means. After some of them nothing is written any more: a sync is never tried again."""
+        fault = journal_error(error, self.location)
+        if isinstance(fault, (JournalBrokenError, JournalFencedError)):
+            self._end = fault
+        return fault
 
     def _count(self, tables: JournalTables) -> None:
         tally = tables.tally
@@ -299,7 +315,7 @@ class SqlJournal:
             with suppress(sqlite3.Error):
                 tables.connection.execute("ROLLBACK")
 
-    def _committed(self, batch: list[_WaitingCall], results: list[Any]) -> None:
+    def _committed(self, batch: list[WaitingCall], results: list[Any]) -> None:
         """Tell the callers, in order, and go on with what waits."""
         assert self._loop is not None
         for (_, future, _), result in zip(batch, results, strict=False):
@@ -316,6 +332,9 @@ class SqlJournal:
             self._loop.call_soon(self._flush)
 
     async def _drain(self) -> None:
-        """Wait for the last commit; give up what cannot be committed in time."""
-        if self._queue:
-            await asyncio.wait([self._queue[-1].future], timeout=PATIENCE)
+        """Wait for the last commit, and give up what another program keeps from being committed."""
+        if self._last is not None and not self._last.done():
+            await asyncio.wait([self._last], timeout=PATIENCE)
+        while self._queue:
+            message = "was closed before it could write this, because another program had locked it"
+            self._queue.popleft().future.set_exception(JournalError(message, location=self.location))

@@ -41,7 +41,7 @@ CREATE TABLE step(run BLOB, key TEXT, digest BLOB, payload BLOB, crc INTEGER NOT
   WITHOUT ROWID;
 CREATE TABLE memory(seq INTEGER PRIMARY KEY, mailbox TEXT NOT NULL, payload BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE INDEX memory_mailbox ON memory(mailbox, seq);
-INSERT INTO meta VALUES ('epoch', 0), ('pool', '')
+INSERT INTO meta VALUES ('epoch', 0), ('pool', ''), ('checkpoints', 0)
 """
 _KEPT: Final = "id, mailbox, sender, kind, payload, accepted, due, expires, attempts"
 _ENDED: Final = "id, mailbox, accepted, outcome, reply, error"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from actors.storage.journal_memory import MemoryJournal
+from actors.storage.journal_sqlite import SqliteJournal
 from protocols.journal import Acknowledgement, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -39,7 +41,19 @@ def _memory(_: pytest.FixtureRequest, now: Now) -> Factory:
     return lambda: journal
 
 
-KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {"memory": _memory}
+def _sqlite(sync: Literal["process", "full"]) -> Callable[[pytest.FixtureRequest, Now], Factory]:
+    def factory(request: pytest.FixtureRequest, now: Now) -> Factory:
+        folder: Path = request.getfixturevalue("tmp_path")
+        return lambda: SqliteJournal(folder / "pool.journal", pool="pool", sync=sync, reserve=0, now=now)
+
+    return factory
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {
+    "memory": _memory,
+    "sqlite process": _sqlite("process"),
+    "sqlite full": _sqlite("full"),
+}
 
 
 def entry(number: int, mailbox: str = CLERK, **fields: Any) -> Entry:
