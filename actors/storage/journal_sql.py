@@ -8,12 +8,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from actors.storage.journal_tables import JournalTables
 from protocols.errors import type_name
 from protocols.journal import (
-    Acknowledgement,
     DeadEntry,
     Entry,
     JournalBrokenError,
@@ -24,6 +23,7 @@ from protocols.journal import (
     Outcome,
 )
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 GROUP: Final = 500
@@ -79,6 +79,17 @@ def journal_error(error: Exception, location: str) -> JournalError:
     return JournalError(f"does not take or give this ({type_name(error)})", location=location)
 
 
+def _write(
+    operation: Callable[Concatenate[JournalTables, P], T], *, may_guest: bool = False
+) -> Callable[Concatenate["SqlJournal", P], asyncio.Future[T]]:
+    """Return the method of a journal that makes a change of the tables."""
+
+    def write(journal: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        return journal.write(lambda tables: operation(tables, *args, **kwargs), may_guest=may_guest)
+
+    return write
+
+
 class SqlJournal:
     """A journal with one writing connection, whose commits are made on the event loop."""
 
@@ -99,80 +110,48 @@ class SqlJournal:
         self._times: deque[float] = deque(maxlen=1_000)
         self._writing_since: float | None = None
 
-    # ------------------------------------------------------------------------------------------- writes
+    settle = _write(JournalTables.settle)
+    begin = _write(JournalTables.begin)
+    postpone = _write(JournalTables.postpone)
+    keep_step = _write(JournalTables.keep_step)
+    forget = _write(JournalTables.forget)
+    replay = _write(JournalTables.replay, may_guest=True)
+    discard = _write(JournalTables.discard, may_guest=True)
+    move = _write(JournalTables.move)
+    prune = _write(JournalTables.prune)
 
     def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
         """Keep messages, all or none."""
         kept = tuple(entries)
-        return self._write(lambda tables: tables.accept(kept))
-
-    def settle(self, one: Acknowledgement) -> asyncio.Future[list[int | None]]:
-        """End a message."""
-        return self._write(lambda tables: tables.settle(one))
-
-    def begin(self, id: bytes, change: int = 1) -> asyncio.Future[int]:
-        """Mark that a message is begun again."""
-        return self._write(lambda tables: tables.begin(id, change))
-
-    def postpone(self, id: bytes, due: float, error: str) -> asyncio.Future[int]:
-        """Have an open message delivered again at a time."""
-        return self._write(lambda tables: tables.postpone(id, due, error))
-
-    def keep_step(self, run: bytes, key: str, digest: bytes, payload: bytes) -> asyncio.Future[None]:
-        """Keep the result of a finished step."""
-        return self._write(lambda tables: tables.keep_step(run, key, digest, payload))
-
-    def forget(self, name: str) -> asyncio.Future[int]:
-        """Delete a memory."""
-        return self._write(lambda tables: tables.forget(name))
-
-    def replay(self, ids: Sequence[bytes]) -> asyncio.Future[list[Entry]]:
-        """Make dead letters open again."""
-        known = tuple(ids)
-        return self._write(lambda tables: tables.replay(known), may_guest=True)
-
-    def discard(self, ids: Sequence[bytes]) -> asyncio.Future[int]:
-        """Delete dead letters."""
-        known = tuple(ids)
-        return self._write(lambda tables: tables.discard(known), may_guest=True)
-
-    def move(self, old: str, new: str) -> asyncio.Future[int]:
-        """Give what belongs to a mailbox, or to all of a pool, to another one."""
-        return self._write(lambda tables: tables.move(old, new))
-
-    def prune(self, keep: float) -> asyncio.Future[int]:
-        """Delete old settled messages."""
-        return self._write(lambda tables: tables.prune(*tables.surplus(keep)))
+        return self.write(lambda tables: tables.accept(kept))
 
     async def version(self) -> int:
         """Return a number that changes when another process has written."""
-        return await self._write(lambda tables: tables.version(), may_guest=True)
-
-    # -------------------------------------------------------------------------------------------- reads
+        return await self.write(lambda tables: tables.version(), may_guest=True)
 
     async def steps(self, run: bytes) -> dict[str, tuple[bytes, bytes]]:
         """Return the steps of a message."""
-        return await self._read(lambda tables: tables.steps(run))
+        return await self.read(lambda tables: tables.steps(run))
 
     async def waiting(self, mailbox: str, after: int, limit: int) -> list[Entry]:
         """Return open messages of a mailbox."""
-        return await self._read(lambda tables: tables.waiting(mailbox, after, limit))
+        return await self.read(lambda tables: tables.waiting(mailbox, after, limit))
 
     async def counts(self) -> dict[str, int]:
         """Return the number of open messages of each mailbox."""
-        return await self._read(lambda tables: tables.counts())
+        return await self.read(lambda tables: tables.counts())
 
     async def memory(self, name: str, limit: int) -> list[bytes]:
         """Return the last payloads of a memory."""
-        return await self._read(lambda tables: tables.memory(name, limit))
+        return await self.read(lambda tables: tables.memory(name, limit))
 
     async def find(self, id: bytes) -> Outcome | None:
         """Return what is known of a message."""
-        return await self._read(lambda tables: tables.find(id))
+        return await self.read(lambda tables: tables.find(id))
 
     async def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
         """Return dead letters."""
-        return await self._read(lambda tables: tables.dead(mailbox, after, limit))
+        return await self.read(lambda tables: tables.dead(mailbox=mailbox, after=after, limit=limit))
 
     def statistics(self) -> JournalStatistics:
         """Return the numbers as they are now."""
@@ -212,7 +191,8 @@ class SqlJournal:
         if self._end is not None:
             raise self._end.with_traceback(None)
 
-    async def _read(self, query: Callable[[JournalTables], T]) -> T:
+    async def read(self, query: Callable[[JournalTables], T]) -> T:
+        """Read what is committed."""
         try:
             return query(self._opened())
         except Exception as error:
@@ -243,7 +223,8 @@ class SqlJournal:
             message = "may be in use by its pool: it can be read, and dead letters replayed or discarded; end the pool"
             raise JournalError(f"{message} for more", location=self.location)
 
-    def _write(self, operation: Callable[[JournalTables], T], *, may_guest: bool = False) -> asyncio.Future[T]:
+    def write(self, operation: Callable[[JournalTables], T], *, may_guest: bool = False) -> asyncio.Future[T]:
+        """Have a change made with the next commit."""
         tables, loop = self._opened(), self._loop
         assert loop is not None
         if not may_guest:

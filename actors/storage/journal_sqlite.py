@@ -102,7 +102,8 @@ class SqliteJournal(SqlJournal):
         self._check_guest()
         return asyncio.ensure_future(in_daemon_thread(self._here, lambda: self._prune(keep)))
 
-    async def _read(self, query: Callable[[JournalTables], T]) -> T:
+    async def read(self, query: Callable[[JournalTables], T]) -> T:
+        """Read by the second connection, in a thread."""
         self._opened()
         read = self._file.read
         return await in_daemon_thread(self._here, lambda: read(lambda one: query(JournalTables(one, self._now))))
@@ -168,7 +169,7 @@ class SqliteJournal(SqlJournal):
     def _prune(self, keep: float) -> int:
         of = JournalTables
         return self._file.maintain(
-            lambda one: of(one, self._now).surplus(keep), lambda one, found: of(one, self._now).prune(*found)
+            lambda one: of(one, self._now).surplus(keep), lambda one, found: of(one, self._now).delete(*found)
         )
 
     def _checkpoint(self) -> None:

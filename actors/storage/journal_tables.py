@@ -129,7 +129,7 @@ class JournalTables:
             self._change("INSERT INTO memory(mailbox, payload, crc) VALUES (?, ?, ?)", *values)
         return self.accept(one.outbox)
 
-    def begin(self, id: bytes, change: int) -> int:
+    def begin(self, id: bytes, change: int = 1) -> int:
         """Count an attempt of an open message, or take it back."""
         self.tally["redelivered"] += change > 0 and self._is_open(id)
         return self._update(id, "attempts = max(0, attempts + ?)", change)
@@ -148,11 +148,11 @@ class JournalTables:
         """Delete a memory."""
         return self._change("DELETE FROM memory WHERE mailbox = ?", name)
 
-    def replay(self, ids: Iterable[bytes]) -> list[Entry]:
+    def replay(self, ids: Sequence[bytes]) -> list[Entry]:
         """Open dead letters again."""
         return [entry for id in ids for one in self._dead("id = ?", id) if (entry := self._reopen(one.entry))]
 
-    def discard(self, ids: Iterable[bytes]) -> int:
+    def discard(self, ids: Sequence[bytes]) -> int:
         """Delete dead letters, and the steps that were kept for a replay."""
         found = [id for id in ids if self._change("DELETE FROM dead WHERE id = ?", id)]
         for id in found:
@@ -183,7 +183,11 @@ class JournalTables:
         ).fetchall()
         return found, self.connection.execute(_SURPLUS, (MEMORY_LIMIT, PRUNED)).fetchall()
 
-    def prune(self, messages: Sequence[tuple[int, bytes]], memories: Sequence[tuple[int]]) -> int:
+    def prune(self, keep: float) -> int:
+        """Delete what is old, and return how many messages."""
+        return self.delete(*self.surplus(keep))
+
+    def delete(self, messages: Sequence[tuple[int, bytes]], memories: Sequence[tuple[int]]) -> int:
         """Delete a surplus. A message that was replayed meanwhile stays."""
         many = self.connection.executemany
         count = many("DELETE FROM message WHERE seq = ? AND id = ? AND done IS NOT NULL", messages).rowcount
@@ -226,7 +230,7 @@ class JournalTables:
             return Outcome(row[2], row[6], error=row[0])
         return None
 
-    def dead(self, mailbox: str | None, after: int, limit: int) -> list[DeadEntry]:
+    def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
         """Return dead letters in order."""
         where = "(?1 IS NULL OR mailbox = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3"
         return self._dead(where, mailbox, after, limit)
