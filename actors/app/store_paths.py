@@ -1,5 +1,6 @@
 """The stores of a manifest, and their retention."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -45,3 +46,15 @@ def data_folder() -> Path:
     """Return the folder of files that belong to the user instead of a manifest."""
     given = os.environ.get("XDG_DATA_HOME")
     return (Path(given) if given else from_home("~/.local/share")) / "understage"
+
+
+def root_of(manifest: Manifest) -> Path:
+    """Return the folder to which the paths of a manifest are relative, links followed."""
+    return (manifest.root or Path()).resolve()
+
+
+def digest_of(manifest: Manifest) -> str:
+    """Return what tells the files of manifests in one folder apart."""
+    # A link to the file is not followed: it leads elsewhere when its ConfigMap or release changes.
+    place = manifest.files[0].parent.resolve() / manifest.files[0].name if manifest.files else root_of(manifest)
+    return hashlib.blake2b(f"{place}\0{manifest.name}".encode(), digest_size=6).hexdigest()

@@ -1,10 +1,9 @@
 """The files of triggers: their lock, accepted webhooks, and the progress of schedules."""
 
-import hashlib
 from pathlib import Path
 from typing import TypeVar
 
-from actors.app.store_paths import data_folder
+from actors.app.store_paths import data_folder, digest_of, root_of
 from actors.config.manifest import Manifest
 from actors.config.trigger import ScheduleTrigger, TriggerSpec, WebhookTrigger
 from actors.config.yaml.file import from_home
@@ -20,7 +19,7 @@ def replay_journal(manifest: Manifest) -> ReplayJournal | None:
     folder = _folder(manifest)
     if folder is None or not any(one.secret for one in _triggers(manifest, WebhookTrigger)):
         return None
-    return ReplayJournal(folder / f"webhooks-{_digest(manifest)}.replay")
+    return ReplayJournal(folder / f"webhooks-{digest_of(manifest)}.replay")
 
 
 def schedule_progress(manifest: Manifest) -> ScheduleProgress | None:
@@ -31,7 +30,7 @@ def schedule_progress(manifest: Manifest) -> ScheduleProgress | None:
     folder = _folder(manifest)
     if folder is None:
         return None
-    path = folder / f"schedules-{_digest(manifest)}.json"
+    path = folder / f"schedules-{digest_of(manifest)}.json"
     return ScheduleProgress(path) if _triggers(manifest, ScheduleTrigger) or path.exists() else None
 
 
@@ -57,7 +56,7 @@ class TriggerFiles:
         if folder is None or (progress is None and not _triggers(manifest, TriggerSpec)):
             return
         if self._lock is None:
-            lock = StateLock(folder / f"triggers-{_digest(manifest)}.lock")
+            lock = StateLock(folder / f"triggers-{digest_of(manifest)}.lock")
             lock.acquire()
             self._lock = lock
         if self.journal is None and (journal := replay_journal(manifest)) is not None:
@@ -82,18 +81,7 @@ def _folder(manifest: Manifest) -> Path | None:
     if not stores:
         return None
     path = next((store.path for store in stores if store.path is not None and "://" not in store.path), None)
-    return data_folder() if path is None else (_root(manifest) / from_home(path)).parent
-
-
-def _root(manifest: Manifest) -> Path:
-    return (manifest.root or Path()).resolve()
-
-
-def _digest(manifest: Manifest) -> str:
-    """Return what tells the files of manifests in one folder apart."""
-    # A link to the file is not followed: it leads elsewhere when its ConfigMap or release changes.
-    place = manifest.files[0].parent.resolve() / manifest.files[0].name if manifest.files else _root(manifest)
-    return hashlib.blake2b(f"{place}\0{manifest.name}".encode(), digest_size=6).hexdigest()
+    return data_folder() if path is None else (root_of(manifest) / from_home(path)).parent
 
 
 def _triggers(manifest: Manifest, kind: type[T]) -> list[T]:

@@ -18,9 +18,11 @@ import typer
 
 from actors.cli.command.approval import approvals, approve, deny
 from actors.cli.command.chat import chat
+from actors.cli.command.dead import dead
 from actors.cli.command.graph import graph
 from actors.cli.command.history import history
 from actors.cli.command.job import job
+from actors.cli.command.journal import journal
 from actors.cli.command.list import list_nodes
 from actors.cli.command.run import run
 from actors.cli.command.schema import schema
@@ -63,6 +65,8 @@ app.command("approvals")(approvals)
 app.command("approve")(approve)
 app.command("deny")(deny)
 app.add_typer(history)
+app.add_typer(dead)
+app.add_typer(journal)
 
 
 def _show_version(is_asked: bool) -> None:

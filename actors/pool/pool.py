@@ -19,7 +19,7 @@ from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
 from actors.pool.registry import NodeRegistry, PoolKeywords
 from actors.pool.reload import Reload, Reloaded
-from actors.pool.services import PoolServices, ServiceFactory
+from actors.pool.services import Health, PoolServices, ServiceFactory
 from actors.prompts.knowledge import sources_in
 from actors.runtime.system import ActorSystem
 from protocols.checks import check_keywords
@@ -117,6 +117,11 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     def service(self, kind: type[Service]) -> Service | None:
         """Return the service of a class, such as the triggers; None while the pool does not run, or without it."""
         return next((one for one in self._services if isinstance(one, kind)), None)
+
+    @property
+    def health(self) -> dict[str, Health]:
+        """The health of the services of the running pool, by the names of their classes."""
+        return {type(service).__name__: service.health for service in self._services}
 
     async def forget_session(self, session: str) -> int:
         """Delete a session from the memory of all nodes and from the stores. Return how many stored messages that were.

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
+
+Health = Literal["ready", "degraded", "unavailable"]
 
 
 class PoolService:
@@ -31,6 +33,11 @@ class PoolService:
 
     async def __aexit__(self, *_exc: object) -> None:
         return None
+
+    @property
+    def health(self) -> Health:
+        """Whether the service does its work: ``degraded`` if it is slow, ``unavailable`` if it cannot."""
+        return "ready"
 
     def joined(self, node: AnyNode) -> None:
         """Take note of a node of the pool; called once or more per node."""

@@ -203,10 +203,8 @@ class JournalFile:
             meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
             if self.pool and meta["pool"] not in {"", self.pool}:
                 owner = meta["pool"]
-                message = (
-                    f"belongs to pool {owner!r}, not to {self.pool!r}; choose another file, or give it to this pool"
-                )
-                raise JournalBrokenError(f"{message} with: understage journal move {owner} {self.pool} {self.path}")
+                remedy = "choose another file, or name the pool as before"
+                raise JournalBrokenError(f"belongs to pool {owner!r}, not to {self.pool!r}; {remedy}")
             if not self.is_guest:
                 migrate(connection)
                 self._epoch = meta["epoch"] + 1

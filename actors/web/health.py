@@ -21,8 +21,9 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
     """Return two routes that tell the state of the process.
 
     ``{prefix}/live`` answers 200 as long as the event loop runs. ``{prefix}/ready`` answers 200 while the pool runs and
-    every node has an actor: with status ``ready``, or ``degraded`` during restarts. Otherwise it answers 503 with
-    status ``unavailable``, the names of the nodes without an actor, and the node that the pool gave up on.
+    every node has an actor: with status ``ready``, or ``degraded`` during restarts and while a service, such as the
+    journal, is slow. Otherwise it answers 503 with status ``unavailable``, the names of the nodes without an actor, the
+    services that fail, and the node that the pool gave up on.
 
     Args:
         pool: the pool.
@@ -52,10 +53,12 @@ def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
     nodes = {name: _node(node) for name, node in pool.nodes.items()}
     gone = [name for name, node in nodes.items() if node["state"] == _GONE]
     moving = [name for name, node in nodes.items() if node["state"] not in {_GONE, ActorState.RUNNING}]
-    status = "degraded" if moving else "ready"
-    if gone or not pool.is_running:
+    troubled = {name: health for name, health in pool.health.items() if health != "ready"}
+    status = "degraded" if moving or troubled else "ready"
+    if gone or not pool.is_running or "unavailable" in troubled.values():
         status = "unavailable"
     state = {"status": status, "pool": pool.name, "is_running": pool.is_running, "gone": gone, "nodes": nodes}
+    state |= {"services": troubled} if troubled else {}
     causes = (pool.nodes[name].home.end_cause() for name in gone)
     given_up = next((one.node for one in causes if isinstance(one, RestartIntensityExceededError)), None)
     return state if given_up is None else {**state, "cause": f"{pool.name} gave up on {given_up!r}"}

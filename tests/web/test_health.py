@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.testclient import TestClient
 
+from actors.pool.registry import NodeRegistry
+from actors.pool.services import Health, PoolService
 from actors.testing.models import failing_model
 from actors.testing.settle import settle
 from tests.support.waiting import wait_until
@@ -72,6 +74,36 @@ async def test_a_node_that_is_gone_makes_the_pool_unavailable(tmp_path: Path) ->
 
     assert answer.status_code == 503
     assert (answer.json()["status"], answer.json()["gone"]) == ("unavailable", ["other"])
+
+
+class Journal(PoolService):
+    """A service whose health a test sets."""
+
+    now: Health = "ready"
+
+    @property
+    def health(self) -> Health:
+        return self.now
+
+
+async def test_a_service_that_is_slow_or_broken_is_told(tmp_path: Path) -> None:
+    journal = Journal()
+
+    def made(_pool: NodeRegistry) -> Journal:
+        return journal
+
+    pool = make_pool(tmp_path, services=[made])
+    async with serve_app(make_app(pool)) as stage, stage.client() as http:
+        answers = {}
+        for journal.now in ("ready", "degraded", "unavailable"):
+            answer = await http.get("/health/ready")
+            answers[journal.now] = answer.status_code, answer.json()["status"], answer.json().get("services")
+
+    assert answers == {
+        "ready": (200, "ready", None),
+        "degraded": (200, "degraded", {"Journal": "degraded"}),
+        "unavailable": (503, "unavailable", {"Journal": "unavailable"}),
+    }
 
 
 async def test_restarts_are_counted_and_no_secret_is_told(tmp_path: Path) -> None:

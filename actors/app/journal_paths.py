@@ -1,0 +1,46 @@
+"""The journal of a manifest: where it is, and what keeps it."""
+
+import re
+from pathlib import Path
+
+from actors.app.store_paths import data_folder, digest_of, root_of
+from actors.config.manifest import Manifest
+from actors.config.yaml.file import from_home
+from protocols.journal import JournalError, MailboxJournal
+
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST = 60
+"""Characters of a pool's name in the name of its file."""
+
+
+def open_journal(manifest: Manifest, *, as_guest: bool = False) -> MailboxJournal | None:
+    """Return the journal of a manifest, not yet open; None if its nodes keep nothing.
+
+    Args:
+        manifest: the manifest.
+        as_guest: True to use the journal while a pool has it.
+
+    Raises:
+        JournalError: what the manifest names cannot keep it.
+    """
+    spec, path, pool = manifest.effective_journal, journal_file(manifest), manifest.name or "pool"
+    if spec is None:
+        return None
+    if path is None:
+        raise JournalError("a journal on a database server is not supported yet; write 'path' in place of 'url'")
+    from actors.storage.journal_sqlite import SqliteJournal
+
+    return SqliteJournal(
+        path, pool=pool, sync=spec.sync, reserve=spec.reserve, max_size=spec.max_size, as_guest=as_guest
+    )
+
+
+def journal_file(manifest: Manifest) -> Path | None:
+    """Return the file of the journal of a manifest; None for a database server, or without journal."""
+    spec = manifest.effective_journal
+    if spec is None or spec.url is not None:
+        return None
+    if spec.path is not None:
+        return root_of(manifest) / from_home(spec.path)
+    pool = _UNSAFE.sub("_", manifest.name or "pool")[:_LONGEST]
+    return data_folder() / f"{pool}-{digest_of(manifest)}.journal"
