@@ -32,10 +32,10 @@ MAX_MESSAGE: Final = 1024 * 1024
 MAX_ANSWER: Final = 256 * 1024
 """Bytes of a kept answer. A larger one is in the history only."""
 
+_pack: Final = msgspec.msgpack.encode
 _VERSION: Final = 1
 _HEAD: Final = 5
 _MAX_DEPTH: Final = 32
-_OTHERWISE: Final = "pass durable=False to run it in memory"
 
 _KEPT: Final[dict[str, Any]] = {
     "model": str, "store_history": bool, "usage_limits": UsageLimits, "budget": Budget, "timeout": float | None,
@@ -53,27 +53,22 @@ class UndecodableError(UnderstageError, ValueError):
 
 
 class JsonRecord(Struct, frozen=True, tag="json"):
-    """Data by its value."""
+    """Data by its value; a picture or another medium as a message with that prompt."""
 
     json: bytes
-
-
-class MediaRecord(Struct, frozen=True, tag="media"):
-    """A picture or another medium, as the prompt of a user in JSON of pydantic_ai."""
-
-    json: bytes
+    is_media: bool = False
 
 
 class MessageRecord(Struct, frozen=True, tag="message"):
     """A `ChatMessage`: its content, the messages of its model, its members, and JSON of its other fields."""
 
-    content: "str | list[Any] | JsonRecord | MediaRecord | MessageRecord"
+    content: "str | list[Any] | JsonRecord | MessageRecord"
     messages: bytes
     members: "tuple[MessageRecord, ...]"
     fields: bytes
 
 
-_Kept = str | list[Any] | JsonRecord | MediaRecord | MessageRecord
+_Kept = str | list[Any] | JsonRecord | MessageRecord
 
 
 class MissingRecord(Struct, frozen=True, tag="missing"):
@@ -139,12 +134,12 @@ def encode_run(request: RunRequest, max_message: int = MAX_MESSAGE) -> bytes:
     try:
         prompts = tuple(map(_kept, map(_bare, request.prompts)))
         ids = request.run_id, request.conversation_id, request.parent_run_id
-        data = _sealed(RunRecord(node, prompts, *ids, request.hops, options))
+        data = sealed(_pack(RunRecord(node, prompts, *ids, request.hops, options)))
     except Exception as error:  # of msgspec, pydantic, or the user's type
-        raise _refused(node, f"the prompt cannot be kept: {error_text(error)}; pass text or JSON data, or") from error
+        raise _refused(node, f"the prompt cannot be kept: {error_text(error)}") from error
     if len(data) > max_message:
-        text = f"the run has {len(data):,} bytes, and a journal keeps at most {max_message:,} (max_message); shorten"
-        raise _refused(node, f"{text} it, or")
+        text = f"the run has {len(data):,} bytes, and a journal keeps at most {max_message:,} (max_message)"
+        raise _refused(node, text)
     return data
 
 
@@ -155,7 +150,7 @@ def decode_run(payload: bytes, node: Runnable) -> RunRequest:
         UndecodableError: the payload is damaged, or a newer version has written it.
     """
     try:
-        record: RunRecord = _opened(payload, RunRecord)
+        record = msgspec.msgpack.decode(opened(payload), type=RunRecord)
         options = RunOptions(**{name: _option(name, value) for name, value in record.options.items()})
         prompts = tuple(map(_restored, record.prompts))
     except Exception as error:
@@ -175,11 +170,11 @@ def by_value(request: RunRequest, payload: bytes) -> RunRequest:
 def encode_answer(message: ChatMessage[Any]) -> bytes:
     """Return an answer as bytes. One that JSON cannot hold or that is too large leaves only its id."""
     try:
-        data = _sealed(_message_record(message))
+        data = sealed(_pack(_message_record(message)))
         why = f"it has {len(data):,} bytes, and a journal keeps at most {MAX_ANSWER:,}"
     except Exception as error:  # of msgspec, pydantic, or the user's type
         data, why = b"", error_text(error).encode("utf-8", "replace").decode()
-    return data if 0 < len(data) <= MAX_ANSWER else _sealed(MissingRecord(message.message_id, why))
+    return data if 0 < len(data) <= MAX_ANSWER else sealed(_pack(MissingRecord(message.message_id, why)))
 
 
 def decode_answer(data: bytes) -> ChatMessage[Any]:
@@ -189,7 +184,7 @@ def decode_answer(data: bytes) -> ChatMessage[Any]:
         UndecodableError: the answer was not kept, the data is damaged, or a newer version has written it.
     """
     try:
-        record: MessageRecord | MissingRecord = _opened(data, MessageRecord | MissingRecord)
+        record: Any = msgspec.msgpack.decode(opened(data), type=MessageRecord | MissingRecord)
         if isinstance(record, MessageRecord):
             return _message(record)
     except Exception as error:
@@ -199,22 +194,22 @@ def decode_answer(data: bytes) -> ChatMessage[Any]:
 
 
 def _refused(node: str, text: str) -> NotDurableError:
-    joint = " " if text.endswith("or") else "; "
-    return NotDurableError(f"node {node!r}: {text}{joint}{_OTHERWISE}", node=node)
+    return NotDurableError(f"node {node!r}: {text}; pass durable=False to run it in memory", node=node)
 
 
-def _sealed(record: Struct) -> bytes:
-    body = msgspec.msgpack.encode(record)
+def sealed(body: bytes) -> bytes:
+    """Return bytes with a version and a checksum in front."""
     return bytes((_VERSION,)) + crc32(body).to_bytes(4, "big") + body
 
 
-def _opened(data: bytes, kind: Any) -> Any:
+def opened(data: bytes) -> bytes:
+    """Return what `sealed` was given. Raises UndecodableError for anything else."""
     if data[:1] != bytes((_VERSION,)):
         raise UndecodableError(f"it has version {data[0]}, not {_VERSION}" if data else "it is empty")
     body = data[_HEAD:]
     if crc32(body).to_bytes(4, "big") != data[1:_HEAD]:
         raise UndecodableError("its bytes are damaged")
-    return msgspec.msgpack.decode(body, type=kind)
+    return body
 
 
 def _why(error: Exception) -> str:
@@ -223,29 +218,24 @@ def _why(error: Exception) -> str:
 
 
 def _plain_options(options: RunOptions, node: str) -> dict[str, Any]:
+    given = {name: getattr(options, name) for name in _DEFAULTS}
     kept: dict[str, Any] = {}
-    for name, default in _DEFAULTS.items():
-        value = getattr(options, name)
-        if value is default:
-            continue
+    for name, value in given.items():
         try:
-            kept[name] = _plain_option(name, value)
+            if value is not _DEFAULTS[name]:
+                kept[name] = _plain_option(name, value)
         except Exception as error:  # of msgspec, pydantic, or the user's type
             raise _refused(node, f"the option {name} cannot be kept: {error_text(error)}") from error
     return kept
 
 
 def _plain_option(name: str, value: Any) -> Any:
-    kind = _KEPT.get(name)
-    if kind is None:
+    if name not in _KEPT:
         raise TypeError(f"a {type_name(value)} belongs to this process")
-    if kind is not bytes:
-        plain = to_builtins(value)
-        msgspec.convert(plain, kind)
-        return plain
     if name == "message_history":
         return dump_messages(value or ())
-    plain = _json(value)
+    plain = _json(value) if _KEPT[name] is bytes else to_builtins(value)
+    msgspec.convert(plain, _KEPT[name])
     if name == "model_settings" and json.loads(plain) != value:
         raise TypeError("JSON would change it")
     return plain
@@ -276,7 +266,7 @@ def _kept(value: object) -> _Kept:
     if isinstance(value, list | tuple):
         return [_kept(item) for item in cast("Sequence[object]", value)]
     if is_multi_modal_content(value):
-        return MediaRecord(dump_messages([ModelRequest([UserPromptPart([value])])]))
+        return JsonRecord(dump_messages([ModelRequest([UserPromptPart([value])])]), is_media=True)
     return JsonRecord(_json(value))
 
 
@@ -286,10 +276,8 @@ def _restored(kept: _Kept) -> Any:
             return kept
         case list():
             return [_restored(msgspec.convert(item, _Kept)) for item in kept]
-        case JsonRecord():
-            return json.loads(kept.json)
-        case MediaRecord():
-            return cast("Any", load_messages(kept.json)[0].parts[0]).content[0]
+        case JsonRecord(data, is_media):
+            return cast("Any", load_messages(data)[0].parts[0]).content[0] if is_media else json.loads(data)
         case MessageRecord():
             return _message(kept)
 

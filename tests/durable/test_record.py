@@ -241,9 +241,7 @@ def test_pictures_come_back_beside_text() -> None:
 
 @pytest.mark.parametrize("prompt", [object(), {"a": object()}, [print], Order, "\ud800", {"file": Path("a")}])
 def test_a_prompt_that_cannot_be_kept_is_refused(prompt: Any) -> None:
-    with pytest.raises(
-        NotDurableError, match=r"'clerk': the prompt cannot be kept: .*; pass text or JSON data, or pass"
-    ):
+    with pytest.raises(NotDurableError, match=r"'clerk': the prompt cannot be kept: .*; pass durable=False"):
         encode_run(request(prompt))
 
 
