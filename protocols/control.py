@@ -74,6 +74,10 @@ class DeadLetterReason(StrEnum):
     """The handler failed on the message and no caller waited for the answer."""
     HOPS = "hops"
     """It had been forwarded more often than the limit allows."""
+    POISON = "poison"
+    """The process died each time that the message was handled."""
+    UNDECODABLE = "undecodable"
+    """A kept message could not be read."""
 
 
 class Resume(msgspec.Struct, frozen=True, eq=False):

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from protocols.delivery import Kept
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.handle import Named
 from protocols.messages import ChatMessage
@@ -43,6 +44,11 @@ class Origin(Protocol):
     @property
     def downstream(self) -> DeliveryTracker:
         """Deliveries caused by it."""
+        ...
+
+    @property
+    def kept(self) -> Kept | None:
+        """What it knows of the journal that keeps it; None for a run in memory."""
         ...
 
 

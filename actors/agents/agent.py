@@ -25,9 +25,9 @@ from actors.agents.sessions import DEFAULT_CONCURRENCY, Sessions
 from actors.agents.settings import AgentKeywords, AgentSettings, check_settings
 from actors.mcp.toolset import McpTools
 from actors.models.resolve import default_model_name
+from actors.nodes.as_tool import tool_of
 from actors.nodes.node import MessageNode
 from actors.prompts.knowledge import sources_in
-from actors.runs.as_tool import tool_of
 from actors.runs.handle import Deps, NodeHandle, Other, Out
 from actors.runs.job import Job
 from actors.runs.node_actor import UNLIMITED

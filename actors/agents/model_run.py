@@ -186,7 +186,7 @@ class ModelRun(Execution):
             "usage": options.usage,
             "instructions": options.instructions,
             "toolsets": toolsets or None,
-            "capabilities": RECORDER if has_tools else None,
+            "capabilities": _capabilities(request, has_tools=has_tools),
             "model_settings": options.model_settings,
             "conversation_id": request.conversation_id,
             "infer_name": False,
@@ -233,3 +233,8 @@ class ModelRun(Execution):
             if len(known) > _MOST_MODELS:
                 known.popitem(last=False)
         return known[key][1]
+
+
+def _capabilities(request: RunRequest, *, has_tools: bool) -> Sequence[Any] | None:
+    recorder = RECORDER if has_tools else None
+    return recorder if request.kept is None else (*(recorder or ()), *request.kept.capabilities()) or None

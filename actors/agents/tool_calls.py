@@ -15,10 +15,12 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RunUsage
 
-from actors.runs.request import RunRequest, begin_step
+from actors.runs.correlation import begin_step
+from actors.runs.request import RunRequest
 from actors.runtime.daemon_thread import CALLS
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
+from protocols.delivery import tool_call_id
 from protocols.errors import error_text, type_name
 from protocols.events import ToolCalled
 from protocols.ids import new_id
@@ -144,6 +146,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
     ) -> Any:
         """Time and log one call."""
         begin_step()
+        tool_call_id.set(call.tool_call_id)
         log = call_log.get()
         if log is None:
             return await _without_exit(handler, args)
@@ -155,6 +158,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
             failure = error_text(error)
             raise
         finally:
+            tool_call_id.set("")
             seconds, thread = perf_counter() - started, _thread.get()
             if thread is not None and thread is not earlier and thread.running():
                 log.abandon(call.tool_name, seconds)

@@ -1,10 +1,13 @@
 """The `AgentPool` of `actors`: a pool with the history and the triggers of its manifest."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from actors.app.history_service import HistoryService
+from actors.app.journal_service import JournalDelivery, JournalService
 from actors.app.trigger_service import TriggerService
 from actors.pool import pool as bare
+from actors.runs.durable import Ticket
+from protocols.journal import NotDurableError
 
 Deps = TypeVar("Deps")
 
@@ -25,4 +28,15 @@ class AgentPool(bare.AgentPool[Deps]):
         ```
     """
 
-    default_services = (HistoryService, TriggerService)
+    default_services = (HistoryService, JournalService, JournalDelivery, TriggerService)
+
+    def ticket(self, request_id: str) -> Ticket[Any]:
+        """Return the ticket of a run that a durable node has kept under this name, also in an earlier process.
+
+        Raises:
+            NotDurableError: the pool does not run, or has no journal.
+        """
+        service = self.service(JournalService)
+        if service is None or service.journal is None:
+            raise NotDurableError(f"pool {self.name!r} does not run, or has no journal; tickets are of durable nodes")
+        return service.ticket(request_id)

@@ -16,10 +16,11 @@ from actors.nodes.team_actor import KeepAlive, TeamActor
 from actors.nodes.team_settings import TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
+from actors.runs.correlation import begin_step
 from actors.runs.handle import Deps, Out
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED
-from actors.runs.request import RunRequest, Settle, begin_step
+from actors.runs.request import RunRequest, Settle
 from actors.runs.resources import OpenResources
 from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats

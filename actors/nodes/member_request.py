@@ -84,9 +84,11 @@ class MemberRequest:
         options = self.options
         if not is_last and options.output_type is not None:
             options = msgspec.structs.replace(options, output_type=None)
+        kept = None if parent.kept is None else parent.kept.part(member.name)
         return RunRequest(
-            member, (prompt,), new_id(), options.conversation_id or parent.conversation_id, parent.downstream, options,
-            parent.run_id, parent.hops, route, sink, self.cost,
+            member, (prompt,), new_id() if kept is None else kept.run_id,
+            options.conversation_id or parent.conversation_id, parent.downstream, options, parent.run_id, parent.hops,
+            route, sink, self.cost, kept=kept,
         )  # fmt: skip
 
     def timeout(self, member: NodeHandle[Any, Any]) -> float | None:

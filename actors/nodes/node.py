@@ -1,18 +1,19 @@
 """`MessageNode`: what users hold of every node. It runs, connects and combines."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 from weakref import WeakSet
 
 import msgspec
 from pydantic_ai.tools import Tool
 
+from actors.nodes.as_tool import tool_of
 from actors.nodes.connectable import Connecting
 from actors.nodes.diagram import DiagramGroup
 from actors.nodes.operators import Operand, both, register, then
 from actors.nodes.run_cancel import CancelMode, cancel_among
-from actors.runs.as_tool import tool_of
 from actors.runs.background import BackgroundRuns
+from actors.runs.durable import Ticket, submitted
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job import Job, Worker, job_prompts, wrong_answer
 from actors.runs.request import NO_OPTIONS, AnyTool, RunKeywords, RunOptions
@@ -190,6 +191,42 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         which names the stage and has the exception of the stage as its cause.
         """
         return RunStream(self, prompts, RunOptions.of(self.name, options) if options else NO_OPTIONS)
+
+    @overload
+    def run_iter(
+        self, *prompt_groups: object, output_type: type[Other], **options: Unpack[RunKeywords]
+    ) -> AsyncIterator[ChatMessage[Other]]: ...
+    @overload
+    def run_iter(
+        self, *prompt_groups: object, output_type: None = None, **options: Unpack[RunKeywords]
+    ) -> AsyncIterator[ChatMessage[Out]]: ...
+
+    async def run_iter(self, *prompt_groups: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:
+        """Run once per group of prompts, one after the other, and yield each answer.
+
+        A list or tuple is a group; anything else, such as a text, is a group of one. No group at all is an
+        EmptyPromptError.
+        """
+        if not prompt_groups:
+            self.request((), options)
+        for group in prompt_groups:
+            prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
+            yield await self.run(*prompts, **options)
+
+    async def submit(self, *prompts: object, **options: Unpack[RunKeywords]) -> Ticket[Out]:
+        """Have a durable node run, and return when the run is kept: it is done even if the process dies now.
+
+        Args:
+            prompts: as for `run`. Files are read now.
+            **options: as for `run`. A `request_id` is the name of the run: a second run of that name within the `keep`
+                of the journal is the same run.
+
+        Raises:
+            NotDurableError: the node is not durable, or the run has an option that cannot be kept, such as `deps`.
+            MailboxFullError: too many runs wait for the node.
+            JournalError: the journal cannot keep the run. Nothing was accepted.
+        """
+        return await submitted(self, self.request(prompts, options))
 
     async def pick(self, options: Sequence[T], task: object, *, prompt: str | None = None) -> Selection[T]:
         """Have the node choose exactly one option.

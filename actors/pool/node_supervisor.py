@@ -120,6 +120,8 @@ class NodeSupervisor:
             message = f"node {node.name!r} could not be started: {error_text(error)}"
             raise NodeStartError(message, node=node.name) from error
         self._open.append(node)
+        for service in self.services:
+            service.opened(node)
 
     async def adopt(self, policy: PoolPolicy, nodes: Iterable[AnyNode]) -> None:
         """Supervise by another policy from now on, without a restart.

@@ -45,6 +45,9 @@ class PoolService:
     async def opening(self, node: AnyNode) -> None:
         """Prepare a node that is about to start. An error prevents the start."""
 
+    def opened(self, node: AnyNode) -> None:
+        """Take note of a node that has started."""
+
     def left(self, node: AnyNode) -> None:
         """Take note of a node that has stopped and left the pool."""
 

@@ -4,14 +4,16 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Unpack, cast, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, Unpack, overload
 
 from msgspec import UNSET
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from actors.runs.blocking_call import run_blocking
+from actors.runs.correlation import correlation_of, kept_part, session_here
+from actors.runs.durable import KeepsRuns, not_durable
 from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.event_channel import StreamSink
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
@@ -27,8 +29,6 @@ from actors.runs.request import (
     RunOptions,
     RunRequest,
     Settle,
-    correlation_of,
-    session_here,
 )
 from actors.runs.run_cost import Read, RunCost, attempts_joined
 from actors.runtime.clock import running_loop
@@ -89,6 +89,8 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """The node's connections, in order."""
         self.queue: TargetQueue | None = None
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
+        self.durable: KeepsRuns | None = None
+        """What keeps the runs of a durable node in a journal; None for a node whose runs are in memory."""
         self.notes = PendingContext()
         """What `add_context` gave; only the actor changes it."""
         self._trackers: set[DeliveryTracker] = set()
@@ -176,27 +178,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """
         return run_blocking(self.name, self.run(*prompts, **options), self.home.elsewhere())
 
-    @overload
-    def run_iter(
-        self, *prompt_groups: object, output_type: type[Other], **options: Unpack[RunKeywords]
-    ) -> AsyncIterator[ChatMessage[Other]]: ...
-    @overload
-    def run_iter(
-        self, *prompt_groups: object, output_type: None = None, **options: Unpack[RunKeywords]
-    ) -> AsyncIterator[ChatMessage[Out]]: ...
-
-    async def run_iter(self, *prompt_groups: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:
-        """Run once per group of prompts, one after the other, and yield each answer.
-
-        A list or tuple is a group; anything else, such as a text, is a group of one. No group at all is an
-        EmptyPromptError.
-        """
-        if not prompt_groups:
-            self.request((), options)
-        for group in prompt_groups:
-            prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
-            yield await self.run(*prompts, **options)
-
     def request(  # noqa: PLR0913 - keywords, all of them optional
         self,
         prompts: Sequence[object],
@@ -230,11 +211,14 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
         if not isinstance(options, RunOptions):
             options = RunOptions.of(self.name, options) if options else NO_OPTIONS
-        run_id = new_id()
+            if options.request_id is not None and self.durable is None:
+                raise not_durable(self.name)
         conversation, downstream, parent_run_id, hops, options = correlation_of(options, first, parent, origin)
+        kept = kept_part(parent, self.name) if parent_run_id and origin is None else None
+        run_id = new_id() if kept is None else kept.run_id
         return RunRequest(
             self, tuple(prompts), run_id, conversation or run_id, downstream, options, parent_run_id, hops, route, sink,
-            cost,
+            cost, kept=kept,
         )  # fmt: skip
 
     def default_prompts(self) -> Sequence[object]:
@@ -247,7 +231,10 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         if timeout is UNSET:
             timeout = self.definition.settings.timeout
         try:
-            answer: ChatMessage[Any] = await self.ref().ask(request, timeout=timeout)
+            if self.durable is not None and self.durable.takes(request):
+                answer: ChatMessage[Any] = await self.durable.ask(request, timeout)
+            else:
+                answer = await self.ref().ask(request, timeout=timeout)
         except ENGINE_ERRORS as error:
             translated = run_failure(error, self.name, timeout)
             if translated is error:
@@ -266,11 +253,17 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         **options: Any,
     ) -> AsyncioFuture[ChatMessage[Any]]:
         """Have the node run without waiting; see `protocols.node.Target`. What goes wrong is in the future."""
+        outbox = None if origin is None or origin.kept is None else origin.kept.outbox
+        if outbox is not None and self.durable is None:
+            deferred: AsyncioFuture[ChatMessage[Any]] = outbox.defer(self.post, prompts, origin, settled, options)
+            return deferred
         try:
             request = self.request(prompts, options, origin=origin)
             ref = self.ref()
         except Exception as error:  # whoever posts is told by the future
             return failed_reply(error, settled)
+        if self.durable is not None and self.durable.takes(request, is_own=True):
+            return self.durable.post(request, origin, settled)
         timeout = request.options.timeout
         if timeout is UNSET:
             timeout = self.definition.settings.timeout
@@ -308,7 +301,15 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         raise NotImplementedError
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
-        """Give an answer to the subscribers and to the connections, inside the actor. Does not wait."""
+        """Give an answer to the subscribers and to the connections, inside the actor. Does not wait.
+
+        The answer of a kept run is passed on by its mailbox, after the acknowledgement.
+        """
+        if request.kept is None or request.kept.is_part:
+            self.pass_on(answer, request)
+
+    def pass_on(self, answer: ChatMessage[Any], request: Origin) -> None:
+        """Give an answer to the subscribers and to the connections. Does not wait."""
         if self.message_sent.subscribers:
             self.message_sent.emit(answer)
         if self.outlets:

@@ -52,7 +52,9 @@ class NodeActor(AsyncioActor):
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
         if type(message) is RunRequest:
-            return serve(self, message, self.runs)
+            kept = message.kept
+            is_part = kept is not None and kept.is_part
+            return _serve_part(self, message, self.runs) if is_part else serve(self, message, self.runs)
         if type(message) is AddContext:
             return message.node.keep_context(message.text, message.session)
         if type(message) is Settle:
@@ -137,8 +139,7 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
         if not is_told:
             tell_begin(events, request)
         if isinstance(error, Exception):
-            run_failed(events, request, error, perf_counter() - started, step=getattr(error, "failed_step", ""))
-            _answer_failure(actor, request, error)
+            _failed(actor, request, error, perf_counter() - started)
             return None
         _note_end(request, runs, error, perf_counter() - started)
         raise
@@ -151,10 +152,19 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
     if events.is_heard:
         run_completed(events, request, answer, perf_counter() - started)
     node.send(answer, request)
+    if request.kept is not None:
+        await request.kept.note(request.prompts, answer)
     if request.route is None:
         return answer
-    request.route.passed(actor, request, answer)
-    return None
+    return request.route.passed(actor, request, answer)
+
+
+async def _serve_part(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any:
+    """Run a part of a kept run, unless its answer is recorded."""
+    answer = None if request.kept is None else request.kept.known(request.prompts)
+    if answer is None:
+        return await serve(actor, request, runs)
+    return answer if request.route is None else request.route.passed(actor, request, answer)
 
 
 def _note_end(request: RunRequest, runs: OpenRuns, error: BaseException, seconds: float) -> None:
@@ -164,9 +174,10 @@ def _note_end(request: RunRequest, runs: OpenRuns, error: BaseException, seconds
     request.node.cancelled(request)
 
 
-def _answer_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
-    """Give the exception of a run to the caller, or raise it if it is a crash."""
-    node = request.node
+def _failed(actor: AsyncioActor, request: RunRequest, error: Exception, seconds: float) -> None:
+    """Publish the exception of a run and give it to the caller, or raise it if it is a crash."""
+    node, events = request.node, cell_of(actor).system.events
+    run_failed(events, request, error, seconds, step=getattr(error, "failed_step", ""))
     add_note(error, f"node {node.name!r}: the run failed")
     node.fail(error, request)
     if isinstance(error, (*node.crash_on, *cell_of(actor).crash_on)):

@@ -19,7 +19,7 @@ from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Mailbox
-from actors.runtime.envelope import Envelope, current
+from actors.runtime.envelope import Envelope
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.mailbox import MailboxConfig
 from actors.talk.signal import Signal
@@ -37,10 +37,9 @@ from protocols.checks import (
 )
 from protocols.context import carriers
 from protocols.cost import TokenCost
+from protocols.delivery import Kept
 from protocols.delivery_tracker import DeliveryTracker
-from protocols.errors import RunCancelledError
-from protocols.messages import ChatMessage, is_message
-from protocols.node import Origin
+from protocols.messages import ChatMessage
 from protocols.session import OWN, SESSION
 
 DEFAULT_TIMEOUT = 300.0
@@ -95,6 +94,8 @@ class RunKeywords(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     wait_for_connections: bool | None
     require_all: bool | None
+    request_id: str | None
+    durable: bool | None
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -144,6 +145,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """True to return only after all deliveries that the run causes through connections."""
     require_all: Annotated[bool | None, FLAG] = None
     """For teams: True if a failing member fails the run."""
+    request_id: Annotated[str | None, TEXT] = None
+    """Name that the caller gives the run of a durable node; a second run of that name gets the answer of the first."""
+    durable: Annotated[bool | None, FLAG] = None
+    """False to run a durable node in memory. None keeps the run as the node says."""
 
     @property
     def memory(self) -> str | None:
@@ -319,6 +324,8 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """Counts the answers and failures of the members of a team. None for new stats; see `RunStats`."""
     ends_after_step: bool = False
     """True if no further step begins; see `begin_step`."""
+    kept: Kept | None = None
+    """What the run knows of the journal that keeps it; None for a run in memory."""
 
     def at_work(self) -> str:
         """Return the names of the members that work on this now; empty for a node without members."""
@@ -338,13 +345,6 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
 carriers.add(RunRequest)
 
 
-def begin_step() -> None:
-    """Begin a step of the current run. Raises RunCancelledError if the step before was the last."""
-    scope = current.get()
-    if scope is not None and type(scope.message) is RunRequest and scope.message.ends_after_step:
-        raise RunCancelledError.after_step(scope.message.node.name)
-
-
 class AddContext(msgspec.Struct, frozen=True, eq=False):
     """Gives a node text that it reads before the prompt of its next run."""
 
@@ -355,37 +355,3 @@ class AddContext(msgspec.Struct, frozen=True, eq=False):
 
 class Settle(msgspec.Struct, frozen=True):
     """Asks for a reply when all earlier runs are finished."""
-
-
-Correlation = tuple[str | None, DeliveryTracker, str, int, RunOptions]
-"""Conversation (None for a new one), deliveries, parent run, number of connections on the way, and the options."""
-
-
-def session_here() -> str | None:
-    """Return the session of the run whose handler makes this call, or None."""
-    scope = current.get()
-    return scope.message.options.session if scope is not None and type(scope.message) is RunRequest else None
-
-
-def correlation_of(options: RunOptions, first: object, parent: RunRequest | None, origin: Origin | None) -> Correlation:
-    """Return the correlation of a run.
-
-    Args:
-        options: options of the run.
-        first: first prompt of the run.
-        parent: the run that contains this one. None takes the run whose handler makes this call, if any.
-        origin: the run whose answer a connection passes on.
-    """
-    given = options.conversation_id
-    if origin is not None:
-        options = options.inherit(origin.session)
-        return (given or origin.conversation_id, origin.downstream, origin.run_id, origin.hops + 1, options)
-    if parent is None and (scope := current.get()) is not None and type(scope.message) is RunRequest:
-        parent = scope.message
-    if parent is None:
-        known = first.conversation_id if type(first) is not str and is_message(first) else None
-        return (given or known, DeliveryTracker(), "", 0, options)
-    # A caller that waits for the deliveries of a part must not wait for the whole, which waits for the part.
-    downstream = DeliveryTracker() if options.wait_for_connections else parent.downstream
-    options = options.inherit(parent.session)
-    return (given or parent.conversation_id, downstream, parent.run_id, parent.hops, options)

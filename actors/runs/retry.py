@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from actors.runs.correlation import begin_step
 from actors.runs.events import run_retried
-from actors.runs.request import RunRequest, begin_step
+from actors.runs.request import RunRequest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, cell_of
 from actors.runtime.envelope import current

@@ -24,19 +24,19 @@ def post_outside(
     So ``a >> b >> a`` is not a cycle of waiting actors. Traces and log context are kept. `origin` counts the delivery
     until the reply has arrived and `settled` has been called with it.
     """
-    if origin is not None:
-        origin.downstream.begin()
-        settled = partial(_end, origin.downstream, settled)
     outer = current.set(None)
     try:
         reply: Reply = ref.ask(request, block=False, timeout=timeout)
     finally:
         current.reset(outer)
-    return _when_settled(reply, settled)
+    return when_settled(reply, origin, settled)
 
 
-def _when_settled(reply: Reply, settled: Settled | None) -> Reply:
+def when_settled(reply: Reply, origin: Origin | None, settled: Settled | None) -> Reply:
     """Call a function with a reply, at once if it is there, so that the caller finds a failure counted."""
+    if origin is not None:
+        origin.downstream.begin()
+        settled = partial(_end, origin.downstream, settled)
     if settled is not None and reply.done():
         settled(reply)
     elif settled is not None:
@@ -56,4 +56,4 @@ def failed_reply(error: Exception, settled: Settled | None) -> Reply:
     """Return the reply of a request that could not be made."""
     reply: Reply = AsyncioFuture(loop=asyncio.get_running_loop())
     reply.fail(error)
-    return _when_settled(reply, settled)
+    return when_settled(reply, None, settled)

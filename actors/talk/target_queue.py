@@ -19,6 +19,7 @@ from actors.talk.context import TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import crowded_out, failed, settled, undelivered
 from actors.talk.transform import Message, context_text
+from protocols.delivery import Kept
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.node import Origin, Target
 
@@ -37,6 +38,7 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
     session: str | None
     passed: tuple[object, ...]
     """Connections that passed the message on since a node ran."""
+    kept: Kept | None
 
     @classmethod
     def past(cls, origin: Origin, talk: object) -> "Forwarded":
@@ -44,7 +46,7 @@ class Forwarded(msgspec.Struct, frozen=True, eq=False):
         passed = origin.passed if isinstance(origin, Forwarded) else ()
         return cls(
             origin.run_id, origin.conversation_id, origin.hops + 1, origin.wait_for_connections, origin.downstream,
-            origin.session, (*passed, talk),
+            origin.session, (*passed, talk), origin.kept,
         )  # fmt: skip
 
 

@@ -1,0 +1,240 @@
+"""The journal of a running pool: its durable nodes keep what they have accepted, and go on where a process ended."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar, Final, Self
+
+from actors.agents.agent import Agent
+from actors.agents.memory import load_messages
+from actors.app.journal_paths import open_journal
+from actors.config.journal import JournalSpec
+from actors.config.manifest import Manifest
+from actors.durable.acknowledgement import memory_name
+from actors.durable.delivery_window import DeliveryWindow
+from actors.durable.durable_mailbox import DurableMailbox, id_of
+from actors.nodes.node import AnyNode
+from actors.pool.registry import NodeRegistry
+from actors.pool.services import PoolService
+from actors.runs.durable import Ticket
+from actors.runtime.background_loop import current_system
+from protocols.errors import ManifestError, RunError
+from protocols.journal import JournalError, MailboxJournal, NotDurableError
+from protocols.journal_events import JournalStalled
+from protocols.limits import MAX_LIMIT
+from protocols.session import OWN
+
+LOOK: Final = 1.0
+"""Seconds between two looks at what other processes have written, and at the health of the disk."""
+PRUNE: Final = 60.0
+"""Seconds between two prunings."""
+STALLED: Final = 1.0
+"""Seconds after which a write that waits is told."""
+
+_log = logging.getLogger("understage.journal")
+
+
+class JournalService(PoolService):
+    """The journal of a pool whose manifest has `journal`; without it, a durable node is refused.
+
+    It is entered before the nodes start, and left after they have stopped, so that their last acknowledgements are kept.
+
+    Args:
+        pool: the pool.
+        make: makes the journal of a manifest; None for a manifest without one.
+    """
+
+    def __init__(
+        self, pool: NodeRegistry, make: Callable[[Manifest], MailboxJournal | None] = open_journal
+    ) -> None:
+        self._pool = pool
+        self._make = make
+        self.journal: MailboxJournal | None = None
+        """The open journal; None for a pool without one."""
+        self.mailboxes: dict[AnyNode, DurableMailbox] = {}
+        """The durable nodes."""
+        self._counts: dict[str, int] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self.is_stalled = False
+        """True while writes wait for the disk for more than a second."""
+
+    async def __aenter__(self) -> Self:
+        journal = self._make(self._pool.manifest)
+        if journal is not None:
+            await journal.open()
+            self._counts = await journal.counts()
+            self.journal = journal
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for mailbox in self.mailboxes.values():
+            await mailbox.close()
+        for node in tuple(self.mailboxes):
+            self.left(node)
+        journal, self.journal = self.journal, None
+        if journal is not None:
+            await journal.close()
+
+    # -- the nodes of the pool ------------------------------------------------------------------------------------
+
+    async def opening(self, node: AnyNode) -> None:
+        """Give a durable node its mailbox, and an agent what it remembers.
+
+        Raises:
+            NotDurableError: the pool has no journal.
+            JournalError: the journal cannot be read.
+        """
+        settings = node.definition.settings.durable
+        if settings is None or node in self.mailboxes:
+            return
+        if self.journal is None:
+            text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
+            raise NotDurableError(text, node=node.name)
+        name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
+        spec = self._pool.manifest.journal or JournalSpec()
+        window = DeliveryWindow(node, name, self.journal, settings, deliveries=spec.deliveries)
+        window.queue.open = self._counts.pop(name, 0)
+        self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal)
+        if isinstance(node, Agent):
+            await self._restore(node, name)
+
+    def opened(self, node: AnyNode) -> None:
+        """Begin to deliver to a node that was added to the running pool."""
+        if self._watching is not None and node in self.mailboxes:
+            self.mailboxes[node].window.start()
+
+    def left(self, node: AnyNode) -> None:
+        """Forget a node."""
+        if self.mailboxes.pop(node, None) is not None:
+            node.durable = None
+
+    async def _restore(self, agent: Agent[Any, Any], name: str) -> None:
+        """Give an agent its memory as of its last acknowledged run."""
+        sessions, journal = agent.execution.sessions, self.journal
+        if sessions is None or journal is None:
+            return
+        limit = min(agent.settings.history_limit, MAX_LIMIT)
+        before: Callable[[str], Awaitable[Sequence[Any]]] | None = sessions.load
+
+        async def remembered(session: str) -> Sequence[Any]:
+            rows = await journal.memory(memory_name(name, session), limit)
+            found = [message for row in rows for message in load_messages(row)]
+            return found if found or before is None or session == OWN else await before(session)
+
+        sessions.load = remembered
+        own = await remembered(OWN)
+        if own:
+            sessions.own.replace(own)
+
+    async def forget(self, session: str) -> int:
+        """Delete what is kept of the memory of a session."""
+        if self.journal is None:
+            return 0
+        names = [memory_name(mailbox.window.name, session) for mailbox in self.mailboxes.values()]
+        return sum([await self.journal.forget(name) for name in names])
+
+    def prepare(self, manifest: Manifest) -> object:
+        """Refuse to take the journal from a node that has open messages."""
+        for node, mailbox in self.mailboxes.items():
+            new, waiting = manifest.nodes.get(node.name), mailbox.window.queue.open
+            if new is not None and waiting and not getattr(new, "durable", None):
+                text = f"node {node.name!r}: `durable` cannot be taken away while {waiting} messages are kept for it"
+                raise ManifestError(text)
+        return None
+
+    # -- what callers ask -----------------------------------------------------------------------------------------
+
+    async def answer(self, request_id: str) -> Any:
+        """Return the answer of a run that was kept under a name, also by an earlier process.
+
+        Raises:
+            RunError: no run of that name is known, or it has failed.
+        """
+        id = id_of(request_id)
+        found = None if self.journal is None else await self.journal.find(id)
+        at = next((one for one in self.mailboxes.values() if found and one.window.name == found.mailbox), None)
+        if at is None:
+            where = f": it is one of {found.mailbox!r}, which is no durable node here" if found else ""
+            raise RunError(f"no run with request_id {request_id!r} is in the journal of the pool{where}")
+        return await at.window.answer(id)
+
+    def ticket(self, request_id: str) -> Ticket[Any]:
+        """Return the ticket of a run that was kept under a name."""
+        return Ticket(id_of(request_id).hex(), partial(self.answer, request_id), is_new=False)
+
+    # -- its life -------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Deliver what waits; all nodes run."""
+        for mailbox in self.mailboxes.values():
+            mailbox.window.start()
+        for name, waiting in self._counts.items():
+            _log.warning("journal: %s messages wait for %r, which is no durable node; see `journal move`", waiting, name)
+        if self.journal is not None:
+            self._watching = asyncio.ensure_future(self._watch(self.journal))
+
+    async def end(self) -> None:
+        """Give the nodes nothing more; they stop now."""
+        for mailbox in self.mailboxes.values():
+            mailbox.window.pause()
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self, journal: MailboxJournal) -> None:
+        """Look for what other processes have written, prune, and tell when the disk is slow."""
+        system = self._pool.system or current_system()
+        spec = self._pool.manifest.journal or JournalSpec()
+        version, pruned = await journal.version(), system.clock.now()
+        while not journal.statistics().broken:
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            timer = system.clock.call_later(LOOK, woken.set_result, None)
+            try:
+                await woken
+            finally:
+                timer.cancel()
+            try:
+                self._look_at_disk(journal, system)
+                if (now := await journal.version()) != version:
+                    version = now
+                    for mailbox in self.mailboxes.values():
+                        mailbox.window.look()
+                if system.clock.now() - pruned >= PRUNE:
+                    pruned = system.clock.now()
+                    while await journal.prune(spec.keep) == MAX_LIMIT:
+                        pass
+            except JournalError as error:
+                _log.warning("journal: %s", error)
+
+    def _look_at_disk(self, journal: MailboxJournal, system: Any) -> None:
+        since = journal.statistics().waiting_since
+        waiting = 0.0 if since is None else next(iter(self.mailboxes.values())).window.now() - since
+        if waiting > STALLED and not self.is_stalled:
+            system.events.publish(JournalStalled, location=journal.location, waiting=waiting)
+        self.is_stalled = waiting > STALLED
+
+
+class JournalDelivery(PoolService):
+    """Delivers what the journal has kept: from when all nodes run, until they stop.
+
+    Args:
+        pool: the pool.
+    """
+
+    needs_nodes: ClassVar[bool] = True
+
+    def __init__(self, pool: NodeRegistry) -> None:
+        self._pool: Any = pool
+
+    async def __aenter__(self) -> Self:
+        service = self._pool.service(JournalService)
+        if service is not None:
+            service.begin()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        service = self._pool.service(JournalService)
+        if service is not None:
+            await service.end()

@@ -1,0 +1,56 @@
+"""What ends a kept message: one transaction with the answer, the outbox, and the memory of the agent."""
+
+import logging
+from typing import Any
+
+from actors.agents.agent import Agent
+from actors.agents.memory import dump_messages
+from actors.durable.outbox import Outbox
+from actors.durable.record import encode_answer
+from actors.runs.request import RunRequest
+from protocols.errors import cause_text
+from protocols.journal import Acknowledgement, EndOutcome, NotDurableError
+from protocols.messages import ChatMessage
+from protocols.session import OWN
+
+_log = logging.getLogger("understage.journal")
+
+
+def memory_name(mailbox: str, session: str) -> str:
+    """Return the name in the journal of the memory of a session."""
+    return mailbox if session == OWN else f"{mailbox}#{session}"
+
+
+def handled(
+    id: bytes, mailbox: str, request: RunRequest, answer: ChatMessage[Any], outbox: Outbox, *, has_steps: bool
+) -> Acknowledgement:
+    """Return the acknowledgement of a run that has an answer."""
+    try:
+        reply = encode_answer(answer)
+    except NotDurableError as problem:  # its callers in this process get the object itself
+        _log.warning("node %r: an answer is not kept: %s", request.node.name, problem)
+        reply = None
+    return Acknowledgement(
+        id,
+        "handled",
+        reply,
+        outbox=tuple(outbox.entries),
+        steps_of=id if has_steps else None,
+        memory=_memory(mailbox, request, answer),
+    )
+
+
+def _memory(mailbox: str, request: RunRequest, answer: ChatMessage[Any]) -> tuple[tuple[str, bytes], ...]:
+    node, session = request.node, request.options.memory
+    remembers = isinstance(node, Agent) and node.execution.sessions is not None
+    if not remembers or session is None or request.options.store_history is False or not answer.messages:
+        return ()
+    return ((memory_name(mailbox, session), dump_messages(answer.messages)),)
+
+
+def failed(
+    id: bytes, outcome: EndOutcome, error: BaseException | None, *, is_dead: bool, has_steps: bool
+) -> Acknowledgement:
+    """Return the acknowledgement of a message without an answer. A dead letter keeps its payload."""
+    text = None if error is None else cause_text(error)
+    return Acknowledgement(id, outcome, error=text, is_dead=is_dead, steps_of=id if has_steps else None)

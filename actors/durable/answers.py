@@ -1,0 +1,108 @@
+"""The answers of kept runs: who waits for them, in this process, and what the journal knows of earlier ones."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from actors.durable.failure import past_error
+from actors.durable.record import decode_answer
+from actors.runtime.future import AsyncioFuture
+from protocols.errors import NodeStoppedError
+from protocols.journal import MailboxJournal
+from protocols.messages import ChatMessage
+
+Reply = AsyncioFuture[ChatMessage[Any]]
+
+
+class Answers:
+    """The answers that callers of one node wait for, by message. Any number of callers may wait for the same one."""
+
+    def __init__(self, node: str, journal: MailboxJournal) -> None:
+        self._node = node
+        self._journal = journal
+        self._replies: dict[bytes, Reply] = {}
+        self._callers: Counter[bytes] = Counter()
+
+    def reply(self, id: bytes) -> Reply:
+        """Return the future of the answer of a message that is not settled."""
+        reply = self._replies.get(id)
+        if reply is None:
+            reply = self._replies[id] = AsyncioFuture(loop=asyncio.get_running_loop())
+        return reply
+
+    def has(self, id: bytes) -> bool:
+        """Return True if there is a future of the answer of a message."""
+        return id in self._replies
+
+    def is_awaited(self, id: bytes) -> bool:
+        """Return True if a caller waits, so that a failure is told."""
+        return self._callers[id] > 0
+
+    def is_last(self, id: bytes) -> bool:
+        """Return True if only one caller waits."""
+        return self._callers[id] == 1
+
+    @contextmanager
+    def awaited(self, id: bytes) -> Generator[None]:
+        """Count a caller that waits, or is about to, so that a failure is not taken for a dead letter."""
+        self._callers[id] += 1
+        try:
+            yield
+        finally:
+            self._callers[id] -= 1
+            if not self._callers[id]:
+                del self._callers[id]
+
+    async def wait(self, id: bytes, *, is_known: bool) -> ChatMessage[Any]:
+        """Return the answer of a message, as soon as it is there.
+
+        Args:
+            id: the message.
+            is_known: True if it is open for certain. Else the journal is asked.
+
+        Raises:
+            RunError: it has failed in another process, or the journal does not know it.
+            Exception: what the run raised, in this process.
+        """
+        reply = self.reply(id)
+        with self.awaited(id):
+            if not is_known:
+                await self.find(id)
+            return await asyncio.shield(reply)
+
+    async def find(self, id: bytes) -> None:
+        """Tell those who wait how a message has ended, if the journal knows."""
+        found = await self._journal.find(id)
+        if found is not None and found.outcome is None:
+            return
+        if found is None or found.reply is None:
+            self.fail(id, past_error(self._node, id.hex(), found))
+            return
+        try:
+            self.tell(id, decode_answer(found.reply))
+        except Exception as error:  # those who wait are told
+            self.fail(id, error)
+
+    def tell(self, id: bytes, answer: ChatMessage[Any]) -> None:
+        """Give an answer to all who wait for it."""
+        reply = self._replies.pop(id, None)
+        if reply is not None and not reply.done():
+            reply.answer(answer)
+
+    def fail(self, id: bytes, error: BaseException) -> None:
+        """Give a failure to all who wait."""
+        reply = self._replies.pop(id, None)
+        if reply is not None:
+            reply.fail(error)
+
+    def fail_all(self, error: BaseException) -> None:
+        """Give one failure to all who wait for any message."""
+        for id in tuple(self._replies):
+            self.fail(id, error)
+
+    def close(self) -> None:
+        """Tell all who wait that their runs are kept."""
+        text = f"node {self._node!r} has been stopped; the run is kept, and is done when the pool runs again"
+        self.fail_all(NodeStoppedError(text, node=self._node))

@@ -1,0 +1,350 @@
+"""The deliveries of a durable node: which kept messages are in memory, which one its actor gets, and how each ends."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from actors.durable.acknowledgement import failed, handled
+from actors.durable.answers import Answers
+from actors.durable.failure import REASONS, ending_of
+from actors.durable.kept_queue import WINDOW, KeptMessage, KeptQueue, time_left
+from actors.durable.kept_run import KeptRun
+from actors.durable.outbox import Outbox
+from actors.durable.record import RUN_KIND, UndecodableError, decode_run
+from actors.runs.handle import NodeHandle
+from actors.runs.request import RunRequest
+from actors.runtime.errors import MailboxFullError
+from actors.talk.detached_ask import post_outside
+from protocols.clock import TimerHandle
+from protocols.durable import Durable
+from protocols.errors import NodeStoppedError, cause_text
+from protocols.journal import (
+    Acknowledgement,
+    EndOutcome,
+    Entry,
+    JournalError,
+    JournalFullError,
+    MailboxJournal,
+)
+from protocols.journal_events import MessageRedelivered
+from protocols.messages import ChatMessage
+
+PAUSE: Final = 0.1
+"""Seconds after which a full mailbox or a full disk is tried again."""
+
+_log = logging.getLogger("understage.journal")
+
+
+class DeliveryWindow:
+    """The open messages of one node. The next ones are in memory, the rest is in the journal only.
+
+    The actor gets no more requests than it handles at the same time, and the next one when the one before is
+    acknowledged. Those that may have been in hand when a process died come first, one at a time, each marked before.
+
+    Args:
+        node: the node.
+        name: name of the mailbox in the journal.
+        journal: what keeps the messages.
+        settings: how the node keeps them.
+        deliveries: most deliveries that end with the process, before a message is a dead letter.
+        now: wall time.
+    """
+
+    def __init__(
+        self,
+        node: NodeHandle[Any, Any],
+        name: str,
+        journal: MailboxJournal,
+        settings: Durable,
+        *,
+        deliveries: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.node = node
+        self.name = name
+        self.settings = settings
+        self.answers = Answers(node.name, journal)
+        """Who waits for the answers."""
+        self.freed: Callable[[], object] = lambda: None
+        """Called when there is room for another message."""
+        self.now = now
+        self.is_running = False
+        self._journal = journal
+        self._deliveries = deliveries + settings.retries
+        self._loop = asyncio.get_running_loop()
+        self.queue = KeptQueue(node, name, journal, is_strict=settings.order == "strict", now=now)
+        """What waits."""
+        self._in_hand: dict[bytes, KeptMessage] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: TimerHandle | None = None
+
+    @property
+    def clock(self) -> Any:
+        """The clock of the system of the actor."""
+        return self.node.ref().system.clock
+
+    @property
+    def in_hand(self) -> int:
+        """Number of messages that the actor has."""
+        return len(self._in_hand)
+
+    async def answer(self, id: bytes) -> ChatMessage[Any]:
+        """Return the answer of a message, as soon as it is there; see `Answers.wait`."""
+        return await self.answers.wait(id, is_known=self.knows(id))
+
+    def find_soon(self, id: bytes) -> None:
+        """Tell those who wait for a message that was known already how it has ended."""
+        self._run(self.answers.find(id))
+
+    def knows(self, id: bytes) -> bool:
+        """Return True if a message is in memory, so that its end is told here."""
+        return id in self._in_hand or self.queue.holds(id)
+
+    def start(self) -> None:
+        """Begin to deliver, with what earlier processes have left."""
+        self.is_running = True
+        self.look()
+
+    def look(self) -> None:
+        """Look for messages that another process has put into the journal, such as replayed ones."""
+        self.queue.has_more = True
+        self._give()
+
+    def pause(self) -> None:
+        """Give the actor nothing more."""
+        self.is_running = False
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def close(self) -> None:
+        """Stop, and tell all who wait that their runs are kept."""
+        self.pause()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.answers.close()
+
+    def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
+        """Deliver a message that has just been accepted, when its turn has come."""
+        self.queue.add(entry, request, timeout, place)
+        self._give()
+
+    def end(self, id: bytes, outcome: EndOutcome, error: BaseException) -> None:
+        """End a message whose caller waits no more, wherever it is."""
+        self.answers.fail(id, error)
+        message = self._in_hand.get(id)
+        if message is None:
+            self._failed(self.queue.take(id), outcome)
+            return
+        message.ended = message.ended or outcome
+        if message.reply is not None:
+            message.reply.cancel()
+
+    def _run(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self) -> None:
+        try:
+            await self.queue.load()
+        except JournalError as error:
+            self.broke(error)
+        else:
+            self._give()
+
+    # -- deliver ------------------------------------------------------------------------------------------------
+
+    def _give(self) -> None:
+        """Give the actor the next messages, as many as it handles at the same time."""
+        while self.is_running and len(self._in_hand) < min(self.node.max_concurrency, WINDOW):
+            message = self.queue.next(self._in_hand.values())
+            if message is None:
+                break
+            self._in_hand[message.entry.id] = message
+            if message.is_suspect or message.attempt:
+                self._run(self._deliver_again(message))
+            else:
+                self._deliver(message, {})
+        if self.is_running and self.queue.due_in is not None:
+            self._give_after(self.queue.due_in)
+        if self.is_running and self.queue.begin_load():
+            self._run(self._load())
+
+    def _give_after(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.clock.call_later(seconds, self._give)
+
+    async def _deliver_again(self, message: KeptMessage) -> None:
+        """Deliver a message that may have been handled in part: mark it, then find out what was finished."""
+        id = message.entry.id
+        try:
+            if message.is_suspect:
+                if message.attempt >= self._deliveries:
+                    self._failed(message, "poison", _poison(self.node.name, message.attempt))
+                    return
+                message.attempt = await self._journal.begin(id)
+            steps = await self._journal.steps(id)
+        except JournalError as error:
+            self.broke(error)
+            return
+        system = self.node.ref().system
+        if system.events.wants(MessageRedelivered):
+            system.events.publish(MessageRedelivered, actor=self.node.name, run_id=id.hex(), attempt=message.attempt)
+        self._deliver(message, steps)
+
+    def _deliver(self, message: KeptMessage, steps: dict[str, tuple[bytes, bytes]]) -> None:
+        entry = message.entry
+        try:
+            if message.ended is not None:
+                self._failed(message, message.ended)
+                return
+            request = message.request or _decoded(entry, self.node)
+            ref = self.node.ref()
+        except UndecodableError as error:
+            self._failed(message, "undecodable", error)
+            return
+        except NodeStoppedError as error:
+            self._leave(message, error)
+            return
+        run = KeptRun(self._journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
+        message.run, message.request = run, replace(request, kept=run)
+        message.timeout = time_left(message, request, self.clock, self.now())
+        if message.timeout is not None and message.timeout <= 0:
+            self._failed(message, "expired", TimeoutError(f"node {self.node.name!r}: the run is too late"))
+            return
+        context = message.context or Context()
+        reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
+        message.reply = reply
+        reply.add_done_callback(partial(self._replied, message))
+
+    def _replied(self, message: KeptMessage, done: asyncio.Future[Any]) -> None:
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is None:
+            self._handled(message, done.result())
+            return
+        if isinstance(error, MailboxFullError) and not getattr(error, "__notes__", None):
+            del self._in_hand[message.entry.id]  # runs in memory have filled the mailbox of the actor
+            self.queue.put_back(message)
+            self._give_after(PAUSE)
+            return
+        if message.ended is not None:
+            self._failed(message, message.ended)
+            return
+        outcome, failure = ending_of(error, self.node.name, message.timeout, self.node.crash_on)
+        if outcome is None:
+            self._leave(message, failure)
+        elif outcome in ("failed", "crashed") and message.attempt < self.settings.retries:
+            self._postpone(message, failure)
+        else:
+            self._failed(message, outcome, failure)
+
+    def _leave(self, message: KeptMessage, error: BaseException) -> None:
+        """Leave a message open, for the next life of the node. A stop is no death: its mark is taken back."""
+        self.is_running = False
+        self._in_hand.pop(message.entry.id, None)
+        if message.is_suspect and message.attempt:
+            self._journal.begin(message.entry.id, -1)
+        self.answers.fail(message.entry.id, error)
+
+    def _postpone(self, message: KeptMessage, error: BaseException) -> None:
+        """Deliver a message again later."""
+        due = self.now() + self.settings.backoff
+
+        def kept(done: "asyncio.Future[int]") -> None:
+            problem = done.exception()
+            if problem is not None:
+                self.broke(problem)
+                return
+            self._in_hand.pop(message.entry.id, None)
+            message.attempt, message.is_suspect, message.reply = done.result(), False, None
+            message.entry = replace(message.entry, due=due)
+            self.queue.put_back(message)
+            self._give()
+
+        self._journal.postpone(message.entry.id, due, cause_text(error)).add_done_callback(kept)
+
+    # -- acknowledge --------------------------------------------------------------------------------------------
+
+    def _handled(self, message: KeptMessage, answer: ChatMessage[Any]) -> None:
+        """Acknowledge a message with its answer, and with what the connections pass on."""
+        run, request, outbox = message.run, message.request, Outbox()
+        assert run is not None
+        assert request is not None
+        run.outbox = outbox
+        if self.node.outlets:
+            self.node.offer(answer, request)
+        run.outbox = None
+        one = handled(message.entry.id, self.name, request, answer, outbox, has_steps=run.has_steps)
+
+        def told(places: list[int | None]) -> None:
+            if self.node.message_sent.subscribers:
+                self.node.message_sent.emit(answer)
+            outbox.release(places)
+            self.answers.tell(one.id, answer)
+
+        self._settle(message, one, told, outbox)
+
+    def _failed(self, message: KeptMessage, outcome: EndOutcome, error: BaseException | None = None) -> None:
+        """Acknowledge a message without an answer. It is a dead letter if its failure reaches no caller."""
+        id = message.entry.id
+        reason = REASONS.get(outcome)
+        is_dead = reason is not None and not self.answers.is_awaited(id)
+        has_steps = message.run is not None and message.run.has_steps
+        one = failed(id, outcome, error, is_dead=is_dead, has_steps=has_steps)
+
+        def told(_: list[int | None]) -> None:
+            if is_dead and reason is not None:
+                letters = self.node.ref().system.dead_letters
+                letters.record(message.request, self.node, reason, sender=message.entry.sender, cause=error)
+            self.answers.fail(id, error or NodeStoppedError(f"node {self.node.name!r}: the run was {outcome}"))
+
+        self._settle(message, one, told)
+
+    def _settle(
+        self,
+        message: KeptMessage,
+        one: Acknowledgement,
+        told: Callable[[list[int | None]], None],
+        outbox: Outbox | None = None,
+    ) -> None:
+        def committed(done: "asyncio.Future[list[int | None]]") -> None:
+            problem = done.exception()
+            if isinstance(problem, JournalFullError):  # room comes back, and the run is done
+                self.clock.call_later(PAUSE, self._settle, message, one, told, outbox)
+            elif problem is not None:
+                if outbox is not None:
+                    outbox.fail(problem)
+                self.broke(problem)
+            else:
+                self._in_hand.pop(message.entry.id, None)
+                self.queue.open -= 1
+                told(done.result())
+                self.freed()
+                self._give()
+
+        self._journal.settle(one).add_done_callback(committed)
+
+    def broke(self, error: BaseException) -> None:
+        """Stop, because the journal does not work any more. What is open stays on disk."""
+        if self.is_running:
+            _log.error("node %r: its journal does not work, so it takes and handles nothing: %s", self.node.name, error)
+        self.pause()
+        self.answers.fail_all(error)
+
+
+def _decoded(entry: Entry, node: NodeHandle[Any, Any]) -> RunRequest:
+    if entry.kind != RUN_KIND:
+        raise UndecodableError(f"a message of kind {entry.kind!r}, which this version does not know")
+    return decode_run(entry.payload, node)
+
+
+def _poison(node: str, attempts: int) -> RuntimeError:
+    return RuntimeError(f"node {node!r}: the process died in each of {attempts} deliveries; it is not handled again")

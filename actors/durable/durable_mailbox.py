@@ -1,0 +1,206 @@
+"""The durable mailbox of a node: what it has accepted is in the journal until it is acknowledged.
+
+It stands in front of the mailbox of the actor: the journal commits, and then the request is given to the actor.
+"""
+
+import asyncio
+from collections import deque
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+from msgspec.structs import replace
+
+from actors.durable.delivery_window import DeliveryWindow
+from actors.durable.record import RUN_KIND, encode_run, needs_reading, readable
+from actors.runs.durable import KeepsRuns, Ticket
+from actors.runs.errors import run_failure, stopped
+from actors.runs.request import RunRequest
+from actors.runtime.clock import running_loop
+from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
+from actors.runtime.future import AsyncioFuture
+from actors.talk.detached_ask import Settled, failed_reply, when_settled
+from protocols.journal import Entry, MailboxJournal
+from protocols.mailbox import Overflow
+from protocols.messages import ChatMessage
+from protocols.node import Origin
+
+
+def id_of(request_id: str) -> bytes:
+    """Return the id of the message that has a name of its caller."""
+    return blake2b(request_id.encode(), digest_size=16).digest()
+
+
+class DurableMailbox(KeepsRuns):
+    """Accepts the runs of one durable node. It lives on the event loop of its pool.
+
+    Args:
+        window: what delivers them.
+        journal: what keeps them.
+    """
+
+    def __init__(self, window: DeliveryWindow, journal: MailboxJournal) -> None:
+        self.window = window
+        self.node = window.node
+        self._journal = journal
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """Callers that wait for room."""
+        self._is_closed = False
+        window.freed = self._freed
+
+    async def close(self) -> None:
+        """Accept nothing more, and tell all who wait that their runs are kept."""
+        self._is_closed = True
+        await self.window.close()
+        while self._waiting:
+            self._freed()
+
+    def takes(self, request: RunRequest, *, is_own: bool = False) -> bool:
+        """Return True if it keeps a run. A stream, a part of another run and `durable=False` are run in memory.
+
+        Args:
+            request: the run.
+            is_own: True for a run that is no part of the one whose handler makes it.
+        """
+        is_read = request.sink is not None or request.follower is not None or request.stats is not None
+        return request.options.durable is not False and not is_read and (is_own or not request.parent_run_id)
+
+    async def submit(self, request: RunRequest) -> Ticket[Any]:
+        """Keep a run, and return its ticket after the commit."""
+        request = await self._prepared(request)
+        entry = self._entry(request)
+        is_new = await self._accept(entry, request, None)
+        return self.ticket(entry.id, is_new=is_new)
+
+    def ticket(self, id: bytes, *, is_new: bool = False) -> Ticket[Any]:
+        """Return the ticket of a message."""
+        return Ticket(id.hex(), partial(self.window.answer, id), is_new=is_new)
+
+    async def ask(self, request: RunRequest, timeout: float | None) -> ChatMessage[Any]:
+        """Keep a run and wait for its answer. A caller that is cancelled, or whose time is over, ends the run.
+
+        A second caller of the same `request_id` only waits.
+        """
+        request = await self._prepared(request)
+        entry, answers = self._entry(request, timeout), self.window.answers
+        reply = answers.reply(entry.id)
+        with answers.awaited(entry.id):
+            try:
+                is_new = await self._accept(entry, request, timeout)
+            except asyncio.CancelledError:  # it may be on disk in this moment
+                self.window.end(entry.id, "cancelled", asyncio.CancelledError())
+                raise
+            if not is_new:
+                return await self.ticket(entry.id).answer(timeout=timeout)
+            timer = None
+            if timeout is not None:
+                timer = self.window.clock.call_later(timeout, self._expire, entry.id, timeout)
+            try:
+                return await asyncio.shield(reply)
+            finally:
+                if timer is not None:
+                    timer.cancel()
+                if not reply.done() and answers.is_last(entry.id):
+                    self.window.end(entry.id, "cancelled", asyncio.CancelledError())
+
+    def _expire(self, id: bytes, timeout: float) -> None:
+        late = AskTimeoutError(f"no reply within {timeout} seconds")
+        self.window.end(id, "expired", run_failure(late, self.node.name, timeout))
+
+    def post(self, request: RunRequest, origin: Origin | None, settled: Settled | None) -> AsyncioFuture[Any]:
+        """Keep a run without waiting; see `protocols.node.Target.post`.
+
+        What a kept run passes on has an id that is derived from it, so that it is the same when that run is repeated.
+        """
+        kept = None if origin is None else origin.kept
+        try:
+            self._check()
+            if kept is not None:
+                request = replace(request, run_id=kept.part(f">{self.node.name}").run_id)
+            entry = self._entry(request, sender="" if origin is None else origin.run_id)
+        except Exception as error:  # whoever posts is told by the future
+            return failed_reply(error, settled)
+        reply: AsyncioFuture[Any] = AsyncioFuture(loop=self._loop)
+        reply.follow(self.window.answers.reply(entry.id))
+        when_settled(reply, origin, settled)
+        if kept is not None and kept.outbox is not None:
+            accepted = partial(self._accepted, entry, request, None)
+            kept.outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
+        else:
+            self._keep(entry, request, None)
+        return reply
+
+    # -- accept -------------------------------------------------------------------------------------------------
+
+    async def _prepared(self, request: RunRequest) -> RunRequest:
+        """Return a request that can be kept as it is, when there is room for it."""
+        self._check()
+        if needs_reading(request):
+            request = await readable(request)
+        while self.window.queue.open >= (mailbox := self.node.ref().actor_inbox).capacity:
+            if mailbox.overflow is not Overflow.WAIT:
+                raise MailboxFullError(f"{self.node.name} (durable)", mailbox.capacity, request)
+            room: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append(room)
+            await room
+            self._check()
+        options = request.options
+        if options.request_id is None and options.durable is None:
+            return request
+        run_id = request.run_id if options.request_id is None else id_of(options.request_id).hex()
+        return replace(request, run_id=run_id, options=replace(options, request_id=None, durable=None))
+
+    def _freed(self) -> None:
+        while self._waiting:
+            room = self._waiting.popleft()
+            if not room.done():
+                room.set_result(None)
+                return
+
+    def _check(self) -> None:
+        if running_loop() is not self._loop:
+            raise WrongLoopError(f"node {self.node.name!r} is durable, so it lives on one event loop: that of its pool")
+        if self._is_closed:
+            raise stopped(self.node.name)
+        self.node.ref()
+
+    def _entry(self, request: RunRequest, timeout: float | None = None, *, sender: str = "") -> Entry:
+        now = self.window.now()
+        limit = self.window.settings.expires if timeout is None else timeout
+        expires = None if limit is None else now + limit
+        id = bytes.fromhex(request.run_id)
+        return Entry(id, self.window.name, sender, RUN_KIND, encode_run(request), now, expires=expires)
+
+    async def _accept(self, entry: Entry, request: RunRequest, timeout: float | None) -> bool:
+        """Keep a run. Return False if its id is known already."""
+        if await asyncio.shield(self._keep(entry, request, timeout)) is not None:
+            return True
+        known = await self._journal.find(entry.id)
+        if known is not None and known.mailbox != entry.mailbox:
+            raise ValueError(f"node {self.node.name!r}: this request_id is that of a run of {known.mailbox!r}")
+        return False
+
+    def _keep(self, entry: Entry, request: RunRequest, timeout: float | None) -> "asyncio.Future[int | None]":
+        """Keep a run, and deliver it after the commit, whether or not the caller still waits."""
+        kept: asyncio.Future[int | None] = self._loop.create_future()
+
+        def committed(done: "asyncio.Future[list[int | None]]") -> None:
+            error = done.exception()
+            if error is None:
+                place = done.result()[0]
+                self._accepted(entry, request, timeout, place)
+                kept.set_result(place)
+                return
+            self.window.answers.fail(entry.id, error)
+            kept.set_exception(error)
+            kept.exception()  # a caller that was cancelled does not read it
+
+        self._journal.accept((entry,)).add_done_callback(committed)
+        return kept
+
+    def _accepted(self, entry: Entry, request: RunRequest, timeout: float | None, place: int | None) -> None:
+        if place is not None:
+            self.window.add(entry, request, timeout, place)
+        elif self.window.answers.has(entry.id) and not self.window.knows(entry.id):
+            self.window.find_soon(entry.id)

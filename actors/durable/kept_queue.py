@@ -1,0 +1,218 @@
+"""The open messages of a durable node: the next ones are in memory, the rest is in the journal only."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Hashable
+from contextvars import Context, copy_context
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from actors.durable.kept_run import KeptRun
+from actors.durable.record import RUN_KIND, UndecodableError, decode_run
+from actors.runs.handle import NodeHandle
+from actors.runs.request import RunRequest
+from actors.runtime.future import AsyncioFuture
+from protocols.journal import EndOutcome, Entry, MailboxJournal
+from protocols.messages import ChatMessage
+
+WINDOW: Final = 200
+"""Most open messages of a node that are in memory."""
+
+
+class KeptMessage(msgspec.Struct, eq=False):
+    """A kept message in memory."""
+
+    entry: Entry
+    place: int
+    request: RunRequest | None = None
+    """None for one that was read from the journal and is not decoded yet."""
+    key: Hashable = None
+    is_suspect: bool = False
+    """True if it may have been in hand when a process died."""
+    attempt: int = 0
+    deadline: float | None = None
+    """When its caller gives up, in seconds of the clock of the system."""
+    timeout: float | None = None
+    run: KeptRun | None = None
+    reply: AsyncioFuture[ChatMessage[Any]] | None = None
+    """The ask that is in hand."""
+    context: Context | None = None
+    """Trace and log context of the sender; None for one of an earlier process."""
+    ended: EndOutcome | None = None
+    """How its caller has ended it, while it is in hand."""
+
+
+class KeptQueue:
+    """The open messages of one node, in the order of their acceptance.
+
+    Args:
+        node: the node.
+        name: name of the mailbox in the journal.
+        journal: what keeps the messages.
+        is_strict: True if all wait for one that is due later.
+        now: wall time.
+    """
+
+    def __init__(
+        self,
+        node: NodeHandle[Any, Any],
+        name: str,
+        journal: MailboxJournal,
+        *,
+        is_strict: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.open = 0
+        """Messages that are accepted and not acknowledged, on disk and in memory."""
+        self.has_more = True
+        """True if the next message is on disk only."""
+        self.due_in: float | None = None
+        """Seconds until the next message is due, as of the last `next`; None if all are due."""
+        self._node = node
+        self._name = name
+        self._journal = journal
+        self._is_strict = is_strict
+        self._now = now
+        self._line: deque[KeptMessage] = deque()
+        self._ended: set[bytes] = set()
+        """Messages that were ended on disk while others were read."""
+        self._last = 0
+        """Place of the last message that was put in memory."""
+        self._highest = 0
+        """Place of the last message that is known."""
+        self._is_recovered = False
+        """True when all messages of earlier processes have been in memory."""
+        self._is_loading = False
+
+    def __len__(self) -> int:
+        """Number of messages that wait in memory."""
+        return len(self._line)
+
+    def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
+        """Take note of a message that has just been accepted."""
+        if place <= self._last:  # it was read from the disk before this call
+            self.open += 0 if self._is_recovered else 1
+            return
+        self.open += 1
+        self._highest = max(self._highest, place)
+        if self.has_more or len(self._line) >= WINDOW:
+            self.has_more = True
+            return
+        self._last = place
+        message = KeptMessage(entry, place, request, self._node.message_key(request), timeout=timeout)
+        message.context = copy_context()
+        if timeout is not None:
+            message.deadline = self._node.ref().system.clock.now() + timeout
+        self._line.append(message)
+
+    def holds(self, id: bytes) -> bool:
+        """Return True if a message waits in memory."""
+        return any(one.entry.id == id for one in self._line)
+
+    def take(self, id: bytes) -> KeptMessage:
+        """Take a message out, also one that is on disk only."""
+        for message in self._line:
+            if message.entry.id == id:
+                self._line.remove(message)
+                return message
+        self._ended.add(id)
+        return KeptMessage(Entry(id, self._name, "", RUN_KIND, b"", 0.0), 0)
+
+    def put_back(self, message: KeptMessage) -> None:
+        """Put a message in its place again."""
+        later = next((at for at, one in enumerate(self._line) if one.place > message.place), len(self._line))
+        self._line.insert(later, message)
+
+    def next(self, in_hand: Collection[KeptMessage]) -> KeptMessage | None:
+        """Take out the message whose turn it is, if there is one. Suspects come first, and one at a time."""
+        self.due_in = None
+        suspect = next((one for one in self._line if one.is_suspect), None)
+        if suspect is not None or any(one.is_suspect for one in in_hand):
+            found = None if in_hand else suspect
+        else:
+            found = self._next({one.key for one in in_hand} - {None})
+        if found is not None:
+            self._line.remove(found)
+        return found
+
+    def _next(self, busy: set[Hashable]) -> KeptMessage | None:
+        now = self._now()
+        for message in self._line:
+            due = message.entry.due
+            if due is not None and due > now:
+                self.due_in = due - now if self.due_in is None else min(self.due_in, due - now)
+                if self._is_strict:
+                    return None
+            elif message.key is None or message.key not in busy:
+                return message
+        return None
+
+    def begin_load(self) -> bool:
+        """Return True if the next messages have to be read now, by `load`."""
+        if not self.has_more or self._is_loading or len(self._line) >= WINDOW // 2:
+            return False
+        self._is_loading = True
+        return True
+
+    async def load(self) -> None:
+        """Read the next messages. Raises JournalError."""
+        limit, is_first = WINDOW - len(self._line), not self._last
+        try:
+            entries = await self._journal.waiting(self._name, self._last, limit)
+        finally:
+            self._is_loading = False
+        found = [self._read(entry) for entry in entries if entry.id not in self._ended]
+        self._ended.clear()
+        if is_first:
+            _suspect(found, self._node.max_concurrency)
+        self._line.extend(found)
+        self._last = max(self._last, entries[-1].seq) if entries else self._last
+        if self._is_recovered:
+            self.open += sum(entry.seq > self._highest for entry in entries)
+        self._highest = max(self._highest, self._last)
+        self.has_more = len(entries) == limit or self._last < self._highest
+        self._is_recovered = self._is_recovered or not self.has_more
+
+    def _read(self, entry: Entry) -> KeptMessage:
+        message = KeptMessage(entry, entry.seq, attempt=entry.attempts, is_suspect=entry.attempts > 0)
+        if self._node.is_serial and entry.kind == RUN_KIND:
+            try:
+                message.request = decode_run(entry.payload, self._node)
+            except UndecodableError:  # told when its turn has come
+                return message
+            message.key = self._node.message_key(message.request)
+        return message
+
+
+def _suspect(found: list[KeptMessage], most: int) -> None:
+    """Mark those that may have been in hand when the last process died: the first ones of as many keys."""
+    keys: set[Hashable] = set()
+    for message in found:
+        key = message.entry.id if message.key is None else message.key
+        if len(keys) == most:
+            return
+        message.is_suspect = message.is_suspect or key not in keys
+        keys.add(key)
+
+
+def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float) -> float | None:
+    """Return the seconds for a run: what its caller has left, or else those of the node, from now on.
+
+    Args:
+        message: the message.
+        request: its run.
+        clock: the clock of the system.
+        now: wall time. A clock that was set back revives nothing.
+    """
+    if message.deadline is not None:
+        rest: float = message.deadline - clock.now()
+        return rest
+    given = request.options.timeout
+    limit = request.node.timeout if given is UNSET else given
+    expires = message.entry.expires
+    if expires is None:
+        return limit
+    left = expires - now if now >= message.entry.accepted else 0.0
+    return left if limit is None else min(limit, left)

@@ -1,0 +1,125 @@
+"""What a run in hand knows of the journal that keeps it: its parts, its steps, and its delivery."""
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Self
+
+from actors.durable.outbox import Outbox
+from actors.durable.record import UndecodableError, decode_answer, encode_answer
+from actors.durable.step_journal import StepJournal
+from actors.runs.correlation import run_here
+from protocols.delivery import Delivery, Kept, tool_call_id
+from protocols.journal import MailboxJournal
+from protocols.messages import ChatMessage, is_message
+
+
+class KeptRun(Kept):
+    """A kept run that is in hand, or a part of one.
+
+    The parts of a run are no messages of their own. Their run ids are derived from that of the run, so that a run which
+    is delivered again has the same parts, and their answers are steps of the outermost run.
+
+    Args:
+        journal: what keeps the run.
+        id: the message in the journal.
+        attempt: 0 for the first delivery.
+        steps: digest and payload of what earlier deliveries have finished, by key.
+        keeps_steps: True to keep the steps of models and tools.
+    """
+
+    is_part = False
+
+    def __init__(
+        self,
+        journal: MailboxJournal,
+        id: bytes,
+        attempt: int,
+        steps: dict[str, tuple[bytes, bytes]],
+        *,
+        keeps_steps: bool = True,
+    ) -> None:
+        self.run_id = id.hex()
+        self.id = id
+        self.attempt = attempt
+        self.outbox: Outbox | None = None
+        """Takes what the connections pass on, until the acknowledgement; None before and after."""
+        self.has_steps = bool(steps)
+        """True if the journal has steps of the run."""
+        self._journal = journal
+        self._steps = steps
+        self._keeps_steps = keeps_steps
+        self._places: Counter[tuple[str, str]] = Counter()
+        self._root: KeptRun = self
+
+    def part(self, name: str) -> Self:
+        """Return that of the next run inside this one, by a node of this name."""
+        call = tool_call_id.get()
+        self._places[call, name] += 1
+        place = f"{self.run_id}\0{call}\0{name}\0{self._places[call, name]}"
+        part = type(self)(
+            self._journal,
+            blake2b(place.encode(), digest_size=16).digest(),
+            self.attempt,
+            self._steps,
+            keeps_steps=self._keeps_steps,
+        )
+        part.is_part, part._root = True, self._root  # noqa: SLF001 - its own class
+        return part
+
+    def known(self, prompts: Sequence[object]) -> ChatMessage[Any] | None:
+        """Return the recorded answer of this part, if it was asked the same."""
+        payload = self.recorded("answer", _digest(prompts))
+        try:
+            return None if payload is None else decode_answer(payload)
+        except UndecodableError:  # of a version before
+            return None
+
+    async def note(self, prompts: Sequence[object], answer: ChatMessage[Any]) -> None:
+        """Keep the answer of a part; does nothing for the outermost run."""
+        if self.is_part:
+            await self.keep("answer", _digest(prompts), encode_answer(answer))
+
+    def recorded(self, key: str, digest: bytes) -> bytes | None:
+        """Return the payload of a step of this run that was finished in an earlier delivery."""
+        found = self._steps.get(self._key(key))
+        return None if found is None or found[0] != digest else found[1]
+
+    async def keep(self, key: str, digest: bytes, payload: bytes) -> None:
+        """Keep a finished step; returns after the commit."""
+        self._root.has_steps = True
+        await self._journal.keep_step(self._root.id, self._key(key), digest, payload)
+
+    def _key(self, key: str) -> str:
+        return f"{self.run_id}/{key}" if self.is_part else key
+
+    def capabilities(self) -> Sequence[Any]:
+        """Return the capability that keeps the steps of a model's run."""
+        return (StepJournal(self),) if self._keeps_steps else ()
+
+
+def _digest(prompts: Sequence[object]) -> bytes:
+    """Return what tells the prompts of a part from others. Ids and times differ between deliveries."""
+    texts = (one.text if is_message(one) else repr(one) for one in prompts)
+    return blake2b("\0".join(texts).encode(), digest_size=16).digest()
+
+
+def delivery() -> Delivery:
+    """Return the delivery of the run whose tool or callback makes this call.
+
+    Example:
+        ```python
+        @agent.tools.tool_plain
+        def pay(amount: int) -> str:
+            return bank.pay(amount, idempotency_key=delivery().tool_key)
+        ```
+
+    For a run in memory the key is its run id, and the attempt is 0.
+
+    Raises:
+        RuntimeError: called outside of any run.
+    """
+    run = run_here()
+    if run is None:
+        raise RuntimeError("delivery() is for the tools and callbacks of a run; this call comes from outside")
+    return Delivery(run.run_id, 0 if run.kept is None else run.kept.attempt, tool_call_id.get())
