@@ -38,16 +38,14 @@ _log = logging.getLogger("understage.journal")
 class JournalService(PoolService):
     """The journal of a pool whose manifest has `journal`; without it, a durable node is refused.
 
-    It is entered before the nodes start, and left after they have stopped, so that their last acknowledgements are kept.
+    It is entered before the nodes start and left after they have stopped, so that their last acknowledgements are kept.
 
     Args:
         pool: the pool.
         make: makes the journal of a manifest; None for a manifest without one.
     """
 
-    def __init__(
-        self, pool: NodeRegistry, make: Callable[[Manifest], MailboxJournal | None] = open_journal
-    ) -> None:
+    def __init__(self, pool: NodeRegistry, make: Callable[[Manifest], MailboxJournal | None] = open_journal) -> None:
         self._pool = pool
         self._make = make
         self.journal: MailboxJournal | None = None
@@ -170,7 +168,9 @@ class JournalService(PoolService):
         for mailbox in self.mailboxes.values():
             mailbox.window.start()
         for name, waiting in self._counts.items():
-            _log.warning("journal: %s messages wait for %r, which is no durable node; see `journal move`", waiting, name)
+            _log.warning(
+                "%s messages wait for %r, which is no durable node; see `journal move`", waiting, name
+            )
         if self.journal is not None:
             self._watching = asyncio.ensure_future(self._watch(self.journal))
 

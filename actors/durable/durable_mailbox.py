@@ -70,7 +70,7 @@ class DurableMailbox(KeepsRuns):
         """Keep a run, and return its ticket after the commit."""
         request = await self._prepared(request)
         entry = self._entry(request)
-        is_new = await self._accept(entry, request, None)
+        is_new = await self._is_new(entry, self._keep(entry, request, None))
         return self.ticket(entry.id, is_new=is_new)
 
     def ticket(self, id: bytes, *, is_new: bool = False) -> Ticket[Any]:
@@ -86,10 +86,11 @@ class DurableMailbox(KeepsRuns):
         entry, answers = self._entry(request, timeout), self.window.answers
         reply = answers.reply(entry.id)
         with answers.awaited(entry.id):
+            kept = self._keep(entry, request, timeout)
             try:
-                is_new = await self._accept(entry, request, timeout)
+                is_new = await self._is_new(entry, kept)
             except asyncio.CancelledError:  # it may be on disk in this moment
-                self.window.end(entry.id, "cancelled", asyncio.CancelledError())
+                kept.add_done_callback(partial(self._give_up, entry.id))
                 raise
             if not is_new:
                 return await self.ticket(entry.id).answer(timeout=timeout)
@@ -103,6 +104,11 @@ class DurableMailbox(KeepsRuns):
                     timer.cancel()
                 if not reply.done() and answers.is_last(entry.id):
                     self.window.end(entry.id, "cancelled", asyncio.CancelledError())
+
+    def _give_up(self, id: bytes, kept: "asyncio.Future[int | None]") -> None:
+        """End a run whose caller was cancelled before it was accepted."""
+        if kept.exception() is None and kept.result() is not None:
+            self.window.end(id, "cancelled", asyncio.CancelledError())
 
     def _expire(self, id: bytes, timeout: float) -> None:
         late = AskTimeoutError(f"no reply within {timeout} seconds")
@@ -172,9 +178,9 @@ class DurableMailbox(KeepsRuns):
         id = bytes.fromhex(request.run_id)
         return Entry(id, self.window.name, sender, RUN_KIND, encode_run(request), now, expires=expires)
 
-    async def _accept(self, entry: Entry, request: RunRequest, timeout: float | None) -> bool:
-        """Keep a run. Return False if its id is known already."""
-        if await asyncio.shield(self._keep(entry, request, timeout)) is not None:
+    async def _is_new(self, entry: Entry, kept: "asyncio.Future[int | None]") -> bool:
+        """Wait for the commit. Return False if the id was known already."""
+        if await asyncio.shield(kept) is not None:
             return True
         known = await self._journal.find(entry.id)
         if known is not None and known.mailbox != entry.mailbox:

@@ -39,8 +39,12 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         if self.is_dead and name in WRITES:
-            return lambda *_: asyncio.get_running_loop().create_future()
+            return _never
         return getattr(self._journal, name)
+
+
+def _never(*_: object) -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
 
 
 class Life:

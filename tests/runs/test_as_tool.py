@@ -9,8 +9,8 @@ from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.agents.agent import Agent
-from actors.nodes.team import Team
 from actors.nodes.as_tool import joint_limits
+from actors.nodes.team import Team
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.testing.models import Answer, RecordingModel, echo_model, scripted_model, slow_model

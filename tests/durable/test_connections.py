@@ -1,0 +1,156 @@
+"""What a durable node passes on follows from its answer in one transaction: neither lost nor doubled by a death."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.testing.settle import settle
+from tests.durable.life import GatedJournal, Life, memory_journal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.storage.journal_memory import MemoryJournal
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[MemoryJournal]:
+    made = await memory_journal()
+    yield made
+    await made.close()
+
+
+class Pair:
+    """A durable node that passes its answers on to another one."""
+
+    def __init__(self, seen: list[str] | None = None) -> None:
+        self.seen = [] if seen is None else seen
+        self.gate: asyncio.Event | None = None
+        self.source = Agent.from_callback(self.write, name="source", max_concurrency=1)
+        self.target = Agent.from_callback(self.read, name="target", max_concurrency=1)
+        self.source.connect_to(self.target)
+
+    async def write(self, prompt: str) -> str:
+        self.seen.append(f"write {prompt}")
+        return prompt.upper()
+
+    async def read(self, prompt: str) -> str:
+        self.seen.append(f"read {prompt}")
+        if self.gate is not None:
+            await self.gate.wait()
+        return prompt
+
+
+async def test_an_answer_and_what_it_causes_are_one_transaction(journal: MemoryJournal) -> None:
+    pair = Pair()
+    pair.gate = asyncio.Event()
+    async with Life(journal, pair.source, pair.target):
+        await (await pair.source.submit("one")).answer()
+        assert await journal.counts() == {"pool/target": 1}
+        assert journal.statistics().settled == 1
+    pair = Pair(pair.seen)
+    async with Life(journal, pair.source, pair.target):
+        while await journal.counts():
+            await settle()
+    assert pair.seen == ["write one", "read ONE", "read ONE"]
+
+
+async def test_a_death_before_the_acknowledgement_passes_nothing_on_twice() -> None:
+    journal, pair = GatedJournal(), Pair()
+    await journal.open()
+    async with Life(journal, pair.source, pair.target):
+        journal.holds_settle = True
+        await pair.source.submit("one")
+        await settle()
+        assert pair.seen == ["write one"]
+    journal.holds_settle, journal.held = False, []
+    pair = Pair(pair.seen)
+    async with Life(journal, pair.source, pair.target):
+        while await journal.counts():
+            await settle()
+    assert pair.seen == ["write one", "write one", "read ONE"]
+    await journal.close()
+
+
+async def test_a_node_in_memory_gets_the_answer_after_the_commit() -> None:
+    journal, pair = GatedJournal(), Pair()
+    await journal.open()
+    async with pair.target, Life(journal, pair.source):
+        journal.holds_settle = True
+        run = asyncio.ensure_future(pair.source.run("one", wait_for_connections=True))
+        await settle()
+        assert pair.seen == ["write one"]
+        await journal.release()
+        assert (await run).content == "ONE"
+        assert pair.seen == ["write one", "read ONE"]
+    await journal.close()
+
+
+async def test_a_caller_waits_for_what_durable_nodes_do_with_its_answer(journal: MemoryJournal) -> None:
+    pair = Pair()
+    async with Life(journal, pair.source, pair.target):
+        await pair.source.run("one", wait_for_connections=True)
+        assert pair.seen == ["write one", "read ONE"]
+    assert await journal.counts() == {}
+
+
+async def test_finished_parts_of_a_chain_are_not_run_again(journal: MemoryJournal) -> None:
+    seen: list[str] = []
+    gate = asyncio.Event()
+
+    def first(prompt: str) -> str:
+        seen.append("first")
+        return f"{prompt} 1"
+
+    async def second(prompt: str) -> str:
+        seen.append("second")
+        await gate.wait()
+        return f"{prompt} 2"
+
+    def chain() -> Any:
+        made = Agent.from_callback(first, name="first") | Agent.from_callback(second, name="second")
+        made.name = "chain"
+        return made
+
+    async with Life(journal, node := chain()):
+        await node.submit("go", request_id="go")
+        await settle()
+    gate.set()
+    async with Life(journal, node := chain()):
+        answer = await (await node.submit("go", request_id="go")).answer()
+    assert answer.content == "go 1 2"
+    assert seen == ["first", "second", "second"]
+
+
+async def test_finished_members_of_a_team_are_not_run_again(journal: MemoryJournal) -> None:
+    seen: list[str] = []
+    gate = asyncio.Event()
+
+    def quick(prompt: str) -> str:
+        seen.append("quick")
+        return "quick"
+
+    async def slow(prompt: str) -> str:
+        seen.append("slow")
+        await gate.wait()
+        return "slow"
+
+    def team() -> Any:
+        made = Agent.from_callback(quick, name="quick") & Agent.from_callback(slow, name="slow")
+        made.name = "team"
+        return made
+
+    async with Life(journal, node := team()):
+        await node.submit("go", request_id="go")
+        await settle()
+    gate.set()
+    async with Life(journal, node := team()):
+        answer = await (await node.submit("go", request_id="go")).answer()
+    assert [one.content for one in answer.associated_messages] == ["quick", "slow"]
+    assert seen == ["quick", "slow", "slow"]
