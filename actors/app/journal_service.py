@@ -136,10 +136,20 @@ class JournalService(PoolService):
         """Refuse to take the journal from a node that has open messages."""
         for node, mailbox in self.mailboxes.items():
             new, waiting = manifest.nodes.get(node.name), mailbox.window.queue.open
-            if new is not None and waiting and not getattr(new, "durable", None):
+            if new is not None and waiting and not (new.durable is not None and new.durable.enabled):
                 text = f"node {node.name!r}: `durable` cannot be taken away while {waiting} messages are kept for it"
                 raise ManifestError(text)
         return None
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Keep the runs of nodes that are durable now, and of no others."""
+        for node in self._pool.values():
+            if node.definition.settings.durable is None and node in self.mailboxes:
+                await self.mailboxes[node].close()
+                self.left(node)
+            elif node not in self.mailboxes:
+                await self.opening(node)
+                self.opened(node)
 
     # -- what callers ask -----------------------------------------------------------------------------------------
 
@@ -168,9 +178,7 @@ class JournalService(PoolService):
         for mailbox in self.mailboxes.values():
             mailbox.window.start()
         for name, waiting in self._counts.items():
-            _log.warning(
-                "%s messages wait for %r, which is no durable node; see `journal move`", waiting, name
-            )
+            _log.warning("%s messages wait for %r, which is no durable node; see `journal move`", waiting, name)
         if self.journal is not None:
             self._watching = asyncio.ensure_future(self._watch(self.journal))
 
@@ -227,14 +235,14 @@ class JournalDelivery(PoolService):
 
     def __init__(self, pool: NodeRegistry) -> None:
         self._pool: Any = pool
+        self._service: JournalService | None = None
 
     async def __aenter__(self) -> Self:
-        service = self._pool.service(JournalService)
-        if service is not None:
-            service.begin()
+        self._service = self._pool.service(JournalService)
+        if self._service is not None:
+            self._service.begin()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        service = self._pool.service(JournalService)
-        if service is not None:
-            await service.end()
+        if self._service is not None:
+            await self._service.end()

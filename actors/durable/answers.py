@@ -73,7 +73,7 @@ class Answers:
             return await asyncio.shield(reply)
 
     async def find(self, id: bytes) -> None:
-        """Tell those who wait how a message has ended, if the journal knows."""
+        """Tell those who wait how a message ended, if the journal knows."""
         found = await self._journal.find(id)
         if found is not None and found.outcome is None:
             return

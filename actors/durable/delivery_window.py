@@ -45,7 +45,7 @@ class DeliveryWindow:
     """The open messages of one node. The next ones are in memory, the rest is in the journal only.
 
     The actor gets no more requests than it handles at the same time, and the next one when the one before is
-    acknowledged. Those that may have been in hand when a process died come first, one at a time, each marked before.
+    acknowledged. Those that may have been under way when a process died come first, one at a time, each marked before.
 
     Args:
         node: the node.
@@ -80,7 +80,7 @@ class DeliveryWindow:
         self._loop = asyncio.get_running_loop()
         self.queue = KeptQueue(node, name, journal, is_strict=settings.order == "strict", now=now)
         """What waits."""
-        self._in_hand: dict[bytes, KeptMessage] = {}
+        self._under_way: dict[bytes, KeptMessage] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: TimerHandle | None = None
 
@@ -90,21 +90,21 @@ class DeliveryWindow:
         return self.node.ref().system.clock
 
     @property
-    def in_hand(self) -> int:
+    def under_way(self) -> int:
         """Number of messages that the actor has."""
-        return len(self._in_hand)
+        return len(self._under_way)
 
     async def answer(self, id: bytes) -> ChatMessage[Any]:
         """Return the answer of a message, as soon as it is there; see `Answers.wait`."""
         return await self.answers.wait(id, is_known=self.knows(id))
 
     def find_soon(self, id: bytes) -> None:
-        """Tell those who wait for a message that was known already how it has ended."""
+        """Tell those who wait for a message that was known already how it ended."""
         self._run(self.answers.find(id))
 
     def knows(self, id: bytes) -> bool:
         """Return True if a message is in memory, so that its end is told here."""
-        return id in self._in_hand or self.queue.holds(id)
+        return id in self._under_way or self.queue.holds(id)
 
     def start(self) -> None:
         """Begin to deliver, with what earlier processes have left."""
@@ -138,7 +138,7 @@ class DeliveryWindow:
     def end(self, id: bytes, outcome: EndOutcome, error: BaseException) -> None:
         """End a message whose caller waits no more, wherever it is."""
         self.answers.fail(id, error)
-        message = self._in_hand.get(id)
+        message = self._under_way.get(id)
         if message is None:
             self._failed(self.queue.take(id), outcome)
             return
@@ -163,11 +163,11 @@ class DeliveryWindow:
 
     def _give(self) -> None:
         """Give the actor the next messages, as many as it handles at the same time."""
-        while self.is_running and len(self._in_hand) < min(self.node.max_concurrency, WINDOW):
-            message = self.queue.next(self._in_hand.values())
+        while self.is_running and len(self._under_way) < min(self.node.max_concurrency, WINDOW):
+            message = self.queue.next(self._under_way.values())
             if message is None:
                 break
-            self._in_hand[message.entry.id] = message
+            self._under_way[message.entry.id] = message
             if message.is_suspect or message.attempt:
                 self._run(self._deliver_again(message))
             else:
@@ -231,7 +231,7 @@ class DeliveryWindow:
             self._handled(message, done.result())
             return
         if isinstance(error, MailboxFullError) and not getattr(error, "__notes__", None):
-            del self._in_hand[message.entry.id]  # runs in memory have filled the mailbox of the actor
+            del self._under_way[message.entry.id]  # runs in memory have filled the mailbox of the actor
             self.queue.put_back(message)
             self._give_after(PAUSE)
             return
@@ -247,9 +247,9 @@ class DeliveryWindow:
             self._failed(message, outcome, failure)
 
     def _leave(self, message: KeptMessage, error: BaseException) -> None:
-        """Leave a message open, for the next life of the node. A stop is no death: its mark is taken back."""
+        """Leave a message open, for the next life of the node. Its mark is taken back, since a stop buries nothing."""
         self.is_running = False
-        self._in_hand.pop(message.entry.id, None)
+        self._under_way.pop(message.entry.id, None)
         if message.is_suspect and message.attempt:
             self._journal.begin(message.entry.id, -1)
         self.answers.fail(message.entry.id, error)
@@ -263,7 +263,7 @@ class DeliveryWindow:
             if problem is not None:
                 self.broke(problem)
                 return
-            self._in_hand.pop(message.entry.id, None)
+            self._under_way.pop(message.entry.id, None)
             message.attempt, message.is_suspect, message.reply = done.result(), False, None
             message.entry = replace(message.entry, due=due)
             self.queue.put_back(message)
@@ -275,13 +275,21 @@ class DeliveryWindow:
 
     def _handled(self, message: KeptMessage, answer: ChatMessage[Any]) -> None:
         """Acknowledge a message with its answer, and with what the connections pass on."""
-        run, request, outbox = message.run, message.request, Outbox()
-        assert run is not None
+        request = message.request
         assert request is not None
-        run.outbox = outbox
+        outbox = Outbox(request, self.clock)
         if self.node.outlets:
-            self.node.offer(answer, request)
-        run.outbox = None
+            self._run(self._collect(message, answer, outbox))
+        else:
+            self._settle_answer(message, answer, outbox)
+
+    async def _collect(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
+        await outbox.collect(self.node, answer)
+        self._settle_answer(message, answer, outbox)
+
+    def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
+        run, request = message.run, outbox.origin
+        assert run is not None
         one = handled(message.entry.id, self.name, request, answer, outbox, has_steps=run.has_steps)
 
         def told(places: list[int | None]) -> None:
@@ -324,7 +332,7 @@ class DeliveryWindow:
                     outbox.fail(problem)
                 self.broke(problem)
             else:
-                self._in_hand.pop(message.entry.id, None)
+                self._under_way.pop(message.entry.id, None)
                 self.queue.open -= 1
                 told(done.result())
                 self.freed()

@@ -61,7 +61,7 @@ class DurableMailbox(KeepsRuns):
 
         Args:
             request: the run.
-            is_own: True for a run that is no part of the one whose handler makes it.
+            is_own: False for a run that is a part of the one whose handler makes it.
         """
         is_read = request.sink is not None or request.follower is not None or request.stats is not None
         return request.options.durable is not False and not is_read and (is_own or not request.parent_run_id)
@@ -120,6 +120,7 @@ class DurableMailbox(KeepsRuns):
         What a kept run passes on has an id that is derived from it, so that it is the same when that run is repeated.
         """
         kept = None if origin is None else origin.kept
+        outbox = None if kept is None else kept.outbox
         try:
             self._check()
             if kept is not None:
@@ -130,9 +131,9 @@ class DurableMailbox(KeepsRuns):
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=self._loop)
         reply.follow(self.window.answers.reply(entry.id))
         when_settled(reply, origin, settled)
-        if kept is not None and kept.outbox is not None:
-            accepted = partial(self._accepted, entry, request, None)
-            kept.outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
+        if outbox is not None:
+            accepted = partial(self._accepted, request, None)
+            outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
         else:
             self._keep(entry, request, None)
         return reply
@@ -195,7 +196,7 @@ class DurableMailbox(KeepsRuns):
             error = done.exception()
             if error is None:
                 place = done.result()[0]
-                self._accepted(entry, request, timeout, place)
+                self._accepted(request, timeout, entry, place)
                 kept.set_result(place)
                 return
             self.window.answers.fail(entry.id, error)
@@ -205,7 +206,7 @@ class DurableMailbox(KeepsRuns):
         self._journal.accept((entry,)).add_done_callback(committed)
         return kept
 
-    def _accepted(self, entry: Entry, request: RunRequest, timeout: float | None, place: int | None) -> None:
+    def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:
         if place is not None:
             self.window.add(entry, request, timeout, place)
         elif self.window.answers.has(entry.id) and not self.window.knows(entry.id):

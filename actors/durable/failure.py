@@ -41,7 +41,7 @@ def ending_of(
 
 
 def past_error(node: str, run_id: str, found: Outcome | None) -> RunError:
-    """Return the error of a run that another process has ended, or that the journal does not know."""
+    """Return the error of a run that another process ended, or that the journal does not know."""
     if found is None:
         text = f"node {node!r}: run {run_id} is not in the journal: it was never accepted, or ended long ago"
         return RunError(text, node=node)

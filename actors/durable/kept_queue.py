@@ -30,18 +30,18 @@ class KeptMessage(msgspec.Struct, eq=False):
     """None for one that was read from the journal and is not decoded yet."""
     key: Hashable = None
     is_suspect: bool = False
-    """True if it may have been in hand when a process died."""
+    """True if it may have been under way when a process died."""
     attempt: int = 0
     deadline: float | None = None
     """When its caller gives up, in seconds of the clock of the system."""
     timeout: float | None = None
     run: KeptRun | None = None
     reply: AsyncioFuture[ChatMessage[Any]] | None = None
-    """The ask that is in hand."""
+    """The ask that is under way."""
     context: Context | None = None
     """Trace and log context of the sender; None for one of an earlier process."""
     ended: EndOutcome | None = None
-    """How its caller has ended it, while it is in hand."""
+    """How its caller ended it, while it is under way."""
 
 
 class KeptQueue:
@@ -125,14 +125,14 @@ class KeptQueue:
         later = next((at for at, one in enumerate(self._line) if one.place > message.place), len(self._line))
         self._line.insert(later, message)
 
-    def next(self, in_hand: Collection[KeptMessage]) -> KeptMessage | None:
+    def next(self, under_way: Collection[KeptMessage]) -> KeptMessage | None:
         """Take out the message whose turn it is, if there is one. Suspects come first, and one at a time."""
         self.due_in = None
         suspect = next((one for one in self._line if one.is_suspect), None)
-        if suspect is not None or any(one.is_suspect for one in in_hand):
-            found = None if in_hand else suspect
+        if suspect is not None or any(one.is_suspect for one in under_way):
+            found = None if under_way else suspect
         else:
-            found = self._next({one.key for one in in_hand} - {None})
+            found = self._next({one.key for one in under_way} - {None})
         if found is not None:
             self._line.remove(found)
         return found
@@ -187,7 +187,7 @@ class KeptQueue:
 
 
 def _suspect(found: list[KeptMessage], most: int) -> None:
-    """Mark those that may have been in hand when the last process died: the first ones of as many keys."""
+    """Mark those that may have been under way when the last process died: the first ones of as many keys."""
     keys: set[Hashable] = set()
     for message in found:
         key = message.entry.id if message.key is None else message.key

@@ -1,4 +1,4 @@
-"""What a run in hand knows of the journal that keeps it: its parts, its steps, and its delivery."""
+"""What a run under way knows of the journal that keeps it: its parts, its steps, and its delivery."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError, decode_answer, encode_answer
-from actors.durable.step_journal import StepJournal
 from actors.runs.correlation import run_here
 from protocols.delivery import Delivery, Kept, tool_call_id
 from protocols.journal import MailboxJournal
@@ -15,7 +14,7 @@ from protocols.messages import ChatMessage, is_message
 
 
 class KeptRun(Kept):
-    """A kept run that is in hand, or a part of one.
+    """A kept run that is under way, or a part of one.
 
     The parts of a run are no messages of their own. Their run ids are derived from that of the run, so that a run which
     is delivered again has the same parts, and their answers are steps of the outermost run.
@@ -95,7 +94,7 @@ class KeptRun(Kept):
 
     def capabilities(self) -> Sequence[Any]:
         """Return the capability that keeps the steps of a model's run."""
-        return (StepJournal(self),) if self._keeps_steps else ()
+        return ()
 
 
 def _digest(prompts: Sequence[object]) -> bytes:

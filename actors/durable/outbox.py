@@ -3,61 +3,90 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from actors.runs.handle import NodeHandle
+from actors.runs.request import RunRequest
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled
+from protocols.delivery_tracker import DeliveryTracker
 from protocols.journal import Entry
 from protocols.messages import ChatMessage
-from protocols.node import Origin
 
 Post = Callable[..., AsyncioFuture[ChatMessage[Any]]]
 
 
 class Outbox:
-    """Collects what one answer causes, until it is acknowledged."""
+    """Collects what one answer causes, until it is acknowledged.
 
-    def __init__(self) -> None:
+    Args:
+        origin: the run that has the answer.
+        clock: the clock of the system.
+    """
+
+    def __init__(self, origin: RunRequest, clock: Any) -> None:
+        self.origin = origin
+        self.steps = DeliveryTracker()
+        """What connections still have to do before the answer is acknowledged, such as asynchronous filters."""
+        self.delay: float | None = None
+        """Seconds by which the connection delays what it passes on now; None for no delay."""
         self.entries: list[Entry] = []
         """The messages for durable nodes."""
-        self._accepted: list[Callable[[int | None], object]] = []
+        self._clock = clock
+        self._accepted: list[Callable[[Entry, int | None], object]] = []
         self._failed: list[Callable[[BaseException], object]] = []
-        self._posts: list[Callable[[], object]] = []
-        self._origins: list[Origin] = []
+        self._posts: list[tuple[float | None, Callable[[], object]]] = []
+
+    async def collect(self, node: NodeHandle[Any, Any], answer: ChatMessage[Any]) -> None:
+        """Let the connections of a node take an answer, and wait for their asynchronous steps."""
+        kept = self.origin.kept
+        assert kept is not None
+        kept.outbox = self
+        try:
+            node.offer(answer, self.origin)
+            await self.steps.wait()
+        finally:
+            kept.outbox = None
 
     def put(
-        self, entry: Entry, accepted: Callable[[int | None], object], failed: Callable[[BaseException], object]
+        self, entry: Entry, accepted: Callable[[Entry, int | None], object], failed: Callable[[BaseException], object]
     ) -> None:
         """Add a message for a durable node; one of the functions is called after the transaction."""
-        self.entries.append(entry)
+        due = None if self.delay is None else entry.accepted + self.delay
+        self.entries.append(entry if due is None else replace(entry, due=due))
         self._accepted.append(accepted)
         self._failed.append(failed)
 
     def defer(
-        self, post: Post, prompts: Sequence[object], origin: Origin, settled: Settled | None, options: dict[str, Any]
+        self, post: Post, prompts: Sequence[object], settled: Settled | None, options: dict[str, Any]
     ) -> AsyncioFuture[ChatMessage[Any]]:
         """Post to a node that is not durable, after the commit. The future ends as that of the post does."""
         reply: AsyncioFuture[ChatMessage[Any]] = AsyncioFuture()
-        origin.downstream.begin()
+        downstream = self.origin.downstream
+        downstream.begin()
 
         def post_now() -> None:
             try:
-                reply.follow(post(prompts, origin=origin, settled=settled, **options))
+                reply.follow(post(prompts, origin=self.origin, settled=settled, **options))
             finally:
-                origin.downstream.end()
+                downstream.end()
 
-        self._posts.append(post_now)
-        self._origins.append(origin)
+        self._posts.append((self.delay, post_now))
         return reply
 
     def release(self, places: Sequence[int | None]) -> None:
         """Deliver what was collected; the journal has it now."""
-        for accepted, place in zip(self._accepted, places, strict=True):
-            accepted(place)
-        for post in self._posts:
-            post()
+        for accepted, entry, place in zip(self._accepted, self.entries, places, strict=True):
+            accepted(entry, place)
+        for delay, post in self._posts:
+            if delay is None:
+                post()
+            else:
+                self._clock.call_later(delay, post)
 
     def fail(self, error: BaseException) -> None:
         """Tell those who wait that nothing was kept."""
         for failed in self._failed:
             failed(error)
-        for origin in self._origins:
-            origin.downstream.end()
+        for _ in self._posts:
+            self.origin.downstream.end()

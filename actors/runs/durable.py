@@ -34,7 +34,7 @@ class Ticket(Generic[Out]):
 
         Raises:
             Exception: what the run raised. In a process that did not run it: a RunError with its text.
-            TimeoutError: the answer is not there yet. The run goes on.
+            TimeoutError: the answer is not there yet. The run continues.
             NodeStoppedError: the pool ends; the run is kept, and is done when the pool runs again.
         """
         async with asyncio.timeout(timeout):
@@ -52,7 +52,7 @@ class KeepsRuns(Protocol):
 
         Args:
             request: the run.
-            is_own: True for a run that is no part of the one whose handler makes it.
+            is_own: False for a run that is a part of the one whose handler makes it.
         """
         ...
 

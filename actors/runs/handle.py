@@ -255,7 +255,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """Have the node run without waiting; see `protocols.node.Target`. What goes wrong is in the future."""
         outbox = None if origin is None or origin.kept is None else origin.kept.outbox
         if outbox is not None and self.durable is None:
-            deferred: AsyncioFuture[ChatMessage[Any]] = outbox.defer(self.post, prompts, origin, settled, options)
+            deferred: AsyncioFuture[ChatMessage[Any]] = outbox.defer(self.post, prompts, settled, options)
             return deferred
         try:
             request = self.request(prompts, options, origin=origin)

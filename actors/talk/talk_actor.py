@@ -135,8 +135,13 @@ class InFlight:
         self.end(pending.routed)
 
     def delay(self, routed: RoutedMessage, message: Message, targets: Sequence[Target], seconds: float) -> None:
-        """Deliver a message after a delay."""
-        if self._begin(routed, targets):
+        """Deliver a message after a delay. That of a kept run is kept with its time, in the acknowledgement."""
+        outbox = _outbox_of(routed)
+        if outbox is not None:
+            outbox.delay = seconds
+            deliver(self.talk, routed, message, targets)
+            outbox.delay = None
+        elif self._begin(routed, targets):
             due = routed.system.clock.now() + seconds
             self._actor(routed.system).tell(DelayedMessage(routed, message, targets, due))
 
@@ -157,6 +162,8 @@ class InFlight:
             return False
         self._open[routed] = self._open.get(routed, 0) + 1
         routed.origin.downstream.begin()
+        if (outbox := _outbox_of(routed)) is not None:
+            outbox.steps.begin()
         return True
 
     def end(self, routed: RoutedMessage) -> None:
@@ -164,6 +171,8 @@ class InFlight:
         left = self._open.pop(routed, 1) - 1
         if left:
             self._open[routed] = left
+        if (outbox := _outbox_of(routed)) is not None:
+            outbox.steps.end()
         routed.origin.downstream.end()
 
     def _forget_closed(self) -> None:
@@ -179,3 +188,9 @@ class InFlight:
             options = StartOptions(f"talk {self.talk.name}", mailbox, is_registered=False)
             ref = self.actors[system] = system.start(TalkActor, (self,), options=options)
         return ref
+
+
+def _outbox_of(routed: RoutedMessage) -> Any:
+    """Return what takes a message of a kept run until the run is acknowledged; None for all other messages."""
+    kept = routed.origin.kept
+    return None if kept is None else kept.outbox

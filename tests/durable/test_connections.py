@@ -9,7 +9,7 @@ import pytest
 
 from actors.agents.agent import Agent
 from actors.testing.settle import settle
-from tests.durable.life import GatedJournal, Life, memory_journal
+from tests.durable.life import GatedJournal, Life, Wall, memory_journal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,12 +29,12 @@ async def journal() -> AsyncIterator[MemoryJournal]:
 class Pair:
     """A durable node that passes its answers on to another one."""
 
-    def __init__(self, seen: list[str] | None = None) -> None:
+    def __init__(self, seen: list[str] | None = None, **connection: Any) -> None:
         self.seen = [] if seen is None else seen
         self.gate: asyncio.Event | None = None
         self.source = Agent.from_callback(self.write, name="source", max_concurrency=1)
         self.target = Agent.from_callback(self.read, name="target", max_concurrency=1)
-        self.source.connect_to(self.target)
+        self.source.connect_to(self.target, **connection)
 
     async def write(self, prompt: str) -> str:
         self.seen.append(f"write {prompt}")
@@ -154,3 +154,36 @@ async def test_finished_members_of_a_team_are_not_run_again(journal: MemoryJourn
         answer = await (await node.submit("go", request_id="go")).answer()
     assert [one.content for one in answer.associated_messages] == ["quick", "slow"]
     assert seen == ["quick", "slow", "slow"]
+
+
+async def test_asynchronous_filters_are_asked_before_the_acknowledgement(journal: MemoryJournal) -> None:
+    gate = asyncio.Event()
+
+    async def passes(_: object) -> bool:
+        await gate.wait()
+        return True
+
+    pair = Pair(filter_condition=passes)
+    pair.gate = asyncio.Event()
+    async with Life(journal, pair.source, pair.target):
+        ticket = await pair.source.submit("one")
+        await settle()
+        assert await journal.counts() == {"pool/source": 1}
+        gate.set()
+        await ticket.answer()
+        assert await journal.counts() == {"pool/target": 1}
+
+
+async def test_what_a_connection_delays_is_kept_with_its_time(journal: MemoryJournal) -> None:
+    pair, wall = Pair(delay=60.0), Wall()
+    async with Life(journal, pair.source, pair.target, wall=wall):
+        await pair.source.run("one")
+        await settle()
+    (entry,) = await journal.waiting("pool/target", 0, 10)
+    assert entry.due == wall.time + 60.0
+    wall.time += 60.0
+    pair = Pair(pair.seen)
+    async with Life(journal, pair.source, pair.target, wall=wall):
+        while await journal.counts():
+            await settle()
+    assert pair.seen == ["write one", "read ONE"]

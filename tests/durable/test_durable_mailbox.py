@@ -252,7 +252,7 @@ async def test_a_message_that_kills_the_process_is_buried_and_the_others_are_han
     while desk.prompts[-1] == "poison":
         deaths += 1
         async with Life(journal, node := clerk(desk)) as life:
-            while not life.windows[node].in_hand or desk.seen[-1][1] < deaths <= 5:
+            while not life.windows[node].under_way or desk.seen[-1][1] < deaths <= 5:
                 await settle()
             if deaths > 5:
                 desk.gate.set()

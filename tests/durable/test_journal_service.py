@@ -1,0 +1,193 @@
+"""A pool whose nodes are durable: its journal, its restarts, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors import AgentPool
+from actors.agents.agent import Agent
+from actors.app.journal_service import JournalDelivery, JournalService
+from actors.testing.models import scripted_model
+from actors.testing.settle import settle
+from protocols.durable import Durable
+from protocols.errors import ManifestError, NodeStartError, RunError
+from protocols.journal import Entry, NotDurableError
+from tests.durable.life import Mortal, memory_journal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.storage.journal_memory import MemoryJournal
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[MemoryJournal]:
+    made = await memory_journal()
+    yield made
+    await made.close()
+
+
+class Lasting(Mortal):
+    """A journal that outlives the pools that close it."""
+
+    async def open(self) -> None:
+        """It is open."""
+
+    async def close(self) -> None:
+        """It stays open."""
+
+
+def pool_on(journal: MemoryJournal) -> AgentPool[None]:
+    def made(_: object) -> Any:
+        return Lasting(journal)
+
+    return AgentPool(services=[partial(JournalService, make=made), JournalDelivery])
+
+
+async def test_a_pool_goes_on_where_it_was_stopped(journal: MemoryJournal) -> None:
+    gate, seen = asyncio.Event(), list[str]()
+
+    async def work(prompt: str) -> str:
+        seen.append(prompt)
+        await gate.wait()
+        return prompt.upper()
+
+    def clerk() -> Agent[Any, str]:
+        return Agent.from_callback(work, name="clerk", max_concurrency=1, durable=True)
+
+    pool = AgentPool[None](
+        services=[partial(JournalService, make=lambda _: Lasting(journal)), JournalDelivery], exit_timeout=0.01
+    )
+    await pool.add_node(clerk())
+    async with pool:
+        tickets = [await pool["clerk"].submit(text, request_id=text) for text in ("one", "two")]
+        await settle()
+    assert seen == ["one"]
+    gate.set()
+    pool = pool_on(journal)
+    await pool.add_node(clerk())
+    async with pool:
+        answers = [await pool.ticket(text).answer() for text in ("one", "two")]
+        assert pool.ticket("one").run_id == tickets[0].run_id
+        with pytest.raises(RunError, match="'three' is in the journal"):
+            await pool.ticket("three").answer()
+    assert [answer.content for answer in answers] == ["ONE", "TWO"]
+    assert seen == ["one", "one", "two"]
+    assert await journal.dead() == []
+
+
+async def test_an_agent_remembers_what_was_acknowledged(journal: MemoryJournal) -> None:
+    async def run(*prompts: str, session: str | None = None) -> list[int]:
+        sizes: list[int] = []
+        pool = pool_on(journal)
+        await pool.add_node(Agent("clerk", model=scripted_model(["yes"] * len(prompts)), durable=True))
+        async with pool:
+            for prompt in prompts:
+                answer = await pool["clerk"].run(prompt, session=session)
+                sizes.append(len(answer.messages))
+            agent = pool.get_agent("clerk")
+            return [len(agent.history) if session is None else len(agent.sessions.get(session))]
+
+    assert await run("one", "two") == [4]
+    assert await run("three") == [6]
+    assert await run("hello", session="alice") == [2]
+    assert await run("again", session="alice") == [4]
+
+
+async def test_a_node_that_joins_a_running_pool_gets_what_waits_for_it(journal: MemoryJournal) -> None:
+    seen: list[str] = []
+    await journal.accept([Entry(b"x" * 16, "pool/late", "", "later9", b"", 1.0)])
+    pool = pool_on(journal)
+    async with pool:
+        await pool.add_node(Agent.from_callback(seen.append, name="late", durable=True))
+        while await journal.counts():
+            await settle()
+    assert [letter.reason for letter in await journal.dead()] == ["undecodable"]
+
+
+async def test_replayed_dead_letters_are_delivered_by_a_running_pool(journal: MemoryJournal) -> None:
+    failures, seen = [OSError("once")], list[str]()
+
+    def work(prompt: str) -> str:
+        seen.append(prompt)
+        if failures:
+            raise failures.pop()
+        return prompt
+
+    pool = pool_on(journal)
+    await pool.add_node(Agent.from_callback(work, name="clerk", durable=True))
+    async with pool:
+        await pool["clerk"].submit("one")
+        while not (letters := await journal.dead()):
+            await settle()
+        await journal.replay([letters[0].entry.id])
+        service = pool.service(JournalService)
+        assert service is not None
+        service.mailboxes[pool["clerk"]].window.look()
+        while await journal.counts():
+            await settle()
+    assert seen == ["one", "one"]
+
+
+async def test_a_durable_node_needs_a_journal() -> None:
+    pool = AgentPool[None](services=[partial(JournalService, make=lambda _: None), JournalDelivery])
+    await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=Durable(retries=1)))
+    with pytest.raises(NodeStartError, match="'clerk' is durable, but its pool has no journal"):
+        async with pool:
+            pass
+    with pytest.raises(NotDurableError, match="does not run"):
+        pool.ticket("x")
+
+
+MANIFEST = """\
+allow_imports: [tests]
+agents:
+  clerk: {type: callback, callback: "tests.durable.test_journal_service:%s", durable: %s}
+"""
+
+
+async def hold(prompt: str) -> str:
+    await asyncio.Event().wait()
+    return prompt
+
+
+def measure(prompt: str) -> int:
+    return len(prompt)
+
+
+def pool_of(file: Path, journal: MemoryJournal) -> AgentPool[None]:
+    services = [partial(JournalService, make=lambda _: Lasting(journal)), JournalDelivery]
+    return AgentPool[None](file, services=services, exit_timeout=0.01)
+
+
+async def test_a_reload_takes_the_journal_from_no_node_with_open_messages(
+    journal: MemoryJournal, tmp_path: Path
+) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(MANIFEST % ("hold", "true"))
+    async with pool_of(file, journal) as pool:
+        await pool["clerk"].submit("one")
+        file.write_text(MANIFEST % ("hold", "false"))
+        with pytest.raises(ManifestError, match="'clerk': `durable` cannot be taken away while 1 message"):
+            await pool.reload()
+
+
+async def test_a_reload_makes_nodes_durable_and_others_not(journal: MemoryJournal, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(MANIFEST % ("measure", "false"))
+    async with pool_of(file, journal) as pool:
+        await pool["clerk"].run("one")
+        file.write_text(MANIFEST % ("measure", "true"))
+        await pool.reload()
+        assert (await (await pool["clerk"].submit("four")).answer()).content == 4
+        file.write_text(MANIFEST % ("measure", "false"))
+        await pool.reload()
+        await pool["clerk"].run("one")
+    assert journal.statistics().accepted == 1
