@@ -15,6 +15,7 @@ if [dirname(path) for path in getattr(protocols, "__path__", ())] != [dirname(di
 if TYPE_CHECKING:
     from actors.agents.agent import Agent
     from actors.app.pool import AgentPool
+    from actors.durable.kept_run import delivery
     from actors.mcp.server import McpServer
     from actors.models.endpoint import Model
     from actors.models.policy import ModelPolicy, RateLimits
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from actors.nodes.node import MessageNode
     from actors.nodes.team import Team
     from actors.nodes.team_run import TeamRun
+    from actors.runs.durable import Ticket
     from actors.runs.job import Job
     from actors.runs.run_stats import ExtendedTeamTalk, RunStats
     from actors.runs.stream import RunStream, normalize_stream_for_teams
@@ -79,7 +81,9 @@ _HOMES = {
     "TeamResponse": "protocols.response",
     "TeamRun": "actors.nodes.team_run",
     "TeamTalk": "actors.talk.team_talk",
+    "Ticket": "actors.runs.durable",
     "carry": "protocols.context",
+    "delivery": "actors.durable.kept_run",
     "normalize_stream_for_teams": "actors.runs.stream",
 }
 
@@ -117,7 +121,9 @@ __all__ = [
     "TeamResponse",
     "TeamRun",
     "TeamTalk",
+    "Ticket",
     "carry",
+    "delivery",
     "normalize_stream_for_teams",
 ]
 

@@ -66,7 +66,9 @@ PUBLIC_NAMES = [
     "TeamResponse",
     "TeamRun",
     "TeamTalk",
+    "Ticket",
     "carry",
+    "delivery",
     "normalize_stream_for_teams",
 ]
 

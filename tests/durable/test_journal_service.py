@@ -148,6 +148,7 @@ async def test_a_durable_node_needs_a_journal() -> None:
 
 MANIFEST = """\
 allow_imports: [tests]
+journal: true
 agents:
   clerk: {type: callback, callback: "tests.durable.test_journal_service:%s", durable: %s}
 """
