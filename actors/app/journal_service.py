@@ -99,8 +99,9 @@ class JournalService(PoolService):
 
     def opened(self, node: AnyNode) -> None:
         """Begin to deliver to a node that was added to the running pool."""
-        if self._watching is not None and node in self.mailboxes:
-            self.mailboxes[node].window.start()
+        mailbox = self.mailboxes.get(node)
+        if self._watching is not None and mailbox is not None and not mailbox.window.is_running:
+            mailbox.window.start()
 
     def left(self, node: AnyNode) -> None:
         """Forget a node."""
@@ -147,7 +148,7 @@ class JournalService(PoolService):
             if node.definition.settings.durable is None and node in self.mailboxes:
                 await self.mailboxes[node].close()
                 self.left(node)
-            elif node not in self.mailboxes:
+            else:
                 await self.opening(node)
                 self.opened(node)
 

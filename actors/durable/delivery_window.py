@@ -149,7 +149,12 @@ class DeliveryWindow:
     def _run(self, work: Any) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:  # a fault of ours: what is open stays kept
+            self.broke(error)
 
     async def _load(self) -> None:
         try:

@@ -164,8 +164,10 @@ def measure(prompt: str) -> int:
 
 
 def pool_of(file: Path, journal: MemoryJournal) -> AgentPool[None]:
-    services = [partial(JournalService, make=lambda _: Lasting(journal)), JournalDelivery]
-    return AgentPool[None](file, services=services, exit_timeout=0.01)
+    def made(_: object) -> Any:
+        return Lasting(journal)
+
+    return AgentPool[None](file, services=[partial(JournalService, make=made), JournalDelivery], exit_timeout=0.01)
 
 
 async def test_a_reload_takes_the_journal_from_no_node_with_open_messages(
