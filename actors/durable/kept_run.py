@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError, decode_answer, encode_answer
+from actors.durable.step_journal import StepJournal
 from actors.runs.correlation import run_here
 from protocols.delivery import Delivery, Kept, tool_call_id
 from protocols.journal import MailboxJournal
@@ -50,6 +51,7 @@ class KeptRun(Kept):
         self._keeps_steps = keeps_steps
         self._places: Counter[tuple[str, str]] = Counter()
         self._root: KeptRun = self
+        self._step_journal: StepJournal | None = None
 
     def part(self, name: str) -> Self:
         """Return that of the next run inside this one, by a node of this name."""
@@ -93,8 +95,10 @@ class KeptRun(Kept):
         return f"{self.run_id}/{key}" if self.is_part else key
 
     def capabilities(self) -> Sequence[Any]:
-        """Return the capability that keeps the steps of a model's run."""
-        return ()
+        """Return the capability that keeps the steps of a model's run. All attempts of the run share it."""
+        if self._keeps_steps and self._step_journal is None:
+            self._step_journal = StepJournal(self)
+        return () if self._step_journal is None else (self._step_journal,)
 
 
 def _digest(prompts: Sequence[object]) -> bytes:

@@ -21,7 +21,7 @@ from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDef
 from actors.agents.memory import dump_messages, load_messages
 from actors.agents.tool_calls import call_log
 from actors.durable.record import UndecodableError, opened, sealed
-from actors.runs.request import begin_step
+from actors.runs.correlation import begin_step
 from protocols.cost import ZERO_COST
 from protocols.journal import JournalFullError
 from protocols.tool_call import ToolCallInfo

@@ -44,11 +44,11 @@ class Lasting(Mortal):
         """It stays open."""
 
 
-def pool_on(journal: MemoryJournal) -> AgentPool[None]:
+def pool_on(journal: MemoryJournal, file: Path | None = None) -> AgentPool[None]:
     def made(_: object) -> Any:
         return Lasting(journal)
 
-    return AgentPool(services=[partial(JournalService, make=made), JournalDelivery])
+    return AgentPool(file, services=[partial(JournalService, make=made), JournalDelivery], exit_timeout=0.01)
 
 
 async def test_a_pool_goes_on_where_it_was_stopped(journal: MemoryJournal) -> None:
@@ -62,9 +62,7 @@ async def test_a_pool_goes_on_where_it_was_stopped(journal: MemoryJournal) -> No
     def clerk() -> Agent[Any, str]:
         return Agent.from_callback(work, name="clerk", max_concurrency=1, durable=True)
 
-    pool = AgentPool[None](
-        services=[partial(JournalService, make=lambda _: Lasting(journal)), JournalDelivery], exit_timeout=0.01
-    )
+    pool = pool_on(journal)
     await pool.add_node(clerk())
     async with pool:
         tickets = [await pool["clerk"].submit(text, request_id=text) for text in ("one", "two")]
@@ -163,19 +161,12 @@ def measure(prompt: str) -> int:
     return len(prompt)
 
 
-def pool_of(file: Path, journal: MemoryJournal) -> AgentPool[None]:
-    def made(_: object) -> Any:
-        return Lasting(journal)
-
-    return AgentPool[None](file, services=[partial(JournalService, make=made), JournalDelivery], exit_timeout=0.01)
-
-
 async def test_a_reload_takes_the_journal_from_no_node_with_open_messages(
     journal: MemoryJournal, tmp_path: Path
 ) -> None:
     file = tmp_path / "agents.yml"
     file.write_text(MANIFEST % ("hold", "true"))
-    async with pool_of(file, journal) as pool:
+    async with pool_on(journal, file) as pool:
         await pool["clerk"].submit("one")
         file.write_text(MANIFEST % ("hold", "false"))
         with pytest.raises(ManifestError, match="'clerk': `durable` cannot be taken away while 1 message"):
@@ -185,7 +176,7 @@ async def test_a_reload_takes_the_journal_from_no_node_with_open_messages(
 async def test_a_reload_makes_nodes_durable_and_others_not(journal: MemoryJournal, tmp_path: Path) -> None:
     file = tmp_path / "agents.yml"
     file.write_text(MANIFEST % ("measure", "false"))
-    async with pool_of(file, journal) as pool:
+    async with pool_on(journal, file) as pool:
         await pool["clerk"].run("one")
         file.write_text(MANIFEST % ("measure", "true"))
         await pool.reload()
