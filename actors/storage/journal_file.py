@@ -26,6 +26,8 @@ FULLY_CHECKED: Final = 4 * MIB
 """Size up to which rows and indices are compared when a journal is opened (0.1 s)."""
 CHECKED: Final = 64 * MIB
 """Size up to which the pages are checked when a journal is opened (0.3 s)."""
+PAGE_SIZE: Final = 2_048
+"""A commit writes three or four pages: those of the usual size make it 12 % slower."""
 CHECKPOINT: Final = 4 * MIB
 """Size of the write-ahead log at which it is moved into the database."""
 LOG_LIMIT: Final = 32 * MIB
@@ -171,6 +173,7 @@ class JournalFile:
             new.with_name(new.name + suffix).unlink(missing_ok=True)
         claim(new)
         with closing(_connected(new)) as connection:
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":

@@ -22,6 +22,7 @@ from protocols.journal import (
     JournalStatistics,
     Outcome,
 )
+from protocols.stores import StorageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,6 +75,8 @@ def journal_error(error: Exception, location: str) -> JournalError:
     if code in _FAULTS:
         kind, meaning = _FAULTS[code]
         return kind(f"{meaning} ({error})", location=location)
+    if isinstance(error, StorageError):
+        return JournalError(str(error).replace("history store", "journal", 1))
     if isinstance(error, OSError):
         return JournalError(f"cannot be used: {error.strerror} ({error.filename!r})", location=location)
     return JournalError(f"does not take or give this ({type_name(error)})", location=location)
@@ -229,7 +232,8 @@ class SqlJournal:
         assert loop is not None
         if not may_guest:
             self._check_guest()
-        self._last = future = CommitFuture[T](loop=loop)
+        future: CommitFuture[T] = CommitFuture(loop=loop)
+        self._last = future
         self._queue.append(WaitingCall(partial(operation, tables), future, self._now()))
         if not self._is_scheduled:
             self._is_scheduled = True
@@ -262,8 +266,7 @@ class SqlJournal:
 
     def _transact(self, batch: list[WaitingCall]) -> list[Any]:
         began = time.perf_counter()
-        tables = self._tables
-        assert tables is not None
+        tables = self._opened()
         tables.connection.execute("BEGIN IMMEDIATE")
         self._check_writable(tables)
         results = [write.operation() for write in batch]
@@ -304,13 +307,14 @@ class SqlJournal:
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        self._queue.extendleft(reversed(batch[len(results) :]))
         self._writing_since = None
-        self._is_scheduled = bool(self._queue)
         if len(results) < len(batch):
+            self._queue.extendleft(reversed(batch[len(results) :]))
             self._loop.call_later(RETRY_DELAY, self._flush)
         elif self._queue:
             self._loop.call_soon(self._flush)
+        else:
+            self._is_scheduled = False
 
     async def _drain(self) -> None:
         """Wait for the last commit, and give up what another program keeps from being committed."""

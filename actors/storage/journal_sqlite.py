@@ -20,6 +20,9 @@ T = TypeVar("T")
 BUSY_TIMEOUT: Final = {"process": 0, "full": 1_000}
 """Milliseconds that a commit waits for another process: none on the loop, where it is tried again later."""
 
+LOOK_EVERY: Final = 16
+"""Commits between two looks at the size of the log: the call of the system costs 5 us."""
+
 
 class SqliteJournal(SqlJournal):
     """Keep messages in a file of this user.
@@ -88,8 +91,8 @@ class SqliteJournal(SqlJournal):
 
     def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
         """Keep messages, all or none, if there is room."""
-        self._opened()
-        self._look()
+        if self._tables is not None:
+            self._look()
         if not self._shortage:
             return super().accept(entries)
         refused: CommitFuture[list[int | None]] = CommitFuture(loop=self._loop)
@@ -123,7 +126,8 @@ class SqliteJournal(SqlJournal):
 
     def _committed(self, batch: list[WaitingCall], results: list[Any]) -> None:
         super()._committed(batch, results)
-        if not self._is_checkpointing and self._file.needs_checkpoint():
+        is_due = not self._counts["commits"] % LOOK_EVERY and not self._is_checkpointing
+        if is_due and self._file.needs_checkpoint():
             self._is_checkpointing = True
             CALLS.submit(self._checkpoint)
 
