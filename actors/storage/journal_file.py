@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final, TypeVar
 
 from actors.config.file_lock import FileLock, FileLockedError
 from actors.storage.database_file import COMPANIONS, claim
-from actors.storage.journal_tables import MIGRATIONS, migrate, schema_of
+from actors.storage.journal_tables import MIGRATIONS, JournalTables, check_layout, migrate, schema_of
 from protocols.journal import (
     JournalBrokenError,
     JournalError,
@@ -56,7 +57,7 @@ class JournalFile:
         self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         self._file: os.stat_result | None = None
         self._epoch = 0
-        self._connections: list[sqlite3.Connection] = []
+        self.connections: list[sqlite3.Connection] = []
         self._reading, self._upkeep = threading.Lock(), threading.Lock()
         self.is_paused = False
         """True while writes must wait for a checkpoint."""
@@ -73,26 +74,26 @@ class JournalFile:
                 self._create()
             claim(self.path)
             self._file = self.path.stat()
-            self._connections += [_connected(self.path)]
-            self._check(self._connections[0])
-            self._take(self._connections[0])
-            self._connections += [_connected(self.path), _connected(self.path)]
+            self.connections += [_connected(self.path)]
+            self._check(self.connections[0])
+            self._take(self.connections[0])
+            self.connections += [_connected(self.path), _connected(self.path)]
         except BaseException:
             self.close()
             raise
-        return self._connections[0]
+        return self.connections[0]
 
     def close(self) -> None:
         """Close all connections, after a checkpoint, and release the lock."""
         with self._reading, self._upkeep:
-            while self._connections:
-                self._connections.pop().close()
+            while self.connections:
+                self.connections.pop().close()
         self._lock.release()
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Read by a connection that sees only what is committed."""
         with self._reading:
-            return query(self._connections[1])
+            return query(self.connections[1])
 
     def check_epoch(self, connection: sqlite3.Connection) -> None:
         """Raise `JournalFencedError` if another process has opened the file since."""
@@ -150,9 +151,9 @@ class JournalFile:
     @contextmanager
     def _upkeep_connection(self) -> Generator[sqlite3.Connection]:
         with self._upkeep:
-            if not self._connections:
+            if not self.connections:
                 raise JournalError("is not open")
-            yield self._connections[2]
+            yield self.connections[2]
 
     def _take_lock(self) -> None:
         try:
@@ -196,6 +197,8 @@ class JournalFile:
             (answer,) = connection.execute(f"PRAGMA {check}(1)").fetchone()
             if answer != "ok":
                 raise JournalBrokenError(f"is damaged; move it away, or restore a copy of it ({answer!r:.200})")
+        if size <= FULLY_CHECKED and number:
+            JournalTables(connection, time.time).check()
 
     def _take(self, connection: sqlite3.Connection) -> None:
         """Bring the schema up to date, check the pool, and raise the epoch so that an earlier process is refused."""
@@ -210,6 +213,7 @@ class JournalFile:
                 raise JournalBrokenError(f"belongs to pool {owner!r}, not to {self.pool!r}; {remedy}")
             if not self.is_guest:
                 migrate(connection)
+                check_layout(connection)
                 self._epoch = meta["epoch"] + 1
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (self._epoch,))
                 if self.pool:

@@ -36,6 +36,7 @@ PATIENCE: Final = 5.0
 _FAULTS: Final[dict[int, tuple[type[JournalError], str]]] = {
     sqlite3.SQLITE_BUSY: (JournalError, "is locked by another program; close it, or wait and try again"),
     sqlite3.SQLITE_FULL: (JournalFullError, "has no room to grow; free some disk space"),
+    sqlite3.SQLITE_IOERR_SHMSIZE: (JournalFullError, "has no room for the index of its log; free some disk space"),
     sqlite3.SQLITE_READONLY: (JournalBrokenError, "is read-only; make the file and its folder writable"),
     sqlite3.SQLITE_IOERR: (JournalBrokenError, "cannot be read or written; check the disk, then restart the pool"),
     sqlite3.SQLITE_CANTOPEN: (JournalBrokenError, "cannot be opened; check the path and its permissions"),
@@ -43,7 +44,7 @@ _FAULTS: Final[dict[int, tuple[type[JournalError], str]]] = {
     sqlite3.SQLITE_CORRUPT: (JournalBrokenError, "is damaged; move it away, or restore a copy of it"),
     sqlite3.SQLITE_NOTADB: (JournalBrokenError, "is not a SQLite database; choose another path, or move it away"),
 }
-"""https://www.sqlite.org/rescode.html; the lower byte is the primary code."""
+"""https://www.sqlite.org/rescode.html; the lower byte of a code is the primary code."""
 
 
 class CommitFuture(asyncio.Future[T]):
@@ -71,9 +72,9 @@ def journal_error(error: Exception, location: str) -> JournalError:
     """Return what an error of SQLite, of the system or of a wrong value means. The text holds no data."""
     if isinstance(error, JournalError):
         return error if error.location else type(error)(str(error), location=location)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _FAULTS:
-        kind, meaning = _FAULTS[code]
+    code = getattr(error, "sqlite_errorcode", 0)
+    if (known := _FAULTS.get(code) or _FAULTS.get(code & 0xFF)) is not None:
+        kind, meaning = known
         return kind(f"{meaning} ({error})", location=location)
     if isinstance(error, StorageError):
         return JournalError(str(error).replace("history store", "journal", 1))

@@ -54,13 +54,13 @@ class SqliteJournal(SqlJournal):
         self.sync = sync
         self.reserve = reserve
         self.max_size = max_size
-        self._file = JournalFile(self.path, pool, is_guest=as_guest)
+        self.file = JournalFile(self.path, pool, is_guest=as_guest)
         self._thread: DaemonExecutor | None = None
         """Where commits are made with ``full``, and the file is closed."""
         self._looked: float | None = None
         self._shortage = ""
         """Why nothing is accepted now."""
-        self._is_checkpointing = False
+        self.is_checkpointing = False
 
     async def open(self) -> None:
         """Take the file for this process, bring it up to date and check it."""
@@ -81,13 +81,13 @@ class SqliteJournal(SqlJournal):
             return
         await self._drain()
         self._tables = None
-        released = asyncio.wrap_future(self._thread.submit(self._file.close))
+        released = asyncio.wrap_future(self._thread.submit(self.file.close))
         self._thread.shutdown()
         await asyncio.wait([released], timeout=PATIENCE)  # a disk that hangs keeps its thread, and the lock
 
     def _let_go(self, opened: asyncio.Future[JournalTables]) -> None:
         if not opened.cancelled() and opened.exception() is None:
-            self._file.close()
+            self.file.close()
 
     def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
         """Keep messages, all or none, if there is room."""
@@ -108,11 +108,11 @@ class SqliteJournal(SqlJournal):
     async def read(self, query: Callable[[JournalTables], T]) -> T:
         """Read by the second connection, in a thread."""
         self._opened()
-        read = self._file.read
+        read = self.file.read
         return await in_daemon_thread(self._here, lambda: read(lambda one: query(JournalTables(one, self._now))))
 
     def _submit(self, batch: list[WaitingCall]) -> None:
-        if self._file.is_paused:
+        if self.file.is_paused:
             self._committed(batch, [])
         elif self.sync == "process" or self._thread is None:
             super()._submit(batch)
@@ -126,15 +126,15 @@ class SqliteJournal(SqlJournal):
 
     def _committed(self, batch: list[WaitingCall], results: list[Any]) -> None:
         super()._committed(batch, results)
-        is_due = not self._counts["commits"] % LOOK_EVERY and not self._is_checkpointing
-        if is_due and self._file.needs_checkpoint():
-            self._is_checkpointing = True
+        is_due = not self._counts["commits"] % LOOK_EVERY and not self.is_checkpointing
+        if is_due and self.file.needs_checkpoint():
+            self.is_checkpointing = True
             CALLS.submit(self._checkpoint)
 
     def _check_writable(self, tables: JournalTables) -> None:
         self._look()
         super()._check_writable(tables)
-        self._file.check_epoch(tables.connection)
+        self.file.check_epoch(tables.connection)
 
     def _look(self) -> None:
         """Look at most once a second whether the file is still there, and whether there is room."""
@@ -142,7 +142,7 @@ class SqliteJournal(SqlJournal):
         if self._looked is not None and abs(now - self._looked) < 1:
             return
         self._looked = now
-        if not self._file.is_in_place():
+        if not self.file.is_in_place():
             message = "was removed or replaced while it was open; restart the pool"
             self._end = JournalBrokenError(message, location=self.location)
             return
@@ -155,7 +155,7 @@ class SqliteJournal(SqlJournal):
             self._shortage = f"has {size} bytes, and `max_size` is {self.max_size}; raise it, or lower `keep`"
 
     def _size(self) -> int:
-        return self._file.size()
+        return self.file.size()
 
     def _is_full(self) -> bool:
         return bool(self._shortage)
@@ -163,7 +163,7 @@ class SqliteJournal(SqlJournal):
     # ------------------------------------------------------------------------------------------ in threads
 
     def _open(self) -> JournalTables:
-        connection = self._file.open()
+        connection = self.file.open()
         connection.execute(f"PRAGMA synchronous = {'FULL' if self.sync == 'full' else 'NORMAL'}")
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT[self.sync]}")
         tables = JournalTables(connection, self._now)
@@ -172,14 +172,14 @@ class SqliteJournal(SqlJournal):
 
     def _prune(self, keep: float) -> int:
         of = JournalTables
-        return self._file.maintain(
+        return self.file.maintain(
             lambda one: of(one, self._now).surplus(keep), lambda one, found: of(one, self._now).delete(*found)
         )
 
     def _checkpoint(self) -> None:
         with suppress(JournalError):  # what breaks the journal is told to the next write
-            self._here(self._file.checkpoint)
-        self._is_checkpointing = False
+            self._here(self.file.checkpoint)
+        self.is_checkpointing = False
 
     def _here(self, call: Callable[[], T]) -> T:
         """Call in this thread, with our errors."""

@@ -6,7 +6,8 @@ Every row has a checksum, because the pages of SQLite have none.
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from sqlite3 import Connection
+from contextlib import closing
+from sqlite3 import Connection, connect
 from typing import Any, Final
 
 import msgspec
@@ -46,6 +47,12 @@ INSERT INTO meta VALUES ('epoch', 0), ('pool', ''), ('checkpoints', 0)
 _KEPT: Final = "id, mailbox, sender, kind, payload, accepted, due, expires, attempts"
 _ENDED: Final = "id, mailbox, accepted, outcome, reply, error"
 _DIED: Final = "id, mailbox, sender, kind, payload, accepted, attempts, died, reason, error"
+_CHECKSUMS: Final = {
+    "message": f"CASE WHEN done IS NULL THEN checksum({_KEPT}, error) ELSE checksum({_ENDED}) END",
+    "dead": f"checksum({_DIED})",
+    "memory": "checksum(mailbox, payload)",
+    "step": "checksum(run, key, digest, payload)",
+}
 _IS_OPEN: Final = "id = ? AND done IS NULL"
 _WITHIN: Final = "(mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) IN (?1 || '/', ?1 || '#'))"
 _SURPLUS: Final = """SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY mailbox ORDER BY seq DESC) AS place
@@ -84,6 +91,15 @@ def schema_of(connection: Connection) -> int:
     return number
 
 
+def check_layout(connection: Connection) -> None:
+    """Raise `JournalBrokenError` if the tables are not those of this version."""
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
+    with closing(connect(":memory:", isolation_level=None)) as model:
+        migrate(model)
+        if connection.execute(sql).fetchall() != model.execute(sql).fetchall():
+            raise JournalBrokenError("has other tables than it should; restore a copy of it")
+
+
 def migrate(connection: Connection) -> None:
     """Bring the schema up to date."""
     for step in MIGRATIONS[schema_of(connection) :]:
@@ -109,6 +125,12 @@ class JournalTables:
         """Forget what the transaction has changed."""
         self.tally.clear()
         self._seen = -1
+
+    def check(self) -> None:
+        """Raise `JournalBrokenError` if a row is damaged."""
+        for table, crc in _CHECKSUMS.items():
+            if self._value(f"SELECT count(*) FROM {table} WHERE crc IS NOT {crc}"):
+                raise JournalBrokenError(f"has a damaged row of its table {table!r}; restore a copy of it")
 
     # ------------------------------------------------------------------------------------------ changes
 
@@ -165,11 +187,8 @@ class JournalTables:
         """Rename a mailbox, or all of a pool."""
         count: int = self._value(f"SELECT count(*) FROM message WHERE done IS NULL AND {_WITHIN}", old)
         name = "?2 || substr(mailbox, length(?1) + 1)"
-        for table, crc in (
-            ("message", f"CASE WHEN done IS NULL THEN checksum({_KEPT}) ELSE checksum({_ENDED}) END"),
-            ("dead", f"checksum({_DIED})"),
-            ("memory", "checksum(mailbox, payload)"),
-        ):
+        for table in ("message", "dead", "memory"):
+            crc = _CHECKSUMS[table]
             difference = f"{crc.replace('mailbox', name)} - {crc}"  # what was damaged stays damaged
             self._change(f"UPDATE {table} SET mailbox = {name}, crc = crc + {difference} WHERE {_WITHIN}", old, new)
         self._change("UPDATE meta SET value = ?2 WHERE key = 'pool' AND value = ?1", old, new)
@@ -207,8 +226,8 @@ class JournalTables:
     def waiting(self, mailbox: str, after: int, limit: int) -> list[Entry]:
         """Return open messages in order."""
         where = "mailbox = ? AND done IS NULL AND seq > ? ORDER BY seq LIMIT ?"
-        rows = self._rows(f"SELECT seq, {_KEPT}, crc FROM message WHERE {where}", mailbox, after, limit)
-        return [replace(Entry(*values), seq=seq) for seq, *values in rows]
+        rows = self._rows(f"SELECT seq, {_KEPT}, error, crc FROM message WHERE {where}", mailbox, after, limit)
+        return [replace(Entry(*values), seq=seq) for seq, *values, _ in rows]
 
     def counts(self) -> dict[str, int]:
         """Return the number of open messages of each mailbox."""
@@ -226,8 +245,8 @@ class JournalTables:
         for row in self._rows(f"SELECT 0, {_ENDED}, crc FROM message WHERE id = ? AND done IS NOT NULL", id):
             _, _, mailbox, accepted, outcome, reply, error = row
             return Outcome(mailbox, accepted, outcome, reply, error)
-        for row in self._rows(f"SELECT error, {_KEPT}, crc FROM message WHERE {_IS_OPEN}", id):
-            return Outcome(row[2], row[6], error=row[0])
+        for row in self._rows(f"SELECT 0, {_KEPT}, error, crc FROM message WHERE {_IS_OPEN}", id):
+            return Outcome(row[2], row[6], error=row[-1])
         return None
 
     def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
@@ -255,7 +274,7 @@ class JournalTables:
         values = (entry.id, entry.mailbox, entry.sender, entry.kind, entry.payload, float(entry.accepted))
         row = (*values, due, expires, entry.attempts)
         sql = f"INSERT INTO message({_KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
-        cursor = self.connection.execute(sql, (*row, checksum(*row)))
+        cursor = self.connection.execute(sql, (*row, checksum(*row, None)))
         if not cursor.rowcount:
             self.tally["duplicates"] += 1
             return None
@@ -285,8 +304,8 @@ class JournalTables:
         return True
 
     def _bury(self, id: bytes, reason: EndOutcome, error: str) -> None:
-        sql = f"SELECT 0, {_KEPT}, crc FROM message WHERE id = ?"
-        ((_, *values, _, _, attempts),) = self._rows(sql, id)
+        sql = f"SELECT 0, {_KEPT}, error, crc FROM message WHERE id = ?"
+        ((_, *values, _, _, attempts, _),) = self._rows(sql, id)
         self.tally["dead"] += 1 - self._change("DELETE FROM dead WHERE id = ?", id)
         row = (*values, attempts, self._now(), reason, error)
         sql = f"INSERT INTO dead({_DIED}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -301,7 +320,7 @@ class JournalTables:
         row = astuple(entry)[:-1]
         self._change("DELETE FROM message WHERE id = ?", entry.id)
         sql = f"INSERT INTO message(seq, {_KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self._change(sql, place, *row, checksum(*row))
+        self._change(sql, place, *row, checksum(*row, None))
         self.tally["dead"] -= self._change("DELETE FROM dead WHERE id = ?", entry.id)
         self._opened(place, entry.accepted)
         return entry
@@ -317,7 +336,7 @@ class JournalTables:
         """Change an open message; return its attempts, 0 if it is not open."""
         if not self._change(f"UPDATE message SET {changes} WHERE {_IS_OPEN}", *values, id):
             return 0
-        self._change(f"UPDATE message SET crc = checksum({_KEPT}) WHERE id = ?", id)
+        self._change(f"UPDATE message SET crc = checksum({_KEPT}, error) WHERE id = ?", id)
         attempts: int = self._value("SELECT attempts FROM message WHERE id = ?", id)
         return attempts
 

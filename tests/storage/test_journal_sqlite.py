@@ -35,7 +35,7 @@ NOTHING = re.escape("does not exist: nothing was kept")
 
 @asynccontextmanager
 async def opened(path: Path, **options: Any) -> AsyncGenerator[SqliteJournal]:
-    journal = SqliteJournal(path, **{"reserve": 0, **options})
+    journal = SqliteJournal(path, reserve=0, **options)
     await journal.open()
     try:
         yield journal
@@ -237,7 +237,11 @@ async def test_a_process_that_lost_the_file_to_another_writes_nothing_more(kept:
     async with opened(kept) as first:
         os.unlink(kept.parent / "pool.journal.lock")
         async with opened(kept) as second:
-            waits = [first.accept([entry(3)]), first.settle(handled(1)), first.begin(id_of(1))]
+            waits: list[asyncio.Future[Any]] = [
+                first.accept([entry(3)]),
+                first.settle(handled(1)),
+                first.begin(id_of(1)),
+            ]
             results = await asyncio.gather(*waits, return_exceptions=True)
             assert [type(result) for result in results] == [JournalFencedError] * 3
             with pytest.raises(JournalFencedError, match="was taken over by another process"):
@@ -301,11 +305,11 @@ async def test_pruning_gives_the_room_back(kept: Path) -> None:
         numbers = range(10, 200)
         await journal.accept([entry(number, payload=b"x" * 20_000) for number in numbers])
         await journal.settle(handled(10, also=tuple(id_of(number) for number in numbers)))
-        await asyncio.to_thread(journal._file.checkpoint)
+        await asyncio.to_thread(journal.file.checkpoint)
         large = size(kept)
         wall_time.time += 10
         assert await journal.prune(5) == 189
-        await asyncio.to_thread(journal._file.checkpoint)
+        await asyncio.to_thread(journal.file.checkpoint)
         assert size(kept) < large / 3
         assert await waiting(journal) == [1]
 
@@ -314,15 +318,14 @@ async def test_the_log_is_moved_into_the_database_while_messages_come(kept: Path
     log = kept.with_name("pool.journal-wal")
     largest = 0
     async with opened(kept) as journal:
-        for number in range(10, 70):
+        for number in range(10, 160):
             many = [journal.accept([entry(number * 100 + n, payload=b"x" * 50_000)]) for n in range(20)]
             await asyncio.wait(many)
             largest = max(largest, size(log))
-        while journal._is_checkpointing:
+        while journal.is_checkpointing:
             await journal.version()
-        assert CHECKPOINT < largest < LOG_LIMIT + 2 * CHECKPOINT
-        assert len(await waiting(journal)) == 1_000
-        assert journal.statistics().open == 1_201
+        assert CHECKPOINT < largest < 3 * LOG_LIMIT, "of 150 MB that were written"
+        assert journal.statistics().open == 3_001
 
 
 # ---------------------------------------------------------------------------------------- other programs
@@ -331,12 +334,16 @@ async def test_the_log_is_moved_into_the_database_while_messages_come(kept: Path
 @pytest.mark.parametrize("sync", ["process", "full"])
 async def test_writes_wait_in_order_while_another_program_writes(kept: Path, sync: str) -> None:
     seen: list[int] = []
+
+    def told(number: int, _: asyncio.Future[Any]) -> None:
+        seen.append(number)
+
     async with opened(kept, sync=sync) as journal:
         with closing(sqlite3.connect(kept, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             futures = [journal.accept([entry(number)]) for number in range(3, 900)]
             for number, future in enumerate(futures):
-                future.add_done_callback(lambda _, number=number: seen.append(number))
+                future.add_done_callback(partial(told, number))
             for _ in range(1_000):
                 await asyncio.sleep(0)
             assert (seen, await waiting(journal)) == ([], [1])
