@@ -37,6 +37,10 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=True)
 
 
+def eat(path: Path, size: int) -> None:
+    path.write_bytes(bytes(size))
+
+
 async def fill(journal: SqliteJournal, wall_time: WallTime) -> int:
     """Accept messages until that is refused; return how many."""
     for number in itertools.count():
@@ -88,13 +92,15 @@ async def test_all_that_was_accepted_on_a_full_disk_can_end(small_disk: Path) ->
 
 async def test_a_disk_without_a_reserve_fills_to_the_last_byte_and_loses_nothing(small_disk: Path) -> None:
     wall_time = WallTime()
-    path = small_disk / "pool.journal"
+    path, ballast = small_disk / "pool.journal", small_disk / "ballast"
+    eat(ballast, MIB)
     journal = SqliteJournal(path, reserve=0, now=wall_time)
     await journal.open()
     count = await fill(journal, wall_time)
     assert journal.statistics().broken == ""
     assert await waiting(journal) == list(range(min(count, 1_000)))
     await journal.close()
+    os.unlink(ballast)
     again = SqliteJournal(path, reserve=0, now=wall_time)
     await again.open()
     assert await again.counts() == {CLERK: count}
