@@ -9,11 +9,13 @@ from functools import partial
 from typing import Any
 
 from actors.app.history_service import HistoryService
+from actors.app.journal_service import JournalDelivery, JournalService
 from actors.app.trigger_paths import TriggerFiles
 from actors.app.trigger_service import TriggerAnswer, TriggerService
 from actors.config.manifest import Manifest
 from actors.models.resolve import close_models
 from actors.pool.pool import AgentPool
+from actors.pool.services import ServiceFactory
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.stats.projection import StatsSnapshot
@@ -58,7 +60,8 @@ async def open_app(
         prepare: called with the system before any actor starts, to subscribe to the events of the system.
         answered: called with every answer to a trigger, from the first answer on.
         running: gets the name of the trigger of each run, by the id of the run, while it lasts.
-        has_triggers: True to let the triggers of the manifest start runs.
+        has_triggers: True to let the triggers of the manifest start runs, and to take the journal and deliver what it
+            keeps. Otherwise durable nodes run in memory, and another process may have the journal.
 
     Raises:
         ConfigError: something that the manifest names cannot be used.
@@ -66,7 +69,8 @@ async def open_app(
         TriggerError: the triggers cannot keep their files, or another process runs them.
     """
     files = TriggerFiles()
-    triggers = [partial(TriggerService, answered=answered, files=files, running=running)] if has_triggers else []
+    triggers = partial(TriggerService, answered=answered, files=files, running=running)
+    lasting: list[ServiceFactory] = [JournalService, JournalDelivery, triggers] if has_triggers else []
     system = ActorSystem.of(asyncio.get_running_loop())
     make_importable(manifest)
     try:
@@ -75,7 +79,7 @@ async def open_app(
         if prepare is not None:
             prepare(system)
         stats = await system.start(StatsActor, name="stats").ready()
-        async with AgentPool[Any](manifest, system=system, services=[HistoryService, *triggers]) as pool:
+        async with AgentPool[Any](manifest, system=system, services=[HistoryService, *lasting]) as pool:
             yield App(system, pool, stats)
     finally:
         files.close()

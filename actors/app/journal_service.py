@@ -16,7 +16,7 @@ from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.durable_mailbox import DurableMailbox, id_of
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
-from actors.pool.services import PoolService
+from actors.pool.services import Health, PoolService
 from actors.runs.durable import Ticket
 from actors.runtime.background_loop import current_system
 from protocols.errors import ManifestError, RunError
@@ -56,6 +56,18 @@ class JournalService(PoolService):
         self._watching: asyncio.Task[None] | None = None
         self.is_stalled = False
         """True while writes wait for the disk for more than a second."""
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """Messages that durable nodes have accepted and not yet handled, by node."""
+        return {node.name: mailbox.window.queue.open for node, mailbox in self.mailboxes.items()}
+
+    @property
+    def health(self) -> Health:
+        """The health of the journal: ``unavailable`` when it writes no more."""
+        if self.journal is not None and self.journal.statistics().broken:
+            return "unavailable"
+        return "degraded" if self.is_stalled else "ready"
 
     async def __aenter__(self) -> Self:
         journal = self._make(self._pool.manifest)
@@ -136,8 +148,8 @@ class JournalService(PoolService):
     def prepare(self, manifest: Manifest) -> object:
         """Refuse to take the journal from a node that has open messages."""
         for node, mailbox in self.mailboxes.items():
-            new, waiting = manifest.nodes.get(node.name), mailbox.window.queue.open
-            if new is not None and waiting and not (new.durable is not None and new.durable.enabled):
+            waiting = mailbox.window.queue.open
+            if waiting and node.name in manifest.nodes and not manifest.is_durable(node.name):
                 text = f"node {node.name!r}: `durable` cannot be taken away while {waiting} messages are kept for it"
                 raise ManifestError(text)
         return None

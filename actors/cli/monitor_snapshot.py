@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
+from actors.app.journal_service import JournalService
 from actors.cli.output import table
 from actors.cli.redaction import one_line
 from actors.cli.report import NodeNumbers, numbers, rows
@@ -28,11 +29,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     nodes: tuple[NodeNumbers, ...]
     dropped_events: int
     """Events that were lost, so that some numbers are too small."""
+    kept: dict[str, int] = {}
+    """Messages that durable nodes have accepted and not yet handled, by node."""
 
 
 async def take_snapshot(app: "App", began: float) -> Snapshot:
     """Return what there is to see at this moment; `began` is the time of the system's clock from which it counts."""
-    stats = await app.read_stats()
+    stats, journal = await app.read_stats(), app.pool.service(JournalService)
     return Snapshot(
         pool=app.pool.name,
         pid=os.getpid(),
@@ -40,6 +43,7 @@ async def take_snapshot(app: "App", began: float) -> Snapshot:
         tree=_shown(app.system.tree()),
         nodes=tuple(numbers(node) for node in rows(stats, list(app.pool), with_idle=True)),
         dropped_events=stats.dropped_events,
+        kept={} if journal is None else journal.kept,
     )
 
 
@@ -62,13 +66,16 @@ def flat(tree: tuple[ActorNode, ...]) -> Iterator[tuple[ActorNode, int]]:
         waiting.extend((child, depth + 1) for child in reversed(actor.children))
 
 
-HEAD: Final = ("actor", "state", "waiting", "working", "handled", "failed", "restarts", "answers", "tokens")
+HEAD: Final = ("actor", "state", "waiting", "working", "kept", "handled", "failed", "restarts", "answers", "tokens")
 
 
 def view(snapshot: Snapshot) -> str:
     """Return the supervision tree with the statistics of each actor."""
     nodes = {node.name: node for node in snapshot.nodes}
-    lines = [_cells(actor, depth, nodes.get(actor.name)) for actor, depth in flat(snapshot.tree)]
+    lines = [
+        _cells(actor, depth, nodes.get(actor.name), snapshot.kept.get(actor.name, 0))
+        for actor, depth in flat(snapshot.tree)
+    ]
     title = f"{snapshot.pool}: {len(lines)} actors, process {snapshot.pid}, up {snapshot.uptime:.0f} s"
     text = f"{title}\n{table(HEAD, lines)}"
     if snapshot.dropped_events:
@@ -76,9 +83,9 @@ def view(snapshot: Snapshot) -> str:
     return visible(text)
 
 
-def _cells(actor: ActorNode, depth: int, node: NodeNumbers | None) -> tuple[str, ...]:
+def _cells(actor: ActorNode, depth: int, node: NodeNumbers | None, kept: int) -> tuple[str, ...]:
     name = "  " * depth + " ".join(actor.name.split())
-    counts = (actor.depth, actor.in_flight, actor.handled, actor.failed, actor.restarts)
+    counts = (actor.depth, actor.in_flight, kept, actor.handled, actor.failed, actor.restarts)
     answers = 0 if node is None else node.messages
     tokens = 0 if node is None else node.input_tokens + node.output_tokens
     return (name, actor.state, *(f"{count:,}" for count in (*counts, answers, tokens)))

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from actors import Agent
+from actors import ActorSystem, Agent, AgentPool
+from actors.app import open_app
 from actors.app.journal_paths import open_journal
+from actors.app.journal_service import LOOK, JournalService
 from actors.cli.exit_code import ExitCode
+from actors.cli.monitor_snapshot import HEAD, take_snapshot, view
 from actors.config.load import load_manifest
 from actors.durable.record import RUN_KIND, encode_run
+from actors.testing.clock import ManualClock
 from protocols.journal import Acknowledgement, Entry, MailboxJournal
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,6 +170,79 @@ def test_what_cannot_be_meant_is_refused(cli: Call, file: Path, owner: Owner, ar
 
     assert (done.code, words in done.err) == (ExitCode.USAGE, True)
     assert owner.runner.run(owner.journal.dead(mailbox="orders/clerk"))
+
+
+FAILURES: list[Exception] = []
+SEEN: list[str] = []
+
+
+async def work(prompt: str) -> str:
+    SEEN.append(prompt)
+    if prompt == "wait":
+        await asyncio.Event().wait()
+    if FAILURES:
+        raise FAILURES.pop()
+    return prompt
+
+
+RUNNING: Final = """
+allow_imports: [tests]
+journal: orders.journal
+agents:
+  clerk: {type: callback, callback: "tests.cli.test_journal:work", durable: true}
+  plain: {type: callback, callback: "tests.cli.test_journal:work"}
+"""
+
+
+@pytest.fixture
+def running(file: Path) -> Path:
+    file.write_text(RUNNING, encoding="utf-8")
+    return file
+
+
+async def test_a_running_pool_delivers_what_is_replayed(running: Path, cli: Call) -> None:
+    FAILURES.append(OSError("the line was busy"))
+    SEEN.clear()
+    clock = ManualClock()
+    async with ActorSystem(clock=clock) as system, AgentPool[None](running, system=system) as pool:
+        ticket = await pool["clerk"].submit("one")
+        service = pool.service(JournalService)
+        assert service is not None
+        assert service.journal is not None
+        journal = service.journal
+        await wait_until(lambda: journal.statistics().dead)
+        shown = await asyncio.to_thread(cli, "dead", "show", ticket.run_id[:6], running)
+        replayed = await asyncio.to_thread(cli, "dead", "replay", ticket.run_id, running)
+        await clock.advance(LOOK)
+        await wait_until(lambda: SEEN == ["one", "one"])
+        left = await asyncio.to_thread(cli, "dead", "list", running)
+
+    assert {"text: one", "reason: failed"} <= {*shown.out.splitlines()}
+    assert "the line was busy" in shown.out
+    assert replayed.out == "1 messages are open again\n"
+    assert left.out == "no dead letters\n"
+
+
+def test_a_single_run_goes_beside_the_pool_that_has_the_journal(running: Path, cli: Call) -> None:
+    journal = open_journal(load_manifest(running))
+    assert journal is not None
+    with asyncio.Runner() as runner:
+        runner.run(journal.open())
+        done = cli("run", running, "clerk", "hello")
+        runner.run(journal.close())
+
+    assert (done.code, done.out) == (ExitCode.OK, "hello\n")
+
+
+async def test_the_monitor_shows_what_durable_nodes_keep(running: Path) -> None:
+    async with open_app(load_manifest(running)) as app:
+        await app.pool["clerk"].submit("wait")
+        await app.pool["clerk"].submit("wait")
+        snapshot = await take_snapshot(app, 0.0)
+
+    lines = [line.split() for line in view(snapshot).splitlines()]
+    place = HEAD.index("kept")
+    assert {line[0]: line[place] for line in lines if line[0] in {"clerk", "plain"}} == {"clerk": "2", "plain": "0"}
 
 
 @pytest.mark.parametrize(

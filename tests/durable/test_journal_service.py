@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors import AgentPool
+from actors import ActorSystem, AgentPool
 from actors.agents.agent import Agent
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import LOOK, JournalDelivery, JournalService
+from actors.testing.clock import ManualClock
 from actors.testing.models import scripted_model
 from actors.testing.settle import settle
 from protocols.durable import Durable
 from protocols.errors import ManifestError, NodeStartError, RunError
-from protocols.journal import Entry, NotDurableError
+from protocols.journal import Entry, JournalStatistics, NotDurableError
 from tests.durable.life import Mortal, memory_journal
 
 if TYPE_CHECKING:
@@ -142,6 +143,42 @@ async def test_a_durable_node_needs_a_journal() -> None:
             pass
     with pytest.raises(NotDurableError, match="does not run"):
         pool.ticket("x")
+
+
+async def test_a_node_that_is_durable_by_default_stays_so_in_a_reload(journal: MemoryJournal, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(f"defaults: {{durable: true}}\n{(MANIFEST % ('hold', 'null'))}")
+    async with pool_on(journal, file) as pool:
+        await pool["clerk"].submit("one")
+        assert (await pool.reload()).unchanged == ("clerk",)
+
+
+class Sick(Lasting):
+    """A journal with another state."""
+
+    state = JournalStatistics()
+
+    def statistics(self) -> JournalStatistics:
+        return self.state
+
+
+async def test_a_slow_or_broken_journal_is_told(journal: MemoryJournal) -> None:
+    sick, clock = Sick(journal), ManualClock()
+    async with ActorSystem(clock=clock) as system:
+
+        def made(_: object) -> Any:
+            return sick
+
+        pool = AgentPool[None](system=system, services=[partial(JournalService, make=made), JournalDelivery])
+        await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=True))
+        async with pool:
+            seen = [pool.health["JournalService"]]
+            for sick.state in (JournalStatistics(waiting_since=1.0), JournalStatistics()):
+                await clock.advance(LOOK)
+                seen.append(pool.health["JournalService"])
+            sick.state = JournalStatistics(broken="the disk is gone")
+            seen.append(pool.health["JournalService"])
+    assert seen == ["ready", "degraded", "ready", "unavailable"]
 
 
 MANIFEST = """\

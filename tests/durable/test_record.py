@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from pydantic import BaseModel
@@ -181,7 +181,6 @@ def test_ids_and_the_number_of_connections_come_back() -> None:
     assert found.downstream is not run.downstream
 
 
-@settings(max_examples=40)
 @given(st.lists(text | plain | st.lists(bare_messages, max_size=2), min_size=1, max_size=3))
 def test_prompts_of_text_data_and_messages_come_back(prompts: list[Any]) -> None:
     run = request(*prompts)
@@ -189,7 +188,6 @@ def test_prompts_of_text_data_and_messages_come_back(prompts: list[Any]) -> None
     assert list(again(run).prompts) == prompts
 
 
-@settings(max_examples=40)
 @given(messages)
 def test_a_run_of_a_kept_message_reads_the_same_input(message: ChatMessage[Any]) -> None:
     sent = replace(message, content="text")
@@ -305,7 +303,6 @@ async def test_what_no_run_reads_is_refused_when_it_is_accepted(depth: Any) -> N
         await readable(request(endless if depth == 1 else depth))
 
 
-@settings(max_examples=40)
 @given(messages)
 def test_an_answer_comes_back(message: ChatMessage[Any]) -> None:
     found = decode_answer(encode_answer(message))
