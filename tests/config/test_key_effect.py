@@ -96,7 +96,7 @@ EFFECTS: Mapping[str, Effect] = {
     ),
     "RetrySpec": Effect(("agents/manifest/imports.py",), ("pool/manifest/test_retry.py",)),
     "DurableSpec": Effect(("agents/manifest/values.py",), ("pool/manifest/test_durable.py",)),
-    "JournalSpec": Effect(("config/journal.py",), ("config/test_journal.py",)),
+    "JournalSpec": Effect(("app", "config/journal.py"), ("app", "config/test_journal.py", "durable")),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
     "KnowledgeSpec": _KNOWLEDGE,
@@ -126,7 +126,6 @@ WHOLE = frozenset(
         "IntensitySpec",
         "RetentionSpec",
         "DurableSpec",
-        "JournalSpec",
     }
 )
 """Sections that are handed on as a whole."""
