@@ -58,7 +58,8 @@ class JournalFile:
         self._file: os.stat_result | None = None
         self._epoch = 0
         self.connections: list[sqlite3.Connection] = []
-        self._reading, self._upkeep = threading.Lock(), threading.Lock()
+        """Those that write, read and maintain."""
+        self._locks = {1: threading.Lock(), 2: threading.Lock()}
         self.is_paused = False
         """True while writes must wait for a checkpoint."""
         self.next_checkpoint = CHECKPOINT
@@ -85,15 +86,15 @@ class JournalFile:
 
     def close(self) -> None:
         """Close all connections, after a checkpoint, and release the lock."""
-        with self._reading, self._upkeep:
+        with self._locks[1], self._locks[2]:
             while self.connections:
                 self.connections.pop().close()
         self._lock.release()
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Read by a connection that sees only what is committed."""
-        with self._reading:
-            return query(self.connections[1])
+        with self._used(1) as connection:
+            return query(connection)
 
     def check_epoch(self, connection: sqlite3.Connection) -> None:
         """Raise `JournalFencedError` if another process has opened the file since."""
@@ -122,7 +123,7 @@ class JournalFile:
         The first write of a new log syncs, so it is made here, not on the loop.
         """
         try:
-            with self._upkeep_connection() as connection:
+            with self._used(2) as connection:
                 _, pages, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if pages == moved or _size(self._log) > LOG_LIMIT:
                     self.is_paused = True
@@ -135,7 +136,7 @@ class JournalFile:
 
     def maintain(self, find: Callable[[sqlite3.Connection], T], delete: Callable[[sqlite3.Connection, T], int]) -> int:
         """Delete what was found, in one transaction, and give free pages back to the disk in small ones."""
-        with self._upkeep_connection() as connection:
+        with self._used(2) as connection:
             found = find(connection)
             with connection:  # commits, or rolls back
                 connection.execute("BEGIN IMMEDIATE")
@@ -149,11 +150,11 @@ class JournalFile:
             return count
 
     @contextmanager
-    def _upkeep_connection(self) -> Generator[sqlite3.Connection]:
-        with self._upkeep:
+    def _used(self, place: int) -> Generator[sqlite3.Connection]:
+        with self._locks[place]:
             if not self.connections:
                 raise JournalError("is not open")
-            yield self.connections[2]
+            yield self.connections[place]
 
     def _take_lock(self) -> None:
         try:

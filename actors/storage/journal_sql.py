@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -110,7 +110,7 @@ class SqlJournal:
         self._tables: JournalTables | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
-        self._counts: Counter[str] = Counter()
+        self._counts: defaultdict[str, int] = defaultdict(int)
         self._times: deque[float] = deque(maxlen=1_000)
         self._writing_since: float | None = None
 
@@ -280,6 +280,8 @@ class SqlJournal:
     def _fault(self, error: Exception) -> JournalError:
         """Return what an error means. After some of them nothing is written any more: a sync is never tried again."""
         fault = journal_error(error, self.location)
+        if fault is not error:
+            fault.__cause__ = error
         if isinstance(fault, (JournalBrokenError, JournalFencedError)):
             self._end = fault
         return fault

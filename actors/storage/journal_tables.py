@@ -4,7 +4,7 @@ Every row has a checksum, because the pages of SQLite have none.
 """
 
 import zlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from sqlite3 import Connection, connect
@@ -115,7 +115,7 @@ class JournalTables:
         self._now = now
         self._seen = -1
         connection.create_function("checksum", -1, checksum, deterministic=True)
-        self.tally: Counter[str] = Counter()
+        self.tally: defaultdict[str, int] = defaultdict(int)
         """What the transaction has changed, by names of `JournalStatistics`."""
         self.oldest: tuple[int, float] | None = None
         """Place and time of acceptance of the oldest open message; looked up again by `version`."""
@@ -270,7 +270,8 @@ class JournalTables:
     # ------------------------------------------------------------------------------------------- pieces
 
     def _insert(self, entry: Entry) -> int | None:
-        due, expires = (None if time is None else float(time) for time in (entry.due, entry.expires))
+        due = None if entry.due is None else float(entry.due)
+        expires = None if entry.expires is None else float(entry.expires)
         values = (entry.id, entry.mailbox, entry.sender, entry.kind, entry.payload, float(entry.accepted))
         row = (*values, due, expires, entry.attempts)
         sql = f"INSERT INTO message({_KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"

@@ -313,6 +313,24 @@ async def test_pruning_gives_the_room_back(kept: Path) -> None:
         assert await waiting(journal) == [1]
 
 
+async def test_a_month_of_messages_takes_the_room_of_a_few_days(path: Path) -> None:
+    wall_time = WallTime()
+    sizes: list[int] = []
+    async with opened(path, now=wall_time) as journal:
+        for day in range(30):
+            first = day * 400
+            await journal.accept([entry(first + n, payload=b"x" * 1_000) for n in range(400)])
+            await journal.settle(
+                handled(first, also=tuple(id_of(first + n) for n in range(1, 400)), reply=b"y" * 1_000)
+            )
+            wall_time.time += 86_400
+            await journal.prune(86_400)
+            await asyncio.to_thread(journal.file.checkpoint)
+            sizes.append(size(path))
+        assert journal.statistics().settled == 12_000
+    assert max(sizes) < max(sizes[:3]) * 1.1
+
+
 async def test_the_log_is_moved_into_the_database_while_messages_come(kept: Path) -> None:
     log = kept.with_name("pool.journal-wal")
     largest = 0
