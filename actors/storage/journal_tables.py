@@ -93,7 +93,7 @@ def schema_of(connection: Connection) -> int:
 
 def check_layout(connection: Connection) -> None:
     """Raise `JournalBrokenError` if the tables are not those of this version."""
-    sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name"
     with closing(connect(":memory:", isolation_level=None)) as model:
         migrate(model)
         if connection.execute(sql).fetchall() != model.execute(sql).fetchall():

@@ -155,3 +155,33 @@ async def test_other_tables_than_those_of_this_version_are_refused(tmp_path: Pat
         connection.execute("DROP INDEX message_id")
     with pytest.raises(JournalBrokenError, match="has other tables than it should"):
         await SqliteJournal(path).open()
+
+
+async def test_statistics_that_a_user_has_made_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "whole.journal"
+    await fill(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ANALYZE")
+    journal = SqliteJournal(path, pool="pool")
+    await journal.open()
+    await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "sql"),
+    [
+        ("memory", "UPDATE memory SET mailbox = 'pool/clark' WHERE seq = 1"),
+        ("step", "UPDATE step SET run = x'00'"),
+        ("dead", "UPDATE dead SET sender = 'wab'"),
+        ("message", "UPDATE message SET reply = x'41' WHERE reply IS NOT NULL"),
+    ],
+)
+async def test_a_damaged_row_of_a_small_journal_is_found_when_it_is_opened(
+    tmp_path: Path, table: str, sql: str
+) -> None:
+    path = tmp_path / "whole.journal"
+    await fill(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(sql)
+    with pytest.raises(JournalBrokenError, match=f"has a damaged row of its table '{table}'; restore a copy of it"):
+        await SqliteJournal(path).open()
