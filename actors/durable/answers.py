@@ -55,21 +55,14 @@ class Answers:
             if not self._callers[id]:
                 del self._callers[id]
 
-    async def wait(self, id: bytes, *, is_known: bool) -> ChatMessage[Any]:
+    async def wait(self, id: bytes, reply: Reply) -> ChatMessage[Any]:
         """Return the answer of a message, as soon as it is there.
-
-        Args:
-            id: the message.
-            is_known: True if it is open for certain. Else the journal is asked.
 
         Raises:
             RunError: it has failed in another process, or the journal does not know it.
             Exception: what the run raised, in this process.
         """
-        reply = self.reply(id)
         with self.awaited(id):
-            if not is_known:
-                await self.find(id)
             return await asyncio.shield(reply)
 
     async def find(self, id: bytes) -> None:

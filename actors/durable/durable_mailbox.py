@@ -70,12 +70,14 @@ class DurableMailbox(KeepsRuns):
         """Keep a run, and return its ticket after the commit."""
         request = await self._prepared(request)
         entry = self._entry(request)
-        is_new = await self._is_new(entry, self._keep(entry, request, None))
-        return self.ticket(entry.id, is_new=is_new)
+        reply = self.window.answers.reply(entry.id)
+        if not await self._is_new(entry, self._keep(entry, request, None)):
+            return self.ticket(entry.id)
+        return Ticket(request.run_id, partial(self.window.answers.wait, entry.id, reply))
 
-    def ticket(self, id: bytes, *, is_new: bool = False) -> Ticket[Any]:
-        """Return the ticket of a message."""
-        return Ticket(id.hex(), partial(self.window.answer, id), is_new=is_new)
+    def ticket(self, id: bytes) -> Ticket[Any]:
+        """Return the ticket of a message that was known already."""
+        return Ticket(id.hex(), partial(self.window.answer, id), is_new=False)
 
     async def ask(self, request: RunRequest, timeout: float | None) -> ChatMessage[Any]:
         """Keep a run and wait for its answer. A caller that is cancelled, or whose time is over, ends the run.

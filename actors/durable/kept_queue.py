@@ -85,6 +85,7 @@ class KeptQueue:
         self._is_recovered = False
         """True when all messages of earlier processes have been in memory."""
         self._is_loading = False
+        self._has_suspects = False
 
     def __len__(self) -> int:
         """Number of messages that wait in memory."""
@@ -128,8 +129,11 @@ class KeptQueue:
     def next(self, under_way: Collection[KeptMessage]) -> KeptMessage | None:
         """Take out the message whose turn it is, if there is one. Suspects come first, and one at a time."""
         self.due_in = None
-        suspect = next((one for one in self._line if one.is_suspect), None)
-        if suspect is not None or any(one.is_suspect for one in under_way):
+        suspect = None
+        if self._has_suspects:
+            suspect = next((one for one in self._line if one.is_suspect), None)
+            self._has_suspects = suspect is not None or any(one.is_suspect for one in under_way)
+        if self._has_suspects:
             found = None if under_way else suspect
         else:
             found = self._next({one.key for one in under_way} - {None})
@@ -167,6 +171,7 @@ class KeptQueue:
         self._ended.clear()
         if is_first:
             _suspect(found, self._node.max_concurrency)
+        self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
         self._line.extend(found)
         self._last = max(self._last, entries[-1].seq) if entries else self._last
         if self._is_recovered:

@@ -216,8 +216,10 @@ async def test_a_failure_belongs_to_its_caller_or_is_a_dead_letter(journal: Memo
             await node.run("asked")
         ticket = await node.submit("posted", request_id="posted")
         await node.run("next")
-        with pytest.raises(RunError, match="the desk burns"):
+        with pytest.raises(OSError, match="the desk burns"):
             await ticket.answer()
+        with pytest.raises(RunError, match="'failed': OSError: the desk burns"):
+            await (await node.submit("posted", request_id="posted")).answer()
     (letter,) = await journal.dead()
     assert (letter.reason, letter.entry.id.hex()) == ("failed", ticket.run_id)
     assert "the desk burns" in letter.error
