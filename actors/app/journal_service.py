@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, Self
@@ -29,6 +30,8 @@ LOOK: Final = 1.0
 """Seconds between two looks at what other processes have written, and at the health of the disk."""
 PRUNE: Final = 60.0
 """Seconds between two prunings."""
+PRUNED: Final = 1_000
+"""Messages that one pruning deletes at most, so after that many there may be more."""
 STALLED: Final = 1.0
 """Seconds after which a write that waits is told."""
 
@@ -224,14 +227,14 @@ class JournalService(PoolService):
                         mailbox.window.look()
                 if system.clock.now() - pruned >= PRUNE:
                     pruned = system.clock.now()
-                    while await journal.prune(spec.keep) == MAX_LIMIT:
+                    while await journal.prune(spec.keep) >= PRUNED:
                         pass
             except JournalError as error:
                 _log.warning("journal: %s", error)
 
     def _look_at_disk(self, journal: MailboxJournal, system: Any) -> None:
         since = journal.statistics().waiting_since
-        waiting = 0.0 if since is None else next(iter(self.mailboxes.values())).window.now() - since
+        waiting = 0.0 if since is None else time.time() - since
         if waiting > STALLED and not self.is_stalled:
             system.events.publish(JournalStalled, location=journal.location, waiting=waiting)
         self.is_stalled = waiting > STALLED

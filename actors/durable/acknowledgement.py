@@ -1,6 +1,5 @@
 """What ends a kept message: one transaction with the answer, the outbox, and the memory of the agent."""
 
-import logging
 from typing import Any
 
 from actors.agents.agent import Agent
@@ -9,11 +8,9 @@ from actors.durable.outbox import Outbox
 from actors.durable.record import encode_answer
 from actors.runs.request import RunRequest
 from protocols.errors import cause_text
-from protocols.journal import Acknowledgement, EndOutcome, NotDurableError
+from protocols.journal import Acknowledgement, EndOutcome
 from protocols.messages import ChatMessage
 from protocols.session import OWN
-
-_log = logging.getLogger("understage.journal")
 
 
 def memory_name(mailbox: str, session: str) -> str:
@@ -25,15 +22,10 @@ def handled(
     id: bytes, mailbox: str, request: RunRequest, answer: ChatMessage[Any], outbox: Outbox, *, has_steps: bool
 ) -> Acknowledgement:
     """Return the acknowledgement of a run that has an answer."""
-    try:
-        reply = encode_answer(answer)
-    except NotDurableError as problem:  # its callers in this process get the object itself
-        _log.warning("node %r: an answer is not kept: %s", request.node.name, problem)
-        reply = None
     return Acknowledgement(
         id,
         "handled",
-        reply,
+        encode_answer(answer),
         outbox=tuple(outbox.entries),
         steps_of=id if has_steps else None,
         memory=_memory(mailbox, request, answer),

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.durable.delivery_window import DeliveryWindow
-from actors.durable.record import RUN_KIND, encode_run, needs_reading, readable
+from actors.durable.record import RUN_KIND, by_value, encode_run, needs_reading, readable
 from actors.runs.durable import KeepsRuns, Ticket
 from actors.runs.errors import run_failure, stopped
 from actors.runs.request import RunRequest
@@ -69,7 +69,7 @@ class DurableMailbox(KeepsRuns):
     async def submit(self, request: RunRequest) -> Ticket[Any]:
         """Keep a run, and return its ticket after the commit."""
         request = await self._prepared(request)
-        entry = self._entry(request)
+        entry, request = self._entry(request)
         reply = self.window.answers.reply(entry.id)
         if not await self._is_new(entry, self._keep(entry, request, None)):
             return self.ticket(entry.id)
@@ -85,7 +85,8 @@ class DurableMailbox(KeepsRuns):
         A second caller of the same `request_id` only waits.
         """
         request = await self._prepared(request)
-        entry, answers = self._entry(request, timeout), self.window.answers
+        entry, request = self._entry(request, timeout)
+        answers = self.window.answers
         reply = answers.reply(entry.id)
         with answers.awaited(entry.id):
             kept = self._keep(entry, request, timeout)
@@ -127,7 +128,9 @@ class DurableMailbox(KeepsRuns):
             self._check()
             if kept is not None:
                 request = replace(request, run_id=kept.part(f">{self.node.name}").run_id)
-            entry = self._entry(request, sender="" if origin is None else origin.run_id)
+            if outbox is None:
+                self._check_room(request)
+            entry, request = self._entry(request, sender="" if origin is None else origin.run_id)
         except Exception as error:  # whoever posts is told by the future
             return failed_reply(error, settled)
         reply: AsyncioFuture[Any] = AsyncioFuture(loop=self._loop)
@@ -149,7 +152,7 @@ class DurableMailbox(KeepsRuns):
             request = await readable(request)
         while self.window.queue.open >= (mailbox := self.node.ref().actor_inbox).capacity:
             if mailbox.overflow is not Overflow.WAIT:
-                raise MailboxFullError(f"{self.node.name} (durable)", mailbox.capacity, request)
+                self._check_room(request)
             room: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append(room)
             await room
@@ -159,6 +162,11 @@ class DurableMailbox(KeepsRuns):
             return request
         run_id = request.run_id if options.request_id is None else id_of(options.request_id).hex()
         return replace(request, run_id=run_id, options=replace(options, request_id=None, durable=None))
+
+    def _check_room(self, request: RunRequest) -> None:
+        capacity = self.node.ref().actor_inbox.capacity
+        if self.window.queue.open >= capacity:
+            raise MailboxFullError(f"{self.node.name} (durable)", capacity, request)
 
     def _freed(self) -> None:
         while self._waiting:
@@ -174,12 +182,15 @@ class DurableMailbox(KeepsRuns):
             raise stopped(self.node.name)
         self.node.ref()
 
-    def _entry(self, request: RunRequest, timeout: float | None = None, *, sender: str = "") -> Entry:
-        now = self.window.now()
+    def _entry(
+        self, request: RunRequest, timeout: float | None = None, *, sender: str = ""
+    ) -> tuple[Entry, RunRequest]:
+        """Return what is kept of a run, and the run as each of its deliveries finds it."""
+        now, payload = self.window.now(), encode_run(request)
         limit = self.window.settings.expires if timeout is None else timeout
         expires = None if limit is None else now + limit
-        id = bytes.fromhex(request.run_id)
-        return Entry(id, self.window.name, sender, RUN_KIND, encode_run(request), now, expires=expires)
+        entry = Entry(bytes.fromhex(request.run_id), self.window.name, sender, RUN_KIND, payload, now, expires=expires)
+        return entry, by_value(request, payload)
 
     async def _is_new(self, entry: Entry, kept: "asyncio.Future[int | None]") -> bool:
         """Wait for the commit. Return False if the id was known already."""

@@ -301,9 +301,14 @@ def _plain(value: object) -> object:
 def _message_record(message: ChatMessage[Any]) -> MessageRecord:
     """Return the record of a message. Free data that JSON cannot hold becomes its text, as in `to_dict`."""
     given = {name: getattr(message, name) for name in _FIELDS}
-    fields = {name: as_json(value) for name, value in given.items() if value not in (None, (), {})}
+    fields = {
+        name: value if type(value) in (str, float) else as_json(value)
+        for name, value in given.items()
+        if value not in (None, (), {})
+    }
     members = tuple(map(_message_record, message.associated_messages))
-    return MessageRecord(_kept(message.content), dump_messages(message.messages), members, _json(fields))
+    messages = dump_messages(message.messages) if message.messages else b"[]"
+    return MessageRecord(_kept(message.content), messages, members, _json(fields))
 
 
 def _message(record: MessageRecord) -> ChatMessage[Any]:

@@ -355,3 +355,37 @@ async def test_delivery_tells_one_run_from_others_and_is_the_same_for_each_of_it
     assert keys[0] == keys[1] != keys[2]
     with pytest.raises(RuntimeError, match="outside"):
         delivery()
+
+
+async def test_a_callback_gets_the_same_value_in_each_delivery(journal: MemoryJournal) -> None:
+    seen: list[object] = []
+    gate = asyncio.Event()
+
+    async def work(order: object) -> str:
+        seen.append(order)
+        await gate.wait()
+        return "done"
+
+    async with Life(journal, node := Agent.from_callback(work, name="clerk", max_concurrency=1)):
+        await node.submit(Durable(retries=3))
+        await settle()
+    gate.set()
+    async with Life(journal, node := Agent.from_callback(work, name="clerk", max_concurrency=1)):
+        await node.run("end")
+    assert seen[0] == seen[1]
+    assert isinstance(seen[0], dict)
+
+
+async def test_callers_wait_for_room_if_the_mailbox_says_so(journal: MemoryJournal, desk: Desk) -> None:
+    desk.gate = asyncio.Event()
+    async with Life(journal, node := clerk(desk)) as life:
+        mailbox = node.ref().actor_inbox
+        mailbox.overflow, mailbox.capacity = "wait", 1
+        await node.submit("one")
+        second = asyncio.ensure_future(node.submit("two"))
+        await settle()
+        assert not second.done()
+        desk.gate.set()
+        await (await second).answer()
+        assert life.windows[node].queue.open == 0
+    assert desk.prompts == ["one", "two"]
