@@ -15,6 +15,7 @@ from actors.testing.settle import settle
 from protocols.durable import Durable
 from protocols.errors import NodeStoppedError, RunError, RunTimeoutError
 from protocols.journal import Entry, JournalFullError, NotDurableError
+from protocols.mailbox import Overflow
 from tests.durable.life import GatedJournal, Life, Wall, memory_journal
 
 if TYPE_CHECKING:
@@ -380,7 +381,7 @@ async def test_callers_wait_for_room_if_the_mailbox_says_so(journal: MemoryJourn
     desk.gate = asyncio.Event()
     async with Life(journal, node := clerk(desk)) as life:
         mailbox = node.ref().actor_inbox
-        mailbox.overflow, mailbox.capacity = "wait", 1
+        mailbox.overflow, mailbox.capacity = Overflow.WAIT, 1
         await node.submit("one")
         second = asyncio.ensure_future(node.submit("two"))
         await settle()
