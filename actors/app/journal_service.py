@@ -56,6 +56,7 @@ class JournalService(PoolService):
         self.mailboxes: dict[AnyNode, DurableMailbox] = {}
         """The durable nodes."""
         self._counts: dict[str, int] = {}
+        self._turn = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self.is_stalled = False
         """True while writes wait for the disk for more than a second."""
@@ -77,7 +78,7 @@ class JournalService(PoolService):
         if journal is not None:
             await journal.open()
             self._counts = await journal.counts()
-            self.journal = journal
+            self.journal, self._turn = journal, asyncio.Lock()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -106,7 +107,7 @@ class JournalService(PoolService):
             raise NotDurableError(text, node=node.name)
         name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
         spec = self._pool.manifest.journal or JournalSpec()
-        window = DeliveryWindow(node, name, self.journal, settings, deliveries=spec.deliveries)
+        window = DeliveryWindow(node, name, self.journal, settings, deliveries=spec.deliveries, turn=self._turn)
         window.queue.open = self._counts.pop(name, 0)
         self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal)
         if isinstance(node, Agent):

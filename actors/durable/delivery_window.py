@@ -35,6 +35,8 @@ from protocols.journal import (
 from protocols.journal_events import MessageRedelivered
 from protocols.messages import ChatMessage
 
+ALONE: Final = 2
+"""Deliveries that ended with the process, after which a message is delivered while no other such one of the pool is."""
 PAUSE: Final = 0.1
 """Seconds after which a full mailbox or a full disk is tried again."""
 
@@ -53,10 +55,11 @@ class DeliveryWindow:
         journal: what keeps the messages.
         settings: how the node keeps them.
         deliveries: most deliveries that end with the process, before a message is a dead letter.
+        turn: held by the one message of all nodes that is delivered alone.
         now: wall time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords
         self,
         node: NodeHandle[Any, Any],
         name: str,
@@ -64,6 +67,7 @@ class DeliveryWindow:
         settings: Durable,
         *,
         deliveries: int,
+        turn: asyncio.Lock | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.node = node
@@ -77,6 +81,7 @@ class DeliveryWindow:
         self.is_running = False
         self._journal = journal
         self._deliveries = deliveries + settings.retries
+        self._turn = turn or asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self.queue = KeptQueue(node, name, journal, is_strict=settings.order == "strict", now=now)
         """What waits."""
@@ -131,6 +136,8 @@ class DeliveryWindow:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for message in tuple(self._under_way.values()):
+            self._release(message)
         self.answers.close()
 
     def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
@@ -198,6 +205,8 @@ class DeliveryWindow:
                 if message.attempt >= self._deliveries:
                     self._failed(message, "poison", _poison(self.node.name, message.attempt))
                     return
+                if message.attempt >= ALONE:  # whichever of them ended the process is found out alone
+                    message.has_turn = await self._turn.acquire()
                 message.attempt = await self._journal.begin(id)
             steps = await self._journal.steps(id)
         except JournalError as error:
@@ -239,7 +248,7 @@ class DeliveryWindow:
             self._handled(message, done.result())
             return
         if isinstance(error, MailboxFullError) and not getattr(error, "__notes__", None):
-            del self._under_way[message.entry.id]  # runs in memory have filled the mailbox of the actor
+            self._release(message)  # runs in memory have filled the mailbox of the actor
             self.queue.put_back(message)
             self._give_after(PAUSE)
             return
@@ -257,10 +266,17 @@ class DeliveryWindow:
     def _leave(self, message: KeptMessage, error: BaseException) -> None:
         """Leave a message open, for the next life of the node. Its mark is taken back, since a stop buries nothing."""
         self.is_running = False
-        self._under_way.pop(message.entry.id, None)
+        self._release(message)
         if message.is_suspect and message.attempt:
             self._journal.begin(message.entry.id, -1)
         self.answers.fail(message.entry.id, error)
+
+    def _release(self, message: KeptMessage) -> None:
+        """Take note that the actor has a message no more."""
+        self._under_way.pop(message.entry.id, None)
+        if message.has_turn:
+            message.has_turn = False
+            self._turn.release()
 
     def _postpone(self, message: KeptMessage, error: BaseException) -> None:
         """Deliver a message again later."""
@@ -271,7 +287,7 @@ class DeliveryWindow:
             if problem is not None:
                 self.broke(problem)
                 return
-            self._under_way.pop(message.entry.id, None)
+            self._release(message)
             message.attempt, message.is_suspect, message.reply = done.result(), False, None
             message.entry = replace(message.entry, due=due)
             self.queue.put_back(message)
@@ -340,7 +356,7 @@ class DeliveryWindow:
                     outbox.fail(problem)
                 self.broke(problem)
             else:
-                self._under_way.pop(message.entry.id, None)
+                self._release(message)
                 self.queue.open -= 1
                 told(done.result())
                 self.freed()

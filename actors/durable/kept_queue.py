@@ -32,6 +32,8 @@ class KeptMessage(msgspec.Struct, eq=False):
     is_suspect: bool = False
     """True if it may have been under way when a process died."""
     attempt: int = 0
+    has_turn: bool = False
+    """True while it holds the turn of those that are delivered alone."""
     deadline: float | None = None
     """When its caller gives up, in seconds of the clock of the system."""
     timeout: float | None = None

@@ -1,0 +1,117 @@
+"""What is wrong after the last life."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from tests.durability.order import read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOLLOWERS = {"source": ("source", "target"), "wide": ("wide",), "chain": ("first", "second")}
+"""The nodes in which a message of a sender has its effects."""
+
+
+class Effect(Struct, frozen=True):
+    """One effect of a message."""
+
+    life: int
+    node: str
+    text: str
+    attempt: int
+    key: str
+
+
+class Findings:
+    """The log of all lives and the file they have left.
+
+    Args:
+        folder: where they are.
+        concurrency: how many messages the concurrent nodes handle at once.
+        gone: texts of messages that have no effect.
+    """
+
+    def __init__(self, folder: Path, *, concurrency: int = 8, gone: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.concurrency = {"target": concurrency, "wide": concurrency}
+        self.gone = gone
+        self.lines = read_log(folder)
+        self.effects = [Effect(life, *more) for life, what, *more in self.lines if what == "effect"]
+        self.accepted: list[tuple[str, str, bool]] = [
+            (node, text, is_new) for node, text, is_new in (more for _, what, *more in self.lines if what == "accepted")
+        ]
+        self.copies = 0
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, in words."""
+        found = [*self._lost(), *self._copied(), *self._disordered(), *self.problems_of_file()]
+        found += [f"wrong answer: {line}" for line in self.lines if line[1] == "wrong"]
+        return found
+
+    def _lost(self) -> Iterator[str]:
+        had = {(effect.node, effect.text) for effect in self.effects}
+        new = Counter((node, text) for node, text, is_new in self.accepted if is_new)
+        for node, text in dict.fromkeys((node, text) for node, text, _ in self.accepted):
+            for follower in FOLLOWERS[node]:
+                if (follower, text) not in had and text not in self.gone:
+                    yield f"lost: {text} of {follower}"
+            if new[node, text] > 1:
+                yield f"accepted as new twice: {text} of {node}"
+
+    def _copied(self) -> Iterator[str]:
+        known: dict[tuple[str, str], list[Effect]] = defaultdict(list)
+        repeated: Counter[tuple[int, str]] = Counter()
+        for effect in self.effects:
+            before = known[effect.node, effect.text]
+            if before:
+                self.copies += 1
+                repeated[effect.life, effect.node] += 1
+                if not effect.attempt:
+                    yield f"copy without a flag: {effect}"
+                if effect.key != before[0].key:
+                    yield f"copy with another key: {effect}"
+                if effect.life == before[-1].life:
+                    yield f"copy in the same life: {effect}"
+            before.append(effect)
+        for (life, node), count in repeated.items():
+            if count > self.concurrency.get(node, 1):
+                yield f"{count} copies of {node} in life {life}"
+
+    def _disordered(self) -> Iterator[str]:
+        last: dict[tuple[str, str], int] = {}
+        seen: set[tuple[str, str]] = set()
+        for effect in self.effects:
+            if (effect.node, effect.text) in seen:
+                continue
+            seen.add((effect.node, effect.text))
+            sender, _, number = effect.text.partition(":")
+            if int(number) < last.get((effect.node, sender), 0):
+                yield f"out of order: {effect}"
+            last[effect.node, sender] = int(number)
+
+    def problems_of_file(self) -> list[str]:
+        """Return what is wrong with the file, in words."""
+        return list(self._file())
+
+    def _file(self) -> Iterator[str]:
+        with closing(sqlite3.connect(self.folder / "shop.journal")) as connection:
+
+            def value(sql: str) -> Any:
+                return connection.execute(sql).fetchone()[0]
+
+            if (answer := value("PRAGMA integrity_check")) != "ok":
+                yield f"damaged: {answer}"
+            for what, where, expected in (
+                ("message", "done IS NULL", 0),
+                ("step", "true", 0),
+                ("dead", "true", len(self.gone)),
+            ):
+                if (count := value(f"SELECT count(*) FROM {what} WHERE {where}")) != expected:
+                    yield f"{count} rows of {what} are left"

@@ -1,0 +1,90 @@
+"""The named places where a process dies, each one a call of our code."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any, Final
+
+from actors.durable.answers import Answers
+from actors.durable.delivery_window import DeliveryWindow
+from actors.durable.kept_queue import KeptQueue
+from actors.durable.outbox import Outbox
+from actors.storage import journal_file
+from actors.storage.journal_file import JournalFile
+from actors.storage.journal_sql import SqlJournal, _write  # pyright: ignore[reportPrivateUsage]
+from actors.storage.journal_tables import JournalTables
+from tests.durability.order import DIED
+from tests.durability.patch import patch
+from tests.durability.plays import Shop
+
+WRITES: Final = ("accept", "settle", "begin", "keep_step")
+CALLS: Final[dict[str, tuple[Any, str]]] = {
+    "the file is claimed": (journal_file, "claim"),
+    "the schema is made": (journal_file, "migrate"),
+    "the file is made": (JournalFile, "_create"),
+    "the file is checked": (JournalFile, "_check"),
+    "the file is taken": (JournalFile, "_take"),
+    "the file is open": (JournalFile, "open"),
+    "deliveries start": (DeliveryWindow, "start"),
+    "open messages are read": (KeptQueue, "_read"),
+    "a message is delivered": (DeliveryWindow, "_deliver"),
+    "before an effect": (Shop, "before"),
+    "a run has an answer": (DeliveryWindow, "_handled"),
+    "the outbox is delivered": (Outbox, "release"),
+    "the answer is told": (Answers, "tell"),
+    "the file is closed": (JournalFile, "close"),
+}
+POINTS: Final = (
+    *(f"before {name}" for name in ("the file is made", "the outbox is delivered", "the file is closed")),
+    *CALLS,
+    *(f"{write} {when}" for write in WRITES for when in ("before its commit", "after its commit")),
+)
+
+
+def die_at(point: str, turn: int) -> None:
+    """Have this process die when it is at a point for the n-th time: after that call, or before it."""
+    seen = 0
+
+    def reached(name: str) -> None:
+        nonlocal seen
+        seen += name == point
+        if name == point and seen == turn:
+            os._exit(DIED)
+
+    for name, (owner, call) in CALLS.items():
+        patch(owner, call, partial(_around, name, reached))
+    written: set[str] = set()
+    for write in WRITES:
+        setattr(SqlJournal, write, _write(_noted(getattr(JournalTables, write), write, written, reached)))
+
+    def make(committed: Any) -> Any:
+        def told(journal: Any, batch: Any, results: Any) -> None:
+            for write in written:
+                reached(f"{write} after its commit")
+            written.clear()
+            committed(journal, batch, results)
+
+        return told
+
+    patch(SqlJournal, "_committed", make)
+
+
+def _around(name: str, reached: Any, call: Any) -> Any:
+    def around(*args: Any, **options: Any) -> Any:
+        reached(f"before {name}")
+        result = call(*args, **options)
+        reached(name)
+        return result
+
+    return around
+
+
+def _noted(change: Any, write: str, written: set[str], reached: Any) -> Any:
+    def noted(*args: Any, **options: Any) -> Any:
+        result = change(*args, **options)
+        reached(f"{write} before its commit")
+        written.add(write)
+        return result
+
+    return noted

@@ -1,0 +1,34 @@
+"""The checks after the last life find each fault that they are for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.durability.findings import Findings
+from tests.durability.order import Order
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.durability.forks import Forks
+
+
+@pytest.mark.parametrize(
+    ("mutation", "death", "problem"),
+    [
+        ("says yes before the commit", ("accept before its commit", 9), "lost"),
+        ("acknowledges before the effect", ("before an effect", 9), "lost"),
+        ("passes on in a second transaction", ("settle after its commit", 1), "of target"),
+        ("knows no ids", ("effect", 20), "copy without a flag"),
+        ("takes the newest first", ("effect", 20), "out of order"),
+        ("suspects nothing", ("a run has an answer", 5), "copy without a flag"),
+        ("marks nothing", ("a run has an answer", 5), "copy without a flag"),
+    ],
+)
+def test_a_fault_is_found(forks: Forks, tmp_path: Path, mutation: str, death: tuple[str, int], problem: str) -> None:
+    for life, end in enumerate((death, death)):
+        assert forks.live(Order(folder=str(tmp_path), life=life, death=end, mutation=mutation)) != 0
+    forks.live(Order(folder=str(tmp_path), play="quiet", life=2, mutation=mutation))
+    assert any(problem in found for found in Findings(tmp_path).problems())
