@@ -6,6 +6,7 @@ from pathlib import Path
 from actors.app.store_paths import data_folder, digest_of, root_of
 from actors.config.manifest import Manifest
 from actors.config.yaml.file import from_home
+from actors.storage.location import POSTGRES_MODULES, missing_modules
 from protocols.journal import JournalError, MailboxJournal
 
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -26,13 +27,23 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False) -> MailboxJourna
     spec, path, pool = manifest.effective_journal, journal_file(manifest), manifest.name or "pool"
     if spec is None:
         return None
-    if path is None:
-        raise JournalError("a journal on a database server is not supported yet; write 'path' in place of 'url'")
+    if spec.url is not None:
+        return _on_server(spec.url.get_secret_value(), pool, as_guest=as_guest)
+    assert path is not None
     from actors.storage.journal_sqlite import SqliteJournal
 
     return SqliteJournal(
         path, pool=pool, sync=spec.sync, reserve=spec.reserve, max_size=spec.max_size, as_guest=as_guest
     )
+
+
+def _on_server(url: str, pool: str, *, as_guest: bool) -> MailboxJournal:
+    if missing := missing_modules(POSTGRES_MODULES):
+        text = f"a journal in PostgreSQL needs {', '.join(missing)}, which is not installed; install the extra:"
+        raise JournalError(f"{text} pip install 'understage[postgres]'")
+    from actors.storage.journal_postgres import PostgresJournal
+
+    return PostgresJournal(url, pool=pool, as_guest=as_guest)
 
 
 def journal_file(manifest: Manifest) -> Path | None:

@@ -8,7 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from operator import attrgetter
+from typing import Any, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from actors.storage.journal_tables import JournalTables
 from protocols.errors import type_name
@@ -89,13 +90,17 @@ def _write(
     """Return the method of a journal that makes a change of the tables."""
 
     def write(journal: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        return journal.write(lambda tables: operation(tables, *args, **kwargs), may_guest=may_guest)
+        change = attrgetter(operation.__name__)  # a kind of table may have its own
+        return journal.write(lambda tables: change(tables)(*args, **kwargs), may_guest=may_guest)
 
     return write
 
 
 class SqlJournal:
     """A journal with one writing connection, whose commits are made on the event loop."""
+
+    obstacle: ClassVar[str] = "another program had locked it"
+    """What keeps writes waiting."""
 
     def __init__(self, location: str, now: Callable[[], float], *, is_guest: bool = False) -> None:
         self.location = location
@@ -195,6 +200,22 @@ class SqlJournal:
         if self._end is not None:
             raise self._end.with_traceback(None)
 
+    def _start(self, tables: JournalTables) -> None:
+        """Begin a transaction."""
+        tables.connection.execute("BEGIN IMMEDIATE")
+        self._check_writable(tables)
+
+    def _seal(self, tables: JournalTables) -> None:
+        """Commit the transaction."""
+        tables.connection.execute("COMMIT")
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Return whether a transaction that has failed is tried again."""
+        return is_locked(error)
+
+    def _meaning(self, error: Exception) -> JournalError:
+        return journal_error(error, self.location)
+
     async def read(self, query: Callable[[JournalTables], T]) -> T:
         """Read what is committed."""
         try:
@@ -253,7 +274,7 @@ class SqlJournal:
             return self._transact(batch)
         except Exception as error:
             self._roll_back()
-            if is_locked(error):
+            if self._may_pass(error):
                 return []
             fault = self._fault(error)
             if self._end is not None or len(batch) == 1:
@@ -268,10 +289,9 @@ class SqlJournal:
     def _transact(self, batch: list[WaitingCall]) -> list[Any]:
         began = time.perf_counter()
         tables = self._opened()
-        tables.connection.execute("BEGIN IMMEDIATE")
-        self._check_writable(tables)
+        self._start(tables)
         results = [write.operation() for write in batch]
-        tables.connection.execute("COMMIT")
+        self._seal(tables)
         self._times.append(time.perf_counter() - began)
         self._count(tables)
         self._counts["commits"] += 1
@@ -279,7 +299,7 @@ class SqlJournal:
 
     def _fault(self, error: Exception) -> JournalError:
         """Return what an error means. After some of them nothing is written any more: a sync is never tried again."""
-        fault = journal_error(error, self.location)
+        fault = self._meaning(error)
         if fault is not error:
             fault.__cause__ = error
         if isinstance(fault, (JournalBrokenError, JournalFencedError)):
@@ -323,6 +343,9 @@ class SqlJournal:
         """Wait for the last commit, and give up what another program keeps from being committed."""
         if self._last is not None and not self._last.done():
             await asyncio.wait([self._last], timeout=PATIENCE)
+        self._give_up()
+
+    def _give_up(self) -> None:
         while self._queue:
-            message = "was closed before it could write this, because another program had locked it"
+            message = f"was closed before it could write this, because {self.obstacle}"
             self._queue.popleft().future.set_exception(JournalError(message, location=self.location))

@@ -27,7 +27,7 @@ MEMORY_LIMIT: Final = 1_000
 """Payloads of one memory that pruning leaves."""
 PRUNED: Final = 1_000
 """Rows that one pruning deletes at most."""
-_FIRST: Final = """
+FIRST: Final = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE message(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, mailbox TEXT NOT NULL, sender TEXT NOT NULL,
   kind TEXT NOT NULL, payload BLOB, accepted REAL NOT NULL, due REAL, expires REAL, attempts INTEGER NOT NULL,
@@ -44,19 +44,20 @@ CREATE TABLE memory(seq INTEGER PRIMARY KEY, mailbox TEXT NOT NULL, payload BLOB
 CREATE INDEX memory_mailbox ON memory(mailbox, seq);
 INSERT INTO meta VALUES ('epoch', 0), ('pool', ''), ('checkpoints', 0)
 """
-_KEPT: Final = "id, mailbox, sender, kind, payload, accepted, due, expires, attempts"
+KEPT: Final = "id, mailbox, sender, kind, payload, accepted, due, expires, attempts"
 _ENDED: Final = "id, mailbox, accepted, outcome, reply, error"
 _DIED: Final = "id, mailbox, sender, kind, payload, accepted, attempts, died, reason, error"
 _CHECKSUMS: Final = {
-    "message": f"CASE WHEN done IS NULL THEN checksum({_KEPT}, error) ELSE checksum({_ENDED}) END",
+    "message": f"CASE WHEN done IS NULL THEN checksum({KEPT}, error) ELSE checksum({_ENDED}) END",
     "dead": f"checksum({_DIED})",
     "memory": "checksum(mailbox, payload)",
     "step": "checksum(run, key, digest, payload)",
 }
-_IS_OPEN: Final = "id = ? AND done IS NULL"
+IS_OPEN: Final = "id = ? AND done IS NULL"
 _WITHIN: Final = "(mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) IN (?1 || '/', ?1 || '#'))"
+_MOVED: Final = "?2 || substr(mailbox, length(?1) + 1)"
 _SURPLUS: Final = """SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY mailbox ORDER BY seq DESC) AS place
-  FROM memory) WHERE place > ? LIMIT ?"""
+  FROM memory) AS ranked WHERE place > ? LIMIT ?"""
 
 
 def checksum(*values: Any) -> int:
@@ -65,7 +66,7 @@ def checksum(*values: Any) -> int:
 
 
 def _first(connection: Connection) -> None:
-    for statement in _FIRST.split(";"):
+    for statement in FIRST.split(";"):
         connection.execute(statement)
 
 
@@ -113,13 +114,16 @@ class JournalTables:
     def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
         self.connection = connection
         self._now = now
-        self._seen = -1
-        connection.create_function("checksum", -1, checksum, deterministic=True)
+        self._seen: int = -1
+        self._prepare()
         self.tally: defaultdict[str, int] = defaultdict(int)
         """What the transaction has changed, by names of `JournalStatistics`."""
         self.oldest: tuple[int, float] | None = None
         """Place and time of acceptance of the oldest open message; looked up again by `version`."""
         self._is_stale = True
+
+    def _prepare(self) -> None:
+        self.connection.create_function("checksum", -1, checksum, deterministic=True)
 
     def rolled_back(self) -> None:
         """Forget what the transaction has changed."""
@@ -164,7 +168,9 @@ class JournalTables:
         """Insert or replace a step of an open message."""
         if self._is_open(run):
             values = (run, key, digest, payload)
-            self._change("INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?)", *values, checksum(*values))
+            new = "digest = excluded.digest, payload = excluded.payload, crc = excluded.crc"
+            sql = f"INSERT INTO step VALUES (?, ?, ?, ?, ?) ON CONFLICT(run, key) DO UPDATE SET {new}"
+            self._change(sql, *values, checksum(*values))
 
     def forget(self, name: str) -> int:
         """Delete a memory."""
@@ -186,12 +192,9 @@ class JournalTables:
     def move(self, old: str, new: str) -> int:
         """Rename a mailbox, or all of a pool."""
         count: int = self._value(f"SELECT count(*) FROM message WHERE done IS NULL AND {_WITHIN}", old)
-        name = "?2 || substr(mailbox, length(?1) + 1)"
         for table in ("message", "dead", "memory"):
-            crc = _CHECKSUMS[table]
-            difference = f"{crc.replace('mailbox', name)} - {crc}"  # what was damaged stays damaged
-            self._change(f"UPDATE {table} SET mailbox = {name}, crc = crc + {difference} WHERE {_WITHIN}", old, new)
-        self._change("UPDATE meta SET value = ?2 WHERE key = 'pool' AND value = ?1", old, new)
+            self._change(f"UPDATE {table} SET mailbox = {_MOVED}{self._recount(table)} WHERE {_WITHIN}", old, new)
+        self._rename(old, new)
         return count
 
     def surplus(self, keep: float) -> tuple[list[tuple[int, bytes]], list[tuple[int]]]:
@@ -226,7 +229,7 @@ class JournalTables:
     def waiting(self, mailbox: str, after: int, limit: int) -> list[Entry]:
         """Return open messages in order."""
         where = "mailbox = ? AND done IS NULL AND seq > ? ORDER BY seq LIMIT ?"
-        rows = self._rows(f"SELECT seq, {_KEPT}, error, crc FROM message WHERE {where}", mailbox, after, limit)
+        rows = self._rows(f"SELECT seq, {KEPT}, error, crc FROM message WHERE {where}", mailbox, after, limit)
         return [replace(Entry(*values), seq=seq) for seq, *values, _ in rows]
 
     def counts(self) -> dict[str, int]:
@@ -242,21 +245,22 @@ class JournalTables:
 
     def find(self, id: bytes) -> Outcome | None:
         """Return what is known of a message."""
+        # Open first: a message that ends between the two looks is found by the second one.
+        for row in self._rows(f"SELECT 0, {KEPT}, error, crc FROM message WHERE {IS_OPEN}", id):
+            return Outcome(row[2], row[6], error=row[-1])
         for row in self._rows(f"SELECT 0, {_ENDED}, crc FROM message WHERE id = ? AND done IS NOT NULL", id):
             _, _, mailbox, accepted, outcome, reply, error = row
             return Outcome(mailbox, accepted, outcome, reply, error)
-        for row in self._rows(f"SELECT 0, {_KEPT}, error, crc FROM message WHERE {_IS_OPEN}", id):
-            return Outcome(row[2], row[6], error=row[-1])
         return None
 
     def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
         """Return dead letters in order."""
-        where = "(?1 IS NULL OR mailbox = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3"
+        where = "(mailbox = ?1 OR ?1 IS NULL) AND seq > ?2 ORDER BY seq LIMIT ?3"
         return self._dead(where, mailbox, after, limit)
 
     def version(self) -> int:
         """Return the number of changes by others, and count again after one."""
-        number: int = self._value("PRAGMA data_version")
+        number = self._foreign_changes()
         if number != self._seen:
             self.tally["open"] = self._value("SELECT count(*) FROM message WHERE done IS NULL")
             self.tally["dead"] = self._value("SELECT count(*) FROM dead")
@@ -274,7 +278,7 @@ class JournalTables:
         expires = None if entry.expires is None else float(entry.expires)
         values = (entry.id, entry.mailbox, entry.sender, entry.kind, entry.payload, float(entry.accepted))
         row = (*values, due, expires, entry.attempts)
-        sql = f"INSERT INTO message({_KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
+        sql = f"INSERT INTO message({KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
         cursor = self.connection.execute(sql, (*row, checksum(*row, None)))
         if not cursor.rowcount:
             self.tally["duplicates"] += 1
@@ -289,7 +293,7 @@ class JournalTables:
             self.oldest = (seq, accepted)
 
     def _end(self, id: bytes, outcome: EndOutcome, one: Acknowledgement | None) -> bool:
-        sql = f"SELECT seq, mailbox, accepted FROM message WHERE {_IS_OPEN}"
+        sql = f"SELECT seq, mailbox, accepted FROM message WHERE {IS_OPEN}"
         if (found := self.connection.execute(sql, (id,)).fetchone()) is None:
             return False
         seq, mailbox, accepted = found
@@ -305,7 +309,7 @@ class JournalTables:
         return True
 
     def _bury(self, id: bytes, reason: EndOutcome, error: str) -> None:
-        sql = f"SELECT 0, {_KEPT}, error, crc FROM message WHERE id = ?"
+        sql = f"SELECT 0, {KEPT}, error, crc FROM message WHERE id = ?"
         ((_, *values, _, _, attempts, _),) = self._rows(sql, id)
         self.tally["dead"] += 1 - self._change("DELETE FROM dead WHERE id = ?", id)
         row = (*values, attempts, self._now(), reason, error)
@@ -316,15 +320,31 @@ class JournalTables:
         """Give a dead letter the next place, unless a message with its id is open."""
         if self._is_open(entry.id):
             return None
-        place: int = self._value("SELECT coalesce(max(seq), 0) + 1 FROM message")
+        place = self._next_place()
         entry = replace(entry, attempts=0, seq=place)
         row = astuple(entry)[:-1]
         self._change("DELETE FROM message WHERE id = ?", entry.id)
-        sql = f"INSERT INTO message(seq, {_KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        sql = f"INSERT INTO message(seq, {KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._change(sql, place, *row, checksum(*row, None))
         self.tally["dead"] -= self._change("DELETE FROM dead WHERE id = ?", entry.id)
         self._opened(place, entry.accepted)
         return entry
+
+    def _next_place(self) -> int:
+        place: int = self._value("SELECT coalesce(max(seq), 0) + 1 FROM message")
+        return place
+
+    def _foreign_changes(self) -> int:
+        number: int = self._value("PRAGMA data_version")
+        return number
+
+    def _rename(self, old: str, new: str) -> None:
+        self._change("UPDATE meta SET value = ?2 WHERE key = 'pool' AND value = ?1", old, new)
+
+    def _recount(self, table: str) -> str:
+        """Return how the checksum of a row changes with its mailbox; what was damaged stays damaged."""
+        crc = _CHECKSUMS[table]
+        return f", crc = crc + {crc.replace('mailbox', _MOVED)} - {crc}"
 
     def _dead(self, where: str, *values: Any) -> list[DeadEntry]:
         found: list[DeadEntry] = []
@@ -335,14 +355,14 @@ class JournalTables:
 
     def _update(self, id: bytes, changes: str, *values: Any) -> int:
         """Change an open message; return its attempts, 0 if it is not open."""
-        if not self._change(f"UPDATE message SET {changes} WHERE {_IS_OPEN}", *values, id):
+        if not self._change(f"UPDATE message SET {changes} WHERE {IS_OPEN}", *values, id):
             return 0
-        self._change(f"UPDATE message SET crc = checksum({_KEPT}, error) WHERE id = ?", id)
+        self._change(f"UPDATE message SET crc = checksum({KEPT}, error) WHERE id = ?", id)
         attempts: int = self._value("SELECT attempts FROM message WHERE id = ?", id)
         return attempts
 
     def _is_open(self, id: bytes) -> bool:
-        return bool(self._value(f"SELECT count(*) FROM message WHERE {_IS_OPEN}", id))
+        return bool(self._value(f"SELECT count(*) FROM message WHERE {IS_OPEN}", id))
 
     def _change(self, sql: str, *values: Any) -> int:
         return self.connection.execute(sql, values).rowcount

@@ -90,6 +90,10 @@ def _postgres(rest: str, timeout: float, read_only: bool) -> HistoryStore:
 
 
 def _require(kind: str, extra: str, modules: Sequence[str]) -> None:
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := missing_modules(modules):
         raise StorageExtraError(kind, extra, missing)
+
+
+def missing_modules(modules: Sequence[str]) -> list[str]:
+    """Return those that are not installed."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]

@@ -1,9 +1,10 @@
 """PostgreSQL through asyncpg as a backend of history."""
 
 import re
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import TextClause, exc, make_url, text
+from sqlalchemy import URL, TextClause, exc, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.storage.sql import SqlBackend
@@ -48,25 +49,35 @@ class PostgresBackend(SqlBackend):
 
         It works behind PgBouncer: no settings at the start of a connection, no prepared statement with a name.
         """
-        given = dict(self._url.query)
-        libpq = {"application_name": "understage"} | {key: given.pop(key) for key in [*given] if _LIBPQ.fullmatch(key)}
-        wait = str(given.get("connect_timeout", ""))
+        url, arguments = self._connecting()
         return create_async_engine(
-            self._url.set(query={key: given[key] for key in given if not _NEEDLESS.fullmatch(f"{key}={given[key]}")}),
+            url,
             hide_parameters=True,
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=self.timeout * 2,
             pool_pre_ping=True,
-            connect_args={
-                "dsn": f"postgresql://?{urlencode(libpq, doseq=True, quote_via=quote)}",
-                "timeout": float(wait) if wait.isdecimal() and int(wait) else self.timeout,
-                "command_timeout": COMMAND_TIMEOUT,
-                "statement_cache_size": 0,
-                "prepared_statement_cache_size": 0,
-                "prepared_statement_name_func": str,
-            },
+            connect_args=arguments | {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str},
         )
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `asyncpg.connect` for one connection, as the engine gives them."""
+        url, arguments = self._connecting()
+        _, given = url.get_dialect()().create_connect_args(url)
+        return {**given, **arguments}
+
+    def _connecting(self) -> tuple[URL, dict[str, Any]]:
+        """Return the URL for SQLAlchemy, and what it does not read out of it."""
+        given = dict(self._url.query)
+        libpq = {"application_name": "understage"} | {key: given.pop(key) for key in [*given] if _LIBPQ.fullmatch(key)}
+        wait = str(given.get("connect_timeout", ""))
+        query = {key: given[key] for key in given if not _NEEDLESS.fullmatch(f"{key}={given[key]}")}
+        return self._url.set(query=query), {
+            "dsn": f"postgresql://?{urlencode(libpq, doseq=True, quote_via=quote)}",
+            "timeout": float(wait) if wait.isdecimal() and int(wait) else self.timeout,
+            "command_timeout": COMMAND_TIMEOUT,
+            "statement_cache_size": 0,
+        }
 
 
 def _lock(number: int, timeout: float) -> TextClause:

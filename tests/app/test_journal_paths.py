@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.app.journal_paths import journal_file, open_journal
 from actors.config.load import load_manifest, manifest_of, parse_manifest
+from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.journal_sqlite import SqliteJournal
 from protocols.journal import JournalError
 
@@ -53,10 +55,21 @@ def test_a_manifest_without_journal_has_none(text: str) -> None:
     assert journal_file(parse_manifest(text)) is None
 
 
-def test_a_database_server_is_refused_without_its_password() -> None:
-    with pytest.raises(JournalError, match="write 'path' in place of 'url'") as caught:
-        open_journal(parse_manifest("journal: 'postgresql://u:hidden@h/d'"))
+def test_a_journal_on_a_database_server_is_that_of_the_pool_and_hides_the_password() -> None:
+    manifest = parse_manifest("{name: orders, journal: 'postgresql://u:hidden@h/d', agents: {}}")
+    journal = open_journal(manifest, as_guest=True)
 
+    assert isinstance(journal, PostgresJournal)
+    assert (journal.pool, journal.is_guest, journal.location) == ("orders", True, "postgresql://u:***@h/d")
+    assert journal_file(manifest) is None
+
+
+@pytest.mark.parametrize("missing", ["asyncpg", "sqlalchemy"])
+def test_a_missing_library_names_the_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(JournalError, match=rf"needs {missing}.*pip install 'understage\[postgres\]'") as caught:
+        open_journal(parse_manifest("journal: 'postgresql://u:hidden@h/d'"))
     assert "hidden" not in str(caught.value)
 
 

@@ -26,6 +26,13 @@ def postgres() -> Generator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+async def empty_postgres(postgres: PostgresServer) -> PostgresServer:
+    """Return the server without tables."""
+    await postgres.empty()
+    return postgres
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def closed_store(request: pytest.FixtureRequest, tmp_path: Path) -> HistoryStore:
     """Return a new, empty store of each kind, not yet open."""

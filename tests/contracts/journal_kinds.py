@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.storage.journal_memory import MemoryJournal
+from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.journal_sqlite import SqliteJournal
 from protocols.journal import Acknowledgement, Entry
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
     from protocols.journal import MailboxJournal
+    from tests.storage.postgres_server import PostgresServer
 
     Now = Callable[[], float]
     Factory = Callable[[], MailboxJournal]
@@ -49,10 +51,16 @@ def _sqlite(sync: Literal["process", "full"]) -> Callable[[pytest.FixtureRequest
     return factory
 
 
+def _postgres(request: pytest.FixtureRequest, now: Now) -> Factory:
+    server: PostgresServer = request.getfixturevalue("empty_postgres")
+    return lambda: PostgresJournal(server.url, pool="pool", now=now)
+
+
 KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {
     "memory": _memory,
     "sqlite process": _sqlite("process"),
     "sqlite full": _sqlite("full"),
+    "postgres": _postgres,
 }
 
 

@@ -64,7 +64,9 @@ class PostgresServer:
 
     async def empty(self) -> None:
         """Remove all tables."""
-        await self.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        found = "SELECT nspname FROM pg_namespace WHERE nspname = 'public' OR nspname LIKE 'understage%'"
+        drop = f"FOR name IN {found} LOOP EXECUTE 'DROP SCHEMA ' || name || ' CASCADE'; END LOOP"
+        await self.execute(f"DO $$ DECLARE name text; BEGIN {drop}; END $$", "CREATE SCHEMA public")
 
     def _initialise(self, password_file: Path) -> None:
         password_file.write_text(self.password)

@@ -1,0 +1,148 @@
+"""One connection of a journal to PostgreSQL, used as one to SQLite is: `JournalTables` runs on both.
+
+Its methods are called within `greenlet_spawn`, where they wait for the server without blocking the event loop.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from itertools import count
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.util import await_only
+
+from actors.storage.postgres import PostgresBackend
+
+TIMEOUT: Final = 5.0
+"""Seconds to wait for a connection."""
+_SESSION: Final = """
+SET default_transaction_isolation = 'read committed';
+SET idle_in_transaction_session_timeout = '10s'
+"""
+"""A process that stands still in a transaction does not keep the next one from taking over for long."""
+_DIALECT: Final = {
+    "BEGIN IMMEDIATE": "BEGIN",
+    "BLOB": "BYTEA",
+    "REAL": "DOUBLE PRECISION",
+    "INTEGER PRIMARY KEY": "BIGSERIAL PRIMARY KEY",
+    "INTEGER NOT NULL": "BIGINT NOT NULL",
+    "WITHOUT ROWID": "",
+    "max(0, ": "greatest(0, ",
+}
+"""What PostgreSQL writes in another way than SQLite."""
+
+
+class PostgresReply(NamedTuple):
+    """What a statement has found or changed."""
+
+    rows: list[tuple[Any, ...]]
+    rowcount: int
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        return self.rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the first row."""
+        return self.rows[0] if self.rows else None
+
+
+class PostgresConnection:
+    """A connection that can be made anew when it is lost."""
+
+    def __init__(self, url: str) -> None:
+        self._backend = PostgresBackend(f"postgresql+asyncpg://{url.strip().partition('://')[2]}", timeout=TIMEOUT)
+        self.location = self._backend.location
+        self.schema = ""
+        """Where the tables are; set before the first statement that names one."""
+        self.before: Callable[[], None] = lambda: None
+        self._driver: Any = import_module("asyncpg")  # it has no types
+        self._link: Any = None
+        self._statements: dict[str, Any] = {}
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether statements need another connection."""
+        return self._link is None or self._link.is_closed()
+
+    def connect(self) -> None:
+        """Connect, unless it is connected."""
+        if self.is_lost:
+            await_only(self._connect())
+
+    def use(self, schema: str) -> None:
+        """Find tables in a schema."""
+        self.schema = schema
+        self.execute(f"SET search_path = {schema}")
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
+        """Run one statement, after what has to come before each."""
+        self.before()
+        return self.run(sql, values)
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
+        """Run one statement."""
+        return await_only(self._run(sql, values))
+
+    def roll_back(self) -> None:
+        """End a transaction that has failed; without an answer the connection is given up, and the server ends it."""
+        if self.is_lost:
+            return
+        try:
+            if self._link.is_in_transaction():
+                self.run("ROLLBACK")
+        except Exception:
+            self.drop()
+
+    def drop(self) -> None:
+        """End the connection without a word to the server."""
+        if self._link is not None:
+            self._link.terminate()
+            self._link = None
+
+    async def close(self) -> None:
+        """End the connection."""
+        if not self.is_lost:
+            try:
+                await self._link.close(timeout=TIMEOUT)
+            except Exception:
+                self.drop()
+
+    async def _connect(self) -> None:
+        self._statements = {}
+        self._link = link = await self._driver.connect(**self._backend.arguments())
+        await link.execute(_SESSION)
+        if self.schema:
+            await link.execute(f"SET search_path = {self.schema}")
+
+    async def _run(self, sql: str, values: Sequence[Any]) -> PostgresReply:
+        if not values and not sql.startswith("SELECT"):
+            status, rows = await self._link.execute(_translated(sql)), []
+        else:
+            if (statement := self._statements.get(sql)) is None:
+                statement = self._statements[sql] = await self._link.prepare(_translated(sql))
+            rows = [tuple(map(_plain, row)) for row in await statement.fetch(*map(_escaped, values))]
+            status = statement.get_statusmsg()
+        last = status.rpartition(" ")[2]
+        return PostgresReply(rows, int(last) if last.isdecimal() else -1)
+
+
+@cache
+def _translated(sql: str) -> str:
+    for theirs, ours in _DIALECT.items():
+        sql = sql.replace(theirs, ours)
+    numbers = count(1)
+    return re.sub(r"\?(\d*)", lambda mark: f"${mark[1] or next(numbers)}", sql)
+
+
+def _escaped(value: Any) -> Any:
+    """Return a value whose texts are without NUL, which no text of PostgreSQL can hold."""
+    if isinstance(value, list):
+        return list(map(_escaped, value))
+    return value.replace("\x1a", "\x1a1").replace("\0", "\x1a0") if isinstance(value, str) else value
+
+
+def _plain(value: Any) -> Any:
+    is_escaped = isinstance(value, str) and "\x1a" in value
+    return value.replace("\x1a0", "\0").replace("\x1a1", "\x1a") if is_escaped else value
