@@ -33,6 +33,10 @@ CHECKPOINT: Final = 4 * MIB
 """Size of the write-ahead log at which it is moved into the database."""
 LOG_LIMIT: Final = 32 * MIB
 """Size of the log at which writes wait until that is done."""
+TIMEOUT: Final = 5_000
+"""Milliseconds that upkeep and reads wait for another connection."""
+RESTART_TIMEOUT: Final = 100
+"""Milliseconds that a new log waits, and with it all writes, for programs that read the old one."""
 SPARE_PAGES: Final = 256
 """Free pages that the file keeps for the next rows."""
 VACUUM_PAGES: Final = 200
@@ -127,7 +131,9 @@ class JournalFile:
                 _, pages, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if pages == moved or _size(self._log) > LOG_LIMIT:
                     self.is_paused = True
+                    connection.execute(f"PRAGMA busy_timeout = {RESTART_TIMEOUT}")
                     connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                    connection.execute(f"PRAGMA busy_timeout = {TIMEOUT}")
                     connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'checkpoints'")
         finally:
             self.is_paused = False
@@ -223,7 +229,9 @@ class JournalFile:
 
 def _connected(path: Path) -> sqlite3.Connection:
     place = f"{path.as_uri()}?mode=rw"  # makes no file
-    connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        place, uri=True, timeout=TIMEOUT / 1_000, isolation_level=None, check_same_thread=False
+    )
     try:
         for statement in _CONNECTION:
             connection.execute(statement)

@@ -73,6 +73,7 @@ class SqliteJournal(SqlJournal):
             opening.add_done_callback(self._let_go)
             raise
         self._thread = DaemonExecutor(1, "understage-journal")
+        self._looked = None
         self._begin_life(tables)
 
     async def close(self) -> None:

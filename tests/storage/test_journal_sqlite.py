@@ -348,6 +348,24 @@ async def test_the_log_is_moved_into_the_database_while_messages_come(kept: Path
 # ---------------------------------------------------------------------------------------- other programs
 
 
+async def test_a_program_that_reads_keeps_neither_writes_nor_checkpoints_from_their_end(kept: Path) -> None:
+    log = kept.with_name("pool.journal-wal")
+    async with opened(kept) as journal:
+        with closing(sqlite3.connect(kept, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            assert other.execute("SELECT count(*) FROM message").fetchone() == (2,)
+            await journal.accept([entry(number, payload=b"x" * 50_000) for number in range(10, 300)])
+            await asyncio.to_thread(journal.file.checkpoint)
+            await accept(journal, 3)
+            grown = size(log)
+            assert other.execute("SELECT count(*) FROM message").fetchone() == (2,)
+            other.execute("COMMIT")
+        await asyncio.to_thread(journal.file.checkpoint)
+        await accept(journal, 4)
+        assert size(log) < grown / 10
+        assert journal.statistics().open == 293
+
+
 @pytest.mark.parametrize("sync", ["process", "full"])
 async def test_writes_wait_in_order_while_another_program_writes(kept: Path, sync: str) -> None:
     seen: list[int] = []
