@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sqlite3
-import stat
-from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.storage import journal_sql
 from actors.storage.journal_file import CHECKPOINT, LOG_LIMIT
 from actors.storage.journal_sqlite import SqliteJournal
 from protocols.journal import (
@@ -25,22 +21,12 @@ from protocols.journal import (
     JournalVersionError,
 )
 from tests.contracts.journal_kinds import CLERK, WallTime, accept, dead, entry, handled, id_of, waiting
+from tests.storage.journal_files import change, content, modes, opened, size, written
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 NOTHING = re.escape("does not exist: nothing was kept")
-
-
-@asynccontextmanager
-async def opened(path: Path, **options: Any) -> AsyncGenerator[SqliteJournal]:
-    journal = SqliteJournal(path, reserve=0, **options)
-    await journal.open()
-    try:
-        yield journal
-    finally:
-        await journal.close()
 
 
 @pytest.fixture
@@ -55,28 +41,6 @@ async def kept(path: Path) -> Path:
         await accept(journal, 1, 2)
         await journal.settle(dead(2))
     return path
-
-
-def size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def content(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def modes(folder: Path) -> dict[str, int]:
-    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
-
-
-def written(path: Path, text: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-
-
-def change(path: Path, sql: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(sql)
 
 
 async def refused(path: Path, kind: type[JournalError], match: str, **options: Any) -> None:
@@ -343,59 +307,3 @@ async def test_the_log_is_moved_into_the_database_while_messages_come(kept: Path
             await journal.version()
         assert CHECKPOINT < largest < 3 * LOG_LIMIT, "of 150 MB that were written"
         assert journal.statistics().open == 3_001
-
-
-# ---------------------------------------------------------------------------------------- other programs
-
-
-async def test_a_program_that_reads_keeps_neither_writes_nor_checkpoints_from_their_end(kept: Path) -> None:
-    log = kept.with_name("pool.journal-wal")
-    async with opened(kept) as journal:
-        with closing(sqlite3.connect(kept, isolation_level=None)) as other:
-            other.execute("BEGIN")
-            assert other.execute("SELECT count(*) FROM message").fetchone() == (2,)
-            await journal.accept([entry(number, payload=b"x" * 50_000) for number in range(10, 300)])
-            await asyncio.to_thread(journal.file.checkpoint)
-            await accept(journal, 3)
-            grown = size(log)
-            assert other.execute("SELECT count(*) FROM message").fetchone() == (2,)
-            other.execute("COMMIT")
-        await asyncio.to_thread(journal.file.checkpoint)
-        await accept(journal, 4)
-        assert size(log) < grown / 10
-        assert journal.statistics().open == 293
-
-
-@pytest.mark.parametrize("sync", ["process", "full"])
-async def test_writes_wait_in_order_while_another_program_writes(kept: Path, sync: str) -> None:
-    seen: list[int] = []
-
-    def told(number: int, _: asyncio.Future[Any]) -> None:
-        seen.append(number)
-
-    async with opened(kept, sync=sync) as journal:
-        with closing(sqlite3.connect(kept, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            futures = [journal.accept([entry(number)]) for number in range(3, 900)]
-            for number, future in enumerate(futures):
-                future.add_done_callback(partial(told, number))
-            for _ in range(1_000):
-                await asyncio.sleep(0)
-            assert (seen, await waiting(journal)) == ([], [1])
-            assert journal.statistics().waiting_since is not None
-            other.execute("COMMIT")
-            await asyncio.wait(futures)
-    assert seen == list(range(897))
-
-
-async def test_closing_gives_up_what_another_program_keeps_from_being_written(
-    kept: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal_sql, "PATIENCE", 0.01)
-    async with opened(kept) as journal:
-        with closing(sqlite3.connect(kept, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            future = journal.accept([entry(3)])
-            await journal.close()
-            with pytest.raises(JournalError, match="was closed before it could write this"):
-                await future
