@@ -31,6 +31,8 @@ PAGE_SIZE: Final = 2_048
 """A commit writes three or four pages: those of the usual size make it 12 % slower."""
 CHECKPOINT: Final = 4 * MIB
 """Size of the write-ahead log at which it is moved into the database."""
+SHORT_LOG: Final = MIB
+"""Size of the log at which that is done, and writes wait for it, while the disk has little room."""
 LOG_LIMIT: Final = 32 * MIB
 """Size of the log at which writes wait until that is done."""
 TIMEOUT: Final = 5_000
@@ -44,7 +46,7 @@ VACUUM_PAGES: Final = 200
 _CONNECTION: Final = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA wal_autocheckpoint = 0",
-    f"PRAGMA journal_size_limit = {CHECKPOINT // 4}",
+    f"PRAGMA journal_size_limit = {SHORT_LOG // 2}",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
 )
@@ -66,6 +68,8 @@ class JournalFile:
         self._locks = {1: threading.Lock(), 2: threading.Lock()}
         self.is_paused = False
         """True while writes must wait for a checkpoint."""
+        self.is_short = False
+        """True while the disk has little room."""
         self.next_checkpoint = CHECKPOINT
 
     def open(self) -> sqlite3.Connection:
@@ -119,7 +123,7 @@ class JournalFile:
 
     def needs_checkpoint(self) -> bool:
         """Return whether the log has grown."""
-        return _size(self._log) >= self.next_checkpoint
+        return _size(self._log) >= (SHORT_LOG if self.is_short else self.next_checkpoint)
 
     def checkpoint(self) -> None:
         """Move the log into the database, and begin it anew if that is possible without making writers wait for long.
@@ -129,7 +133,7 @@ class JournalFile:
         try:
             with self._used(2) as connection:
                 _, pages, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if pages == moved or _size(self._log) > LOG_LIMIT:
+                if pages == moved or self.is_short or _size(self._log) > LOG_LIMIT:
                     self.is_paused = True
                     connection.execute(f"PRAGMA busy_timeout = {RESTART_TIMEOUT}")
                     connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()

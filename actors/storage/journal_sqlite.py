@@ -154,6 +154,7 @@ class SqliteJournal(SqlJournal):
             self._shortage = f"only {free} bytes are free, and `reserve` is {self.reserve}; free some disk space"
         elif size > self.max_size:
             self._shortage = f"has {size} bytes, and `max_size` is {self.max_size}; raise it, or lower `keep`"
+        self.file.is_short = bool(self._shortage)
 
     def _size(self) -> int:
         return self.file.size()
