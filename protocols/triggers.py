@@ -4,6 +4,7 @@ A *source* (a watched folder, a webhook, the clock) makes an event and gives it 
 sink starts one run after the other through a `RunStarter`, which the owner of the nodes provides.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -19,6 +20,8 @@ Metadata = Mapping[str, str | int | float | bool | None]
 """Small facts about an event."""
 ChangeKind = Literal["added", "modified", "deleted"]
 """What happened to a file."""
+Accepted = Callable[["asyncio.Future[Any]"], object]
+"""Gets the future of the answer of a run that has been kept."""
 TalkEventName = Literal["message_received", "message_processed", "message_forwarded", "queue_filled", "queue_triggered"]
 """What happened on a connection."""
 
@@ -37,6 +40,10 @@ class TriggerExtraError(TriggerError, ImportError):
 
 class TriggerFullError(TriggerError):
     """The queue of a trigger is full and refuses the event. The same event may be accepted later."""
+
+
+class NotKeptError(TriggerFullError):
+    """The durable node of a trigger cannot keep the event now: its mailbox or the disk is full, or the disk is slow."""
 
 
 class TriggerStoppedError(TriggerError):
@@ -238,5 +245,22 @@ class RunStarter(Protocol):
         """Start a run with this id; awaiting the result waits for its end and raises what it raised.
 
         An awaitable that is cancelled cancels the run.
+        """
+        ...
+
+
+class RunKeeper(Protocol):
+    """Keeps runs of one node in its journal, while the node is durable."""
+
+    @property
+    def is_durable(self) -> bool:
+        """True if the node keeps its runs."""
+        ...
+
+    async def keep(self, prompt: str, run_id: RunId, event: TriggerEvent, accepted: Accepted, *, waits: bool) -> bool:
+        """Keep a run with this id; return after the commit, with False if it was known already.
+
+        `accepted` gets the future of the answer of a new run when it is kept, even if the caller is cancelled.
+        `waits=False` raises in place of waiting for room.
         """
         ...

@@ -14,7 +14,7 @@ from actors.config.journal import JournalSpec
 from actors.config.manifest import Manifest
 from actors.durable.acknowledgement import memory_name
 from actors.durable.delivery_window import DeliveryWindow
-from actors.durable.durable_mailbox import DurableMailbox, id_of
+from actors.durable.durable_mailbox import STALLED, DurableMailbox, id_of
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import Health, PoolService
@@ -32,8 +32,6 @@ PRUNE: Final = 60.0
 """Seconds between two prunings."""
 PRUNED: Final = 1_000
 """Messages that one pruning deletes at most, so after that many there may be more."""
-STALLED: Final = 1.0
-"""Seconds after which a write that waits is told."""
 
 _log = logging.getLogger("understage.journal")
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Final, Self
 
 from msgspec.structs import replace
@@ -13,9 +12,11 @@ from actors.app.connection_events import ConnectionEvents, condition_for
 from actors.app.trigger_paths import TriggerFiles
 from actors.config.manifest import Manifest
 from actors.config.trigger import ConnectionTrigger, FunctionSettings, TriggerSpec
+from actors.nodes.node import AnyNode
 from actors.pool.node_supervisor import EXIT_TIMEOUT
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import PoolService
+from actors.runs.request import RunRequest
 from actors.runtime.background_loop import current_system
 from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
@@ -35,7 +36,7 @@ from actors.triggers.trigger_type import TriggerChild, TriggerRequest
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId
 from protocols.messages import ChatMessage
-from protocols.triggers import TriggerConfigError, TriggerEvent
+from protocols.triggers import Accepted, RunKeeper, TriggerConfigError, TriggerEvent
 
 LONGEST_DELAY: Final = 30.0
 """Longest delay in seconds between two attempts to start a trigger."""
@@ -86,8 +87,10 @@ class TriggerService(PoolService):
         """Called with every answer of a node to an event."""
         self.plan = TriggerPlan()
         """The running triggers and their actors."""
-        self._pool = pool
-        self._running = {} if running is None else running
+        self.pool = pool
+        """The pool."""
+        self.running = {} if running is None else running
+        """The name of the trigger of each run while it lasts."""
         self._events: list[FunctionEvents] = []
         self._functions: dict[str, Trigger] = {}
         self._files = files or TriggerFiles()
@@ -99,10 +102,10 @@ class TriggerService(PoolService):
 
     async def __aenter__(self) -> Self:
         try:
-            await self._system.in_thread(self._files.open)(self._pool.manifest)
-            await self.apply(self._pool.manifest)
+            await self._system.in_thread(self._files.open)(self.pool.manifest)
+            await self.apply(self.pool.manifest)
         except StateLockedError as error:
-            _log.warning("pool %r starts no triggers until it ends: %s", self._pool.manifest.name or "pool", error)
+            _log.warning("pool %r starts no triggers until it ends: %s", self.pool.manifest.name or "pool", error)
             self._stands_by = True
             self._taking_over = asyncio.create_task(self._take_over(), name="triggers stand by")
         except BaseException:
@@ -117,13 +120,13 @@ class TriggerService(PoolService):
             timer = self._system.clock.call_later(STAND_BY, due.set)
             try:
                 await due.wait()
-                await self._system.in_thread(self._files.open)(self._pool.manifest)
+                await self._system.in_thread(self._files.open)(self.pool.manifest)
                 self._stands_by = False
-                await self.apply(self._pool.manifest)
+                await self.apply(self.pool.manifest)
             except StateLockedError:
                 continue
             except Exception:
-                _log.exception("pool %r cannot take its triggers over", self._pool.manifest.name or "pool")
+                _log.exception("pool %r cannot take its triggers over", self.pool.manifest.name or "pool")
             else:
                 return
             finally:
@@ -201,7 +204,8 @@ class TriggerService(PoolService):
             TriggerConfigError: a setting is wrong, or the name is taken.
         """
         wanted = FunctionSettings(**settings)
-        trigger = Trigger(wanted, partial(self._run, self._pool[node].name, wanted), node=node)
+        runs = NodeRuns(self, self.pool[node].name, wanted)
+        trigger = Trigger(wanted, runs, node=node, keeper=runs)
         if trigger.full_name in {one.full_name for one in (*self.plan.triggers, *self._functions.values())}:
             message = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
             raise TriggerConfigError(message, node=node)
@@ -230,14 +234,14 @@ class TriggerService(PoolService):
 
     @property
     def _system(self) -> ActorSystem:
-        return self._pool.system or current_system()
+        return self.pool.system or current_system()
 
     def _request(self, node: str, settings: TriggerSpec, scope: ImportScope) -> TriggerRequest:
-        starter = partial(self._run, node, settings)
+        runs = NodeRuns(self, node, settings)
         if not isinstance(settings, ConnectionTrigger) or not settings.enabled:
-            return TriggerRequest(node, settings, starter)
-        flow = ConnectionEvents(self._pool.connection_registry)
-        return TriggerRequest(node, settings, starter, flow, condition_for(settings, scope, node))
+            return TriggerRequest(node, settings, runs, keeper=runs)
+        flow = ConnectionEvents(self.pool.connection_registry)
+        return TriggerRequest(node, settings, runs, flow, condition_for(settings, scope, node), keeper=runs)
 
     async def _begin(self, child: TriggerChild) -> None:
         if self._supervisor is None:
@@ -253,15 +257,64 @@ class TriggerService(PoolService):
         await self._supervisor.proxy().terminate_child(child.name)
         await self._supervisor.proxy().delete_child(child.name)
 
-    async def _run(self, name: str, trigger: TriggerSpec, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
-        node = self._pool.nodes.get(name)
-        if node is None:
-            raise NodeStoppedError(f"node {name!r} is not in the pool any more", node=name)
-        options = {"conversation_id": run_id, "session": session_of(event, trigger)}
-        request = replace(node.request((prompt,), options), run_id=run_id)
-        self._running[run_id] = trigger.name
+
+class NodeRuns(RunKeeper):
+    """The runs that one trigger starts of its node: in memory, or kept while the node is durable.
+
+    Args:
+        service: the triggers of the pool.
+        node: name of the node, which may leave the pool and come again.
+        trigger: the trigger.
+    """
+
+    def __init__(self, service: TriggerService, node: str, trigger: TriggerSpec) -> None:
+        self._service = service
+        self._name = node
+        self._trigger = trigger
+
+    @property
+    def is_durable(self) -> bool:
+        """True if the node keeps its runs."""
+        node = self._service.pool.nodes.get(self._name)
+        return node is not None and node.durable is not None
+
+    async def __call__(self, prompt: str, *, run_id: RunId, event: TriggerEvent) -> None:
+        """Start a run, and wait for its end."""
+        node = self._node()
+        self._service.running[run_id] = self._trigger.name
         try:
-            answer = await node.ask(request)
+            answer = await node.ask(self._request(node, prompt, run_id, event))
         finally:
-            del self._running[run_id]
-        self.answered.emit(TriggerAnswer(name, trigger.name, run_id, event, answer))
+            del self._service.running[run_id]
+        self._answered(run_id, event, answer)
+
+    async def keep(self, prompt: str, run_id: RunId, event: TriggerEvent, accepted: Accepted, *, waits: bool) -> bool:
+        """Keep a run; see `RunKeeper`."""
+        node = self._node()
+        assert node.durable is not None
+
+        def kept(reply: "asyncio.Future[Any]") -> None:
+            self._service.running[run_id] = self._trigger.name
+            accepted(reply)
+            reply.add_done_callback(done)
+
+        def done(reply: "asyncio.Future[Any]") -> None:
+            del self._service.running[run_id]
+            if not reply.cancelled() and reply.exception() is None:
+                self._answered(run_id, event, reply.result())
+
+        request = self._request(node, prompt, run_id, event)
+        return (await node.durable.submit(request, kept, waits=waits)).is_new
+
+    def _node(self) -> AnyNode:
+        node = self._service.pool.nodes.get(self._name)
+        if node is None:
+            raise NodeStoppedError(f"node {self._name!r} is not in the pool any more", node=self._name)
+        return node
+
+    def _request(self, node: AnyNode, prompt: str, run_id: RunId, event: TriggerEvent) -> RunRequest:
+        options = {"conversation_id": run_id, "session": session_of(event, self._trigger)}
+        return replace(node.request((prompt,), options), run_id=run_id)
+
+    def _answered(self, run_id: RunId, event: TriggerEvent, answer: ChatMessage[Any]) -> None:
+        self._service.answered.emit(TriggerAnswer(self._name, self._trigger.name, run_id, event, answer))

@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -20,10 +20,13 @@ from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled, failed_reply, when_settled
-from protocols.journal import Entry, MailboxJournal
+from protocols.journal import Entry, JournalError, MailboxJournal
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.node import Origin
+
+STALLED: Final = 1.0
+"""Seconds after which a write that waits for the disk is told, and who cannot wait is refused."""
 
 
 def id_of(request_id: str) -> bytes:
@@ -66,12 +69,14 @@ class DurableMailbox(KeepsRuns):
         is_read = request.sink is not None or request.follower is not None or request.stats is not None
         return request.options.durable is not False and not is_read and (is_own or not request.parent_run_id)
 
-    async def submit(self, request: RunRequest) -> Ticket[Any]:
-        """Keep a run, and return its ticket after the commit."""
-        request = await self._prepared(request)
+    async def submit(self, request: RunRequest, accepted: Settled | None = None, *, waits: bool = True) -> Ticket[Any]:
+        """Keep a run, and return its ticket after the commit; see `KeepsRuns`."""
+        if not waits:
+            self._check_stall()
+        request = await self._prepared(request, waits=waits)
         entry, request = self._entry(request)
         reply = self.window.answers.reply(entry.id)
-        if not await self._is_new(entry, self._keep(entry, request, None)):
+        if not await self._is_new(entry, self._keep(entry, request, None, accepted)):
             return self.ticket(entry.id)
         return Ticket(request.run_id, partial(self.window.answers.wait, entry.id, reply))
 
@@ -145,13 +150,18 @@ class DurableMailbox(KeepsRuns):
 
     # -- accept -------------------------------------------------------------------------------------------------
 
-    async def _prepared(self, request: RunRequest) -> RunRequest:
+    def _check_stall(self) -> None:
+        since = self._journal.statistics().waiting_since
+        if since is not None and self.window.now() - since > STALLED:
+            raise JournalError("writes wait for the disk, so nothing more is accepted", location=self._journal.location)
+
+    async def _prepared(self, request: RunRequest, *, waits: bool = True) -> RunRequest:
         """Return a request that can be kept as it is, when there is room for it."""
         self._check()
         if needs_reading(request):
             request = await readable(request)
         while self.window.queue.open >= (mailbox := self.node.ref().actor_inbox).capacity:
-            if mailbox.overflow is not Overflow.WAIT:
+            if mailbox.overflow is not Overflow.WAIT or not waits:
                 self._check_room(request)
             room: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append(room)
@@ -201,7 +211,9 @@ class DurableMailbox(KeepsRuns):
             raise ValueError(f"node {self.node.name!r}: this request_id is that of a run of {known.mailbox!r}")
         return False
 
-    def _keep(self, entry: Entry, request: RunRequest, timeout: float | None) -> "asyncio.Future[int | None]":
+    def _keep(
+        self, entry: Entry, request: RunRequest, timeout: float | None, accepted: Settled | None = None
+    ) -> "asyncio.Future[int | None]":
         """Keep a run, and deliver it after the commit, whether or not the caller still waits."""
         kept: asyncio.Future[int | None] = self._loop.create_future()
 
@@ -209,6 +221,8 @@ class DurableMailbox(KeepsRuns):
             error = done.exception()
             if error is None:
                 place = done.result()[0]
+                if accepted is not None and place is not None:
+                    accepted(self.window.answers.reply(entry.id))
                 self._accepted(request, timeout, entry, place)
                 kept.set_result(place)
                 return

@@ -56,8 +56,12 @@ class KeepsRuns(Protocol):
         """
         ...
 
-    async def submit(self, request: RunRequest) -> Ticket[Any]:
-        """Keep a run, and return its ticket after the commit."""
+    async def submit(self, request: RunRequest, accepted: Settled | None = None, *, waits: bool = True) -> Ticket[Any]:
+        """Keep a run, and return its ticket after the commit.
+
+        `accepted` gets the future of the answer of a new run when it is kept, even if the caller is cancelled. A
+        failure that only this future gets becomes a dead letter. `waits=False` raises in place of waiting for room.
+        """
         ...
 
     async def ask(self, request: RunRequest, timeout: float | None) -> ChatMessage[Any]:

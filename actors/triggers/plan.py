@@ -104,9 +104,9 @@ def queue_child(trigger: Trigger) -> TriggerChild:
 def _handle(request: TriggerRequest, before: TriggerPlan) -> Trigger:
     for trigger in before.triggers:
         if trigger.node == request.node and trigger.settings == request.settings:
-            trigger.starter = request.starter
+            trigger.starter, trigger.keeper = request.starter, request.keeper
             return trigger
-    return Trigger(request.settings, request.starter, node=request.node)
+    return Trigger(request.settings, request.starter, node=request.node, keeper=request.keeper)
 
 
 def _sources(typed: Sequence[tuple[Trigger, TriggerType[Any]]], context: BuildContext) -> list[TriggerChild]:

@@ -11,7 +11,7 @@ from actors.runtime.mailbox import MailboxConfig
 from actors.triggers.schedule.progress import ScheduleProgress
 from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.replay_journal import ReplayJournal
-from protocols.triggers import ConnectionFlow, RunStarter, TriggerExtraError
+from protocols.triggers import ConnectionFlow, RunKeeper, RunStarter, TriggerExtraError
 
 S = TypeVar("S", bound=TriggerSpec)
 
@@ -31,6 +31,8 @@ class TriggerRequest:
     condition: Callable[[Any], object] | None = None
     """For a connection trigger with a condition: a function of what `ConnectionFact.freeze` returned. It returns any
     truth value, or an awaitable of one."""
+    keeper: RunKeeper | None = None
+    """Keeps runs of the node while it is durable."""
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,12 @@ async def test_a_trigger_starts_with_the_manifest_that_has_it_and_ends_with_the_
 
         assert (await pool.reload(timers(a=TICK, b=TICK))).changed == ()
         assert trigger_of(pool, "a/tick") is old
-        trigger_of(pool, "b/tick").accept(EVENT)
+        await trigger_of(pool, "b/tick").accept(EVENT)
         assert (await answers.get()).node == "b"
 
         await pool.reload(timers(a="", b=TICK))
         with pytest.raises(TriggerStoppedError):
-            old.accept(EVENT)
+            await old.accept(EVENT)
         assert pool["b"].ref() == ref
 
 
@@ -73,7 +73,7 @@ async def test_events_that_wait_for_a_removed_node_are_answered_or_accounted_for
     async with AgentPool[None](timers(slow=TICK, b="")) as pool:
         trigger = trigger_of(pool, "slow/tick")
         for _ in range(3):
-            trigger.accept(EVENT)
+            await trigger.accept(EVENT)
 
         reload = asyncio.ensure_future(pool.reload(timers(b="")))
         await asyncio.sleep(0)

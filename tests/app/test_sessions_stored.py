@@ -126,7 +126,9 @@ async def test_a_trigger_names_the_session_of_its_runs(manifest: Path) -> None:
         answers: list[TriggerAnswer] = []
         triggers.answered.connect(answers.append)
         for user in ("alice", ""):
-            trigger.accept(FunctionReturned(source="s", time=0.0, function="f", text="x", metadata={"user": user}))
+            await trigger.accept(
+                FunctionReturned(source="s", time=0.0, function="f", text="x", metadata={"user": user})
+            )
         await wait_until(lambda: answers and trigger.failed)
 
     assert len(answers) == 1

@@ -152,8 +152,8 @@ async def test_events_of_different_triggers_and_calls_of_the_user_run_side_by_si
 ) -> None:
     async with AgentPool[None](parse_manifest(TIMERS)) as pool:
         answers = Answers(pool)
-        held = trigger_of(pool, "slow/tick").accept(EVENT)
-        trigger_of(pool, "quick/tock").accept(EVENT)
+        held = (await trigger_of(pool, "slow/tick").accept(EVENT)).run_id
+        await trigger_of(pool, "quick/tock").accept(EVENT)
         first = await answers.next()
         by_hand = await pool["quick"].run("By hand.")
         gate.set()
@@ -170,11 +170,11 @@ async def test_leaving_the_pool_stops_its_triggers_and_entering_it_again_starts_
         old = trigger_of(pool, "quick/tock")
     assert pool.service(TriggerService) is None
     with pytest.raises(TriggerStoppedError, match="'quick/tock'"):
-        old.accept(EVENT)
+        await old.accept(EVENT)
 
     async with pool:
         answers = Answers(pool)
-        trigger_of(pool, "quick/tock").accept(EVENT)
+        await trigger_of(pool, "quick/tock").accept(EVENT)
         assert (await answers.next()).node == "quick"
 
 
@@ -183,8 +183,8 @@ async def test_events_that_were_accepted_are_still_answered_when_the_pool_is_lef
 ) -> None:
     async with AgentPool[None](parse_manifest(TIMERS)) as pool:
         trigger = trigger_of(pool, "slow/tick")
-        trigger.accept(EVENT)
-        trigger.accept(EVENT)
+        await trigger.accept(EVENT)
+        await trigger.accept(EVENT)
         await wait_until(lambda: trigger.running == 1)
         asyncio.get_running_loop().call_soon(gate.set)
 
@@ -205,8 +205,8 @@ async def test_a_failed_run_is_counted_and_the_trigger_goes_on(no_leaked_actors:
     async with AgentPool[None](parse_manifest(text)) as pool:
         answers = Answers(pool)
         trigger = trigger_of(pool, "slow/tick")
-        trigger.accept(EVENT)
-        trigger_of(pool, "quick/tock").accept(EVENT)
+        await trigger.accept(EVENT)
+        await trigger_of(pool, "quick/tock").accept(EVENT)
         await answers.next()
         await wait_until(lambda: trigger.failed == 1)
         numbers = {each.name: each for each in triggers_of(pool).statistics()}
@@ -219,7 +219,7 @@ async def test_an_event_for_a_node_that_was_removed_is_dead_lettered(no_leaked_a
     async with AgentPool[None](parse_manifest(TIMERS)) as pool:
         trigger = trigger_of(pool, "quick/tock")
         await pool.remove_node("quick")
-        trigger.accept(EVENT)
+        await trigger.accept(EVENT)
         await wait_until(lambda: trigger.statistics().dead_lettered == 1)
 
         assert trigger.statistics().failed == 0
@@ -269,7 +269,7 @@ async def test_what_waits_when_the_pool_is_left_in_a_hurry_is_a_dead_letter_each
         trigger = trigger_of(pool, "slow/tick")
         events = [FunctionReturned(source="test", time=0.0, function="f", text=f"{number}") for number in range(5)]
         for event in events:
-            trigger.accept(event)
+            await trigger.accept(event)
         await wait_until(lambda: trigger.running == 1)
     letters = {
         letter.message.event.to_prompt(): letter

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.runtime.ref import ActorRef
     from actors.runtime.system import ActorSystem
     from protocols.ids import RunId
-    from protocols.triggers import TriggerEvent
+    from protocols.triggers import Accepted, TriggerEvent
 
 
 class RecordingNode:
@@ -65,6 +65,39 @@ class RecordingNode:
         return self.events[self._seen - 1]
 
 
+class KeepingNode(RecordingNode):
+    """Stands for a durable node: each run is kept when a test lets it, and ends when the test says so."""
+
+    is_durable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commit: asyncio.Event | None = None
+        """Runs are not kept before it, if there is one."""
+        self.refusal: Exception | None = None
+        """What `keep` raises, if anything."""
+        self.kept: dict[RunId, asyncio.Future[str]] = {}
+        """The answers of the runs that are kept."""
+        self.asked: list[tuple[RunId, bool]] = []
+        """The run of each call, and whether it would wait for room."""
+
+    async def keep(self, prompt: str, run_id: RunId, event: TriggerEvent, accepted: Accepted, *, waits: bool) -> bool:
+        self.asked.append((run_id, waits))
+        if self.refusal is not None:
+            raise self.refusal
+        if self.commit is not None:
+            await self.commit.wait()
+        if run_id in self.kept:
+            return False
+        self.kept[run_id] = asyncio.get_running_loop().create_future()
+        self.prompts.append(prompt)
+        self.events.append(event)
+        self.run_ids.append(run_id)
+        self._arrived.set()
+        accepted(self.kept[run_id])
+        return True
+
+
 class StartedTriggers:
     """Triggers of a plan under a supervisor."""
 
@@ -89,7 +122,8 @@ async def start_triggers(
     wall: Callable[[], float] | None = None,
 ) -> StartedTriggers:
     """Start triggers of the node `n`."""
-    requests = [TriggerRequest("n", each, node) for each in settings]
+    keeper = node if isinstance(node, KeepingNode) else None
+    requests = [TriggerRequest("n", each, node, keeper=keeper) for each in settings]
     plan = plan_triggers(requests, root=root, wall=wall or time.time)
     return await start_plan(system, plan)
 

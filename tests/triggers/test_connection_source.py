@@ -14,7 +14,7 @@ from protocols.control import DeadLetterReason
 from protocols.errors import ConditionError
 from protocols.messages import ChatMessage
 from protocols.triggers import ConnectionEvent, ConnectionFact, TriggerConfigError
-from tests.triggers.started import RecordingNode, StartedTriggers, crash_message, start_plan
+from tests.triggers.started import KeepingNode, RecordingNode, StartedTriggers, crash_message, start_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,8 @@ async def listen(
     settings: ConnectionTrigger,
     condition: Callable[[Any], object] | None = None,
 ) -> StartedTriggers:
-    return await start_plan(system, plan_triggers([TriggerRequest("n", settings, node, flow, condition)]))
+    keeper = node if isinstance(node, KeepingNode) else None
+    return await start_plan(system, plan_triggers([TriggerRequest("n", settings, node, flow, condition, keeper)]))
 
 
 def texts(node: RecordingNode) -> list[str]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from actors.runtime.system import ActorSystem
     from actors.testing.clock import ManualClock
-    from protocols.ids import RunId
 
 
 class Sink:
@@ -23,9 +22,6 @@ class Sink:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.events: list[FunctionReturned] = []
-
-    def accept(self, event: TriggerEvent) -> RunId:
-        raise NotImplementedError
 
     def report(self, event: TriggerEvent) -> None:
         assert isinstance(event, FunctionReturned)

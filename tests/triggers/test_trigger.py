@@ -51,7 +51,7 @@ def start(system: ActorSystem, trigger: Trigger) -> ActorRef[Any]:
 
 
 def balances(numbers: TriggerStatistics) -> bool:
-    ended = numbers.completed + numbers.failed + numbers.dead_lettered
+    ended = numbers.completed + numbers.failed + numbers.dead_lettered + numbers.kept
     return numbers.accepted == ended + numbers.running + numbers.queued
 
 
@@ -60,7 +60,7 @@ async def test_an_event_becomes_a_run_with_the_id_that_accept_returned(actor_sys
     trigger = make(node)
     start(actor_system, trigger)
 
-    run_id = trigger.accept(event("hello"))
+    run_id = (await trigger.accept(event("hello"))).run_id
     await settle()
 
     assert (node.prompts, node.run_ids) == (["hello"], [run_id])
@@ -72,7 +72,7 @@ async def test_accept_returns_before_the_run_begins(actor_system: ActorSystem) -
     trigger = make(node)
     start(actor_system, trigger)
 
-    trigger.accept(event())
+    await trigger.accept(event())
 
     assert node.prompts == []
     await settle()
@@ -86,7 +86,7 @@ async def test_no_more_runs_go_on_at_once_than_the_trigger_allows(actor_system: 
     start(actor_system, trigger)
 
     for _ in range(7):
-        trigger.accept(event())
+        await trigger.accept(event())
     await settle()
     held = trigger.statistics()
     node.gate.set()
@@ -101,12 +101,12 @@ async def test_a_full_queue_refuses_and_says_so(actor_system: ActorSystem) -> No
     node.gate = asyncio.Event()
     trigger = make(node, capacity=1)
     start(actor_system, trigger)
-    trigger.accept(event())
+    await trigger.accept(event())
     await settle()
-    trigger.accept(event())
+    await trigger.accept(event())
 
     with pytest.raises(TriggerFullError, match=r"'n/t': the queue is full \(1 events\)"):
-        trigger.accept(event())
+        await trigger.accept(event())
 
     assert (trigger.statistics().accepted, trigger.statistics().refused) == (2, 1)
     node.gate.set()
@@ -143,10 +143,10 @@ async def test_a_queue_that_drops_counts_what_it_dropped(
     trigger = make(node, capacity=1, overflow=overflow)
     start(actor_system, trigger)
 
-    trigger.accept(event("1"))
+    await trigger.accept(event("1"))
     await settle()
-    trigger.accept(event("2"))
-    trigger.accept(event("3"))
+    await trigger.accept(event("2"))
+    await trigger.accept(event("3"))
     node.gate.set()
     await settle()
 
@@ -160,9 +160,9 @@ async def test_an_offer_waits_for_room_when_the_queue_says_so(actor_system: Acto
     node.gate = asyncio.Event()
     trigger = make(node, capacity=1, overflow="wait")
     start(actor_system, trigger)
-    trigger.accept(event("1"))
+    await trigger.accept(event("1"))
     await settle()
-    trigger.accept(event("2"))
+    await trigger.accept(event("2"))
 
     offer = asyncio.ensure_future(trigger.offer(event("3")))
     await settle()
@@ -182,10 +182,10 @@ async def test_a_run_that_fails_is_counted_and_the_next_one_runs(actor_system: A
     trigger = make(node)
     ref = start(actor_system, trigger)
 
-    trigger.accept(event())
+    await trigger.accept(event())
     await settle()
     node.error = None
-    trigger.accept(event())
+    await trigger.accept(event())
     await settle()
 
     assert (trigger.statistics().failed, trigger.statistics().completed) == (1, 1)
@@ -200,7 +200,7 @@ async def test_an_event_for_a_node_that_is_gone_is_dead_lettered(actor_system: A
     trigger = make(node)
     start(actor_system, trigger)
 
-    trigger.accept(event())
+    await trigger.accept(event())
     await settle()
 
     assert (trigger.statistics().dead_lettered, trigger.statistics().failed) == (1, 0)
@@ -214,7 +214,7 @@ async def test_a_stop_lets_the_run_in_hand_finish_and_dead_letters_the_rest(acto
     trigger = make(node)
     ref = start(actor_system, trigger)
     for _ in range(3):
-        trigger.accept(event())
+        await trigger.accept(event())
     await settle()
 
     stopped = ref.stop(block=False, mode="now")
@@ -230,7 +230,7 @@ async def test_a_kill_cancels_the_run_and_leaves_a_dead_letter(actor_system: Act
     node.gate = asyncio.Event()
     trigger = make(node)
     ref = start(actor_system, trigger)
-    trigger.accept(event())
+    await trigger.accept(event())
     await settle()
 
     await ref.kill()
@@ -245,13 +245,13 @@ async def test_a_kill_cancels_the_run_and_leaves_a_dead_letter(actor_system: Act
 async def test_a_trigger_that_does_not_run_says_so(actor_system: ActorSystem) -> None:
     trigger = make(RecordingNode())
     with pytest.raises(TriggerStoppedError, match="'n/t' has not started yet"):
-        trigger.accept(event())
+        await trigger.accept(event())
 
     ref = start(actor_system, trigger)
     await ref.stop()
 
     with pytest.raises(TriggerStoppedError, match="has stopped or is stopping"):
-        trigger.accept(event())
+        await trigger.accept(event())
     assert await trigger.offer(event()) is None
     assert actor_system.dead_letters.counts[DeadLetterReason.DEAD] == 2
 
@@ -261,10 +261,10 @@ async def test_an_event_may_come_from_a_thread(actor_system: ActorSystem) -> Non
     trigger = make(node)
     start(actor_system, trigger)
 
-    run_id = await asyncio.to_thread(trigger.accept, event("from a thread"))
+    await asyncio.to_thread(trigger.report, event("from a thread"))
     await settle()
 
-    assert (node.prompts, node.run_ids) == (["from a thread"], [run_id])
+    assert node.prompts == ["from a thread"]
     assert threading.current_thread() is threading.main_thread()
 
 
@@ -314,7 +314,7 @@ async def play(step: str, node: RecordingNode, trigger: Trigger) -> None:
     match step:
         case "accept":
             try:
-                trigger.accept(event())
+                await trigger.accept(event())
             except TriggerFullError:
                 return
         case "offer":

@@ -71,7 +71,7 @@ class Scene:
         match step:
             case "accept":
                 try:
-                    self.trigger.accept(event)
+                    await self.trigger.accept(event)
                 except TriggerError:
                     return
                 self.accepted.append(text)

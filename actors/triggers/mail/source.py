@@ -13,7 +13,7 @@ from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
 from protocols.control import DeadLetterReason
-from protocols.triggers import MailReceived, TriggerError, TriggerFullError
+from protocols.triggers import MailReceived, TriggerError, TriggerFullError, TriggerStoppedError
 
 if TYPE_CHECKING:  # needs a library of the extra
     from actors.triggers.mail.folder import Mail, MailBatch, MailFolder
@@ -80,7 +80,7 @@ class EmailActor(TriggerSource):
         batch: MailBatch = await self.system.in_thread(watch.folder.poll)(watch.validity, watch.highest)
         if batch.validity != watch.validity:
             watch.validity, watch.highest, watch.unmarked = batch.validity, 0, []
-        is_all = self._accept_all(batch)
+        is_all = await self._accept_all(batch)
         await self._mark()
         return batch.has_more and is_all
 
@@ -91,23 +91,32 @@ class EmailActor(TriggerSource):
         finally:
             timer.cancel()
 
-    def _accept_all(self, batch: "MailBatch") -> bool:
+    async def _accept_all(self, batch: "MailBatch") -> bool:
         watch = self._watch
         for mail in batch.mails:
-            if mail.left_out:
-                name = self._actor_cell.name
-                self.system.log_limited("an e-mail is left out", actor=name, uid=mail.uid, why=mail.left_out)
-                cause = TriggerError(f"e-mail {mail.uid} is left out: {mail.left_out}")
-                watch.trigger.discard(self._event(mail), DeadLetterReason.REJECTED, cause)
-            else:
+            left_out = mail.left_out
+            if not left_out:
                 try:
-                    watch.trigger.accept(self._event(mail))
+                    await watch.trigger.accept(self._event(mail), self._key(mail))
                 except TriggerFullError:
                     return False
-                if watch.settings.mark_seen:
-                    watch.unmarked.append(mail.uid)
+                except TriggerStoppedError:
+                    raise
+                except TriggerError as error:
+                    left_out = str(error)
+            if left_out:
+                name = self._actor_cell.name
+                self.system.log_limited("an e-mail is left out", actor=name, uid=mail.uid, why=left_out)
+                cause = TriggerError(f"e-mail {mail.uid} is left out: {left_out}")
+                watch.trigger.discard(self._event(mail), DeadLetterReason.REJECTED, cause)
+            elif watch.settings.mark_seen:
+                watch.unmarked.append(mail.uid)
             watch.highest = max(watch.highest, mail.uid)
         return True
+
+    def _key(self, mail: "Mail") -> str:
+        spec = self._watch.settings
+        return repr((spec.host, spec.username, spec.folder, self._watch.validity, mail.uid))
 
     def _event(self, mail: "Mail") -> MailReceived:
         return MailReceived(

@@ -137,11 +137,12 @@ class ScheduleActor(TriggerSource):
         due = schedule.times.latest(schedule.served, now, MOST_COUNTED)
         if not due:
             return
-        schedule.served = due[-1]
         chosen = self._chosen(due, now)
-        schedule.skipped += len(due) - sum(1 + missed for _, missed in chosen)
         for time, missed in chosen:
             await self._offer(time, missed)
+            schedule.served = time
+        schedule.served = due[-1]
+        schedule.skipped += len(due) - sum(1 + missed for _, missed in chosen)
         await self._keep()
 
     def _chosen(self, due: list[float], now: float) -> list[tuple[float, int]]:
@@ -167,7 +168,7 @@ class ScheduleActor(TriggerSource):
             missed=missed,
             metadata={"schedule": schedule.label, **({"missed": missed} if missed else {})},
         )
-        await self._trigger.offer(event)
+        await self._trigger.offer(event, repr(due) if schedule.by_wall_clock else "")
 
     def _aim(self) -> None:
         schedule = self._schedule

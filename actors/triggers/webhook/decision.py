@@ -12,7 +12,14 @@ from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.payload import PayloadError, PayloadTypeError, is_json, read_payload
 from actors.triggers.webhook.replay_journal import ReplayGuard, ReplayJournal
 from actors.triggers.webhook.signature import Headers, SignedRequest, read_key, verify
-from protocols.triggers import TriggerConfigError, TriggerFullError, TriggerStoppedError, WebhookReceived
+from protocols.triggers import (
+    NotKeptError,
+    TriggerConfigError,
+    TriggerError,
+    TriggerFullError,
+    TriggerStoppedError,
+    WebhookReceived,
+)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -38,8 +45,12 @@ TOO_LARGE: Final = refusal(413, "the body is too large")
 COMPRESSED: Final = refusal(415, "compressed bodies are not accepted", (b"connection", b"close"))
 TOO_MANY: Final = refusal(429, "too many requests; try again later", _LATER)
 _FROM_A_PAGE: Final = refusal(403, "requests of web pages are not accepted")
-_STOPPED: Final = refusal(503, "not running; try again later", _LATER)
-_DUPLICATE: Final = Answer(200, b'{"status":"duplicate"}')
+_REFUSALS: Final[tuple[tuple[type[TriggerError], Answer], ...]] = (
+    (NotKeptError, refusal(503, "not accepted; try again later", _LATER)),
+    (TriggerFullError, TOO_MANY),
+    (TriggerStoppedError, refusal(503, "not running; try again later", _LATER)),
+    (TriggerError, refusal(422, "no run can be made of it")),
+)
 
 
 class Webhook:
@@ -93,8 +104,8 @@ class WebhookRoutes:
         self.timeout = max(webhook.settings.timeout for webhook in webhooks)
         """The longest time limit of all webhooks, for the same reason."""
 
-    def answer(self, path: str, headers: Headers, body: bytes) -> Answer:
-        """Return the answer to a complete POST; queue a run for a valid one."""
+    async def answer(self, path: str, headers: Headers, body: bytes) -> Answer:
+        """Return the answer to a complete POST, when the run of a valid one is accepted."""
         webhook = self._by_path.get(path)
         if webhook is None:
             if not self._decoys:
@@ -102,33 +113,34 @@ class WebhookRoutes:
             verify(headers, body, self._decoys, now=self._wall(), window=0.0)
             return UNAUTHORIZED
         if not webhook.keys:
-            return self._answer_unsigned(webhook, headers, body)
-        return self._answer_signed(webhook, headers, body)
+            return await self._answer_unsigned(webhook, headers, body)
+        return await self._answer_signed(webhook, headers, body)
 
-    def _answer_signed(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
+    async def _answer_signed(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
         now = self._wall()
         window = webhook.settings.window
         signed = verify(headers, body, webhook.keys, now=now, window=window, not_before=webhook.since)
         if signed is None:
             return UNAUTHORIZED
         if webhook.guard.knows(signed.event_id, now=now):
-            return _DUPLICATE
+            trigger = webhook.trigger
+            return _duplicate(run_id=trigger.kept_id(signed.event_id)) if trigger.is_durable else _duplicate()
         if webhook.guard.is_full:
             return TOO_MANY
-        answer = self._accept(webhook, headers, body, signed)
-        if answer.status == 202:  # noqa: PLR2004 - Accepted
+        answer = await self._accept(webhook, headers, body, signed)
+        if answer.status in (202, 200):  # accepted, now or by a process that died before it said so
             webhook.guard.remember(signed.event_id, expires=signed.timestamp + window)
         return answer
 
-    def _answer_unsigned(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
+    async def _answer_unsigned(self, webhook: Webhook, headers: Headers, body: bytes) -> Answer:
         """Refuse web pages, which can reach loopback: browsers name the origin of a POST and cannot send JSON."""
         if any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
             return _FROM_A_PAGE
         if not is_json(_content_type(headers)):
             return refusal(415, "expected application/json")
-        return self._accept(webhook, headers, body, None)
+        return await self._accept(webhook, headers, body, None)
 
-    def _accept(self, webhook: Webhook, headers: Headers, body: bytes, signed: SignedRequest | None) -> Answer:
+    async def _accept(self, webhook: Webhook, headers: Headers, body: bytes, signed: SignedRequest | None) -> Answer:
         if len(body) > webhook.settings.max_bytes:
             return TOO_LARGE
         try:
@@ -148,12 +160,20 @@ class WebhookRoutes:
             metadata={"path": path, **({"id": event_id} if event_id else {})},
         )
         try:
-            run_id = webhook.trigger.accept(event)
-        except TriggerFullError:
-            return TOO_MANY
-        except TriggerStoppedError:
-            return _STOPPED
-        return Answer(202, msgspec.json.encode({"run_id": run_id}))
+            accepted = await webhook.trigger.accept(event, event_id)
+        except TriggerError as error:
+            return _refused(error)
+        if accepted.is_new:
+            return Answer(202, msgspec.json.encode({"run_id": accepted.run_id}))
+        return _duplicate(run_id=accepted.run_id)
+
+
+def _refused(error: Exception) -> Answer:
+    return next(answer for kind, answer in _REFUSALS if isinstance(error, kind))
+
+
+def _duplicate(**facts: str) -> Answer:
+    return Answer(200, msgspec.json.encode({"status": "duplicate", **facts}))
 
 
 def _content_type(headers: Headers) -> str:

@@ -119,11 +119,12 @@ class WebhookApp:
         body = LimitedBody(scope, receive, max_bytes=routes.max_bytes, timeout=routes.timeout, clock=self._clock)
         try:
             body.check_length()
-            return routes.answer(scope["path"], headers, await self._read(Request(scope, body.receive)))
+            content = await self._read(Request(scope, body.receive))
         except TimeoutError:
             return TOO_MANY
         except HTTPException as error:
             return TOO_LARGE if error.status_code == TOO_LARGE.status else TOO_SLOW
+        return await routes.answer(scope["path"], headers, content)
 
     async def _read(self, request: Request) -> bytes:
         if len(self._reading) >= MOST_REQUESTS:

@@ -40,21 +40,22 @@ class Desk:
         options = StartOptions("q", self.trigger.mailbox_config())
         self.queue = system.start(queue_class(1), (self.trigger,), options=options)
 
-    def post(
+    async def post(
         self, body: bytes = b"{}", *, path: str = "/in", event_id: str = "e1", secret: str = "secret", **extra: str
     ) -> Answer:
         headers = sign(secret, body, event_id=event_id, timestamp=int(self.now))
         headers.update({name.replace("_", "-"): value for name, value in extra.items()})
-        return self.routes.answer(path, [(k.encode(), v.encode()) for k, v in headers.items()], body)
+        return await self.routes.answer(path, [(k.encode(), v.encode()) for k, v in headers.items()], body)
 
-    def post_unsigned(self, body: bytes = b"{}", **headers: str) -> Answer:
-        return self.routes.answer("/in", [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()], body)
+    async def post_unsigned(self, body: bytes = b"{}", **headers: str) -> Answer:
+        sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        return await self.routes.answer("/in", sent, body)
 
 
 async def test_a_signed_post_is_accepted_with_the_id_of_its_run(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system)
 
-    answer = desk.post(b'{"order": 7}')
+    answer = await desk.post(b'{"order": 7}')
     await settle()
 
     assert (answer.status, json.loads(answer.body)) == (202, {"run_id": desk.node.run_ids[0]})
@@ -66,7 +67,7 @@ async def test_a_signed_post_is_accepted_with_the_id_of_its_run(actor_system: Ac
 async def test_the_same_request_twice_runs_once(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system)
 
-    answers = [desk.post().status, desk.post().status, desk.post(event_id="e2").status]
+    answers = [(await desk.post()).status, (await desk.post()).status, (await desk.post(event_id="e2")).status]
     await settle()
 
     assert (answers, len(desk.node.events)) == ([202, 200, 202], 2)
@@ -80,7 +81,7 @@ async def test_a_request_is_refused_as_a_replay_for_as_long_as_its_time_is_valid
     statuses: list[int] = []
     for later in (300.0, 450.0, 899.0, 900.0, 901.0):
         desk.now = NOW + later
-        statuses.append(desk.routes.answer("/in", headers, b"{}").status)
+        statuses.append((await desk.routes.answer("/in", headers, b"{}")).status)
 
     assert statuses == [202, 200, 200, 200, 401]
     await settle()
@@ -90,31 +91,31 @@ async def test_a_request_captured_before_a_restart_of_the_process_is_refused(act
     desk = Desk(actor_system)
     desk.now = NOW - 1.0
 
-    assert desk.post().status == 401
+    assert (await desk.post()).status == 401
 
 
 async def test_an_unknown_path_is_answered_like_a_wrong_signature(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system)
 
-    assert desk.post(path="/other") == desk.post(secret="wrong") == desk.post_unsigned()
-    assert desk.post(path="/other").status == 401
+    assert (await desk.post(path="/other")) == (await desk.post(secret="wrong")) == (await desk.post_unsigned())
+    assert (await desk.post(path="/other")).status == 401
     assert desk.node.events == []
 
 
 async def test_an_unknown_path_is_not_found_where_there_is_nothing_to_hide(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system, insecure=True)
 
-    assert desk.post(path="/other").status == 404
+    assert (await desk.post(path="/other")).status == 404
 
 
 async def test_an_unsigned_webhook_takes_only_json_and_nothing_from_web_pages(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system, insecure=True)
 
-    assert desk.post_unsigned(content_type="application/json").status == 202
-    assert desk.post_unsigned(content_type="text/plain").status == 415
-    assert desk.post_unsigned().status == 415
-    assert desk.post_unsigned(content_type="application/json", origin="https://evil.example").status == 403
-    assert desk.post_unsigned(content_type="application/json", sec_fetch_site="cross-site").status == 403
+    assert (await desk.post_unsigned(content_type="application/json")).status == 202
+    assert (await desk.post_unsigned(content_type="text/plain")).status == 415
+    assert (await desk.post_unsigned()).status == 415
+    assert (await desk.post_unsigned(content_type="application/json", origin="https://evil.example")).status == 403
+    assert (await desk.post_unsigned(content_type="application/json", sec_fetch_site="cross-site")).status == 403
     await settle()
     assert len(desk.node.events) == 1
 
@@ -128,17 +129,17 @@ async def test_a_payload_that_cannot_be_read_is_refused_and_may_come_again(
 ) -> None:
     desk = Desk(actor_system)
 
-    assert desk.post(body, content_type=content_type).status == status
-    assert desk.post(b"{}", content_type="application/json").status == 202
+    assert (await desk.post(body, content_type=content_type)).status == status
+    assert (await desk.post(b"{}", content_type="application/json")).status == 202
     await settle()
 
 
 async def test_a_full_queue_is_answered_with_429_and_the_request_may_come_again(actor_system: ActorSystem) -> None:
     desk = Desk(actor_system, capacity=1)
 
-    first, second = desk.post(event_id="e1"), desk.post(event_id="e2")
+    first, second = await desk.post(event_id="e1"), await desk.post(event_id="e2")
     await settle()
-    again = desk.post(event_id="e2")
+    again = await desk.post(event_id="e2")
     await settle()
 
     assert (first.status, second.status, again.status) == (202, 429, 202)
@@ -150,7 +151,7 @@ async def test_a_guard_that_is_full_refuses_rather_than_forgets(actor_system: Ac
     desk = Desk(actor_system)
     desk.webhook.guard = ReplayGuard(capacity=1)
 
-    assert [desk.post(event_id=name).status for name in ("a", "b", "a")] == [202, 429, 200]
+    assert [(await desk.post(event_id=name)).status for name in ("a", "b", "a")] == [202, 429, 200]
     await settle()
 
 
@@ -158,7 +159,7 @@ async def test_a_trigger_that_has_stopped_is_answered_with_503(actor_system: Act
     desk = Desk(actor_system)
     await desk.queue.stop()
 
-    assert desk.post().status == 503
+    assert (await desk.post()).status == 503
 
 
 async def test_webhooks_that_cannot_work_are_refused(actor_system: ActorSystem) -> None:
