@@ -159,12 +159,14 @@ class JournalService(PoolService):
     async def apply(self, manifest: Manifest) -> None:
         """Keep the runs of nodes that are durable now, and of no others."""
         for node in self._pool.values():
-            if node.definition.settings.durable is None and node in self.mailboxes:
-                await self.mailboxes[node].close()
+            settings, mailbox = node.definition.settings.durable, self.mailboxes.get(node)
+            if mailbox is not None and settings is None:
+                await mailbox.close()
                 self.left(node)
-            else:
-                await self.opening(node)
-                self.opened(node)
+            elif mailbox is not None and settings is not None and settings != mailbox.window.settings:
+                mailbox.window.change(settings)
+            await self.opening(node)
+            self.opened(node)
 
     # -- what callers ask -----------------------------------------------------------------------------------------
 

@@ -88,6 +88,7 @@ class DeliveryWindow:
         self._under_way: dict[bytes, KeptMessage] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: TimerHandle | None = None
+        self._drained: asyncio.Future[None] | None = None
 
     @property
     def clock(self) -> Any:
@@ -124,11 +125,29 @@ class DeliveryWindow:
         self.queue.has_more = True
         self._give()
 
+    def change(self, settings: Durable) -> None:
+        """Keep messages by other settings from now on."""
+        self._deliveries += settings.retries - self.settings.retries
+        self.settings, self.queue.is_strict = settings, settings.order == "strict"
+        self._give()
+
+    async def drained(self) -> None:
+        """Wait until no accepted message is open."""
+        while self.queue.open and self.is_running:
+            self._drained = self._drained or self._loop.create_future()
+            await asyncio.shield(self._drained)
+
     def pause(self) -> None:
         """Give the actor nothing more."""
         self.is_running = False
+        self._tell_drained()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _tell_drained(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.set_result(None)
 
     async def close(self) -> None:
         """Stop, and tell all who wait that their runs are kept."""
@@ -264,11 +283,19 @@ class DeliveryWindow:
             self._failed(message, outcome, failure)
 
     def _leave(self, message: KeptMessage, error: BaseException) -> None:
-        """Leave a message open, for the next life of the node. Its mark is taken back, since a stop buries nothing."""
-        self.is_running = False
+        """Leave a message open that was cut off: for the actor after a restart, or for the next life of the node.
+
+        Its mark is taken back, since a stop buries nothing; it is marked when it is handled again.
+        """
         self._release(message)
         if message.is_suspect and message.attempt:
             self._journal.begin(message.entry.id, -1)
+        if self.is_running and self.node.home.find() is not None:
+            message.is_suspect, message.reply = True, None
+            self.queue.put_back(message)
+            self._give()
+            return
+        self.is_running = False
         self.answers.fail(message.entry.id, error)
 
     def _release(self, message: KeptMessage) -> None:
@@ -360,6 +387,8 @@ class DeliveryWindow:
                 self.queue.open -= 1
                 told(done.result())
                 self.freed()
+                if not self.queue.open:
+                    self._tell_drained()
                 self._give()
 
         self._journal.settle(one).add_done_callback(committed)

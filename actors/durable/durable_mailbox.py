@@ -59,6 +59,10 @@ class DurableMailbox(KeepsRuns):
         while self._waiting:
             self._freed()
 
+    async def drained(self) -> None:
+        """Wait until all accepted runs are acknowledged, or the node stops."""
+        await self.window.drained()
+
     def takes(self, request: RunRequest, *, is_own: bool = False) -> bool:
         """Return True if it keeps a run. A stream, a part of another run and `durable=False` are run in memory.
 

@@ -75,7 +75,7 @@ class KeptQueue:
         self._node = node
         self._name = name
         self._journal = journal
-        self._is_strict = is_strict
+        self.is_strict = is_strict
         self._now = now
         self._line: deque[KeptMessage] = deque()
         self._ended: set[bytes] = set()
@@ -127,6 +127,7 @@ class KeptQueue:
         """Put a message in its place again."""
         later = next((at for at, one in enumerate(self._line) if one.place > message.place), len(self._line))
         self._line.insert(later, message)
+        self._has_suspects = self._has_suspects or message.is_suspect
 
     def next(self, under_way: Collection[KeptMessage]) -> KeptMessage | None:
         """Take out the message whose turn it is, if there is one. Suspects come first, and one at a time."""
@@ -149,7 +150,7 @@ class KeptQueue:
             due = message.entry.due
             if due is not None and due > now:
                 self.due_in = due - now if self.due_in is None else min(self.due_in, due - now)
-                if self._is_strict:
+                if self.is_strict:
                     return None
             elif message.key is None or message.key not in busy:
                 return message

@@ -56,6 +56,9 @@ class KeepsRuns(Protocol):
         """
         ...
 
+    async def drained(self) -> None:
+        """Wait until all accepted runs are acknowledged, or the node stops."""
+
     async def submit(self, request: RunRequest, accepted: Settled | None = None, *, waits: bool = True) -> Ticket[Any]:
         """Keep a run, and return its ticket after the commit.
 

@@ -367,6 +367,8 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     async def complete_tasks(self) -> None:
         """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""
+        if self.durable is not None:
+            await self.durable.drained()
         ref = self.home.find()
         if ref is not None:
             await ref.ask(Settle(), timeout=None)

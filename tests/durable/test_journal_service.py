@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors import ActorSystem, AgentPool
+from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
 from actors.app.journal_service import LOOK, JournalDelivery, JournalService
 from actors.testing.clock import ManualClock
@@ -222,3 +222,42 @@ async def test_a_reload_makes_nodes_durable_and_others_not(journal: MemoryJourna
         await pool.reload()
         await pool["clerk"].run("one")
     assert journal.statistics().accepted == 1
+
+
+GROUP = """\
+allow_imports: [tests]
+journal: true
+supervision: {strategy: one_for_all}
+agents:
+  clerk: {type: callback, callback: "tests.durable.test_journal_service:held", durable: true, max_concurrency: 1}
+  other: {type: callback, callback: "tests.durable.test_journal_service:fall", crash_on: ["builtins:OSError"]}
+"""
+attempts: list[int] = []
+
+
+async def held(prompt: str) -> str:
+    attempts.append(delivery().attempt)
+    if not attempts[-1]:
+        await asyncio.Event().wait()
+    return prompt.upper()
+
+
+async def fall(prompt: str) -> str:
+    raise OSError(prompt)
+
+
+async def test_a_run_that_a_restart_cuts_off_is_delivered_to_the_next_incarnation(
+    journal: MemoryJournal, tmp_path: Path
+) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(GROUP)
+    attempts.clear()
+    async with pool_on(journal, file) as pool:
+        ticket = await pool["clerk"].submit("one")
+        await settle()
+        with pytest.raises(OSError, match="down"):
+            await pool["other"].run("down")
+        assert (await ticket.answer()).content == "ONE"
+        await pool["clerk"].complete_tasks()
+        assert await journal.counts() == {}
+    assert attempts == [0, 1]
