@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from actors.durable.acknowledgement import failed, handled
 from actors.durable.answers import Answers
-from actors.durable.failure import REASONS, ending_of
-from actors.durable.kept_queue import WINDOW, KeptMessage, KeptQueue, time_left
+from actors.durable.failure import REASONS, ending_of, poison
+from actors.durable.kept_queue import WINDOW, KeptMessage, KeptQueue, decoded, time_left
 from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
-from actors.durable.record import RUN_KIND, UndecodableError, decode_run
+from actors.durable.record import UndecodableError
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
 from actors.runtime.errors import MailboxFullError
@@ -222,7 +222,7 @@ class DeliveryWindow:
         try:
             if message.is_suspect:
                 if message.attempt >= self._deliveries:
-                    self._failed(message, "poison", _poison(self.node.name, message.attempt))
+                    self._failed(message, "poison", poison(self.node.name, message.attempt))
                     return
                 if message.attempt >= ALONE:  # whichever of them ended the process is found out alone
                     message.has_turn = await self._turn.acquire()
@@ -242,7 +242,7 @@ class DeliveryWindow:
             if message.ended is not None:
                 self._failed(message, message.ended)
                 return
-            request = message.request or _decoded(entry, self.node)
+            request = message.request or decoded(entry, self.node)
             ref = self.node.ref()
         except UndecodableError as error:
             self._failed(message, "undecodable", error)
@@ -399,13 +399,3 @@ class DeliveryWindow:
             _log.error("node %r: its journal does not work, so it takes and handles nothing: %s", self.node.name, error)
         self.pause()
         self.answers.fail_all(error)
-
-
-def _decoded(entry: Entry, node: NodeHandle[Any, Any]) -> RunRequest:
-    if entry.kind != RUN_KIND:
-        raise UndecodableError(f"a message of kind {entry.kind!r}, which this version does not know")
-    return decode_run(entry.payload, node)
-
-
-def _poison(node: str, attempts: int) -> RuntimeError:
-    return RuntimeError(f"node {node!r}: the process died in each of {attempts} deliveries; it is not handled again")

@@ -47,3 +47,8 @@ def past_error(node: str, run_id: str, found: Outcome | None) -> RunError:
         return RunError(text, node=node)
     why = f": {found.error}" if found.error else ""
     return RunError(f"node {node!r}: run {run_id} ended as {found.outcome!r}{why}", node=node)
+
+
+def poison(node: str, attempts: int) -> RuntimeError:
+    """Return the error of a message in whose deliveries the process died."""
+    return RuntimeError(f"node {node!r}: the process died in each of {attempts} deliveries; it is not handled again")

@@ -224,3 +224,10 @@ def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float)
         return limit
     left = expires - now if now >= message.entry.accepted else 0.0
     return left if limit is None else min(limit, left)
+
+
+def decoded(entry: Entry, node: NodeHandle[Any, Any]) -> RunRequest:
+    """Return the run that an entry holds. Raises UndecodableError."""
+    if entry.kind != RUN_KIND:
+        raise UndecodableError(f"a message of kind {entry.kind!r}, which this version does not know")
+    return decode_run(entry.payload, node)
