@@ -283,10 +283,7 @@ class DeliveryWindow:
             self._failed(message, outcome, failure)
 
     def _leave(self, message: KeptMessage, error: BaseException) -> None:
-        """Leave a message open that was cut off: for the actor after a restart, or for the next life of the node.
-
-        Its mark is taken back, since a stop buries nothing; it is marked when it is handled again.
-        """
+        """Leave a message open that a stop cut off. Its mark is taken back: a stop buries nothing."""
         self._release(message)
         if message.is_suspect and message.attempt:
             self._journal.begin(message.entry.id, -1)
