@@ -240,6 +240,8 @@ class PostgresJournal(SqlJournal):
             self._give_up()
         self._tables = None
         await self._writer.close()
+        if self._reading.locked():
+            self._reader.drop()
         async with self._reading:
             await self._reader.close()
 
@@ -296,8 +298,10 @@ class PostgresJournal(SqlJournal):
         try:
             super()._seal(tables)
         except Exception as error:
-            if not self._may_pass(error) or not self._was_committed():
+            if not self._may_pass(error):
                 raise
+            if not self._was_committed():
+                raise ConnectionResetError("a commit was not made") from error
         self._commits += 1
 
     def _was_committed(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy.util import await_only
 
@@ -18,9 +18,10 @@ TIMEOUT: Final = 5.0
 """Seconds to wait for a connection."""
 _SESSION: Final = """
 SET default_transaction_isolation = 'read committed';
-SET idle_in_transaction_session_timeout = '10s'
+SET idle_in_transaction_session_timeout = '10s';
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-"""A process that stands still in a transaction does not keep the next one from taking over for long."""
+"""A process that stands still in a transaction does not keep the next one from taking over; what is said is on disk."""
 _DIALECT: Final = {
     "BEGIN IMMEDIATE": "BEGIN",
     "BLOB": "BYTEA",
@@ -138,9 +139,9 @@ def _translated(sql: str) -> str:
 
 def _escaped(value: Any) -> Any:
     """Return a value whose texts are without NUL, which no text of PostgreSQL can hold."""
-    if isinstance(value, list):
-        return list(map(_escaped, value))
-    return value.replace("\x1a", "\x1a1").replace("\0", "\x1a0") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.replace("\x1a", "\x1a1").replace("\0", "\x1a0")
+    return [_escaped(one) for one in cast("Sequence[Any]", value)] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -173,6 +173,18 @@ async def test_settling_again_or_settling_what_is_not_known_changes_nothing(jour
     assert (await journal.counts(), await journal.dead(), await journal.memory(CLERK, 9)) == ({}, [], [])
 
 
+async def test_writes_that_are_committed_together_count_in_the_order_of_the_calls(journal: MailboxJournal) -> None:
+    await accept(journal, 1)
+    await asyncio.gather(
+        journal.settle(handled(2)),
+        journal.accept([entry(2)]),
+        journal.settle(handled(1, reply=b"first")),
+        journal.settle(handled(1, reply=b"second")),
+    )
+    assert await waiting(journal) == [2]
+    assert await journal.find(id_of(1)) == Outcome(CLERK, START + 1, "handled", b"first")
+
+
 async def test_the_outbox_is_kept_in_the_transaction_of_the_acknowledgement(journal: MailboxJournal) -> None:
     await accept(journal, 1, 2)
     outbox = (entry(2), entry(3, "pool/next"), entry(4, "pool/next", due=7.0))

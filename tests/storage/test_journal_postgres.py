@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import random
+from typing import TYPE_CHECKING, Any, cast
 
+import asyncpg  # type: ignore[import-untyped] # it has no types
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.util import greenlet_spawn
 
 from actors.storage import journal_sql
+from actors.storage.journal_memory import MemoryJournal
 from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.postgres_connection import PostgresConnection
-from protocols.journal import JournalBrokenError, JournalError, JournalFencedError, JournalVersionError
+from protocols.journal import Acknowledgement, JournalBrokenError, JournalError, JournalFencedError, JournalVersionError
 from tests.contracts.journal_kinds import CLERK, accept, dead, entry, handled, id_of, waiting
 from tests.storage.postgres_server import PostgresServer, running_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+
+    from protocols.journal import MailboxJournal
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,9 @@ async def test_journals_that_are_opened_at_once_make_the_tables_once(make: Calla
 # ------------------------------------------------------------------------------------------- lost connections
 
 
-def losing(monkeypatch: pytest.MonkeyPatch, journal: PostgresJournal, *, is_committed: bool) -> None:
+def losing(
+    monkeypatch: pytest.MonkeyPatch, *, is_committed: bool, error: type[Exception] = ConnectionResetError
+) -> None:
     """Lose the connection at the next commit, before it or before the answer to it."""
     run, lost = PostgresConnection.run, list[str]()
 
@@ -85,19 +93,23 @@ def losing(monkeypatch: pytest.MonkeyPatch, journal: PostgresJournal, *, is_comm
         if is_committed:
             run(self, sql, values)
         self.drop()
-        raise ConnectionResetError
+        raise error("lost")
 
     monkeypatch.setattr(PostgresConnection, "run", lossy)
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError, TimeoutError, asyncpg.InterfaceError])
 @pytest.mark.parametrize("is_committed", [True, False])
 async def test_a_commit_whose_answer_was_lost_is_made_once(
-    make: Callable[..., PostgresJournal], monkeypatch: pytest.MonkeyPatch, is_committed: bool
+    make: Callable[..., PostgresJournal],
+    monkeypatch: pytest.MonkeyPatch,
+    is_committed: bool,
+    error: type[Exception],
 ) -> None:
     journal = make()
     await journal.open()
     await accept(journal, 1, 2)
-    losing(monkeypatch, journal, is_committed=is_committed)
+    losing(monkeypatch, is_committed=is_committed, error=error)
     outbox = (entry(3, "pool/next"),)
     accepted, places, attempts = await asyncio.gather(
         journal.accept([entry(4)]),
@@ -118,7 +130,7 @@ async def test_a_journal_that_was_taken_over_while_its_connection_was_lost_is_fe
     first, second = make(), make()
     await first.open()
     await second.open()
-    losing(monkeypatch, first, is_committed=False)
+    losing(monkeypatch, is_committed=False)
     await second.open()
     with pytest.raises(JournalFencedError):
         await first.accept([entry(1)])
@@ -271,3 +283,65 @@ async def test_a_guest_replays_and_its_pool_goes_on_and_sees_it(make: Callable[.
     assert (await waiting(journal), journal.statistics().open, journal.statistics().dead) == ([2, 1], 2, 0)
     with pytest.raises(JournalError, match="may be in use by its pool"):
         await guest.accept([entry(3)])
+
+
+# ------------------------------------------------------------------------------------------- common statements
+
+
+def some_write(chance: random.Random, journal: MailboxJournal) -> asyncio.Future[Any]:
+    """Make one of all kinds of writes, on one of a few messages."""
+    numbers = chance.sample(range(8), 3)
+    first, second, third = map(id_of, numbers)
+    outbox = tuple(entry(n, "pool/next") for n in chance.sample(range(8, 12), chance.randint(0, 2)))
+    memory = ((CLERK, bytes([chance.randint(0, 255)])),) * chance.randint(0, 2)
+    is_dead, also = chance.random() < 0.2, ((second,) if chance.random() < 0.2 else ())
+    ends = Acknowledgement(
+        first, "failed", b"r", "no", is_dead=is_dead, outbox=outbox, steps_of=first, memory=memory, also=also
+    )
+    kinds: dict[str, Callable[[], asyncio.Future[Any]]] = {
+        "accept": lambda: journal.accept([entry(n) for n in numbers[: chance.randint(1, 3)]]),
+        "settle": lambda: journal.settle(ends),
+        "begin": lambda: journal.begin(first),
+        "postpone": lambda: journal.postpone(first, 5.0, "later"),
+        "step": lambda: journal.keep_step(first, "tool/1", b"d", b"p"),
+        "replay": lambda: journal.replay([first, third]),
+        "discard": lambda: journal.discard([second]),
+    }
+    return kinds[chance.choice(["accept", "settle", *kinds])]()
+
+
+async def told(journal: MailboxJournal, seed: int) -> tuple[list[Any], ...]:
+    """Make many writes at once; return what they gave, without places, and what is there afterwards."""
+    chance = random.Random(seed)
+    results: list[Any] = await asyncio.gather(*(some_write(chance, journal) for _ in range(60)))
+    lists = [cast("Sequence[Any]", result) if isinstance(result, list) else (result,) for result in results]
+    places = [one for found in lists if isinstance(found, list) for one in found if isinstance(one, int)]
+    assert places == sorted(places)
+    given = [[getattr(one, "id", one if isinstance(found, tuple) else one is None) for one in found] for found in lists]
+    left = [[(one.id, one.attempts) for one in await journal.waiting(at, 0, 99)] for at in (CLERK, "pool/next")]
+    known = [(await journal.find(id_of(n)), await journal.steps(id_of(n))) for n in range(12)]
+    buried = [(one.entry.id, one.entry.attempts, one.error) for one in await journal.dead()]
+    found = journal.statistics()
+    counted = [found.open, found.dead, found.accepted, found.duplicates, found.settled, found.redelivered]
+    return given, left, known, buried, await journal.memory(CLERK, 99), counted
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_writes_of_one_group_give_what_they_give_one_after_the_other(
+    make: Callable[..., PostgresJournal], seed: int
+) -> None:
+    journal, model = make(), MemoryJournal()
+    await journal.open()
+    await model.open()
+    assert await told(journal, seed) == await told(model, seed)
+    await model.close()
+
+
+async def test_what_is_committed_is_on_disk_whatever_the_server_does_by_default(server: PostgresServer) -> None:
+    await server.execute("ALTER DATABASE postgres SET synchronous_commit = off")
+    connection = PostgresConnection(server.url)
+    await greenlet_spawn(connection.connect)
+    found = await greenlet_spawn(connection.run, "SELECT current_setting('synchronous_commit')")
+    await connection.close()
+    await server.execute("ALTER DATABASE postgres RESET synchronous_commit")
+    assert found.rows == [("on",)]
