@@ -16,16 +16,19 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo test check bench format lint types docs lock conformance acceptance soak build clean
+.PHONY: help install demo demo-durable test check bench format lint types docs lock conformance acceptance soak build clean
 
 help:  ## Show this list
-	@awk 'BEGIN {FS = ":.*  ## "} /^[a-z]+:.*  ## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*  ## "} /^[a-z-]+:.*  ## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(VENV)/.dev  ## Make .venv with the locked versions of everything a developer needs
 
 demo: $(VENV)/.run  ## Brief real files: make demo [FILES="a.md b.txt"] [QUESTION="..."] [CHAOS=member]
 	@$(BIN)/understage run examples/briefing/agents.yml briefing "$(QUESTION)" \
 		$(foreach file,$(FILES),--file $(file)) $(if $(CHAOS),--chaos $(CHAOS)) $(ARGS)
+
+demo-durable: $(VENV)/.dev  ## Kill a process in mid-run, start it again, and show that nothing is lost
+	@$(PY) examples/orders/demo.py
 
 test: $(VENV)/.dev  ## Run the tests: make test [ARGS="tests/runtime -x"]
 	$(PY) -m pytest $(ARGS)

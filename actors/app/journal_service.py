@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Self
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
 from actors.app.journal_paths import open_journal
+from actors.config.connection import NodeConnection
 from actors.config.journal import JournalSpec
 from actors.config.manifest import Manifest
 from actors.durable.acknowledgement import memory_name
@@ -192,6 +193,7 @@ class JournalService(PoolService):
 
     def begin(self) -> None:
         """Deliver what waits; all nodes run."""
+        _warn_of_queues(self._pool.manifest)
         for mailbox in self.mailboxes.values():
             mailbox.window.start()
         for name, waiting in self._counts.items():
@@ -239,6 +241,15 @@ class JournalService(PoolService):
         if waiting > STALLED and not self.is_stalled:
             system.events.publish(JournalStalled, location=journal.location, waiting=waiting)
         self.is_stalled = waiting > STALLED
+
+
+def _warn_of_queues(manifest: Manifest) -> None:
+    """Warn of connections that keep messages for durable nodes in memory."""
+    for name, node in manifest.nodes.items():
+        for one in node.connections:
+            if isinstance(one, NodeConnection) and one.queued and manifest.is_durable(one.name):
+                text = "connection %r -> %r: what waits in it (`queued`) is in memory, and lost if the process dies"
+                _log.warning(text, name, one.name)
 
 
 class JournalDelivery(PoolService):

@@ -133,4 +133,6 @@ async def job_prompts(node: str, job: Job[Any], agents: Iterable[Worker], option
         options["tools"] = [*job.get_tools(), *(options.get("tools") or ())]
     if job.required_return_type is not str:
         options.setdefault("output_type", job.required_return_type)
+    if "tools" in options or "output_type" in options:
+        options.setdefault("durable", False)  # they belong to this process, so no journal can keep the run
     return [*job.knowledge, await job.get_prompt()]

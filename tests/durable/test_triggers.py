@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 
-from actors import AgentPool, Job
+from actors import Agent, AgentPool, Job
 from actors.app import TriggerAnswer, TriggerService
 from actors.app.journal_service import JournalDelivery, JournalService
 from actors.config.load import parse_manifest
@@ -108,13 +108,16 @@ class Open:
         return await self.http.post("/orders", content=body, headers={**signed, "content-type": "application/json"})
 
 
-@asynccontextmanager
-async def opened(journal: Desk) -> AsyncGenerator[Open]:
+def services_on(journal: Desk) -> list[Any]:
     def make(_: object) -> Any:
         return Lasting(journal)
 
-    services: list[Any] = [partial(JournalService, make=make), JournalDelivery, TriggerService]
-    async with AgentPool[None](parse_manifest(MANIFEST), services=services, exit_timeout=0.01) as pool:
+    return [partial(JournalService, make=make), JournalDelivery, TriggerService]
+
+
+@asynccontextmanager
+async def opened(journal: Desk) -> AsyncGenerator[Open]:
+    async with AgentPool[None](parse_manifest(MANIFEST), services=services_on(journal), exit_timeout=0.01) as pool:
         service = pool.service(TriggerService)
         assert service is not None
         await service.ready()
@@ -229,3 +232,29 @@ async def test_a_stop_keeps_what_a_trigger_has_accepted(journal: Desk) -> None:
     await settle()
     numbers = desk.trigger.statistics()
     assert (numbers.accepted, numbers.kept, numbers.failed, numbers.running) == (1, 1, 0, 0)
+
+
+async def test_a_job_with_a_type_of_answer_runs_in_memory(journal: Desk) -> None:
+    pool = AgentPool[None](services=services_on(journal))
+    await pool.add_node(Agent("clerk", model="test", durable=True))
+    async with pool:
+        answer = await pool["clerk"].run_job(
+            Job(name="count", prompt="How many?", required_return_type=int, tools=[work])
+        )
+    assert isinstance(answer.content, int)
+    assert journal.statistics().accepted == 0
+
+
+async def test_a_queued_connection_into_a_durable_node_is_warned_of(
+    journal: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    queued = MANIFEST.replace(
+        "[{type: node, name: last}]}\n  last", "[{type: node, name: clerk, queued: true}]}\n  last"
+    )
+    async with AgentPool[None](parse_manifest(queued), services=services_on(journal)):
+        pass
+    assert "'writer' -> 'clerk': what waits in it (`queued`) is in memory" in caplog.text
+    caplog.clear()
+    async with AgentPool[None](parse_manifest(MANIFEST), services=services_on(journal)):
+        pass
+    assert "queued" not in caplog.text
