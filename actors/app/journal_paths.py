@@ -14,12 +14,13 @@ _LONGEST = 60
 """Characters of a pool's name in the name of its file."""
 
 
-def open_journal(manifest: Manifest, *, as_guest: bool = False) -> MailboxJournal | None:
+def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool = True) -> MailboxJournal | None:
     """Return the journal of a manifest, not yet open; None if its nodes keep nothing.
 
     Args:
         manifest: the manifest.
         as_guest: True to use the journal while a pool has it.
+        takes_over: False to be refused while a pool has it, also where a second process could take it over.
 
     Raises:
         JournalError: what the manifest names cannot keep it.
@@ -28,7 +29,7 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False) -> MailboxJourna
     if spec is None:
         return None
     if spec.url is not None:
-        return _on_server(spec.url.get_secret_value(), pool, as_guest=as_guest)
+        return _on_server(spec.url.get_secret_value(), pool, as_guest=as_guest, takes_over=takes_over)
     assert path is not None
     from actors.storage.journal_sqlite import SqliteJournal
 
@@ -37,13 +38,13 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False) -> MailboxJourna
     )
 
 
-def _on_server(url: str, pool: str, *, as_guest: bool) -> MailboxJournal:
+def _on_server(url: str, pool: str, *, as_guest: bool, takes_over: bool) -> MailboxJournal:
     if missing := missing_modules(POSTGRES_MODULES):
         text = f"a journal in PostgreSQL needs {', '.join(missing)}, which is not installed; install the extra:"
         raise JournalError(f"{text} pip install 'understage[postgres]'")
     from actors.storage.journal_postgres import PostgresJournal
 
-    return PostgresJournal(url, pool=pool, as_guest=as_guest)
+    return PostgresJournal(url, pool=pool, as_guest=as_guest, takes_over=takes_over)
 
 
 def journal_file(manifest: Manifest) -> Path | None:

@@ -136,7 +136,7 @@ def ask_journal(
         JournalError: it cannot be used; without `as_guest` also while a pool has it.
     """
     manifest = read_manifest(file)
-    journal, path = open_journal(manifest, as_guest=as_guest), journal_file(manifest)
+    journal, path = open_journal(manifest, as_guest=as_guest, takes_over=False), journal_file(manifest)
     if journal is None:
         fail(f"manifest {str(file)!r} has no journal; add 'journal: true' to it")
     if path is not None and not path.exists():

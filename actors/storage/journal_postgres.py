@@ -22,6 +22,7 @@ from protocols.journal import (
     JournalError,
     JournalFencedError,
     JournalFullError,
+    JournalLockedError,
     JournalVersionError,
 )
 from protocols.stores import StorageError, StoreCorruptError, StoreUnavailableError
@@ -50,6 +51,7 @@ _REMEMBER: Final = """INSERT INTO memory(mailbox, payload, crc) SELECT mailbox, 
   FROM unnest(?::text[], ?::bytea[]) WITH ORDINALITY AS new(mailbox, payload, place) ORDER BY place"""
 _SIZE: Final = """SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
   WHERE relkind = 'r' AND relnamespace = to_regnamespace(current_schema())"""
+_USED: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND datname = current_database()"
 _DISK_FULL: Final = "53100"
 _MISSING: Final = ("3F000", "42P01")
 
@@ -199,18 +201,28 @@ class PostgresJournal(SqlJournal):
         url: ``postgresql://user:password@host/name``.
         pool: the pool whose messages they are; several pools may have journals in one database.
         as_guest: True to read, replay and discard while another process has the journal.
+        takes_over: False to be refused while another process uses it.
         now: wall time.
     """
 
     obstacle: ClassVar[str] = "the server was away"
 
-    def __init__(self, url: str, *, pool: str, as_guest: bool = False, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool: str,
+        as_guest: bool = False,
+        takes_over: bool = True,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         try:
             self._writer, self._reader = PostgresConnection(url), PostgresConnection(url)
         except StorageError as error:
             raise JournalError(str(error)) from error
         super().__init__(self._writer.location, now, is_guest=as_guest)
         self.pool = pool
+        self.takes_over = takes_over
         self._reading = asyncio.Lock()
         self._number = self._epoch = self._commits = 0
         self._writing: asyncio.Task[None] | None = None
@@ -354,6 +366,8 @@ class PostgresJournal(SqlJournal):
             message = f"has schema {version}, and this version knows {newest}; use the version that wrote it"
             raise JournalVersionError(message)
         if not self.is_guest:
+            if not self.takes_over and connection.execute(_USED, (schema,)).rows != [(0,)]:
+                raise JournalLockedError("is used by another process; end it first")
             for step in MIGRATIONS[version:]:
                 step(connection, schema)
             raised = "version = ?, epoch = epoch + 1, commits = 0"

@@ -22,6 +22,7 @@ SET idle_in_transaction_session_timeout = '10s';
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 """A process that stands still in a transaction does not keep the next one from taking over; what is said is on disk."""
+_USE: Final = "SET search_path = {0}; SET application_name = '{0}'"
 _DIALECT: Final = {
     "BEGIN IMMEDIATE": "BEGIN",
     "BLOB": "BYTEA",
@@ -73,9 +74,9 @@ class PostgresConnection:
             await_only(self._connect())
 
     def use(self, schema: str) -> None:
-        """Find tables in a schema."""
+        """Find tables in a schema, and tell other processes that it is used."""
         self.schema = schema
-        self.execute(f"SET search_path = {schema}")
+        self.execute(_USE.format(schema))
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
         """Run one statement, after what has to come before each."""
@@ -115,7 +116,7 @@ class PostgresConnection:
         self._link = link = await self._driver.connect(**self._backend.arguments())
         await link.execute(_SESSION)
         if self.schema:
-            await link.execute(f"SET search_path = {self.schema}")
+            await link.execute(_USE.format(self.schema))
 
     async def _run(self, sql: str, values: Sequence[Any]) -> PostgresReply:
         if not values and not sql.startswith("SELECT"):

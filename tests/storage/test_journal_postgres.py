@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg  # type: ignore[import-untyped] # it has no types
@@ -15,7 +16,14 @@ from actors.storage import journal_sql
 from actors.storage.journal_memory import MemoryJournal
 from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.postgres_connection import PostgresConnection
-from protocols.journal import Acknowledgement, JournalBrokenError, JournalError, JournalFencedError, JournalVersionError
+from protocols.journal import (
+    Acknowledgement,
+    JournalBrokenError,
+    JournalError,
+    JournalFencedError,
+    JournalLockedError,
+    JournalVersionError,
+)
 from tests.contracts.journal_kinds import CLERK, accept, dead, entry, handled, id_of, waiting
 from tests.storage.postgres_server import PostgresServer, running_server
 
@@ -283,6 +291,24 @@ async def test_a_guest_replays_and_its_pool_goes_on_and_sees_it(make: Callable[.
     assert (await waiting(journal), journal.statistics().open, journal.statistics().dead) == ([2, 1], 2, 0)
     with pytest.raises(JournalError, match="may be in use by its pool"):
         await guest.accept([entry(3)])
+
+
+async def test_who_takes_nothing_over_is_refused_while_another_process_is_connected(
+    make: Callable[..., PostgresJournal],
+) -> None:
+    journal, mover, other = make(), make(takes_over=False), make(pool="shop", takes_over=False)
+    await journal.open()
+    await accept(journal, 1)
+    with pytest.raises(JournalLockedError, match="is used by another process"):
+        await mover.open()
+    await other.open()
+    assert len(await accept(journal, 2)) == 1
+    await journal.close()
+    async with asyncio.timeout(20):
+        while mover.statistics().bytes == 0:
+            with suppress(JournalLockedError):  # until the server has seen the end of the connections
+                await mover.open()
+    assert await mover.move(CLERK, "pool/bob") == 2
 
 
 # ------------------------------------------------------------------------------------------- common statements
