@@ -4,20 +4,18 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeVar
 
-from msgspec.structs import astuple
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from actors.storage.fault import fault
 from actors.storage.journal_sql import SqlJournal, WaitingCall
-from actors.storage.journal_tables import FIRST, IS_OPEN, KEPT, JournalTables
+from actors.storage.journal_tables import JournalTables
 from actors.storage.postgres import LOCK_CLASS
 from actors.storage.postgres_connection import PostgresConnection
+from actors.storage.postgres_tables import MIGRATIONS, POOLS, PostgresTables
 from protocols.journal import (
-    Acknowledgement,
-    Entry,
     JournalBrokenError,
     JournalError,
     JournalFencedError,
@@ -31,165 +29,18 @@ T = TypeVar("T")
 
 RETRY_DELAYS: Final = (0.05, 1.0)
 """Seconds until a lost connection is made again: the first ones, and at most."""
-_POOLS: Final = "understage_journal.pool"
 _CREATE: Final = (
     "CREATE SCHEMA understage_journal",
-    f"""CREATE TABLE {_POOLS}(number INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    f"""CREATE TABLE {POOLS}(number INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL UNIQUE,
   version INTEGER DEFAULT 0, epoch BIGINT DEFAULT 0, commits BIGINT DEFAULT 0, changes BIGINT DEFAULT 0)""",
 )
 """`commits`: transactions of the process that has the journal; `changes`: those of the command line."""
 _LOCK: Final = f"SELECT set_config('lock_timeout', '15s', true), pg_advisory_xact_lock({LOCK_CLASS}, 3)"
-_ACCEPT: Final = f"""INSERT INTO message({KEPT}, crc)
-  SELECT {KEPT}, 0 FROM unnest(?::bytea[], ?::text[], ?::text[], ?::text[], ?::bytea[], ?::float8[], ?::float8[],
-    ?::float8[], ?::bigint[]) WITH ORDINALITY AS new({KEPT}, place) ORDER BY place
-  ON CONFLICT(id) DO NOTHING RETURNING id, seq"""
-_SETTLE: Final = """UPDATE message
-  SET payload = NULL, done = ?, outcome = new.outcome, reply = new.reply, error = new.error
-  FROM unnest(?::bytea[], ?::text[], ?::bytea[], ?::text[]) AS new(id, outcome, reply, error)
-  WHERE message.id = new.id AND done IS NULL RETURNING message.id, seq"""
-_REMEMBER: Final = """INSERT INTO memory(mailbox, payload, crc) SELECT mailbox, payload, 0
-  FROM unnest(?::text[], ?::bytea[]) WITH ORDINALITY AS new(mailbox, payload, place) ORDER BY place"""
-_SIZE: Final = """SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
-  WHERE relkind = 'r' AND relnamespace = to_regnamespace(current_schema())"""
 _USED: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND datname = current_database()"
 _DISK_FULL: Final = "53100"
 _MISSING: Final = ("3F000", "42P01")
 
 _log = logging.getLogger("understage.journal")
-
-
-def _first(connection: PostgresConnection, schema: str) -> None:
-    connection.execute(f"CREATE SCHEMA {schema}")
-    connection.use(schema)
-    for statement in FIRST.strip().split(";"):
-        if "meta" not in statement:
-            connection.execute(statement.strip())
-
-
-MIGRATIONS: Final[Sequence[Callable[[PostgresConnection, str], None]]] = (_first,)
-"""The one at place n makes schema n + 1 of schema n."""
-
-
-class PostgresTables(JournalTables):
-    """The tables of one pool. Their rows are not checked: PostgreSQL has checksums of its own, for its pages."""
-
-    size: int = 0
-    """Bytes, as of the last `version`."""
-
-    def __init__(self, connection: PostgresConnection, number: int, now: Callable[[], float]) -> None:
-        super().__init__(connection, now)  # type: ignore[arg-type] # it is used as the connection of SQLite is
-        self._number = number
-        self._run = connection.run
-        connection.before = self._catch_up
-        self._accepted: list[tuple[Entry, list[int | None], int]] = []
-        """Messages for one common statement, each with the list and the index where its place belongs."""
-        self._ended: dict[bytes, tuple[Acknowledgement, list[int | None]]] = {}
-        """Acknowledgements for one, each with the places of its outbox."""
-        self._has_outbox = False
-
-    def rolled_back(self) -> None:
-        """Forget what the transaction has changed."""
-        self._accepted.clear()
-        self._ended.clear()
-        super().rolled_back()
-
-    def accept(self, entries: Iterable[Entry]) -> list[int | None]:
-        """Insert messages that are not known; the list is filled before the commit."""
-        given = tuple(entries)
-        if self._has_outbox or not self._ended.keys().isdisjoint(entry.id for entry in given):
-            self._catch_up()
-        return self._later(given)
-
-    def settle(self, one: Acknowledgement) -> list[int | None]:
-        """End an open message; the list is filled before the commit."""
-        if one.is_dead or one.also:
-            return super().settle(one)
-        if one.id in self._ended:
-            self._catch_up()
-        self._has_outbox = self._has_outbox or bool(one.outbox)
-        places: list[int | None] = [None for _ in one.outbox]
-        self._ended[one.id] = (one, places)
-        return places
-
-    def version(self) -> int:
-        """Return the number of changes by others, and look at the size."""
-        self.size = self._value(_SIZE)
-        return super().version()
-
-    def delete(self, messages: Sequence[tuple[int, bytes]], memories: Sequence[tuple[int]]) -> int:
-        """Delete a surplus."""
-        places, ids = [seq for seq, _ in messages], [id for _, id in messages]
-        count = self._change("DELETE FROM message WHERE seq = ANY(?) AND done IS NOT NULL", places)
-        known = "SELECT id FROM dead WHERE id = run UNION ALL SELECT id FROM message WHERE id = run"
-        self._change(f"DELETE FROM step WHERE run = ANY(?) AND NOT EXISTS ({known})", ids)
-        self._change("DELETE FROM memory WHERE seq = ANY(?)", [seq for (seq,) in memories])
-        return count
-
-    def _prepare(self) -> None:
-        """Need no function of SQL."""
-
-    def _next_place(self) -> int:
-        place: int = self._value("SELECT nextval('message_seq_seq')")
-        return place
-
-    def _foreign_changes(self) -> int:
-        number: int = self._value(f"SELECT changes FROM {_POOLS} WHERE number = ?", self._number)
-        return number
-
-    def _rename(self, old: str, new: str) -> None:
-        if self._value(f"SELECT count(*) FROM {_POOLS} WHERE name = ?", new):
-            raise JournalError(f"has a pool {new!r} already; choose another name")
-        self._change(f"UPDATE {_POOLS} SET name = ?2 WHERE name = ?1", old, new)
-
-    def _recount(self, table: str) -> str:
-        return ""
-
-    def _update(self, id: bytes, changes: str, *values: Any) -> int:
-        rows = self._rows(f"UPDATE message SET {changes} WHERE {IS_OPEN} RETURNING attempts, 0", *values, id)
-        return rows[0][0] if rows else 0
-
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return [row[:-1] for row in self.connection.execute(sql, values).fetchall()]
-
-    # ------------------------------------------------------------------------------- common statements
-
-    def _later(self, entries: Sequence[Entry], places: list[int | None] | None = None) -> list[int | None]:
-        filled: list[int | None] = [None for _ in entries] if places is None else places
-        self._accepted += [(entry, filled, index) for index, entry in enumerate(entries)]
-        return filled
-
-    def _catch_up(self) -> None:
-        """Make the changes that wait for a common statement: before every other statement, and the commit."""
-        while self._accepted or self._ended:
-            self._insert_all()
-            self._end_all()
-
-    def _insert_all(self) -> None:
-        given, self._accepted = self._accepted, []
-        columns = zip(*(astuple(entry)[:-1] for entry, _, _ in given), strict=True)
-        found = dict(self._run(_ACCEPT, [list(column) for column in columns]).rows) if given else {}
-        for entry, places, index in given:
-            places[index] = seq = found.pop(entry.id, None)
-            self.tally["duplicates" if seq is None else "accepted"] += 1
-            if seq is not None:
-                self._opened(seq, entry.accepted)
-
-    def _end_all(self) -> None:
-        given, self._ended, self._has_outbox = self._ended, {}, False
-        if not given:
-            return
-        columns = zip(*((id, one.outcome, one.reply, one.error) for id, (one, _) in given.items()), strict=True)
-        found = dict(self._run(_SETTLE, [self._now(), *map(list, columns)]).rows)
-        ended = [pair for id, pair in given.items() if id in found]
-        self.tally["open"] -= len(ended)
-        self.tally["settled"] += len(ended)
-        self._is_stale = self._is_stale or (self.oldest is not None and self.oldest[0] in found.values())
-        if runs := [one.steps_of for one, _ in ended if one.steps_of is not None]:
-            self._run("DELETE FROM step WHERE run = ANY(?)", [runs])
-        if memory := [row for one, _ in ended for row in one.memory]:
-            self._run(_REMEMBER, [[name for name, _ in memory], [payload for _, payload in memory]])
-        for one, places in ended:
-            self._later(one.outbox, places)
 
 
 class PostgresJournal(SqlJournal):
@@ -302,7 +153,7 @@ class PostgresJournal(SqlJournal):
         self._check_writable(tables)
         self._writer.connect()
         name, epoch = ("changes", "") if self.is_guest else ("commits", f" AND epoch = {self._epoch}")
-        change = f"UPDATE {_POOLS} SET {name} = {name} + 1 WHERE number = {self._number}{epoch}"
+        change = f"UPDATE {POOLS} SET {name} = {name} + 1 WHERE number = {self._number}{epoch}"
         if not self._writer.execute(f"BEGIN; {change}").rowcount:
             raise JournalFencedError("was taken over by another process; restart this one to use it again")
 
@@ -318,7 +169,7 @@ class PostgresJournal(SqlJournal):
 
     def _was_committed(self) -> bool:
         """Look, when the server is back, whether the last transaction was committed."""
-        sql = f"SELECT epoch, commits FROM {_POOLS} WHERE number = ? FOR UPDATE"
+        sql = f"SELECT epoch, commits FROM {POOLS} WHERE number = ? FOR UPDATE"
         while True:
             try:
                 self._writer.drop()
@@ -371,7 +222,7 @@ class PostgresJournal(SqlJournal):
             for step in MIGRATIONS[version:]:
                 step(connection, schema)
             raised = "version = ?, epoch = epoch + 1, commits = 0"
-            sql = f"UPDATE {_POOLS} SET {raised} WHERE number = ? RETURNING epoch"
+            sql = f"UPDATE {POOLS} SET {raised} WHERE number = ? RETURNING epoch"
             ((self._epoch,),) = connection.execute(sql, (newest, self._number)).rows
             self._commits = 0
         elif version < newest:
@@ -384,14 +235,14 @@ class PostgresJournal(SqlJournal):
 
     def _find_pool(self, connection: PostgresConnection) -> tuple[int, int]:
         """Return number and version of the schema of the pool."""
-        if connection.execute("SELECT to_regclass(?::text)", (_POOLS,)).rows == [(None,)]:
+        if connection.execute("SELECT to_regclass(?::text)", (POOLS,)).rows == [(None,)]:
             if self.is_guest:
                 raise JournalError("does not exist: nothing was kept")
             for statement in _CREATE:
                 connection.execute(statement)
         if not self.is_guest:
-            connection.execute(f"INSERT INTO {_POOLS}(name) VALUES (?) ON CONFLICT DO NOTHING", (self.pool,))
-        found = connection.execute(f"SELECT number, version FROM {_POOLS} WHERE name = ?", (self.pool,)).rows
+            connection.execute(f"INSERT INTO {POOLS}(name) VALUES (?) ON CONFLICT DO NOTHING", (self.pool,))
+        found = connection.execute(f"SELECT number, version FROM {POOLS} WHERE name = ?", (self.pool,)).rows
         if not found:
             raise JournalError("does not exist: nothing was kept")
         ((number, version),) = found
