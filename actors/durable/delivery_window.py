@@ -24,14 +24,7 @@ from actors.talk.detached_ask import post_outside
 from protocols.clock import TimerHandle
 from protocols.durable import Durable
 from protocols.errors import NodeStoppedError, cause_text
-from protocols.journal import (
-    Acknowledgement,
-    EndOutcome,
-    Entry,
-    JournalError,
-    JournalFullError,
-    MailboxJournal,
-)
+from protocols.journal import Acknowledgement, EndOutcome, Entry, JournalError, JournalFullError, MailboxJournal
 from protocols.journal_events import MessageRedelivered
 from protocols.messages import ChatMessage
 
@@ -268,6 +261,7 @@ class DeliveryWindow:
             return
         if isinstance(error, MailboxFullError) and not getattr(error, "__notes__", None):
             self._release(message)  # runs in memory have filled the mailbox of the actor
+            self._unmark(message)
             self.queue.put_back(message)
             self._give_after(PAUSE)
             return
@@ -285,8 +279,7 @@ class DeliveryWindow:
     def _leave(self, message: KeptMessage, error: BaseException) -> None:
         """Leave a message open that a stop cut off. Its mark is taken back: a stop buries nothing."""
         self._release(message)
-        if message.is_suspect and message.attempt:
-            self._journal.begin(message.entry.id, -1)
+        self._unmark(message)
         if self.is_running and self.node.home.find() is not None:
             message.is_suspect, message.reply = True, None
             self.queue.put_back(message)
@@ -301,6 +294,12 @@ class DeliveryWindow:
         if message.has_turn:
             message.has_turn = False
             self._turn.release()
+
+    def _unmark(self, message: KeptMessage) -> None:
+        """Take the mark of a message back that was not handled."""
+        if message.is_suspect and message.attempt:
+            message.attempt -= 1
+            self._journal.begin(message.entry.id, -1)
 
     def _postpone(self, message: KeptMessage, error: BaseException) -> None:
         """Deliver a message again later."""

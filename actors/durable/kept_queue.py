@@ -156,6 +156,11 @@ class KeptQueue:
                 return message
         return None
 
+    def _is_later(self, message: KeptMessage) -> bool:
+        """Return True if a message is not due, so that it was not under way either."""
+        due = message.entry.due
+        return due is not None and due > self._now()
+
     def begin_load(self) -> bool:
         """Return True if the next messages have to be read now, by `load`."""
         if not self.has_more or self._is_loading or len(self._line) >= WINDOW // 2:
@@ -173,7 +178,7 @@ class KeptQueue:
         found = [self._read(entry) for entry in entries if entry.id not in self._ended]
         self._ended.clear()
         if is_first:
-            _suspect(found, self._node.max_concurrency)
+            _suspect([one for one in found if not self._is_later(one)], self._node.max_concurrency)
         self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
         self._line.extend(found)
         self._last = max(self._last, entries[-1].seq) if entries else self._last
@@ -184,7 +189,8 @@ class KeptQueue:
         self._is_recovered = self._is_recovered or not self.has_more
 
     def _read(self, entry: Entry) -> KeptMessage:
-        message = KeptMessage(entry, entry.seq, attempt=entry.attempts, is_suspect=entry.attempts > 0)
+        message = KeptMessage(entry, entry.seq, attempt=entry.attempts)
+        message.is_suspect = entry.attempts > 0 and not self._is_later(message)
         if self._node.is_serial and entry.kind == RUN_KIND:
             try:
                 message.request = decode_run(entry.payload, self._node)
@@ -195,9 +201,15 @@ class KeptQueue:
 
 
 def _suspect(found: list[KeptMessage], most: int) -> None:
-    """Mark those that may have been under way when the last process died: the first ones of as many keys."""
+    """Mark those that may have been under way when the last process died: the first ones of as many keys.
+
+    Of those that had to wait, it is not known when they could begin: all of them are marked.
+    """
     keys: set[Hashable] = set()
     for message in found:
+        if message.entry.due is not None:
+            message.is_suspect = True
+            continue
         key = message.entry.id if message.key is None else message.key
         if len(keys) == most:
             return

@@ -27,13 +27,13 @@ OURS = tuple(str(Path(module.__file__ or "").parent) for module in (delivery_win
 )
 """How the paths of the files begin whose lines are counted."""
 
-MANIFEST = "name: shop\njournal: {path: shop.journal, reserve: 1MiB, sync: %s}\n"
+MANIFEST = "name: shop\njournal: {path: shop.journal, reserve: 1MiB, sync: %s, deliveries: %d}\n"
 
 
 def live(order: Order) -> None:
     """Live once."""
     folder = Path(order.folder)
-    (folder / "agents.yml").write_text(MANIFEST % order.sync)
+    (folder / "agents.yml").write_text(MANIFEST % (order.sync, order.deliveries))
     log = Log(order)
     lines = [0]
     kind, at = order.death or ("", 0)

@@ -31,6 +31,8 @@ class Order(Struct, frozen=True, kw_only=True):
     messages: int = 6
     """How many messages each sender sends."""
     concurrency: int = 8
+    deliveries: int = 1_000
+    """Lives that die this often so early would by chance set some messages aside."""
     mutation: str = ""
     """A fault that is built in."""
 

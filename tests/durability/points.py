@@ -12,7 +12,7 @@ from actors.durable.kept_queue import KeptQueue
 from actors.durable.outbox import Outbox
 from actors.storage import journal_file
 from actors.storage.journal_file import JournalFile
-from actors.storage.journal_sql import SqlJournal, _write  # pyright: ignore[reportPrivateUsage]
+from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables
 from tests.durability.order import DIED
 from tests.durability.patch import patch
@@ -56,7 +56,7 @@ def die_at(point: str, turn: int) -> None:
         patch(owner, call, partial(_around, name, reached))
     written: set[str] = set()
     for write in WRITES:
-        setattr(SqlJournal, write, _write(_noted(getattr(JournalTables, write), write, written, reached)))
+        patch(JournalTables, write, partial(_noted, write, written, reached))
 
     def make(committed: Any) -> Any:
         def told(journal: Any, batch: Any, results: Any) -> None:
@@ -80,7 +80,7 @@ def _around(name: str, reached: Any, call: Any) -> Any:
     return around
 
 
-def _noted(change: Any, write: str, written: set[str], reached: Any) -> Any:
+def _noted(write: str, written: set[str], reached: Any, change: Any) -> Any:
     def noted(*args: Any, **options: Any) -> Any:
         result = change(*args, **options)
         reached(f"{write} before its commit")

@@ -25,6 +25,7 @@ def test_a_message_that_ends_the_process_is_set_aside_alone(forks: Forks, tmp_pa
                 life=life,
                 death=("never", 0) if life < 6 else None,
                 concurrency=concurrency,
+                deliveries=5,
             )
         )
         for life in range(7)
@@ -35,7 +36,7 @@ def test_a_message_that_ends_the_process_is_set_aside_alone(forks: Forks, tmp_pa
 
 def test_a_message_that_ends_the_process_does_so_for_ever_without_marks(forks: Forks, tmp_path: Path) -> None:
     def live(life: int) -> int:
-        return forks.live(Order(folder=str(tmp_path), play="poison", life=life, mutation="marks nothing"))
+        return forks.live(Order(folder=str(tmp_path), play="poison", life=life, mutation="marks nothing", deliveries=5))
 
     assert [live(life) for life in range(9)] == [DIED] * 9
 
@@ -44,7 +45,7 @@ def test_a_process_that_dies_while_it_starts_sets_nothing_aside(forks: Forks, tm
     forks.live(Order(folder=str(tmp_path), death=("effect", 9)))
     points = ("the file is open", "deliveries start", "open messages are read", "begin before its commit")
     for life in range(1, 51):
-        order = Order(folder=str(tmp_path), play="quiet", life=life, death=(points[life % 4], 1))
+        order = Order(folder=str(tmp_path), play="quiet", life=life, death=(points[life % 4], 1), deliveries=5)
         assert forks.live(order) == DIED
-    assert forks.live(Order(folder=str(tmp_path), life=51)) == 0
+    assert forks.live(Order(folder=str(tmp_path), life=51, deliveries=5)) == 0
     assert Findings(tmp_path).problems() == []

@@ -57,20 +57,22 @@ class Life:
         settings: Durable | None = None,
         deliveries: int = 5,
         wall: Wall | None = None,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self.journal: Any = Mortal(journal)
         self.nodes = nodes
         self.settings = settings or Durable()
         self.deliveries = deliveries
+        self.turn = turn
         self.wall = wall or Wall()
         self.windows: dict[AnyNode, DeliveryWindow] = {}
 
     async def __aenter__(self) -> Self:
         for node in self.nodes:
             await node.open()
-            window = DeliveryWindow(
-                node, f"pool/{node.name}", self.journal, self.settings, deliveries=self.deliveries, now=self.wall
-            )
+            name = f"pool/{node.name}"
+            options: dict[str, Any] = {"deliveries": self.deliveries, "now": self.wall, "turn": self.turn}
+            window = DeliveryWindow(node, name, self.journal, self.settings, **options)
             window.queue.open = (await self.journal.counts()).get(window.name, 0)
             node.durable = DurableMailbox(window, self.journal)
             self.windows[node] = window
