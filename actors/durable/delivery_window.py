@@ -17,9 +17,10 @@ from actors.durable.kept_queue import WINDOW, KeptMessage, KeptQueue, decoded, t
 from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError
+from actors.runs.errors import run_failure
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
-from actors.runtime.errors import MailboxFullError
+from actors.runtime.errors import AskTimeoutError, MailboxFullError
 from actors.talk.detached_ask import post_outside
 from protocols.clock import TimerHandle
 from protocols.durable import Durable
@@ -247,7 +248,8 @@ class DeliveryWindow:
         message.run, message.request = run, replace(request, kept=run)
         message.timeout = time_left(message, request, self.clock, self.now())
         if message.timeout is not None and message.timeout <= 0:
-            self._failed(message, "expired", TimeoutError(f"node {self.node.name!r}: the run is too late"))
+            late = AskTimeoutError("it is too late")
+            self._failed(message, "expired", run_failure(late, self.node.name, message.timeout))
             return
         context = message.context or Context()
         reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
@@ -358,7 +360,9 @@ class DeliveryWindow:
         def told(_: list[int | None]) -> None:
             if is_dead and reason is not None:
                 letters = self.node.ref().system.dead_letters
-                letters.record(message.request, self.node, reason, sender=message.entry.sender, cause=error)
+                letters.record(
+                    message.request or message.entry, self.node, reason, sender=message.entry.sender, cause=error
+                )
             self.answers.fail(id, error or NodeStoppedError(f"node {self.node.name!r}: the run was {outcome}"))
 
         self._settle(message, one, told)

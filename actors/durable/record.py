@@ -231,7 +231,7 @@ def _plain_options(options: RunOptions, node: str) -> dict[str, Any]:
 
 def _plain_option(name: str, value: Any) -> Any:
     if name not in _KEPT:
-        raise TypeError(f"a {type_name(value)} belongs to this process")
+        raise TypeError(f"a value of type {type_name(value)} belongs to this process")
     if name == "message_history":
         return dump_messages(value or ())
     plain = _json(value) if _KEPT[name] is bytes else to_builtins(value)

@@ -58,6 +58,7 @@ TOOLS = list_of("a list of functions and tools", lambda value: isinstance(value,
 TOOLSETS = list_of("a list of toolsets", lambda value: isinstance(value, AbstractToolset))
 USAGE_LIMITS = instance_of("UsageLimits", UsageLimits)
 _HISTORY = list_of("a list of messages of pydantic_ai", lambda value: isinstance(value, ModelRequest | ModelResponse))
+REQUEST_ID = Check("text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
 _TIMEOUT = Check(
     "seconds >= 0, or None for no limit", lambda value: value is UNSET or (is_number(value) and value >= 0)
 )
@@ -145,7 +146,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """True to return only after all deliveries that the run causes through connections."""
     require_all: Annotated[bool | None, FLAG] = None
     """For teams: True if a failing member fails the run."""
-    request_id: Annotated[str | None, TEXT] = None
+    request_id: Annotated[str | None, REQUEST_ID] = None
     """Name that the caller gives the run of a durable node; a second run of that name gets the answer of the first."""
     durable: Annotated[bool | None, FLAG] = None
     """False to run a durable node in memory. None keeps the run as the node says."""

@@ -390,3 +390,12 @@ async def test_callers_wait_for_room_if_the_mailbox_says_so(journal: MemoryJourn
         await (await second).answer()
         assert life.windows[node].queue.open == 0
     assert desk.prompts == ["one", "two"]
+
+
+async def test_a_run_without_time_is_not_begun(journal: MemoryJournal, desk: Desk) -> None:
+    async with Life(journal, node := clerk(desk)):
+        with pytest.raises(RunTimeoutError):
+            await node.run("late", timeout=0)
+        with pytest.raises(TypeError, match="request_id must be text that is not empty, not ' '"):
+            await node.submit("one", request_id=" ")
+    assert desk.seen == []
