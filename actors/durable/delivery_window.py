@@ -82,7 +82,6 @@ class DeliveryWindow:
         self._under_way: dict[bytes, KeptMessage] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: TimerHandle | None = None
-        self._drained: asyncio.Future[None] | None = None
 
     @property
     def clock(self) -> Any:
@@ -125,23 +124,12 @@ class DeliveryWindow:
         self.settings, self.queue.is_strict = settings, settings.order == "strict"
         self._give()
 
-    async def drained(self) -> None:
-        """Wait until no accepted message is open."""
-        while self.queue.open and self.is_running:
-            self._drained = self._drained or self._loop.create_future()
-            await asyncio.shield(self._drained)
-
     def pause(self) -> None:
         """Give the actor nothing more."""
         self.is_running = False
-        self._tell_drained()
+        self.queue.tell_drained()
         if self._timer is not None:
             self._timer.cancel()
-
-    def _tell_drained(self) -> None:
-        drained, self._drained = self._drained, None
-        if drained is not None:
-            drained.set_result(None)
 
     async def close(self) -> None:
         """Stop, and tell all who wait that their runs are kept."""
@@ -384,11 +372,9 @@ class DeliveryWindow:
                 self.broke(problem)
             else:
                 self._release(message)
-                self.queue.open -= 1
+                self.queue.count_end()
                 told(done.result())
                 self.freed()
-                if not self.queue.open:
-                    self._tell_drained()
                 self._give()
 
         self._journal.settle(one).add_done_callback(committed)

@@ -61,7 +61,8 @@ class DurableMailbox(KeepsRuns):
 
     async def drained(self) -> None:
         """Wait until all accepted runs are acknowledged, or the node stops."""
-        await self.window.drained()
+        if self.window.is_running:
+            await self.window.queue.drained()
 
     def takes(self, request: RunRequest, *, is_own: bool = False) -> bool:
         """Return True if it keeps a run. A stream, a part of another run and `durable=False` are run in memory.

@@ -1,5 +1,6 @@
 """The open messages of a durable node: the next ones are in memory, the rest is in the journal only."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Hashable
@@ -88,6 +89,7 @@ class KeptQueue:
         """True when all messages of earlier processes have been in memory."""
         self._is_loading = False
         self._has_suspects = False
+        self._drained: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         """Number of messages that wait in memory."""
@@ -109,6 +111,24 @@ class KeptQueue:
         if timeout is not None:
             message.deadline = self._node.ref().system.clock.now() + timeout
         self._line.append(message)
+
+    def count_end(self) -> None:
+        """Count a message that was acknowledged."""
+        self.open -= 1
+        if not self.open:
+            self.tell_drained()
+
+    async def drained(self) -> None:
+        """Wait until no message is open, or `tell_drained` is called."""
+        if self.open:
+            self._drained = self._drained or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+
+    def tell_drained(self) -> None:
+        """Let those go on who wait for the last message."""
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.set_result(None)
 
     def holds(self, id: bytes) -> bool:
         """Return True if a message waits in memory."""

@@ -14,7 +14,7 @@ from actors.runtime.errors import MailboxFullError
 from actors.testing.settle import settle
 from protocols.durable import Durable
 from protocols.errors import NodeStoppedError, RunError, RunTimeoutError
-from protocols.journal import Entry, JournalFullError, NotDurableError
+from protocols.journal import JournalFullError, NotDurableError
 from protocols.mailbox import Overflow
 from tests.durable.life import GatedJournal, Life, Wall, memory_journal
 
@@ -277,15 +277,6 @@ async def test_many_restarts_without_a_delivery_bury_nothing(journal: MemoryJour
         await node.run("end")
     assert desk.prompts[-2:] == ["innocent", "end"]
     assert await journal.dead() == []
-
-
-async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(journal: MemoryJournal, desk: Desk) -> None:
-    broken = Entry(b"x" * 16, "pool/clerk", "", "run1", b"\xff\xfe", 1.0)
-    await journal.accept([broken, replace(broken, id=b"y" * 16, kind="later9")])
-    async with Life(journal, node := clerk(desk)):
-        assert (await node.run("next")).content == "NEXT"
-    letters = await journal.dead()
-    assert [(one.reason, one.entry.payload) for one in letters] == [("undecodable", b"\xff\xfe")] * 2
 
 
 async def test_a_full_mailbox_refuses_or_makes_its_callers_wait(journal: MemoryJournal, desk: Desk) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
@@ -261,3 +262,14 @@ async def test_a_run_that_a_restart_cuts_off_is_delivered_to_the_next_incarnatio
         await pool["clerk"].complete_tasks()
         assert await journal.counts() == {}
     assert attempts == [0, 1]
+
+
+async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(journal: MemoryJournal) -> None:
+    broken = Entry(b"x" * 16, "pool/clerk", "", "run1", b"\xff\xfe", 1.0)
+    await journal.accept([broken, replace(broken, id=b"y" * 16, kind="later9")])
+    pool = pool_on(journal)
+    await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=True))
+    async with pool:
+        assert (await pool["clerk"].run("next")).content == "NEXT"
+    letters = await journal.dead()
+    assert [(one.reason, one.entry.payload) for one in letters] == [("undecodable", b"\xff\xfe")] * 2
