@@ -145,6 +145,8 @@ class PostgresJournal(SqlJournal):
             self._committed(batch, results)
 
     async def _pause(self) -> None:
+        if self._delay == RETRY_DELAYS[0]:
+            _log.warning("journal %r: the server did not take a commit; writes wait until it does", self.location)
         await asyncio.sleep(self._delay)
         self._delay = min(2 * self._delay, RETRY_DELAYS[1])
 

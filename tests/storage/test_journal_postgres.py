@@ -145,7 +145,7 @@ async def test_a_journal_that_was_taken_over_while_its_connection_was_lost_is_fe
 
 
 async def test_nothing_is_lost_or_doubled_when_the_server_goes_down_in_the_middle_of_writes(
-    server: PostgresServer, make: Callable[..., PostgresJournal]
+    server: PostgresServer, make: Callable[..., PostgresJournal], caplog: pytest.LogCaptureFixture
 ) -> None:
     journal, count = make(), 0
     await journal.open()
@@ -172,6 +172,8 @@ async def test_nothing_is_lost_or_doubled_when_the_server_goes_down_in_the_middl
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(work(n * 1_000_000) for n in range(1, 9)), restart())
+    assert "writes wait until it does" in caplog.text
+    assert server.password not in caplog.text
     found = journal.statistics()
     assert (found.open, found.accepted, found.settled, found.duplicates, found.broken) == (1, count + 1, count, 0, "")
 
