@@ -57,6 +57,8 @@ class JournalService(PoolService):
         self._counts: dict[str, int] = {}
         self._turn = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
+        self._version: int | None = None
+        self._pruned = 0.0
         self.is_stalled = False
         """True while writes wait for the disk for more than a second."""
 
@@ -211,29 +213,39 @@ class JournalService(PoolService):
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _watch(self, journal: MailboxJournal) -> None:
-        """Look for what other processes have written, prune, and tell when the disk is slow."""
+        """Tell when the disk is slow, and tidy up whenever it answers."""
         system = self._pool.system or current_system()
-        spec = self._pool.manifest.journal or JournalSpec()
-        version, pruned = await journal.version(), system.clock.now()
-        while not journal.statistics().broken:
-            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            timer = system.clock.call_later(LOOK, woken.set_result, None)
-            try:
-                await woken
-            finally:
-                timer.cancel()
-            try:
+        tidying = asyncio.ensure_future(self._tidy(journal, system.clock.now()))
+        try:
+            while not journal.statistics().broken:
+                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                timer = system.clock.call_later(LOOK, woken.set_result, None)
+                try:
+                    await woken
+                finally:
+                    timer.cancel()
                 self._look_at_disk(journal, system)
-                if (now := await journal.version()) != version:
-                    version = now
-                    for mailbox in self.mailboxes.values():
-                        mailbox.window.look()
-                if system.clock.now() - pruned >= PRUNE:
-                    pruned = system.clock.now()
-                    while await journal.prune(spec.keep) >= PRUNED:
-                        pass
-            except JournalError as error:
-                _log.warning("journal: %s", error)
+                if tidying.done():
+                    tidying = asyncio.ensure_future(self._tidy(journal, system.clock.now()))
+        finally:
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
+
+    async def _tidy(self, journal: MailboxJournal, now: float) -> None:
+        """Look for what other processes have written, and prune."""
+        spec = self._pool.manifest.journal or JournalSpec()
+        try:
+            version, before = await journal.version(), self._version
+            self._version = version
+            if before is not None and before != version:
+                for mailbox in self.mailboxes.values():
+                    mailbox.window.look()
+            if now - self._pruned >= PRUNE:
+                self._pruned = now
+                while await journal.prune(spec.keep) >= PRUNED:
+                    pass
+        except JournalError as error:
+            _log.warning("journal: %s", error)
 
     def _look_at_disk(self, journal: MailboxJournal, system: Any) -> None:
         since = journal.statistics().waiting_since

@@ -155,12 +155,16 @@ async def test_a_node_that_is_durable_by_default_stays_so_in_a_reload(journal: M
 
 
 class Sick(Lasting):
-    """A journal with another state."""
+    """A journal with another state, whose server or disk does not answer."""
 
     state = JournalStatistics()
 
     def statistics(self) -> JournalStatistics:
         return self.state
+
+    async def version(self) -> int:
+        await asyncio.Event().wait()
+        return 0
 
 
 async def test_a_slow_or_broken_journal_is_told(journal: MemoryJournal) -> None:
