@@ -372,7 +372,7 @@ class DeliveryWindow:
                 self.broke(problem)
             else:
                 self._release(message)
-                self.queue.count_end()
+                self.queue.count_end(message.entry.id)
                 told(done.result())
                 self.freed()
                 self._give()

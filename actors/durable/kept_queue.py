@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Hashable
 from contextvars import Context, copy_context
+from heapq import heappop, heappush
 from typing import Any, Final
 
 import msgspec
@@ -79,8 +80,10 @@ class KeptQueue:
         self.is_strict = is_strict
         self._now = now
         self._line: deque[KeptMessage] = deque()
+        self._parked: list[tuple[float, int]] = []
+        """When messages are due that are on disk only, and their places: a heap. They take no place in the window."""
         self._ended: set[bytes] = set()
-        """Messages that were ended on disk while others were read."""
+        """Messages that are on disk only and were ended by their callers, until that is committed."""
         self._last = 0
         """Place of the last message that was put in memory."""
         self._highest = 0
@@ -102,7 +105,7 @@ class KeptQueue:
             return
         self.open += 1
         self._highest = max(self._highest, place)
-        if self.has_more or len(self._line) >= WINDOW:
+        if self.has_more or (len(self._line) >= WINDOW and self._due_now() >= WINDOW):
             self.has_more = True
             return
         self._last = place
@@ -110,10 +113,22 @@ class KeptQueue:
         message.context = copy_context()
         if timeout is not None:
             message.deadline = self._node.ref().system.clock.now() + timeout
-        self._line.append(message)
+        self._append(message)
 
-    def count_end(self) -> None:
+    def _append(self, message: KeptMessage) -> None:
+        """Put a message at the end, but one that is due later on disk only if the line has many of those."""
+        due = message.entry.due
+        if due is None or due <= self._now() or len(self._line) - self._due_now() < WINDOW // 2:
+            self._line.append(message)
+        else:
+            heappush(self._parked, (due, message.place))
+
+    def _due_now(self) -> int:
+        return sum(not self._is_later(one) for one in self._line)
+
+    def count_end(self, id: bytes) -> None:
         """Count a message that was acknowledged."""
+        self._ended.discard(id)
         self.open -= 1
         if not self.open:
             self.tell_drained()
@@ -166,6 +181,8 @@ class KeptQueue:
 
     def _next(self, busy: set[Hashable]) -> KeptMessage | None:
         now = self._now()
+        if self._parked:
+            self.due_in = max(0.0, self._parked[0][0] - now)
         for message in self._line:
             due = message.entry.due
             if due is not None and due > now:
@@ -183,30 +200,41 @@ class KeptQueue:
 
     def begin_load(self) -> bool:
         """Return True if the next messages have to be read now, by `load`."""
-        if not self.has_more or self._is_loading or len(self._line) >= WINDOW // 2:
+        is_due = bool(self._parked) and self._parked[0][0] <= self._now()
+        if self._is_loading or not (self.has_more or is_due) or self._due_now() >= WINDOW // 2:
             return False
         self._is_loading = True
         return True
 
     async def load(self) -> None:
         """Read the next messages. Raises JournalError."""
-        limit, is_first = WINDOW - len(self._line), not self._last
+        is_first = not self._last
         try:
+            await self._load_parked()
+            limit = max(1, WINDOW - self._due_now())
             entries = await self._journal.waiting(self._name, self._last, limit)
         finally:
             self._is_loading = False
         found = [self._read(entry) for entry in entries if entry.id not in self._ended]
-        self._ended.clear()
         if is_first:
             _suspect([one for one in found if not self._is_later(one)], self._node.max_concurrency)
         self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
-        self._line.extend(found)
+        for one in found:
+            self._append(one)
         self._last = max(self._last, entries[-1].seq) if entries else self._last
         if self._is_recovered:
             self.open += sum(entry.seq > self._highest for entry in entries)
         self._highest = max(self._highest, self._last)
         self.has_more = len(entries) == limit or self._last < self._highest
         self._is_recovered = self._is_recovered or not self.has_more
+
+    async def _load_parked(self) -> None:
+        """Read those that are due now."""
+        while self._parked and self._parked[0][0] <= self._now() and self._due_now() < WINDOW:
+            _, place = heappop(self._parked)
+            for entry in await self._journal.waiting(self._name, place - 1, 1):
+                if entry.seq == place:  # else it was ended
+                    self.put_back(self._read(entry))
 
     def _read(self, entry: Entry) -> KeptMessage:
         message = KeptMessage(entry, entry.seq, attempt=entry.attempts)

@@ -187,3 +187,22 @@ async def test_what_a_connection_delays_is_kept_with_its_time(journal: MemoryJou
         while await journal.counts():
             await settle()
     assert pair.seen == ["write one", "read ONE"]
+
+
+async def test_many_delayed_messages_hold_up_no_other_one(journal: MemoryJournal) -> None:
+    pair, wall = Pair(delay=60.0), Wall()
+    async with Life(journal, pair.source, pair.target, wall=wall) as life:
+        for number in range(450):
+            await pair.source.run(str(number))
+        pair.seen.clear()
+        assert (await pair.target.run("now")).content == "now"
+        window = life.windows[pair.target]
+        assert len(window.queue) <= 200
+    pair = Pair(pair.seen, delay=60.0)
+    async with Life(journal, pair.source, pair.target, wall=wall) as life:
+        assert (await pair.target.run("again")).content == "again"
+        wall.time += 60.0
+        life.windows[pair.target].look()
+        while await journal.counts():
+            await settle()
+    assert pair.seen == ["read now", "read again", *(f"read {number}" for number in range(450))]
