@@ -327,7 +327,12 @@ class DeliveryWindow:
     def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
         run, request = message.run, outbox.origin
         assert run is not None
-        one = handled(message.entry.id, self.name, request, answer, outbox, has_steps=run.has_steps)
+        try:
+            one = handled(message.entry.id, self.name, request, answer, outbox, has_steps=run.has_steps)
+        except Exception as error:  # what the agent would remember cannot be written
+            outbox.fail(error)
+            self._failed(message, "failed", error)
+            return
 
         def told(places: list[int | None]) -> None:
             if self.node.message_sent.subscribers:
@@ -338,19 +343,21 @@ class DeliveryWindow:
         self._settle(message, one, told, outbox)
 
     def _failed(self, message: KeptMessage, outcome: EndOutcome, error: BaseException | None = None) -> None:
-        """Acknowledge a message without an answer. It is a dead letter if its failure reaches no caller."""
+        """Acknowledge a message without an answer. It is a dead letter if its failure reaches no caller.
+
+        One that was never handled stays on disk, whoever waits.
+        """
         id = message.entry.id
         reason = REASONS.get(outcome)
-        is_dead = reason is not None and not self.answers.is_awaited(id)
+        is_dead = reason is not None and (outcome in ("poison", "undecodable") or not self.answers.is_awaited(id))
         has_steps = message.run is not None and message.run.has_steps
         one = failed(id, outcome, error, is_dead=is_dead, has_steps=has_steps)
 
         def told(_: list[int | None]) -> None:
-            if is_dead and reason is not None:
-                letters = self.node.ref().system.dead_letters
-                letters.record(
-                    message.request or message.entry, self.node, reason, sender=message.entry.sender, cause=error
-                )
+            ref = self.node.home.find()
+            if is_dead and reason is not None and ref is not None:
+                what, sender = message.request or message.entry, message.entry.sender
+                ref.system.dead_letters.record(what, self.node, reason, sender=sender, cause=error)
             self.answers.fail(id, error or NodeStoppedError(f"node {self.node.name!r}: the run was {outcome}"))
 
         self._settle(message, one, told)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
 from actors.app.journal_service import LOOK, JournalDelivery, JournalService
+from actors.durable.durable_mailbox import id_of
 from actors.testing.clock import ManualClock
 from actors.testing.models import scripted_model
 from actors.testing.settle import settle
@@ -277,3 +278,31 @@ async def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes(journal: Memo
         assert (await pool["clerk"].run("next")).content == "NEXT"
     letters = await journal.dead()
     assert [(one.reason, one.entry.payload) for one in letters] == [("undecodable", b"\xff\xfe")] * 2
+
+
+async def test_what_was_never_handled_is_a_dead_letter_though_a_caller_waits(journal: MemoryJournal) -> None:
+    await journal.accept([Entry(id_of("order"), "pool/clerk", "", "later9", b"bytes", 1.0)])
+    pool = pool_on(journal)
+    await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=True))
+    async with pool:
+        service = pool.service(JournalService)
+        assert service is not None
+        with pytest.raises(Exception, match="later9"):
+            await service.mailboxes[pool["clerk"]].window.answer(id_of("order"))
+    assert [one.entry.payload for one in await journal.dead()] == [b"bytes"]
+
+
+async def test_an_answer_that_cannot_be_remembered_is_a_failure_and_the_next_run_is_handled(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> Any:
+        raise ValueError("no bytes for this")
+
+    pool = pool_on(journal)
+    await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=True, max_concurrency=1))
+    async with pool:
+        with monkeypatch.context() as patch:
+            patch.setattr("actors.durable.delivery_window.handled", refuse)
+            with pytest.raises(ValueError, match="no bytes"):
+                await pool["clerk"].run("one")
+        assert (await pool["clerk"].run("two")).content == "TWO"
