@@ -345,7 +345,7 @@ class DeliveryWindow:
     def _failed(self, message: KeptMessage, outcome: EndOutcome, error: BaseException | None = None) -> None:
         """Acknowledge a message without an answer. It is a dead letter if its failure reaches no caller.
 
-        One that was never handled stays on disk, whoever waits.
+        One that was never handled stays on disk, also if a caller waits.
         """
         id = message.entry.id
         reason = REASONS.get(outcome)
