@@ -16,6 +16,7 @@ import msgspec
 from protocols.approval_events import ApprovalDecided, ApprovalRequested
 from protocols.cost import ZERO_COST
 from protocols.errors import EventDecodeError, nearest
+from protocols.journal_events import JournalStalled, MessageRedelivered
 from protocols.model_events import (
     BudgetWarning,
     CircuitClosed,
@@ -335,6 +336,8 @@ Event = (
     | BudgetWarning
     | ApprovalRequested
     | ApprovalDecided
+    | MessageRedelivered
+    | JournalStalled
 )
 """Any event."""
 
