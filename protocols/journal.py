@@ -5,7 +5,7 @@ The words that nodes, stores and the command line share. See `docs/durable-mailb
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
@@ -232,6 +232,9 @@ class MailboxJournal(Protocol):
 class JournalError(UnderstageError):
     """A journal could not do its work. `.location` says which one, without its password."""
 
+    is_final: ClassVar[bool] = False
+    """True if the journal works no more; else the same call may work later."""
+
     def __init__(self, problem: str, *, location: str = "") -> None:
         super().__init__(f"journal {location!r}: {problem}" if location else problem)
         self.location = location
@@ -244,6 +247,8 @@ class JournalFullError(JournalError):
 class JournalFencedError(JournalError):
     """Another process has taken the journal over. This one keeps and settles nothing any more."""
 
+    is_final = True
+
 
 class JournalLockedError(JournalError):
     """Another process uses the journal."""
@@ -255,6 +260,8 @@ class JournalVersionError(JournalError):
 
 class JournalBrokenError(JournalError):
     """The journal is damaged, or its disk has failed. Nothing is accepted any more."""
+
+    is_final = True
 
 
 class NotDurableError(UnderstageError, TypeError):

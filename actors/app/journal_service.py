@@ -56,6 +56,7 @@ class JournalService(PoolService):
         """The durable nodes."""
         self._counts: dict[str, int] = {}
         self._turn = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._version: int | None = None
         self._pruned = 0.0
@@ -83,10 +84,9 @@ class JournalService(PoolService):
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        for mailbox in self.mailboxes.values():
-            await mailbox.close()
         for node in tuple(self.mailboxes):
             self.left(node)
+        await asyncio.gather(*self._closing)
         journal, self.journal = self.journal, None
         if journal is not None:
             await journal.close()
@@ -121,9 +121,13 @@ class JournalService(PoolService):
             mailbox.window.start()
 
     def left(self, node: AnyNode) -> None:
-        """Forget a node."""
-        if self.mailboxes.pop(node, None) is not None:
+        """Forget a node. Those who wait for its runs are told that they are kept."""
+        mailbox = self.mailboxes.pop(node, None)
+        if mailbox is not None:
             node.durable = None
+            closing = asyncio.ensure_future(mailbox.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def _restore(self, agent: Agent[Any, Any], name: str) -> None:
         """Give an agent its memory as of its last acknowledged run."""
@@ -135,7 +139,11 @@ class JournalService(PoolService):
 
         async def remembered(session: str) -> Sequence[Any]:
             rows = await journal.memory(memory_name(name, session), limit)
-            found = [message for row in rows for message in load_messages(row)]
+            try:
+                found = [message for row in rows for message in load_messages(row)]
+            except ValueError as error:  # written by another version of pydantic_ai
+                _log.warning("agent %r: its memory cannot be read, it starts anew: %s", agent.name, error)
+                return []
             return found if found or before is None or session == OWN else await before(session)
 
         sessions.load = remembered
@@ -164,7 +172,6 @@ class JournalService(PoolService):
         for node in self._pool.values():
             settings, mailbox = node.definition.settings.durable, self.mailboxes.get(node)
             if mailbox is not None and settings is None:
-                await mailbox.close()
                 self.left(node)
             elif mailbox is not None and settings is not None and settings != mailbox.window.settings:
                 mailbox.window.change(settings)

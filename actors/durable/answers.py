@@ -6,11 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from actors.durable.failure import past_error
+from actors.durable.failure import left_open, past_error
 from actors.durable.record import decode_answer
 from actors.runtime.future import AsyncioFuture
-from protocols.errors import NodeStoppedError
-from protocols.journal import MailboxJournal
+from protocols.journal import JournalError, MailboxJournal
 from protocols.messages import ChatMessage
 
 Reply = AsyncioFuture[ChatMessage[Any]]
@@ -67,7 +66,11 @@ class Answers:
 
     async def find(self, id: bytes) -> None:
         """Tell those who wait how a message ended, if the journal knows."""
-        found = await self._journal.find(id)
+        try:
+            found = await self._journal.find(id)
+        except JournalError as error:
+            self.fail(id, error)
+            return
         if found is not None and found.outcome is None:
             return
         if found is None or found.reply is None:
@@ -97,5 +100,4 @@ class Answers:
 
     def close(self) -> None:
         """Tell all who wait that their runs are kept."""
-        text = f"node {self._node!r} has been stopped; the run is kept, and is done when the pool runs again"
-        self.fail_all(NodeStoppedError(text, node=self._node))
+        self.fail_all(left_open(self._node))

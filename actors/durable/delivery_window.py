@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
 from actors.durable.acknowledgement import failed, handled
 from actors.durable.answers import Answers
-from actors.durable.failure import REASONS, ending_of, poison
-from actors.durable.kept_queue import WINDOW, KeptMessage, KeptQueue, decoded, time_left
+from actors.durable.failure import REASONS, ending_of, left_open, poison
+from actors.durable.kept_queue import ALONE, PAUSE, WINDOW, KeptMessage, KeptQueue, decoded, time_left
 from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError
@@ -28,11 +28,6 @@ from protocols.errors import NodeStoppedError, cause_text
 from protocols.journal import Acknowledgement, EndOutcome, Entry, JournalError, JournalFullError, MailboxJournal
 from protocols.journal_events import MessageRedelivered
 from protocols.messages import ChatMessage
-
-ALONE: Final = 2
-"""Deliveries that ended with the process, after which a message is delivered while no other such one of the pool is."""
-PAUSE: Final = 0.1
-"""Seconds after which a full mailbox or a full disk is tried again."""
 
 _log = logging.getLogger("understage.journal")
 
@@ -81,17 +76,16 @@ class DeliveryWindow:
         """What waits."""
         self._under_way: dict[bytes, KeptMessage] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Future[Any]] = set()
+        """Acknowledgements that wait for their commits."""
         self._timer: TimerHandle | None = None
+        self._clock: Any = None
 
     @property
     def clock(self) -> Any:
-        """The clock of the system of the actor."""
-        return self.node.ref().system.clock
-
-    @property
-    def under_way(self) -> int:
-        """Number of messages that the actor has."""
-        return len(self._under_way)
+        """The clock of the system of the actor, also when the actor has stopped."""
+        self._clock = self._clock or self.node.ref().system.clock
+        return self._clock
 
     async def answer(self, id: bytes) -> ChatMessage[Any]:
         """Return the answer of a message, as soon as it is there; see `Answers.wait`."""
@@ -131,9 +125,11 @@ class DeliveryWindow:
         if self._timer is not None:
             self._timer.cancel()
 
-    async def close(self) -> None:
-        """Stop, and tell all who wait that their runs are kept."""
+    async def close(self, patience: float) -> None:
+        """Stop, wait so long for what is being acknowledged, and tell all who wait that their runs are kept."""
         self.pause()
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=patience)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -171,9 +167,17 @@ class DeliveryWindow:
         try:
             await self.queue.load()
         except JournalError as error:
-            self.broke(error)
+            self._failed_to_read(error)
         else:
             self._give()
+
+    def _failed_to_read(self, error: JournalError) -> None:
+        """Try again later, unless the journal works no more."""
+        if error.is_final:
+            self.broke(error)
+        elif self.is_running:
+            _log.warning("node %r: what waits for it cannot be read now: %s", self.node.name, error)
+            self._give_after(PAUSE)
 
     # -- deliver ------------------------------------------------------------------------------------------------
 
@@ -211,11 +215,13 @@ class DeliveryWindow:
                 message.attempt = await self._journal.begin(id)
             steps = await self._journal.steps(id)
         except JournalError as error:
-            self.broke(error)
+            self._release(message)
+            self.queue.put_back(message)
+            self._failed_to_read(error)
             return
-        system = self.node.ref().system
-        if system.events.wants(MessageRedelivered):
-            system.events.publish(MessageRedelivered, actor=self.node.name, run_id=id.hex(), attempt=message.attempt)
+        ref = self.node.home.find()
+        if ref is not None and (events := ref.system.events).wants(MessageRedelivered):
+            events.publish(MessageRedelivered, actor=self.node.name, run_id=id.hex(), attempt=message.attempt)
         self._deliver(message, steps)
 
     def _deliver(self, message: KeptMessage, steps: dict[str, tuple[bytes, bytes]]) -> None:
@@ -230,14 +236,14 @@ class DeliveryWindow:
             self._failed(message, "undecodable", error)
             return
         except NodeStoppedError as error:
-            self._leave(message, error)
+            self._leave(message, left_open(self.node.name, error.__cause__))
             return
         run = KeptRun(self._journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
         message.run, message.request = run, replace(request, kept=run)
         message.timeout = time_left(message, request, self.clock, self.now())
         if message.timeout is not None and message.timeout <= 0:
-            late = AskTimeoutError("it is too late")
-            self._failed(message, "expired", run_failure(late, self.node.name, message.timeout))
+            late = run_failure(AskTimeoutError("it is too late"), self.node.name, message.timeout)
+            self._failed(message, "expired", late)
             return
         context = message.context or Context()
         reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
@@ -250,8 +256,7 @@ class DeliveryWindow:
             self._handled(message, done.result())
             return
         if isinstance(error, MailboxFullError) and not getattr(error, "__notes__", None):
-            self._release(message)  # runs in memory have filled the mailbox of the actor
-            self._unmark(message)
+            self._give_back(message)  # runs in memory have filled the mailbox of the actor
             self.queue.put_back(message)
             self._give_after(PAUSE)
             return
@@ -268,8 +273,7 @@ class DeliveryWindow:
 
     def _leave(self, message: KeptMessage, error: BaseException) -> None:
         """Leave a message open that a stop cut off. Its mark is taken back: a stop buries nothing."""
-        self._release(message)
-        self._unmark(message)
+        self._give_back(message)
         if self.is_running and self.node.home.find() is not None:
             message.is_suspect, message.reply = True, None
             self.queue.put_back(message)
@@ -285,8 +289,9 @@ class DeliveryWindow:
             message.has_turn = False
             self._turn.release()
 
-    def _unmark(self, message: KeptMessage) -> None:
-        """Take the mark of a message back that was not handled."""
+    def _give_back(self, message: KeptMessage) -> None:
+        """Take note that the actor has not handled a message, and take its mark back."""
+        self._release(message)
         if message.is_suspect and message.attempt:
             message.attempt -= 1
             self._journal.begin(message.entry.id, -1)
@@ -343,10 +348,7 @@ class DeliveryWindow:
         self._settle(message, one, told, outbox)
 
     def _failed(self, message: KeptMessage, outcome: EndOutcome, error: BaseException | None = None) -> None:
-        """Acknowledge a message without an answer. It is a dead letter if its failure reaches no caller.
-
-        One that was never handled stays on disk, also if a caller waits.
-        """
+        """Acknowledge a message without an answer: a dead letter if its failure reaches no caller, or it never ran."""
         id = message.entry.id
         reason = REASONS.get(outcome)
         is_dead = reason is not None and (outcome in ("poison", "undecodable") or not self.answers.is_awaited(id))
@@ -384,7 +386,10 @@ class DeliveryWindow:
                 self.freed()
                 self._give()
 
-        self._journal.settle(one).add_done_callback(committed)
+        write = self._journal.settle(one)
+        self._writes.add(write)
+        write.add_done_callback(committed)
+        write.add_done_callback(self._writes.discard)
 
     def broke(self, error: BaseException) -> None:
         """Stop, because the journal does not work any more. What is open stays on disk."""

@@ -28,6 +28,9 @@ from protocols.node import Origin
 STALLED: Final = 1.0
 """Seconds after which a write that waits for the disk is told, and who cannot wait is refused."""
 
+PATIENCE: Final = 5.0
+"""Seconds that a mailbox which is closed waits for its last acknowledgements."""
+
 
 def id_of(request_id: str) -> bytes:
     """Return the id of the message that has a name of its caller."""
@@ -52,10 +55,14 @@ class DurableMailbox(KeepsRuns):
         self._is_closed = False
         window.freed = self._freed
 
-    async def close(self) -> None:
-        """Accept nothing more, and tell all who wait that their runs are kept."""
+    async def close(self, patience: float = PATIENCE) -> None:
+        """Accept nothing more, and tell all who wait that their runs are kept.
+
+        Args:
+            patience: seconds to wait for what is being acknowledged.
+        """
         self._is_closed = True
-        await self.window.close()
+        await self.window.close(patience)
         while self._waiting:
             self._freed()
 
@@ -94,7 +101,7 @@ class DurableMailbox(KeepsRuns):
 
         A second caller of the same `request_id` only waits.
         """
-        request = await self._prepared(request)
+        request, timeout = await self._prepared_within(request, timeout)
         entry, request = self._entry(request, timeout)
         answers = self.window.answers
         reply = answers.reply(entry.id)
@@ -124,8 +131,11 @@ class DurableMailbox(KeepsRuns):
             self.window.end(id, "cancelled", asyncio.CancelledError())
 
     def _expire(self, id: bytes, timeout: float) -> None:
+        self.window.end(id, "expired", self._too_late(timeout))
+
+    def _too_late(self, timeout: float | None) -> Exception:
         late = AskTimeoutError(f"no reply within {timeout} seconds")
-        self.window.end(id, "expired", run_failure(late, self.node.name, timeout))
+        return run_failure(late, self.node.name, timeout)
 
     def post(self, request: RunRequest, origin: Origin | None, settled: Settled | None) -> AsyncioFuture[Any]:
         """Keep a run without waiting; see `protocols.node.Target.post`.
@@ -170,13 +180,32 @@ class DurableMailbox(KeepsRuns):
                 self._check_room(request)
             room: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append(room)
-            await room
+            try:
+                await room
+            except asyncio.CancelledError:
+                if room.cancelled():
+                    self._waiting.remove(room)
+                else:  # the next one gets its place
+                    self._freed()
+                raise
             self._check()
         options = request.options
         if options.request_id is None and options.durable is None:
             return request
         run_id = request.run_id if options.request_id is None else id_of(options.request_id).hex()
         return replace(request, run_id=run_id, options=replace(options, request_id=None, durable=None))
+
+    async def _prepared_within(self, request: RunRequest, timeout: float | None) -> tuple[RunRequest, float | None]:
+        """Return a request that can be kept, and the time that is left then. Raises RunTimeoutError."""
+        began, limit = self.window.clock.now(), asyncio.timeout(timeout)
+        try:
+            async with limit:
+                request = await self._prepared(request)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise self._too_late(timeout) from error
+        return request, None if timeout is None else max(0.0, timeout - (self.window.clock.now() - began))
 
     def _check_room(self, request: RunRequest) -> None:
         capacity = self.node.ref().actor_inbox.capacity

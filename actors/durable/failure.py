@@ -32,12 +32,18 @@ def ending_of(
         return "crashed", failure
     is_stop = is_ours and isinstance(failure, NodeStoppedError | RunCancelledError)
     if is_stop or isinstance(error, asyncio.CancelledError):
-        stop = NodeStoppedError(f"node {node!r} was stopped before the run was done; it is kept", node=node)
-        stop.__cause__ = failure.__cause__
-        return None, stop
+        return None, left_open(node, failure.__cause__)
     if isinstance(failure, RunCancelledError):
         return "cancelled", failure
     return "crashed" if isinstance(failure, tuple(crash_on)) else "failed", failure
+
+
+def left_open(node: str, cause: BaseException | None = None) -> NodeStoppedError:
+    """Return the error of a run that is kept, because its node was stopped before the run was done."""
+    text = f"node {node!r} has been stopped before the run was done; it is kept, and is done when the node runs again"
+    error = NodeStoppedError(text, node=node)
+    error.__cause__ = cause
+    return error
 
 
 def past_error(node: str, run_id: str, found: Outcome | None) -> RunError:

@@ -21,6 +21,10 @@ from protocols.messages import ChatMessage
 
 WINDOW: Final = 200
 """Most open messages of a node that are in memory."""
+ALONE: Final = 2
+"""Deliveries that ended with the process, after which a message is delivered while no other such one of the pool is."""
+PAUSE: Final = 0.1
+"""Seconds after which a full mailbox or a full disk is tried again."""
 
 
 class KeptMessage(msgspec.Struct, eq=False):
@@ -88,8 +92,8 @@ class KeptQueue:
         """Place of the last message that was put in memory."""
         self._highest = 0
         """Place of the last message that is known."""
-        self._is_recovered = False
-        """True when all messages of earlier processes have been in memory."""
+        self._recovered: int | None = None
+        """Place of the last message of earlier processes; None until it has been in memory."""
         self._is_loading = False
         self._has_suspects = False
         self._drained: asyncio.Future[None] | None = None
@@ -101,7 +105,7 @@ class KeptQueue:
     def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
         """Take note of a message that has just been accepted."""
         if place <= self._last:  # it was read from the disk before this call
-            self.open += 0 if self._is_recovered else 1
+            self.open += self._recovered is None or place <= self._recovered  # `load` has counted the later ones
             return
         self.open += 1
         self._highest = max(self._highest, place)
@@ -222,17 +226,20 @@ class KeptQueue:
         for one in found:
             self._append(one)
         self._last = max(self._last, entries[-1].seq) if entries else self._last
-        if self._is_recovered:
+        if self._recovered is not None:
             self.open += sum(entry.seq > self._highest for entry in entries)
         self._highest = max(self._highest, self._last)
         self.has_more = len(entries) == limit or self._last < self._highest
-        self._is_recovered = self._is_recovered or not self.has_more
+        if self._recovered is None and not self.has_more:
+            self._recovered = self._last
 
     async def _load_parked(self) -> None:
         """Read those that are due now."""
         while self._parked and self._parked[0][0] <= self._now() and self._due_now() < WINDOW:
-            _, place = heappop(self._parked)
-            for entry in await self._journal.waiting(self._name, place - 1, 1):
+            place = self._parked[0][1]
+            entries = await self._journal.waiting(self._name, place - 1, 1)
+            heappop(self._parked)
+            for entry in entries:
                 if entry.seq == place:  # else it was ended
                     self.put_back(self._read(entry))
 

@@ -86,7 +86,7 @@ class Life:
             ref = node.home.find()
             if ref is not None:
                 await ref.kill(block=False)
-            await node.durable.close()  # type: ignore[union-attr] # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+            await node.durable.close(0)  # type: ignore[union-attr] # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
             node.durable = None
             await node.close()
 

@@ -9,21 +9,12 @@ import pytest
 
 from actors.agents.agent import Agent
 from actors.testing.settle import settle
-from tests.durable.life import GatedJournal, Life, Wall, memory_journal
+from tests.durable.life import GatedJournal, Life, Wall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from actors.storage.journal_memory import MemoryJournal
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[MemoryJournal]:
-    made = await memory_journal()
-    yield made
-    await made.close()
 
 
 class Pair:

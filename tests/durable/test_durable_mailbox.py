@@ -16,10 +16,10 @@ from protocols.durable import Durable
 from protocols.errors import NodeStoppedError, RunError, RunTimeoutError
 from protocols.journal import JournalFullError, NotDurableError
 from protocols.mailbox import Overflow
-from tests.durable.life import GatedJournal, Life, Wall, memory_journal
+from tests.durable.life import GatedJournal, Life, Wall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from actors.storage.journal_memory import MemoryJournal
 
@@ -46,13 +46,6 @@ class Desk:
     @property
     def prompts(self) -> list[str]:
         return [prompt for prompt, _ in self.seen]
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[MemoryJournal]:
-    made = await memory_journal()
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -254,8 +247,8 @@ async def test_a_message_that_kills_the_process_is_buried_and_the_others_are_han
         await settle()
     while desk.prompts[-1] == "poison":
         deaths += 1
-        async with Life(journal, node := clerk(desk)) as life:
-            while not life.windows[node].under_way or desk.seen[-1][1] < deaths <= 5:
+        async with Life(journal, node := clerk(desk)):
+            while desk.seen[-1][1] < deaths <= 5:
                 await settle()
             if deaths > 5:
                 desk.gate.set()

@@ -19,22 +19,14 @@ from actors.testing.settle import settle
 from protocols.durable import Durable
 from protocols.errors import ManifestError, NodeStartError, RunError
 from protocols.journal import Entry, JournalStatistics, NotDurableError
-from tests.durable.life import Mortal, memory_journal
+from tests.durable.life import Mortal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from actors.storage.journal_memory import MemoryJournal
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[MemoryJournal]:
-    made = await memory_journal()
-    yield made
-    await made.close()
 
 
 class Lasting(Mortal):

@@ -8,28 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.agents.agent import Agent
-from actors.durable import delivery_window
+from actors.durable import delivery_window, kept_queue
 from actors.durable.kept_run import delivery
 from actors.runtime.errors import MailboxFullError
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import post_outside
 from actors.testing.settle import settle
 from protocols.durable import Durable
-from tests.durable.life import Life, Wall, memory_journal
+from tests.durable.life import Life, Wall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from actors.storage.journal_memory import MemoryJournal
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[MemoryJournal]:
-    made = await memory_journal()
-    yield made
-    await made.close()
 
 
 class Desk:
@@ -125,7 +116,7 @@ async def test_of_two_nodes_messages_that_were_often_marked_are_handled_one_by_o
         await settle()
     for name in "ab":
         (entry,) = await journal.waiting(f"pool/{name}", 0, 1)
-        for _ in range(delivery_window.ALONE):
+        for _ in range(kept_queue.ALONE):
             await journal.begin(entry.id)
     nodes = [
         Agent.from_callback(desk.work, name=name, max_concurrency=1) for desk, name in zip(desks, "ab", strict=True)

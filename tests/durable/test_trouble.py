@@ -1,0 +1,128 @@
+"""Callers of a full mailbox, reads of the journal that fail, and nodes that leave: nothing is lost, no caller hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.testing.settle import settle
+from protocols.errors import NodeStoppedError, RunTimeoutError
+from protocols.journal import JournalError
+from protocols.mailbox import Overflow
+from tests.durable.life import Life
+from tests.durable.test_journal_service import pool_on
+
+if TYPE_CHECKING:
+    from actors.storage.journal_memory import MemoryJournal
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+
+class Clerk:
+    """A node that handles one message at a time, and can be held."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.node: Agent[Any, str] = Agent.from_callback(self.work, name="clerk", max_concurrency=1, durable=True)
+
+    async def work(self, prompt: str) -> str:
+        self.seen.append(prompt)
+        await self.gate.wait()
+        return prompt.upper()
+
+
+async def test_the_time_of_a_run_holds_while_it_waits_for_room(journal: MemoryJournal) -> None:
+    clerk = Clerk()
+    clerk.gate.clear()
+    async with Life(journal, clerk.node):
+        mailbox = clerk.node.ref().actor_inbox
+        mailbox.overflow, mailbox.capacity = Overflow.WAIT, 1
+        await clerk.node.submit("one")
+        with pytest.raises(RunTimeoutError, match="'clerk'"):
+            await clerk.node.run("two", timeout=0)
+    assert clerk.seen == ["one"]
+
+
+async def test_a_caller_that_gives_up_in_the_moment_of_its_turn_passes_it_on(journal: MemoryJournal) -> None:
+    clerk = Clerk()
+    clerk.gate.clear()
+    async with Life(journal, clerk.node) as life:
+        mailbox = clerk.node.ref().actor_inbox
+        mailbox.overflow, mailbox.capacity = Overflow.WAIT, 1
+        await clerk.node.submit("one")
+        gone, first, second = (asyncio.ensure_future(clerk.node.submit(text)) for text in ("gone", "first", "second"))
+        await settle()
+        gone.cancel()
+        await asyncio.wait([gone])
+        window = life.windows[clerk.node]
+        freed = window.freed
+
+        def free() -> None:
+            freed()
+            first.cancel()
+
+        window.freed = free
+        clerk.gate.set()
+        assert (await (await second).answer()).content == "SECOND"
+        assert first.cancelled()
+    assert clerk.seen == ["one", "second"]
+
+
+async def test_a_read_that_fails_once_holds_up_no_node(journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    clerk, waiting, failures = Clerk(), journal.waiting, [JournalError("is locked by another program")] * 2
+
+    async def fails(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await waiting(*args)
+
+    monkeypatch.setattr(journal, "waiting", fails)
+    async with Life(journal, clerk.node) as life:
+        await settle()
+        ticket = await clerk.node.submit("one")
+        while failures:
+            life.windows[clerk.node].look()
+            await settle()
+        life.windows[clerk.node].look()
+        assert (await ticket.answer()).content == "ONE"
+
+
+async def test_an_answer_that_cannot_be_looked_up_now_is_an_error_of_its_caller_alone(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: bytes) -> Any:
+        raise JournalError("is locked by another program")
+
+    clerk = Clerk()
+    async with Life(journal, clerk.node):
+        await (await clerk.node.submit("one", request_id="one")).answer()
+        again = await clerk.node.submit("one", request_id="one")
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "find", fails)
+            with pytest.raises(JournalError, match="locked"):
+                await again.answer()
+        assert (await clerk.node.run("two")).content == "TWO"
+
+
+async def test_those_who_wait_for_a_node_that_is_removed_are_told_and_its_messages_stay(journal: MemoryJournal) -> None:
+    clerk = Clerk()
+    clerk.gate.clear()
+    pool = pool_on(journal)
+    await pool.add_node(clerk.node)
+    async with pool:
+        tickets = [await clerk.node.submit(text) for text in ("one", "two")]
+        answering = [asyncio.ensure_future(ticket.answer()) for ticket in tickets]
+        await settle()
+        removing = asyncio.ensure_future(pool.remove_node("clerk"))
+        await settle()
+        clerk.gate.set()
+        await removing
+        assert (await answering[0]).content == "ONE"
+        with pytest.raises(NodeStoppedError, match="kept"):
+            await answering[1]
+    assert await journal.counts() == {"pool/clerk": 1}
