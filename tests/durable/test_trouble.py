@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.agents.agent import Agent
+from actors.durable.kept_queue import KeptQueue
+from actors.durable.record import encode_run
 from actors.testing.settle import settle
 from protocols.errors import NodeStoppedError, RunTimeoutError
-from protocols.journal import JournalError
+from protocols.journal import Entry, JournalError
 from protocols.mailbox import Overflow
 from tests.durable.life import Life
 from tests.durable.test_journal_service import pool_on
@@ -126,3 +128,17 @@ async def test_those_who_wait_for_a_node_that_is_removed_are_told_and_its_messag
         with pytest.raises(NodeStoppedError, match="kept"):
             await answering[1]
     assert await journal.counts() == {"pool/clerk": 1}
+
+
+async def test_a_message_that_is_read_before_its_acceptance_is_told_counts_once(journal: MemoryJournal) -> None:
+    clerk = Clerk()
+    entry = Entry(b"x" * 16, "pool/clerk", "", "run1", encode_run(clerk.node.request(("one",), {})), 1.0)
+    (place,) = await journal.accept([entry])
+    assert place is not None
+    queue = KeptQueue(clerk.node, "pool/clerk", journal)
+    queue.open = 0  # as counted before it was accepted
+    await queue.load()
+    queue.add(entry, clerk.node.request(("one",), {}), None, place)
+    assert (queue.open, len(queue)) == (1, 1)
+    queue.count_end(entry.id)
+    await queue.drained()
