@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,8 +101,7 @@ class Poison(Shop):
 
     async def check(self, pool: Any) -> None:
         """Its answer is an error."""
-        with suppress(ValueError):
-            self.accepted.remove(("wide", "c:3"))
+        self.accepted = [told for told in self.accepted if told != ("wide", "c:3")]  # a life tells its last one again
         await super().check(pool)
 
 
