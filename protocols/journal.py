@@ -4,12 +4,14 @@ The words that nodes, stores and the command line share. See `docs/durable-mailb
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from msgspec import Struct
 
 from protocols.errors import UnderstageError
+
+T = TypeVar("T")
 
 EndOutcome = Literal["handled", "failed", "crashed", "expired", "cancelled", "poison", "undecodable", "rejected"]
 """How a kept message ended. ``poison``: the process died in each of its deliveries."""
@@ -110,11 +112,42 @@ class JournalStatistics(Struct, frozen=True, kw_only=True):
     """Why the journal writes no more; empty while it works."""
 
 
+class Commit(asyncio.Future[T]):
+    """The result of a write. A caller that is cancelled while it awaits one is told after the commit."""
+
+    _then: Callable[[Self], object] | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Refuse: what has been handed to the journal is committed."""
+        return False
+
+    def then(self, told: Callable[[Self], object]) -> None:
+        """Call a function in the turn of the loop in which this is done, before those who await it."""
+        assert self._then is None
+        if self.done():
+            told(self)
+        else:
+            self._then = told
+
+    def finish(self, result: T | "JournalError") -> None:
+        """End with a result, or with an error."""
+        if isinstance(result, JournalError):
+            self.set_exception(result)
+        else:
+            self.set_result(result)
+        if self._then is not None:
+            try:
+                self._then(self)
+            except Exception as error:  # the other writes of the transaction are told all the same
+                context = {"message": "a function that was to be told of a commit failed", "exception": error}
+                self.get_loop().call_exception_handler(context)
+
+
 class MailboxJournal(Protocol):
     """A store of accepted messages. Used on one event loop, by any number of tasks at once, after `open`.
 
-    The methods that write return a future. It is done after the commit, and its callbacks are called in the order of
-    the calls, whether or not the caller still waits: so a message that is on disk always reaches its mailbox.
+    The methods that write return a `Commit`. Those are done in the order of the calls, whether or not the caller still
+    waits: so a message that is on disk always reaches its mailbox.
     Every method raises `JournalError` (or a kind of it), the future those of its write.
     """
 
@@ -136,7 +169,7 @@ class MailboxJournal(Protocol):
         """Commit what waits, and let go of it; does nothing when closed."""
         ...
 
-    def accept(self, entries: Sequence[Entry]) -> "asyncio.Future[list[int | None]]":
+    def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         """Keep messages, all or none. The places they got; None for one whose id is known already.
 
         Raises:
@@ -145,25 +178,25 @@ class MailboxJournal(Protocol):
         """
         ...
 
-    def settle(self, one: Acknowledgement) -> "asyncio.Future[list[int | None]]":
+    def settle(self, one: Acknowledgement) -> Commit[list[int | None]]:
         """End a message. The places of its outbox; None for what is known already. Settling again changes nothing.
 
         Works without room as well, see `JournalFullError`.
         """
         ...
 
-    def begin(self, id: bytes, change: int = 1) -> "asyncio.Future[int]":
+    def begin(self, id: bytes, change: int = 1) -> Commit[int]:
         """Mark that a message is begun again (or, with -1, take the mark back), and return its `attempts`.
 
         Marking a message that is not open, as postponing it, changes nothing and returns 0.
         """
         ...
 
-    def postpone(self, id: bytes, due: float, error: str) -> "asyncio.Future[int]":
+    def postpone(self, id: bytes, due: float, error: str) -> Commit[int]:
         """Have an open message delivered again at a time, counted as an attempt; return its `attempts`."""
         ...
 
-    def keep_step(self, run: bytes, key: str, digest: bytes, payload: bytes) -> "asyncio.Future[None]":
+    def keep_step(self, run: bytes, key: str, digest: bytes, payload: bytes) -> Commit[None]:
         """Keep the result of a finished step of an open message; a second one with the key replaces the first."""
         ...
 
@@ -183,7 +216,7 @@ class MailboxJournal(Protocol):
         """Return the last payloads of a memory, oldest first."""
         ...
 
-    def forget(self, name: str) -> "asyncio.Future[int]":
+    def forget(self, name: str) -> Commit[int]:
         """Delete a memory; return how many payloads it had."""
         ...
 
@@ -195,15 +228,15 @@ class MailboxJournal(Protocol):
         """Return dead letters in the order of their deaths, of all mailboxes or one."""
         ...
 
-    def replay(self, ids: Sequence[bytes]) -> "asyncio.Future[list[Entry]]":
+    def replay(self, ids: Sequence[bytes]) -> Commit[list[Entry]]:
         """Make dead letters open again, with their ids, new places and no attempts; unknown ids are left out."""
         ...
 
-    def discard(self, ids: Sequence[bytes]) -> "asyncio.Future[int]":
+    def discard(self, ids: Sequence[bytes]) -> Commit[int]:
         """Delete dead letters; return how many there were."""
         ...
 
-    def move(self, old: str, new: str) -> "asyncio.Future[int]":
+    def move(self, old: str, new: str) -> Commit[int]:
         """Give the messages, dead letters and memories of a mailbox to another one; return how many open messages.
 
         The name of a pool means all its mailboxes.

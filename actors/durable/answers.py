@@ -1,7 +1,7 @@
 """The answers of kept runs: who waits for them, in this process, and what the journal knows of earlier ones."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -21,14 +21,13 @@ class Answers:
     def __init__(self, node: str, journal: MailboxJournal) -> None:
         self._node = node
         self._journal = journal
-        self._replies: dict[bytes, Reply] = {}
+        self._replies: defaultdict[bytes, list[Reply]] = defaultdict(list)
         self._callers: Counter[bytes] = Counter()
 
     def reply(self, id: bytes) -> Reply:
-        """Return the future of the answer of a message that is not settled."""
-        reply = self._replies.get(id)
-        if reply is None:
-            reply = self._replies[id] = AsyncioFuture(loop=asyncio.get_running_loop())
+        """Return a future of the answer of a message that is not settled, for one caller."""
+        reply: Reply = AsyncioFuture(loop=asyncio.get_running_loop())
+        self._replies[id].append(reply)
         return reply
 
     def has(self, id: bytes) -> bool:
@@ -83,14 +82,13 @@ class Answers:
 
     def tell(self, id: bytes, answer: ChatMessage[Any]) -> None:
         """Give an answer to all who wait for it."""
-        reply = self._replies.pop(id, None)
-        if reply is not None and not reply.done():
-            reply.answer(answer)
+        for reply in self._replies.pop(id, ()):
+            if not reply.done():
+                reply.answer(answer)
 
     def fail(self, id: bytes, error: BaseException) -> None:
         """Give a failure to all who wait."""
-        reply = self._replies.pop(id, None)
-        if reply is not None:
+        for reply in self._replies.pop(id, ()):
             reply.fail(error)
 
     def fail_all(self, error: BaseException) -> None:

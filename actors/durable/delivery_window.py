@@ -25,7 +25,7 @@ from actors.talk.detached_ask import post_outside
 from protocols.clock import TimerHandle
 from protocols.durable import Durable
 from protocols.errors import NodeStoppedError, cause_text
-from protocols.journal import Acknowledgement, EndOutcome, Entry, JournalError, JournalFullError, MailboxJournal
+from protocols.journal import Acknowledgement, Commit, EndOutcome, Entry, JournalError, JournalFullError, MailboxJournal
 from protocols.journal_events import MessageRedelivered
 from protocols.messages import ChatMessage
 
@@ -76,7 +76,7 @@ class DeliveryWindow:
         """What waits."""
         self._under_way: dict[bytes, KeptMessage] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writes: set[asyncio.Future[Any]] = set()
+        self._writes: set[Commit[Any]] = set()
         """Acknowledgements that wait for their commits."""
         self._timer: TimerHandle | None = None
         self._clock: Any = None
@@ -300,7 +300,7 @@ class DeliveryWindow:
         """Deliver a message again later."""
         due = self.now() + self.settings.backoff
 
-        def kept(done: "asyncio.Future[int]") -> None:
+        def kept(done: Commit[int]) -> None:
             problem = done.exception()
             if problem is not None:
                 self.broke(problem)
@@ -311,7 +311,7 @@ class DeliveryWindow:
             self.queue.put_back(message)
             self._give()
 
-        self._journal.postpone(message.entry.id, due, cause_text(error)).add_done_callback(kept)
+        self._journal.postpone(message.entry.id, due, cause_text(error)).then(kept)
 
     # -- acknowledge --------------------------------------------------------------------------------------------
 
@@ -371,7 +371,8 @@ class DeliveryWindow:
         told: Callable[[list[int | None]], None],
         outbox: Outbox | None = None,
     ) -> None:
-        def committed(done: "asyncio.Future[list[int | None]]") -> None:
+        def committed(done: Commit[list[int | None]]) -> None:
+            self._writes.discard(done)
             problem = done.exception()
             if isinstance(problem, JournalFullError):  # room comes back, and the run is done
                 self.clock.call_later(PAUSE, self._settle, message, one, told, outbox)
@@ -388,8 +389,7 @@ class DeliveryWindow:
 
         write = self._journal.settle(one)
         self._writes.add(write)
-        write.add_done_callback(committed)
-        write.add_done_callback(self._writes.discard)
+        write.then(committed)
 
     def broke(self, error: BaseException) -> None:
         """Stop, because the journal does not work any more. What is open stays on disk."""

@@ -20,7 +20,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled, failed_reply, when_settled
-from protocols.journal import Entry, JournalError, MailboxJournal
+from protocols.journal import Commit, Entry, JournalError, MailboxJournal
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.node import Origin
@@ -118,16 +118,18 @@ class DurableMailbox(KeepsRuns):
             if timeout is not None:
                 timer = self.window.clock.call_later(timeout, self._expire, entry.id, timeout)
             try:
-                return await asyncio.shield(reply)
+                return await reply
+            except asyncio.CancelledError:
+                if answers.has(entry.id) and answers.is_last(entry.id):
+                    self.window.end(entry.id, "cancelled", asyncio.CancelledError())
+                raise
             finally:
                 if timer is not None:
                     timer.cancel()
-                if not reply.done() and answers.is_last(entry.id):
-                    self.window.end(entry.id, "cancelled", asyncio.CancelledError())
 
-    def _give_up(self, id: bytes, kept: "asyncio.Future[int | None]") -> None:
+    def _give_up(self, id: bytes, kept: "asyncio.Future[list[int | None]]") -> None:
         """End a run whose caller was cancelled before it was accepted."""
-        if kept.exception() is None and kept.result() is not None:
+        if kept.exception() is None and kept.result()[0] is not None:
             self.window.end(id, "cancelled", asyncio.CancelledError())
 
     def _expire(self, id: bytes, timeout: float) -> None:
@@ -153,9 +155,7 @@ class DurableMailbox(KeepsRuns):
             entry, request = self._entry(request, sender="" if origin is None else origin.run_id)
         except Exception as error:  # whoever posts is told by the future
             return failed_reply(error, settled)
-        reply: AsyncioFuture[Any] = AsyncioFuture(loop=self._loop)
-        reply.follow(self.window.answers.reply(entry.id))
-        when_settled(reply, origin, settled)
+        reply = when_settled(self.window.answers.reply(entry.id), origin, settled)
         if outbox is not None:
             accepted = partial(self._accepted, request, None)
             outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
@@ -197,6 +197,8 @@ class DurableMailbox(KeepsRuns):
 
     async def _prepared_within(self, request: RunRequest, timeout: float | None) -> tuple[RunRequest, float | None]:
         """Return a request that can be kept, and the time that is left then. Raises RunTimeoutError."""
+        if not needs_reading(request) and self.window.queue.open < self.node.ref().actor_inbox.capacity:
+            return await self._prepared(request), timeout  # without a timer: it waits for nothing
         began, limit = self.window.clock.now(), asyncio.timeout(timeout)
         try:
             async with limit:
@@ -236,9 +238,10 @@ class DurableMailbox(KeepsRuns):
         entry = Entry(bytes.fromhex(request.run_id), self.window.name, sender, RUN_KIND, payload, now, expires=expires)
         return entry, by_value(request, payload)
 
-    async def _is_new(self, entry: Entry, kept: "asyncio.Future[int | None]") -> bool:
+    async def _is_new(self, entry: Entry, kept: Commit[list[int | None]]) -> bool:
         """Wait for the commit. Return False if the id was known already."""
-        if await asyncio.shield(kept) is not None:
+        (place,) = await asyncio.shield(kept)
+        if place is not None:
             return True
         known = await self._journal.find(entry.id)
         if known is not None and known.mailbox != entry.mailbox:
@@ -247,24 +250,21 @@ class DurableMailbox(KeepsRuns):
 
     def _keep(
         self, entry: Entry, request: RunRequest, timeout: float | None, accepted: Settled | None = None
-    ) -> "asyncio.Future[int | None]":
+    ) -> Commit[list[int | None]]:
         """Keep a run, and deliver it after the commit, whether or not the caller still waits."""
-        kept: asyncio.Future[int | None] = self._loop.create_future()
 
-        def committed(done: "asyncio.Future[list[int | None]]") -> None:
+        def committed(done: Commit[list[int | None]]) -> None:
             error = done.exception()
-            if error is None:
-                place = done.result()[0]
-                if accepted is not None and place is not None:
-                    accepted(self.window.answers.reply(entry.id))
-                self._accepted(request, timeout, entry, place)
-                kept.set_result(place)
+            if error is not None:
+                self.window.answers.fail(entry.id, error)
                 return
-            self.window.answers.fail(entry.id, error)
-            kept.set_exception(error)
-            kept.exception()  # a caller that was cancelled does not read it
+            (place,) = done.result()
+            if accepted is not None and place is not None:
+                accepted(self.window.answers.reply(entry.id))
+            self._accepted(request, timeout, entry, place)
 
-        self._journal.accept((entry,)).add_done_callback(committed)
+        kept = self._journal.accept((entry,))
+        kept.then(committed)
         return kept
 
     def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:

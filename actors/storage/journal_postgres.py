@@ -113,7 +113,7 @@ class PostgresJournal(SqlJournal):
         delay = RETRY_DELAYS[0]
         async with self._reading:
             while True:
-                self._opened()
+                self.opened()
                 try:
                     return await greenlet_spawn(lambda: self._query(query))
                 except Exception as error:

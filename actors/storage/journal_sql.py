@@ -8,12 +8,12 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from operator import attrgetter
 from typing import Any, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from actors.storage.journal_tables import JournalTables
 from protocols.errors import type_name
 from protocols.journal import (
+    Commit,
     DeadEntry,
     Entry,
     JournalBrokenError,
@@ -48,19 +48,11 @@ _FAULTS: Final[dict[int, tuple[type[JournalError], str]]] = {
 """https://www.sqlite.org/rescode.html; the lower byte of a code is the primary code."""
 
 
-class CommitFuture(asyncio.Future[T]):
-    """Done after the commit. A caller that is cancelled while it awaits the future is told after the commit."""
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Refuse: what has been handed to the journal is committed."""
-        return False
-
-
 class WaitingCall(NamedTuple):
     """A write that waits for its commit."""
 
     operation: Callable[[], Any]
-    future: CommitFuture[Any]
+    future: Commit[Any]
     since: float
 
 
@@ -86,12 +78,12 @@ def journal_error(error: Exception, location: str) -> JournalError:
 
 def _write(
     operation: Callable[Concatenate[JournalTables, P], T], *, may_guest: bool = False
-) -> Callable[Concatenate["SqlJournal", P], asyncio.Future[T]]:
+) -> Callable[Concatenate["SqlJournal", P], Commit[T]]:
     """Return the method of a journal that makes a change of the tables."""
+    name = operation.__name__  # a kind of table may have its own
 
-    def write(journal: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        change = attrgetter(operation.__name__)  # a kind of table may have its own
-        return journal.write(lambda tables: change(tables)(*args, **kwargs), may_guest=may_guest)
+    def write(journal: "SqlJournal", /, *args: P.args, **kwargs: P.kwargs) -> Commit[T]:
+        return journal.write(partial(getattr(journal.opened(), name), *args, **kwargs), may_guest=may_guest)
 
     return write
 
@@ -109,7 +101,7 @@ class SqlJournal:
         self._queue: deque[WaitingCall] = deque()
         self._is_scheduled = False
         """True from the first write that waits until the queue is empty again."""
-        self._last: CommitFuture[Any] | None = None
+        self._last: Commit[Any] | None = None
         self._end: JournalError | None = None
         """Why the journal writes no more."""
         self._tables: JournalTables | None = None
@@ -129,14 +121,13 @@ class SqlJournal:
     move = _write(JournalTables.move)
     prune = _write(JournalTables.prune)
 
-    def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
+    def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         """Keep messages, all or none."""
-        kept = tuple(entries)
-        return self.write(lambda tables: tables.accept(kept))
+        return self.write(partial(self.opened().accept, tuple(entries)))
 
     async def version(self) -> int:
         """Return a number that changes when another process has written."""
-        return await self.write(lambda tables: tables.version(), may_guest=True)
+        return await self.write(self.opened().version, may_guest=True)
 
     async def steps(self, run: bytes) -> dict[str, tuple[bytes, bytes]]:
         """Return the steps of a message."""
@@ -219,7 +210,7 @@ class SqlJournal:
     async def read(self, query: Callable[[JournalTables], T]) -> T:
         """Read what is committed."""
         try:
-            return query(self._opened())
+            return query(self.opened())
         except Exception as error:
             raise self._fault(error) from error
 
@@ -235,7 +226,8 @@ class SqlJournal:
         self._times.clear()
         self._count(tables)
 
-    def _opened(self) -> JournalTables:
+    def opened(self) -> JournalTables:
+        """Return the tables. Raises JournalError if the journal is not open in this process."""
         if self._tables is None:
             raise JournalError("is not open", location=self.location)
         if self._process != os.getpid():
@@ -248,15 +240,15 @@ class SqlJournal:
             message = "may be in use by its pool: it can be read, and dead letters replayed or discarded; end the pool"
             raise JournalError(f"{message} for more", location=self.location)
 
-    def write(self, operation: Callable[[JournalTables], T], *, may_guest: bool = False) -> asyncio.Future[T]:
+    def write(self, operation: Callable[[], T], *, may_guest: bool = False) -> Commit[T]:
         """Have a change made with the next commit."""
-        tables, loop = self._opened(), self._loop
+        loop = self._loop
         assert loop is not None
-        if not may_guest:
+        if self.is_guest and not may_guest:
             self._check_guest()
-        future: CommitFuture[T] = CommitFuture(loop=loop)
+        future: Commit[T] = Commit(loop=loop)
         self._last = future
-        self._queue.append(WaitingCall(partial(operation, tables), future, self._now()))
+        self._queue.append(WaitingCall(operation, future, self._now()))
         if not self._is_scheduled:
             self._is_scheduled = True
             loop.call_soon(self._flush)
@@ -288,7 +280,7 @@ class SqlJournal:
 
     def _transact(self, batch: list[WaitingCall]) -> list[Any]:
         began = time.perf_counter()
-        tables = self._opened()
+        tables = self.opened()
         self._start(tables)
         results = [write.operation() for write in batch]
         self._seal(tables)
@@ -326,10 +318,7 @@ class SqlJournal:
         """Tell the callers, in order, and go on with what waits."""
         assert self._loop is not None
         for (_, future, _), result in zip(batch, results, strict=False):
-            if isinstance(result, JournalError):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+            future.finish(result)
         self._writing_since = None
         if len(results) < len(batch):
             self._queue.extendleft(reversed(batch[len(results) :]))
@@ -348,4 +337,4 @@ class SqlJournal:
     def _give_up(self) -> None:
         while self._queue:
             message = f"was closed before it could write this, because {self.obstacle}"
-            self._queue.popleft().future.set_exception(JournalError(message, location=self.location))
+            self._queue.popleft().future.finish(JournalError(message, location=self.location))

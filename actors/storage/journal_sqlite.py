@@ -11,9 +11,9 @@ from typing import Any, Final, Literal, TypeVar
 
 from actors.runtime.daemon_thread import CALLS, DaemonExecutor, in_daemon_thread
 from actors.storage.journal_file import MIB, JournalFile
-from actors.storage.journal_sql import PATIENCE, CommitFuture, SqlJournal, WaitingCall
+from actors.storage.journal_sql import PATIENCE, SqlJournal, WaitingCall
 from actors.storage.journal_tables import JournalTables
-from protocols.journal import Entry, JournalBrokenError, JournalError, JournalFullError
+from protocols.journal import Commit, Entry, JournalBrokenError, JournalError, JournalFullError
 
 T = TypeVar("T")
 
@@ -90,25 +90,25 @@ class SqliteJournal(SqlJournal):
         if not opened.cancelled() and opened.exception() is None:
             self.file.close()
 
-    def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
+    def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         """Keep messages, all or none, if there is room."""
         if self._tables is not None:
             self._look()
         if not self._shortage:
             return super().accept(entries)
-        refused: CommitFuture[list[int | None]] = CommitFuture(loop=self._loop)
-        refused.set_exception(JournalFullError(self._shortage, location=self.location))
+        refused: Commit[list[int | None]] = Commit(loop=self._loop)
+        refused.finish(JournalFullError(self._shortage, location=self.location))
         return refused
 
     def prune(self, keep: float) -> asyncio.Future[int]:
         """Delete old settled messages and give their pages back to the disk, in a thread."""
-        self._opened()
+        self.opened()
         self._check_guest()
         return asyncio.ensure_future(in_daemon_thread(self._here, lambda: self._prune(keep)))
 
     async def read(self, query: Callable[[JournalTables], T]) -> T:
         """Read by the second connection, in a thread."""
-        self._opened()
+        self.opened()
         read = self.file.read
         return await in_daemon_thread(self._here, lambda: read(lambda one: query(JournalTables(one, self._now))))
 

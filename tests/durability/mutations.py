@@ -12,8 +12,9 @@ from actors.durable.acknowledgement import failed
 from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.kept_queue import KeptQueue
-from actors.storage.journal_sql import CommitFuture, SqlJournal
+from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables
+from protocols.journal import Commit
 from tests.durability.patch import patch
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _acknowledges_early() -> None:
                 deliver(window, message, steps)
 
             one = failed(message.entry.id, "handled", None, is_dead=False, has_steps=bool(steps))
-            window._journal.settle(one).add_done_callback(settled)
+            window._journal.settle(one).then(settled)
 
         return acknowledged
 
@@ -47,15 +48,15 @@ def _has_two_transactions() -> None:
         def in_two(journal: Any, one: Any) -> Any:
             if not one.outbox:
                 return settle(journal, one)
-            told: CommitFuture[Any] = CommitFuture(loop=journal._loop)
+            told: Commit[Any] = Commit(loop=journal._loop)
 
             def passed_on(done: Future[Any]) -> None:
-                told.set_result(done.result())
+                told.finish(done.result())
 
             def settled(_: object) -> None:
-                journal.accept(one.outbox).add_done_callback(passed_on)
+                journal.accept(one.outbox).then(passed_on)
 
-            settle(journal, replace(one, outbox=())).add_done_callback(settled)
+            settle(journal, replace(one, outbox=())).then(settled)
             return told
 
         return in_two

@@ -9,6 +9,7 @@ from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.storage.journal_memory import MemoryJournal
 from protocols.durable import Durable
+from protocols.journal import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,8 @@ class Mortal:
         return getattr(self._journal, name)
 
 
-def _never(*_: object) -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
+def _never(*_: object) -> Commit[Any]:
+    return Commit()
 
 
 class Life:
@@ -96,25 +97,25 @@ class GatedJournal(MemoryJournal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.held: list[tuple[Any, Any, asyncio.Future[Any]]] = []
+        self.held: list[tuple[Any, Any, Commit[Any]]] = []
         self.holds_accept = self.holds_settle = False
 
-    def _hold(self, write: Any, given: Any) -> asyncio.Future[Any]:
-        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    def _hold(self, write: Any, given: Any) -> Commit[Any]:
+        waiting: Commit[Any] = Commit()
         self.held.append((write, given, waiting))
         return waiting
 
-    def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
+    def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         return self._hold(super().accept, entries) if self.holds_accept else super().accept(entries)
 
-    def settle(self, one: Acknowledgement) -> asyncio.Future[list[int | None]]:
+    def settle(self, one: Acknowledgement) -> Commit[list[int | None]]:
         return self._hold(super().settle, one) if self.holds_settle else super().settle(one)
 
     async def release(self) -> None:
         """Commit what was held."""
         held, self.held = self.held, []
         for write, given, waiting in held:
-            waiting.set_result(await write(given))
+            waiting.finish(await write(given))
 
 
 async def memory_journal() -> MemoryJournal:

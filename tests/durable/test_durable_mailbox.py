@@ -14,7 +14,7 @@ from actors.runtime.errors import MailboxFullError
 from actors.testing.settle import settle
 from protocols.durable import Durable
 from protocols.errors import NodeStoppedError, RunError, RunTimeoutError
-from protocols.journal import JournalFullError, NotDurableError
+from protocols.journal import Commit, JournalFullError, NotDurableError
 from protocols.mailbox import Overflow
 from tests.durable.life import GatedJournal, Life, Wall
 
@@ -285,9 +285,9 @@ async def test_a_full_mailbox_refuses_or_makes_its_callers_wait(journal: MemoryJ
 async def test_a_journal_without_room_refuses_and_what_is_open_is_handled(
     journal: MemoryJournal, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: object) -> asyncio.Future[Any]:
-        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused.set_exception(JournalFullError("the disk is full", location="memory"))
+    def full(_: object) -> Commit[Any]:
+        refused: Commit[Any] = Commit()
+        refused.finish(JournalFullError("the disk is full", location="memory"))
         return refused
 
     desk.gate = asyncio.Event()

@@ -18,7 +18,7 @@ from actors.app.journal_service import JournalDelivery, JournalService
 from actors.config.load import parse_manifest
 from actors.testing.settle import settle
 from actors.triggers import sign
-from protocols.journal import JournalFullError
+from protocols.journal import Commit, JournalFullError
 from protocols.triggers import FunctionReturned, WebhookReceived
 from tests.durable.life import GatedJournal
 from tests.durable.test_journal_service import Lasting
@@ -68,11 +68,11 @@ class Desk(GatedJournal):
     is_full = False
     slow_since: float | None = None
 
-    def accept(self, entries: Sequence[Entry]) -> asyncio.Future[list[int | None]]:
+    def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         if not self.is_full:
             return super().accept(entries)
-        refused: asyncio.Future[list[int | None]] = asyncio.get_running_loop().create_future()
-        refused.set_exception(JournalFullError("no room"))
+        refused: Commit[list[int | None]] = Commit()
+        refused.finish(JournalFullError("no room"))
         return refused
 
     def statistics(self) -> JournalStatistics:
