@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Mapping, Sequence, Set
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any, Final, cast
 from zlib import crc32
@@ -45,6 +46,7 @@ _KEPT: Final[dict[str, Any]] = {
 }  # fmt: skip
 """The options that are kept, and what each is in a record. Bytes are JSON."""
 _FIELDS: Final = {*ChatMessage.__struct_fields__} - {"content", "messages", "associated_messages"}
+_PLAIN: Final = (str, float, datetime)
 _DEFAULTS: Final = {name: getattr(NO_OPTIONS, name) for name in RunOptions.__struct_fields__}
 
 
@@ -300,15 +302,18 @@ def _plain(value: object) -> object:
 
 def _message_record(message: ChatMessage[Any]) -> MessageRecord:
     """Return the record of a message. Free data that JSON cannot hold becomes its text, as in `to_dict`."""
-    given = {name: getattr(message, name) for name in _FIELDS}
-    fields = {
-        name: value if type(value) in (str, float) else as_json(value)
-        for name, value in given.items()
-        if value not in (None, (), {})
-    }
+    fields: dict[str, Any] = {}
+    is_plain = True
+    for name in _FIELDS:
+        value = getattr(message, name)
+        if type(value) in _PLAIN:
+            fields[name] = value
+        elif value not in (None, (), {}):
+            fields[name], is_plain = as_json(value), False
+    written = msgspec.json.encode(fields) if is_plain else _json(fields)  # 2 us in place of 9
     members = tuple(map(_message_record, message.associated_messages))
     messages = dump_messages(message.messages) if message.messages else b"[]"
-    return MessageRecord(_kept(message.content), messages, members, _json(fields))
+    return MessageRecord(_kept(message.content), messages, members, written)
 
 
 def _message(record: MessageRecord) -> ChatMessage[Any]:
