@@ -5,7 +5,7 @@ The words that nodes, stores and the command line share. See `docs/durable-mailb
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -115,13 +115,13 @@ class JournalStatistics(Struct, frozen=True, kw_only=True):
 class Commit(asyncio.Future[T]):
     """The result of a write. A caller that is cancelled while it awaits one is told after the commit."""
 
-    _then: Callable[[Self], object] | None = None
+    _then: "Callable[[Commit[T]], object] | None" = None
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Refuse: what has been handed to the journal is committed."""
         return False
 
-    def then(self, told: Callable[[Self], object]) -> None:
+    def then(self, told: "Callable[[Commit[T]], object]") -> None:
         """Call a function in the turn of the loop in which this is done, before those who await it."""
         assert self._then is None
         if self.done():

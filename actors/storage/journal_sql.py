@@ -119,11 +119,14 @@ class SqlJournal:
     replay = _write(JournalTables.replay, may_guest=True)
     discard = _write(JournalTables.discard, may_guest=True)
     move = _write(JournalTables.move)
-    prune = _write(JournalTables.prune)
 
     def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         """Keep messages, all or none."""
         return self.write(partial(self.opened().accept, tuple(entries)))
+
+    def prune(self, keep: float) -> asyncio.Future[int]:
+        """Delete old settled messages."""
+        return self.write(partial(self.opened().prune, keep))
 
     async def version(self) -> int:
         """Return a number that changes when another process has written."""
