@@ -48,7 +48,7 @@ class JournalService(PoolService):
     """
 
     def __init__(self, pool: NodeRegistry, make: Callable[[Manifest], MailboxJournal | None] = open_journal) -> None:
-        self._pool = pool
+        self._pool: Any = pool
         self._make = make
         self.journal: MailboxJournal | None = None
         """The open journal; None for a pool without one."""
@@ -224,7 +224,7 @@ class JournalService(PoolService):
         system = self._pool.system or current_system()
         tidying = asyncio.ensure_future(self._tidy(journal, system.clock.now()))
         try:
-            while not journal.statistics().broken:
+            while True:
                 woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 timer = system.clock.call_later(LOOK, woken.set_result, None)
                 try:
@@ -239,7 +239,7 @@ class JournalService(PoolService):
             await asyncio.gather(tidying, return_exceptions=True)
 
     async def _tidy(self, journal: MailboxJournal, now: float) -> None:
-        """Look for what other processes have written, and prune."""
+        """Look for what other processes have written, and prune. A journal that works no more ends the pool."""
         spec = self._pool.manifest.journal or JournalSpec()
         try:
             version, before = await journal.version(), self._version
@@ -253,6 +253,11 @@ class JournalService(PoolService):
                     pass
         except JournalError as error:
             _log.warning("journal: %s", error)
+            if error.is_final and self._watching is not None:
+                self._watching.cancel()
+                for mailbox in self.mailboxes.values():
+                    mailbox.window.broke(error)
+                self._pool.fail(error)
 
     def _look_at_disk(self, journal: MailboxJournal, system: Any) -> None:
         since = journal.statistics().waiting_since

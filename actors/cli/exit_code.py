@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     EXIT_CONDITION = 3
     """An exit condition of a connection was true; everything stopped in order."""
     GAVE_UP = 4
-    """A supervisor gave up: its nodes crashed too often."""
+    """A supervisor gave up: its nodes crashed too often, or the journal works no more."""
     INTERRUPTED = 128 + signal.SIGINT
     """Ctrl+C."""
     BROKEN_PIPE = 128 + 13  # signal.SIGPIPE, which Windows does not have

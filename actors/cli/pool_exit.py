@@ -82,7 +82,8 @@ class PoolEnd:
             self._given_up()
 
     def _given_up(self) -> None:
-        why = self._why or "its nodes broke too often"
+        causes = (node.home.end_cause() for node in self._app.pool.nodes.values())
+        why = self._why or next((text_of(one) for one in causes if one is not None), "its nodes broke too often")
         self._say(ExitCode.GAVE_UP, f"the pool {self._name!r} has given up: {why}; nothing runs any more")
 
     def _is_empty(self) -> bool:

@@ -149,6 +149,10 @@ class NodeSupervisor:
         self._taken.add(name)
         return name
 
+    def fail(self, cause: Exception) -> None:
+        """End all nodes because of a failure that no restart mends."""
+        self._supervisor.fail(cause)
+
     async def shut(self, node: AnyNode) -> None:
         """Close one node and stop its actor."""
         if node in self._open:

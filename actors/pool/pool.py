@@ -313,6 +313,11 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     # -- life -----------------------------------------------------------------------------------------------------
 
+    def fail(self, cause: Exception) -> None:
+        """End all nodes, as after too many restarts: what waits for them, and every later run, is told the cause."""
+        if self._supervisor is not None:
+            self._supervisor.fail(cause)
+
     async def __aenter__(self) -> Self:
         if self._supervisor is not None:
             self._supervisor.system.check_loop()

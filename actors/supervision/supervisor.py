@@ -215,6 +215,10 @@ class Supervisor(AsyncioActor):
         self._actor_children.set_limits(intensity, backoff)
         return self._actor_done(True)
 
+    def fail(self, cause: Exception) -> None:
+        """End all children and this supervisor. It is a crash for its own supervisor."""
+        raise cause
+
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def on_start(self) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.cli.exit_code import ExitCode
+from actors.storage.journal_sqlite import SqliteJournal
 from tests.cli.conftest import start_program
+from tests.durable.test_broken_journal import fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,17 @@ agents:
     triggers: [{{type: interval, name: tick, every: 0.05, prompt: go, immediately: true}}]
   fine: {{type: callback, callback: "{module}:fine"}}
 supervision: {{intensity: {{limit: 1, period: 60s}}, backoff: {{min: 1ms, max: 2ms}}}}
+"""
+KEPT = """
+name: crew
+allow_imports: [{module}]
+journal: {{path: crew.journal, reserve: 0}}
+agents:
+  fine:
+    type: callback
+    callback: "{module}:fine"
+    durable: true
+    triggers: [{{type: interval, name: tick, every: 3600, prompt: go, immediately: true}}]
 """
 LEAVE = "\n\ndef leave(text: str) -> str:\n    raise SystemExit(7)\n"
 WHY = "understage: the exit condition of talk \"source->['sink']\" was true"
@@ -128,6 +141,19 @@ def test_a_pool_that_is_given_up_ends_watch(cli: Call, manifest: Path) -> None:
     last = done.err.splitlines()[-1]
     assert last.startswith("understage: the pool 'crew' has given up: 'boom' broke too often (2 times, the last time: ")
     assert "no luck today" in last
+
+
+def test_a_disk_of_the_journal_that_fails_ends_watch(
+    cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.app.journal_service.LOOK", 0.01)
+    monkeypatch.setattr(SqliteJournal, "_seal", fail)
+    done = cli("watch", written(manifest, KEPT))
+
+    assert (done.code, done.out) == (ExitCode.GAVE_UP, "")
+    last = done.err.splitlines()[-1]
+    assert last.startswith("understage: the pool 'crew' has given up: journal ")
+    assert "check the disk, then restart the pool" in last
 
 
 @pytest.mark.parametrize("command", ["run", "chat"])
