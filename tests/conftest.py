@@ -6,7 +6,12 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["actors.testing.fixtures", "tests.acceptance_table", "tests.conformance_table"]
+pytest_plugins = [
+    "actors.testing.fixtures",
+    "tests.acceptance_table",
+    "tests.conformance_table",
+    "tests.storage.postgres_server",
+]
 
 _MODELS = "pydantic_ai.models"
 

@@ -8,10 +8,10 @@ import pytest
 
 from actors.storage import MemoryHistoryStore, open_store
 from tests.contracts.journal_kinds import KINDS, WallTime
-from tests.storage.postgres_server import PostgresServer, running_server
+from tests.storage.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from protocols.journal import MailboxJournal
@@ -19,29 +19,14 @@ if TYPE_CHECKING:
     from tests.contracts.journal_kinds import Factory
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Generator[PostgresServer]:
-    """One server for all tests of a session."""
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def empty_postgres(postgres: PostgresServer) -> PostgresServer:
-    """Return the server without tables."""
-    await postgres.empty()
-    return postgres
-
-
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-async def closed_store(request: pytest.FixtureRequest, tmp_path: Path) -> HistoryStore:
+def closed_store(request: pytest.FixtureRequest, tmp_path: Path) -> HistoryStore:
     """Return a new, empty store of each kind, not yet open."""
     if request.param == "memory":
         return MemoryHistoryStore()
     if request.param == "sqlite":
         return open_store(tmp_path / "history.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    await server.empty()
     return open_store(server.url)
 
 

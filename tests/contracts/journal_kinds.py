@@ -52,7 +52,7 @@ def _sqlite(sync: Literal["process", "full"]) -> Callable[[pytest.FixtureRequest
 
 
 def _postgres(request: pytest.FixtureRequest, now: Now) -> Factory:
-    server: PostgresServer = request.getfixturevalue("empty_postgres")
+    server: PostgresServer = request.getfixturevalue("postgres")
     return lambda: PostgresJournal(server.url, pool="pool", now=now)
 
 

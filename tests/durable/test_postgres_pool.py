@@ -13,24 +13,10 @@ from actors.app.journal_service import JournalDelivery, JournalService
 from actors.storage.journal_postgres import PostgresJournal
 from protocols.journal import JournalFencedError
 from tests.durable.life import Mortal
-from tests.storage.postgres_server import PostgresServer, running_server
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
+    from tests.storage.postgres_server import PostgresServer
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Generator[PostgresServer]:
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def server(shared_server: PostgresServer) -> PostgresServer:
-    await shared_server.empty()
-    return shared_server
 
 
 class Work:
@@ -52,8 +38,8 @@ async def with_clerk(pool: AgentPool[Any], work: Work) -> AgentPool[Any]:
     return pool
 
 
-async def test_what_a_killed_process_had_accepted_is_handled_by_the_next_one(server: PostgresServer) -> None:
-    dying, work = Mortal(PostgresJournal(server.url, pool="pool")), Work()
+async def test_what_a_killed_process_had_accepted_is_handled_by_the_next_one(postgres: PostgresServer) -> None:
+    dying, work = Mortal(PostgresJournal(postgres.url, pool="pool")), Work()
 
     def made(_: object) -> Any:
         return dying
@@ -66,18 +52,18 @@ async def test_what_a_killed_process_had_accepted_is_handled_by_the_next_one(ser
         dying.is_dead = True
     again = Work()
     again.may_end.set()
-    async with await with_clerk(AgentPool(journal=server.url), again) as pool:
+    async with await with_clerk(AgentPool(journal=postgres.url), again) as pool:
         answers = [await pool.ticket(text).answer() for text in ("one", "two", "three")]
     assert [answer.content for answer in answers] == ["ONE", "TWO", "THREE"]
     assert (work.seen, again.seen) == (["one"], ["one", "two", "three"])
 
 
-async def test_a_pool_that_was_taken_over_acknowledges_nothing(server: PostgresServer) -> None:
+async def test_a_pool_that_was_taken_over_acknowledges_nothing(postgres: PostgresServer) -> None:
     old, new = Work(), Work()
-    async with await with_clerk(AgentPool(journal=server.url, exit_timeout=0.01), old) as before:
+    async with await with_clerk(AgentPool(journal=postgres.url, exit_timeout=0.01), old) as before:
         ticket = await before["clerk"].submit("one", request_id="one")
         await old.begun.wait()
-        async with await with_clerk(AgentPool(journal=server.url), new) as after:
+        async with await with_clerk(AgentPool(journal=postgres.url), new) as after:
             await new.begun.wait()
             old.may_end.set()
             with pytest.raises(JournalFencedError):

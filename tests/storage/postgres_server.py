@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on loopback, in a directory of its own, for the time of some tests."""
+"""A real PostgreSQL server on loopback, in a directory of its own: one for all tests of a session."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -56,11 +55,11 @@ class PostgresServer:
 
     async def execute(self, *statements: str) -> None:
         """Run SQL from outside of any store."""
-        engine = create_async_engine(make_url(self.url).set(drivername="postgresql+asyncpg"))
-        async with engine.begin() as connection:
-            for statement in statements:
-                await connection.execute(text(statement))
-        await engine.dispose()
+        driver: Any = import_module("asyncpg")  # here, for this file is imported before all tests
+        connection = await driver.connect(self.url)
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
 
     async def empty(self) -> None:
         """Remove all tables."""
@@ -107,6 +106,20 @@ def running_server() -> Generator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[PostgresServer]:
+    """One server for all tests of a session. It is a daemon, so it is no child of the process that runs the tests."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """Return the server without tables."""
+    await postgres_server.empty()
+    return postgres_server
 
 
 def _programs() -> Path | None:

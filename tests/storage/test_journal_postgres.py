@@ -25,34 +25,22 @@ from protocols.journal import (
     JournalVersionError,
 )
 from tests.contracts.journal_kinds import CLERK, accept, dead, entry, handled, id_of, waiting
-from tests.storage.postgres_server import PostgresServer, running_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from protocols.journal import MailboxJournal
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Generator[PostgresServer]:
-    with running_server() as server:
-        yield server
+    from tests.storage.postgres_server import PostgresServer
 
 
 @pytest.fixture
-async def server(shared_server: PostgresServer) -> PostgresServer:
-    await shared_server.empty()
-    return shared_server
-
-
-@pytest.fixture
-async def make(server: PostgresServer) -> AsyncGenerator[Callable[..., PostgresJournal]]:
+async def make(postgres: PostgresServer) -> AsyncGenerator[Callable[..., PostgresJournal]]:
     """Make journals that are closed at the end."""
     made: list[PostgresJournal] = []
 
     def one(**options: Any) -> PostgresJournal:
         given: dict[str, Any] = {"pool": "pool", **options}
-        made.append(PostgresJournal(server.url, **given))
+        made.append(PostgresJournal(postgres.url, **given))
         return made[-1]
 
     yield one
@@ -145,7 +133,7 @@ async def test_a_journal_that_was_taken_over_while_its_connection_was_lost_is_fe
 
 
 async def test_nothing_is_lost_or_doubled_when_the_server_goes_down_in_the_middle_of_writes(
-    server: PostgresServer, make: Callable[..., PostgresJournal], caplog: pytest.LogCaptureFixture
+    postgres: PostgresServer, make: Callable[..., PostgresJournal], caplog: pytest.LogCaptureFixture
 ) -> None:
     journal, count = make(), 0
     await journal.open()
@@ -164,34 +152,34 @@ async def test_nothing_is_lost_or_doubled_when_the_server_goes_down_in_the_middl
 
     async def restart() -> None:
         await journal.accept([entry(1)])
-        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(postgres.stop)
         reading = asyncio.ensure_future(journal.counts())
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(postgres.start)
         await reading
         is_back.set()
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(work(n * 1_000_000) for n in range(1, 9)), restart())
     assert "writes wait until it does" in caplog.text
-    assert server.password not in caplog.text
+    assert postgres.password not in caplog.text
     found = journal.statistics()
     assert (found.open, found.accepted, found.settled, found.duplicates, found.broken) == (1, count + 1, count, 0, "")
 
 
 async def test_closing_while_the_server_is_away_refuses_what_was_not_written(
-    server: PostgresServer, make: Callable[..., PostgresJournal], monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, make: Callable[..., PostgresJournal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = make()
     await journal.open()
     monkeypatch.setattr(journal_sql, "PATIENCE", 0)
-    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(postgres.stop)
     try:
         writes = [journal.accept([entry(n)]) for n in range(600)]
         reading = asyncio.ensure_future(journal.counts())
         await asyncio.sleep(0)
         await journal.close()
     finally:
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(postgres.start)
     with pytest.raises(JournalError, match="because the server was away"):
         await writes[0]
     assert all(isinstance(write.exception(), JournalError) for write in writes)
@@ -200,11 +188,11 @@ async def test_closing_while_the_server_is_away_refuses_what_was_not_written(
 
 
 async def test_tables_that_are_gone_break_the_journal(
-    server: PostgresServer, make: Callable[..., PostgresJournal]
+    postgres: PostgresServer, make: Callable[..., PostgresJournal]
 ) -> None:
     journal = make()
     await journal.open()
-    await server.execute("DROP SCHEMA understage_journal_1 CASCADE")
+    await postgres.execute("DROP SCHEMA understage_journal_1 CASCADE")
     with pytest.raises(JournalBrokenError):
         await journal.accept([entry(1)])
 
@@ -221,9 +209,9 @@ async def test_tables_that_are_gone_break_the_journal(
     ],
 )
 async def test_a_journal_that_cannot_be_opened_says_why_without_the_password(
-    server: PostgresServer, change: dict[str, Any], problem: str
+    postgres: PostgresServer, change: dict[str, Any], problem: str
 ) -> None:
-    url = make_url(server.url).set(**change)
+    url = make_url(postgres.url).set(**change)
     journal = PostgresJournal(url.render_as_string(hide_password=False), pool="pool")
     with pytest.raises(JournalError, match=problem) as caught:
         await journal.open()
@@ -238,12 +226,12 @@ def test_an_address_that_cannot_be_read_is_refused_without_being_shown() -> None
 
 
 async def test_a_journal_of_a_newer_version_is_not_touched(
-    server: PostgresServer, make: Callable[..., PostgresJournal]
+    postgres: PostgresServer, make: Callable[..., PostgresJournal]
 ) -> None:
     journal = make()
     await journal.open()
     await accept(journal, 1)
-    await server.execute("UPDATE understage_journal.pool SET version = 99")
+    await postgres.execute("UPDATE understage_journal.pool SET version = 99")
     with pytest.raises(JournalVersionError, match="has schema 99"):
         await make().open()
     assert len(await accept(journal, 2)) == 1
@@ -365,11 +353,11 @@ async def test_writes_of_one_group_give_what_they_give_one_after_the_other(
     await model.close()
 
 
-async def test_what_is_committed_is_on_disk_whatever_the_server_does_by_default(server: PostgresServer) -> None:
-    await server.execute("ALTER DATABASE postgres SET synchronous_commit = off")
-    connection = PostgresConnection(server.url)
+async def test_what_is_committed_is_on_disk_whatever_the_server_does_by_default(postgres: PostgresServer) -> None:
+    await postgres.execute("ALTER DATABASE postgres SET synchronous_commit = off")
+    connection = PostgresConnection(postgres.url)
     await greenlet_spawn(connection.connect)
     found = await greenlet_spawn(connection.run, "SELECT current_setting('synchronous_commit')")
     await connection.close()
-    await server.execute("ALTER DATABASE postgres RESET synchronous_commit")
+    await postgres.execute("ALTER DATABASE postgres RESET synchronous_commit")
     assert found.rows == [("on",)]
