@@ -228,7 +228,7 @@ class RunCancelledError(RunError):
 
 
 class RunTimeoutError(RunError, TimeoutError):
-    """A run was not finished within its time; the work has been cancelled."""
+    """A run was not finished within its time. The work has been cancelled, unless it is kept and others wait for it."""
 
 
 class AlreadyRunningError(RunError):

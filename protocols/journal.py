@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from protocols.errors import UnderstageError
+from protocols.mailbox import MailboxFullError
 
 T = TypeVar("T")
 
@@ -269,12 +270,14 @@ class JournalError(UnderstageError):
     """True if the journal works no more; else the same call may work later."""
 
     def __init__(self, problem: str, *, location: str = "") -> None:
-        super().__init__(f"journal {location!r}: {problem}" if location else problem)
+        UnderstageError.__init__(self, f"journal {location!r}: {problem}" if location else problem)
         self.location = location
 
 
-class JournalFullError(JournalError):
+class JournalFullError(JournalError, MailboxFullError):
     """No room for another message: below the reserve of the disk, or at `max_size`. What is open can still end."""
+
+    capacity = 0
 
 
 class JournalFencedError(JournalError):

@@ -1,8 +1,11 @@
 """What a full mailbox does, and what one can read from a mailbox."""
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
+
+from protocols.errors import UnderstageError
 
 
 class Overflow(StrEnum):
@@ -34,3 +37,17 @@ class MailboxStatistics(msgspec.Struct, frozen=True):
     def free(self) -> int:
         """How many messages it would still take."""
         return max(0, self.capacity - self.depth)
+
+
+class MailboxFullError(UnderstageError):
+    """The mailbox has no room and its policy is to refuse. The message was not accepted; it is in `.message`."""
+
+    def __init__(self, who: str, capacity: int, message: Any) -> None:
+        super().__init__(
+            f"actor {who}: mailbox is full ({capacity} messages); raise the capacity, choose another overflow policy, "
+            "or wait for room with `await ref.send(message)`",
+            node=who,
+            message=message,
+        )
+        self.capacity = capacity
+        """Messages that it takes; 0 if the room of its journal is used up."""

@@ -20,7 +20,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled, failed_reply, when_settled
-from protocols.journal import Commit, Entry, JournalError, MailboxJournal
+from protocols.journal import Commit, Entry, JournalError, JournalFullError, MailboxJournal
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.node import Origin
@@ -256,6 +256,8 @@ class DurableMailbox(KeepsRuns):
         def committed(done: Commit[list[int | None]]) -> None:
             error = done.exception()
             if error is not None:
+                if isinstance(error, JournalFullError):
+                    error.node, error.message = self.node.name, request
                 self.window.answers.fail(entry.id, error)
                 return
             (place,) = done.result()

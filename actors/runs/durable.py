@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 from actors.runs.request import RunRequest
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled
+from protocols.errors import RunTimeoutError
 from protocols.journal import NotDurableError
 from protocols.messages import ChatMessage
 from protocols.node import Origin
@@ -34,11 +35,17 @@ class Ticket(Generic[Out]):
 
         Raises:
             Exception: what the run raised. In a process that did not run it: a RunError with its text.
-            TimeoutError: the answer is not there yet. The run continues.
+            RunTimeoutError: the answer is not there yet. The run continues.
             NodeStoppedError: the pool ends; the run is kept, and is done when the pool runs again.
         """
-        async with asyncio.timeout(timeout):
-            return await self._answer()
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                return await self._answer()
+        except TimeoutError:
+            if not limit.expired():  # it is the run's own
+                raise
+        raise RunTimeoutError(f"no answer of run {self.run_id} within {timeout} s; the run continues")
 
     def __repr__(self) -> str:
         return f"<Ticket {self.run_id}{'' if self.is_new else ' (known)'}>"

@@ -5,6 +5,7 @@ from typing import Any, cast
 import pykka
 
 from protocols.errors import UnderstageError
+from protocols.mailbox import MailboxFullError as MailboxFullError
 
 
 class Reject(UnderstageError):  # noqa: N818 - a declared answer, named as users read it: `raise Reject("no money")`
@@ -51,19 +52,6 @@ class SelfStopError(AskCycleError):
     """A handler waits for the stop of an actor that cannot stop before this handler returns. It is still asked to."""
 
     advice = "The stop goes on; do not await it in this handler, or await it in a task of its own"
-
-
-class MailboxFullError(UnderstageError):
-    """The mailbox has no room and its policy is to refuse. The message was not accepted; it is in `.message`."""
-
-    def __init__(self, who: str, capacity: int, message: Any) -> None:
-        super().__init__(
-            f"actor {who}: mailbox is full ({capacity} messages); raise the capacity, choose another overflow policy, "
-            "or wait for room with `await ref.send(message)`",
-            node=who,
-            message=message,
-        )
-        self.capacity = capacity
 
 
 class StashOverflowError(UnderstageError):

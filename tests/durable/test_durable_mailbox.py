@@ -296,8 +296,11 @@ async def test_a_journal_without_room_refuses_and_what_is_open_is_handled(
         monkeypatch.setattr(journal, "accept", full)
         with pytest.raises(JournalFullError, match="the disk is full"):
             await node.submit("refused")
-        with pytest.raises(JournalFullError):
+        with pytest.raises(MailboxFullError) as caught:
             await node.run("refused")
+        refused: Any = caught.value.message
+        assert (type(caught.value), caught.value.node, refused.prompts) == (JournalFullError, "clerk", ("refused",))
+        assert caught.value.capacity == 0
         desk.gate.set()
         assert (await kept.answer()).content == "KEPT"
     assert desk.prompts == ["kept"]

@@ -50,6 +50,32 @@ async def test_the_time_of_a_run_holds_while_it_waits_for_room(journal: MemoryJo
     assert clerk.seen == ["one"]
 
 
+async def test_every_caller_of_one_name_is_told_the_same_when_its_time_is_over(journal: MemoryJournal) -> None:
+    clerk = Clerk()
+    clerk.gate.clear()
+    async with Life(journal, clerk.node):
+        first = asyncio.ensure_future(clerk.node.run("one", request_id="one"))
+        await settle()
+        with pytest.raises(RunTimeoutError, match="within 0 s; the run continues"):
+            await clerk.node.run("one", request_id="one", timeout=0)
+        ticket = await clerk.node.submit("one", request_id="one")
+        with pytest.raises(RunTimeoutError, match=ticket.run_id):
+            await ticket.answer(timeout=0)
+        clerk.gate.set()
+        assert (await first).content == "ONE"
+    assert clerk.seen == ["one"]
+
+
+async def test_the_own_timeout_of_a_run_is_no_timeout_of_its_caller(journal: MemoryJournal) -> None:
+    async def work(_: str) -> str:
+        raise TimeoutError("the bank is slow")
+
+    node = Agent.from_callback(work, name="clerk", durable=True)
+    async with Life(journal, node):
+        with pytest.raises(TimeoutError, match="the bank is slow"):
+            await (await node.submit("one")).answer(timeout=60)
+
+
 async def test_a_caller_that_gives_up_in_the_moment_of_its_turn_passes_it_on(journal: MemoryJournal) -> None:
     clerk = Clerk()
     clerk.gate.clear()
