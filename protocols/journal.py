@@ -5,7 +5,7 @@ The words that nodes, stores and the command line share. See `docs/durable-mailb
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -13,6 +13,11 @@ from protocols.errors import UnderstageError
 from protocols.mailbox import MailboxFullError
 
 T = TypeVar("T")
+
+STALLED: Final = 1.0
+"""Seconds after which a write that waits for its commit is told, and no run is accepted until it is committed."""
+MOST_WAITING: Final = 1_000
+"""Writes that may wait for their commits before the next run is accepted."""
 
 EndOutcome = Literal["handled", "failed", "crashed", "expired", "cancelled", "poison", "undecodable", "rejected"]
 """How a kept message ended. ``poison``: the process died in each of its deliveries."""
@@ -256,6 +261,10 @@ class MailboxJournal(Protocol):
 
         It brings the numbers of `statistics` up to date.
         """
+        ...
+
+    def stalled(self) -> Commit[Any] | None:
+        """Return the last write, as one to wait for, while `MOST_WAITING` writes wait, or one for over a second."""
         ...
 
     def statistics(self) -> JournalStatistics:

@@ -15,14 +15,14 @@ from actors.config.journal import JournalSpec
 from actors.config.manifest import Manifest
 from actors.durable.acknowledgement import memory_name
 from actors.durable.delivery_window import DeliveryWindow
-from actors.durable.durable_mailbox import STALLED, DurableMailbox, id_of
+from actors.durable.durable_mailbox import DurableMailbox, id_of
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import Health, PoolService
 from actors.runs.durable import Ticket
 from actors.runtime.background_loop import current_system
 from protocols.errors import ManifestError, RunError
-from protocols.journal import JournalError, MailboxJournal, NotDurableError
+from protocols.journal import STALLED, JournalError, MailboxJournal, NotDurableError
 from protocols.journal_events import JournalStalled
 from protocols.limits import MAX_LIMIT
 from protocols.session import OWN

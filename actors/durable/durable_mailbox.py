@@ -4,7 +4,7 @@ It stands in front of the mailbox of the actor: the journal commits, and then th
 """
 
 import asyncio
-from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
@@ -24,9 +24,6 @@ from protocols.journal import Commit, Entry, JournalError, JournalFullError, Mai
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.node import Origin
-
-STALLED: Final = 1.0
-"""Seconds after which a write that waits for the disk is told, and who cannot wait is refused."""
 
 PATIENCE: Final = 5.0
 """Seconds that a mailbox which is closed waits for its last acknowledgements."""
@@ -50,8 +47,12 @@ class DurableMailbox(KeepsRuns):
         self.node = window.node
         self._journal = journal
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        """Callers that wait for room."""
+        self._coming = 0
+        """Runs whose acceptance is being committed."""
+        self._entrance = asyncio.Lock()
+        """Held by the first of the callers that wait for room or for the disk."""
+        self._room: asyncio.Future[None] = self._loop.create_future()
+        """Done when that one has to look again."""
         self._is_closed = False
         window.freed = self._freed
 
@@ -63,8 +64,7 @@ class DurableMailbox(KeepsRuns):
         """
         self._is_closed = True
         await self.window.close(patience)
-        while self._waiting:
-            self._freed()
+        self._freed()
 
     async def drained(self) -> None:
         """Wait until all accepted runs are acknowledged, or the node stops."""
@@ -83,8 +83,6 @@ class DurableMailbox(KeepsRuns):
 
     async def submit(self, request: RunRequest, accepted: Settled | None = None, *, waits: bool = True) -> Ticket[Any]:
         """Keep a run, and return its ticket after the commit; see `KeepsRuns`."""
-        if not waits:
-            self._check_stall()
         request = await self._prepared(request, waits=waits)
         entry, request = self._entry(request)
         reply = self.window.answers.reply(entry.id)
@@ -151,7 +149,7 @@ class DurableMailbox(KeepsRuns):
             if kept is not None:
                 request = replace(request, run_id=kept.part(f">{self.node.name}").run_id)
             if outbox is None:
-                self._check_room(request)
+                self._obstacles(request, waits=False)
             entry, request = self._entry(request, sender="" if origin is None else origin.run_id)
         except Exception as error:  # whoever posts is told by the future
             return failed_reply(error, settled)
@@ -165,30 +163,17 @@ class DurableMailbox(KeepsRuns):
 
     # -- accept -------------------------------------------------------------------------------------------------
 
-    def _check_stall(self) -> None:
-        since = self._journal.statistics().waiting_since
-        if since is not None and self.window.now() - since > STALLED:
-            raise JournalError("writes wait for the disk, so nothing more is accepted", location=self._journal.location)
-
     async def _prepared(self, request: RunRequest, *, waits: bool = True) -> RunRequest:
         """Return a request that can be kept as it is, when there is room for it."""
         self._check()
         if needs_reading(request):
             request = await readable(request)
-        while self.window.queue.open >= (mailbox := self.node.ref().actor_inbox).capacity:
-            if mailbox.overflow is not Overflow.WAIT or not waits:
-                self._check_room(request)
-            room: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.append(room)
-            try:
-                await room
-            except asyncio.CancelledError:
-                if room.cancelled():
-                    self._waiting.remove(room)
-                else:  # the next one gets its place
-                    self._freed()
-                raise
-            self._check()
+        if self._obstacles(request, waits=waits) or (waits and self._entrance.locked()):
+            async with self._entrance:  # first come, first served
+                self._check()
+                while obstacles := self._obstacles(request, waits=waits):
+                    await asyncio.wait(obstacles, return_when=asyncio.FIRST_COMPLETED)
+                    self._check()
         options = request.options
         if options.request_id is None and options.durable is None:
             return request
@@ -197,7 +182,7 @@ class DurableMailbox(KeepsRuns):
 
     async def _prepared_within(self, request: RunRequest, timeout: float | None) -> tuple[RunRequest, float | None]:
         """Return a request that can be kept, and the time that is left then. Raises RunTimeoutError."""
-        if not needs_reading(request) and self.window.queue.open < self.node.ref().actor_inbox.capacity:
+        if not (needs_reading(request) or self._entrance.locked() or self._obstacles(request, waits=True)):
             return await self._prepared(request), timeout  # without a timer: it waits for nothing
         began, limit = self.window.clock.now(), asyncio.timeout(timeout)
         try:
@@ -209,17 +194,28 @@ class DurableMailbox(KeepsRuns):
             raise self._too_late(timeout) from error
         return request, None if timeout is None else max(0.0, timeout - (self.window.clock.now() - began))
 
-    def _check_room(self, request: RunRequest) -> None:
-        capacity = self.node.ref().actor_inbox.capacity
-        if self.window.queue.open >= capacity:
-            raise MailboxFullError(f"{self.node.name} (durable)", capacity, request)
+    def _obstacles(self, request: RunRequest, *, waits: bool) -> Sequence[asyncio.Future[Any]]:
+        """Return what a run has to wait for, the first of which ends; nothing if it can be kept now.
+
+        Raises:
+            MailboxFullError: the mailbox is full, and it may not wait for room.
+            JournalError: the disk is slow, and it may not wait.
+        """
+        mailbox, stalled = self.node.ref().actor_inbox, self._journal.stalled()
+        if self.window.queue.open + self._coming >= mailbox.capacity:
+            if not waits or mailbox.overflow is not Overflow.WAIT:
+                raise MailboxFullError(f"{self.node.name} (durable)", mailbox.capacity, request)
+        elif stalled is None:
+            return ()
+        elif not waits:
+            raise JournalError("writes wait for the disk, so nothing more is accepted", location=self._journal.location)
+        if self._room.done():
+            self._room = self._loop.create_future()
+        return (self._room,) if stalled is None else (self._room, stalled)
 
     def _freed(self) -> None:
-        while self._waiting:
-            room = self._waiting.popleft()
-            if not room.done():
-                room.set_result(None)
-                return
+        if not self._room.done():
+            self._room.set_result(None)
 
     def _check(self) -> None:
         if running_loop() is not self._loop:
@@ -254,8 +250,10 @@ class DurableMailbox(KeepsRuns):
         """Keep a run, and deliver it after the commit, whether or not the caller still waits."""
 
         def committed(done: Commit[list[int | None]]) -> None:
+            self._coming -= 1
             error = done.exception()
             if error is not None:
+                self._freed()
                 if isinstance(error, JournalFullError):
                     error.node, error.message = self.node.name, request
                 self.window.answers.fail(entry.id, error)
@@ -266,11 +264,14 @@ class DurableMailbox(KeepsRuns):
             self._accepted(request, timeout, entry, place)
 
         kept = self._journal.accept((entry,))
+        self._coming += 1
         kept.then(committed)
         return kept
 
     def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:
         if place is not None:
             self.window.add(entry, request, timeout, place)
-        elif self.window.answers.has(entry.id) and not self.window.knows(entry.id):
+            return
+        self._freed()
+        if self.window.answers.has(entry.id) and not self.window.knows(entry.id):
             self.window.find_soon(entry.id)

@@ -70,7 +70,8 @@ class KeepsRuns(Protocol):
         """Keep a run, and return its ticket after the commit.
 
         `accepted` gets the future of the answer of a new run when it is kept, even if the caller is cancelled. A
-        failure that only this future gets becomes a dead letter. `waits=False` raises in place of waiting for room.
+        failure that only this future gets becomes a dead letter. `waits=False` raises in place of waiting for room or
+        for the disk.
         """
         ...
 

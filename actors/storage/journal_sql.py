@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, Typ
 from actors.storage.journal_tables import JournalTables
 from protocols.errors import type_name
 from protocols.journal import (
+    MOST_WAITING,
+    STALLED,
     Commit,
     DeadEntry,
     Entry,
@@ -156,14 +158,22 @@ class SqlJournal:
         """Return dead letters."""
         return await self.read(lambda tables: tables.dead(mailbox=mailbox, after=after, limit=limit))
 
+    def stalled(self) -> Commit[Any] | None:
+        """Return the last write, while too many wait, or one for too long."""
+        last, since = self._last, self._waiting_since()
+        if last is None or last.done() or since is None:
+            return None
+        is_slow = len(self._queue) >= MOST_WAITING or self._now() - since > STALLED
+        return last if is_slow else None
+
+    def _waiting_since(self) -> float | None:
+        return self._queue[0].since if self._writing_since is None and self._queue else self._writing_since
+
     def statistics(self) -> JournalStatistics:
         """Return the numbers as they are now."""
         times = sorted(self._times) or [0.0]
         counts, tables = self._counts, self._tables
         oldest = tables.oldest if tables is not None and counts["open"] else None
-        since = self._writing_since
-        if since is None and self._queue:
-            since = self._queue[0].since
         return JournalStatistics(
             open=counts["open"],
             dead=counts["dead"],
@@ -175,7 +185,7 @@ class SqlJournal:
             commits=counts["commits"],
             commit_p50=times[len(times) // 2],
             commit_p99=times[len(times) * 99 // 100],
-            waiting_since=since,
+            waiting_since=self._waiting_since(),
             bytes=self._size(),
             is_full=self._is_full(),
             broken="" if self._end is None else str(self._end),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from msgspec.structs import replace
 
 from actors import Agent, AgentPool, Job
 from actors.app import TriggerAnswer, TriggerService
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from actors.triggers.trigger import Trigger
-    from protocols.journal import Entry, JournalStatistics
+    from protocols.journal import Entry
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 
@@ -66,7 +65,7 @@ class Desk(GatedJournal):
     """A journal that can be full or slow."""
 
     is_full = False
-    slow_since: float | None = None
+    slow: Commit[Any] | None = None
 
     def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         if not self.is_full:
@@ -75,8 +74,8 @@ class Desk(GatedJournal):
         refused.finish(JournalFullError("no room"))
         return refused
 
-    def statistics(self) -> JournalStatistics:
-        return replace(super().statistics(), waiting_since=self.slow_since)
+    def stalled(self) -> Commit[Any] | None:
+        return self.slow
 
 
 @pytest.fixture
@@ -172,9 +171,9 @@ async def test_what_is_not_accepted_is_not_remembered(journal: Desk) -> None:
         journal.is_full = True
         answers.append(await desk.post())
         journal.is_full = False
-        journal.slow_since = time.time() - 60
+        journal.slow = Commit()
         answers.append(await desk.post())
-        journal.slow_since = None
+        journal.slow = None
         journal.holds_settle = True
         accepted = [(await desk.post(f"other-{number}")).status_code for number in range(3)]
         answers.append(await desk.post())
