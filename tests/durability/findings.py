@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tests.durability.order import read_log
+from tests.durability.order import JOURNAL, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +32,20 @@ class Effect(Struct, frozen=True):
 
 
 class Findings:
-    """The log of all lives and the file they have left.
+    """The log of all lives and the journal they have left.
 
     Args:
         folder: where they are.
         concurrency: how many messages the concurrent nodes handle at once.
         gone: texts of messages that have no effect.
+        journal: where the lives have their journal.
     """
 
-    def __init__(self, folder: Path, *, concurrency: int = 8, gone: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, concurrency: int = 8, gone: tuple[str, ...] = (), journal: str = JOURNAL
+    ) -> None:
         self.folder = folder
+        self.journal = journal
         self.concurrency = {"target": concurrency, "wide": concurrency}
         self.gone = gone
         self.lines = read_log(folder)
@@ -51,7 +57,7 @@ class Findings:
 
     def problems(self) -> list[str]:
         """Return what is wrong, in words."""
-        found = [*self._lost(), *self._copied(), *self._disordered(), *self.problems_of_file()]
+        found = [*self._lost(), *self._copied(), *self._disordered(), *self.problems_of_journal()]
         found += [f"wrong answer: {line}" for line in self.lines if line[1] == "wrong"]
         return found
 
@@ -96,22 +102,34 @@ class Findings:
                 yield f"out of order: {effect}"
             last[effect.node, sender] = int(number)
 
-    def problems_of_file(self) -> list[str]:
-        """Return what is wrong with the file, in words."""
-        return list(self._file())
+    def problems_of_journal(self) -> list[str]:
+        """Return what is wrong with the journal, in words."""
+        return list(self._journal())
 
-    def _file(self) -> Iterator[str]:
-        with closing(sqlite3.connect(self.folder / "shop.journal")) as connection:
-
-            def value(sql: str) -> Any:
-                return connection.execute(sql).fetchone()[0]
-
-            if (answer := value("PRAGMA integrity_check")) != "ok":
+    def _journal(self) -> Iterator[str]:
+        expected = {"message": 0, "step": 0, "dead": len(self.gone)}
+        rows = {"message": "message WHERE done IS NULL", "step": "step", "dead": "dead"}
+        questions = [f"SELECT count(*) FROM {where}" for where in rows.values()]
+        if self.journal.startswith("url:"):
+            url = self.journal.partition(" ")[2].strip("'")
+            *counts, epoch = asyncio.run(_ask_server(url, [*questions, "SELECT epoch FROM understage_journal.pool"]))
+        else:
+            questions += ["SELECT value FROM meta WHERE key = 'epoch'", "PRAGMA integrity_check"]
+            with closing(sqlite3.connect(self.folder / "shop.journal")) as connection:
+                *counts, epoch, answer = (connection.execute(one).fetchone()[0] for one in questions)
+            if answer != "ok":
                 yield f"damaged: {answer}"
-            for what, where, expected in (
-                ("message", "done IS NULL", 0),
-                ("step", "true", 0),
-                ("dead", "true", len(self.gone)),
-            ):
-                if (count := value(f"SELECT count(*) FROM {what} WHERE {where}")) != expected:
-                    yield f"{count} rows of {what} are left"
+        for (what, right), count in zip(expected.items(), counts, strict=True):
+            if count != right:
+                yield f"{count} rows of {what} are left"
+        if epoch < (opened := sum(line[1] == "opened" for line in self.lines)):
+            yield f"{opened} lives have opened it, and {epoch} have taken it over"
+
+
+async def _ask_server(url: str, questions: list[str]) -> list[Any]:
+    driver: Any = import_module("asyncpg")  # it has no types
+    connection = await driver.connect(url)
+    await connection.execute("SET search_path = understage_journal_1")
+    found = [await connection.fetchval(question) for question in questions]
+    await connection.close()
+    return found

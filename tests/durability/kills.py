@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from tests.durability.findings import Findings
-from tests.durability.order import DIED, Order
+from tests.durability.order import DIED, JOURNAL, Order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,15 +30,15 @@ def next_death(play: str, seed: int) -> tuple[str, int]:
 
 
 def survive(
-    forks: Forks, folder: Path, *, kills: int, seed: int, sync: str = "process", play: str = "shop"
+    forks: Forks, folder: Path, *, kills: int, seed: int, journal: str = JOURNAL, play: str = "shop"
 ) -> Findings:
     """Kill so many lives, then live once until nothing is open; return what is found."""
     life = killed = 0
     while killed < kills:
         order = Order(
-            folder=str(folder), play=play, sync=sync, life=life, death=next_death(play, seed + life), messages=3
+            folder=str(folder), play=play, journal=journal, life=life, death=next_death(play, seed + life), messages=3
         )
         killed += forks.live(order) in KILLED
         life += 1
-    assert forks.live(Order(folder=str(folder), play=play, sync=sync, life=life, messages=1)) == 0
-    return Findings(folder)
+    assert forks.live(Order(folder=str(folder), play=play, journal=journal, life=life, messages=1)) == 0
+    return Findings(folder, journal=journal)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +14,34 @@ from actors import AgentPool
 from actors.app import journal_service
 from actors.app.journal_service import JournalService
 from actors.durable import delivery_window
-from actors.storage import journal_sqlite
+from actors.storage import journal_postgres, journal_sqlite
 from tests.durability.mutations import MUTATIONS
 from tests.durability.order import Log, Order, die
 from tests.durability.plays import PLAYS
 from tests.durability.points import die_at
+from tests.durability.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from protocols.journal import MailboxJournal
 
-OURS = tuple(str(Path(module.__file__ or "").parent) for module in (delivery_window,)) + tuple(
-    str(Path(module.__file__ or "").with_name("journal_")) for module in (journal_sqlite, journal_service)
+OURS = (
+    str(Path(delivery_window.__file__).parent),
+    str(Path(journal_service.__file__).with_name("journal_")),
+    str(Path(journal_sqlite.__file__).with_name("journal_")),
+    str(Path(journal_postgres.__file__).with_name("postgres_")),
 )
 """How the paths of the files begin whose lines are counted."""
 
-MANIFEST = "name: shop\njournal: {path: shop.journal, reserve: 1MiB, sync: %s, deliveries: %d}\n"
+MANIFEST = "name: shop\njournal: {%s, deliveries: %d}\n"
+
+
+import_module("asyncpg")  # once, before all forks
 
 
 def live(order: Order) -> None:
     """Live once."""
     folder = Path(order.folder)
-    (folder / "agents.yml").write_text(MANIFEST % (order.sync, order.deliveries))
+    (folder / "agents.yml").write_text(MANIFEST % (order.journal, order.deliveries))
     log = Log(order)
     lines = [0]
     kind, at = order.death or ("", 0)
@@ -52,9 +60,11 @@ def live(order: Order) -> None:
 
 async def _live(order: Order, log: Log, manifest: Path) -> None:
     pool: AgentPool[Any] = AgentPool(manifest, exit_timeout=0.2)
-    play = PLAYS[order.play](order, log)
+    play = Upkeep(order, log) if order.play == "upkeep" else PLAYS[order.play](order, log)
     for node in play.nodes():
         await pool.add_node(node)
+    if isinstance(play, Upkeep):
+        await play.move(pool)
     async with pool:
         log("opened")
         service: Any = pool.service(JournalService)

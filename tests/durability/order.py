@@ -17,13 +17,16 @@ FAULT = 98
 PATIENCE = 120
 """Seconds after which a life that hangs is ended, so that its test fails."""
 
+JOURNAL = "path: shop.journal, reserve: 1MiB"
+"""Where a life has its journal, and how, as in a manifest."""
+
 
 class Order(Struct, frozen=True, kw_only=True):
     """One life."""
 
     folder: str
     play: str = "shop"
-    sync: str = "process"
+    journal: str = JOURNAL
     life: int = 0
     death: tuple[str, int] | None = None
     """How it ends, and when: at the n-th ``line`` or ``effect``, at a ``moment`` in microseconds, or at a named point;

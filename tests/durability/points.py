@@ -12,13 +12,18 @@ from actors.durable.kept_queue import KeptQueue
 from actors.durable.outbox import Outbox
 from actors.storage import journal_file
 from actors.storage.journal_file import JournalFile
+from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables
+from actors.storage.postgres_tables import PostgresTables
 from tests.durability.order import DIED
 from tests.durability.patch import patch
 from tests.durability.plays import Shop
 
 WRITES: Final = ("accept", "settle", "begin", "keep_step")
+UPKEEP: Final = ("postpone", "replay", "discard", "prune", "move")
+CHANGES: Final = {**{write: write for write in (*WRITES, *UPKEEP)}, "prune": "delete"}
+"""The changes of the tables by which writes are made."""
 CALLS: Final[dict[str, tuple[Any, str]]] = {
     "the file is claimed": (journal_file, "claim"),
     "the schema is made": (journal_file, "migrate"),
@@ -34,7 +39,11 @@ CALLS: Final[dict[str, tuple[Any, str]]] = {
     "the outbox is delivered": (Outbox, "release"),
     "the answer is told": (Answers, "tell"),
     "the file is closed": (JournalFile, "close"),
+    "the pool is found": (PostgresJournal, "_find_pool"),
+    "the tables are taken": (PostgresJournal, "_take"),
 }
+OF_FILES: Final = tuple(name for name in CALLS if name.startswith(("the file", "the schema")))
+OF_SERVERS: Final = ("the pool is found", "the tables are taken")
 POINTS: Final = (
     *(f"before {name}" for name in ("the file is made", "the outbox is delivered", "the file is closed")),
     *CALLS,
@@ -54,15 +63,20 @@ def die_at(point: str, turn: int) -> None:
 
     for name, (owner, call) in CALLS.items():
         patch(owner, call, partial(_around, name, reached))
+    _note_writes(reached)
+
+
+def _note_writes(reached: Any) -> None:
     written: set[str] = set()
-    for write in WRITES:
-        patch(JournalTables, write, partial(_noted, write, written, reached))
+    owners = [(tables, write) for tables in (JournalTables, PostgresTables) for write in CHANGES]
+    for tables, write in owners:
+        if CHANGES[write] in vars(tables):
+            patch(tables, CHANGES[write], partial(_noted, write, written, reached))
 
     def make(committed: Any) -> Any:
         def told(journal: Any, batch: Any, results: Any) -> None:
-            for write in written:
-                reached(f"{write} after its commit")
-            written.clear()
+            while written:  # a thread that prunes may add to it
+                reached(f"{written.pop()} after its commit")
             committed(journal, batch, results)
 
         return told

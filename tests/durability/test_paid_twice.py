@@ -32,7 +32,7 @@ def _paid_twice(found: Findings, kills: int) -> tuple[int, int]:
     again = {step: count - 1 for step, count in paid.items() if count > 1}
     models = sum(count for (_, step), count in again.items() if step.startswith("model"))
     assert sum(again.values()) <= kills
-    assert found.problems_of_file() == []
+    assert found.problems_of_journal() == []
     return models, sum(again.values()) - models
 
 
@@ -41,8 +41,7 @@ def test_kept_steps_are_paid_once(forks: Forks, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("sync", ["process", "full"])
-def test_kept_steps_are_paid_once_in_many_kills(forks: Forks, tmp_path: Path, sync: str) -> None:
-    found = survive(forks, tmp_path, kills=150, seed=5, sync=sync, play="paid")
+def test_kept_steps_are_paid_once_in_many_kills(forks: Forks, tmp_path: Path, journal: str) -> None:
+    found = survive(forks, tmp_path, kills=150, seed=5, journal=journal, play="paid")
     models, tools = _paid_twice(found, 150)
-    print(f"{sync}: {len(found.effects)} paid, {models} of models and {tools} of tools again, all before their commit")  # noqa: T201
+    print(f"{len(found.effects)} paid, {models} of models and {tools} of tools again, all before their commit")  # noqa: T201

@@ -57,4 +57,4 @@ def test_a_process_whose_journal_was_taken_over_keeps_and_handles_nothing(
     after = Findings(tmp_path, concurrency=1)
     assert after.lines[-1][1:3] == ["refused", "JournalFencedError"]
     assert len(after.effects) <= len(before.effects) + 1  # the one that its actor had
-    assert after.problems_of_file() == []
+    assert after.problems_of_journal() == []
