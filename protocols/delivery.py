@@ -43,11 +43,18 @@ class Kept(Protocol):
         ...
 
     def known(self, prompts: Sequence[object]) -> ChatMessage[Any] | None:
-        """Return the recorded answer of a part that was asked the same; None if it has to run."""
+        """Return the recorded answer of a part that was asked the same; None if it has to run.
+
+        Raises:
+            RunError: it has failed, and the failure is recorded.
+        """
         ...
 
     async def note(self, prompts: Sequence[object], answer: ChatMessage[Any]) -> None:
         """Keep the answer of a part; does nothing for the outermost run."""
+
+    def failed(self, prompts: Sequence[object], error: Exception) -> None:
+        """Keep the failure of a part; does nothing for the outermost run."""
 
     def capabilities(self) -> Sequence[Any]:
         """Return the capabilities that keep the steps of a model's run."""

@@ -239,6 +239,7 @@ class DeliveryWindow:
             self._leave(message, left_open(self.node.name, error.__cause__))
             return
         run = KeptRun(self._journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
+        run.turn = f"{message.place}/{entry.due}"
         message.run, message.request = run, replace(request, kept=run)
         message.timeout = time_left(message, request, self.clock, self.now())
         if message.timeout is not None and message.timeout <= 0:

@@ -3,15 +3,33 @@
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from pydantic_ai import ApprovalRequired, CallDeferred, ModelRetry
 
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError, decode_answer, encode_answer
 from actors.durable.step_journal import StepJournal
 from actors.runs.correlation import run_here
+from actors.runs.errors import ENGINE_ERRORS
 from protocols.delivery import Delivery, Kept, tool_call_id
-from protocols.journal import MailboxJournal
+from protocols.errors import (
+    MemberError,
+    NodeStoppedError,
+    RunCancelledError,
+    RunError,
+    RunTimeoutError,
+    error_text,
+    of_kind,
+    type_name,
+)
+from protocols.journal import Commit, JournalError, MailboxJournal
 from protocols.messages import ChatMessage, is_message
+
+_PASSING: Final = (
+    *ENGINE_ERRORS, NodeStoppedError, RunCancelledError, RunTimeoutError, JournalError,
+    ModelRetry, ApprovalRequired, CallDeferred,
+)  # fmt: skip
 
 
 class KeptRun(Kept):
@@ -46,6 +64,8 @@ class KeptRun(Kept):
         """Takes what the connections pass on, until the acknowledgement; None before and after."""
         self.has_steps = bool(steps)
         """True if the journal has steps of the run."""
+        self.turn = ""
+        """What a retry and a replay change, and a death does not: after them what has failed may go well."""
         self._journal = journal
         self._steps = steps
         self._keeps_steps = keeps_steps
@@ -69,7 +89,10 @@ class KeptRun(Kept):
         return part
 
     def known(self, prompts: Sequence[object]) -> ChatMessage[Any] | None:
-        """Return the recorded answer of this part, if it was asked the same."""
+        """Return the recorded answer of this part, if it was asked the same. Raises RunError if it has failed then."""
+        failure = self.recorded("failure", _digest((self._root.turn, *prompts)))
+        if failure is not None:
+            raise RunError(failure.decode())
         payload = self.recorded("answer", _digest(prompts))
         try:
             return None if payload is None else decode_answer(payload)
@@ -81,6 +104,13 @@ class KeptRun(Kept):
         if self.is_part:
             await self.keep("answer", _digest(prompts), encode_answer(answer))
 
+    def failed(self, prompts: Sequence[object], error: Exception) -> None:
+        """Keep class and text of the failure of a part, before all that follows from it."""
+        if self.is_part and not _may_pass(error):
+            text, digest = f"{type_name(error)}: {error_text(error)}", _digest((self._root.turn, *prompts))
+            kept = self._keep("failure", digest, text.encode("utf-8", "replace"))
+            kept.then(lambda done: done.exception())  # what keeps it from being written is told to the next write
+
     def recorded(self, key: str, digest: bytes) -> bytes | None:
         """Return the payload of a step of this run that was finished in an earlier delivery."""
         found = self._steps.get(self._key(key))
@@ -88,8 +118,11 @@ class KeptRun(Kept):
 
     async def keep(self, key: str, digest: bytes, payload: bytes) -> None:
         """Keep a finished step; returns after the commit."""
+        await self._keep(key, digest, payload)
+
+    def _keep(self, key: str, digest: bytes, payload: bytes) -> Commit[None]:
         self._root.has_steps = True
-        await self._journal.keep_step(self._root.id, self._key(key), digest, payload)
+        return self._journal.keep_step(self._root.id, self._key(key), digest, payload)
 
     def _key(self, key: str) -> str:
         return f"{self.run_id}/{key}" if self.is_part else key
@@ -99,6 +132,14 @@ class KeptRun(Kept):
         if self._keeps_steps and self._step_journal is None:
             self._step_journal = StepJournal(self)
         return () if self._step_journal is None else (self._step_journal,)
+
+
+def _may_pass(error: BaseException | None, depth: int = 8) -> bool:
+    """Return True if a run was stopped, was not kept, or asks a model to try again: it may go another way next time."""
+    if error is None or not depth:
+        return False
+    inner = error.errors.values() if isinstance(error, MemberError) else ()
+    return of_kind(error, *_PASSING) or any(_may_pass(one, depth - 1) for one in (error.__cause__, *inner))
 
 
 def _digest(prompts: Sequence[object]) -> bytes:

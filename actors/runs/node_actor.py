@@ -26,7 +26,7 @@ from actors.runtime.errors import IgnoreStart
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.child import ChildKind
 from protocols.control import Resume
-from protocols.errors import add_note
+from protocols.errors import RunError, add_note
 from protocols.messages import ChatMessage
 
 UNLIMITED = 1_000_000
@@ -161,7 +161,11 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
 
 async def _serve_part(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any:
     """Run a part of a kept run, unless its answer is recorded."""
-    answer = None if request.kept is None else request.kept.known(request.prompts)
+    try:
+        answer = None if request.kept is None else request.kept.known(request.prompts)
+    except RunError as error:
+        add_note(error, f"node {request.node.name!r}: the run failed")
+        return _tell_failure(actor, request, error)
     if answer is None:
         return await serve(actor, request, runs)
     return answer if request.route is None else request.route.passed(actor, request, answer)
@@ -179,9 +183,15 @@ def _failed(actor: AsyncioActor, request: RunRequest, error: Exception, seconds:
     node, events = request.node, cell_of(actor).system.events
     run_failed(events, request, error, seconds, step=getattr(error, "failed_step", ""))
     add_note(error, f"node {node.name!r}: the run failed")
+    if request.kept is not None:
+        request.kept.failed(request.prompts, error)
     node.fail(error, request)
     if isinstance(error, (*node.crash_on, *cell_of(actor).crash_on)):
         raise error
+    _tell_failure(actor, request, error)
+
+
+def _tell_failure(actor: AsyncioActor, request: RunRequest, error: Exception) -> None:
     if request.route is None:
         actor.fail_reply(error)
     else:
