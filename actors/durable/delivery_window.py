@@ -109,7 +109,7 @@ class DeliveryWindow:
 
     def look(self) -> None:
         """Look for messages that another process has put into the journal, such as replayed ones."""
-        self.queue.has_more = True
+        self.queue.look()
         self._give()
 
     def change(self, settings: Durable) -> None:

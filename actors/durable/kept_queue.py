@@ -94,7 +94,11 @@ class KeptQueue:
         """Place of the last message that is known."""
         self._recovered: int | None = None
         """Place of the last message of earlier processes; None until it has been in memory."""
+        self._own = 0
+        """Place of the first message that this process has accepted; 0 before."""
         self._is_loading = False
+        self._arrived: list[KeptMessage] | None = None
+        """All that was accepted during a load; None for too many, and while nothing is loaded."""
         self._has_suspects = False
         self._drained: asyncio.Future[None] | None = None
 
@@ -109,19 +113,24 @@ class KeptQueue:
             return
         self.open += 1
         self._highest = max(self._highest, place)
-        if self.has_more or (len(self._line) >= WINDOW and self._due_now() >= WINDOW):
-            self.has_more = True
+        self._own = self._own or place
+        self.has_more = self.has_more or (len(self._line) >= WINDOW and self._due_now() >= WINDOW)
+        if self.has_more and self._arrived is None:
             return
-        self._last = place
         message = KeptMessage(entry, place, request, self._node.message_key(request), timeout=timeout)
         message.context = copy_context()
         if timeout is not None:
             message.deadline = self._node.ref().system.clock.now() + timeout
-        self._append(message)
+        if not self.has_more:
+            self._append(message)
+        elif self._arrived is not None and len(self._arrived) < WINDOW:
+            self._arrived.append(message)
+        else:
+            self._arrived = None
 
     def _append(self, message: KeptMessage) -> None:
         """Put a message at the end, but one that is due later on disk only if the line has many of those."""
-        due = message.entry.due
+        self._last, due = message.place, message.entry.due
         if due is None or due <= self._now() or len(self._line) - self._due_now() < WINDOW // 2:
             self._line.append(message)
         else:
@@ -151,14 +160,15 @@ class KeptQueue:
 
     def holds(self, id: bytes) -> bool:
         """Return True if a message waits in memory."""
-        return any(one.entry.id == id for one in self._line)
+        return any(one.entry.id == id for one in (*self._line, *(self._arrived or ())))
 
     def take(self, id: bytes) -> KeptMessage:
         """Take a message out, also one that is on disk only."""
-        for message in self._line:
-            if message.entry.id == id:
-                self._line.remove(message)
-                return message
+        for line in (self._line, self._arrived or []):
+            for message in line:
+                if message.entry.id == id:
+                    line.remove(message)
+                    return message
         self._ended.add(id)
         return KeptMessage(Entry(id, self._name, "", RUN_KIND, b"", 0.0), 0)
 
@@ -202,12 +212,17 @@ class KeptQueue:
         due = message.entry.due
         return due is not None and due > self._now()
 
+    def look(self) -> None:
+        """Read again what is on disk, because another process has written."""
+        self.has_more, self._arrived = True, None
+
     def begin_load(self) -> bool:
         """Return True if the next messages have to be read now, by `load`."""
         is_due = bool(self._parked) and self._parked[0][0] <= self._now()
         if self._is_loading or not (self.has_more or is_due) or self._due_now() >= WINDOW // 2:
             return False
         self._is_loading = True
+        self._arrived = []
         return True
 
     async def load(self) -> None:
@@ -218,10 +233,12 @@ class KeptQueue:
             limit = max(1, WINDOW - self._due_now())
             entries = await self._journal.waiting(self._name, self._last, limit)
         finally:
-            self._is_loading = False
-        found = [self._read(entry) for entry in entries if entry.id not in self._ended]
+            self._is_loading, arrived, self._arrived = False, self._arrived, None
+        new = [entry for entry in entries if entry.seq > self._last]  # others came into memory meanwhile
+        found = [self._read(entry) for entry in new if entry.id not in self._ended]
         if is_first:
-            _suspect([one for one in found if not self._is_later(one)], self._node.max_concurrency)
+            older = [one for one in found if not self._own or one.place < self._own]
+            _suspect([one for one in older if not self._is_later(one)], self._node.max_concurrency)
         self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
         for one in found:
             self._append(one)
@@ -229,7 +246,12 @@ class KeptQueue:
         if self._recovered is not None:
             self.open += sum(entry.seq > self._highest for entry in entries)
         self._highest = max(self._highest, self._last)
-        self.has_more = len(entries) == limit or self._last < self._highest
+        self.has_more = len(entries) == limit or arrived is None
+        if not self.has_more:  # what came meanwhile is all that the disk has beyond
+            for one in arrived or ():
+                if one.place > self._last:
+                    self._append(one)
+            self._last = self._highest
         if self._recovered is None and not self.has_more:
             self._recovered = self._last
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -57,6 +58,7 @@ class SqliteJournal(SqlJournal):
         self.file = JournalFile(self.path, pool, is_guest=as_guest)
         self._thread: DaemonExecutor | None = None
         """Where commits are made with ``full``, and the file is closed."""
+        self._reader: DaemonExecutor | None = None
         self._looked: float | None = None
         self._shortage = ""
         """Why nothing is accepted now."""
@@ -73,6 +75,7 @@ class SqliteJournal(SqlJournal):
             opening.add_done_callback(self._let_go)
             raise
         self._thread = DaemonExecutor(1, "understage-journal")
+        self._reader = DaemonExecutor(1, "understage-journal-reader")
         self._looked = None
         self._begin_life(tables)
 
@@ -84,6 +87,8 @@ class SqliteJournal(SqlJournal):
         self._tables = None
         released = asyncio.wrap_future(self._thread.submit(self.file.close))
         self._thread.shutdown()
+        if self._reader is not None:
+            self._reader.shutdown()
         await asyncio.wait([released], timeout=PATIENCE)  # a disk that hangs keeps its thread, and the lock
 
     def _let_go(self, opened: asyncio.Future[JournalTables]) -> None:
@@ -110,7 +115,8 @@ class SqliteJournal(SqlJournal):
         """Read by the second connection, in a thread."""
         self.opened()
         read = self.file.read
-        return await in_daemon_thread(self._here, lambda: read(lambda one: query(JournalTables(one, self._now))))
+        work = partial(self._here, lambda: read(lambda one: query(JournalTables(one, self._now))))
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work)
 
     def _submit(self, batch: list[WaitingCall]) -> None:
         if self.file.is_paused:

@@ -168,3 +168,37 @@ async def test_a_message_that_is_read_before_its_acceptance_is_told_counts_once(
     assert (queue.open, len(queue)) == (1, 1)
     queue.count_end(entry.id)
     await queue.drained()
+
+
+async def test_what_is_accepted_during_a_read_follows_it_in_memory_once_and_in_order(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    reads: list[int] = []
+    read, gate = journal.waiting, asyncio.Event()
+
+    async def slow(mailbox: str, after: int, limit: int) -> list[Entry]:
+        found = await read(mailbox, after, limit)
+        reads.append(after)
+        await gate.wait()
+        return found
+
+    def work(prompt: str) -> str:
+        seen.append(prompt)
+        return prompt
+
+    node = Agent.from_callback(work, name="clerk", durable=True)
+    async with Life(journal, node) as life:
+        await settle()
+        monkeypatch.setattr(journal, "waiting", slow)
+        life.windows[node].look()
+        tickets = [await node.submit(str(number)) for number in range(3)]
+        cancelled = asyncio.ensure_future(node.run("gone"))
+        await settle()
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        gate.set()
+        assert [(await ticket.answer()).content for ticket in tickets] == ["0", "1", "2"]
+    assert seen == ["0", "1", "2"]
+    assert reads == [0]
+    assert await journal.counts() == {}
