@@ -9,19 +9,11 @@ from pathlib import Path
 
 import psutil
 import uvicorn
-from mcp.server.mcpserver import MCPServer
 
 from actors.mcp.server import McpServer
-from tests.mcp.script import TOOLS
+from tests.mcp.script import make_server
 
 SCRIPT = Path(__file__).with_name("script.py")
-
-
-def make_server(name: str = "calc") -> MCPServer:
-    server = MCPServer(name, log_level="CRITICAL")
-    for tool in TOOLS.values():
-        server.add_tool(tool)
-    return server
 
 
 def script_server(**options: object) -> McpServer:

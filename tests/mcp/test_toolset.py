@@ -15,7 +15,8 @@ from actors.testing.models import scripted_model
 from actors.testing.settle import settle
 from protocols.errors import NodeStartError, ToolServerError
 from protocols.events import ActorCrashed, ChildRestarted
-from tests.mcp.servers import http_server, make_server
+from tests.mcp.script import make_server
+from tests.mcp.servers import http_server
 from tests.runs.tool_answer import call
 
 
