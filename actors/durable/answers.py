@@ -30,6 +30,14 @@ class Answers:
         self._replies[id].append(reply)
         return reply
 
+    def drop(self, id: bytes, reply: Reply) -> None:
+        """Forget a caller that waits no more, so that any number of them leaves nothing behind."""
+        waiting = self._replies.get(id, [])
+        if reply in waiting:
+            waiting.remove(reply)
+            if not waiting:
+                del self._replies[id]
+
     def has(self, id: bytes) -> bool:
         """Return True if there is a future of the answer of a message."""
         return id in self._replies
@@ -43,15 +51,23 @@ class Answers:
         return self._callers[id] == 1
 
     @contextmanager
-    def awaited(self, id: bytes) -> Generator[None]:
-        """Count a caller that waits, or is about to, so that a failure is not taken for a dead letter."""
+    def awaited(self, id: bytes, reply: Reply | None = None) -> Generator[Reply]:
+        """Count a caller that waits, or is about to, so that a failure is not taken for a dead letter.
+
+        Args:
+            id: the message.
+            reply: what the caller waits for; None for a future that is forgotten when it waits no more.
+        """
+        own = self.reply(id) if reply is None else reply
         self._callers[id] += 1
         try:
-            yield
+            yield own
         finally:
             self._callers[id] -= 1
             if not self._callers[id]:
                 del self._callers[id]
+            if reply is None:
+                self.drop(id, own)
 
     async def wait(self, id: bytes, reply: Reply) -> ChatMessage[Any]:
         """Return the answer of a message, as soon as it is there.
@@ -60,7 +76,7 @@ class Answers:
             RunError: it has failed in another process, or the journal does not know it.
             Exception: what the run raised, in this process.
         """
-        with self.awaited(id):
+        with self.awaited(id, reply):
             return await asyncio.shield(reply)
 
     async def find(self, id: bytes) -> None:

@@ -89,10 +89,10 @@ class DeliveryWindow:
 
     async def answer(self, id: bytes) -> ChatMessage[Any]:
         """Return the answer of a message, as soon as it is there; see `Answers.wait`."""
-        reply = self.answers.reply(id)
-        if not self.knows(id):
-            await self.answers.find(id)
-        return await self.answers.wait(id, reply)
+        with self.answers.awaited(id) as reply:
+            if not self.knows(id):
+                await self.answers.find(id)
+            return await reply
 
     def find_soon(self, id: bytes) -> None:
         """Tell those who wait for a message that was known already how it ended."""

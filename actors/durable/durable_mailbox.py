@@ -85,8 +85,13 @@ class DurableMailbox(KeepsRuns):
         """Keep a run, and return its ticket after the commit; see `KeepsRuns`."""
         request = await self._prepared(request, waits=waits)
         entry, request = self._entry(request)
-        reply = self.window.answers.reply(entry.id)
-        if not await self._is_new(entry, self._keep(entry, request, None, accepted)):
+        reply, is_new = self.window.answers.reply(entry.id), False
+        try:
+            is_new = await self._is_new(entry, self._keep(entry, request, None, accepted))
+        finally:
+            if not is_new:
+                self.window.answers.drop(entry.id, reply)
+        if not is_new:
             return self.ticket(entry.id)
         return Ticket(request.run_id, partial(self.window.answers.wait, entry.id, reply))
 
@@ -102,8 +107,7 @@ class DurableMailbox(KeepsRuns):
         request, timeout = await self._prepared_within(request, timeout)
         entry, request = self._entry(request, timeout)
         answers = self.window.answers
-        reply = answers.reply(entry.id)
-        with answers.awaited(entry.id):
+        with answers.awaited(entry.id) as reply:
             kept = self._keep(entry, request, timeout)
             try:
                 is_new = await self._is_new(entry, kept)
@@ -174,6 +178,10 @@ class DurableMailbox(KeepsRuns):
                 while obstacles := self._obstacles(request, waits=waits):
                     await asyncio.wait(obstacles, return_when=asyncio.FIRST_COMPLETED)
                     self._check()
+        return self._named(request)
+
+    def _named(self, request: RunRequest) -> RunRequest:
+        """Return a run under the id of its name."""
         options = request.options
         if options.request_id is None and options.durable is None:
             return request
@@ -182,8 +190,9 @@ class DurableMailbox(KeepsRuns):
 
     async def _prepared_within(self, request: RunRequest, timeout: float | None) -> tuple[RunRequest, float | None]:
         """Return a request that can be kept, and the time that is left then. Raises RunTimeoutError."""
+        self._check()
         if not (needs_reading(request) or self._entrance.locked() or self._obstacles(request, waits=True)):
-            return await self._prepared(request), timeout  # without a timer: it waits for nothing
+            return self._named(request), timeout  # without a timer: it waits for nothing
         began, limit = self.window.clock.now(), asyncio.timeout(timeout)
         try:
             async with limit:

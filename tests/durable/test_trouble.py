@@ -9,6 +9,7 @@ import pytest
 
 from actors.agents.agent import Agent
 from actors.durable.kept_queue import KeptQueue
+from actors.durable.kept_run import delivery
 from actors.durable.record import encode_run
 from actors.testing.settle import settle
 from protocols.errors import NodeStoppedError, RunTimeoutError
@@ -202,3 +203,89 @@ async def test_what_is_accepted_during_a_read_follows_it_in_memory_once_and_in_o
     assert seen == ["0", "1", "2"]
     assert reads == [0]
     assert await journal.counts() == {}
+
+
+async def test_callers_of_a_known_run_who_wait_no_more_leave_nothing(journal: MemoryJournal) -> None:
+    clerk = Clerk()
+    clerk.gate.clear()
+    async with Life(journal, clerk.node) as life:
+        ticket = await clerk.node.submit("one", request_id="one")
+        for _ in range(20):
+            again = await clerk.node.submit("one", request_id="one")
+            waiting = [asyncio.ensure_future(clerk.node.run("one", request_id="one"))]
+            waiting += [asyncio.ensure_future(each.answer()) for each in (ticket, again)]
+            await settle()
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        answers: Any = life.windows[clerk.node].answers
+        assert sum(map(len, answers._replies.values())) == 1
+        clerk.gate.set()
+        assert (await ticket.answer()).content == "ONE"
+        assert not answers._replies
+
+
+async def test_what_is_accepted_before_the_first_read_is_not_marked_as_repeated(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, gate = journal.waiting, asyncio.Event()
+    attempts: list[int] = []
+
+    async def slow(mailbox: str, after: int, limit: int) -> list[Entry]:
+        await gate.wait()
+        return await read(mailbox, after, limit)
+
+    def work(prompt: str) -> str:
+        attempts.append(delivery().attempt)
+        return prompt
+
+    monkeypatch.setattr(journal, "waiting", slow)
+    node = Agent.from_callback(work, name="clerk", durable=True)
+    async with Life(journal, node):
+        tickets = [await node.submit(text) for text in ("one", "two")]
+        gate.set()
+        assert [(await ticket.answer()).content for ticket in tickets] == ["one", "two"]
+    assert attempts == [0, 0]
+
+
+async def test_what_another_process_writes_during_a_read_is_found(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, gate, clerk = journal.waiting, asyncio.Event(), Clerk()
+
+    async def slow(mailbox: str, after: int, limit: int) -> list[Entry]:
+        found = await read(mailbox, after, limit)
+        await gate.wait()
+        return found
+
+    async with Life(journal, clerk.node) as life:
+        await settle()
+        monkeypatch.setattr(journal, "waiting", slow)
+        window = life.windows[clerk.node]
+        window.look()
+        await settle()
+        request = clerk.node.request(("replayed",), {})
+        await journal.accept([Entry(bytes.fromhex(request.run_id), "pool/clerk", "", "run1", encode_run(request), 1.0)])
+        window.look()
+        gate.set()
+        while await journal.counts():
+            await settle()
+    assert clerk.seen == ["replayed"]
+
+
+async def test_a_function_that_fails_on_a_commit_keeps_no_other_from_being_told(journal: MemoryJournal) -> None:
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    error = LookupError("a fault of ours")
+
+    def fail(_: object) -> None:
+        raise error
+
+    entries = [Entry(bytes([number]) * 16, "pool/clerk", "", "run1", b"x", 1.0) for number in range(3)]
+    first, *others = [journal.accept([entry]) for entry in entries]
+    first.then(fail)
+    for other in others:
+        other.then(lambda done: told.append(done.result()))
+    await others[-1]
+    assert told == [error, [2], [3]]
+    assert await first == [1]
