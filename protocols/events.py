@@ -1,7 +1,7 @@
 """Facts about what happened: every event is one frozen struct of one tagged union.
 
 Events carry small numbers and names, no payload (`MessageSent.content` and `MessageReceived.content` are filled only
-when a subscriber asked for payloads). Events of one system are ordered by `seq`; a gap in it shows that some were
+for a subscriber with `content_bytes`). Events of one system are ordered by `seq`; a gap in it shows that some were
 dropped. `time` is wall-clock seconds since the epoch (float, UTC) and is for reading, not for ordering.
 
 In JSON the field ``kind`` says which event it is, in snake case: ``{"kind": "message_sent", ...}``. Fields unknown to
@@ -21,10 +21,13 @@ from protocols.model_events import (
     BudgetWarning,
     CircuitClosed,
     CircuitOpened,
+    ModelRequested,
+    ModelResponded,
     ModelRetried,
     ModelThrottled,
     ProtocolWarning,
     ToolAbandoned,
+    ToolStarted,
 )
 from protocols.stamp import StampedEvent as StampedEvent
 from protocols.stamp import kind_of as kind_of
@@ -100,7 +103,7 @@ class MessageReceived(StampedEvent, frozen=True, kw_only=True):
     byte_count: int = 0
     """Length of the content in bytes of UTF-8."""
     content: str | None = None
-    """The content as text, only when asked for."""
+    """The content as text, cut to the `content_bytes` of the subscriber; None for one without."""
 
 
 class MessageSent(CostEvent, frozen=True, kw_only=True):
@@ -119,7 +122,7 @@ class MessageSent(CostEvent, frozen=True, kw_only=True):
     composed: bool = False
     """True for the answer of a team or chain, whose members have already been counted."""
     content: str | None = None
-    """The content as text, only when asked for."""
+    """The content as text, cut to the `content_bytes` of the subscriber; None for one without."""
 
 
 class ToolCalled(StampedEvent, frozen=True, kw_only=True):
@@ -338,6 +341,9 @@ Event = (
     | ApprovalDecided
     | MessageRedelivered
     | JournalStalled
+    | ToolStarted
+    | ModelRequested
+    | ModelResponded
 )
 """Any event."""
 

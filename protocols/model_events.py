@@ -11,6 +11,25 @@ class ModelEvent(StampedEvent, frozen=True, kw_only=True):
     """Host and port of the API; empty for a model without one."""
 
 
+class ModelRequested(ModelEvent, frozen=True, kw_only=True):
+    """A request to a model began; its attempts are `ModelRetried`, its end is `ModelResponded`."""
+
+
+class ModelResponded(ModelEvent, frozen=True, kw_only=True):
+    """A request to a model ended, with an answer or without one."""
+
+    duration: float = 0.0
+    """Seconds from `ModelRequested`, all attempts and waits included."""
+    attempts: int = 0
+    """Attempts made; 0 if a budget or a limit refused it before."""
+    input_tokens: int = 0
+    """Tokens read; 0 without an answer."""
+    output_tokens: int = 0
+    """Tokens written; 0 without an answer."""
+    error_type: str = ""
+    """Class of the exception it ended with; empty for an answer."""
+
+
 class ModelRetried(ModelEvent, frozen=True, kw_only=True):
     """A request to a model failed and is made again."""
 
@@ -59,6 +78,13 @@ class BudgetWarning(StampedEvent, frozen=True, kw_only=True):
     most: float = 0.0
     is_measured: bool = True
     """False if an answer had no known price, so that its cost is not counted."""
+
+
+class ToolStarted(StampedEvent, frozen=True, kw_only=True):
+    """A tool is called; its end is `ToolCalled` with the same `tool_call_id`."""
+
+    tool_name: str = ""
+    tool_call_id: str = ""
 
 
 class ToolAbandoned(StampedEvent, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from protocols.errors import error_text, type_name
 from protocols.events import ToolCalled
 from protocols.ids import new_id
 from protocols.json_value import as_json
-from protocols.model_events import ToolAbandoned
+from protocols.model_events import ToolAbandoned, ToolStarted
 from protocols.tool_call import ToolCallInfo
 
 P = ParamSpec("P")
@@ -50,6 +50,14 @@ class ToolCallLog:
         self.lost = RunUsage()
         """Counts the requests of this attempt whose usage is not known."""
         self.calls: list[ToolCallInfo] = []
+
+    def begin(self, call: ToolCallPart) -> None:
+        """Publish the start of a call."""
+        if self._system is not None and (events := self._system.events).wants(ToolStarted):
+            name, run = self.agent_name, self.request.run_id
+            events.publish(
+                ToolStarted, actor=name, run_id=run, tool_name=call.tool_name, tool_call_id=call.tool_call_id
+            )
 
     def add(self, call: ToolCallInfo) -> None:
         """Store and publish one finished call."""
@@ -152,6 +160,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
             return await _without_exit(handler, args)
         began, started, earlier = datetime.now(UTC), perf_counter(), _thread.get()
         result, failure = None, None
+        log.begin(call)
         try:
             result = _writable(await _without_exit(handler, args), log.agent_name, call.tool_name)
         except Exception as error:

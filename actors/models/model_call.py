@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from pydantic_ai.exceptions import (
     ContentFilterError,
@@ -19,6 +19,7 @@ from pydantic_ai.exceptions import (
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
 from actors.models.budget import Charge, Usage, charged, reserve
 from actors.models.byte_limit import most_bytes
@@ -47,6 +48,8 @@ from protocols.model_events import (
     CircuitClosed,
     CircuitOpened,
     ModelEvent,
+    ModelRequested,
+    ModelResponded,
     ModelRetried,
     ModelThrottled,
     ProtocolWarning,
@@ -77,6 +80,12 @@ class Call:
         self.ends = _earlier(until, run)
         """When the request must be over; None if it may take any time."""
         self.limit = TimeLimit(self.clock, None if self.ends == run else until)
+        self.usage = RequestUsage()
+        """What the answer says it has used."""
+
+    def __enter__(self) -> Self:
+        self._publish(ModelRequested)
+        return self
 
     async def made(
         self,
@@ -168,11 +177,19 @@ class Call:
         if self.state.answered(self.policy.retry_share if self.attempts == 1 else 0.0):
             self._publish(CircuitClosed)
 
-    def end(self) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Let go of the timer, and of a probe that came to nothing."""
         self.limit.close()
         if self.is_probe:
             self.state.is_probed = self.is_probe = False
+        self._publish(
+            ModelResponded,
+            duration=self.clock.now() - self.started,
+            attempts=self.attempts,
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            error_type="" if kind is None else kind.__name__,
+        )
 
     def failed(self, error: Exception, partial: str | None = None, *, has_begun: bool = False) -> float:
         """Return the seconds until the next attempt.
@@ -208,6 +225,7 @@ class Call:
 
     def check(self, response: ModelResponse) -> None:
         """Refuse an answer that is not complete, that a filter ended, or that calls too many tools."""
+        self.usage = response.usage
         calls, most = len(response.parts), self.policy.max_tool_calls
         if response.state == "incomplete":
             error = self._own(StreamInterruptedError, ModelConnectionError, "the stream ended before its answer did")

@@ -36,8 +36,8 @@ class PolicyModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Return the answer of the model, after as many attempts as it takes."""
-        call, settings = Call(self.wrapped, self.policy, self.state), self._with_own(model_settings)
-        try:
+        settings = self._with_own(model_settings)
+        with Call(self.wrapped, self.policy, self.state) as call:
             response, charge = await call.made(
                 messages,
                 settings,
@@ -48,8 +48,6 @@ class PolicyModel(WrapperModel):
                 charge.settle(response.usage)
             call.check(response)
             return response
-        finally:
-            call.end()
 
     @asynccontextmanager
     async def request_stream(
@@ -70,7 +68,7 @@ class PolicyModel(WrapperModel):
                 return response, _limited(call, response, await anext(rest, None), rest), attempt.pop_all()
 
         async with AsyncExitStack() as stack:
-            stack.callback(call.end)
+            stack.enter_context(call)
             made = await call.made(messages, settings, self.policy.first_byte or OF_STREAMS, begun)
             (response, events, attempt), charge = made
             if charge is not None:

@@ -1,5 +1,6 @@
 """Publishes the events of one run. An event is made only if it has a subscriber."""
 
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -40,6 +41,7 @@ def message_received(events: EventStream, request: RunRequest, asked: ChatMessag
             events,
             MessageReceived,
             request,
+            cut=partial(_cut, asked),
             message_id=asked.message_id,
             conversation_id=request.conversation_id,
             source=asked.name or "",
@@ -57,6 +59,7 @@ def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[
             events,
             MessageSent,
             request,
+            cut=partial(_cut, answer),
             message_id=answer.message_id,
             conversation_id=answer.conversation_id or "",
             input_tokens=answer.usage.input_tokens,
@@ -106,6 +109,16 @@ def _lost(request: RunRequest) -> dict[str, Any]:
         "cost": cost.total_cost,
         "cost_known": cost.cost_known and bool(cost.total_cost or not cost.unmeasured_requests),
     }
+
+
+def _cut(message: ChatMessage[Any], most: int) -> str:
+    """Return the content of a message as text of at most so many bytes; media appear by name only."""
+    text = limited_text(_text_of, message, most + 1)[:most]
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+
+def _text_of(message: Any) -> str:
+    return prompt_text(message.content) if is_list(message.content) else message.text
 
 
 def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest, **fields: Any) -> None:

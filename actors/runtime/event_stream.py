@@ -25,12 +25,14 @@ class TakeEvents(msgspec.Struct, frozen=True):
 class Subscription:
     """One subscriber with what it wants and what it lost."""
 
-    __slots__ = ("_stream", "dropped", "is_receiving", "kinds", "target")
+    __slots__ = ("_stream", "content_bytes", "dropped", "is_receiving", "kinds", "target")
 
     def __init__(self, stream: "EventStream", target: Any, kinds: frozenset[type[StampedEvent]]) -> None:
         self._stream = stream
         self.target = target
         self.kinds = kinds
+        self.content_bytes = 0
+        """Most bytes of the content of a message in an event; 0 for no content."""
         self.dropped = 0
         """Events that this subscriber lost because its mailbox was full."""
         self.is_receiving = False
@@ -106,11 +108,21 @@ class EventStream:
         self.dropped = 0
         """Deliveries lost over all subscribers."""
 
-    def subscribe(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> Subscription:
-        """Deliver events of these classes (None: all) to an `ActorRef`, or to a function that does not block."""
+    def subscribe(
+        self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None, *, content_bytes: int = 0
+    ) -> Subscription:
+        """Deliver events of these classes (None: all) to an `ActorRef`, or to a function that does not block.
+
+        With `content_bytes` the events of messages say their content, as they would say it to a model, cut to so many
+        bytes of UTF-8. Other subscribers do not get it.
+        """
+        if type(content_bytes) is not int or content_bytes < 0:
+            raise ValueError(f"subscribe: content_bytes={content_bytes!r} must be a whole number of bytes, 0 for none")
         if not callable(target) and not hasattr(target, "tell"):
             raise TypeError(f"subscribe: {safe_repr(target)} is no ActorRef and no function of one event")
-        return self._add(Subscription(self, target, _wanted(kinds)))
+        subscription = Subscription(self, target, _wanted(kinds))
+        subscription.content_bytes = content_bytes
+        return self._add(subscription)
 
     def subscribe_in_batches(self, target: Any, kinds: Iterable[type[StampedEvent]] | None = None) -> BatchSubscription:
         """Keep events for the actor of a ref until it takes them; with many waiting it is told `TakeEvents`.
@@ -163,15 +175,21 @@ class EventStream:
         """Return True if this kind has a subscriber; ask before making an event."""
         return kind in self._by_kind
 
-    def publish(self, kind: type[StampedEvent], **fields: Any) -> None:
-        """Make an event, number it, and hand it to its subscribers."""
+    def publish(self, kind: type[StampedEvent], *, cut: Callable[[int], str] | None = None, **fields: Any) -> None:
+        """Make an event, number it, and hand it to its subscribers.
+
+        `cut` gives the content in so many bytes; it is called for each subscriber that asked for content.
+        """
         subscribers = self._by_kind.get(kind)
         if subscribers is None:
             return
         self.published += 1
         event = kind(seq=self.published, system=self._system, **fields)
         for subscription in tuple(subscribers):
-            self._deliver(subscription, event)
+            if cut is not None and (most := subscription.content_bytes):
+                self._deliver(subscription, msgspec.structs.replace(event, content=cut(most)))
+            else:
+                self._deliver(subscription, event)
 
     def _deliver(self, subscription: Subscription, event: StampedEvent) -> None:
         try:
@@ -191,9 +209,8 @@ class EventStream:
             return
         self.published += 1
         subscriber = limited_text(str, subscription.target, 200)
-        gap = EventsDropped(
-            seq=self.published, system=self._system, subscriber=subscriber, count=subscription.dropped
-        )  # fmt: skip
+        count, number = subscription.dropped, self.published
+        gap = EventsDropped(seq=number, system=self._system, subscriber=subscriber, count=count)
         for other in tuple(self._by_kind[EventsDropped]):
             if other is not subscription:
                 self._deliver(other, gap)

@@ -1,16 +1,27 @@
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.agents.agent import Agent
 from actors.runs.request import RunRequest
 from actors.runtime.system import ActorSystem
-from actors.testing.models import echo_model, failing_model, slow_model
+from actors.testing.models import echo_model, failing_model, scripted_model, slow_model
 from actors.testing.settle import settle
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, RunTimeoutError
-from protocols.events import Event, MessageReceived, MessageSent, RunCancelled, RunCompleted, RunFailed, RunStarted
+from protocols.events import (
+    Event,
+    MessageReceived,
+    MessageSent,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+    ToolCalled,
+)
+from protocols.model_events import ModelRequested, ModelResponded, ToolStarted
+from tests.runs.tool_answer import call
 from tests.support.nodes import echo_agent
 
 if TYPE_CHECKING:
@@ -132,3 +143,65 @@ async def test_whoever_posts_is_called_when_the_run_is_settled_before_the_delive
         await settle()
 
     assert (seen, tracker.open) == ([(True, 1), (True, 0)], 0)
+
+
+@pytest.mark.parametrize("text", ["plain", "ä€𝄞" * 9, "no \ud800 name"])
+@pytest.mark.parametrize("most", [0, 1, 2, 7, 100])
+async def test_only_who_asked_gets_content_and_at_most_so_many_bytes(
+    text: str, most: int, actor_system: ActorSystem
+) -> None:
+    asked, others = list[Any](), list[Any]()
+    actor_system.events.subscribe(asked.append, [MessageReceived, MessageSent], content_bytes=most)
+    actor_system.events.subscribe(others.append, [MessageReceived, MessageSent])
+    agent = Agent.from_callback(str, name="a")
+    actor_system.start(agent.factory())
+    await agent.run(text)
+
+    whole = text.encode("utf-8", "replace")
+    said = [event.content for event in asked]
+    assert said == ([whole[:most].decode("utf-8", "ignore")] * 2 if most else [None, None])
+    assert [event.content for event in others] == [None, None]
+    assert [event.seq for event in asked] == [event.seq for event in others]
+
+
+@pytest.mark.parametrize("most", [-1, True, 1.5, "1 kB"])
+async def test_a_size_of_content_that_is_none_is_refused(most: Any, actor_system: ActorSystem) -> None:
+    with pytest.raises(ValueError, match=r"content_bytes=.* must be a whole number of bytes"):
+        actor_system.events.subscribe(print, [MessageSent], content_bytes=most)
+
+
+async def test_each_step_of_a_run_is_told_at_its_start_and_at_its_end(actor_system: ActorSystem) -> None:
+    def double(number: int) -> int:
+        """Double a number."""
+        return number * 2
+
+    seen = list[Any]()
+    actor_system.events.subscribe(seen.append, [RunStarted, ToolStarted, ToolCalled, ModelRequested, ModelResponded])
+    agent = Agent("a", model=scripted_model([call("double", number=4), "done"]), tools=[double])
+    actor_system.start(agent.factory())
+    await agent.run("x")
+    with pytest.raises(ValueError, match="bad"):
+        await agent.run("x", model=failing_model(ValueError("bad")))
+
+    assert [type(event).__name__ for event in seen] == [
+        "RunStarted", "ModelRequested", "ModelResponded", "ToolStarted", "ToolCalled", "ModelRequested",
+        "ModelResponded", "RunStarted", "ModelRequested", "ModelResponded",
+    ]  # fmt: skip
+    assert len({event.run_id for event in seen}) == 2
+    assert (seen[3].tool_name, seen[3].tool_call_id) == ("double", seen[4].tool_call_id)
+    ends = [event for event in seen if isinstance(event, ModelResponded)]
+    assert [(end.attempts, end.output_tokens > 0, end.error_type) for end in ends] == [
+        (1, True, ""), (1, True, ""), (1, False, "ValueError"),
+    ]  # fmt: skip
+
+
+async def test_the_end_of_a_streamed_request_is_told(actor_system: ActorSystem) -> None:
+    seen = list[Any]()
+    actor_system.events.subscribe(seen.append, [ModelRequested, ModelResponded])
+    agent = Agent("a", model=scripted_model(["done"]))
+    actor_system.start(agent.factory())
+    async with agent.run_stream("x") as stream:
+        assert [text async for text in stream.stream()]
+
+    assert [type(event) for event in seen] == [ModelRequested, ModelResponded]
+    assert (seen[1].error_type, seen[1].output_tokens > 0) == ("", True)
