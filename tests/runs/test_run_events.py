@@ -205,3 +205,20 @@ async def test_the_end_of_a_streamed_request_is_told(actor_system: ActorSystem) 
 
     assert [type(event) for event in seen] == [ModelRequested, ModelResponded]
     assert (seen[1].error_type, seen[1].output_tokens > 0) == ("", True)
+
+
+async def test_the_end_of_a_cancelled_request_is_told(actor_system: ActorSystem) -> None:
+    seen = list[Any]()
+    actor_system.events.subscribe(seen.append, [ModelRequested, ModelResponded])
+    agent = Agent("a", model=slow_model(asyncio.Event()))
+    actor_system.start(agent.factory())
+    running = asyncio.ensure_future(agent.run("x"))
+    while not seen:
+        await settle()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await settle()
+
+    assert [(type(event), getattr(event, "error_type", "")) for event in seen] == [
+        (ModelRequested, ""), (ModelResponded, "CancelledError"),
+    ]  # fmt: skip
