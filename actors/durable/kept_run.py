@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from pydantic_ai import ApprovalRequired, CallDeferred, ModelRetry
 
 from actors.durable.outbox import Outbox
-from actors.durable.record import UndecodableError, decode_answer, encode_answer
+from actors.durable.record import UndecodableError, decode_answer, encode_answer, returns_equal
 from actors.durable.step_journal import StepJournal
 from actors.runs.correlation import run_here
 from actors.runs.errors import ENGINE_ERRORS
@@ -100,8 +100,11 @@ class KeptRun(Kept):
             return None
 
     async def note(self, prompts: Sequence[object], answer: ChatMessage[Any]) -> None:
-        """Keep the answer of a part; does nothing for the outermost run."""
-        if self.is_part:
+        """Keep the answer of a part; does nothing for the outermost run.
+
+        An answer that would come back as another value is not kept: the part runs again, on its own recorded steps.
+        """
+        if self.is_part and returns_equal(answer):
             await self.keep("answer", _digest(prompts), encode_answer(answer))
 
     def failed(self, prompts: Sequence[object], error: Exception) -> None:

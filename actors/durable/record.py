@@ -179,6 +179,16 @@ def encode_answer(message: ChatMessage[Any]) -> bytes:
     return data if 0 < len(data) <= MAX_ANSWER else sealed(_pack(MissingRecord(message.message_id, why)))
 
 
+def returns_equal(message: ChatMessage[Any]) -> bool:
+    """Return True if the content of an answer and of its members comes back as it is, which typed data does not."""
+    content: Any = message.content
+    try:
+        is_equal = isinstance(content, str) or _restored(_kept(content)) == content
+    except Exception:  # of msgspec, pydantic, or the user's type
+        return False
+    return is_equal and all(map(returns_equal, message.associated_messages))
+
+
 def decode_answer(data: bytes) -> ChatMessage[Any]:
     """Return the answer that `encode_answer` was given.
 
