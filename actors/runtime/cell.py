@@ -164,19 +164,14 @@ class System(Protocol):
     """What a cell needs of its actor system; `ActorSystem` describes each member."""
 
     name: str
-    config: Any
-    """The `SystemConfig`."""
+    config: Any  # SystemConfig
     loop: asyncio.AbstractEventLoop
     clock: Clock
     events: EventStream
-    dead_letters: Any
-    """The `DeadLetters`."""
-    deadlines: Any
-    """The `Deadlines` of open asks."""
-    bridge: Any
-    """The `ThreadBridge`."""
-    dispatcher: Any
-    """The `Dispatcher`."""
+    dead_letters: Any  # DeadLetters
+    deadlines: Any  # Deadlines
+    bridge: Any  # ThreadBridge
+    dispatcher: Any  # Dispatcher
     is_closed: bool
     is_forked: bool
     late_replies: int

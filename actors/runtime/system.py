@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
@@ -29,7 +29,7 @@ from actors.runtime.shutdown import STOP_ACTORS, Shutdown
 from actors.runtime.stop import end_all, request_stop
 from actors.runtime.termination import terminate
 from actors.runtime.thread_bridge import ThreadBridge
-from actors.runtime.tree import ActorNode, tree_of
+from actors.runtime.tree import ActorNode, ActorRow, rows_of, tree_of
 from actors.runtime.turn import Turn
 from protocols.clock import Clock
 from protocols.control import ExitReason, StopMode
@@ -37,12 +37,6 @@ from protocols.errors import of_kind
 
 A = TypeVar("A", bound="ActorHooks")
 T = TypeVar("T")
-
-
-def systems_of(loop: asyncio.AbstractEventLoop) -> "list[ActorSystem]":
-    """Return the systems that live on a loop and are not closed (for tools that look at all of them)."""
-    known = cast("list[ActorSystem]", list(systems))
-    return [system for system in known if system.loop is loop and not system.is_closed]
 
 
 class ActorSystem(Registry):
@@ -213,7 +207,14 @@ class ActorSystem(Registry):
 
     def tree(self) -> tuple[ActorNode, ...]:
         """Return a snapshot of the supervision tree: the actors without a supervisor, each with its children."""
-        return tree_of(self.cells)
+        return tree_of(self.rows())
+
+    def rows(self) -> Iterator[ActorRow]:
+        """Return the actors of the tree, supervisors before their children.
+
+        Each is looked at when it is taken; let the loop turn between, and those that end meanwhile are left out.
+        """
+        return rows_of(self.cells)
 
     async def stop_all(self, *, timeout: float | None = None, mode: str = "drain") -> list[str]:
         """Stop all actors at once, as `ActorRef.stop` does; supervisors stop their children.

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from actors.runtime.system import ActorSystem, systems_of
+from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
 from actors.testing.leak import Census, living_actors
 from actors.testing.scheduler import close
-from actors.testing.settle import settle
+from actors.testing.settle import settle, systems_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import Final
 
 from actors.runtime.clock import running_loop
-from actors.runtime.system import systems_of
+from actors.testing.settle import systems_of
 
 _PATIENCE: Final = 2.0
 _PAUSE: Final = 0.01

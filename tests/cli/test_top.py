@@ -261,7 +261,7 @@ def test_what_cannot_be_looked_at_is_one_message(cli: Call, arguments: list[str]
 
 
 def actor(name: str, *children: ActorNode) -> ActorNode:
-    return ActorNode(name, "A", "running", 1, 0, 0, 0.0, 0, 0, 0, 0, 0, 0, "", children)
+    return ActorNode("", "", name, "A", "running", 1, 0, 0, 0.0, 0, 0, 0, 0, 0, 0, "", children)
 
 
 def test_a_deep_tree_is_drawn_without_recursion() -> None:
