@@ -9,7 +9,7 @@ from actors.cli.exit_code import fail
 from actors.cli.option import AsJson
 
 
-def watch(
+def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The manifest, as an option.")] = None,
     show_messages: Annotated[
@@ -19,6 +19,9 @@ def watch(
     reload: Annotated[
         bool, typer.Option("--reload", help="Apply changes of the manifest to the running pool.")
     ] = False,
+    metrics: Annotated[
+        int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65_535, help="Serve metrics to Prometheus.")
+    ] = None,
     grace: Annotated[float, typer.Option("--grace", metavar="S", help="Seconds that an orderly end may take.")] = 30.0,
 ) -> int:
     """Start all agents, teams and triggers, and stay until Ctrl+C or SIGTERM.
@@ -31,4 +34,5 @@ def watch(
     from actors.cli.watch import Watch
 
     manifest = file if file is not None else config or Path()
-    return Watch(manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace).run()
+    shown = Watch(manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, metrics=metrics)
+    return shown.run()
