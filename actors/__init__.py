@@ -14,6 +14,7 @@ if [dirname(path) for path in getattr(protocols, "__path__", ())] != [dirname(di
 
 if TYPE_CHECKING:
     from actors.agents.agent import Agent
+    from actors.app.actor_journal import ActorJournal
     from actors.app.pool import AgentPool
     from actors.durable.kept_run import delivery
     from actors.mcp.server import McpServer
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from protocols.streaming import SupportsRunStream
 
 _HOMES = {
+    "ActorJournal": "actors.app.actor_journal",
     "ActorRef": "actors.runtime.ref",
     "ActorRegistry": "actors.runtime.registry",
     "ActorSystem": "actors.runtime.system",
@@ -88,6 +90,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ActorJournal",
     "ActorRef",
     "ActorRegistry",
     "ActorSystem",

@@ -1,44 +1,72 @@
-"""`Durable`: how a node keeps what it has accepted until it has handled it."""
+"""`Durable`: how a node, or an actor, keeps what it has accepted until it has handled it."""
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import msgspec
 
-from protocols.checks import FLAG, POSITIVE, check_fields, choice, declared_checks, instance_of, whole
+from protocols.checks import FLAG, POSITIVE, Check, check_fields, choice, declared_checks, list_of, whole
 from protocols.errors import ConfigError
+from protocols.journal import NotDurableError
 
 Order = Literal["loose", "strict"]
 """What later messages do while one waits to be delivered again: pass it, or wait for it."""
 
+_MESSAGES: Final = list_of(
+    "classes made with msgspec.Struct", lambda one: isinstance(one, type) and issubclass(one, msgspec.Struct)
+)
 
-class Durable(msgspec.Struct, frozen=True, kw_only=True):
+
+@dataclass(frozen=True, init=False)
+class Durable:
     """How a node keeps what it has accepted in the journal of its pool, until it has handled it.
+
+    An actor names the classes of the messages that it keeps in the journal of its system, see `actors.ActorJournal`.
 
     Example:
         >>> Durable(retries=2, order="strict").backoff
         5.0
     """
 
-    retries: Annotated[int, whole(0)] = 0
+    messages: Annotated[tuple[type[Any], ...], _MESSAGES]
+    """What an actor keeps; empty for a node. In the journal the name of its class tells what a message is."""
+    retries: Annotated[int, whole(0)]
     """How often a message whose run has failed is delivered again, before it is a dead letter."""
-    backoff: Annotated[float, POSITIVE] = 5.0
+    backoff: Annotated[float, POSITIVE]
     """Seconds between the failure of a run and the next delivery."""
-    order: Annotated[Order, choice("loose", "strict")] = "loose"
+    order: Annotated[Order, choice("loose", "strict")]
     """``strict`` if later messages wait for one that is to be delivered again; ``loose`` if they pass it."""
-    steps: Annotated[bool, FLAG] = True
+    steps: Annotated[bool, FLAG]
     """True to keep finished requests to models and calls of tools, so that a run that is delivered again does not pay
-    for them twice."""
-    expires: Annotated[float | None, POSITIVE] = None
+    for them twice. An actor has none."""
+    expires: Annotated[float | None, POSITIVE]
     """Seconds after its acceptance after which a message is not delivered any more. None for no limit."""
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *messages: type[Any],
+        retries: int = 0,
+        backoff: float = 5.0,
+        order: Order = "loose",
+        steps: bool = True,
+        expires: float | None = None,
+    ) -> None:
         """Refuse impossible values. Raises ConfigError."""
+        given = {"retries": retries, "backoff": backoff, "order": order, "steps": steps, "expires": expires}
+        vars(self).update(given, messages=messages)
         never_none = ("retries", "backoff", "order", "steps")
         check_fields(_CHECKS, self, lambda _, problem: ConfigError(f"durable: {problem}"), never_none=never_none)
+        if len({kind.__name__ for kind in messages}) < len(messages):
+            raise ConfigError("durable: two messages have the same name, which the journal tells them by; rename one")
+        if messages and not steps:
+            raise ConfigError("durable: steps are those of agents, so it has no effect for messages of an actor")
 
 
 _CHECKS: Any = declared_checks(Durable)
-DURABLE = instance_of("True, False or Durable(retries, backoff, order, steps, expires)", bool, Durable)
+DURABLE = Check(
+    "True, False or Durable(retries, backoff, order, steps, expires); only actors name messages",
+    lambda given: isinstance(given, bool) or (isinstance(given, Durable) and not given.messages),
+)
 
 
 def durable_of(given: object) -> Durable | None:
@@ -46,3 +74,29 @@ def durable_of(given: object) -> Durable | None:
     if isinstance(given, Durable):
         return given
     return Durable() if given else None
+
+
+class Keeper(Protocol):
+    """Keeps what the durable actors of one system accept, as the engine sees it."""
+
+    async def open(self, system: Any) -> None:
+        """Begin, as the system is entered. What has to be closed is added to the phases of `system.shutdown`."""
+
+    def keep(self, cell: Any) -> None:
+        """Have a durable actor that is being made keep its messages; does nothing for its later incarnations.
+
+        Raises:
+            NotDurableError: it cannot be durable; the error says what to do.
+        """
+
+
+class NoJournal:
+    """The `Keeper` of a system without a journal: it has no durable actors."""
+
+    async def open(self, system: Any) -> None:
+        """Do nothing."""
+
+    def keep(self, cell: Any) -> None:
+        """Refuse the actor."""
+        text = f"actor {cell.name!r} is durable, but its system {cell.system.name!r} has no journal; start it in `async"
+        raise NotDurableError(f"{text} with ActorSystem({cell.system.name!r}, journal=ActorJournal(path)) as system`")

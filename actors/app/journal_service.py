@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
 from actors.app.journal_paths import open_journal
+from actors.app.journal_watch import JournalWatch
 from actors.config.connection import NodeConnection
 from actors.config.journal import JournalSpec
 from actors.config.manifest import Manifest
@@ -22,17 +22,9 @@ from actors.pool.services import Health, PoolService
 from actors.runs.durable import Ticket
 from actors.runtime.background_loop import current_system
 from protocols.errors import ManifestError, RunError
-from protocols.journal import STALLED, JournalError, MailboxJournal, NotDurableError
-from protocols.journal_events import JournalStalled
+from protocols.journal import MailboxJournal, NotDurableError
 from protocols.limits import MAX_LIMIT
 from protocols.session import OWN
-
-LOOK: Final = 1.0
-"""Seconds between two looks at what other processes have written, and at the health of the disk."""
-PRUNE: Final = 60.0
-"""Seconds between two prunings."""
-PRUNED: Final = 1_000
-"""Messages that one pruning deletes at most, so after that many there may be more."""
 
 _log = logging.getLogger("understage.journal")
 
@@ -57,11 +49,12 @@ class JournalService(PoolService):
         self._counts: dict[str, int] = {}
         self._turn = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
-        self._watching: asyncio.Task[None] | None = None
-        self._version: int | None = None
-        self._pruned = 0.0
-        self.is_stalled = False
-        """True while writes wait for the disk for more than a second."""
+        self._watch: JournalWatch | None = None
+
+    @property
+    def _spec(self) -> JournalSpec:
+        spec: JournalSpec | None = self._pool.manifest.journal
+        return spec or JournalSpec()
 
     @property
     def kept(self) -> dict[str, int]:
@@ -78,7 +71,7 @@ class JournalService(PoolService):
         """The health of the journal: ``unavailable`` when it writes no more."""
         if self.journal is not None and self.journal.statistics().broken:
             return "unavailable"
-        return "degraded" if self.is_stalled else "ready"
+        return "degraded" if self._watch is not None and self._watch.is_stalled else "ready"
 
     async def __aenter__(self) -> Self:
         journal = self._make(self._pool.manifest)
@@ -86,6 +79,7 @@ class JournalService(PoolService):
             await journal.open()
             self._counts = await journal.counts()
             self.journal, self._turn = journal, asyncio.Lock()
+            self._watch = JournalWatch(journal, self._spec.keep, self.mailboxes, self._pool.fail)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -112,8 +106,7 @@ class JournalService(PoolService):
             text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
             raise NotDurableError(text, node=node.name)
         name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
-        spec = self._pool.manifest.journal or JournalSpec()
-        window = DeliveryWindow(node, name, self.journal, settings, deliveries=spec.deliveries, turn=self._turn)
+        window = DeliveryWindow(node, name, self.journal, settings, deliveries=self._spec.deliveries, turn=self._turn)
         window.queue.open = self._counts.pop(name, 0)
         self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal)
         if isinstance(node, Agent):
@@ -122,7 +115,8 @@ class JournalService(PoolService):
     def opened(self, node: AnyNode) -> None:
         """Begin to deliver to a node that was added to the running pool."""
         mailbox = self.mailboxes.get(node)
-        if self._watching is not None and mailbox is not None and not mailbox.window.is_running:
+        is_running = self._watch is not None and self._watch.is_running
+        if is_running and mailbox is not None and not mailbox.window.is_running:
             mailbox.window.start()
 
     def left(self, node: AnyNode) -> None:
@@ -212,64 +206,13 @@ class JournalService(PoolService):
             mailbox.window.start()
         for name, waiting in self._counts.items():
             _log.warning("%s messages wait for %r, which is no durable node; see `journal move`", waiting, name)
-        if self.journal is not None:
-            self._watching = asyncio.ensure_future(self._watch(self.journal))
+        if self._watch is not None:
+            self._watch.begin(self._pool.system or current_system())
 
     async def end(self) -> None:
         """Give the nodes nothing more; they stop now."""
-        for mailbox in self.mailboxes.values():
-            mailbox.window.pause()
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-
-    async def _watch(self, journal: MailboxJournal) -> None:
-        """Tell when the disk is slow, and tidy up whenever it answers."""
-        system = self._pool.system or current_system()
-        tidying = asyncio.ensure_future(self._tidy(journal, system.clock.now()))
-        try:
-            while True:
-                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                timer = system.clock.call_later(LOOK, woken.set_result, None)
-                try:
-                    await woken
-                finally:
-                    timer.cancel()
-                self._look_at_disk(journal, system)
-                if tidying.done():
-                    tidying = asyncio.ensure_future(self._tidy(journal, system.clock.now()))
-        finally:
-            tidying.cancel()
-            await asyncio.gather(tidying, return_exceptions=True)
-
-    async def _tidy(self, journal: MailboxJournal, now: float) -> None:
-        """Look for what other processes have written, and prune. A journal that works no more ends the pool."""
-        spec = self._pool.manifest.journal or JournalSpec()
-        try:
-            version, before = await journal.version(), self._version
-            self._version = version
-            if before is not None and before != version:
-                for mailbox in self.mailboxes.values():
-                    mailbox.window.look()
-            if now - self._pruned >= PRUNE:
-                self._pruned = now
-                while await journal.prune(spec.keep) >= PRUNED:
-                    pass
-        except JournalError as error:
-            _log.warning("journal: %s", error)
-            if error.is_final and self._watching is not None:
-                self._watching.cancel()
-                for mailbox in self.mailboxes.values():
-                    mailbox.window.broke(error)
-                self._pool.fail(error)
-
-    def _look_at_disk(self, journal: MailboxJournal, system: Any) -> None:
-        since = journal.statistics().waiting_since
-        waiting = 0.0 if since is None else time.time() - since
-        if waiting > STALLED and not self.is_stalled:
-            system.events.publish(JournalStalled, location=journal.location, waiting=waiting)
-        self.is_stalled = waiting > STALLED
+        if self._watch is not None:
+            await self._watch.end()
 
 
 def _warn_of_queues(manifest: Manifest) -> None:

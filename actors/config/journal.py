@@ -1,6 +1,6 @@
 """Durable nodes: where accepted messages are kept until they are handled, and how a node keeps them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -85,6 +85,14 @@ class JournalSpec(Section):
         raise ConfigError(
             "a pool's journal must be True, False, the path of a file, or postgresql://user:password@host/name"
         )
+
+    @classmethod
+    def checked(cls, given: Mapping[str, object]) -> Self:
+        """Return the journal of these keys. Raises ConfigError."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(f"journal: {'; '.join(one['msg'] for one in error.errors())}") from None
 
     @classmethod
     def expand_shorthand(cls, data: object) -> object:

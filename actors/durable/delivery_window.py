@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from actors.durable.acknowledgement import failed, handled
 from actors.durable.answers import Answers
 from actors.durable.failure import REASONS, ending_of, left_open, poison
-from actors.durable.kept_queue import ALONE, PAUSE, WINDOW, KeptMessage, KeptQueue, decoded, time_left
+from actors.durable.kept_queue import ALONE, PAUSE, WINDOW, KeptMessage, KeptQueue, time_left
 from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError
@@ -211,7 +211,8 @@ class DeliveryWindow:
                     self._failed(message, "poison", poison(self.node.name, message.attempt))
                     return
                 if message.attempt >= ALONE:  # whichever of them ended the process is found out alone
-                    message.has_turn = await self._turn.acquire()
+                    await self._turn.acquire()
+                    message.turn = self._turn
                 message.attempt = await self._journal.begin(id)
             steps = await self._journal.steps(id)
         except JournalError as error:
@@ -230,7 +231,7 @@ class DeliveryWindow:
             if message.ended is not None:
                 self._failed(message, message.ended)
                 return
-            request = message.request or decoded(entry, self.node)
+            request = message.request or self.queue.decode(entry, self.node)
             ref = self.node.ref()
         except UndecodableError as error:
             self._failed(message, "undecodable", error)
@@ -239,7 +240,7 @@ class DeliveryWindow:
             self._leave(message, left_open(self.node.name, error.__cause__))
             return
         run = KeptRun(self._journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
-        run.turn = f"{message.place}/{entry.due}"
+        run.turn, run.pass_turn = f"{message.place}/{entry.due}", message.pass_turn
         message.run, message.request = run, replace(request, kept=run)
         message.timeout = time_left(message, request, self.clock, self.now())
         if message.timeout is not None and message.timeout <= 0:
@@ -249,12 +250,13 @@ class DeliveryWindow:
         context = message.context or Context()
         reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
         message.reply = reply
-        reply.add_done_callback(partial(self._replied, message))
+        reply.add_done_callback(partial(self._replied, message, run))
 
-    def _replied(self, message: KeptMessage, done: asyncio.Future[Any]) -> None:
+    def _replied(self, message: KeptMessage, run: KeptRun, done: asyncio.Future[Any]) -> None:
+        outbox, run.outbox = run.outbox, None
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            self._handled(message, done.result())
+            self._handled(message, done.result(), outbox)
             return
         if isinstance(error, MailboxFullError) and not getattr(error, "__notes__", None):
             self._give_back(message)  # runs in memory have filled the mailbox of the actor
@@ -286,9 +288,7 @@ class DeliveryWindow:
     def _release(self, message: KeptMessage) -> None:
         """Take note that the actor has a message no more."""
         self._under_way.pop(message.entry.id, None)
-        if message.has_turn:
-            message.has_turn = False
-            self._turn.release()
+        message.pass_turn()
 
     def _give_back(self, message: KeptMessage) -> None:
         """Take note that the actor has not handled a message, and take its mark back."""
@@ -316,11 +316,10 @@ class DeliveryWindow:
 
     # -- acknowledge --------------------------------------------------------------------------------------------
 
-    def _handled(self, message: KeptMessage, answer: ChatMessage[Any]) -> None:
-        """Acknowledge a message with its answer, and with what the connections pass on."""
-        request = message.request
-        assert request is not None
-        outbox = Outbox(request, self.clock)
+    def _handled(self, message: KeptMessage, answer: ChatMessage[Any], told: Outbox | None) -> None:
+        """Acknowledge a message with its answer, and with what its handler has told or the connections pass on."""
+        request: Any = message.request
+        outbox = told or Outbox(request, self.clock)
         if self.node.outlets:
             self._run(self._collect(message, answer, outbox))
         else:

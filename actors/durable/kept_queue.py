@@ -38,8 +38,8 @@ class KeptMessage(msgspec.Struct, eq=False):
     is_suspect: bool = False
     """True if it may have been under way when a process died."""
     attempt: int = 0
-    has_turn: bool = False
-    """True while it holds the turn of those that are delivered alone."""
+    turn: asyncio.Lock | None = None
+    """The turn of those that are delivered alone, while it has that."""
     deadline: float | None = None
     """When its caller gives up, in seconds of the clock of the system."""
     timeout: float | None = None
@@ -50,6 +50,12 @@ class KeptMessage(msgspec.Struct, eq=False):
     """Trace and log context of the sender; None for one of an earlier process."""
     ended: EndOutcome | None = None
     """How its caller ended it, while it is under way."""
+
+    def pass_turn(self) -> None:
+        """Let another message be delivered alone; does nothing without the turn."""
+        turn, self.turn = self.turn, None
+        if turn is not None:
+            turn.release()
 
 
 class KeptQueue:
@@ -78,9 +84,9 @@ class KeptQueue:
         """True if the next message is on disk only."""
         self.due_in: float | None = None
         """Seconds until the next message is due, as of the last `next`; None if all are due."""
-        self._node = node
-        self._name = name
-        self._journal = journal
+        self.decode: Callable[[Entry, Any], RunRequest] = decoded
+        """Makes the request of an entry for the node. Raises UndecodableError."""
+        self._node, self._name, self._journal = node, name, journal
         self.is_strict = is_strict
         self._now = now
         self._line: deque[KeptMessage] = deque()

@@ -1,7 +1,7 @@
 """What a run under way knows of the journal that keeps it: its parts, its steps, and its delivery."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Self
 
@@ -12,6 +12,7 @@ from actors.durable.record import UndecodableError, decode_answer, encode_answer
 from actors.durable.step_journal import StepJournal
 from actors.runs.correlation import run_here
 from actors.runs.errors import ENGINE_ERRORS
+from actors.runtime.envelope import current
 from protocols.delivery import Delivery, Kept, tool_call_id
 from protocols.errors import (
     MemberError,
@@ -66,7 +67,9 @@ class KeptRun(Kept):
         """True if the journal has steps of the run."""
         self.turn = ""
         """What a retry and a replay change, and a death does not: after them what has failed may go well."""
-        self._journal = journal
+        self.pass_turn: Callable[[], None] = lambda: None
+        """Lets a message be delivered that this one waits for, if both of them have to be delivered alone."""
+        self.journal = journal
         self._steps = steps
         self._keeps_steps = keeps_steps
         self._places: Counter[tuple[str, str]] = Counter()
@@ -79,7 +82,7 @@ class KeptRun(Kept):
         self._places[call, name] += 1
         place = f"{self.run_id}\0{call}\0{name}\0{self._places[call, name]}"
         part = type(self)(
-            self._journal,
+            self.journal,
             blake2b(place.encode(), digest_size=16).digest(),
             self.attempt,
             self._steps,
@@ -125,7 +128,7 @@ class KeptRun(Kept):
 
     def _keep(self, key: str, digest: bytes, payload: bytes) -> Commit[None]:
         self._root.has_steps = True
-        return self._journal.keep_step(self._root.id, self._key(key), digest, payload)
+        return self.journal.keep_step(self._root.id, self._key(key), digest, payload)
 
     def _key(self, key: str) -> str:
         return f"{self.run_id}/{key}" if self.is_part else key
@@ -151,8 +154,15 @@ def _digest(prompts: Sequence[object]) -> bytes:
     return blake2b("\0".join(texts).encode(), digest_size=16).digest()
 
 
+def kept_here() -> KeptRun | None:
+    """Return the delivery of the kept message whose handler, of a plain actor, makes this call; None elsewhere."""
+    scope = current.get()
+    kept: KeptRun | None = None if scope is None else scope.kept
+    return kept
+
+
 def delivery() -> Delivery:
-    """Return the delivery of the run whose tool or callback makes this call.
+    """Return the delivery of the run, or of the kept message of an actor, in whose code this call is made.
 
     Example:
         ```python
@@ -164,9 +174,12 @@ def delivery() -> Delivery:
     For a run in memory the key is its run id, and the attempt is 0.
 
     Raises:
-        RuntimeError: called outside of any run.
+        RuntimeError: called outside of any run and of any handler of a kept message.
     """
+    if (kept := kept_here()) is not None:
+        return Delivery(kept.run_id, kept.attempt)
     run = run_here()
     if run is None:
-        raise RuntimeError("delivery() is for the tools and callbacks of a run; this call comes from outside")
+        text = "tools and callbacks of a run, and for handlers of kept messages; this call comes from outside"
+        raise RuntimeError(f"delivery() is for {text}")
     return Delivery(run.run_id, 0 if run.kept is None else run.kept.attempt, tool_call_id.get())

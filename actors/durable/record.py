@@ -169,14 +169,18 @@ def by_value(request: RunRequest, payload: bytes) -> RunRequest:
     return replace(request, prompts=decode_run(payload, request.node).prompts)
 
 
-def encode_answer(message: ChatMessage[Any]) -> bytes:
-    """Return an answer as bytes. One that JSON cannot hold or that is too large leaves only its id."""
+def encode_answer(answer: object) -> bytes:
+    """Return an answer as bytes. One that JSON cannot hold or that is too large leaves only its id.
+
+    What a plain actor answers is kept if JSON gives back the same.
+    """
     try:
-        data = sealed(_pack(_message_record(message)))
+        data = sealed(_pack(_message_record(answer) if is_message(answer) else _unchanged(answer)))
         why = f"it has {len(data):,} bytes, and a journal keeps at most {MAX_ANSWER:,}"
     except Exception as error:  # of msgspec, pydantic, or the user's type
         data, why = b"", error_text(error).encode("utf-8", "replace").decode()
-    return data if 0 < len(data) <= MAX_ANSWER else sealed(_pack(MissingRecord(message.message_id, why)))
+    message_id = answer.message_id if is_message(answer) else ""
+    return data if 0 < len(data) <= MAX_ANSWER else sealed(_pack(MissingRecord(message_id, why)))
 
 
 def returns_equal(message: ChatMessage[Any]) -> bool:
@@ -189,20 +193,20 @@ def returns_equal(message: ChatMessage[Any]) -> bool:
     return is_equal and all(map(returns_equal, message.associated_messages))
 
 
-def decode_answer(data: bytes) -> ChatMessage[Any]:
+def decode_answer(data: bytes) -> Any:
     """Return the answer that `encode_answer` was given.
 
     Raises:
         UndecodableError: the answer was not kept, the data is damaged, or a newer version has written it.
     """
     try:
-        record: Any = msgspec.msgpack.decode(opened(data), type=MessageRecord | MissingRecord)
-        if isinstance(record, MessageRecord):
-            return _message(record)
+        record: Any = msgspec.msgpack.decode(opened(data), type=MessageRecord | JsonRecord | MissingRecord)
+        if not isinstance(record, MissingRecord):
+            return _restored(record)
     except Exception as error:
         raise UndecodableError(f"a kept answer cannot be read: {_why(error)}") from None
-    text = f"the answer {record.message_id!r} is not in the journal: {record.why}; read it in the history of messages"
-    raise UndecodableError(text)
+    text = f"the answer {record.message_id!r} is not in the journal: {record.why}"
+    raise UndecodableError(f"{text}; read it in the history of messages" if record.message_id else text)
 
 
 def _refused(node: str, text: str) -> NotDurableError:
@@ -297,6 +301,13 @@ def _restored(kept: _Kept) -> Any:
 def _json(value: object) -> bytes:
     """Return a value as JSON. Raises TypeError for one that JSON cannot hold."""
     return json.dumps(to_builtins(value, str_keys=True, enc_hook=_plain), separators=(",", ":")).encode()
+
+
+def _unchanged(value: object) -> JsonRecord:
+    record = JsonRecord(_json(value))
+    if json.loads(record.json) != value:
+        raise TypeError("JSON would change it")
+    return record
 
 
 def _plain(value: object) -> object:

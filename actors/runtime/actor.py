@@ -20,6 +20,7 @@ from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.runtime.thread_bridge import on_own_loop
 from protocols.control import DeadLetterReason, Terminated
+from protocols.durable import Durable
 from protocols.errors import safe_repr
 
 T = TypeVar("T")
@@ -75,6 +76,8 @@ class AsyncioActor(ActorHooks, _PykkaActor):
     """True if `on_receive`, a plain `def`, blocks: it then runs in a bounded pool of threads."""
     redeliver: ClassVar[bool] = False
     """True if a message whose handler crashed is handled once more, by the next incarnation: at least once."""
+    durable: ClassVar[Durable | None] = None
+    """The messages that are kept in the journal of the system until they are handled, and how; see `Durable`."""
     death_pact: ClassVar[bool] = False
     """True if the end of a watched actor crashes this one, unless `on_terminated` is overridden."""
 
@@ -86,6 +89,8 @@ class AsyncioActor(ActorHooks, _PykkaActor):
             constructing.set(None)
             actor._actor_cell = cell
             cell.kind = cls
+            if cls.durable is not None:
+                cell.system.journal.keep(cell)
         return actor
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:  # pyright: ignore[reportMissingSuperCall] - the cell holds what Pykka's would make

@@ -172,6 +172,7 @@ class System(Protocol):
     deadlines: Any  # Deadlines
     bridge: Any  # ThreadBridge
     dispatcher: Any  # Dispatcher
+    journal: Any  # Keeper
     is_closed: bool
     is_forked: bool
     late_replies: int

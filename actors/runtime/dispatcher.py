@@ -248,14 +248,8 @@ class Dispatcher:
                     except GeneratorExit as error:  # only this frame, the outermost, can go on after one
                         turn.interrupted(error, is_closing=asyncio.current_task(self._loop) is not task)
                 turn.task = None
-                counts = (
-                    getrefcount(task) <= known
-                    and getweakrefcount(task) <= watched
-                    and not task._callbacks  # noqa: SLF001
-                    and not task._must_cancel  # noqa: SLF001
-                    and not task.cancelling()
-                    and task.get_name() is self._worker_name
-                )
+                is_clean = not _is_marked(task, known + 1, watched) and not task.cancelling()
+                counts = is_clean and task.get_name() is self._worker_name
                 self._end_wait(turn, serves_on=counts)
                 del turn  # a parked worker must keep no actor alive
                 if not counts:

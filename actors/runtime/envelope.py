@@ -52,6 +52,8 @@ class Envelope(msgspec.Struct, eq=False):
     """True for the second time, after a crash; see `AsyncioActor.redeliver`."""
     fenced: bool = False
     """True if the handler was cut loose: what it still sends is dropped."""
+    kept: Any = None
+    """What a delivery out of a journal knows of it (a `KeptRun`), or None."""
 
     def abandon(self, why: str) -> None:
         """Do not start this message, or cancel its handler: the asker gave up."""

@@ -6,7 +6,7 @@ for the first of them at once, so no later sender can take it.
 
 import asyncio
 from collections import OrderedDict, deque
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 from actors.runtime.cell import Cell, Control
@@ -41,6 +41,13 @@ def carried(context: Context, message: object = None, *, is_whole: bool = False)
         elif kind == NEVER and len(context) == 1:
             LONE[0] = variable
     return tuple(found.items()) or None
+
+
+def envelope_here(cell: Cell, message: Any, reply: Any = None) -> Envelope:
+    """Return a message with what the place of the call adds: its sender, trace and log context, and the time."""
+    scope = current.get()
+    sender = None if scope is None else scope.cell
+    return Envelope(message, cell, reply, sender, carried=carried(copy_context(), message), at=cell.now())
 
 
 def accept(cell: Cell, envelope: Envelope) -> None:

@@ -13,7 +13,7 @@ from actors.runtime.cycle import WaitingFuture, WatchedFuture
 from actors.runtime.envelope import QUEUED, RUNNING, Envelope, current
 from actors.runtime.errors import AskCycleError, BlockingCallError, WrongLoopError
 from actors.runtime.future import AsyncioFuture, LoopFuture
-from actors.runtime.intake import LONE, accept, accept_system, carried, send
+from actors.runtime.intake import LONE, accept, accept_system, carried, envelope_here, send
 from actors.runtime.options import check_timeout
 from actors.runtime.phase import Phase
 from actors.runtime.proxy import Proxy
@@ -169,9 +169,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         """
         cell = self._cell
         cell.system.check_loop()
-        scope = current.get()
-        envelope = Envelope(message, cell, carried=carried(copy_context(), message), at=cell.now())
-        envelope.sender = None if scope is None else scope.cell
+        scope, envelope = current.get(), envelope_here(cell, message)
         if scope is not None and scope.fenced:
             cell.system.dead_letters.add(envelope, DeadLetterReason.FENCED)
         else:
@@ -188,12 +186,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
                 raise WrongLoopError(f"actor {cell.name} lives on another event loop than the ask that it would answer")
             cell.system.bridge.call(lambda: self.forward(message, reply))
             return
-        scope = current.get()
-        envelope = Envelope(message, cell, reply, at=cell.now())
-        envelope.sender = None if scope is None else scope.cell
-        context = copy_context()
-        if scope is None or len(context) > 1:
-            envelope.carried = carried(context, message)
+        envelope = envelope_here(cell, message, reply)
         if reply.done():
             cell.system.dead_letters.add(envelope, DeadLetterReason.CANCELLED)
             return
@@ -331,8 +324,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         """
         stop_mode = StopMode(mode)
         cell = self._cell
-        if timeout is not None:
-            check_timeout(timeout)
+        check_timeout(timeout)
         seconds = cell.system.config.stop_timeout if timeout is None else timeout
         return self._end(block, lambda: stop(cell, stop_mode, seconds))
 

@@ -33,6 +33,7 @@ from actors.runtime.tree import ActorNode, ActorRow, rows_of, tree_of
 from actors.runtime.turn import Turn
 from protocols.clock import Clock
 from protocols.control import ExitReason, StopMode
+from protocols.durable import Keeper, NoJournal
 from protocols.errors import of_kind
 
 A = TypeVar("A", bound="ActorHooks")
@@ -60,10 +61,13 @@ class ActorSystem(Registry):
         clock: Clock | None = None,
         dispatcher: Callable[[asyncio.AbstractEventLoop, str], Dispatcher] = Dispatcher,
         loop: asyncio.AbstractEventLoop | None = None,
+        journal: Keeper | None = None,
     ) -> None:
         super().__init__()
         self.name = name
         self.config = config or SystemConfig()
+        self.journal = journal or NoJournal()
+        """Keeps what durable actors accept, from `async with` to the end of the system."""
         self.loop = loop or asyncio.get_running_loop()
         self.clock: Clock = clock or LoopClock(self.loop)
         self.is_closing = False
@@ -223,8 +227,7 @@ class ActorSystem(Registry):
             The names of the actors whose handler ignored its cancellation and was cut loose.
         """
         self.check_loop()
-        if timeout is not None:
-            check_timeout(timeout)
+        check_timeout(timeout)
         stop_mode = StopMode(mode)
         await self.bridge.take_in()
         before = {cell: cell.abandoned_turns for cell in self.cells}
@@ -235,12 +238,10 @@ class ActorSystem(Registry):
 
     def begin_close(self, timeout: float | None = None) -> asyncio.Future[list[str]]:
         """Begin to end the system and return at once; what `close` waits for. Asking again changes nothing."""
-        if timeout is not None:
-            check_timeout(timeout)
+        check_timeout(timeout)
         if self._closing is None:
             self.is_closing = True
-            seconds = self.config.stop_timeout if timeout is None else timeout
-            self._closing = engine_task(self.loop, self._close(seconds), f"{self.name}-close")
+            self._closing = engine_task(self.loop, self._close(timeout), f"{self.name}-close")
             rouse(self.loop)
         return self._closing
 
@@ -274,7 +275,7 @@ class ActorSystem(Registry):
         asyncio.ensure_future(work).add_done_callback(end.end_as)
         return await end
 
-    async def _close(self, timeout: float) -> list[str]:
+    async def _close(self, timeout: float | None) -> list[str]:
         stuck: list[str] = []
 
         async def stop_actors() -> None:
@@ -311,6 +312,7 @@ class ActorSystem(Registry):
         return True
 
     async def __aenter__(self) -> Self:
+        await self.journal.open(self)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

@@ -21,7 +21,7 @@ from actors.runtime.errors import (
     WrongLoopError,
 )
 from actors.runtime.future import AsyncioFuture, LoopFuture
-from actors.runtime.intake import accept, carried, send
+from actors.runtime.intake import accept, envelope_here, send
 from actors.runtime.options import check_timeout
 from actors.runtime.outcome import ended_error
 from protocols.control import DeadLetterReason
@@ -60,13 +60,10 @@ class ThreadBridge:
     def tell(self, cell: Cell, message: Any) -> None:
         """Do what `ActorRef.tell` does, from a thread or from another loop."""
         self._system.check_open()
-        scope, mailbox = current.get(), cell.mailbox
-        envelope = Envelope(message, cell, carried=carried(copy_context(), message), at=self._system.clock.now())
-        if scope is not None:
-            envelope.sender = scope.cell
-            if scope.fenced:
-                self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.FENCED))
-                return
+        scope, mailbox, envelope = current.get(), cell.mailbox, envelope_here(cell, message)
+        if scope is not None and scope.fenced:
+            self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.FENCED))
+            return
         if mailbox.closed:
             self._post(partial(self._system.dead_letters.add, envelope, DeadLetterReason.DEAD))
             raise ended_error(cell, "not found", cell.ref)
@@ -85,8 +82,7 @@ class ThreadBridge:
                 "ask from a thread: `await asyncio.to_thread(ref.ask, message)`"
             )
             raise WrongLoopError(text)
-        if timeout is not None:
-            check_timeout(timeout)
+        check_timeout(timeout)
         if block is False:
             return self.future(ask, is_sent=True)
         # The loop ends the ask at its deadline; the extra time is for a loop that is blocked or gone.

@@ -12,7 +12,8 @@ import pytest
 from actors import ActorSystem, Agent, AgentPool
 from actors.app import open_app
 from actors.app.journal_paths import open_journal
-from actors.app.journal_service import LOOK, JournalService
+from actors.app.journal_service import JournalService
+from actors.app.journal_watch import LOOK
 from actors.cli.exit_code import ExitCode
 from actors.cli.monitor_snapshot import HEAD, take_snapshot, view
 from actors.config.load import load_manifest

@@ -11,7 +11,8 @@ import pytest
 
 from actors import ActorSystem, AgentPool
 from actors.agents.agent import Agent
-from actors.app.journal_service import LOOK, JournalDelivery, JournalService
+from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_watch import LOOK
 from actors.storage.journal_sqlite import SqliteJournal
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
-from actors.app.journal_service import LOOK, JournalDelivery, JournalService
+from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_watch import LOOK
 from actors.durable.durable_mailbox import id_of
 from actors.testing.clock import ManualClock
 from actors.testing.models import scripted_model
