@@ -28,13 +28,14 @@ from actors.cli.command.run import run
 from actors.cli.command.schema import schema
 from actors.cli.command.top import top
 from actors.cli.command.validate import validate
-from actors.cli.command.watch import watch
+from actors.cli.command.watch import watch, with_port
 from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.loop import stuck
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError, write
-from actors.cli.redaction import RedactedStream, redact
+from actors.cli.redaction import RedactedStream
 from protocols.plain_text import visible
+from protocols.redaction import redact
 
 PROGRAM = "understage"
 
@@ -125,6 +126,7 @@ def call(arguments: Sequence[str]) -> int:
 def _call(arguments: Sequence[str]) -> int:
     words = _without_debug(list(arguments))
     is_debug.set(len(words) < len(arguments))
+    words = with_port(words)
     try:
         result: object = app(words, prog_name=PROGRAM, standalone_mode=False)
     except _CALLED_WRONGLY as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.redaction import redact
+from protocols.redaction import redact
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.http.head_timeout import HEAD_PATIENCE, HEADER_BYTES, LimitedProtocol
 from protocols.clock import Clock
@@ -22,6 +22,8 @@ MOST_CONNECTIONS: Final = 1_000
 """Connections of `running_server` at the same time; further ones are closed at once."""
 BACKLOG: Final = 1_024
 """Connections that wait for the server."""
+SERVER_END: Final = "understage.server_end"
+"""Extension of a scope: an `asyncio.Event` that is set when the server ends, for answers that last until then."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -93,7 +95,26 @@ async def running_server(
             await serving
 
 
-class _Server(uvicorn.Server):
+class _StoppingServer(uvicorn.Server):
+    """A server that tells the application when it ends; see `SERVER_END`."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        application: Any = config.app
+        ending = self._ending = asyncio.Event()
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["extensions"] = {**scope.get("extensions", {}), SERVER_END: ending}
+            await application(scope, receive, send)
+
+        config.app = told
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        await super().shutdown(sockets)
+
+
+class _Server(_StoppingServer):
     """A server that leaves the signals alone and sleeps until `stop`."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -144,7 +165,7 @@ def serve(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8000, grace: int
         **options,
     }
     config = uvicorn.Config(app, host=host, port=port, timeout_graceful_shutdown=grace, **settings)
-    server = uvicorn.Server(config)
+    server = _StoppingServer(config)
     with _sigterm_is_handled():
         server.run()
     if not server.started:

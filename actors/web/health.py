@@ -1,19 +1,19 @@
 """Health of a pool over HTTP: names, states and counts; never prompts, answers, settings or the text of an error."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from actors.http.head_check import is_known_host, known_hosts
 from actors.pool.pool import AgentPool
 from actors.runtime.errors import RestartIntensityExceededError
 from protocols.control import ActorState
 
 Answer = Callable[[Request], Awaitable[Response]]
-NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _GONE: Final = "gone"
 
 
@@ -38,14 +38,14 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
     """
 
     async def live(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"}, headers=NO_STORE)
+        return JSONResponse({"status": "alive"}, headers=_NO_STORE)
 
     async def ready(_request: Request) -> Response:
         state = readiness(pool)
-        return JSONResponse(state, 503 if state["status"] == "unavailable" else 200, NO_STORE)
+        return JSONResponse(state, 503 if state["status"] == "unavailable" else 200, _NO_STORE)
 
-    answers = [(at.__name__, guarded(at, hosts, "health_routes")) for at in (live, ready)]
-    return [Route(f"{prefix}/{name}", answer, methods=["GET"]) for name, answer in answers]
+    known = known_hosts(hosts)
+    return [Route(f"{prefix}/{at.__name__}", _guarded(at, known), methods=["GET"]) for at in (live, ready)]
 
 
 def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
@@ -71,27 +71,12 @@ def _node(node: Any) -> dict[str, Any]:
     return {"state": str(ref.state), "restarts": ref.incarnation - 1, "waiting": ref.statistics().depth}
 
 
-def guarded(answer: Answer, hosts: Sequence[str], routes: str) -> Answer:
-    """Return an answer for known names in the Host header only; `routes` is the function that takes `hosts`."""
-    known = frozenset({"localhost", *(host.lower() for host in hosts)})
-
+def _guarded(answer: Answer, known: frozenset[str]) -> Answer:
     async def guarded(request: Request) -> Response:
         host = request.headers.get("host")  # probes of HTTP/1.0 name none; a browser always does
-        if host is not None and not _is_known(host, known):
-            text = f"this host name is not answered; pass it to {routes}(hosts=[...])"
-            return JSONResponse({"error": text}, 403, NO_STORE)
+        if host is not None and not is_known_host(host, known):
+            text = "this host name is not answered; pass it to health_routes(hosts=[...])"
+            return JSONResponse({"error": text}, 403, _NO_STORE)
         return await answer(request)
 
     return guarded
-
-
-def _is_known(header: str, known: frozenset[str]) -> bool:
-    """Return True if a Host header is a known name, or an address."""
-    host = header[1:].partition("]")[0] if header.startswith("[") else header.partition(":")[0]
-    if host.lower() in known:
-        return True
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

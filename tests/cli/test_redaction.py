@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from actors.app import open_app
 from actors.cli.exit_code import ExitCode
 from actors.cli.monitor_snapshot import flat, take_snapshot
-from actors.cli.redaction import MASK, RedactedStream, Redaction, one_line, redact
+from actors.cli.redaction import RedactedStream, one_line
 from actors.config.load import load_manifest
 from actors.config.manifest import secrets_in
+from protocols.redaction import MASK, Redaction, redact
 from tests.cli.conftest import Call, start_program
 
 if TYPE_CHECKING:

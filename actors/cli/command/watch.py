@@ -1,15 +1,31 @@
 """`understage watch FILE`: run the triggers of a manifest until Ctrl+C."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from actors.cli.exit_code import fail
 from actors.cli.option import AsJson
 
+PORT: Final = 8420
+"""Port of the dashboard unless another one is named."""
+_OPTION: Final = "--dashboard"
 
-def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
+
+def with_port(words: list[str]) -> list[str]:
+    """Return the words of a command line; ``--dashboard`` without a number gets the usual one."""
+    if words[:1] != ["watch"] or _OPTION not in words:
+        return words
+    at = words.index(_OPTION)
+    return (
+        words
+        if words[at + 1 : at + 2] and words[at + 1].isdigit()
+        else [*words[:at], f"{_OPTION}={PORT}", *words[at + 1 :]]
+    )
+
+
+def watch(  # noqa: PLR0913, PLR0917 - the options of one command
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The manifest, as an option.")] = None,
     show_messages: Annotated[
@@ -19,8 +35,16 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
     reload: Annotated[
         bool, typer.Option("--reload", help="Apply changes of the manifest to the running pool.")
     ] = False,
-    metrics: Annotated[
-        int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65_535, help="Serve metrics to Prometheus.")
+    dashboard: Annotated[
+        int | None,
+        typer.Option(
+            _OPTION,
+            metavar="[PORT]",
+            min=0,
+            max=65_535,
+            show_default=False,
+            help=f"Show the pool as a web page of this machine, on this port: 0 for any free one, else {PORT}.",
+        ),
     ] = None,
     grace: Annotated[float, typer.Option("--grace", metavar="S", help="Seconds that an orderly end may take.")] = 30.0,
 ) -> int:
@@ -34,5 +58,6 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
     from actors.cli.watch import Watch
 
     manifest = file if file is not None else config or Path()
-    shown = Watch(manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, metrics=metrics)
-    return shown.run()
+    return Watch(
+        manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, dashboard_port=dashboard
+    ).run()

@@ -1,0 +1,138 @@
+"""`dashboard`: a pool as a web page, an application that other applications can mount."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from actors.config.manifest import secrets_in
+from actors.dashboard.actions import Actions
+from actors.dashboard.feed import Feed
+from actors.dashboard.guard import Guard, new_token
+from actors.http.body_limit import BodyLimit
+from actors.http.server import SERVER_END
+from actors.pool.pool import AgentPool
+from protocols.redaction import redact
+
+MOST_STREAMS: Final = 32
+"""Streams at the same time; further viewers are refused with 503."""
+MOST_BODY: Final = 100_000
+"""Bytes of the body of an action."""
+_TYPES: Final[Mapping[str, str]] = {
+    "html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml", "json": "application/json", "txt": "text/plain; charset=utf-8", "png": "image/png",
+}  # fmt: skip
+
+
+def dashboard(
+    pool: AgentPool[Any], *, token: str | None = None, hosts: Iterable[str] = (), can_act: bool = True
+) -> Starlette:
+    """Return an application that shows a pool, live. It may be mounted below any path.
+
+    It works only while someone looks. It belongs on the event loop of the pool; a pool that does not run is answered
+    with 503.
+
+    Args:
+        pool: the pool.
+        token: what viewers must know: they open the page once with ``?token=...``; None for a new one, which
+            ``state.token`` of the application tells.
+        hosts: names in the Host header that are answered, apart from ``localhost`` and addresses.
+        can_act: False for a page that only shows: all actions are refused with 403.
+
+    Raises:
+        ValueError: the token is shorter than 16 characters.
+
+    Example:
+        ```python
+        app = Starlette(lifespan=lifespan(pool), routes=[Mount("/agents", dashboard(pool, token=secret))])
+        ```
+    """
+    redact.learn_environment()
+    redact.learn(secrets_in(pool.manifest))
+    given = new_token() if token is None else token
+    feed = Feed(pool, can_act=can_act)
+    page = _Page(pool, feed)
+    routes = [
+        Route("/", page.index, methods=["GET"]),
+        Route("/static/{path:path}", page.static, methods=["GET"]),
+        Route("/api/stream", page.stream, methods=["GET"]),
+        *Actions(pool, can_act=can_act).routes(),
+    ]
+    guards = [Middleware(Guard, token=given, hosts=tuple(hosts)), Middleware(BodyLimit, max_bytes=MOST_BODY)]
+    Guard(Starlette(), token=given)  # Starlette makes the real one with the first request, too late for an error
+    app = Starlette(routes=routes, middleware=guards)
+    app.state.token, app.state.feed = given, feed
+    return app
+
+
+class _Page:
+    """The page, its files, and its stream."""
+
+    def __init__(self, pool: AgentPool[Any], feed: Feed) -> None:
+        self._pool = pool
+        self._feed = feed
+        self._files = dict(_all_files(files("actors.dashboard") / "static"))
+
+    async def index(self, _request: Request) -> Response:
+        return self._file("index.html")
+
+    async def static(self, request: Request) -> Response:
+        return self._file(request.path_params["path"])
+
+    def _file(self, path: str) -> Response:
+        data = self._files.get(path)
+        if data is None:
+            return JSONResponse({"error": "there is no such file"}, 404)
+        return Response(data, media_type=_TYPES.get(path.rpartition(".")[2], "application/octet-stream"))
+
+    async def stream(self, request: Request) -> Response:
+        if not self._pool.is_running:
+            return JSONResponse({"error": f"pool {self._pool.name!r} does not run"}, 503)
+        if self._feed.viewers >= MOST_STREAMS:
+            return JSONResponse({"error": f"{MOST_STREAMS} viewers look already; close one of their tabs"}, 503)
+        return _Stream(_told(self._feed, request.scope), media_type="text/event-stream")
+
+
+class _Stream(StreamingResponse):
+    """A stream that is closed at once when its client has gone, also in the midst of a message."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        told: Any = self.body_iterator
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await told.aclose()
+
+
+async def _told(feed: Feed, scope: Mapping[str, Any]) -> AsyncGenerator[bytes]:
+    """Yield what one viewer is told, until the server ends."""
+    end: asyncio.Event | None = scope.get("extensions", {}).get(SERVER_END)
+    viewer = feed.join()
+    ending = None if end is None else asyncio.create_task(end.wait(), name="dashboard stream end")
+    try:
+        if ending is not None:
+            ending.add_done_callback(lambda _: viewer.end())
+        async for message in viewer.messages():
+            yield message
+    finally:
+        feed.leave(viewer)
+        if ending is not None:
+            ending.cancel()
+
+
+def _all_files(folder: Traversable, below: str = "") -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.is_dir():
+            found += _all_files(entry, f"{below}{entry.name}/")
+        else:
+            found.append((f"{below}{entry.name}", entry.read_bytes()))
+    return found

@@ -1,0 +1,273 @@
+"""`Feed`: what one pool shows to all its viewers. It works only while at least one of them looks.
+
+Twice a second the feed reads the pool, and tells all viewers the rows that have changed. A viewer first gets all rows.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+from actors.dashboard.event_rows import FOLLOWED, EventRows
+from actors.dashboard.feed_table import FeedTable
+from actors.dashboard.pool_rows import PoolRows, Rows, dead_rows
+from actors.pool.pool import AgentPool
+from actors.runs.request import RunRequest
+from actors.runtime.background_loop import current_system
+from actors.runtime.event_stream import BatchSubscription, TakeEvents
+from actors.runtime.system import ActorSystem
+from protocols.mailbox import MailboxStatistics
+
+PERIOD: Final = 0.5
+"""Seconds between two messages."""
+SLICE: Final = 100
+"""Rows that are read or written before the event loop turns."""
+MOST_READ: Final = 1_000
+"""Actors that are read between two messages: of more, each is read every so many messages."""
+PART: Final = 500
+"""Rows of one part of a snapshot."""
+BACKLOG: Final = 8
+"""Messages that wait for one viewer; after more it gets all rows anew."""
+MOST_EVENTS: Final = 10_000
+"""Events that wait for the feed; further ones are lost and counted."""
+MOST_ROWS: Final = 50_000
+"""Actors, nodes or connections that are shown."""
+HEARTBEAT: Final = 15.0
+"""Seconds after which a viewer is told that nothing has changed."""
+_log: Final = logging.getLogger("understage.dashboard")
+_READ: Final = ("nodes", "links", "triggers", "approvals")
+
+
+class Feed:
+    """The tables of one pool, and its viewers.
+
+    Args:
+        pool: the pool, on the event loop of the feed while it has viewers.
+        can_act: True if viewers may do more than look.
+    """
+
+    def __init__(self, pool: AgentPool[Any], *, can_act: bool) -> None:
+        self._pool = pool
+        self._rows = PoolRows(pool, can_act=can_act, since=time.time())
+        self._events = EventRows(pool.nodes.get)
+        own = ("pool", "actors", *_READ, "dead")
+        self._tables = {name: FeedTable(1_000 if name == "dead" else MOST_ROWS) for name in own} | self._events.tables
+        self._viewers: set[Viewer] = set()
+        self._seq = 0
+        self._task: asyncio.Task[None] | None = None
+        self._subscription: BatchSubscription | None = None
+        self._actors: Rows = iter(())
+        self._seen: set[str] = set()
+        self._dead = -1
+
+    @property
+    def viewers(self) -> int:
+        """How many look."""
+        return len(self._viewers)
+
+    def join(self) -> "Viewer":
+        """Return a new viewer, who must be left with `leave`."""
+        viewer = Viewer(self)
+        self._viewers.add(viewer)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work(), name="dashboard feed")
+        return viewer
+
+    def leave(self, viewer: "Viewer") -> None:
+        """Forget a viewer; after the last one the feed rests."""
+        self._viewers.discard(viewer)
+        if not self._viewers and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Read the pool and tell the viewers until the pool ends."""
+        system = self._pool.system or current_system()
+        subscription = self._subscription = system.events.subscribe_in_batches(_Events(self, system), FOLLOWED)
+        self._actors, self._seen = self._rows.actors(system), set()
+        most = MOST_ROWS
+        try:
+            while self._pool.is_running:
+                await self._read(system, most)
+                self._tell()
+                most = MOST_READ
+                due = asyncio.Event()
+                timer = system.clock.call_later(PERIOD, due.set)
+                try:
+                    await due.wait()
+                finally:
+                    timer.cancel()
+        except Exception:
+            _log.exception("pool %r: the dashboard failed; its viewers connect anew", self._pool.name)
+        finally:
+            subscription.cancel()
+            if self._subscription is subscription:
+                self._subscription = None
+            self._events.runs.clear()
+            for viewer in self._viewers:
+                viewer.end()
+
+    def take(self) -> None:
+        """Fold the events that wait."""
+        if self._subscription is not None:
+            self._events.add_all(self._subscription.take())
+
+    async def _read(self, system: ActorSystem, most: int) -> None:
+        now = time.time()
+        await self._fill("nodes", self._rows.nodes())
+        await self._fill("pool", self._rows.pool(system))
+        await self._read_actors(system, most)
+        for name in _READ[1:]:
+            await self._fill(name, getattr(self._rows, name)())
+        if self._dead != system.dead_letters.total:
+            self._dead = system.dead_letters.total
+            await self._fill("dead", dead_rows(system, now))
+        self._find_runs(system, now)
+        self.take()
+        self._events.renew(now)
+
+    async def _fill(self, name: str, rows: Rows) -> None:
+        table, seen = self._tables[name], set[str]()
+        while part := tuple(islice(rows, SLICE)):
+            for key, row in part:
+                seen.add(key)
+                table.put(key, row)
+            await asyncio.sleep(0)
+        table.keep(seen)
+
+    async def _read_actors(self, system: ActorSystem, most: int) -> None:
+        """Read some actors further; after the last one forget those that are gone, and begin anew."""
+        table = self._tables["actors"]
+        for _ in range(0, most, SLICE):
+            part = tuple(islice(self._actors, SLICE))
+            for key, row in part:
+                self._seen.add(key)
+                table.put(key, row)
+            if len(part) < SLICE:
+                table.keep(self._seen)
+                self._actors, self._seen = self._rows.actors(system), set()
+                return
+            await asyncio.sleep(0)
+
+    def _find_runs(self, system: ActorSystem, now: float) -> None:
+        """Look up the runs in flight among the handlers that wait."""
+        at = system.clock.now()
+        for cell in tuple(system.cells):
+            for turn in (*(cell.turns or ()), *(cell.parked or ())) if cell.turns or cell.parked else ():
+                request = turn.envelope.message
+                if type(request) is RunRequest:
+                    self._events.runs.see(request, now - (at - turn.envelope.at), now)
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        changed = {name: change for name, table in self._tables.items() if (change := table.take()) is not None}
+        if changed:
+            self._seq += 1
+            message = _message("delta", self._seq, changed)
+            for viewer in self._viewers:
+                viewer.put(message)
+        for viewer in self._viewers:
+            viewer.is_ready.set()
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Yield all rows of this moment in parts."""
+        found = [(name, tuple(table.rows.items())) for name, table in self._tables.items()]
+        seq = self._seq
+        return _parts(seq, found)
+
+
+def _parts(seq: int, found: list[tuple[str, tuple[tuple[str, Any], ...]]]) -> Iterator[bytes]:
+    cuts = [(name, rows[at : at + PART]) for name, rows in found for at in range(0, len(rows), PART)]
+    parts: list[dict[str, Any]] = [{}]
+    size = 0
+    for name, rows in cuts:
+        if size + len(rows) > PART:
+            parts.append({})
+            size = 0
+        parts[-1][name] = {"set": dict(rows), "gone": []}
+        size += len(rows)
+    for number, tables in enumerate(parts):
+        yield _message("snapshot", seq, tables, part=number, parts=len(parts))
+
+
+def _message(event: str, seq: int, tables: dict[str, Any], *, part: int = 0, parts: int = 1) -> bytes:
+    data = {"seq": seq, "now": time.time(), "tables": tables, "part": part, "parts": parts}
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), msgspec.json.encode(data))
+
+
+class Viewer:
+    """One who looks at a feed, with the messages that wait for this viewer.
+
+    Args:
+        feed: the feed.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._waiting: deque[bytes] = deque()
+        self._came = asyncio.Event()
+        self._needs_all = True
+        self._is_over = False
+        self.is_ready = asyncio.Event()
+        """Set when the feed has read the pool."""
+
+    def put(self, message: bytes) -> None:
+        """Add a message; of too many none is kept, and all rows are sent anew."""
+        if self._needs_all:
+            return
+        self._waiting.append(message)
+        if len(self._waiting) > BACKLOG:
+            self._waiting.clear()
+            self._needs_all = True
+        self._came.set()
+
+    def end(self) -> None:
+        """End the messages."""
+        self._is_over = True
+        self._came.set()
+        self.is_ready.set()
+
+    async def messages(self) -> AsyncGenerator[bytes]:
+        """Yield the messages until `end`, and a heartbeat while nothing changes."""
+        yield b"retry: 1000\n\n"
+        await self.is_ready.wait()
+        while not self._is_over:
+            if self._needs_all:
+                self._needs_all = False
+                for part in self._feed.snapshot():
+                    yield part
+                    await asyncio.sleep(0)
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._needs_all or self._is_over:
+                continue
+            self._came.clear()
+            try:
+                await asyncio.wait_for(self._came.wait(), HEARTBEAT)
+            except TimeoutError:
+                yield b": nothing has changed\n\n"
+
+
+class _Events:
+    """Stands for the feed as a subscriber of events in batches."""
+
+    def __init__(self, feed: Feed, system: ActorSystem) -> None:
+        self._feed = feed
+        self._loop = system.loop
+
+    def statistics(self) -> MailboxStatistics:
+        return MailboxStatistics(0, MOST_EVENTS, 0.0, False)
+
+    def notify(self, _message: TakeEvents) -> None:
+        self._loop.call_soon(self._feed.take)
+
+    def __str__(self) -> str:
+        return "dashboard"

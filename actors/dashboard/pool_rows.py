@@ -1,0 +1,166 @@
+"""What a pool says of itself when it is asked: rows of its nodes, connections, triggers, approvals and dead letters."""
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from actors.agents.agent import Agent
+from actors.app.history_service import HistoryService
+from actors.app.journal_service import JournalService
+from actors.app.trigger_service import TriggerService
+from actors.config.trigger import IntervalTrigger, ScheduleTrigger
+from actors.dashboard.feed_table import Row, name_of, shown
+from actors.models.budget import Ledger, ledger_of
+from actors.nodes.base_team import BaseTeam
+from actors.nodes.node import AnyNode
+from actors.pool.pool import AgentPool
+from actors.runtime.log import error_line
+from actors.runtime.system import ActorSystem
+from actors.runtime.tree import ActorRow
+from actors.web.health import readiness
+from protocols.errors import type_name
+
+Rows = Iterator[tuple[str, Row]]
+"""Rows with their keys, each made when it is taken."""
+FIRED: Final = (ScheduleTrigger, IntervalTrigger)
+"""Triggers whose event can be made by hand: it says nothing but the time."""
+
+
+class PoolRows:
+    """Reads a pool.
+
+    Args:
+        pool: the pool.
+        can_act: True if viewers may do more than look.
+        since: when it began to be looked at, in seconds since 1970 UTC.
+    """
+
+    def __init__(self, pool: AgentPool[Any], *, can_act: bool, since: float) -> None:
+        self._pool = pool
+        self._can_act = can_act
+        self._since = since
+        self._nodes: dict[str, str] = {}
+        """The names of the nodes by the URN of their actors."""
+
+    def pool(self, system: ActorSystem) -> Rows:
+        """Yield the one row of the pool itself."""
+        pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
+        yield "pool", {
+            "name": name_of(pool.name), "pid": os.getpid(), "version": _version(), "started": self._since,
+            "status": readiness(pool)["status"], "dropped_events": system.events.dropped, "actors": len(system.cells),
+            "has_storage": history is not None and history.store is not None,
+            "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act,
+        }  # fmt: skip
+
+    def actors(self, system: ActorSystem) -> Rows:
+        """Yield the actors of a system, supervisors before their children."""
+        journal = self._pool.service(JournalService)
+        kept = {} if journal is None else journal.kept
+        for row in system.rows():
+            yield short(row.id), self._actor(row, kept)
+
+    def _actor(self, row: ActorRow, kept: dict[str, int]) -> Row:
+        node = self._nodes.get(row.id, "")
+        return {
+            "parent": short(row.parent), "name": name_of(row.name), "type": name_of(row.actor_type), "state": row.state,
+            "incarnation": row.incarnation, "restarts": row.restarts, "depth": row.depth,
+            "oldest_age": round(row.oldest_age, 1), "in_flight": row.in_flight, "handled": row.handled,
+            "failed": row.failed, "kept": kept.get(node, 0), "node": name_of(node),
+            "last_failure": shown(row.last_failure) if row.last_failure else "",
+        }  # fmt: skip
+
+    def nodes(self) -> Rows:
+        """Yield the nodes of the pool."""
+        self._nodes.clear()
+        for node in self._pool.nodes.values():
+            ref = node.home.find()
+            if ref is not None:
+                self._nodes[ref.actor_urn] = node.name
+            yield name_of(node.name), _node(node)
+
+    def links(self) -> Rows:
+        """Yield the connections of the pool, one row for each target."""
+        for talk in tuple(self._pool.connection_registry.values()):
+            stats, last = talk.stats, talk.stats.last_message_time
+            for target in talk.targets:
+                yield name_of(f"{talk.name}/{target.name}"), {
+                    "source": name_of(talk.source.name), "target": name_of(target.name), "kind": talk.connection_type,
+                    "queued": len(talk.pending), "passed": stats.message_count, "failed": stats.error_count,
+                    "last": 0.0 if last is None else last.timestamp(),
+                }  # fmt: skip
+
+    def triggers(self) -> Rows:
+        """Yield the triggers of the pool."""
+        service = self._pool.service(TriggerService)
+        if service is None:
+            return
+        for trigger in service.plan.triggers:
+            numbers = trigger.statistics()
+            yield name_of(numbers.name), {
+                "node": name_of(trigger.node), "name": name_of(trigger.name), "kind": trigger.settings.type,
+                "state": "failing" if numbers.last_error else "running" if numbers.running else "waiting",
+                "next": None, "last": None, "accepted": numbers.accepted, "run": numbers.completed + numbers.running,
+                "failed": numbers.failed + numbers.dead_lettered,
+                "can_fire": isinstance(trigger.settings, FIRED),
+            }  # fmt: skip
+
+    def approvals(self) -> Rows:
+        """Yield the tool calls that wait for a person."""
+        for asked in self._pool.pending():
+            yield name_of(f"{asked.run_id}/{asked.tool_call_id}"), {
+                "run": asked.run_id, "call": asked.tool_call_id, "node": name_of(asked.actor),
+                "tool": name_of(asked.tool_name), "arguments": shown(asked.arguments, 4_000), "since": asked.time,
+            }  # fmt: skip
+
+
+def dead_rows(system: ActorSystem, now: float) -> Rows:
+    """Yield the dead letters of a system."""
+    letters = system.dead_letters
+    first = letters.total - len(letters)
+    for number, letter in enumerate(letters, start=first + 1):
+        target: Any = getattr(letter.target, "name", letter.target)
+        yield str(number), {
+            "at": now, "target": name_of(str(target)), "sender": name_of(getattr(letter.sender, "name", "") or ""),
+            "message_type": name_of(type_name(letter.message)), "reason": str(letter.reason),
+            "age": round(letter.age, 3), "text": "" if letter.cause is None else shown(error_line(letter.cause)),
+            "can_replay": False, "replays": 0,
+        }  # fmt: skip
+
+
+def short(urn: str) -> str:
+    """Return the id of an actor as addresses hold it."""
+    return urn.rpartition(":")[2]
+
+
+def _node(node: AnyNode) -> Row:
+    totals = node.total_stats
+    model = node.model if isinstance(node, Agent) else None
+    members = node.members() if isinstance(node, BaseTeam) else ()
+    return {
+        "kind": "agent" if not isinstance(node, BaseTeam) else "chain" if node.is_chain else "team",
+        "model": name_of(str(getattr(model, "model_name", model) or "")),
+        "runs": totals.message_count + totals.error_count, "failed": totals.error_count, "cancelled": 0,
+        "messages": totals.message_count, "input_tokens": totals.input_tokens, "output_tokens": totals.output_tokens,
+        "cost": str(totals.cost), "cost_known": totals.cost_known, "budget": _budget(ledger_of(node)),
+        "members": [name_of(member.name) for member in members],
+    }  # fmt: skip
+
+
+def _budget(ledger: Ledger | None) -> str:
+    if ledger is None:
+        return ""
+    limits = (("tokens", "tokens"), ("cost", "USD"), ("requests", "requests"))
+    spent = [
+        f"{getattr(ledger.spent, name):,} of {getattr(ledger.budget, name):,} {unit}"
+        for name, unit in limits
+        if getattr(ledger.budget, name) is not None
+    ]
+    return ", ".join(spent) + (" per day" if ledger.budget.per == "day" else "")
+
+
+def _version() -> str:
+    try:
+        return version("understage")
+    except PackageNotFoundError:  # read from a folder
+        return ""

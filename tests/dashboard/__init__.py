@@ -1,0 +1,1 @@
+"""The dashboard on a real server, as a client sees it."""

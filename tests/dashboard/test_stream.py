@@ -1,0 +1,164 @@
+"""The stream: a snapshot, then numbered changes, and nothing without a viewer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.app.pool import AgentPool
+from actors.dashboard import feed as feeds
+from actors.runtime.actor import AsyncioActor
+from actors.runtime.system import ActorSystem
+from actors.testing.models import failing_model
+from tests.dashboard.client import Site, site
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+HOSTILE = "<script>alert(1)</script>\u202e'\"\ud800"
+
+
+@pytest.fixture
+async def pool() -> AsyncGenerator[AgentPool[None]]:
+    async with AgentPool[None](model="offline") as opened:
+        await opened.add_agent("writer")
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "PERIOD", 0.0)
+
+
+def events_of(pool: AgentPool[None]) -> Any:
+    return pool["writer"].ref().system.events
+
+
+async def at_rest(pool: AgentPool[None], shown: Site) -> None:
+    await wait_until(lambda: not shown.feed.viewers)
+    await wait_until(lambda: not events_of(pool)._by_target)
+    await wait_until(lambda: not [task for task in asyncio.all_tasks() if task.get_name().startswith("dashboard")])
+
+
+async def test_a_viewer_sees_the_pool_its_actors_and_its_nodes(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown, shown.stream() as frames:
+        event, data = await frames.next()
+
+    assert (event, data["part"], data["parts"]) == ("snapshot", 0, 1)
+    assert frames.tables["pool"]["pool"]["status"] == "ready"
+    assert frames.tables["nodes"]["writer"]["kind"] == "agent"
+    rows = frames.tables["actors"].values()
+    (writer,) = (row for row in rows if row["name"] == "writer")
+    assert (writer["node"], writer["state"]) == ("writer", "running")
+    assert frames.tables["actors"][writer["parent"]]["type"] == "Supervisor"
+
+
+async def test_changes_are_numbered_without_gaps_and_add_up_to_a_new_snapshot(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        for _ in range(3):
+            await pool["writer"].run("a question")
+            await frames.next()
+        async with shown.stream() as fresh:
+            await fresh.next()
+        await frames.until(lambda tables: tables["nodes"]["writer"]["runs"] == 3)
+
+    assert frames.seqs == list(range(frames.seqs[0], frames.seqs[-1] + 1))
+    assert fresh.tables["nodes"] == frames.tables["nodes"]
+    assert {"run_started", "message_sent"} <= {row["kind"] for row in frames.tables["log"].values()}
+
+
+async def test_a_run_is_shown_from_its_begin_to_its_end_also_if_it_began_before_the_first_viewer(
+    pool: AgentPool[None],
+) -> None:
+    begun, going = asyncio.Event(), asyncio.Event()
+
+    async def wait(_text: str) -> str:
+        begun.set()
+        await going.wait()
+        return "done"
+
+    await pool.add_node(Agent.from_callback(wait, name="slow"))
+    running = asyncio.ensure_future(pool["slow"].run("go", conversation_id="c1"))
+    await begun.wait()
+    async with site(pool) as shown, shown.stream() as frames:
+        tables = await frames.until(lambda tables: tables.get("runs"))
+        (run,) = tables["runs"].values()
+        assert (run["node"], run["kind"], run["state"], run["conversation"]) == ("slow", "agent", "running", "c1")
+        going.set()
+        await running
+        await frames.until(lambda tables: not tables["runs"])
+
+
+async def test_without_a_viewer_nothing_is_left(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown:
+        assert not events_of(pool)._by_target
+        for _ in range(2):
+            async with shown.stream() as one, shown.stream() as other:
+                await one.next()
+                await other.next()
+                assert shown.feed.viewers == 2
+                assert len(events_of(pool)._by_target) == 1
+            await at_rest(pool, shown)
+
+
+async def test_streams_end_when_the_server_ends(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        stopping = asyncio.ensure_future(shown.stop())
+        with pytest.raises(EOFError):
+            await frames.until(lambda _: False)
+        await stopping
+
+
+async def test_hostile_texts_arrive_as_data_and_cut(pool: AgentPool[None]) -> None:
+    await pool.add_agent("broken", model=failing_model(ValueError(HOSTILE + "x" * 1_000_000 + " sk-canary-0123456789")))
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        with pytest.raises(ValueError, match="script"):
+            await pool["broken"].run("go")
+        tables = await frames.until(lambda tables: tables.get("failures"))
+
+    (failure,) = tables["failures"].values()
+    assert failure["error"].startswith("<script>alert(1)</script>\u202e")
+    assert len(failure["error"]) <= 2_000
+
+
+class Idle(AsyncioActor):
+    """Waits."""
+
+
+async def test_ten_thousand_actors_come_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(count)
+
+    loop = asyncio.get_running_loop()
+    async with ActorSystem("many") as system, AgentPool[None](model="offline", system=system) as pool:
+        for _ in range(10_000):
+            system.start(Idle)
+        whole = type(system).rows
+
+        def probed(self: ActorSystem) -> Any:
+            for row in whole(self):
+                taken.append(turns)
+                yield row
+
+        monkeypatch.setattr(ActorSystem, "rows", probed)
+        loop.call_soon(count)
+        async with site(pool) as shown, shown.stream() as frames:
+            await frames.until(lambda tables: len(tables.get("actors", ())) >= 10_000)
+
+    assert max(taken.count(turn) for turn in set(taken)) <= feeds.SLICE
+    assert max(frames.sizes) <= feeds.PART
+    assert len(set(frames.seqs)) == 1
