@@ -34,6 +34,10 @@ class Execution:
         """Do the work of one run and return the complete answer. Raises what went wrong."""
         raise NotImplementedError
 
+    def models(self) -> Sequence[Model]:
+        """Return the models that runs on the running event loop have used."""
+        return ()
+
     def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "Execution":
         """Return an execution with the same tools, other settings and a memory of its own."""
         return self

@@ -219,6 +219,11 @@ class ModelRun(Execution):
             )
         return None
 
+    def models(self) -> Sequence[Model]:
+        """Return the models that runs on the running event loop have used."""
+        known = self._resolved.get(asyncio.get_running_loop()) or OrderedDict()
+        return [made for _, made in known.values()]
+
     def resolve(self, model: Model | str | None, node: str) -> Model:
         """Return the model for a name on the running loop, under the policy of the agent.
 

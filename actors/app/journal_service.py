@@ -62,6 +62,11 @@ class JournalService(PoolService):
         return {node.name: mailbox.window.queue.open for node, mailbox in self.mailboxes.items()}
 
     @property
+    def numbers(self) -> dict[str, dict[str, int]]:
+        """The messages that wait, for metrics."""
+        return {"understage.durable.open": self.kept}
+
+    @property
     def health(self) -> Health:
         """The health of the journal: ``unavailable`` when it writes no more."""
         if self.journal is not None and self.journal.statistics().broken:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
@@ -44,6 +45,8 @@ STAND_BY: Final = 2.0
 """Seconds between two attempts to take over the triggers of a manifest that another process runs."""
 _INTENSITY: Final = RestartIntensity(limit=1_000, period=1.0)
 """A source may fail while its server is down. Its backoff grows, and its supervisor never gives up."""
+
+_COUNTED: Final = ("accepted", "completed", "failed")
 
 _log: Final = logging.getLogger("understage.triggers")
 
@@ -231,6 +234,16 @@ class TriggerService(PoolService):
     def statistics(self) -> tuple[TriggerStatistics, ...]:
         """Return the statistics of each trigger."""
         return tuple(trigger.statistics() for trigger in (*self.plan.triggers, *self._functions.values()))
+
+    @property
+    def numbers(self) -> dict[str, dict[str, int]]:
+        """The events and runs of all triggers of a node, for metrics."""
+        counted: dict[str, Counter[str]] = {f"understage.trigger.{name}": Counter() for name in _COUNTED}
+        for trigger in (*self.plan.triggers, *self._functions.values()):
+            statistics = trigger.statistics()
+            for name in _COUNTED:
+                counted[f"understage.trigger.{name}"][trigger.node] += getattr(statistics, name)
+        return {**counted}
 
     @property
     def _system(self) -> ActorSystem:

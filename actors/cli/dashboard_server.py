@@ -1,60 +1,50 @@
-"""The dashboard of `understage watch`: on this machine only, behind a token that is printed once."""
+"""`understage watch --dashboard PORT`: a page of the pool on this machine only, behind a token that is printed once."""
 
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from importlib import import_module
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, Final
 
-from actors.cli.exit_code import ExitCode, fail
+from actors.cli.exit_code import fail
+from actors.cli.metrics_server import Serve
 from actors.cli.redaction import RedactedStream
 from actors.pool.pool import AgentPool
 
-HOST: Final = "127.0.0.1"
-GRACE: Final = 1
+_HOST: Final = "127.0.0.1"
+_GRACE: Final = 1
 """Seconds that open requests have at the end. Streams end at once, unless their browser does not read."""
 
 
-def require_dashboard() -> None:
-    """Import what the dashboard needs.
-
-    Raises:
-        CommandError: a library is missing.
-    """
-    try:
-        import_module("actors.dashboard")
-    except ImportError as error:
-        fail(f"--dashboard: {error}")
-
-
-@asynccontextmanager
-async def serve_dashboard(pool: AgentPool[Any], port: int | None) -> AsyncGenerator[None]:
-    """Serve the dashboard of a pool until the end of the block; None as port serves none.
-
-    Raises:
-        CommandError: the port cannot be used.
-    """
+@contextmanager
+def dashboard_server(port: int | None) -> Generator[Serve]:
+    """Take a port before the pool opens, until the end of the block; None for no dashboard."""
     if port is None:
-        yield
+        yield lambda _: nullcontext()
         return
-    from actors.dashboard import dashboard
-    from actors.http.server import bind, running_server
-
-    app = dashboard(pool)
     try:
-        opened = bind(HOST, port)
+        from actors.dashboard import dashboard
+        from actors.http import bind, running_server
+    except ImportError as error:
+        fail(f"--dashboard needs {error.name}, which is not installed: pip install 'understage[web]'")
+    try:
+        opened = bind(_HOST, port)
     except OSError as error:
-        fail(f"--dashboard: port {port} cannot be used: {error.strerror or error}; choose another one", ExitCode.FAILED)
-    url = f"http://{HOST}:{opened.getsockname()[1]}/?token={app.state.token}"
-    async with running_server(app, opened, grace=GRACE):
-        _tell(f"understage: dashboard on {url}")
-        yield
+        fail(f"--dashboard {port}: the port cannot be used: {error}")
+
+    @asynccontextmanager
+    async def serve(pool: AgentPool[Any]) -> AsyncGenerator[None]:
+        app = dashboard(pool)
+        async with running_server(app, opened, grace=_GRACE):
+            _tell(f"understage: dashboard on http://{_HOST}:{opened.getsockname()[1]}/?token={app.state.token}\n")
+            yield
+
+    with opened:
+        yield serve
 
 
 def _tell(line: str) -> None:
     """Write a line with a token to standard error. A closed one is not an error."""
+    stream: Any = sys.stderr
     with suppress(OSError, ValueError):
-        stream: Any = sys.stderr
-        write = stream.write_secret if isinstance(stream, RedactedStream) else stream.write
-        write(f"{line}\n")
+        (stream.write_secret if isinstance(stream, RedactedStream) else stream.write)(line)
         stream.flush()

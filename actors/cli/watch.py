@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from actors.app import App, TriggerAnswer, answer_fields, check_models, configure_logging, open_app, readable
-from actors.cli.dashboard_server import require_dashboard, serve_dashboard
+from actors.cli.dashboard_server import dashboard_server
 from actors.cli.exit_code import CommandError, ExitCode, fail
 from actors.cli.loop import run
 from actors.cli.manifest_watch import notifier_class
+from actors.cli.metrics_server import Serve, metrics_server
 from actors.cli.monitor import serve_monitor
 from actors.cli.monitor_client import monitor_path
 from actors.cli.option import is_debug, read_manifest
@@ -144,8 +145,10 @@ class Watch:
     """True if changes of the manifest are applied."""
     grace: float = 30.0
     """Seconds of the orderly end, before all work is cancelled."""
-    dashboard_port: int | None = None
-    """Port of the dashboard on this machine; 0 for any free one, None for no dashboard."""
+    metrics: int | None = None
+    """Port of the metrics; None for none."""
+    dashboard: int | None = None
+    """Port of the dashboard; 0 for any free one, None for no dashboard."""
 
     def run(self) -> int:
         """Run until a signal comes, or the pool ends by itself; return the exit code that belongs to it.
@@ -160,13 +163,12 @@ class Watch:
         _check(manifest)
         if self.reloads:
             notifier_class()
-        if self.dashboard_port is not None:
-            require_dashboard()
-        ending = run(self._watch(manifest))
+        with metrics_server(self.metrics) as serve_metrics, dashboard_server(self.dashboard) as serve_dashboard:
+            ending = run(self._watch(manifest, serve_metrics, serve_dashboard))
         to_stderr(f"understage: {ending.reason}")
         return ending.code
 
-    async def _watch(self, manifest: Manifest) -> Shutdown:
+    async def _watch(self, manifest: Manifest, serve_metrics: Serve, serve_dashboard: Serve) -> Shutdown:
         ending = Shutdown(self.grace)
         output = WatchOutput(shows_messages=self.shows_messages, as_json=self.as_json, on_failure=ending.begin)
         with ending.listening():
@@ -174,7 +176,8 @@ class Watch:
                 async with (
                     open_app(manifest, prepare=output.listen, answered=output.answered, running=output.running) as app,
                     _monitored(app, self.manifest_file),
-                    serve_dashboard(app.pool, self.dashboard_port),
+                    serve_metrics(app.pool),
+                    serve_dashboard(app.pool),
                     Announcement(app) as announcement,
                     self._reloading(app, announcement, ending),
                 ):

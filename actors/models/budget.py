@@ -138,6 +138,16 @@ class Ledger:
         if self.budget.per == "day" and self._day != (day := day_begins()):
             self._day, self._since, self.spent, self.estimated, self._warned = day, None, Usage(), 0, set()
 
+    def left(self, now: float) -> dict[str, float]:
+        """Return what is not spent yet, by limit; what open requests hold counts as not spent."""
+        with _lock:
+            self._begin_day()
+            since = now if self._since is None else self._since
+            used = {name: float(getattr(self.spent, name)) for name in _COUNTED}
+            used["seconds"] = (self._paused if self._pauses else now) - since
+            limits = {name: getattr(self.budget, name) for name in used}
+        return {name: max(0.0, float(limit) - used[name]) for name, limit in limits.items() if limit is not None}
+
     def restore(self, spent: Usage) -> None:
         """Count what was spent of this day before, as far as it is more than what is known."""
         with _lock:

@@ -1,12 +1,13 @@
 """`PolicyModel`: a model whose requests follow a `ModelPolicy`. No other layer repeats requests."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, cast
 
 from pydantic_ai.exceptions import FallbackExceptionGroup
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
@@ -130,6 +131,15 @@ class FallbackPolicy(WrapperModel):
             raise _last_of(group) from None
         finally:
             shared_until.reset(token)
+
+
+def breakers(model: Model) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each model that a model asks, and whether its endpoint is left alone because it failed."""
+    if isinstance(model, FallbackPolicy):
+        for one in cast("FallbackModel", model.wrapped).models:
+            yield from breakers(one)
+    elif isinstance(model, PolicyModel):
+        yield model.model_name, model.state.open_until is not None
 
 
 def _last_of(group: FallbackExceptionGroup) -> Exception:

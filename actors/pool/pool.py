@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
@@ -122,6 +122,11 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     def health(self) -> dict[str, Health]:
         """The health of the services of the running pool, by the names of their classes."""
         return {type(service).__name__: service.health for service in self._services}
+
+    @property
+    def numbers(self) -> dict[str, Mapping[str, int]]:
+        """What the services of the running pool count of each node, by the name of the metric."""
+        return {metric: by_node for one in self._services for metric, by_node in one.numbers.items()}
 
     async def forget_session(self, session: str) -> int:
         """Delete a session from the memory of all nodes and from the stores. Return how many stored messages that were.
@@ -290,17 +295,14 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         return run
 
     def _members(self, agents: Sequence[str | AnyNode] | None) -> list[AnyNode]:
-        if agents is None:
-            return list(self.agents.values())
-        return [self[agent] if isinstance(agent, str) else agent for agent in agents]
+        chosen = self.agents.values() if agents is None else agents
+        return [self[agent] if isinstance(agent, str) else agent for agent in chosen]
 
     def _checked(self, name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
         if name is not None:
             check_free(name, self._nodes.get(name))
-        for key in ("picker", "validator"):
-            if isinstance(settings.get(key), str):
-                settings[key] = self[settings[key]]
-        return settings
+        chosen = {key: self[settings[key]] for key in ("picker", "validator") if isinstance(settings.get(key), str)}
+        return {**settings, **chosen}
 
     def _adopt(self, team: AnyNode, name: str | None) -> None:
         """Note a team, so that leaving the pool stops it."""
@@ -372,11 +374,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         own = [node for node in self._nodes.values() if node.name not in of_teams]
         teams = [[node] for node in own if node.members()]
         single = [node for node in own if not node.members()]
-        return [
-            [*self._built.helpers, *single],
-            *teams,
-            [node for node in self._nodes.values() if node.name in of_teams],
-        ]
+        late = [node for node in self._nodes.values() if node.name in of_teams]
+        return [[*self._built.helpers, *single], *teams, late]
 
     def _all_detached(self) -> list[AnyNode]:
         """Return the teams of nodes of this pool that are not in the pool, made by its methods or by operators."""

@@ -1,6 +1,6 @@
 """Services of a pool, such as triggers and history."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import ClassVar, Literal, Self
 
@@ -38,6 +38,11 @@ class PoolService:
     def health(self) -> Health:
         """Whether the service does its work: ``degraded`` if it is slow, ``unavailable`` if it cannot."""
         return "ready"
+
+    @property
+    def numbers(self) -> Mapping[str, Mapping[str, int]]:
+        """What the service counts of each node, by the name of a metric of `actors.telemetry.metrics`."""
+        return {}
 
     def joined(self, node: AnyNode) -> None:
         """Take note of a node of the pool; called once or more per node."""

@@ -1,12 +1,14 @@
 """`Projection`: totals of everything, of each node, and of each run, folded from events. Pure and bounded."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
 from enum import StrEnum
 from itertools import islice
 
 import msgspec
 
+from actors.stats.duration_totals import DurationTotals, DurationTotalsSnapshot
 from actors.stats.event_totals import Counted, EventTotals, EventTotalsSnapshot
 from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
@@ -17,22 +19,27 @@ from protocols.events import (
     ChildGaveUp,
     ChildRestarted,
     Event,
+    MessageSent,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunStarted,
 )
+from protocols.model_events import ModelResponded, ModelRetried
 
 MOST_NODES = 1_000
 """Most nodes with their own totals; later nodes are counted under `OTHERS`."""
 MOST_RUNS = 1_000
 """Most runs that are remembered; the oldest are forgotten first."""
+MOST_MODELS = 100
+"""Most models with their own totals; later models are counted under `OTHERS`."""
 OTHERS = "(others)"
 
 _RUNS_PER_ROOT = 50  # runs inside a remembered run whose root is known, on average
 _MOST_EVENTS = 32  # kept events of one run; further events are folded into totals
 _TEXT = 200
 _LIVES = (ActorRestarted, ActorStarted, ActorStopped)  # events of any actor; alone they create no totals
+_DURATIONS: Mapping[type[object], str] = {MessageSent: "response_time", RunFailed: "duration", RunCancelled: "duration"}
 
 _Noted = tuple[Counted | EventTotals, ...]
 """Events of one run. A tuple, because the garbage collector does not track a tuple of numbers and texts."""
@@ -58,6 +65,21 @@ class NodeTotals(msgspec.Struct, frozen=True):
     """Number of runs under way."""
     last_error: str = ""
     """Text of the latest failure or crash."""
+    durations: DurationTotalsSnapshot = DurationTotalsSnapshot()
+    """How long its runs took, those that failed or were cancelled as well."""
+
+
+class ModelTotals(msgspec.Struct):
+    """Requests to one model."""
+
+    requests: int = 0
+    """Requests that have ended."""
+    failures: int = 0
+    """Those without an answer."""
+    retries: int = 0
+    """Attempts that failed and were made again."""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class StatsSnapshot(msgspec.Struct, frozen=True):
@@ -70,13 +92,16 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     """The latest runs that a user started; the runs inside them are included."""
     dropped_events: int = 0
     """Events lost because the stats actor's mailbox was full, so the numbers may be too small."""
+    models: dict[str, ModelTotals] = {}
+    """In the order of their first events."""
 
 
 class _Node:
-    __slots__ = ("last_error", "running", "state", "totals")
+    __slots__ = ("durations", "last_error", "running", "state", "totals")
 
     def __init__(self) -> None:
         self.totals = EventTotals()
+        self.durations = DurationTotals()
         self.state = NodeState.IDLE  # while no run is under way
         self.running = 0
         self.last_error = ""
@@ -90,7 +115,8 @@ class _Node:
     def snapshot(self, name: str) -> NodeTotals:
         """Return the numbers of this moment."""
         state = NodeState.RUNNING if self.running else self.state
-        return NodeTotals(name, self.totals.snapshot(), state, self.running, self.last_error)
+        durations = self.durations.snapshot()
+        return NodeTotals(name, self.totals.snapshot(), state, self.running, self.last_error, durations)
 
 
 class Projection:
@@ -110,6 +136,7 @@ class Projection:
         self._most_runs = most_runs
         self._nameless = EventTotals()
         self._nodes: dict[str, _Node] = {}
+        self._models: dict[str, ModelTotals] = {}
         self._runs: dict[str, _Noted] = {}
         self._roots: OrderedDict[str, str] = OrderedDict()
 
@@ -132,6 +159,7 @@ class Projection:
                 else:
                     node.ended(NodeState.DONE)
                 node.totals.add_answer(event)
+                node.durations.add(event.response_time)
                 self._note_run(event, event.parent_run_id)
             else:
                 self._follow(event)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the rest of the union
@@ -139,28 +167,45 @@ class Projection:
                     self._note_run(event, event.parent_run_id if isinstance(event, RunStarted) else "")
 
     def _follow(self, event: Event) -> None:
+        if type(event) is ModelResponded or type(event) is ModelRetried:
+            self._add_request(event)
         name = event.child if isinstance(event, ChildRestarted | ChildGaveUp) else event.actor
         if name and (name in self._nodes or not isinstance(event, _LIVES)):
             node = self._node(name)
             node.totals.add(event)
+            took = _DURATIONS.get(type(event))
+            if took is not None:
+                node.durations.add(getattr(event, took))
             _follow(node, event)
         else:
             self._nameless.add(event)
+
+    def _add_request(self, event: ModelResponded | ModelRetried) -> None:
+        known = event.model in self._models or len(self._models) < MOST_MODELS
+        totals = self._models.setdefault(event.model if known else OTHERS, ModelTotals())
+        if isinstance(event, ModelRetried):
+            totals.retries += 1
+            return
+        totals.requests += 1
+        totals.failures += bool(event.error_type)
+        totals.input_tokens += event.input_tokens
+        totals.output_tokens += event.output_tokens
 
     def node(self, name: str) -> NodeTotals:
         """Return one node; all numbers of an unknown node are zero."""
         known = self._nodes.get(name)
         return NodeTotals(name, EventTotalsSnapshot()) if known is None else known.snapshot(name)
 
-    def snapshot(self, *, dropped_events: int = 0) -> StatsSnapshot:
+    def snapshot(self, *, dropped_events: int = 0, has_runs: bool = True) -> StatsSnapshot:
         """Return everything of this moment."""
         nodes = tuple(node.snapshot(name) for name, node in self._nodes.items())
-        latest = islice(self._runs.items(), max(0, len(self._runs) - self._most_runs), None)
+        latest = islice(self._runs.items(), max(0, len(self._runs) - self._most_runs), None if has_runs else 0)
         return StatsSnapshot(
             EventTotalsSnapshot.sum((self._nameless.snapshot(), *(node.counters for node in nodes))),
             nodes,
             {run: _counted(noted).snapshot() for run, noted in latest},
             dropped_events,
+            {name: copy(model) for name, model in self._models.items()},
         )
 
     def _node(self, name: str) -> _Node:

@@ -17,6 +17,9 @@ _KINDS = tuple(kind for kind in KINDS.values() if kind is not MessageReceived)  
 class ReadStats(msgspec.Struct, frozen=True):
     """Asks a stats actor for its numbers. The reply is a `StatsSnapshot` that includes every event before it."""
 
+    has_runs: bool = True
+    """False to leave out `StatsSnapshot.runs`, which takes longer than all the rest."""
+
 
 class StatsActor(AsyncioActor):
     """Folds the events of its system into totals.
@@ -67,7 +70,7 @@ class StatsActor(AsyncioActor):
             return None
         if isinstance(message, ReadStats):
             lost = self._subscription.dropped if self._subscription is not None else 0
-            return self._projection.snapshot(dropped_events=lost)
+            return self._projection.snapshot(dropped_events=lost, has_runs=message.has_runs)
         self.unhandled(message)
         return None
 

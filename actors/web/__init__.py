@@ -9,8 +9,9 @@ try:
     from actors.http import BodyLimit, CancelOnDisconnect, serve
     from actors.web.health import health_routes
     from actors.web.life import lifespan
+    from actors.web.metrics import metrics_routes
 except ModuleNotFoundError as error:
     WebExtraError.check(error)
     raise
 
-__all__ = ["BodyLimit", "CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "serve"]
+__all__ = ["BodyLimit", "CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "metrics_routes", "serve"]

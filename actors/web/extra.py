@@ -1,8 +1,8 @@
-"""The error of a missing library of the extra ``web``."""
+"""The error of a missing library of the extras ``web`` and ``prometheus``."""
 
 from typing import Final
 
-_LIBRARIES: Final = ("starlette", "uvicorn")
+_LIBRARIES: Final = {"starlette": "web", "uvicorn": "web", "prometheus_client": "prometheus"}
 
 
 class WebExtraError(ImportError):
@@ -13,5 +13,5 @@ class WebExtraError(ImportError):
         """Raise the error that names the extra if the extra brings the missing library."""
         library = (error.name or "").partition(".")[0]
         if library in _LIBRARIES:
-            extra = "install the extra: pip install 'understage[web]'"
+            extra = f"install the extra: pip install 'understage[{_LIBRARIES[library]}]'"
             raise cls(f"actors.web needs {library}, which is not installed; {extra}", name=library) from error

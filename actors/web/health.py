@@ -13,7 +13,7 @@ from actors.runtime.errors import RestartIntensityExceededError
 from protocols.control import ActorState
 
 Answer = Callable[[Request], Awaitable[Response]]
-_NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _GONE: Final = "gone"
 
 
@@ -38,14 +38,14 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
     """
 
     async def live(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"}, headers=_NO_STORE)
+        return JSONResponse({"status": "alive"}, headers=NO_STORE)
 
     async def ready(_request: Request) -> Response:
         state = readiness(pool)
-        return JSONResponse(state, 503 if state["status"] == "unavailable" else 200, _NO_STORE)
+        return JSONResponse(state, 503 if state["status"] == "unavailable" else 200, NO_STORE)
 
-    known = known_hosts(hosts)
-    return [Route(f"{prefix}/{at.__name__}", _guarded(at, known), methods=["GET"]) for at in (live, ready)]
+    answers = [(at.__name__, guarded(at, hosts, "health_routes")) for at in (live, ready)]
+    return [Route(f"{prefix}/{name}", answer, methods=["GET"]) for name, answer in answers]
 
 
 def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
@@ -71,12 +71,15 @@ def _node(node: Any) -> dict[str, Any]:
     return {"state": str(ref.state), "restarts": ref.incarnation - 1, "waiting": ref.statistics().depth}
 
 
-def _guarded(answer: Answer, known: frozenset[str]) -> Answer:
+def guarded(answer: Answer, hosts: Sequence[str], routes: str) -> Answer:
+    """Return an answer for known names in the Host header only; `routes` is the function that takes `hosts`."""
+    known = known_hosts(hosts)
+
     async def guarded(request: Request) -> Response:
         host = request.headers.get("host")  # probes of HTTP/1.0 name none; a browser always does
         if host is not None and not is_known_host(host, known):
-            text = "this host name is not answered; pass it to health_routes(hosts=[...])"
-            return JSONResponse({"error": text}, 403, _NO_STORE)
+            text = f"this host name is not answered; pass it to {routes}(hosts=[...])"
+            return JSONResponse({"error": text}, 403, NO_STORE)
         return await answer(request)
 
     return guarded

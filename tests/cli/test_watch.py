@@ -8,8 +8,10 @@ import os
 import re
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
 from actors.cli.exit_code import ExitCode
@@ -173,3 +175,49 @@ def test_an_unknown_model_of_a_watched_agent_is_found_before_anything_starts(cli
 
     assert done.code == ExitCode.USAGE
     assert "'nope' is unknown" in done.err
+
+
+# -- metrics ----------------------------------------------------------------------------------------------------------
+
+
+async def test_metrics_are_served_to_this_machine_until_the_end(manifest: Path) -> None:
+    process = await start_program("watch", written(manifest, FAILING), "--metrics", "0")
+    said = (await until(process.stderr, "metrics on"))[-1]
+    await until(process.stderr, "no luck today")
+    url = said.split()[-1]
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer, refused = await http.get(url), await http.get(url, headers={"host": "evil.example"})
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.communicate(), 30)
+
+    assert url.startswith("http://127.0.0.1:")
+    assert 'understage_run_failed_total{node="boom"} 1.0' in answer.text.splitlines()
+    assert 'understage_trigger_failed_total{node="boom"} 1.0' in answer.text.splitlines()
+    assert "no luck today" not in answer.text
+    assert refused.status_code == 403
+    assert process.returncode == ExitCode.TERMINATED
+
+
+def test_a_port_in_use_is_one_line(cli: Call, manifest: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = cli("watch", written(manifest, BUSY), "--metrics", port)
+
+    assert outcome.code == ExitCode.USAGE
+    assert re.fullmatch(rf"understage: --metrics {port}: the port cannot be used: .*in use\n", outcome.err)
+
+
+def test_a_number_that_is_no_port_is_one_line(cli: Call, manifest: Path) -> None:
+    outcome = cli("watch", written(manifest, BUSY), "--metrics", "70000")
+
+    assert outcome.code == ExitCode.USAGE
+    assert "Input should be less than or equal to 65535" in outcome.err
+
+
+def test_a_missing_extra_is_one_line(cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "actors.telemetry.prometheus", raising=False)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    outcome = cli("watch", written(manifest, BUSY), "--metrics", "0")
+
+    words = "--metrics needs prometheus_client, which is not installed: pip install 'understage[prometheus,web]'"
+    assert (outcome.code, outcome.err) == (ExitCode.USAGE, f"understage: {words}\n")

@@ -18,14 +18,11 @@ def with_port(words: list[str]) -> list[str]:
     if words[:1] != ["watch"] or _OPTION not in words:
         return words
     at = words.index(_OPTION)
-    return (
-        words
-        if words[at + 1 : at + 2] and words[at + 1].isdigit()
-        else [*words[:at], f"{_OPTION}={PORT}", *words[at + 1 :]]
-    )
+    before, after = words[:at], words[at + 1 :]
+    return words if after and after[0].isdigit() else [*before, f"{_OPTION}={PORT}", *after]
 
 
-def watch(  # noqa: PLR0913, PLR0917 - the options of one command
+def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The manifest, as an option.")] = None,
     show_messages: Annotated[
@@ -35,6 +32,9 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of one command
     reload: Annotated[
         bool, typer.Option("--reload", help="Apply changes of the manifest to the running pool.")
     ] = False,
+    metrics: Annotated[
+        int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65_535, help="Serve metrics to Prometheus.")
+    ] = None,
     dashboard: Annotated[
         int | None,
         typer.Option(
@@ -59,5 +59,6 @@ def watch(  # noqa: PLR0913, PLR0917 - the options of one command
 
     manifest = file if file is not None else config or Path()
     return Watch(
-        manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, dashboard_port=dashboard
-    ).run()
+        manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, metrics=metrics,
+        dashboard=dashboard,
+    ).run()  # fmt: skip

@@ -1,0 +1,64 @@
+// Flow: nodes and connections as a graph with what passes a second, and the same as a table.
+import { Detail } from "../detail.js";
+import { Search, matcher } from "../filter.js";
+import { count, money, time, tokens } from "../format.js";
+import { Graph } from "../graph.js";
+import { html } from "../html.js";
+import { forget, rate } from "../rates.js";
+import { address } from "../router.js";
+import { store } from "../store.js";
+import { Table } from "../table.js";
+
+const DRAWN = 250; // nodes: placing more takes seconds, and nobody can read it
+
+const pace = (value) => (value ? `${count(value)}/s` : "");
+const columns = [
+  { title: "From", cell: (row) => row.source },
+  { title: "To", cell: (row) => row.target },
+  { title: "Kind", cell: (row) => row.kind, kind: "wide" },
+  { title: "Rate", cell: (row) => pace(row.rate), sort: (row) => row.rate, kind: "number" },
+  { title: "Passed", cell: (row) => count(row.passed), sort: (row) => row.passed, kind: "number" },
+  { title: "Waiting", cell: (row) => count(row.queued), sort: (row) => row.queued, kind: "number" },
+  { title: "Failed", cell: (row) => count(row.failed), sort: (row) => row.failed, kind: "number" },
+  { title: "Last", cell: (row) => time(row.last), sort: (row) => row.last, kind: "time wide" },
+];
+
+function state(row, busy) {
+  if (busy.has(row.name)) return "busy";
+  return row.row.failed > 0 ? "failed" : "";
+}
+
+function drawing(nodes, links, query) {
+  const busy = new Set([...store.rows("runs").values()].map((run) => run.node));
+  const boxes = nodes.map(({ key, row }) => ({
+    name: key,
+    note: `${row.kind} · ${count(row.runs)} runs${row.failed ? ` · ${count(row.failed)} failed` : ""}`,
+    state: state({ name: key, row }, busy),
+    link: address("flow", key, query),
+  }));
+  const lines = links.map(({ key, row }) => ({ key: `l${key}`, source: row.source, target: row.target, note: pace(row.rate), kind: row.rate ? "busy" : "" }));
+  for (const { key, row } of nodes) {
+    for (const member of row.members ?? []) lines.push({ key: JSON.stringify([key, member]), source: key, target: member, note: "", kind: "member" });
+  }
+  return { boxes, lines };
+}
+
+export function Flow({ id, query }) {
+  const links = store.list("links");
+  for (const link of links) link.row = { ...link.row, rate: rate(link.key, link.row.passed, store.now()) };
+  forget(new Set(links.map(({ key }) => key)));
+  const words = matcher(query.q, ["name", "kind", "model"]);
+  const all = store.list("nodes").filter(({ key, row }) => !words || words({ ...row, name: key }));
+  const nodes = all.length > DRAWN ? all.toSorted((one, other) => other.row.messages - one.row.messages).slice(0, DRAWN) : all;
+  const names = new Set(nodes.map(({ key }) => key));
+  const between = links.filter(({ row }) => !words || names.has(row.source) || names.has(row.target));
+  const { boxes, lines } = drawing(nodes, between, query);
+  const row = store.rows("nodes").get(id);
+  return html`<div class="filters"><${Search} query=${query} label="Filter nodes" />
+      ${all.length > nodes.length && html`<span>the ${count(DRAWN)} busiest of ${count(all.length)} nodes are drawn</span>`}</div>
+    <div class="split">
+      <section><${Graph} label="Nodes and connections" nodes=${boxes} edges=${lines} />
+        <${Table} label="Connections" columns=${columns} rows=${between} empty="No connections." link=${({ row }) => address("flow", row.source, query)} /></section>
+      ${id && html`<${Detail} title=${id} row=${row && { ...row, cost: money(row.cost, row.cost_known), tokens: tokens(row) }} />`}
+    </div>`;
+}

@@ -1,0 +1,39 @@
+// Log: what happened, newest first; pausing keeps the rows still while one reads.
+import { useState } from "../vendor/preact-hooks.js";
+import { Detail } from "../detail.js";
+import { Choice, Search, matcher } from "../filter.js";
+import { time } from "../format.js";
+import { html } from "../html.js";
+import { address } from "../router.js";
+import { store } from "../store.js";
+import { Table } from "../table.js";
+import { State } from "../text.js";
+
+const columns = [
+  { title: "Time", cell: (row) => time(row.at), kind: "time" },
+  { title: "Level", cell: (row) => html`<${State} state=${row.level} />` },
+  { title: "Event", cell: (row) => row.kind, kind: "wide" },
+  { title: "Node", cell: (row) => row.node },
+  { title: "Text", cell: (row) => row.text, kind: "text" },
+];
+const LEVELS = { info: ["info", "warning", "error"], warning: ["warning", "error"], error: ["error"] };
+
+export function Log({ id, query }) {
+  const [held, setHeld] = useState(null);
+  const all = held ?? store.list("log").toReversed();
+  const words = matcher(query.q, ["kind", "node", "text", "run"]);
+  const levels = LEVELS[query.level];
+  const rows = all.filter(({ row }) => (!levels || levels.includes(row.level)) && (!query.kind || row.kind === query.kind) && (!words || words(row)));
+  const kinds = [...new Set(all.map(({ row }) => row.kind))].sort();
+  return html`<div class="filters">
+      <${Search} query=${query} label="Filter the log" />
+      <${Choice} name="level" label="Level" query=${query} options=${[["", "all levels"], ["warning", "warnings and errors"], ["error", "errors"]]} />
+      <${Choice} name="kind" label="Kind of event" query=${query} options=${[["", "all events"], ...kinds.map((kind) => [kind, kind])]} />
+      <button aria-pressed=${Boolean(held)} onClick=${() => setHeld(held ? null : all)}>${held ? "Go on" : "Pause"}</button>
+    </div>
+    <div class="split">
+      <section><${Table} label="Log" columns=${columns} rows=${rows} chosen=${id} link=${({ key }) => address("log", key, query)} /></section>
+      ${id && html`<${Detail} title="Log entry" row=${store.rows("log").get(id)}>
+        ${store.rows("log").get(id)?.run && html`<a href=${address("now", store.rows("log").get(id).run)}>Its run</a>`}<//>`}
+    </div>`;
+}

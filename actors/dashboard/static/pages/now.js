@@ -1,0 +1,43 @@
+// Now: the runs in flight as a tree of who asked whom.
+import { useMemo } from "../vendor/preact-hooks.js";
+import { Action } from "../actions.js";
+import { Detail } from "../detail.js";
+import { Search, matcher } from "../filter.js";
+import { clip, count, duration, money, tokens } from "../format.js";
+import { html } from "../html.js";
+import { address } from "../router.js";
+import { store } from "../store.js";
+import { Table } from "../table.js";
+import { State } from "../text.js";
+import { treeRows } from "../tree_rows.js";
+
+const elapsed = (row) => duration(store.now() - row.started);
+const columns = [
+  { title: "Run", cell: (row) => row.node },
+  { title: "Kind", cell: (row) => row.kind, kind: "wide" },
+  { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
+  { title: "Does", cell: (row) => row.step },
+  { title: "Elapsed", cell: elapsed, sort: (row) => -row.started, kind: "number" },
+  { title: "Tokens in / out", cell: tokens, sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
+  { title: "Cost", cell: (row) => money(row.cost, row.cost_known), sort: (row) => Number(row.cost), kind: "number" },
+  { title: "Conversation", cell: (row) => row.conversation && html`<a tabindex="-1" href=${address("conversations", row.conversation)}>${clip(row.conversation)}</a>`, kind: "wide" },
+];
+
+const Cancel = ({ item: { key, row } }) => html`<${Action} name="Cancel" path=${["runs", key, "cancel"]}
+  label=${`Cancel the run of ${row.node}`} ask=${`Cancel the run of ${row.node}, and all that it asked for?`} />`;
+
+export function Now({ id, query }) {
+  const runs = store.rows("runs");
+  const rows = useMemo(
+    () => treeRows(runs, matcher(query.q, ["node", "kind", "state", "step", "conversation"])),
+    [store.tables.version("runs"), query.q],
+  );
+  const sum = (name) => [...runs.values()].reduce((all, row) => all + Number(row[name] ?? 0), 0);
+  return html`<p class="facts">${count(runs.size)} in flight, ${money(sum("cost"))}, tokens ${tokens({ input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") })}</p>
+    <div class="filters"><${Search} query=${query} label="Filter runs" /></div>
+    <div class="split">
+      <section><${Table} label="Runs in flight" columns=${columns} rows=${rows} chosen=${id} empty="Nothing runs."
+        link=${({ key }) => address("now", key, query)} actions=${(item) => html`<${Cancel} item=${item} />`} /></section>
+      ${id && html`<${Detail} title=${runs.get(id)?.node ?? id} row=${runs.get(id)}><${Cancel} item=${{ key: id, row: runs.get(id) }} /><//>`}
+    </div>`;
+}

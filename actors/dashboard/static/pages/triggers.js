@@ -1,0 +1,37 @@
+// Triggers: what starts runs, when it is next due, and how its last runs went.
+import { Action } from "../actions.js";
+import { Detail } from "../detail.js";
+import { Search, matcher } from "../filter.js";
+import { count, time } from "../format.js";
+import { html } from "../html.js";
+import { address } from "../router.js";
+import { store } from "../store.js";
+import { Table } from "../table.js";
+import { State } from "../text.js";
+
+const columns = [
+  { title: "Trigger", cell: (row) => row.name, sort: (row) => row.name },
+  { title: "Node", cell: (row) => row.node, sort: (row) => row.node },
+  { title: "Kind", cell: (row) => row.kind, kind: "wide" },
+  { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
+  { title: "Next", cell: (row) => time(row.next), sort: (row) => row.next, kind: "time" },
+  { title: "Last", cell: (row) => time(row.last), sort: (row) => row.last, kind: "time wide" },
+  { title: "Accepted", cell: (row) => count(row.accepted), kind: "number wide" },
+  { title: "Run", cell: (row) => count(row.run), kind: "number wide" },
+  { title: "Failed", cell: (row) => count(row.failed), kind: "number" },
+];
+
+const Fire = ({ row }) => html`<${Action} name="Fire now" path=${["triggers", row.node, row.name, "fire"]} disabled=${!row.can_fire}
+  label=${`Fire ${row.name} of ${row.node} now`} ask=${`Start a run of ${row.node} by ${row.name} now?`} />`;
+
+export function Triggers({ id, query }) {
+  const words = matcher(query.q, ["name", "node", "kind", "state"]);
+  const rows = store.list("triggers").filter(({ row }) => !words || words(row));
+  const row = store.rows("triggers").get(id);
+  return html`<div class="filters"><${Search} query=${query} label="Filter triggers" /></div>
+    <div class="split">
+      <section><${Table} label="Triggers" columns=${columns} rows=${rows} chosen=${id} empty="No node has a trigger."
+        link=${({ key }) => address("triggers", key, query)} actions=${(item) => html`<${Fire} row=${item.row} />`} /></section>
+      ${id && html`<${Detail} title=${row?.name ?? id} row=${row}><${Fire} row=${row} /><//>`}
+    </div>`;
+}

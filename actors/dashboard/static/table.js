@@ -1,0 +1,106 @@
+// A table of any length: only the rows in view are in the document. One row takes part in Tab, arrows move between rows.
+import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-hooks.js";
+import { clip, count } from "./format.js";
+import { html } from "./html.js";
+
+const ROW = 32; // pixels, as style.css says
+const MORE = 6; // rows above and below those in view
+
+const MOVES = {
+  ArrowDown: (index) => index + 1,
+  ArrowUp: (index) => index - 1,
+  PageDown: (index, page) => index + page,
+  PageUp: (index, page) => index - page,
+  Home: () => 0,
+  End: () => Infinity,
+};
+
+// columns: {title, cell(row, item), sort(row), kind: "number" | "wide" (left out on a narrow screen)}; rows: {key, row, depth}.
+export function Table({ label, columns, rows, link, chosen, actions, lead, empty = "Nothing here." }) {
+  const box = useRef();
+  const wanted = useRef(null);
+  const [view, setView] = useState({ top: 0, height: 600 });
+  const [active, setActive] = useState(null);
+  const [order, setOrder] = useState(null);
+
+  const sorted = order ? ordered(rows, columns[order.column].sort, order.down) : rows;
+  const first = Math.min(Math.max(0, Math.floor(view.top / ROW) - MORE), Math.max(0, sorted.length - 1));
+  const shown = sorted.slice(first, first + Math.ceil(view.height / ROW) + 2 * MORE);
+  const at = Math.max(0, sorted.findIndex(({ key }) => key === active));
+
+  const measure = () => box.current && setView({ top: box.current.scrollTop, height: box.current.clientHeight });
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(measure);
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    const target = wanted.current && box.current.querySelector(`tr[data-active] a`);
+    if (!target) return;
+    target.focus({ preventScroll: true });
+    wanted.current = null;
+  });
+
+  const move = (event) => {
+    const index = MOVES[event.key]?.(at, Math.floor(view.height / ROW) - 2);
+    if (index === undefined || event.target.matches("input, select")) return;
+    event.preventDefault();
+    const to = Math.min(Math.max(0, index), sorted.length - 1);
+    const top = to * ROW;
+    if (top < box.current.scrollTop) box.current.scrollTop = top;
+    const bottom = top + 2 * ROW - box.current.clientHeight; // the head of the table covers one row
+    if (bottom > box.current.scrollTop) box.current.scrollTop = bottom;
+    wanted.current = true;
+    setActive(sorted[to].key);
+    measure();
+  };
+  const turn = (column) => setOrder(order?.column !== column ? { column, down: true } : order.down ? { column, down: false } : null);
+
+  const head = columns.map(({ title, sort, kind }, column) => {
+    const direction = order?.column === column ? (order.down ? "descending" : "ascending") : undefined;
+    const name = sort ? html`<button onClick=${() => turn(column)}>${title}</button>` : title;
+    return html`<th scope="col" class=${kind} aria-sort=${direction}>${name}</th>`;
+  });
+  const body = shown.map((item, offset) => {
+    const index = first + offset;
+    const tab = index === at ? 0 : -1;
+    return html`<tr key=${item.key} data-active=${index === at || undefined} aria-rowindex=${index + 2}
+        class=${item.key === chosen ? "chosen" : ""} onFocusIn=${() => setActive(item.key)}>
+      ${columns.map(({ cell, kind }, column) => html`<td class=${kind} title=${titleOf(cell, item)}>
+        ${column ? cellOf(cell, item) : html`<span class="first" style=${{ paddingLeft: `${item.depth * 16}px` }}>
+          ${lead?.(item)}<a href=${link(item)} tabindex=${tab} dir="auto">${cellOf(cell, item) || "–"}</a></span>`}</td>`)}
+      ${actions && html`<td class="actions">${actions(item)}</td>`}
+    </tr>`;
+  });
+  return html`<div class="table" ref=${box} onScroll=${measure}>
+    <table aria-label=${label} aria-rowcount=${sorted.length + 1}>
+      <thead><tr>${head}${actions && html`<th class="actions">Actions</th>`}</tr></thead>
+      <tbody onKeyDown=${move}>
+        <tr class="space" key="above" aria-hidden="true" style=${{ height: `${first * ROW}px` }}></tr>
+        ${body}
+        <tr class="space" key="below" aria-hidden="true" style=${{ height: `${(sorted.length - first - shown.length) * ROW}px` }}></tr>
+      </tbody>
+    </table>
+    ${sorted.length === 0 && html`<p class="empty">${empty}</p>`}
+  </div>
+  <p class="count">${count(sorted.length)} ${sorted.length === 1 ? "row" : "rows"}</p>`;
+}
+
+function cellOf(cell, item) {
+  const value = cell(item.row, item);
+  return typeof value === "string" ? clip(value) : value;
+}
+
+function titleOf(cell, item) {
+  const value = cell(item.row, item);
+  return typeof value === "string" && value.length > 12 ? clip(value, 1000) : undefined;
+}
+
+function ordered(rows, value, down) {
+  const sign = down ? -1 : 1;
+  const known = (item) => value(item.row) ?? (down ? -Infinity : Infinity);
+  return rows.toSorted((one, other) => {
+    const [a, b] = [known(one), known(other)];
+    return a < b ? -sign : a > b ? sign : 0;
+  });
+}

@@ -1,0 +1,6 @@
+"""What runs, waits, fails and costs, for Prometheus and OpenTelemetry; nothing is counted unless it is asked for."""
+
+from actors.telemetry.otel_metrics import otel_metrics
+from actors.telemetry.snapshot import MetricsSnapshot, PoolMetrics
+
+__all__ = ["MetricsSnapshot", "PoolMetrics", "otel_metrics"]
