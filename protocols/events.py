@@ -256,6 +256,8 @@ class DeadLetter(StampedEvent, frozen=True, kw_only=True):
     """Actor that sent it; empty when none did."""
     age: float = 0.0
     """Seconds since it was sent."""
+    id: int = 0
+    """Number of the dead letter in its system, from 1; see `actors.app.dead_letters`."""
 
 
 class MailboxOverflow(StampedEvent, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
 """A list of the latest items, bounded by count and by bytes, that counts the items it dropped."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from sys import getsizeof
+from types import NoneType
 from typing import Any, TypeVar, cast, overload
 
 from protocols.messages import is_message
@@ -13,8 +14,10 @@ T = TypeVar("T")
 DEFAULT_CAPACITY = 1_000
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of text and data that a ring keeps by default."""
+_LARGE = 32
 _MOST_STEPS = 10_000  # what is larger is estimated
 _TEXT = (str, bytes, bytearray)
+_NOTHING = (int, float, NoneType)  # what weighs nothing
 _FIELDS = ("__struct_fields__", "__dataclass_fields__", "__pydantic_fields__")
 
 
@@ -28,7 +31,7 @@ def weight(value: object) -> int:
         steps += 1
         if isinstance(item, _TEXT):
             total += getsizeof(item)
-        elif item is not None and id(item) not in seen:
+        elif not isinstance(item, _NOTHING) and id(item) not in seen:
             seen.add(id(item))
             with suppress(Exception):  # a property of the user's that raises, a container that changes meanwhile
                 stack.extend(_parts(item))
@@ -51,7 +54,7 @@ def _parts(item: object) -> Iterable[object]:
 class MessageRing(Sequence[T]):
     """The latest items, oldest first. A ring that is full, by count or by bytes, drops the oldest and counts them.
 
-    The latest item stays, whatever its size.
+    The latest item stays, whatever its size. `shrink` is called for one of more than a 32nd of `most_bytes`.
 
     One thread or task may append while others read, because they read a copy.
 
@@ -61,16 +64,21 @@ class MessageRing(Sequence[T]):
         (['b', 'c', 'd'], 1, 4)
     """
 
-    __slots__ = ("_bytes", "_items", "_most_bytes", "_sizes", "_total")
+    __slots__ = ("_bytes", "_items", "_most_bytes", "_shrink", "_sizes", "_total")
 
     def __init__(
-        self, items: Iterable[T] = (), *, capacity: int = DEFAULT_CAPACITY, most_bytes: int = MOST_BYTES
+        self,
+        items: Iterable[T] = (),
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        most_bytes: int = MOST_BYTES,
+        shrink: Callable[[T], None] | None = None,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"message ring: capacity must be at least 1, not {capacity!r}")
         self._items: deque[T] = deque(maxlen=capacity)
         self._sizes: deque[int] = deque()
-        self._most_bytes = most_bytes
+        self._most_bytes, self._shrink = most_bytes, shrink
         self._total = self._bytes = 0
         self.extend(items)
 
@@ -91,8 +99,11 @@ class MessageRing(Sequence[T]):
 
     def append(self, item: T) -> None:
         """Add one item; a full ring drops the oldest."""
-        items, sizes = self._items, self._sizes
-        sizes.append(weight(item))
+        items, sizes, size = self._items, self._sizes, weight(item)
+        if self._shrink is not None and size > self._most_bytes // _LARGE:
+            self._shrink(item)
+            size = weight(item)
+        sizes.append(size)
         self._bytes += sizes[-1]
         self._total += 1
         if len(items) == items.maxlen:

@@ -197,6 +197,11 @@ class JournalService(PoolService):
         """Return the ticket of a run that was kept under a name."""
         return Ticket(id_of(request_id).hex(), partial(self.answer, request_id), is_new=False)
 
+    def look(self) -> None:
+        """Deliver what was put into the journal by other means than its nodes, such as a replay."""
+        for mailbox in self.mailboxes.values():
+            mailbox.window.look()
+
     # -- its life -------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:

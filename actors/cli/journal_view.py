@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
+from actors.app.dead_letters import entry_text
 from actors.app.journal_paths import journal_file, open_journal
 from actors.cli.exit_code import fail
 from actors.cli.history_view import moment
@@ -17,7 +17,6 @@ from actors.cli.option import read_manifest
 from actors.cli.output import table, write
 from actors.cli.redaction import for_stdout, one_line
 from actors.config.manifest import Manifest
-from actors.durable.record import RUN_KIND, UndecodableError, decode_run
 from protocols.errors import NodeNotFoundError
 from protocols.journal import DeadEntry, Entry, MailboxJournal
 from protocols.limits import MAX_LIMIT
@@ -119,7 +118,7 @@ class JournalView:
     def _document(self, entry: Entry) -> Document:
         node, age = entry.mailbox.removeprefix(self._pool), timedelta(seconds=int(time.time() - entry.accepted))
         times = {"accepted": moment(entry.accepted), "age": str(age), "attempts": entry.attempts}
-        return {"id": entry.id.hex(), "node": node, "sender": entry.sender, **times, "text": _text(entry, node)}
+        return {"id": entry.id.hex(), "node": node, "sender": entry.sender, **times, "text": entry_text(entry, node)}
 
     def _dead_document(self, dead: DeadEntry) -> Document:
         return {**self._document(dead.entry), "died": moment(dead.died), "reason": dead.reason, "error": dead.error}
@@ -159,13 +158,3 @@ def _lines(found: Document) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Document], none: str) -> str:
     return table(head, [[one_line(str(row[key]))[:_CELL] for key in head] for row in rows]) if rows else none
-
-
-def _text(entry: Entry, node: str) -> str:
-    """Return the prompts of a kept run; kind and size of another message."""
-    if entry.kind == RUN_KIND:
-        try:
-            return " ".join(map(str, decode_run(entry.payload, cast("Any", SimpleNamespace(name=node))).prompts))
-        except UndecodableError:
-            pass
-    return f"[{entry.kind}, {len(entry.payload):,} bytes]"

@@ -5,7 +5,7 @@ import atexit
 import logging
 import os
 import threading
-from typing import Any, Final
+from typing import Final, cast
 
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
@@ -39,9 +39,7 @@ def current_system() -> ActorSystem:
         return background_system()
     scope = current.get()
     if scope is not None and scope.cell.loop is loop:
-        cell: Any = scope.cell
-        system: ActorSystem = cell.system
-        return system
+        return cast("ActorSystem", scope.cell.system)
     return ActorSystem.of(loop)
 
 
@@ -78,9 +76,8 @@ def stop_background(timeout: float = _EXIT_LIMIT) -> list[str]:
     if system is None or _pid != os.getpid() or system.loop.is_closed():
         return []
     try:
-        stuck: list[str] = system.bridge.call(
-            lambda: system.close(timeout=timeout), within=timeout + system.config.grace
-        )
+        within = timeout + system.config.grace
+        stuck: list[str] = system.bridge.call(lambda: system.close(timeout=timeout), within)
     except AskTimeoutError:
         cell = system.dispatcher.current
         return [] if cell is None else [cell.name]

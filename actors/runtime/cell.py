@@ -176,15 +176,13 @@ class System(Protocol):
     is_closed: bool
     is_forked: bool
     late_replies: int
+    schedule: "Callable[[Cell], None]"
 
     def start(
         self, actor_class: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, *,
         name: str | None = None, options: Any = ...,
     ) -> Any:  # fmt: skip
         """Start an actor and return its ref."""
-
-    def schedule(self, cell: "Cell", /) -> None:
-        """Queue a cell for a worker."""
 
     def in_thread(self, function: Callable[..., Any], /) -> Callable[..., Any]:
         """Return an async function that runs a plain one in a thread."""

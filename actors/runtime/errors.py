@@ -42,9 +42,8 @@ class AskCycleError(UnderstageError):
     advice = "Use tell, hand the reply on with `forward`, or declare the actor reentrant with max_concurrency"
 
     def __init__(self, chain: tuple[str, ...]) -> None:
-        super().__init__(
-            f"ask cycle: {' -> '.join(chain)}; each waits for the next one, so none could ever answer. {self.advice}"
-        )
+        who = " -> ".join(chain)
+        super().__init__(f"ask cycle: {who}; each waits for the next one, so none could ever answer. {self.advice}")
         self.chain = chain
 
 

@@ -265,13 +265,6 @@ def _as_runtime_error(error: BaseException) -> RuntimeError:
     return converted
 
 
-def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
-    try:
-        loop.call_soon_threadsafe(callback, *args)
-    except RuntimeError as error:
-        raise RuntimeClosedError("the event loop of this actor system is closed") from error
-
-
 def _is_here(future: asyncio.Future[Any]) -> bool:
     return future.get_loop() in (_DETACHED, running_loop())
 
@@ -279,8 +272,11 @@ def _is_here(future: asyncio.Future[Any]) -> bool:
 def _on_loop(future: asyncio.Future[Any], callback: Callable[..., object], *args: Any) -> None:
     if _is_here(future):
         callback(*args)
-    else:
-        _call(future.get_loop(), callback, *args)
+        return
+    try:
+        future.get_loop().call_soon_threadsafe(callback, *args)
+    except RuntimeError as error:
+        raise RuntimeClosedError("the event loop of this actor system is closed") from error
 
 
 def _when_done(source: asyncio.Future[Any], future: asyncio.Future[Any], callback: Callable[[Any], object]) -> None:

@@ -64,10 +64,9 @@ def lose(envelope: Envelope, reason: DeadLetterReason) -> None:
     cell.system.dead_letters.add(envelope, reason)
     cell.mailbox.ack(envelope)
     if envelope.reply is not None and not envelope.reply.done():
-        who, capacity = cell.mailbox.who, cell.mailbox.capacity
         error: Exception = ended_error(cell, "stopped before it handled the message")
         if reason is DeadLetterReason.OVERFLOW:
-            error = MailboxFullError(who, capacity, envelope.message)
+            error = MailboxFullError(cell.mailbox.who, cell.mailbox.capacity, envelope.message)
         answer_error(envelope, error, reason)
 
 

@@ -27,8 +27,6 @@ INTERNAL: Final = frozenset(
     (pykka.messages.ProxyCall, pykka.messages.ProxyGetAttr, pykka.messages.ProxySetAttr, Terminated)
 )
 """Types of messages that the engine answers for the actor."""
-
-
 _LATE: Final = object()
 """Instead of an outcome: the asker had given up."""
 

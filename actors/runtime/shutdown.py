@@ -73,9 +73,8 @@ class Shutdown:
             raise ValueError(f"shutdown phase {name!r} exists")
         unknown = [other for other in (*after, *before) if other not in self._phases]
         if unknown:
-            raise ValueError(
-                f"shutdown phase {name!r}: unknown phase {unknown[0]!r}; known are {', '.join(self._phases) or 'none'}"
-            )
+            known = ", ".join(self._phases) or "none"
+            raise ValueError(f"shutdown phase {name!r}: unknown phase {unknown[0]!r}; known are {known}")
         check_values(
             {"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"shutdown phase {name!r}: {text}")
         )

@@ -84,7 +84,7 @@ class ActorSystem(Registry):
         self.pool = DaemonExecutor(self.config.blocking_threads, "understage-blocking")
         self.dispatcher = dispatcher(self.loop, name)
         self.dispatcher.watch_teardown(self.torn_down)
-        self.schedule = self.dispatcher.schedule
+        self.schedule: Callable[[Cell], None] = self.dispatcher.schedule
         self.shutdown = Shutdown(self.clock, self.reporter)
         """What happens when the system ends, in phases; add phases and tasks of your own."""
         self.shutdown.add_phase(STOP_ACTORS, timeout=None)

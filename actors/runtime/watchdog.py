@@ -47,7 +47,7 @@ class BlockedLoopWatch:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._is_warned and self._system.events.wants(LoopBlocked):
+        if self._is_warned:
             self._system.events.publish(LoopBlocked, actor=self._actor(), duration=now - self._beat)
         self._beat = now
         self._is_warned = False
@@ -66,9 +66,8 @@ class BlockedLoopWatch:
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # documented
         stack = "".join(traceback.format_stack(frame)[-_DEPTH:]) if frame is not None else ""
         seconds = round(now - self._beat, 3)
-        self._system.reporter.line(
-            logging.WARNING, "the event loop is blocked", actor=self._actor(), seconds=seconds, stack=stack
-        )
+        line = self._system.reporter.line
+        line(logging.WARNING, "the event loop is blocked", actor=self._actor(), seconds=seconds, stack=stack)
         return stack
 
     def _actor(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -230,8 +231,39 @@ async def test_an_actor_that_nobody_refers_to_lives_until_it_is_stopped_and_is_l
 
 async def test_dead_letters_are_bounded_by_bytes_and_the_counts_stay_exact(actor_system: ActorSystem) -> None:
     ref = await dead(actor_system)
-    for _ in range(20):
-        send_to(ref, bytes(2**22))
+    for _ in range(100):
+        send_to(ref, bytes(2**19))
 
-    assert len(actor_system.dead_letters) == 7
-    assert actor_system.dead_letters.total == 20
+    assert len(actor_system.dead_letters) == 63
+    assert actor_system.dead_letters.total == 100
+
+
+@pytest.mark.conformance("R78")
+async def test_a_message_that_is_too_large_to_be_kept_takes_no_place_from_others(actor_system: ActorSystem) -> None:
+    ref = await dead(actor_system)
+    sent = ["small", bytes(2**22), bytes(2**20 + 1), bytes(2**19)]
+    for message in sent:
+        send_to(ref, message)
+
+    letters = list(actor_system.dead_letters)
+    assert [letter.message_type for letter in letters] == ["str", "bytes", "bytes", "bytes"]
+    assert [letter.is_kept for letter in letters] == [True, False, False, True]
+    assert [letter.message for letter in letters] == ["small", None, None, sent[-1]]
+
+
+@pytest.mark.conformance("R78")
+async def test_the_event_of_a_dead_letter_has_its_number_and_the_letter_the_time_of_day(
+    actor_system: ActorSystem,
+) -> None:
+    seen: list[Any] = []
+    ref = await dead(actor_system)
+    send_to(ref, "before")
+    actor_system.events.subscribe(seen.append, [DeadLetter])
+    began = time.time()
+    for number in range(3):
+        send_to(ref, number)
+
+    letters = list(actor_system.dead_letters)
+    assert [letter.id for letter in letters] == [1, 2, 3, 4]
+    assert [event.id for event in seen] == [2, 3, 4]
+    assert all(began <= letter.at <= time.time() for letter in letters[1:])
