@@ -10,7 +10,6 @@ from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
 from actors.app.journal_paths import open_journal
 from actors.app.journal_watch import JournalWatch
-from actors.config.connection import NodeConnection
 from actors.config.journal import JournalSpec
 from actors.config.manifest import Manifest
 from actors.durable.acknowledgement import memory_name
@@ -59,7 +58,7 @@ class JournalService(PoolService):
     @property
     def kept(self) -> dict[str, int]:
         """Messages that durable nodes have accepted and not yet handled, by node."""
-        return {node.name: mailbox.window.queue.open for node, mailbox in self.mailboxes.items()}
+        return {node.name: mailbox.open for node, mailbox in self.mailboxes.items()}
 
     @property
     def numbers(self) -> dict[str, dict[str, int]]:
@@ -107,8 +106,7 @@ class JournalService(PoolService):
             raise NotDurableError(text, node=node.name)
         name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
         window = DeliveryWindow(node, name, self.journal, settings, deliveries=self._spec.deliveries, turn=self._turn)
-        window.queue.open = self._counts.pop(name, 0)
-        self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal)
+        self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal, self._counts)
         if isinstance(node, Agent):
             await self._restore(node, name)
 
@@ -124,6 +122,7 @@ class JournalService(PoolService):
         mailbox = self.mailboxes.pop(node, None)
         if mailbox is not None:
             node.durable = None
+            self._counts.update({queue.name: queue.open for queue in mailbox.queues.values()})
             closing = asyncio.ensure_future(mailbox.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -160,7 +159,7 @@ class JournalService(PoolService):
     def prepare(self, manifest: Manifest) -> object:
         """Refuse to take the journal from a node that has open messages."""
         for node, mailbox in self.mailboxes.items():
-            waiting = mailbox.window.queue.open
+            waiting = mailbox.open
             if waiting and node.name in manifest.nodes and not manifest.is_durable(node.name):
                 text = f"node {node.name!r}: `durable` cannot be taken away while {waiting} messages are kept for it"
                 raise ManifestError(text)
@@ -206,11 +205,15 @@ class JournalService(PoolService):
 
     def begin(self) -> None:
         """Deliver what waits; all nodes run."""
-        _warn_of_queues(self._pool.manifest)
+        for talk in self._pool.connection_registry.values():
+            for target in talk.targets:
+                if talk.queued and target in self.mailboxes:
+                    self.mailboxes[target].queue(talk)
         for mailbox in self.mailboxes.values():
             mailbox.window.start()
         for name, waiting in self._counts.items():
-            _log.warning("%s messages wait for %r, which is no durable node; see `journal move`", waiting, name)
+            text = "%s messages wait for %r, which is no durable node or queued connection; see `journal move`"
+            _log.warning(text, waiting, name)
         if self._watch is not None:
             self._watch.begin(self._pool.system or current_system())
 
@@ -218,15 +221,6 @@ class JournalService(PoolService):
         """Give the nodes nothing more; they stop now."""
         if self._watch is not None:
             await self._watch.end()
-
-
-def _warn_of_queues(manifest: Manifest) -> None:
-    """Warn of connections that keep messages for durable nodes in memory."""
-    for name, node in manifest.nodes.items():
-        for one in node.connections:
-            if isinstance(one, NodeConnection) and one.queued and manifest.is_durable(one.name):
-                text = "connection %r -> %r: what waits in it (`queued`) is in memory, and lost if the process dies"
-                _log.warning(text, name, one.name)
 
 
 class JournalDelivery(PoolService):

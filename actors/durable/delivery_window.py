@@ -96,7 +96,7 @@ class DeliveryWindow:
 
     def find_soon(self, id: bytes) -> None:
         """Tell those who wait for a message that was known already how it ended."""
-        self._run(self.answers.find(id))
+        self.run(self.answers.find(id))
 
     def knows(self, id: bytes) -> bool:
         """Return True if a message is in memory, so that its end is told here."""
@@ -153,7 +153,8 @@ class DeliveryWindow:
         if message.reply is not None:
             message.reply.cancel()
 
-    def _run(self, work: Any) -> None:
+    def run(self, work: Any) -> None:
+        """Do asynchronous work until the window is closed. A fault in it ends the deliveries."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -189,13 +190,13 @@ class DeliveryWindow:
                 break
             self._under_way[message.entry.id] = message
             if message.is_suspect or message.attempt:
-                self._run(self._deliver_again(message))
+                self.run(self._deliver_again(message))
             else:
                 self._deliver(message, {})
         if self.is_running and self.queue.due_in is not None:
             self._give_after(self.queue.due_in)
         if self.is_running and self.queue.begin_load():
-            self._run(self._load())
+            self.run(self._load())
 
     def _give_after(self, seconds: float) -> None:
         if self._timer is not None:
@@ -321,12 +322,12 @@ class DeliveryWindow:
         request: Any = message.request
         outbox = told or Outbox(request, self.clock)
         if self.node.outlets:
-            self._run(self._collect(message, answer, outbox))
+            self.run(self._collect(message, answer, outbox))
         else:
             self._settle_answer(message, answer, outbox)
 
     async def _collect(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
-        await outbox.collect(self.node, answer)
+        await outbox.collect(partial(self.node.offer, answer, outbox.origin))
         self._settle_answer(message, answer, outbox)
 
     def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
@@ -349,8 +350,7 @@ class DeliveryWindow:
 
     def _failed(self, message: KeptMessage, outcome: EndOutcome, error: BaseException | None = None) -> None:
         """Acknowledge a message without an answer: a dead letter if its failure reaches no caller, or it never ran."""
-        id = message.entry.id
-        reason = REASONS.get(outcome)
+        id, reason = message.entry.id, REASONS.get(outcome)
         is_dead = reason is not None and (outcome in ("poison", "undecodable") or not self.answers.is_awaited(id))
         has_steps = message.run is not None and message.run.has_steps
         one = failed(id, outcome, error, is_dead=is_dead, has_steps=has_steps)

@@ -12,15 +12,18 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from actors.durable.delivery_window import DeliveryWindow
+from actors.durable.kept_queue import check_disk
 from actors.durable.record import RUN_KIND, by_value, encode_run, needs_reading, readable
+from actors.durable.talk_queue import TalkQueue
 from actors.runs.durable import KeepsRuns, Ticket
 from actors.runs.errors import run_failure, stopped
 from actors.runs.request import RunRequest
 from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
+from actors.talk.context import TalkView
 from actors.talk.detached_ask import Settled, failed_reply, when_settled
-from protocols.journal import Commit, Entry, JournalError, JournalFullError, MailboxJournal
+from protocols.journal import Commit, Entry, JournalFullError, MailboxJournal
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.node import Origin
@@ -40,9 +43,10 @@ class DurableMailbox(KeepsRuns):
     Args:
         window: what delivers them.
         journal: what keeps them.
+        counts: open messages of mailboxes; taken out when they are known here.
     """
 
-    def __init__(self, window: DeliveryWindow, journal: MailboxJournal) -> None:
+    def __init__(self, window: DeliveryWindow, journal: MailboxJournal, counts: dict[str, int]) -> None:
         self.window = window
         self.node = window.node
         self._journal = journal
@@ -54,6 +58,10 @@ class DurableMailbox(KeepsRuns):
         self._room: asyncio.Future[None] = self._loop.create_future()
         """Done when that one has to look again."""
         self._is_closed = False
+        self._counts = counts
+        self.queues: dict[str, TalkQueue] = {}
+        """What waits for triggers, by connection."""
+        window.queue.open = counts.pop(window.name, 0)
         window.freed = self._freed
 
     async def close(self, patience: float = PATIENCE) -> None:
@@ -65,6 +73,24 @@ class DurableMailbox(KeepsRuns):
         self._is_closed = True
         await self.window.close(patience)
         self._freed()
+
+    @property
+    def open(self) -> int:
+        """Number of messages that are accepted and not acknowledged."""
+        return self.window.queue.open + sum(queue.open for queue in self.queues.values())
+
+    def queue(self, talk: TalkView) -> TalkQueue:
+        """Return what keeps the messages that wait for a trigger of a connection.
+
+        Raises:
+            NodeStoppedError: the node has left its pool.
+            WrongLoopError: it lives on another event loop.
+        """
+        self._check(needs_actor=False)
+        if talk.name not in self.queues:
+            name = f"{self.window.name}#{talk.name}"
+            self.queues[talk.name] = TalkQueue(name, self.window, self._journal, self._counts.pop(name, 0))
+        return self.queues[talk.name]
 
     async def drained(self) -> None:
         """Wait until all accepted runs are acknowledged, or the node stops."""
@@ -217,7 +243,7 @@ class DurableMailbox(KeepsRuns):
         elif stalled is None:
             return ()
         elif not waits:
-            raise JournalError("writes wait for the disk, so nothing more is accepted", location=self._journal.location)
+            check_disk(self._journal)
         if self._room.done():
             self._room = self._loop.create_future()
         return (self._room,) if stalled is None else (self._room, stalled)
@@ -226,12 +252,13 @@ class DurableMailbox(KeepsRuns):
         if not self._room.done():
             self._room.set_result(None)
 
-    def _check(self) -> None:
+    def _check(self, *, needs_actor: bool = True) -> None:
         if running_loop() is not self._loop:
             raise WrongLoopError(f"node {self.node.name!r} is durable, so it lives on one event loop: that of its pool")
         if self._is_closed:
             raise stopped(self.node.name)
-        self.node.ref()
+        if needs_actor:
+            self.node.ref()
 
     def _entry(
         self, request: RunRequest, timeout: float | None = None, *, sender: str = ""

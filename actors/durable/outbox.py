@@ -1,11 +1,10 @@
 """What the connections of a kept run pass on: rows of the transaction that acknowledges it, or posts after it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled
@@ -13,6 +12,7 @@ from protocols.delivery_tracker import DeliveryTracker
 from protocols.journal import Entry
 from protocols.messages import ChatMessage
 
+T = TypeVar("T")
 Post = Callable[..., AsyncioFuture[ChatMessage[Any]]]
 
 
@@ -37,14 +37,15 @@ class Outbox:
         self._failed: list[Callable[[BaseException], object]] = []
         self._posts: list[tuple[float | None, Callable[[], object]]] = []
 
-    async def collect(self, node: NodeHandle[Any, Any], answer: ChatMessage[Any]) -> None:
-        """Let the connections of a node take an answer, and wait for their asynchronous steps."""
+    async def collect(self, offer: Callable[[], T]) -> T:
+        """Let connections take what they pass on, and wait for their asynchronous steps."""
         kept = self.origin.kept
         assert kept is not None
         kept.outbox = self
         try:
-            node.offer(answer, self.origin)
+            offered = offer()
             await self.steps.wait()
+            return offered
         finally:
             kept.outbox = None
 
@@ -62,17 +63,21 @@ class Outbox:
     ) -> AsyncioFuture[ChatMessage[Any]]:
         """Post to a node that is not durable, after the commit. The future ends as that of the post does."""
         reply: AsyncioFuture[ChatMessage[Any]] = AsyncioFuture()
+        self.later(lambda: reply.follow(post(prompts, origin=self.origin, settled=settled, **options)))
+        return reply
+
+    def later(self, give: Callable[[], object]) -> None:
+        """Give a node what is not kept after the commit, and after the delay of the connection."""
         downstream = self.origin.downstream
         downstream.begin()
 
-        def post_now() -> None:
+        def give_now() -> None:
             try:
-                reply.follow(post(prompts, origin=self.origin, settled=settled, **options))
+                give()
             finally:
                 downstream.end()
 
-        self._posts.append((self.delay, post_now))
-        return reply
+        self._posts.append((self.delay, give_now))
 
     def release(self, places: Sequence[int | None]) -> None:
         """Deliver what was collected; the journal has it now."""

@@ -83,6 +83,10 @@ class KeepsRuns(Protocol):
         """Keep a run without waiting; see `protocols.node.Target.post`."""
         ...
 
+    def queue(self, talk: Any) -> Any:
+        """Return what keeps the messages that wait for a trigger of a connection."""
+        ...
+
 
 async def submitted(node: Any, request: RunRequest) -> Ticket[Any]:
     """Keep a run of a node. Raises NotDurableError if the node is not durable."""

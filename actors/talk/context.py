@@ -132,6 +132,11 @@ class TalkSetting:
         """Lower numbers go first, among the connections of a source and the messages of a target; it cannot change."""
         return self._priority
 
+    @property
+    def keeps_newest(self) -> bool:
+        """True if a message that waits for a trigger takes the place of all before it."""
+        return self.queue_strategy == "latest" and self.filter_condition is None
+
 
 class TalkView(TalkSetting):
     """A connection as its parts see it: `Talk` is one."""

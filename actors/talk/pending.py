@@ -1,6 +1,8 @@
 """The messages of a queued connection that wait for a trigger, by target; bounded."""
 
 from collections import deque
+from itertools import count
+from typing import Any
 
 import msgspec
 
@@ -19,6 +21,18 @@ class RoutedMessage(msgspec.Struct, eq=False):
     """The system in which it was offered: it publishes the events and keeps the dead letters."""
     failure: Exception | None = None
     """Why it was not delivered."""
+    queue: Any = None
+    """What keeps it in the journal of its target, while it waits there; None in memory."""
+    row: bytes = b""
+    """Its id in the journal."""
+    place: int = 0
+    """Its place among those that wait in memory."""
+
+    @property
+    def outbox(self) -> Any:
+        """What takes it until the kept run that caused it is acknowledged; None for all other messages."""
+        kept = self.origin.kept
+        return None if kept is None else kept.outbox
 
 
 class PendingQueue:
@@ -26,10 +40,11 @@ class PendingQueue:
 
     def __init__(self) -> None:
         self._by_target: dict[Target, deque[RoutedMessage]] = {}
+        self._places = count()
 
     def put(self, target: Target, routed: RoutedMessage, capacity: int, overflow: Overflow) -> RoutedMessage | None:
         """Keep a message; return the message that is lost if the queue is full."""
-        waiting = self._by_target.setdefault(target, deque())
+        waiting, routed.place = self._by_target.setdefault(target, deque()), next(self._places)
         if len(waiting) < capacity:
             waiting.append(routed)
             return None
@@ -41,7 +56,12 @@ class PendingQueue:
 
     def replace(self, target: Target, routed: RoutedMessage) -> None:
         """Keep a message in place of all that wait for a target."""
-        self._by_target[target] = deque((routed,))
+        self._by_target[target], routed.place = deque((routed,)), next(self._places)
+
+    def put_back(self, target: Target, routed: RoutedMessage) -> None:
+        """Let a message wait again in its place."""
+        waiting = self._by_target.setdefault(target, deque())
+        waiting.insert(sum(one.place < routed.place for one in waiting), routed)
 
     def take(self, target: Target) -> list[RoutedMessage]:
         """Remove and return the messages that wait for a target, oldest first."""

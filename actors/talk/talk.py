@@ -10,10 +10,10 @@ from actors.runtime.background_loop import current_system
 from actors.talk.context import Condition, ConnectionProcessed, TalkKeywords, TalkView, Transform
 from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, apply_filter, apply_transform, check_conditions
-from actors.talk.queued_delivery import deliver_waiting, take_waiting
+from actors.talk.queued_delivery import deliver_waiting, kept_queue, release_waiting
 from actors.talk.signal import Signal
 from actors.talk.talk_actor import InFlight, PendingMessage
-from actors.talk.talk_events import crowded_out, failed, hop_limit_reached, passed, processed, undelivered
+from actors.talk.talk_events import failed, hop_limit_reached, passed, processed, queue_full, undelivered
 from actors.talk.talk_stats import TalkStats
 from actors.talk.target_queue import Forwarded, deliver, keep_priorities
 from actors.talk.team_talk import TeamTalk, connect_further
@@ -218,13 +218,16 @@ class Talk(Handle, TalkView):
     def _enqueue(self, routed: RoutedMessage, targets: Targets) -> None:
         processed(self, routed.message, (), routed, queued=True)
         for target in targets:
-            if self.queue_strategy == "latest" and self.filter_condition is None:
-                self.pending.replace(target, routed)
-                continue
-            lost = self.pending.put(target, routed, self.capacity, self.overflow)
-            if lost is not None:
-                problem = f"{self.capacity} messages wait for {target.name!r}, which is its capacity"
-                crowded_out(self, lost, target, f"talk {self.name!r}: {problem}")
+            try:
+                kept = kept_queue(self, target)
+                if kept is not None:
+                    kept.put(self, routed)
+                elif self.keeps_newest:
+                    self.pending.replace(target, routed)
+                elif (lost := self.pending.put(target, routed, self.capacity, self.overflow)) is not None:
+                    queue_full(self, lost, target)
+            except Exception as error:  # it cannot be kept, which is nothing to other targets
+                failed(self, routed, "queue", error, (target,))
 
     async def release(self) -> list[tuple[Target, Message, Origin]]:
         """Take the waiting messages, filtered, transformed and put together, without delivering them.
@@ -234,13 +237,10 @@ class Talk(Handle, TalkView):
 
         Raises:
             NotQueuedError: the connection does not queue.
-            TransformError: the transform failed on a message; the message is a dead letter.
-            ConditionError: the filter failed on a message; the message is a dead letter.
+            TransformError: the transform failed on a message; the message is a dead letter, and the others wait again.
+            ConditionError: the filter failed on a message; the message is a dead letter, and the others wait again.
         """
-        released, failures = await take_waiting(self)
-        if failures:
-            raise failures[0]
-        return [(target, message, routed.origin) for target, message, routed in released]
+        return [(one.target, one.message, one.together[-1].origin) for one in await release_waiting(self)]
 
     async def trigger(self, prompt: str | None = None, **options: Any) -> list[Message]:
         """Deliver the waiting messages, and wait for the targets.

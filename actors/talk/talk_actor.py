@@ -136,11 +136,11 @@ class InFlight:
 
     def delay(self, routed: RoutedMessage, message: Message, targets: Sequence[Target], seconds: float) -> None:
         """Deliver a message after a delay. That of a kept run is kept with its time, in the acknowledgement."""
-        outbox = _outbox_of(routed)
+        outbox = routed.outbox
         if outbox is not None:
-            outbox.delay = seconds
+            before, outbox.delay = outbox.delay, seconds + (outbox.delay or 0.0)
             deliver(self.talk, routed, message, targets)
-            outbox.delay = None
+            outbox.delay = before
         elif self._begin(routed, targets):
             due = routed.system.clock.now() + seconds
             self._actor(routed.system).tell(DelayedMessage(routed, message, targets, due))
@@ -162,7 +162,7 @@ class InFlight:
             return False
         self._open[routed] = self._open.get(routed, 0) + 1
         routed.origin.downstream.begin()
-        if (outbox := _outbox_of(routed)) is not None:
+        if (outbox := routed.outbox) is not None:
             outbox.steps.begin()
         return True
 
@@ -171,7 +171,7 @@ class InFlight:
         left = self._open.pop(routed, 1) - 1
         if left:
             self._open[routed] = left
-        if (outbox := _outbox_of(routed)) is not None:
+        if (outbox := routed.outbox) is not None:
             outbox.steps.end()
         routed.origin.downstream.end()
 
@@ -188,9 +188,3 @@ class InFlight:
             options = StartOptions(f"talk {self.talk.name}", mailbox, is_registered=False)
             ref = self.actors[system] = system.start(TalkActor, (self,), options=options)
         return ref
-
-
-def _outbox_of(routed: RoutedMessage) -> Any:
-    """Return what takes a message of a kept run until the run is acknowledged; None for all other messages."""
-    kept = routed.origin.kept
-    return None if kept is None else kept.outbox

@@ -97,6 +97,12 @@ def crowded_out(talk: TalkView, routed: RoutedMessage, target: Target, problem: 
     failed(talk, routed, "queue", error, (target,), DeadLetterReason.OVERFLOW)
 
 
+def queue_full(talk: TalkView, routed: RoutedMessage, target: Target) -> None:
+    """Report a message for which there was no room among those that wait for a trigger."""
+    problem = f"{talk.capacity} messages wait for {target.name!r}, which is its capacity"
+    crowded_out(talk, routed, target, f"talk {talk.name!r}: {problem}")
+
+
 def hop_limit_reached(talk: TalkView, routed: RoutedMessage, error: Exception) -> None:
     """Report a message that is not passed on because too many connections led to it."""
     message = routed.message

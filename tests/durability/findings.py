@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FOLLOWERS = {"source": ("source", "target"), "wide": ("wide",), "chain": ("first", "second")}
+FOLLOWERS = {
+    "source": ("source", "target"),
+    "wide": ("wide",),
+    "chain": ("first", "second"),
+    "other": ("other", "target"),
+}
 """The nodes in which a message of a sender has its effects."""
 
 

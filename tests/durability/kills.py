@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KILLED = (-signal.SIGKILL, -signal.SIGALRM, DIED)
 ENDS: Final = {
     "shop": (("line", 14_000), ("line", 14_000), ("effect", 60), ("moment", 250_000)),
+    "queued": (("line", 14_000), ("line", 14_000), ("effect", 20), ("moment", 250_000)),
     "paid": (("line", 6_000), ("effect", 21), ("effect", 21), ("moment", 250_000)),
 }
 """How lives end, and about how much a life has that does not."""

@@ -12,6 +12,7 @@ from actors.durable.acknowledgement import failed
 from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.kept_queue import KeptQueue
+from actors.durable.talk_queue import TalkQueue
 from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables
 from protocols.journal import Commit
@@ -105,12 +106,29 @@ def _marks_nothing() -> None:
     patch(SqlJournal, "begin", make)
 
 
+def _releases_early() -> None:
+    def make(settle: Any) -> Any:
+        def in_two(queue: Any, one: Any, outbox: Any = None) -> Any:
+            def released(_: object) -> None:
+                queue._journal.accept(one.outbox).then(lambda done: outbox.release(done.result()))
+
+            ended = settle(queue, replace(one, outbox=()))
+            if outbox is not None:
+                ended.add_done_callback(released)
+            return ended
+
+        return in_two
+
+    patch(TalkQueue, "_settle", make)
+
+
 MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     "says yes before the commit": _says_yes_early,
     "acknowledges before the effect": _acknowledges_early,
     "passes on in a second transaction": _has_two_transactions,
     "knows no ids": _knows_no_ids,
     "takes the newest first": _takes_the_newest_first,
+    "releases before it keeps": _releases_early,
     "suspects nothing": _suspects_nothing,
     "marks nothing": _marks_nothing,
 }

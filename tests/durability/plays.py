@@ -170,6 +170,36 @@ class Paid(Shop):
                 self.log("wrong", node, text, answer.content)
 
 
+class Queued(Shop):
+    """Two nodes, of which one is durable, whose answers wait for a third one until their connections are triggered."""
+
+    def nodes(self) -> list[Any]:
+        """Return the nodes of the pool."""
+        source, target = self.node("source", 1), self.node("target", 1)
+        other = self.node("other", 1, durable=None)
+        for node in (source, other):
+            node.connect_to(target, name=f"{node.name} waits", queued=True, queue_strategy="buffer")
+        return [source, target, other]
+
+    async def act(self, pool: Any) -> None:
+        """Send to the durable node and trigger, and run the other one, whose answers are kept as well; trigger all."""
+        await asyncio.gather(*(self.send(pool, "source", name) for name in SENDERS["source"]), self.trigger(pool))
+        for number in range(self.order.messages):
+            await pool["other"].run(text := f"c:{self.order.life * 100 + number}", wait_for_connections=True)
+            self.log("accepted", "other", text, True)
+        await pool["source"].complete_tasks()
+        await self.trigger(pool)
+
+    async def trigger(self, pool: Any) -> None:
+        """Trigger both connections, at the same time."""
+        await asyncio.gather(*(talk.trigger() for talk in pool.connection_registry.values()))
+
+    async def check(self, pool: Any) -> None:
+        """Ask for the answers of the durable node."""
+        self.accepted = [told for told in self.accepted if told[0] == "source"]
+        await super().check(pool)
+
+
 class Quiet(Shop):
     """Sends nothing: only handles what is open."""
 
@@ -182,5 +212,6 @@ PLAYS: Final[dict[str, Callable[[Order, Log], Shop]]] = {
     "poison": Poison,
     "stop": Stop,
     "paid": Paid,
+    "queued": Queued,
     "quiet": Quiet,
 }

@@ -10,6 +10,7 @@ from actors.durable.answers import Answers
 from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.kept_queue import KeptQueue
 from actors.durable.outbox import Outbox
+from actors.durable.talk_queue import TalkQueue
 from actors.storage import journal_file
 from actors.storage.journal_file import JournalFile
 from actors.storage.journal_postgres import PostgresJournal
@@ -38,14 +39,18 @@ CALLS: Final[dict[str, tuple[Any, str]]] = {
     "a run has an answer": (DeliveryWindow, "_handled"),
     "the outbox is delivered": (Outbox, "release"),
     "the answer is told": (Answers, "tell"),
+    "what waits for a trigger is written": (TalkQueue, "put"),
+    "what waits for a trigger is taken": (TalkQueue, "_take"),
+    "what waits for a trigger is released": (TalkQueue, "_settle"),
     "the file is closed": (JournalFile, "close"),
     "the pool is found": (PostgresJournal, "_find_pool"),
     "the tables are taken": (PostgresJournal, "_take"),
 }
 OF_FILES: Final = tuple(name for name in CALLS if name.startswith(("the file", "the schema")))
+OF_TRIGGERS: Final = tuple(name for name in CALLS if name.startswith("what waits for a trigger"))
 OF_SERVERS: Final = ("the pool is found", "the tables are taken")
 POINTS: Final = (
-    *(f"before {name}" for name in ("the file is made", "the outbox is delivered", "the file is closed")),
+    *(f"before {name}" for name in ("the file is made", "the outbox is delivered", *OF_TRIGGERS, "the file is closed")),
     *CALLS,
     *(f"{write} {when}" for write in WRITES for when in ("before its commit", "after its commit")),
 )

@@ -22,11 +22,20 @@ def test_kills_lose_repeat_and_reorder_nothing(forks: Forks, tmp_path: Path, jou
     assert found.accepted
 
 
+def test_kills_lose_repeat_and_reorder_nothing_that_waits_for_a_trigger(
+    forks: Forks, tmp_path: Path, journal: str
+) -> None:
+    found = survive(forks, tmp_path, kills=20, seed=11, journal=journal, play="queued")
+    assert found.problems() == []
+    assert {node for node, _, _ in found.accepted} == {"source", "other"}
+
+
 @pytest.mark.soak
+@pytest.mark.parametrize("play", ["shop", "queued"])
 @pytest.mark.parametrize("turn", range(2_000 // ROUND))
 def test_thousands_of_kills_lose_repeat_and_reorder_nothing(
-    forks: Forks, tmp_path: Path, journal: str, turn: int
+    forks: Forks, tmp_path: Path, journal: str, turn: int, play: str
 ) -> None:
-    found = survive(forks, tmp_path, kills=ROUND, seed=(turn + 1) * 10_000, journal=journal)
+    found = survive(forks, tmp_path, kills=ROUND, seed=(turn + 1) * 10_000, journal=journal, play=play)
     assert found.problems() == []
     print(f"{turn}: {len(found.accepted)} accepted, {len(found.effects)} effects, {found.copies} copies")  # noqa: T201

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
         ("passes on in a second transaction", ("settle after its commit", 1), "of target"),
         ("knows no ids", ("effect", 20), "copy without a flag"),
         ("takes the newest first", ("effect", 20), "out of order"),
+        ("releases before it keeps", ("settle after its commit", 14), "lost"),
         ("suspects nothing", ("a run has an answer", 5), "copy without a flag"),
         ("marks nothing", ("a run has an answer", 5), "copy without a flag"),
     ],
 )
 def test_a_fault_is_found(forks: Forks, tmp_path: Path, mutation: str, death: tuple[str, int], problem: str) -> None:
+    plays = ("queued", "queued") if mutation.startswith("releases") else ("shop", "quiet")
     for life, end in enumerate((death, death)):
-        assert forks.live(Order(folder=str(tmp_path), life=life, death=end, mutation=mutation)) != 0
-    forks.live(Order(folder=str(tmp_path), play="quiet", life=2, mutation=mutation))
+        order = Order(folder=str(tmp_path), play=plays[0], life=life, death=end, mutation=mutation)
+        assert forks.live(order) != 0
+    forks.live(Order(folder=str(tmp_path), play=plays[1], life=2, mutation=mutation))
     assert any(problem in found for found in Findings(tmp_path).problems())

@@ -74,8 +74,7 @@ class Life:
             name = f"pool/{node.name}"
             options: dict[str, Any] = {"deliveries": self.deliveries, "now": self.wall, "turn": self.turn}
             window = DeliveryWindow(node, name, self.journal, self.settings, **options)
-            window.queue.open = (await self.journal.counts()).get(window.name, 0)
-            node.durable = DurableMailbox(window, self.journal)
+            node.durable = DurableMailbox(window, self.journal, await self.journal.counts())
             self.windows[node] = window
         for window in self.windows.values():
             window.start()

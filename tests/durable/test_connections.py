@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.agents.agent import Agent
+from actors.supervision.child import ChildSpec
+from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from tests.durable.life import GatedJournal, Life, Wall
 
 if TYPE_CHECKING:
+    from actors.runtime.system import ActorSystem
     from actors.storage.journal_memory import MemoryJournal
+    from actors.testing.clock import ManualClock
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 
@@ -197,3 +201,28 @@ async def test_many_delayed_messages_hold_up_no_other_one(journal: MemoryJournal
         while await journal.counts():
             await settle()
     assert pair.seen == ["read now", "read again", *(f"read {number}" for number in range(450))]
+
+
+@pytest.mark.parametrize("is_durable", [True, False])
+@pytest.mark.parametrize("kind", ["context", "forward"])
+async def test_a_delay_holds_for_a_target_that_does_not_run_as_well(
+    journal: MemoryJournal, manual_clock: ManualClock, actor_system: ActorSystem, kind: str, is_durable: bool
+) -> None:
+    pair, last = Pair(connection_type=kind, delay=60.0), Pair()
+    last.target.name = "last"
+    pair.target.connect_to(last.target, delay=60.0)
+    nodes = [ChildSpec(node.factory(), name=node.name) for node in (pair.source, pair.target, last.target)]
+    await actor_system.start(Supervisor, (nodes,)).ready()
+    async with Life(journal, pair.source):
+        await (pair.source.submit("one") if is_durable else pair.source.run("one", durable=False))
+        await manual_clock.advance(59.0)
+        await pair.target.run("early")
+        await manual_clock.advance(60.0)
+        await pair.target.run("late")
+        await manual_clock.advance(60.0)
+    early, late = [text for text in pair.seen if text.startswith("read")]
+    assert early == "read early"
+    assert ("[Context from source" in late) is (kind == "context")
+    assert [text.split()[-1] for text in last.seen] == (
+        ["early", "late"] if kind == "context" else ["early", "ONE", "late"]
+    )

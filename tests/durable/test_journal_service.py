@@ -25,6 +25,7 @@ from tests.durable.life import Mortal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.config.manifest import Manifest
     from actors.storage.journal_memory import MemoryJournal
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
@@ -40,7 +41,7 @@ class Lasting(Mortal):
         """It stays open."""
 
 
-def pool_on(journal: MemoryJournal, file: Path | None = None) -> AgentPool[None]:
+def pool_on(journal: MemoryJournal, file: Path | Manifest | None = None) -> AgentPool[None]:
     def made(_: object) -> Any:
         return Lasting(journal)
 

@@ -242,18 +242,3 @@ async def test_a_job_with_a_type_of_answer_runs_in_memory(journal: Desk) -> None
         )
     assert isinstance(answer.content, int)
     assert journal.statistics().accepted == 0
-
-
-async def test_a_queued_connection_into_a_durable_node_is_warned_of(
-    journal: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    queued = MANIFEST.replace(
-        "[{type: node, name: last}]}\n  last", "[{type: node, name: clerk, queued: true}]}\n  last"
-    )
-    async with AgentPool[None](parse_manifest(queued), services=services_on(journal)):
-        pass
-    assert "'writer' -> 'clerk': what waits in it (`queued`) is in memory" in caplog.text
-    caplog.clear()
-    async with AgentPool[None](parse_manifest(MANIFEST), services=services_on(journal)):
-        pass
-    assert "queued" not in caplog.text

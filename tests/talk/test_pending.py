@@ -234,6 +234,94 @@ async def test_a_trigger_that_is_cancelled_cancels_the_run_of_its_target() -> No
     assert (triggering.cancelled(), ended) == (True, ["a(x)"])
 
 
+@pytest.mark.parametrize("strategy", ["latest", "concat", "buffer"])
+@pytest.mark.parametrize("turns", range(3))
+async def test_a_trigger_that_is_cancelled_leaves_waiting_what_no_target_has_got(strategy: Any, turns: int) -> None:
+    gate, seen = asyncio.Event(), list[str]()
+
+    async def passes(_: object) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    async def work(text: str) -> str:
+        seen.append(text)
+        await gate.wait()
+        return text
+
+    a = echo_agent("a")
+    talk = a >> work
+    talk.queued, talk.queue_strategy, talk.filter_condition = True, strategy, passes
+    for text in "123":
+        await a.run(text)
+    triggering = asyncio.ensure_future(talk.trigger())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    triggering.cancel()
+    await asyncio.gather(triggering, return_exceptions=True)
+    await a.run("4")
+    assert (seen, len(talk.pending)) == ([], 4)
+
+    gate.set()
+    await talk.trigger()
+    left = ["a(1)", "a(2)", "a(3)", "a(4)"]
+    assert seen == {"latest": left[-1:], "concat": ["\n\n".join(left)], "buffer": left}[strategy]
+
+
+async def test_what_a_target_has_got_does_not_wait_again() -> None:
+    gate, seen = asyncio.Event(), list[str]()
+
+    async def work(text: str) -> str:
+        seen.append(text)
+        await gate.wait()
+        return text
+
+    a = echo_agent("a")
+    talk = a >> work
+    talk.queued, talk.queue_strategy = True, "buffer"
+    for text in "123":
+        await a.run(text)
+    triggering = asyncio.ensure_future(talk.trigger())
+    await settle()
+    triggering.cancel()
+    await settle()
+    gate.set()
+    await talk.trigger()
+
+    assert seen == ["a(1)", "a(2)", "a(3)"]
+
+
+async def test_what_waits_again_after_the_end_of_its_connection_is_a_dead_letter() -> None:
+    gate = asyncio.Event()
+
+    async def passes(_: object) -> bool:
+        return await gate.wait()
+
+    a, b = echo_agent("a"), echo_agent("b")
+    talk = a.connect_to(b, queued=True, queue_strategy="buffer", filter_condition=passes)
+    await a.run("1")
+    await a.run("2")
+    triggering = asyncio.ensure_future(talk.trigger())
+    await settle()
+    talk.disconnect()
+    triggering.cancel()
+    await asyncio.gather(triggering, return_exceptions=True)
+
+    assert (len(talk.pending), current_system().dead_letters.counts[DeadLetterReason.STOPPED]) == (0, 2)
+
+
+async def test_a_failure_while_messages_are_released_leaves_the_others_waiting() -> None:
+    a, b = echo_agent("a"), echo_agent("b")
+    talk = a.connect_to(
+        b, queued=True, queue_strategy="buffer", filter_condition=lambda context: 1 / (context.message.text != "a(2)")
+    )
+    for text in "123":
+        await a.run(text)
+    with pytest.raises(ConditionError):
+        await talk.release()
+
+    assert contents(await talk.trigger()) == ["b(a(1))", "b(a(3))"]
+
+
 class Place:
     """A target that is only looked up."""
 
@@ -257,3 +345,25 @@ def test_a_queue_keeps_its_bound_and_loses_nothing_silently(capacity: int, overf
     assert sorted(kept + dropped) == list(range(count))
     assert kept == sorted(kept)
     assert (kept[:1] == [0] or not kept) == (overflow is not Overflow.DROP_OLDEST or count <= capacity)
+
+
+@given(st.lists(st.sampled_from(["put", "take", "give back first", "give back last"]), max_size=30))
+def test_what_was_taken_and_waits_again_is_in_its_order(steps: list[str]) -> None:
+    queue, place = PendingQueue(), Place()
+    target: Any = place
+    taken: list[list[RoutedMessage]] = []
+    count = 0
+    for step in steps:
+        if step == "put":
+            queue.put(target, RoutedMessage(ChatMessage(count, "user"), *[None] * 2), 100, Overflow.REJECT)  # type: ignore[arg-type]
+            count += 1
+        elif step == "take":
+            taken.append(queue.take(target))
+        elif taken:
+            for routed in taken.pop(0 if step.endswith("first") else -1):
+                queue.put_back(target, routed)
+    for group in taken:
+        for routed in group:
+            queue.put_back(target, routed)
+
+    assert [routed.message.content for routed in queue.take(target)] == list(range(count))
