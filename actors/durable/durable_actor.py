@@ -134,7 +134,7 @@ class ActorMailbox(DurableMailbox):
     """
 
     def __init__(self, actor: DurableActor, window: DeliveryWindow, journal: MailboxJournal) -> None:
-        super().__init__(window, journal)
+        super().__init__(window, journal, {})
         self.actor = actor
         window.queue.decode = actor.decode
 
