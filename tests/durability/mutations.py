@@ -109,8 +109,11 @@ def _marks_nothing() -> None:
 def _releases_early() -> None:
     def make(settle: Any) -> Any:
         def in_two(queue: Any, one: Any, outbox: Any = None) -> Any:
+            def kept(done: Future[Any]) -> None:
+                outbox.release(done.result())
+
             def released(_: object) -> None:
-                queue._journal.accept(one.outbox).then(lambda done: outbox.release(done.result()))
+                queue._journal.accept(one.outbox).then(kept)
 
             ended = settle(queue, replace(one, outbox=()))
             if outbox is not None:
