@@ -23,7 +23,7 @@ EndOutcome = Literal["handled", "failed", "crashed", "expired", "cancelled", "po
 """How a kept message ended. ``poison``: the process died in each of its deliveries."""
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """What is kept of one message."""
 
     id: bytes
@@ -47,7 +47,7 @@ class Entry(Struct, frozen=True):
     """Place in the order of acceptance, given by the journal; 0 before."""
 
 
-class Acknowledgement(Struct, frozen=True):
+class Acknowledgement(Struct, frozen=True, gc=False):
     """One transaction: the end of a message and all that follows from it."""
 
     id: bytes
@@ -122,6 +122,7 @@ class Commit(asyncio.Future[T]):
     """The result of a write. A caller that is cancelled while it awaits one is told after the commit."""
 
     _then: "Callable[[Commit[T]], object] | None" = None
+    _waiting: tuple[asyncio.Future[None], ...] = ()
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Refuse: what has been handed to the journal is committed."""
@@ -135,6 +136,14 @@ class Commit(asyncio.Future[T]):
         else:
             self._then = told
 
+    async def wait(self) -> T:
+        """Return the result; a caller that is cancelled meanwhile is told at once."""
+        if not self.done():
+            waiting = self.get_loop().create_future()
+            self._waiting += (waiting,)
+            await waiting
+        return self.result()
+
     def finish(self, result: T | "JournalError") -> None:
         """End with a result, or with an error."""
         if isinstance(result, JournalError):
@@ -147,6 +156,9 @@ class Commit(asyncio.Future[T]):
             except Exception as error:  # the other writes of the transaction are told all the same
                 context = {"message": "a function that was to be told of a commit failed", "exception": error}
                 self.get_loop().call_exception_handler(context)
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
 
 
 class MailboxJournal(Protocol):

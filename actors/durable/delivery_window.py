@@ -184,10 +184,8 @@ class DeliveryWindow:
 
     def _give(self) -> None:
         """Give the actor the next messages, as many as it handles at the same time."""
-        while self.is_running and len(self._under_way) < min(self.node.max_concurrency, WINDOW):
-            message = self.queue.next(self._under_way.values())
-            if message is None:
-                break
+        most, under_way = min(self.node.max_concurrency, WINDOW), self._under_way
+        while self.is_running and len(under_way) < most and (message := self.queue.next(under_way.values())):
             self._under_way[message.entry.id] = message
             if message.is_suspect or message.attempt:
                 self.run(self._deliver_again(message))
@@ -241,7 +239,9 @@ class DeliveryWindow:
             self._leave(message, left_open(self.node.name, error.__cause__))
             return
         run = KeptRun(self._journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
-        run.turn, run.pass_turn = f"{message.place}/{entry.due}", message.pass_turn
+        run.turn = f"{message.place}/{entry.due}"
+        if message.turn is not None:  # else a circle of references would keep each run
+            run.pass_turn = message.pass_turn
         message.run, message.request = run, replace(request, kept=run)
         message.timeout = time_left(message, request, self.clock, self.now())
         if message.timeout is not None and message.timeout <= 0:

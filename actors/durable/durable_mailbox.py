@@ -272,7 +272,7 @@ class DurableMailbox(KeepsRuns):
 
     async def _is_new(self, entry: Entry, kept: Commit[list[int | None]]) -> bool:
         """Wait for the commit. Return False if the id was known already."""
-        (place,) = await asyncio.shield(kept)
+        (place,) = await kept.wait()
         if place is not None:
             return True
         known = await self._journal.find(entry.id)

@@ -191,15 +191,12 @@ class KeptQueue:
         if self._has_suspects:
             suspect = next((one for one in self._line if one.is_suspect), None)
             self._has_suspects = suspect is not None or any(one.is_suspect for one in under_way)
-        if self._has_suspects:
-            found = None if under_way else suspect
-        else:
-            found = self._next({one.key for one in under_way} - {None})
+        found = (None if under_way else suspect) if self._has_suspects else self._next(under_way)
         if found is not None:
             self._line.remove(found)
         return found
 
-    def _next(self, busy: set[Hashable]) -> KeptMessage | None:
+    def _next(self, under_way: Collection[KeptMessage]) -> KeptMessage | None:
         now = self._now()
         if self._parked:
             self.due_in = max(0.0, self._parked[0][0] - now)
@@ -209,7 +206,7 @@ class KeptQueue:
                 self.due_in = due - now if self.due_in is None else min(self.due_in, due - now)
                 if self.is_strict:
                     return None
-            elif message.key is None or message.key not in busy:
+            elif message.key is None or all(one.key != message.key for one in under_way):
                 return message
         return None
 

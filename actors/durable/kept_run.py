@@ -1,6 +1,5 @@
 """What a run under way knows of the journal that keeps it: its parts, its steps, and its delivery."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Self
@@ -72,15 +71,19 @@ class KeptRun(Kept):
         self.journal = journal
         self._steps = steps
         self._keeps_steps = keeps_steps
-        self._places: Counter[tuple[str, str]] = Counter()
-        self._root: KeptRun = self
+        self._places: dict[tuple[str, str], int] = {}
+        self._outermost: KeptRun | None = None  # no reference to itself: a run is freed with its last user
         self._step_journal: StepJournal | None = None
+
+    @property
+    def _root(self) -> "KeptRun":
+        return self._outermost or self
 
     def part(self, name: str) -> Self:
         """Return that of the next run inside this one, by a node of this name."""
         call = tool_call_id.get()
-        self._places[call, name] += 1
-        place = f"{self.run_id}\0{call}\0{name}\0{self._places[call, name]}"
+        self._places[call, name] = number = self._places.get((call, name), 0) + 1
+        place = f"{self.run_id}\0{call}\0{name}\0{number}"
         part = type(self)(
             self.journal,
             blake2b(place.encode(), digest_size=16).digest(),
@@ -88,7 +91,7 @@ class KeptRun(Kept):
             self._steps,
             keeps_steps=self._keeps_steps,
         )
-        part.is_part, part._root = True, self._root  # noqa: SLF001 - its own class
+        part.is_part, part._outermost = True, self._root  # noqa: SLF001 - its own class
         return part
 
     def known(self, prompts: Sequence[object]) -> ChatMessage[Any] | None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from sqlite3 import Connection, connect
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -53,6 +53,8 @@ _CHECKSUMS: Final = {
     "memory": "checksum(mailbox, payload)",
     "step": "checksum(run, key, digest, payload)",
 }
+ENDING: Final = """UPDATE message SET payload = NULL, done = ?1, outcome = ?2, reply = ?3, error = ?4, crc = {}
+  WHERE id = ?5 AND done IS NULL"""
 IS_OPEN: Final = "id = ? AND done IS NULL"
 _WITHIN: Final = "(mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) IN (?1 || '/', ?1 || '#'))"
 _MOVED: Final = "?2 || substr(mailbox, length(?1) + 1)"
@@ -111,6 +113,8 @@ def migrate(connection: Connection) -> None:
 class JournalTables:
     """Reads and changes by one connection."""
 
+    _ending: ClassVar[str] = ENDING.format("checksum(id, mailbox, accepted, ?2, ?3, ?4)")
+
     def __init__(self, connection: Connection, now: Callable[[], float]) -> None:
         self.connection = connection
         self._now = now
@@ -118,8 +122,8 @@ class JournalTables:
         self._prepare()
         self.tally: defaultdict[str, int] = defaultdict(int)
         """What the transaction has changed, by names of `JournalStatistics`."""
-        self.oldest: tuple[int, float] | None = None
-        """Place and time of acceptance of the oldest open message; looked up again by `version`."""
+        self.oldest: tuple[bytes, float] | None = None
+        """Id and time of acceptance of the oldest open message; looked up again by `version`."""
         self._is_stale = True
 
     def _prepare(self) -> None:
@@ -267,7 +271,7 @@ class JournalTables:
             self.tally["counted"] = 1
         if number != self._seen or self._is_stale:
             where = "seq = (SELECT min(seq) FROM message WHERE done IS NULL)"
-            self.oldest = self.connection.execute(f"SELECT seq, accepted FROM message WHERE {where}").fetchone()
+            self.oldest = self.connection.execute(f"SELECT id, accepted FROM message WHERE {where}").fetchone()
         self._seen, self._is_stale = number, False
         return number
 
@@ -284,28 +288,23 @@ class JournalTables:
             self.tally["duplicates"] += 1
             return None
         self.tally["accepted"] += 1
-        self._opened(cursor.lastrowid or 0, entry.accepted)
+        self._opened(entry)
         return cursor.lastrowid
 
-    def _opened(self, seq: int, accepted: float) -> None:
+    def _opened(self, entry: Entry) -> None:
         self.tally["open"] += 1
         if self.oldest is None:
-            self.oldest = (seq, accepted)
+            self.oldest = (entry.id, entry.accepted)
 
     def _end(self, id: bytes, outcome: EndOutcome, one: Acknowledgement | None) -> bool:
-        sql = f"SELECT seq, mailbox, accepted FROM message WHERE {IS_OPEN}"
-        if (found := self.connection.execute(sql, (id,)).fetchone()) is None:
-            return False
-        seq, mailbox, accepted = found
         reply, error, is_dead = (None, None, False) if one is None else (one.reply, one.error, one.is_dead)
-        if is_dead:
+        if is_dead and self._is_open(id):
             self._bury(id, outcome, error or "")
-        crc = checksum(id, mailbox, accepted, outcome, reply, error)
-        sql = "UPDATE message SET payload = NULL, done = ?, outcome = ?, reply = ?, error = ?, crc = ? WHERE seq = ?"
-        self._change(sql, self._now(), outcome, reply, error, crc, seq)
+        if not self._change(self._ending, self._now(), outcome, reply, error, id):
+            return False
         self.tally["open"] -= 1
         self.tally["settled"] += 1
-        self._is_stale = self._is_stale or (self.oldest is not None and self.oldest[0] == seq)
+        self._is_stale = self._is_stale or (self.oldest is not None and self.oldest[0] == id)
         return True
 
     def _bury(self, id: bytes, reason: EndOutcome, error: str) -> None:
@@ -327,7 +326,7 @@ class JournalTables:
         sql = f"INSERT INTO message(seq, {KEPT}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._change(sql, place, *row, checksum(*row, None))
         self.tally["dead"] -= self._change("DELETE FROM dead WHERE id = ?", entry.id)
-        self._opened(place, entry.accepted)
+        self._opened(entry)
         return entry
 
     def _next_place(self) -> int:

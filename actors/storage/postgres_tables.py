@@ -1,11 +1,11 @@
 """The tables of a journal in PostgreSQL: those in SQLite, with common statements for many messages."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from msgspec.structs import astuple
 
-from actors.storage.journal_tables import FIRST, IS_OPEN, KEPT, JournalTables
+from actors.storage.journal_tables import ENDING, FIRST, IS_OPEN, KEPT, JournalTables
 from actors.storage.postgres_connection import PostgresConnection
 from protocols.journal import Acknowledgement, Entry, JournalError
 
@@ -39,6 +39,8 @@ MIGRATIONS: Final[Sequence[Callable[[PostgresConnection, str], None]]] = (_first
 
 class PostgresTables(JournalTables):
     """The tables of one pool. Their rows are not checked: PostgreSQL has checksums of its own, for its pages."""
+
+    _ending: ClassVar[str] = ENDING.format("0")
 
     size: int = 0
     """Bytes, as of the last `version`."""
@@ -139,7 +141,7 @@ class PostgresTables(JournalTables):
             places[index] = seq = found.pop(entry.id, None)
             self.tally["duplicates" if seq is None else "accepted"] += 1
             if seq is not None:
-                self._opened(seq, entry.accepted)
+                self._opened(entry)
 
     def _end_all(self) -> None:
         given, self._ended, self._has_outbox = self._ended, {}, False
@@ -150,7 +152,7 @@ class PostgresTables(JournalTables):
         ended = [pair for id, pair in given.items() if id in found]
         self.tally["open"] -= len(ended)
         self.tally["settled"] += len(ended)
-        self._is_stale = self._is_stale or (self.oldest is not None and self.oldest[0] in found.values())
+        self._is_stale = self._is_stale or (self.oldest is not None and self.oldest[0] in found)
         if runs := [one.steps_of for one, _ in ended if one.steps_of is not None]:
             self._run("DELETE FROM step WHERE run = ANY(?)", [runs])
         if memory := [row for one, _ in ended for row in one.memory]:
