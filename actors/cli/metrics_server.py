@@ -24,7 +24,7 @@ def metrics_server(port: int | None) -> Generator[Serve]:
         from actors.http import bind, running_server
 
         import_module("actors.telemetry.prometheus")  # so that it is missed before the pool opens
-        from actors.web.metrics import metrics_app
+        from actors.web import metrics_routes
     except ImportError as error:
         fail(f"--metrics needs {error.name}, which is not installed: pip install 'understage[prometheus,web]'")
     try:
@@ -33,4 +33,4 @@ def metrics_server(port: int | None) -> Generator[Serve]:
         fail(f"--metrics {port}: the port cannot be used: {error}")
     with opened:
         to_stderr(f"understage: metrics on http://{_HOST}:{opened.getsockname()[1]}/metrics")
-        yield lambda pool: running_server(metrics_app(pool), opened, grace=0)
+        yield lambda pool: running_server(metrics_routes(pool)[0], opened, grace=0)

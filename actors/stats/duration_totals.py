@@ -1,7 +1,7 @@
-"""How long runs took: their number and their time by classes of duration, which can be added and never shrink."""
+"""How long runs took: their number and their time by classes of duration, exact in any order."""
 
 from bisect import bisect_left
-from math import isfinite
+from operator import add
 from typing import Final
 
 import msgspec
@@ -9,16 +9,19 @@ import msgspec
 BOUNDS: Final = tuple(0.01 * 2**step for step in range(16))
 """Upper bounds of the classes in seconds, those that OpenTelemetry advises for models and two more; one class is above
 the last."""
-_CLASSES: Final = len(BOUNDS) + 1
 _NANOSECONDS: Final = 1_000_000_000
 
 
-class DurationTotalsSnapshot(msgspec.Struct, frozen=True):
-    """The numbers at one moment, one for each class of duration."""
+def _zeros() -> list[int]:
+    return [0] * (len(BOUNDS) + 1)
 
-    counts: tuple[int, ...] = (0,) * _CLASSES
+
+class DurationTotals(msgspec.Struct):
+    """The numbers of runs, one for each class of duration, which only ever grow."""
+
+    counts: list[int] = msgspec.field(default_factory=_zeros)
     """Runs."""
-    nanoseconds: tuple[int, ...] = (0,) * _CLASSES
+    nanoseconds: list[int] = msgspec.field(default_factory=_zeros)
     """The time of these runs together."""
 
     @property
@@ -26,31 +29,18 @@ class DurationTotalsSnapshot(msgspec.Struct, frozen=True):
         """The time of all runs together."""
         return sum(self.nanoseconds) / _NANOSECONDS
 
-    def __add__(self, other: "DurationTotalsSnapshot") -> "DurationTotalsSnapshot":
-        """Return the sum of both."""
-        counts, nanoseconds = (
-            zip(self.counts, other.counts, strict=True),
-            zip(self.nanoseconds, other.nanoseconds, strict=True),
-        )
-        return DurationTotalsSnapshot(tuple(map(sum, counts)), tuple(map(sum, nanoseconds)))
-
-
-class DurationTotals:
-    """Counts durations."""
-
-    __slots__ = ("_counts", "_nanoseconds")
-
-    def __init__(self) -> None:
-        self._counts = [0] * _CLASSES
-        self._nanoseconds = [0] * _CLASSES
-
     def add(self, seconds: float) -> None:
         """Count one run. Infinite numbers are left out."""
-        if isfinite(seconds):
-            at = bisect_left(BOUNDS, seconds)
-            self._counts[at] += 1
-            self._nanoseconds[at] += round(seconds * _NANOSECONDS)
+        try:
+            nanoseconds = int(seconds * _NANOSECONDS)
+        except (ValueError, OverflowError):
+            return
+        at = bisect_left(BOUNDS, seconds)
+        self.counts[at] += 1
+        self.nanoseconds[at] += nanoseconds
 
-    def snapshot(self) -> DurationTotalsSnapshot:
-        """Return the numbers of this moment."""
-        return DurationTotalsSnapshot(tuple(self._counts), tuple(self._nanoseconds))
+    def merge(self, other: "DurationTotals") -> "DurationTotals":
+        """Return the sum of both, which grows no more with them."""
+        return DurationTotals(
+            list(map(add, self.counts, other.counts)), list(map(add, self.nanoseconds, other.nanoseconds))
+        )

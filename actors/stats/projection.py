@@ -8,7 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.stats.duration_totals import DurationTotals, DurationTotalsSnapshot
+from actors.stats.duration_totals import DurationTotals
 from actors.stats.event_totals import Counted, EventTotals, EventTotalsSnapshot
 from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
@@ -65,7 +65,7 @@ class NodeTotals(msgspec.Struct, frozen=True):
     """Number of runs under way."""
     last_error: str = ""
     """Text of the latest failure or crash."""
-    durations: DurationTotalsSnapshot = DurationTotalsSnapshot()
+    durations: DurationTotals = msgspec.field(default_factory=DurationTotals)
     """How long its runs took, those that failed or were cancelled as well."""
 
 
@@ -115,7 +115,7 @@ class _Node:
     def snapshot(self, name: str) -> NodeTotals:
         """Return the numbers of this moment."""
         state = NodeState.RUNNING if self.running else self.state
-        durations = self.durations.snapshot()
+        durations = self.durations.merge(DurationTotals())
         return NodeTotals(name, self.totals.snapshot(), state, self.running, self.last_error, durations)
 
 

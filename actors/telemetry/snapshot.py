@@ -2,25 +2,26 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from operator import add
+from typing import Any, Final
 
 import msgspec
 
 from actors.agents.agent import Agent
-from actors.models.budget import Ledger, ledger_of
+from actors.models.budget import ledger_of
 from actors.models.policy_model import breakers
 from actors.runtime.background_loop import current_system
 from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.system import ActorSystem
-from actors.stats.duration_totals import DurationTotalsSnapshot
+from actors.stats.duration_totals import DurationTotals
 from actors.stats.event_totals import EventTotalsSnapshot
 from actors.stats.projection import OTHERS, NodeTotals, StatsSnapshot
 from actors.stats.stats_actor import ReadStats, StatsActor
-from actors.telemetry.metrics import COUNTED, METRICS, OF_MODELS, OF_NODES
+from actors.telemetry.metrics import COUNTED, DURATION, METRICS, OF_MODELS, OF_NODES
 from protocols.errors import UnderstageError
 from protocols.plain_text import printable
 
@@ -28,76 +29,31 @@ MOST_VALUES: Final = 200
 """Most different values of a label; later ones are counted together as `OTHERS`."""
 PATIENCE: Final = 1.0
 """Seconds that one who asks waits for new numbers, before the last ones are good enough."""
-POOL: Final = "(pool)"
-"""Stands for the pool among the nodes."""
 _LONGEST: Final = 100
 _SLICE: Final = 500
 """Actors that are looked at before the event loop turns."""
 _ZERO: Final = (0,) * len(COUNTED)
 
-Values = dict[str, dict[str, float]]
-
 
 class MetricsSnapshot(msgspec.Struct, frozen=True):
     """All metrics at one moment."""
 
-    values: Values = {}
+    values: dict[str, dict[str, float]] = {}
     """By the name of the metric and the value of its label."""
-    durations: dict[str, DurationTotalsSnapshot] = {}
+    durations: dict[str, DurationTotals] = {}
     """How long runs took, by node."""
 
 
-class PoolView(Protocol):
-    """What is read of a pool; `AgentPool` describes each member."""
-
-    system: ActorSystem | None
-    ledger: Ledger | None
-    is_running: bool
-
-    @property
-    def nodes(self) -> dict[str, Any]:
-        """The nodes by name."""
-        ...
-
-    @property
-    def numbers(self) -> Mapping[str, Mapping[str, float]]:
-        """What its services count of each node, by the name of the metric."""
-        ...
-
-
-class _Labels:
-    """The values of labels, limited in number: who comes first has its own."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: defaultdict[str, dict[str, str]] = defaultdict(dict)
-
-    def of(self, metric: str, name: str) -> str:
-        known = self._known[METRICS[metric].label]
-        if name not in known:
-            if len(known) >= self._most:
-                return OTHERS
-            known[name] = printable(name)[:_LONGEST]
-        return known[name]
-
-
-class _Values:
+class _Values(defaultdict[str, defaultdict[str, float]]):
     """The values of a snapshot that is being made."""
 
-    def __init__(self, labels: _Labels) -> None:
-        self.labels = labels
-        self.all: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-        self.durations: dict[str, DurationTotalsSnapshot] = {}
+    def __init__(self, label: Callable[[str, str], str]) -> None:
+        super().__init__(lambda: defaultdict(float))
+        self.label = label
 
-    def add(self, metric: str, name: str, number: float) -> None:
-        self.all[metric][self.labels.of(metric, name)] += number
-
-    def highest(self, metric: str, name: str, number: float) -> None:
-        values, label = self.all[metric], self.labels.of(metric, name)
-        values[label] = max(values[label], number)
-
-    def snapshot(self) -> MetricsSnapshot:
-        return MetricsSnapshot({metric: dict(values) for metric, values in self.all.items()}, self.durations)
+    def add(self, metric: str, name: str, number: float, fold: Callable[[float, float], float] = add) -> None:
+        values, label = self[metric], self.label(metric, name)
+        values[label] = fold(values[label], number)
 
 
 class PoolMetrics:
@@ -106,21 +62,22 @@ class PoolMetrics:
     The numbers of runs come from the `StatsActor` of its system; without one they are absent.
 
     Args:
-        pool: the pool.
+        pool: the `AgentPool`.
         most_values: most different values of a label; later ones are counted together as ``(others)``.
     """
 
-    def __init__(self, pool: PoolView, *, most_values: int = MOST_VALUES) -> None:
+    def __init__(self, pool: Any, *, most_values: int = MOST_VALUES) -> None:
         self.last = MetricsSnapshot()
         """The last snapshot."""
         self._pool = pool
-        self._labels = _Labels(most_values)
+        self._most = most_values
+        self._labels: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._lock = asyncio.Lock()
         self._loop = running_loop()
         self._reading: asyncio.Task[MetricsSnapshot] | None = None
         self._stats: StatsSnapshot | None = None
         self._seen: dict[Cell, tuple[int, ...]] = {}
-        self._counted = _Values(self._labels)
+        self._counted = _Values(self._label)
 
     async def read(self) -> MetricsSnapshot:
         """Return a new snapshot, on the event loop of the pool; the last one while the pool does not run.
@@ -146,56 +103,61 @@ class PoolMetrics:
             if self._reading is None or self._reading.done():
                 self._reading = loop.create_task(self.read(), name="metrics")
             return self.last
-        reading = self.read()
-        try:
-            found = asyncio.run_coroutine_threadsafe(reading, loop)
-        except RuntimeError:  # it was closed in this moment
-            reading.close()
-            return self.last
-        try:
+        found = asyncio.run_coroutine_threadsafe(self.read(), loop)
+        with suppress(TimeoutError, CancelledError):
             return found.result(PATIENCE)
-        except (TimeoutError, CancelledError):
-            found.cancel()
-            return self.last
+        found.cancel()
+        return self.last
 
     async def _taken(self, system: ActorSystem) -> MetricsSnapshot:
         stats = system.get_by_class(StatsActor)
         if stats:
             with suppress(UnderstageError):  # it has too much to do, or stops
                 self._stats = await stats[0].ask(ReadStats(has_runs=False), timeout=PATIENCE)
-        values, pool = _Values(self._labels), self._pool
-        if self._stats is not None:
-            _add_stats(values, self._stats, pool.nodes)
-        _add_models(values, pool.nodes)
-        _add_budgets(values, pool, system.clock.now())
-        for metric, by_node in pool.numbers.items():
-            for name, number in by_node.items():
-                values.add(metric, name, number)
-        for reason, count in system.dead_letters.counts.items():
-            values.add("understage.dead_letters", str(reason), count)
+        values, nodes = _Values(self._label), self._pool.nodes
+        durations = {} if self._stats is None else _add_stats(values, self._stats, nodes)
+        _add_models(values, nodes)
+        ledgers = {name: ledger_of(node) for name, node in nodes.items()} | {"(pool)": self._pool.ledger}
+        left = {name: ledger.left(system.clock.now()) for name, ledger in ledgers.items() if ledger is not None}
+        counted = [
+            (f"understage.budget.{limit}", name, number) for name in left for limit, number in left[name].items()
+        ]
+        counted += [(metric, *found) for metric, by_node in self._pool.numbers.items() for found in by_node.items()]
+        counted += [("understage.dead_letters", str(why), count) for why, count in system.dead_letters.counts.items()]
+        for metric, name, number in counted:
+            values.add(metric, name, number)
         await self._add_actors(values, system)
-        return values.snapshot()
+        return MetricsSnapshot({metric: dict(by_label) for metric, by_label in values.items()}, durations)
 
     async def _add_actors(self, values: _Values, system: ActorSystem) -> None:
         """Look at all actors, and once more at those that have ended since the last time."""
         for number, cell in enumerate(tuple({**self._seen, **system.cells}), 1):
             now = tuple(getattr(cell, metric.source) for metric in COUNTED)
-            for metric, count, before in zip(COUNTED, now, self._seen.get(cell, _ZERO), strict=True):
+            for metric, count, before in zip(COUNTED, now, self._seen.pop(cell, _ZERO), strict=True):
                 self._counted.add(metric.name, cell.name, count - before)
-            self._seen[cell] = now
             if cell in system.cells:
+                self._seen[cell] = now
                 mailbox = cell.ref.statistics()
                 values.add("understage.mailbox.depth", cell.name, mailbox.depth)
-                values.highest("understage.mailbox.age", cell.name, mailbox.oldest_age)
-            else:
-                del self._seen[cell]
+                values.add("understage.mailbox.age", cell.name, mailbox.oldest_age, max)
             if not number % _SLICE:
                 await asyncio.sleep(0)
-        values.all.update(self._counted.all)
+        values.update(self._counted)
+
+    def _label(self, metric: str, name: str) -> str:
+        """Return the value of a label: those that come first have their own."""
+        known = self._labels[METRICS[metric].label]
+        if name not in known:
+            if len(known) >= self._most:
+                return OTHERS
+            known[name] = printable(name)[:_LONGEST]
+        return known[name]
 
 
-def _add_stats(values: _Values, stats: StatsSnapshot, nodes: Mapping[str, Any]) -> None:
-    idle = [NodeTotals(name, EventTotalsSnapshot()) for name in nodes]  # first, so that nodes have their names
+def _add_stats(values: _Values, stats: StatsSnapshot, nodes: Mapping[str, Any]) -> dict[str, DurationTotals]:
+    """Add the numbers of runs and models, and return how long runs took."""
+    durations: defaultdict[str, DurationTotals] = defaultdict(DurationTotals)
+    idle = [NodeTotals(name, EventTotalsSnapshot()) for name in nodes]  # first, so that nodes have their labels
     for node in (*idle, *stats.nodes):
         values.add("understage.mailbox.overflow", node.name, node.counters.dropped)
         if not node.counters.runs and node.name not in nodes:
@@ -203,31 +165,19 @@ def _add_stats(values: _Values, stats: StatsSnapshot, nodes: Mapping[str, Any]) 
         values.add("understage.run.active", node.name, node.running)
         for metric in OF_NODES:
             values.add(metric.name, node.name, float(getattr(node.counters, metric.source)))
-        name = values.labels.of("understage.run.duration", node.name)
-        values.durations[name] = values.durations.get(name, DurationTotalsSnapshot()) + node.durations
+        label = values.label(DURATION.name, node.name)
+        durations[label] = durations[label].merge(node.durations)
     values.add("understage.mailbox.overflow", "stats", stats.dropped_events)
     for model, totals in stats.models.items():
         for metric in OF_MODELS:
             values.add(metric.name, model, getattr(totals, metric.source))
+    return durations
 
 
 def _add_models(values: _Values, nodes: Mapping[str, Any]) -> None:
-    for name, is_open in _breakers(nodes):
-        values.highest("understage.model.breaker", name, float(is_open))
-
-
-def _breakers(nodes: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     agents: set[Agent[Any, Any]] = {
         leaf for node in nodes.values() for leaf in node.leaves() if isinstance(leaf, Agent)
     }
-    for agent in agents:
-        for model in agent.execution.models():
-            yield from breakers(model)
-
-
-def _add_budgets(values: _Values, pool: PoolView, now: float) -> None:
-    ledgers = {name: ledger_of(node) for name, node in pool.nodes.items()} | {POOL: pool.ledger}
-    for name, ledger in ledgers.items():
-        if ledger is not None:
-            for limit, left in ledger.left(now).items():
-                values.add(f"understage.budget.{limit}", name, left)
+    for model in (one for agent in agents for one in agent.execution.models()):
+        for name, is_open in breakers(model):
+            values.add("understage.model.breaker", name, float(is_open), max)

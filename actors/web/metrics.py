@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,9 +15,7 @@ from actors.web.health import NO_STORE, guarded
 
 
 def metrics_routes(pool: AgentPool[Any], *, path: str = "/metrics", hosts: Sequence[str] = ()) -> list[Route]:
-    """Return the route that Prometheus scrapes.
-
-    It tells the metrics of docs/telemetry.md: names and numbers, never prompts, answers, ids or the text of an error.
+    """Return the route that Prometheus scrapes: the metrics of docs/telemetry.md, never the text of a run or an error.
 
     Args:
         pool: the pool. Several processes have an endpoint each.
@@ -27,11 +24,6 @@ def metrics_routes(pool: AgentPool[Any], *, path: str = "/metrics", hosts: Seque
 
     Raises:
         WebExtraError: the extra ``prometheus`` is not installed.
-
-    Example:
-        ```python
-        app.routes.extend(metrics_routes(pool))
-        ```
     """
     try:
         from actors.telemetry.prometheus import exposition
@@ -43,14 +35,8 @@ def metrics_routes(pool: AgentPool[Any], *, path: str = "/metrics", hosts: Seque
     async def scrape(request: Request) -> Response:
         if not pool.is_running:
             return Response("the pool does not run\n", 503, NO_STORE, "text/plain")
-        snapshot = await metrics.read()
         in_thread = (pool.system or current_system()).in_thread
-        text, kind = await in_thread(exposition)(snapshot, request.headers.get("accept", ""))
+        text, kind = await in_thread(exposition)(await metrics.read(), request.headers.get("accept", ""))
         return Response(text, 200, {**NO_STORE, "content-type": kind})
 
     return [Route(path, guarded(scrape, hosts, "metrics_routes"), methods=["GET"])]
-
-
-def metrics_app(pool: AgentPool[Any]) -> Starlette:
-    """Return an application that answers ``/metrics`` and nothing else."""
-    return Starlette(routes=metrics_routes(pool))

@@ -83,7 +83,7 @@ async def test_a_registry_of_the_user_collects_in_a_thread(actor_system: ActorSy
     async with counted_pool(actor_system) as pool:
         await pool.add_node(Agent.from_callback(str.upper, name="a"))
         registry = CollectorRegistry()
-        registry.register(PrometheusCollector(PoolMetrics(pool)))
+        registry.register(PrometheusCollector(PoolMetrics(pool).current))
         await pool["a"].run("x")
         text = (await asyncio.to_thread(generate_latest, registry)).decode()
 

@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.runtime.system import ActorSystem
-    from actors.telemetry.snapshot import Values
     from actors.testing.clock import ManualClock
 
 
-async def read(pool: Any) -> Values:
+async def read(pool: Any) -> dict[str, dict[str, float]]:
     return (await PoolMetrics(pool).read()).values
 
 
