@@ -9,12 +9,14 @@ from tests.dashboard_page.fake_feed import STATIC
 VENDOR = STATIC / "vendor"
 OWN = [file for file in STATIC.rglob("*") if file.suffix in {".js", ".css"} and VENDOR not in file.parents]
 LINES = 1_500
+WIDTH = 120
 
 
 def test_the_pages_own_code_is_small() -> None:
     lines = {file.name: file.read_text("utf-8").splitlines() for file in OWN}
     assert sum(len(each) for each in lines.values()) <= LINES
     assert [name for name, each in lines.items() if len(each) > 400] == []
+    assert [(name, line) for name, each in lines.items() for line in each if len(line) > WIDTH] == []
 
 
 def test_nothing_comes_from_elsewhere_and_no_text_becomes_markup() -> None:

@@ -28,7 +28,8 @@ export function Action({ name, path, body, ask, label, disabled }) {
   const allowed = store.pool().can_act !== false;
   const run = () => (ask ? show({ name, ask, run: () => act(path, body) }) : act(path, body));
   const title = allowed ? label : "this dashboard only looks";
-  return html`<button class="action" disabled=${disabled || !allowed} title=${title} aria-label=${label} onClick=${run}>${name}</button>`;
+  return html`<button class="action" disabled=${disabled || !allowed} title=${title} aria-label=${label}
+    onClick=${run}>${name}</button>`;
 }
 
 export function Dialogs() {

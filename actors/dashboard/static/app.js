@@ -38,36 +38,37 @@ function App() {
     const waiting = store.rows("approvals").size;
     document.title = `${waiting ? `(${waiting}) ` : ""}${title} – ${pool.name ?? "Understage"}`;
   });
-  return html`<a class="skip" href="#main" onClick=${skip}>Skip to the page</a>
+  const tabs = Object.entries(PAGES).map(
+    ([name, entry]) => html`<${Tab} name=${name} entry=${entry} current=${page === entry.page} />`,
+  );
+  const dropped = pool.dropped_events ? `, ${count(pool.dropped_events)} events dropped` : "";
+  return html`<button class="skip" onClick=${() => document.getElementById("main").focus()}>Skip to the page</button>
     <${Banner} />
     <header class="top">
       <strong dir="auto">${clip(pool.name ?? "Understage")}</strong>
       <span class=${`state ${pool.status ?? ""}`}>${pool.status ?? "connecting"}</span>
-      <span class="facts">${count(pool.actors)} actors${pool.dropped_events ? `, ${count(pool.dropped_events)} events dropped` : ""}</span>
+      <span class="facts">${count(pool.actors)} actors${dropped}</span>
       <${Theme} />
     </header>
-    <nav aria-label="Pages">${Object.entries(PAGES).map(([name, entry]) => html`<${Tab} name=${name} entry=${entry} current=${page === entry.page} />`)}</nav>
+    <nav aria-label="Pages">${tabs}</nav>
     <main id="main" tabindex="-1" aria-label=${title}><h1>${title}</h1><${page} key=${title} ...${route} /></main>
     <${Dialogs} />`;
 }
 
 function Tab({ name, entry, current }) {
   const badge = entry.badge?.();
-  return html`<a href=${address(name)} aria-current=${current ? "page" : undefined}>${entry.title}${badge ? html` <b>${count(badge)}</b>` : ""}</a>`;
-}
-
-function skip(event) {
-  event.preventDefault(); // the part after the # names the page
-  document.getElementById("main").focus();
+  const number = badge ? html` <b>${count(badge)}</b>` : "";
+  return html`<a href=${address(name)} aria-current=${current ? "page" : undefined}>${entry.title}${number}</a>`;
 }
 
 function Banner() {
   const { state, since } = store.status;
   if (state === "live") return html`<div role="status"></div>`;
+  const [at, passed] = [time(since / 1000), duration((Date.now() - since) / 1000)];
   const texts = {
     connecting: "Connecting…",
-    lost: `Connection lost since ${time(since / 1000)} (${duration((Date.now() - since) / 1000)}): what you see is old. Trying again…`,
-    refused: `The server refuses this browser since ${time(since / 1000)}: open the address with the token that it printed.`,
+    lost: `Connection lost since ${at} (${passed}): what you see is old. Trying again…`,
+    refused: `The server refuses this browser since ${at}: open the address with the token that it printed.`,
   };
   return html`<div role="status" class="banner">${texts[state]}</div>`;
 }
@@ -85,7 +86,8 @@ function Theme() {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open]") && !event.target.matches("input, select")) close();
+  const elsewhere = document.querySelector("dialog[open]") || event.target.matches("input, select");
+  if (event.key === "Escape" && !elsewhere) close();
 });
 start();
 render(html`<${App} />`, document.body);

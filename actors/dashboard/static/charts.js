@@ -5,6 +5,7 @@ import { clip } from "./format.js";
 import { html } from "./html.js";
 
 const COLOURS = ["#3b82f6", "#f97316", "#10b981", "#a855f7", "#eab308", "#64748b"];
+const LINE = { width: 2, points: { show: true, size: 5 } };
 const HEIGHT = 240;
 
 // times: Unix seconds; series: {label, values}; show: a value as text.
@@ -30,7 +31,7 @@ export function Chart({ label, times, series, show }) {
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       axes: [axis, { ...axis, size: 80, values: (_, values) => values.map(show) }],
-      series: [{}, ...series.map((line, number) => ({ stroke: COLOURS[number], width: 2, points: { show: true, size: 5 } }))],
+      series: [{}, ...series.map((_, number) => ({ ...LINE, stroke: COLOURS[number] }))],
     };
     plot.current = new UPlot(options, [times, ...series.map((line) => line.values)], element);
     const observer = new ResizeObserver(() => plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -38,7 +39,10 @@ export function Chart({ label, times, series, show }) {
     return () => (observer.disconnect(), plot.current.destroy());
   }, [labels, theme, show]);
   useEffect(() => plot.current.setData([times, ...series.map((line) => line.values)]), [times, series]);
+  const names = series.map(
+    (line, number) => html`<span><i style=${{ background: COLOURS[number] }}></i>${clip(line.label, 40)}</span>`,
+  );
   return html`<figure class="chart"><div ref=${box} role="img" aria-label=${label}></div>
-    <figcaption>${series.map((line, number) => html`<span><i style=${{ background: COLOURS[number] }}></i>${clip(line.label, 40)}</span>`)}</figcaption>
+    <figcaption>${names}</figcaption>
   </figure>`;
 }

@@ -9,7 +9,8 @@ export function Search({ name = "q", label = "Filter", query }) {
 }
 
 export function Choice({ name, label, query, options }) {
-  return html`<select aria-label=${label} value=${query[name] ?? ""} onChange=${(event) => setQuery(name, event.target.value)}>
+  return html`<select aria-label=${label} value=${query[name] ?? ""}
+    onChange=${(event) => setQuery(name, event.target.value)}>
     ${options.map(([value, text]) => html`<option value=${value}>${clip(text, 40)}</option>`)}
   </select>`;
 }

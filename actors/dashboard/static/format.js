@@ -6,7 +6,7 @@ const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" 
 export const count = (value) => (Number.isFinite(value) ? number.format(value) : "");
 
 export function time(seconds) {
-  if (!Number.isFinite(seconds)) return "";
+  if (!seconds || !Number.isFinite(seconds)) return "";
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return "";
   const today = date.toDateString() === new Date().toDateString();

@@ -1,4 +1,4 @@
-// A table of any length: only the rows in view are in the document. One row takes part in Tab, arrows move between rows.
+// A table of any length: only the rows in view are in the document. Tab stops at one row, arrows move between rows.
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-hooks.js";
 import { clip, count } from "./format.js";
 import { html } from "./html.js";
@@ -15,7 +15,8 @@ const MOVES = {
   End: () => Infinity,
 };
 
-// columns: {title, cell(row, item), sort(row), kind: "number" | "wide" (left out on a narrow screen)}; rows: {key, row, depth}.
+// columns: {title, cell(row, item), sort(row), kind}, of kinds number, time, text and wide (not on a narrow screen);
+// rows: {key, row, depth}.
 export function Table({ label, columns, rows, link, chosen, actions, lead, empty = "Nothing here." }) {
   const box = useRef();
   const wanted = useRef(null);
@@ -54,21 +55,31 @@ export function Table({ label, columns, rows, link, chosen, actions, lead, empty
     setActive(sorted[to].key);
     measure();
   };
-  const turn = (column) => setOrder(order?.column !== column ? { column, down: true } : order.down ? { column, down: false } : null);
+  const turn = (column) => {
+    if (order?.column !== column) setOrder({ column, down: true });
+    else setOrder(order.down ? { column, down: false } : null);
+  };
 
   const head = columns.map(({ title, sort, kind }, column) => {
     const direction = order?.column === column ? (order.down ? "descending" : "ascending") : undefined;
     const name = sort ? html`<button onClick=${() => turn(column)}>${title}</button>` : title;
     return html`<th scope="col" class=${kind} aria-sort=${direction}>${name}</th>`;
   });
+  const space = (key, count) =>
+    html`<tr class="space" key=${key} aria-hidden="true" style=${{ height: `${count * ROW}px` }}></tr>`;
   const body = shown.map((item, offset) => {
     const index = first + offset;
     const tab = index === at ? 0 : -1;
     return html`<tr key=${item.key} data-active=${index === at || undefined} aria-rowindex=${index + 2}
         class=${item.key === chosen ? "chosen" : ""} onFocusIn=${() => setActive(item.key)}>
-      ${columns.map(({ cell, kind }, column) => html`<td class=${kind} title=${titleOf(cell, item)}>
-        ${column ? cellOf(cell, item) : html`<span class="first" style=${{ paddingLeft: `${item.depth * 16}px` }}>
-          ${lead?.(item)}<a href=${link(item)} tabindex=${tab} dir="auto">${cellOf(cell, item) || "–"}</a></span>`}</td>`)}
+      ${columns.map(({ cell, kind }, column) => {
+        const value = cell(item.row, item);
+        const shown = typeof value === "string" ? clip(value) : value;
+        const first = () => html`<span class="first" style=${{ paddingLeft: `${item.depth * 16}px` }}>${lead?.(item)}
+          <a href=${link(item)} tabindex=${tab} dir="auto">${shown || "–"}</a></span>`;
+        const title = value?.length > 12 ? clip(value, 1000) : "";
+        return html`<td class=${kind} title=${title}>${column ? shown : first()}</td>`;
+      })}
       ${actions && html`<td class="actions">${actions(item)}</td>`}
     </tr>`;
   });
@@ -76,24 +87,12 @@ export function Table({ label, columns, rows, link, chosen, actions, lead, empty
     <table aria-label=${label} aria-rowcount=${sorted.length + 1}>
       <thead><tr>${head}${actions && html`<th class="actions">Actions</th>`}</tr></thead>
       <tbody onKeyDown=${move}>
-        <tr class="space" key="above" aria-hidden="true" style=${{ height: `${first * ROW}px` }}></tr>
-        ${body}
-        <tr class="space" key="below" aria-hidden="true" style=${{ height: `${(sorted.length - first - shown.length) * ROW}px` }}></tr>
+        ${space("above", first)}${body}${space("below", sorted.length - first - shown.length)}
       </tbody>
     </table>
     ${sorted.length === 0 && html`<p class="empty">${empty}</p>`}
   </div>
   <p class="count">${count(sorted.length)} ${sorted.length === 1 ? "row" : "rows"}</p>`;
-}
-
-function cellOf(cell, item) {
-  const value = cell(item.row, item);
-  return typeof value === "string" ? clip(value) : value;
-}
-
-function titleOf(cell, item) {
-  const value = cell(item.row, item);
-  return typeof value === "string" && value.length > 12 ? clip(value, 1000) : undefined;
 }
 
 function ordered(rows, value, down) {

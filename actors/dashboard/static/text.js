@@ -16,7 +16,8 @@ export function Text({ text }) {
 // Arguments of a tool come as JSON text, mostly: shown with indents if so, as they are if not.
 export function Json({ text }) {
   try {
-    return html`<${Text} text=${typeof text === "string" ? JSON.stringify(JSON.parse(text), null, 2) : JSON.stringify(text, null, 2)} />`;
+    const value = typeof text === "string" ? JSON.parse(text) : text;
+    return html`<${Text} text=${JSON.stringify(value, null, 2)} />`;
   } catch {
     return html`<${Text} text=${text} />`;
   }

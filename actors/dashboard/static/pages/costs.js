@@ -9,8 +9,12 @@ import { store } from "../store.js";
 import { Table } from "../table.js";
 
 const LINES = 5; // drawn by name; the rest is one line
-const SPANS = { "": [24 * 3600, 3600, "last 24 hours"], hour: [3600, 60, "last hour"] }; // seconds, seconds of one point
-const SHOWN = { "": ["cost", "money"], tokens: ["tokens", "tokens"] };
+const SPANS = { "": [24 * 3600, 3600], hour: [3600, 60] }; // seconds, seconds of one point
+const CHOICES = {
+  span: [["", "last 24 hours"], ["hour", "last hour"]],
+  by: [["", "by node"], ["model", "by model"]],
+  measure: [["", "money"], ["tokens", "tokens"]],
+};
 const SHOW = { cost: (value) => money(value), tokens: count };
 const all = (row) => row.input_tokens + row.output_tokens;
 
@@ -54,23 +58,26 @@ function lines(rows, { by, measure, span, step, end }) {
 export function Costs({ query }) {
   const by = query.by === "model" ? "model" : "node";
   const [span, step] = SPANS[query.span] ?? SPANS[""];
-  const [measure] = SHOWN[query.measure] ?? SHOWN[""];
+  const measure = query.measure === "tokens" ? "tokens" : "cost";
   const end = Math.floor(store.now() / step) * step;
   const version = store.tables.version("costs");
-  const rows = useMemo(() => [...store.rows("costs").values()].filter((row) => row.at >= end - span && row.at < end + step), [version, end, span]);
+  const fits = (row) => row.at >= end - span && row.at < end + step;
+  const rows = useMemo(() => [...store.rows("costs").values()].filter(fits), [version, end, span]);
   const chart = useMemo(() => lines(rows, { by, measure, span, step, end }), [rows, by, measure]);
-  const table = (title, name) => html`<${Table} label=${`Costs by ${name}`} columns=${columns(title)} empty="Nothing was spent."
-    rows=${totals(rows, name).map((row) => ({ key: row.name, row, depth: 0 }))} link=${({ key }) => (name === "node" ? address("flow", key) : address("costs", "", { ...query, by: "model" }))} />`;
+  const table = (title, name, link) => html`<h2>By ${name}</h2>
+    <${Table} label=${`Costs by ${name}`} columns=${columns(title)} link=${link} empty="Nothing was spent."
+      rows=${totals(rows, name).map((row) => ({ key: row.name, row, depth: 0 }))} />`;
+  const choice = ([name, options]) => html`<${Choice} name=${name} label=${name} query=${query} options=${options} />`;
+  const node = ({ key }) => address("flow", key);
   const limited = store.list("nodes").filter(({ row }) => row.budget);
   const sum = totals(rows.map((row) => ({ ...row, every: "" })), "every")[0];
   return html`<div class="filters">
-      <${Choice} name="span" label="Time" query=${query} options=${Object.entries(SPANS).map(([value, [, , text]]) => [value, text])} />
-      <${Choice} name="by" label="Lines" query=${query} options=${[["", "by node"], ["model", "by model"]]} />
-      <${Choice} name="measure" label="What" query=${query} options=${Object.entries(SHOWN).map(([value, [, text]]) => [value, text])} />
+      ${Object.entries(CHOICES).map(choice)}
       ${sum && html`<span class="facts">${money(sum.cost)}, tokens ${tokens(sum)}</span>`}
     </div>
     <${Chart} label=${`${measure} over time by ${by}`} ...${chart} show=${SHOW[measure]} />
-    <h2>By node</h2>${table("Node", "node")}
-    <h2>By model</h2>${table("Model", "model")}
-    <h2>Budgets</h2><${Table} label="Budgets" columns=${budgets} rows=${limited} empty="No node has a budget." link=${({ key }) => address("flow", key)} />`;
+    ${table("Node", "node", node)}
+    ${table("Model", "model", () => address("costs", "", { ...query, by: "model" }))}
+    <h2>Budgets</h2>
+    <${Table} label="Budgets" columns=${budgets} rows=${limited} link=${node} empty="No node has a budget." />`;
 }

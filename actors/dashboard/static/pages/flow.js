@@ -1,7 +1,7 @@
 // Flow: nodes and connections as a graph with what passes a second, and the same as a table.
-import { Detail } from "../detail.js";
+import { Split } from "../detail.js";
 import { Search, matcher } from "../filter.js";
-import { count, money, time, tokens } from "../format.js";
+import { count, time } from "../format.js";
 import { Graph } from "../graph.js";
 import { html } from "../html.js";
 import { forget, rate } from "../rates.js";
@@ -36,9 +36,13 @@ function drawing(nodes, links, query) {
     state: state({ name: key, row }, busy),
     link: address("flow", key, query),
   }));
-  const lines = links.map(({ key, row }) => ({ key: `l${key}`, source: row.source, target: row.target, note: pace(row.rate), kind: row.rate ? "busy" : "" }));
-  for (const { key, row } of nodes) {
-    for (const member of row.members ?? []) lines.push({ key: JSON.stringify([key, member]), source: key, target: member, note: "", kind: "member" });
+  const lines = links.map(({ key, row: { source, target, rate } }) => {
+    return { key: `l${key}`, source, target, note: pace(rate), kind: rate ? "busy" : "" };
+  });
+  for (const { key: source, row } of nodes) {
+    for (const target of row.members ?? []) {
+      lines.push({ key: JSON.stringify([source, target]), source, target, note: "", kind: "member" });
+    }
   }
   return { boxes, lines };
 }
@@ -49,16 +53,17 @@ export function Flow({ id, query }) {
   forget(new Set(links.map(({ key }) => key)));
   const words = matcher(query.q, ["name", "kind", "model"]);
   const all = store.list("nodes").filter(({ key, row }) => !words || words({ ...row, name: key }));
-  const nodes = all.length > DRAWN ? all.toSorted((one, other) => other.row.messages - one.row.messages).slice(0, DRAWN) : all;
+  const busiest = (one, other) => other.row.messages - one.row.messages;
+  const nodes = all.length > DRAWN ? all.toSorted(busiest).slice(0, DRAWN) : all;
   const names = new Set(nodes.map(({ key }) => key));
   const between = links.filter(({ row }) => !words || names.has(row.source) || names.has(row.target));
   const { boxes, lines } = drawing(nodes, between, query);
   const row = store.rows("nodes").get(id);
   return html`<div class="filters"><${Search} query=${query} label="Filter nodes" />
-      ${all.length > nodes.length && html`<span>the ${count(DRAWN)} busiest of ${count(all.length)} nodes are drawn</span>`}</div>
-    <div class="split">
-      <section><${Graph} label="Nodes and connections" nodes=${boxes} edges=${lines} />
-        <${Table} label="Connections" columns=${columns} rows=${between} empty="No connections." link=${({ row }) => address("flow", row.source, query)} /></section>
-      ${id && html`<${Detail} title=${id} row=${row && { ...row, cost: money(row.cost, row.cost_known), tokens: tokens(row) }} />`}
-    </div>`;
+      ${all.length > DRAWN && html`<span>the ${count(DRAWN)} busiest of ${count(all.length)} are drawn</span>`}</div>
+    <${Split} id=${id} title=${id} row=${row}>
+      <${Graph} label="Nodes and connections" nodes=${boxes} edges=${lines} />
+      <${Table} label="Connections" columns=${columns} rows=${between} empty="No connections."
+        link=${({ row }) => address("flow", row.source, query)} />
+    <//>`;
 }

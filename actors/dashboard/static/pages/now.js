@@ -1,7 +1,7 @@
 // Now: the runs in flight as a tree of who asked whom.
 import { useMemo } from "../vendor/preact-hooks.js";
 import { Action } from "../actions.js";
-import { Detail } from "../detail.js";
+import { Split } from "../detail.js";
 import { Search, matcher } from "../filter.js";
 import { clip, count, duration, money, tokens } from "../format.js";
 import { html } from "../html.js";
@@ -20,9 +20,10 @@ const columns = [
   { title: "Elapsed", cell: elapsed, sort: (row) => -row.started, kind: "number" },
   { title: "Tokens in / out", cell: tokens, sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
   { title: "Cost", cell: (row) => money(row.cost, row.cost_known), sort: (row) => Number(row.cost), kind: "number" },
-  { title: "Conversation", cell: (row) => row.conversation && html`<a tabindex="-1" href=${address("conversations", row.conversation)}>${clip(row.conversation)}</a>`, kind: "wide" },
+  { title: "Conversation", cell: (row) => row.conversation && html`<${Talk} id=${row.conversation} />`, kind: "wide" },
 ];
 
+const Talk = ({ id }) => html`<a tabindex="-1" href=${address("conversations", id)}>${clip(id)}</a>`;
 const Cancel = ({ item: { key, row } }) => html`<${Action} name="Cancel" path=${["runs", key, "cancel"]}
   label=${`Cancel the run of ${row.node}`} ask=${`Cancel the run of ${row.node}, and all that it asked for?`} />`;
 
@@ -33,11 +34,13 @@ export function Now({ id, query }) {
     [store.tables.version("runs"), query.q],
   );
   const sum = (name) => [...runs.values()].reduce((all, row) => all + Number(row[name] ?? 0), 0);
-  return html`<p class="facts">${count(runs.size)} in flight, ${money(sum("cost"))}, tokens ${tokens({ input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") })}</p>
+  const sums = tokens({ input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") });
+  const row = runs.get(id);
+  const cancel = (item) => html`<${Cancel} item=${item} />`;
+  return html`<p class="facts">${count(runs.size)} in flight, ${money(sum("cost"))}, tokens ${sums}</p>
     <div class="filters"><${Search} query=${query} label="Filter runs" /></div>
-    <div class="split">
-      <section><${Table} label="Runs in flight" columns=${columns} rows=${rows} chosen=${id} empty="Nothing runs."
-        link=${({ key }) => address("now", key, query)} actions=${(item) => html`<${Cancel} item=${item} />`} /></section>
-      ${id && html`<${Detail} title=${runs.get(id)?.node ?? id} row=${runs.get(id)}><${Cancel} item=${{ key: id, row: runs.get(id) }} /><//>`}
-    </div>`;
+    <${Split} id=${id} title=${row?.node ?? id} row=${row} actions=${row && cancel({ key: id, row })}>
+      <${Table} label="Runs in flight" columns=${columns} rows=${rows} chosen=${id} empty="Nothing runs."
+        link=${({ key }) => address("now", key, query)} actions=${cancel} />
+    <//>`;
 }

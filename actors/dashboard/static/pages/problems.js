@@ -1,6 +1,6 @@
 // Problems: what failed, what could not be delivered, and what held up the loop; dead letters can be sent again.
 import { Action } from "../actions.js";
-import { Detail } from "../detail.js";
+import { Split } from "../detail.js";
 import { Search, matcher } from "../filter.js";
 import { count, duration, time } from "../format.js";
 import { html } from "../html.js";
@@ -27,11 +27,20 @@ const blocked = [
   { title: "For", cell: (row) => duration(row.duration), sort: (row) => row.duration, kind: "number" },
   { title: "Where", cell: (row) => row.where, kind: "text" },
 ];
-const FIELDS = ["node", "error_type", "error", "conversation", "target", "sender", "message_type", "reason", "text", "where"];
+const FIELDS = ["node", "error_type", "error", "conversation", "target", "sender", "message_type", "reason", "text"];
 
-const Replay = ({ name, ids, ask, label }) => html`<${Action} name=${name} path=${["dead", "replay"]} body=${{ ids }} ask=${ask} label=${label} disabled=${!ids.length} />`;
-const One = ({ id, row }) => html`<${Replay} name="Replay" ids=${row.can_replay ? [id] : []} label=${`Replay the message to ${row.target}`}
-  ask=${`Send this message to ${row.target} again?${row.replays ? ` It was replayed ${row.replays} times already.` : ""}`} />`;
+const Replay = ({ ids, ...rest }) =>
+  html`<${Action} path=${["dead", "replay"]} body=${{ ids }} disabled=${!ids.length} ...${rest} />`;
+
+function One({ id, row }) {
+  const before = row.replays ? ` It was replayed ${row.replays} times already.` : "";
+  return html`<${Replay} name="Replay" ids=${row.can_replay ? [id] : []} label=${`Replay the message to ${row.target}`}
+    ask=${`Send this message to ${row.target} again?${before}`} />`;
+}
+
+function List({ title, children, ...rest }) {
+  return html`<h2>${title} ${children}</h2><${Table} label=${title} ...${rest} />`;
+}
 
 export function Problems({ id, query }) {
   const words = matcher(query.q, FIELDS);
@@ -41,19 +50,17 @@ export function Problems({ id, query }) {
   const link = ({ key }) => address("problems", key, query);
   const letter = store.rows("dead").get(id);
   const row = letter ?? store.rows("failures").get(id) ?? store.rows("blocked").get(id);
+  const shown = { link, chosen: id };
+  const talk = row?.conversation && html`<a href=${address("conversations", row.conversation)}>Its conversation</a>`;
+  const actions = letter ? html`<${One} id=${id} row=${letter} />` : talk;
   return html`<div class="filters"><${Search} query=${query} label="Filter problems" /></div>
-    <div class="split"><section>
-      <h2>Failed runs</h2>
-      <${Table} label="Failed runs" columns=${failures} rows=${rows("failures")} chosen=${id} link=${link} empty="No run failed." />
-      <h2>Dead letters <${Replay} name=${`Replay all ${count(ids.length)} shown`} ids=${ids}
-        ask=${`Send ${count(ids.length)} messages to their targets again?`} label="Replay all dead letters that the filter shows" /></h2>
-      <${Table} label="Dead letters" columns=${letters} rows=${dead} chosen=${id} link=${link} empty="Every message was delivered."
-        actions=${({ key, row: each }) => html`<${One} id=${key} row=${each} />`} />
-      <h2>Blocked loop</h2>
-      <${Table} label="Blocked loop" columns=${blocked} rows=${rows("blocked")} chosen=${id} link=${link} empty="The loop was never held up." />
-    </section>
-    ${id && html`<${Detail} title=${row?.node ?? row?.target ?? "Problem"} row=${row}>
-      ${letter && html`<${One} id=${id} row=${letter} />`}
-      ${row?.conversation && html`<a href=${address("conversations", row.conversation)}>Its conversation</a>`}<//>`}
-    </div>`;
+    <${Split} id=${id} title=${row?.node ?? row?.target ?? "Problem"} row=${row} actions=${actions}>
+      <${List} title="Failed runs" columns=${failures} rows=${rows("failures")} ...${shown} empty="No run failed." />
+      <${List} title="Dead letters" columns=${letters} rows=${dead} ...${shown} empty="Every message was delivered."
+        actions=${({ key, row: each }) => html`<${One} id=${key} row=${each} />`}>
+        <${Replay} name=${`Replay all ${count(ids.length)} shown`} ids=${ids}
+          ask=${`Send ${count(ids.length)} messages to their targets again?`} label="Replay all shown" />
+      <//>
+      <${List} title="Blocked loop" columns=${blocked} rows=${rows("blocked")} ...${shown} empty="Never." />
+    <//>`;
 }

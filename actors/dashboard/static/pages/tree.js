@@ -1,7 +1,7 @@
 // Tree: who supervises whom, and how each actor fares.
 import { useMemo, useState } from "../vendor/preact-hooks.js";
 import { Action } from "../actions.js";
-import { Detail } from "../detail.js";
+import { Split } from "../detail.js";
 import { Choice, Search, matcher } from "../filter.js";
 import { count, duration } from "../format.js";
 import { html } from "../html.js";
@@ -11,7 +11,9 @@ import { Table } from "../table.js";
 import { State } from "../text.js";
 import { treeRows } from "../tree_rows.js";
 
-const number = (title, name, kind = "") => ({ title, cell: (row) => count(row[name]), sort: (row) => row[name], kind: `number ${kind}` });
+const number = (title, name, kind = "") => {
+  return { title, cell: (row) => count(row[name]), sort: (row) => row[name], kind: `number ${kind}` };
+};
 const columns = [
   { title: "Actor", cell: (row) => row.name },
   { title: "State", cell: (row) => html`<${State} state=${row.state} />`, sort: (row) => row.state },
@@ -30,7 +32,7 @@ const SHOW = {
   waiting: ["with messages waiting", (row) => row.depth > 0],
 };
 
-const Change = ({ name, verb, id, row }) => html`<${Action} name=${name} path=${["actors", id, verb]}
+const Change = ({ name, id, row }) => html`<${Action} name=${name} path=${["actors", id, name.toLowerCase()]}
   label=${`${name} ${row.name}`} ask=${`${name} ${row.name} and all below it? What it works on now is lost.`} />`;
 
 export function Tree({ id, query }) {
@@ -46,15 +48,16 @@ export function Tree({ id, query }) {
     if (!next.delete(key)) next.add(key);
     setClosed(next);
   };
-  const lead = ({ key, row, below }) => below > 0 && html`<button class="fold" tabindex="-1" aria-expanded=${!closed.has(key)}
-    aria-label=${`What stands below ${row.name}`} onClick=${() => fold(key)}>${closed.has(key) ? "▸" : "▾"}</button>`;
+  const lead = ({ key, row, below }) => below > 0 && html`<button class="fold" tabindex="-1"
+    aria-label=${`What stands below ${row.name}`} aria-expanded=${!closed.has(key)}
+    onClick=${() => fold(key)}>${closed.has(key) ? "▸" : "▾"}</button>`;
   const row = actors.get(id);
+  const actions = row && ["Stop", "Restart"].map((name) => html`<${Change} name=${name} id=${id} row=${row} />`);
   return html`<div class="filters"><${Search} query=${query} label="Filter actors" />
-      <${Choice} name="show" label="Which actors" query=${query} options=${Object.entries(SHOW).map(([value, [text]]) => [value, text])} /></div>
-    <div class="split">
-      <section><${Table} label="Actors" columns=${columns} rows=${rows} chosen=${id} lead=${lead}
-        link=${({ key }) => address("tree", key, query)} /></section>
-      ${id && html`<${Detail} title=${row?.name ?? id} row=${row}>
-        <${Change} name="Stop" verb="stop" id=${id} row=${row} /><${Change} name="Restart" verb="restart" id=${id} row=${row} /><//>`}
-    </div>`;
+      <${Choice} name="show" label="Which actors" query=${query}
+        options=${Object.entries(SHOW).map(([value, [text]]) => [value, text])} /></div>
+    <${Split} id=${id} title=${row?.name ?? id} row=${row} actions=${actions}>
+      <${Table} label="Actors" columns=${columns} rows=${rows} chosen=${id} lead=${lead}
+        link=${({ key }) => address("tree", key, query)} />
+    <//>`;
 }

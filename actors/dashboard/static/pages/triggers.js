@@ -1,6 +1,6 @@
 // Triggers: what starts runs, when it is next due, and how its last runs went.
 import { Action } from "../actions.js";
-import { Detail } from "../detail.js";
+import { Split } from "../detail.js";
 import { Search, matcher } from "../filter.js";
 import { count, time } from "../format.js";
 import { html } from "../html.js";
@@ -21,17 +21,17 @@ const columns = [
   { title: "Failed", cell: (row) => count(row.failed), kind: "number" },
 ];
 
-const Fire = ({ row }) => html`<${Action} name="Fire now" path=${["triggers", row.node, row.name, "fire"]} disabled=${!row.can_fire}
-  label=${`Fire ${row.name} of ${row.node} now`} ask=${`Start a run of ${row.node} by ${row.name} now?`} />`;
+const Fire = ({ row }) => html`<${Action} name="Fire now" path=${["triggers", row.node, row.name, "fire"]}
+  disabled=${!row.can_fire} ask=${`Start a run of ${row.node} by ${row.name} now?`}
+  label=${`Fire ${row.name} of ${row.node} now`} />`;
 
 export function Triggers({ id, query }) {
   const words = matcher(query.q, ["name", "node", "kind", "state"]);
   const rows = store.list("triggers").filter(({ row }) => !words || words(row));
   const row = store.rows("triggers").get(id);
   return html`<div class="filters"><${Search} query=${query} label="Filter triggers" /></div>
-    <div class="split">
-      <section><${Table} label="Triggers" columns=${columns} rows=${rows} chosen=${id} empty="No node has a trigger."
-        link=${({ key }) => address("triggers", key, query)} actions=${(item) => html`<${Fire} row=${item.row} />`} /></section>
-      ${id && html`<${Detail} title=${row?.name ?? id} row=${row}><${Fire} row=${row} /><//>`}
-    </div>`;
+    <${Split} id=${id} title=${row?.name ?? id} row=${row} actions=${row && html`<${Fire} row=${row} />`}>
+      <${Table} label="Triggers" columns=${columns} rows=${rows} chosen=${id} empty="No node has a trigger."
+        link=${({ key }) => address("triggers", key, query)} actions=${(item) => html`<${Fire} row=${item.row} />`} />
+    <//>`;
 }
