@@ -55,7 +55,6 @@ class Watched:
     """A browser with pages open on one server, and all that these have done wrong."""
 
     context: BrowserContext
-    feed: FakeFeed
     url: str
     offences: list[str] = field(default_factory=list[str])
 
@@ -93,19 +92,26 @@ def feed() -> FakeFeed:
 
 
 @asynccontextmanager
+async def browsing(browser: Browser, url: str, **options: Any) -> AsyncGenerator[Watched]:
+    """Give tabs with one set of cookies; at the end all that they have done wrong fails the test."""
+    settings: dict[str, Any] = {"locale": "en-US", "timezone_id": "Asia/Tokyo", **options}
+    context = await browser.new_context(**settings)
+    context.set_default_timeout(30_000)
+    await context.add_init_script(_WATCH)
+    tabs = Watched(context, url)
+    try:
+        yield tabs
+        await tabs.close()
+    finally:
+        await context.close()
+
+
+@asynccontextmanager
 async def watched(browser: Browser, feed: FakeFeed, **options: Any) -> AsyncGenerator[Watched]:
     async with serve_app(feed.app(), timeout_graceful_shutdown=1) as server:
-        settings: dict[str, Any] = {"locale": "en-US", "timezone_id": "Asia/Tokyo", **options}
-        context = await browser.new_context(**settings)
-        context.set_default_timeout(30_000)
-        await context.add_init_script(_WATCH)
-        tabs = Watched(context, feed, f"http://127.0.0.1:{server.port}/board/")
-        try:
+        async with browsing(browser, f"http://127.0.0.1:{server.port}/board/", **options) as tabs:
             yield tabs
-            await tabs.close()
-        finally:
-            await context.close()
-            feed.hang_up()
+        feed.hang_up()
 
 
 @pytest_asyncio.fixture(loop_scope="package")
