@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from actors.app.dead_letters import replay_dead_letter
 from actors.app.trigger_service import TriggerService
 from actors.dashboard.feed_table import name_of, shown
 from actors.dashboard.pool_rows import FIRED
@@ -34,8 +35,12 @@ class RefusedError(UnderstageError):
         self.status = status
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+class _Reason(msgspec.Struct, forbid_unknown_fields=True):
     reason: str = ""
+
+
+class _Letters(msgspec.Struct, forbid_unknown_fields=True):
+    ids: list[str]
 
 
 class Actions:
@@ -44,10 +49,12 @@ class Actions:
     Args:
         pool: the pool.
         can_act: False to refuse them all.
+        replayed: called when dead letters were told again.
     """
 
-    def __init__(self, pool: AgentPool[Any], *, can_act: bool) -> None:
+    def __init__(self, pool: AgentPool[Any], *, can_act: bool, replayed: Callable[[], object]) -> None:
         self._pool = pool
+        self._replayed = replayed
         self._can_act = can_act
 
     def routes(self) -> list[Route]:
@@ -56,6 +63,7 @@ class Actions:
             "/api/runs/{run}/cancel": self._cancel,
             "/api/actors/{id}/stop": self._stop,
             "/api/actors/{id}/restart": self._restart,
+            "/api/dead/replay": self._replay,
             "/api/triggers/{node}/{name:path}/fire": self._fire,
             "/api/approvals/{run}/{call}/approve": self._approve,
             "/api/approvals/{run}/{call}/deny": self._deny,
@@ -66,6 +74,8 @@ class Actions:
         async def answer(request: Request) -> Response:
             if not self._can_act:
                 return JSONResponse({"error": "this dashboard only shows; make it with can_act=True"}, 403)
+            if not self._pool.is_running:
+                return JSONResponse({"error": f"pool {self._pool.name!r} does not run"}, 503)
             try:
                 return JSONResponse({"ok": True, "text": await act(request)})
             except msgspec.DecodeError as error:
@@ -102,6 +112,19 @@ class Actions:
                 return cell
         raise RefusedError(f"actor {name_of(wanted)!r} is unknown: it has ended for good", _NOT_FOUND)
 
+    async def _replay(self, request: Request) -> str:
+        ids, refused = msgspec.json.decode(await request.body() or b"{}", type=_Letters).ids, list[str]()
+        for id in ids:
+            try:
+                await replay_dead_letter(self._pool, id)
+            except UnderstageError as error:
+                refused.append(str(error))
+        self._replayed()
+        told = f"{len(ids) - len(refused)} of {len(ids)} dead letters were told again"
+        if refused or not ids:
+            raise RefusedError(f"{told}: {'; '.join(refused[:3]) or 'name their ids'}")
+        return told
+
     async def _fire(self, request: Request) -> str:
         name = f"{request.path_params['node']}/{request.path_params['name']}"
         service = self._pool.service(TriggerService)
@@ -122,7 +145,7 @@ class Actions:
         return "the call is approved"
 
     async def _deny(self, request: Request) -> str:
-        body = msgspec.json.decode(await request.body() or b"{}", type=_Body)
+        body = msgspec.json.decode(await request.body() or b"{}", type=_Reason)
         self._pool.deny(request.path_params["run"], request.path_params["call"], body.reason)
         return "the call is denied"
 

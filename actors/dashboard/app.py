@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from actors.config.manifest import secrets_in
 from actors.dashboard.actions import Actions
+from actors.dashboard.conversations import Conversations
 from actors.dashboard.feed import Feed
 from actors.dashboard.guard import Guard, new_token
 from actors.http.body_limit import BodyLimit
@@ -64,7 +65,8 @@ def dashboard(
         Route("/", page.index, methods=["GET"]),
         Route("/static/{path:path}", page.static, methods=["GET"]),
         Route("/api/stream", page.stream, methods=["GET"]),
-        *Actions(pool, can_act=can_act).routes(),
+        *Conversations(pool).routes(),
+        *Actions(pool, can_act=can_act, replayed=feed.read_dead_letters).routes(),
     ]
     guards = [Middleware(Guard, token=given, hosts=tuple(hosts)), Middleware(BodyLimit, max_bytes=MOST_BODY)]
     Guard(Starlette(), token=given)  # Starlette makes the real one with the first request, too late for an error

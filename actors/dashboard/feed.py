@@ -8,19 +8,24 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
+from actors.app.dead_letters import read_dead_letters
 from actors.dashboard.event_rows import FOLLOWED, EventRows
 from actors.dashboard.feed_table import FeedTable
-from actors.dashboard.pool_rows import PoolRows, Rows, dead_rows
+from actors.dashboard.pool_rows import PoolRows, Rows, dead_row
 from actors.pool.pool import AgentPool
 from actors.runs.request import RunRequest
 from actors.runtime.background_loop import current_system
 from actors.runtime.event_stream import BatchSubscription, TakeEvents
 from actors.runtime.system import ActorSystem
+from actors.stats.stats_actor import ReadStats, StatsActor
+from protocols.errors import UnderstageError
+from protocols.journal import JournalError
 from protocols.mailbox import MailboxStatistics
 
 PERIOD: Final = 0.5
@@ -37,6 +42,12 @@ MOST_EVENTS: Final = 10_000
 """Events that wait for the feed; further ones are lost and counted."""
 MOST_ROWS: Final = 50_000
 """Actors, nodes or connections that are shown."""
+MOST_DEAD: Final = 1_000
+"""Dead letters of the system, and as many of its journal, that are shown."""
+JOURNAL_ROUNDS: Final = 10
+"""Messages after which the dead letters of the journal are read again."""
+PATIENCE: Final = 1.0
+"""Seconds that the stats of the system have to answer."""
 HEARTBEAT: Final = 15.0
 """Seconds after which a viewer is told that nothing has changed."""
 _log: Final = logging.getLogger("understage.dashboard")
@@ -56,7 +67,9 @@ class Feed:
         self._rows = PoolRows(pool, can_act=can_act, since=time.time())
         self._events = EventRows(pool.nodes.get)
         own = ("pool", "actors", *_READ, "dead")
-        self._tables = {name: FeedTable(1_000 if name == "dead" else MOST_ROWS) for name in own} | self._events.tables
+        self._tables = {
+            name: FeedTable(2 * MOST_DEAD if name == "dead" else MOST_ROWS) for name in own
+        } | self._events.tables
         self._viewers: set[Viewer] = set()
         self._seq = 0
         self._task: asyncio.Task[None] | None = None
@@ -64,6 +77,8 @@ class Feed:
         self._actors: Rows = iter(())
         self._seen: set[str] = set()
         self._dead = -1
+        """Dead letters of the system when they were read last; -1 to read them again."""
+        self._rounds = 0
 
     @property
     def viewers(self) -> int:
@@ -114,6 +129,10 @@ class Feed:
             for viewer in self._viewers:
                 viewer.end()
 
+    def read_dead_letters(self) -> None:
+        """Read the dead letters again with the next message, since some were told again."""
+        self._dead = -1
+
     def take(self) -> None:
         """Fold the events that wait."""
         if self._subscription is not None:
@@ -121,14 +140,17 @@ class Feed:
 
     async def _read(self, system: ActorSystem, most: int) -> None:
         now = time.time()
-        await self._fill("nodes", self._rows.nodes())
+        await self._fill("nodes", self._rows.nodes(await _cancelled(system)))
         await self._fill("pool", self._rows.pool(system))
         await self._read_actors(system, most)
         for name in _READ[1:]:
             await self._fill(name, getattr(self._rows, name)())
-        if self._dead != system.dead_letters.total:
+        if self._dead != system.dead_letters.total or not self._rounds % JOURNAL_ROUNDS:
             self._dead = system.dead_letters.total
-            await self._fill("dead", dead_rows(system, now))
+            with suppress(JournalError):  # the health of the pool says so
+                letters = await read_dead_letters(self._pool, MOST_DEAD)
+                await self._fill("dead", ((letter.id, dead_row(letter)) for letter in letters))
+        self._rounds += 1
         self._find_runs(system, now)
         self.take()
         self._events.renew(now)
@@ -160,10 +182,12 @@ class Feed:
         """Look up the runs in flight among the handlers that wait."""
         at = system.clock.now()
         for cell in tuple(system.cells):
-            for turn in (*(cell.turns or ()), *(cell.parked or ())) if cell.turns or cell.parked else ():
+            parked = cell.parked or ()
+            for turn in (*(cell.turns or ()), *parked) if cell.turns or parked else ():
                 request = turn.envelope.message
                 if type(request) is RunRequest:
-                    self._events.runs.see(request, now - (at - turn.envelope.at), now)
+                    began = now - (at - turn.envelope.at)
+                    self._events.runs.see(request, began, now, waits_for_approval=turn in parked)
 
     # -- messages -------------------------------------------------------------------------------------------------
 
@@ -182,6 +206,17 @@ class Feed:
         found = [(name, tuple(table.rows.items())) for name, table in self._tables.items()]
         seq = self._seq
         return _parts(seq, found)
+
+
+async def _cancelled(system: ActorSystem) -> dict[str, int]:
+    """Return how many runs of each node were cancelled, as the stats of the system know, if it has some."""
+    known = system.get("stats")
+    if known is None or not issubclass(known.actor_class, StatsActor):
+        return {}
+    with suppress(UnderstageError):  # it has too much to do, or stops
+        stats = await known.ask(ReadStats(has_runs=False), timeout=PATIENCE)
+        return {node.name: node.counters.cancelled for node in stats.nodes if node.counters.cancelled}
+    return {}
 
 
 def _parts(seq: int, found: list[tuple[str, tuple[tuple[str, Any], ...]]]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -89,10 +89,11 @@ class Guard:
 
     def _with_cookie(self, request: HTTPConnection) -> Response:
         """Return the way to the same address without the token, which must not stay in the history of the browser."""
-        rest = [(name, value) for name, value in parse_qsl(request.url.query) if name != "token"]
-        where = f"{request.scope['path']}?{urlencode(rest)}" if rest else request.scope["path"]
+        scope = request.scope
+        rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
+        where = f"{scope['path']}?{urlencode(rest)}" if rest else scope["path"]
         answer = RedirectResponse("/" + where.lstrip("/\\"), 303, {"cache-control": "no-store"})
-        path, is_secure = request.scope.get("root_path", "") or "/", request.url.scheme == "https"
+        path, is_secure = scope.get("root_path", "") or "/", scope.get("scheme") == "https"
         answer.set_cookie(
             self._cookie, self._token.decode(), path=path, secure=is_secure, httponly=True, samesite="strict"
         )

@@ -61,12 +61,13 @@ class OpenRuns:
         """Note the end of a run; return what was known of it."""
         return self._runs.pop(run_id, None)
 
-    def see(self, request: RunRequest, began: float, now: float) -> None:
+    def see(self, request: RunRequest, began: float, now: float, *, waits_for_approval: bool) -> None:
         """Take note of a run whose handler was found; its begin may have come before the first viewer."""
         self.begin(request.run_id, request.node.name, request.parent_run_id, began)
         run = self._runs.get(request.run_id)
         if run is not None:
             run.request, run.conversation, run.seen = request, request.conversation_id, now
+            run.state = "approval" if waits_for_approval else "running" if run.state == "approval" else run.state
             above = self._runs.get(run.parent)
             while above is not None and above.seen < now:
                 above.seen = now

@@ -1,11 +1,12 @@
 """What a pool says of itself when it is asked: rows of its nodes, connections, triggers, approvals and dead letters."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from actors.agents.agent import Agent
+from actors.app.dead_letters import DeadLetterRow
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
 from actors.app.trigger_service import TriggerService
@@ -15,11 +16,9 @@ from actors.models.budget import Ledger, ledger_of
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.pool.pool import AgentPool
-from actors.runtime.log import error_line
 from actors.runtime.system import ActorSystem
 from actors.runtime.tree import ActorRow
 from actors.web.health import readiness
-from protocols.errors import type_name
 
 Rows = Iterator[tuple[str, Row]]
 """Rows with their keys, each made when it is taken."""
@@ -40,6 +39,7 @@ class PoolRows:
         self._pool = pool
         self._can_act = can_act
         self._since = since
+        self._version = _version()
         self._nodes: dict[str, str] = {}
         """The names of the nodes by the URN of their actors."""
 
@@ -47,7 +47,7 @@ class PoolRows:
         """Yield the one row of the pool itself."""
         pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
         yield "pool", {
-            "name": name_of(pool.name), "pid": os.getpid(), "version": _version(), "started": self._since,
+            "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "started": self._since,
             "status": readiness(pool)["status"], "dropped_events": system.events.dropped, "actors": len(system.cells),
             "has_storage": history is not None and history.store is not None,
             "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act,
@@ -70,14 +70,14 @@ class PoolRows:
             "last_failure": shown(row.last_failure) if row.last_failure else "",
         }  # fmt: skip
 
-    def nodes(self) -> Rows:
-        """Yield the nodes of the pool."""
+    def nodes(self, cancelled: Mapping[str, int]) -> Rows:
+        """Yield the nodes of the pool; `cancelled` says how many of their runs were."""
         self._nodes.clear()
         for node in self._pool.nodes.values():
             ref = node.home.find()
             if ref is not None:
                 self._nodes[ref.actor_urn] = node.name
-            yield name_of(node.name), _node(node)
+            yield name_of(node.name), _node(node, cancelled.get(node.name, 0))
 
     def links(self) -> Rows:
         """Yield the connections of the pool, one row for each target."""
@@ -114,18 +114,13 @@ class PoolRows:
             }  # fmt: skip
 
 
-def dead_rows(system: ActorSystem, now: float) -> Rows:
-    """Yield the dead letters of a system."""
-    letters = system.dead_letters
-    first = letters.total - len(letters)
-    for number, letter in enumerate(letters, start=first + 1):
-        target: Any = getattr(letter.target, "name", letter.target)
-        yield str(number), {
-            "at": now, "target": name_of(str(target)), "sender": name_of(getattr(letter.sender, "name", "") or ""),
-            "message_type": name_of(type_name(letter.message)), "reason": str(letter.reason),
-            "age": round(letter.age, 3), "text": "" if letter.cause is None else shown(error_line(letter.cause)),
-            "can_replay": False, "replays": 0,
-        }  # fmt: skip
+def dead_row(letter: DeadLetterRow) -> Row:
+    """Return the row of a dead letter. It says what failed, and not the message, which may be a prompt."""
+    return {
+        "at": letter.at, "target": name_of(letter.target), "sender": name_of(letter.sender),
+        "message_type": name_of(letter.message_type), "reason": name_of(letter.reason), "age": round(letter.age, 3),
+        "text": shown(letter.error), "can_replay": letter.can_replay, "replays": letter.replays,
+    }  # fmt: skip
 
 
 def short(urn: str) -> str:
@@ -133,14 +128,15 @@ def short(urn: str) -> str:
     return urn.rpartition(":")[2]
 
 
-def _node(node: AnyNode) -> Row:
+def _node(node: AnyNode, cancelled: int) -> Row:
     totals = node.total_stats
     model = node.model if isinstance(node, Agent) else None
     members = node.members() if isinstance(node, BaseTeam) else ()
     return {
         "kind": "agent" if not isinstance(node, BaseTeam) else "chain" if node.is_chain else "team",
         "model": name_of(str(getattr(model, "model_name", model) or "")),
-        "runs": totals.message_count + totals.error_count, "failed": totals.error_count, "cancelled": 0,
+        "runs": totals.message_count + totals.error_count + cancelled, "failed": totals.error_count,
+        "cancelled": cancelled,
         "messages": totals.message_count, "input_tokens": totals.input_tokens, "output_tokens": totals.output_tokens,
         "cost": str(totals.cost), "cost_known": totals.cost_known, "budget": _budget(ledger_of(node)),
         "members": [name_of(member.name) for member in members],

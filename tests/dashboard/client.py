@@ -87,8 +87,9 @@ class Frames:
 
     async def until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, dict[str, Any]]:
         """Read frames until the tables meet a condition; return them."""
-        while not self.tables or not condition(self.tables):
-            await self.next()
+        async with asyncio.timeout(TIMEOUT):
+            while not self.tables or not condition(self.tables):
+                await self.next()
         return self.tables
 
 

@@ -1,0 +1,188 @@
+"""Every action, with what it does and how it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.app.pool import AgentPool
+from actors.config.load import load_manifest
+from actors.dashboard import feed as feeds
+from actors.runtime.actor import AsyncioActor
+from actors.testing.settle import settle
+from protocols.errors import RunCancelledError
+from tests.agents.parked_agent import Files, parked_agent
+from tests.dashboard.client import Site, site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+MANIFEST = """
+name: acts
+agents:
+  writer:
+    session: false
+    triggers:
+      - {type: interval, name: tick, every: 1000h, prompt: "it is time"}
+      - {type: file, name: notes, paths: ["*.md"]}
+"""
+
+
+@pytest.fixture
+async def pool(tmp_path: Path) -> AsyncGenerator[AgentPool[None]]:
+    file = tmp_path / "agents.yml"
+    file.write_text(MANIFEST, encoding="utf-8")
+    async with AgentPool[None](load_manifest(file), model="offline") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "PERIOD", 0.0)
+
+
+async def id_of(shown: Site, name: str) -> str:
+    async with shown.stream() as frames:
+        await frames.next()
+    return next(key for key, row in frames.tables["actors"].items() if row["name"] == name)
+
+
+async def test_a_run_is_cancelled_once(pool: AgentPool[None]) -> None:
+    begun = asyncio.Event()
+
+    async def wait(_text: str) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    await pool.add_node(Agent.from_callback(wait, name="slow"))
+    running = asyncio.ensure_future(pool["slow"].run("go"))
+    await begun.wait()
+    async with site(pool) as shown:
+        async with shown.stream() as frames:
+            (run,) = (await frames.until(lambda tables: tables.get("runs")))["runs"]
+        done = await shown.post(f"runs/{run}/cancel")
+        with pytest.raises(RunCancelledError):
+            await running
+        again = await shown.post(f"runs/{run}/cancel")
+
+    assert done == (200, {"ok": True, "text": f"run {run} is cancelled"})
+    assert again[0] == 404
+    assert run in again[1]["error"]
+
+
+async def test_an_actor_is_stopped_and_restarted_by_its_supervisor(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown:
+        writer = await id_of(shown, "writer")
+        lives = pool["writer"].ref().incarnation
+        restarted = await shown.post(f"actors/{writer}/restart")
+        assert (await pool["writer"].run("still there")).text
+        assert pool["writer"].ref().incarnation == lives + 1
+        stopped = await shown.post(f"actors/{writer}/stop")
+        again = await shown.post(f"actors/{writer}/stop")
+
+    assert restarted == (200, {"ok": True, "text": "writer runs anew"})
+    assert stopped == (200, {"ok": True, "text": "writer is stopped"})
+    assert pool["writer"].home.find() is None
+    assert again[0] == 404
+
+
+class Alone(AsyncioActor):
+    """Has no supervisor."""
+
+
+@pytest.mark.parametrize("act", ["stop", "restart"])
+async def test_an_actor_without_a_supervisor_is_left_alone(pool: AgentPool[None], act: str) -> None:
+    ref = await Alone.start().ready()
+    async with site(pool) as shown:
+        status, answer = await shown.post(f"actors/{await id_of(shown, 'Alone')}/{act}")
+    assert (status, "no supervisor" in answer["error"], ref.is_alive()) == (409, True, True)
+    await ref.stop()
+
+
+@pytest.mark.parametrize(
+    "path", ["actors/x/stop", "actors/%2e%2e/restart", "triggers/writer/x/fire", "triggers/x/tick/fire"]
+)
+async def test_what_is_unknown_is_named(pool: AgentPool[None], path: str) -> None:
+    async with site(pool) as shown:
+        status, answer = await shown.post(path)
+
+    assert (status, "unknown" in answer["error"]) == (404, True)
+
+
+async def test_a_schedule_is_fired_by_hand_and_other_triggers_are_not(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        fired = await shown.post("triggers/writer/tick/fire")
+        tables = await frames.until(lambda tables: tables["triggers"]["writer/tick"]["run"])
+        refused = await shown.post("triggers/writer/notes/fire")
+
+    assert fired[0] == 200
+    assert [(row["can_fire"], row["accepted"]) for row in tables["triggers"].values()] == [(True, 1), (False, 0)]
+    assert refused[0] == 409
+    assert "by hand" in refused[1]["error"]
+
+
+async def test_a_waiting_tool_call_is_shown_and_decided(pool: AgentPool[None]) -> None:
+    files = Files()
+    await pool.add_node(parked_agent(files))
+    runs = [asyncio.ensure_future(pool["clerk"].run(f"delete {name}", session=name)) for name in "ab"]
+    async with site(pool) as shown, shown.stream() as frames:
+        rows = dict((await frames.until(lambda tables: len(tables.get("approvals", ())) == 2))["approvals"])
+        await frames.until(lambda tables: {run["state"] for run in tables["runs"].values()} == {"approval"})
+        (yes, no) = sorted(rows, key=lambda key: rows[key]["arguments"])
+        approved = await shown.post(f"approvals/{yes}/approve")
+        denied = await shown.post(f"approvals/{no}/deny", {"reason": "not today"})
+        await asyncio.gather(*runs)
+        await frames.until(lambda tables: not tables["approvals"])
+        again = await shown.post(f"approvals/{yes}/approve")
+        bad: list[Any] = [{"reason": 1}, {"why": "x"}, []]
+        odd = [await shown.post(f"approvals/{no}/deny", body) for body in bad]
+
+    assert [rows[key]["tool"] for key in rows] == ["delete", "delete"]
+    assert files.deleted == ["a"]
+    assert (approved[0], denied[0], again[0]) == (200, 200, 409)
+    assert [status for status, _ in odd] == [400, 400, 409]
+
+
+class Careful(AsyncioActor):
+    """Refuses what comes until told otherwise."""
+
+    heard: ClassVar[list[str]] = []
+
+    def on_receive(self, message: Any) -> None:
+        if not self.heard:
+            self.heard.append("refused")
+            self.unhandled(message)
+        self.heard.append(message)
+
+
+async def test_dead_letters_are_told_again(pool: AgentPool[None]) -> None:
+    Careful.heard.clear()
+    ref = await Careful.start().ready()
+    ref.tell("sk-canary-0123456789")
+    await settle()
+    async with site(pool) as shown, shown.stream() as frames:
+        tables = await frames.until(lambda tables: tables.get("dead"))
+        ((key, row),) = tables["dead"].items()
+        done = await shown.post("dead/replay", {"ids": [key]})
+        await frames.until(lambda tables: tables["dead"][key]["replays"] == 1)
+        refused = await shown.post("dead/replay", {"ids": [key, "999", "zz" * 16]})
+        bad: list[Any] = [{"ids": []}, {"ids": "1"}, {}, {"ids": [1]}]
+        odd = [await shown.post("dead/replay", body) for body in bad]
+    await settle()
+    await ref.stop()
+
+    assert (row["target"], row["message_type"], row["can_replay"]) == ("Careful", "str", True)
+    assert "canary" not in str(row)
+    assert done == (200, {"ok": True, "text": "1 of 1 dead letters were told again"})
+    assert refused[0] == 409
+    assert refused[1]["error"].startswith("1 of 3 dead letters were told again: dead letter '999' is unknown")
+    assert [status for status, _ in odd] == [409, 400, 400, 400]
+    assert Careful.heard == ["refused", *["sk-canary-0123456789"] * 2]

@@ -1,0 +1,171 @@
+"""Who gets through: names, tokens, origins, sizes, and how many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from actors.app.pool import AgentPool
+from actors.dashboard import app as apps
+from actors.dashboard import dashboard
+from actors.web import lifespan
+from tests.dashboard.client import TOKEN, site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+GETS = ["/", "/static/app.js", "/static/nothing", "/api/stream", "/api/conversations", "/nothing"]
+ACTION = "/api/runs/r1/cancel"
+ACTIONS = ["runs/r/cancel", "actors/a/stop", "actors/a/restart", "triggers/a/b/fire", "dead/replay"]
+DECISIONS = ["approvals/r/c/approve", "approvals/r/c/deny"]
+
+
+@pytest.fixture
+async def pool() -> AsyncGenerator[AgentPool[None]]:
+    async with AgentPool[None](model="offline") as opened:
+        yield opened
+
+
+async def test_without_the_token_nothing_is_answered_static_files_as_well(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown:
+        name = next(iter(shown.http.cookies))
+        shown.http.cookies.clear()
+        answers = [
+            await shown.http.request("POST" if path == ACTION else "GET", path + query, headers=headers)
+            for path in (*GETS, ACTION)
+            for query, headers in (
+                ("", {}),
+                ("?token=wrong-token-of-16", {}),
+                ("?token=", {}),
+                ("?token=%ff%00", {}),
+                ("", {"cookie": f"{name}=wrong-token-of-16"}),
+                ("", {"cookie": f"understage-other={TOKEN}"}),
+            )
+        ]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.headers.get("set-cookie") for answer in answers} == {None}
+    assert TOKEN not in "".join(answer.text for answer in answers)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "local host"])
+async def test_a_foreign_host_is_refused_even_with_the_token(pool: AgentPool[None], host: str) -> None:
+    headers = {"host": host, "origin": f"http://{host}"}
+    async with site(pool) as shown:
+        for path in (*GETS, ACTION):
+            answer = await shown.http.request(
+                "POST" if path == ACTION else "GET", f"{path}?token={TOKEN}", headers=headers
+            )
+            assert answer.status_code == 403, path
+
+
+async def test_known_hosts_are_answered(pool: AgentPool[None]) -> None:
+    async with site(pool, hosts=["Agents.example"]) as shown:
+        for host in ("localhost", "[::1", "127.0.0.1", "[::1]:8420", "agents.example", "AGENTS.example:8420"):
+            answer = await shown.http.get("/nothing", headers={"host": host})
+            assert answer.status_code == 404, host
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [None, "null", "http://evil.example", "http://127.0.0.1", "http://127.0.0.1:1", "//", "http://[", "file://"],
+)
+async def test_only_a_page_of_this_dashboard_may_act(pool: AgentPool[None], origin: str | None) -> None:
+    async with site(pool) as shown:
+        answer = await shown.http.post(ACTION, headers={} if origin is None else {"origin": origin})
+
+    assert answer.status_code == 403
+    assert "Origin" in answer.json()["error"]
+
+
+async def test_the_token_becomes_a_cookie_and_leaves_the_address(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown:
+        shown.http.cookies.clear()
+        answer = await shown.http.get(f"/?a=1&token={TOKEN}&b=%26")
+        (cookie,) = answer.headers.get_list("set-cookie")
+        evil = await shown.http.get(f"//evil.example/?token={TOKEN}")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?a=1&b=%26")
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    assert not evil.headers.get("location", "/").startswith("//")
+
+
+@pytest.mark.parametrize("path", GETS[:-3])
+async def test_every_answer_has_the_headers(pool: AgentPool[None], path: str) -> None:
+    async with site(pool) as shown:
+        answer = await shown.http.get(path)
+
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_what_the_api_answers_is_not_stored(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown:
+        answer = await shown.http.get("/api/conversations")
+
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_large_body_is_refused(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown:
+        status, _ = await shown.post("approvals/r/c/deny", {"reason": "x" * apps.MOST_BODY})
+
+    assert status == 413
+
+
+async def test_a_page_that_only_shows_refuses_every_action(pool: AgentPool[None]) -> None:
+    async with site(pool, can_act=False) as shown:
+        async with shown.stream() as frames:
+            await frames.next()
+        for path in (*ACTIONS, *DECISIONS):
+            status, answer = await shown.post(path)
+            assert (status, "only shows" in answer["error"]) == (403, True)
+
+    assert frames.tables["pool"]["pool"]["can_act"] is False
+
+
+async def test_more_viewers_than_the_most_are_refused(pool: AgentPool[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apps, "MOST_STREAMS", 1)
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        answer = await shown.http.get("/api/stream")
+
+    assert answer.status_code == 503
+
+
+async def test_it_can_be_mounted_below_any_path() -> None:
+    pool = AgentPool[None](model="offline")
+    async with pool:
+
+        def wrap(app: Any) -> Starlette:
+            return Starlette(routes=[Mount("/deep/agents", app)], lifespan=lifespan(pool))
+
+        async with site(pool, wrap=wrap, base="/deep/agents") as shown, shown.stream() as frames:
+            await frames.next()
+            (cookie,) = shown.http.cookies.jar
+            status, _ = await shown.post("runs/unknown/cancel")
+
+    assert cookie.path == "/deep/agents"
+    assert status == 404
+
+
+async def test_a_short_token_is_refused_and_a_new_one_is_made(pool: AgentPool[None]) -> None:
+    with pytest.raises(ValueError, match="at least 16 characters"):
+        dashboard(pool, token="short")
+    assert dashboard(pool).state.token != dashboard(pool).state.token
+
+
+async def test_a_pool_that_does_not_run_is_answered_with_503() -> None:
+    async with site(AgentPool[None](model="offline")) as shown:
+        assert (await shown.http.get("/api/stream")).status_code == 503
+        for path in (*ACTIONS, *DECISIONS):
+            status, answer = await shown.post(path)
+            assert (status, answer["error"]) == (503, "pool 'pool' does not run")
