@@ -35,6 +35,8 @@ class Kept(Protocol):
     is_part: bool
     """True for a run inside a kept run. The mailbox of the outermost run acknowledges, and passes its answer on."""
     attempt: int
+    texts: list[str]
+    """What it has read of `add_context`."""
     outbox: Any
     """Takes what connections pass on until the run is acknowledged; None before and after."""
 
@@ -55,6 +57,10 @@ class Kept(Protocol):
 
     def failed(self, prompts: Sequence[object], error: Exception) -> None:
         """Keep the failure of a part; does nothing for the outermost run."""
+
+    def read(self, texts: list[str]) -> list[str]:
+        """Note texts of `add_context`, which end with the run. Return all that it has to read, in each attempt."""
+        ...
 
     def capabilities(self) -> Sequence[Any]:
         """Return the capabilities that keep the steps of a model's run."""

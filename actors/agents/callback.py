@@ -52,7 +52,7 @@ class Callback(Execution):
         started = perf_counter()
         try:
             given = self._read(asked)
-            if request.node.notes:
+            if request.node.notes or (request.kept is not None and request.kept.texts):
                 given = _informed(given, request)
             called = self.function(given) if self._is_simple else self._call(given, request)
             if type(called) not in _PLAIN and inspect.isawaitable(called):
@@ -97,7 +97,7 @@ def _informed(given: Any, request: RunRequest) -> Any:
     text: object = given if type(given) is str else given.content if is_message(given) else given
     if not isinstance(text, str):
         return given
-    text = "\n\n".join((*request.node.take_context(request.options.session), text))
+    text = "\n\n".join((*request.node.take_context(request), text))
     return msgspec.structs.replace(given, content=text) if is_message(given) else text
 
 

@@ -128,7 +128,7 @@ class ModelRun(Execution):
 
     async def _prompt(self, request: RunRequest, asked: ChatMessage[Any], memory: Memory | None) -> Prompt:
         is_known = memory is not None and memory.is_primed
-        notes = request.node.take_context(request.options.session)
+        notes = request.node.take_context(request)
         before = [*(() if is_known else self.settings.knowledge), *notes]
         content: object = asked.content
         if isinstance(content, str) and not before and content.strip():

@@ -107,6 +107,8 @@ class JournalService(PoolService):
         name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
         window = DeliveryWindow(node, name, self.journal, settings, deliveries=self._spec.deliveries, turn=self._turn)
         self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal, self._counts)
+        if self._counts.pop(node.durable.context.name, 0):
+            await node.durable.context.restore()
         if isinstance(node, Agent):
             await self._restore(node, name)
 

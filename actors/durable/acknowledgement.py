@@ -4,6 +4,7 @@ from typing import Any
 
 from actors.agents.agent import Agent
 from actors.agents.memory import dump_messages
+from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
 from actors.durable.record import encode_answer
 from actors.runs.request import RunRequest
@@ -19,7 +20,7 @@ def memory_name(mailbox: str, session: str) -> str:
 
 
 def handled(
-    id: bytes, mailbox: str, request: RunRequest, answer: ChatMessage[Any], outbox: Outbox, *, has_steps: bool
+    id: bytes, mailbox: str, request: RunRequest, answer: ChatMessage[Any], outbox: Outbox, run: KeptRun | None
 ) -> Acknowledgement:
     """Return the acknowledgement of a run that has an answer."""
     return Acknowledgement(
@@ -27,8 +28,9 @@ def handled(
         "handled",
         encode_answer(answer),
         outbox=tuple(outbox.entries),
-        steps_of=id if has_steps else None,
+        steps_of=id if run is not None and run.has_steps else None,
         memory=_memory(mailbox, request, answer),
+        also=() if run is None else tuple(run.also),
     )
 
 
@@ -41,8 +43,10 @@ def _memory(mailbox: str, request: RunRequest, answer: ChatMessage[Any]) -> tupl
 
 
 def failed(
-    id: bytes, outcome: EndOutcome, error: BaseException | None, *, is_dead: bool, has_steps: bool
+    id: bytes, outcome: EndOutcome, error: BaseException | None, run: KeptRun | None, *, is_dead: bool
 ) -> Acknowledgement:
     """Return the acknowledgement of a message without an answer. A dead letter keeps its payload."""
     text = None if error is None else cause_text(error)
-    return Acknowledgement(id, outcome, error=text, is_dead=is_dead, steps_of=id if has_steps else None)
+    steps_of = id if run is not None and run.has_steps else None
+    also = () if run is None else tuple(run.also)
+    return Acknowledgement(id, outcome, error=text, is_dead=is_dead, steps_of=steps_of, also=also)

@@ -242,6 +242,8 @@ class DeliveryWindow:
         run.turn = f"{message.place}/{entry.due}"
         if message.turn is not None:  # else a circle of references would keep each run
             run.pass_turn = message.pass_turn
+        if message.run is not None:  # of an attempt before, which has read them
+            run.texts, run.also = message.run.texts, message.run.also
         message.run, message.request = run, replace(request, kept=run)
         message.timeout = time_left(message, request, self.clock, self.now())
         if message.timeout is not None and message.timeout <= 0:
@@ -331,10 +333,9 @@ class DeliveryWindow:
         self._settle_answer(message, answer, outbox)
 
     def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
-        run, request = message.run, outbox.origin
-        assert run is not None
+        request = outbox.origin
         try:
-            one = handled(message.entry.id, self.name, request, answer, outbox, has_steps=run.has_steps)
+            one = handled(message.entry.id, self.name, request, answer, outbox, message.run)
         except Exception as error:  # what the agent would remember cannot be written
             outbox.fail(error)
             self._failed(message, "failed", error)
@@ -352,8 +353,7 @@ class DeliveryWindow:
         """Acknowledge a message without an answer: a dead letter if its failure reaches no caller, or it never ran."""
         id, reason = message.entry.id, REASONS.get(outcome)
         is_dead = reason is not None and (outcome in ("poison", "undecodable") or not self.answers.is_awaited(id))
-        has_steps = message.run is not None and message.run.has_steps
-        one = failed(id, outcome, error, is_dead=is_dead, has_steps=has_steps)
+        one = failed(id, outcome, error, message.run, is_dead=is_dead)
 
         def told(_: list[int | None]) -> None:
             ref = self.node.home.find()

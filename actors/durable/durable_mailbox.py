@@ -12,7 +12,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from actors.durable.delivery_window import DeliveryWindow
-from actors.durable.kept_queue import check_disk
+from actors.durable.kept_context import KeptContext
+from actors.durable.outbox import check_disk
 from actors.durable.record import RUN_KIND, by_value, encode_run, needs_reading, readable
 from actors.durable.talk_queue import TalkQueue
 from actors.runs.durable import KeepsRuns, Ticket
@@ -61,6 +62,7 @@ class DurableMailbox(KeepsRuns):
         self._counts = counts
         self.queues: dict[str, TalkQueue] = {}
         """What waits for triggers, by connection."""
+        self.context = KeptContext(window, journal)
         window.queue.open = counts.pop(window.name, 0)
         window.freed = self._freed
 
@@ -78,6 +80,11 @@ class DurableMailbox(KeepsRuns):
     def open(self) -> int:
         """Number of messages that are accepted and not acknowledged."""
         return self.window.queue.open + sum(queue.open for queue in self.queues.values())
+
+    def add_context(self, text: str, session: str | None, origin: Origin | None = None) -> None:
+        """Keep a text for the next run, without waiting; see `NodeHandle.add_context`."""
+        self._check()
+        self.context.add(text, session, origin)
 
     def queue(self, talk: TalkView) -> TalkQueue:
         """Return what keeps the messages that wait for a trigger of a connection.

@@ -16,7 +16,7 @@ from actors.durable.record import RUN_KIND, UndecodableError, decode_run
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
 from actors.runtime.future import AsyncioFuture
-from protocols.journal import EndOutcome, Entry, JournalError, MailboxJournal
+from protocols.journal import EndOutcome, Entry, MailboxJournal
 from protocols.messages import ChatMessage
 
 WINDOW: Final = 200
@@ -295,12 +295,6 @@ def _suspect(found: list[KeptMessage], most: int) -> None:
             return
         message.is_suspect = message.is_suspect or key not in keys
         keys.add(key)
-
-
-def check_disk(journal: MailboxJournal) -> None:
-    """Refuse to keep what cannot wait while the disk is slow. Raises JournalError."""
-    if journal.stalled() is not None:
-        raise JournalError("writes wait for the disk, so nothing more is accepted", location=journal.location)
 
 
 def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float) -> float | None:

@@ -9,6 +9,7 @@ from pydantic_ai import ApprovalRequired, CallDeferred, ModelRetry
 from actors.durable.outbox import Outbox
 from actors.durable.record import UndecodableError, decode_answer, encode_answer, returns_equal
 from actors.durable.step_journal import StepJournal
+from actors.prompts.pending_context import KeptText, end_kept
 from actors.runs.correlation import run_here
 from actors.runs.errors import ENGINE_ERRORS
 from actors.runtime.envelope import current
@@ -64,6 +65,10 @@ class KeptRun(Kept):
         """Takes what the connections pass on, until the acknowledgement; None before and after."""
         self.has_steps = bool(steps)
         """True if the journal has steps of the run."""
+        self.texts: list[str] = []
+        """What it has read of `add_context`."""
+        self.also: list[bytes] = []
+        """What ends with it in the journal: all texts that it and its parts have read."""
         self.turn = ""
         """What a retry and a replay change, and a death does not: after them what has failed may go well."""
         self.pass_turn: Callable[[], None] = lambda: None
@@ -91,7 +96,7 @@ class KeptRun(Kept):
             self._steps,
             keeps_steps=self._keeps_steps,
         )
-        part.is_part, part._outermost = True, self._root  # noqa: SLF001 - its own class
+        part.is_part, part.also, part._outermost = True, self.also, self._root  # noqa: SLF001 - its own class
         return part
 
     def known(self, prompts: Sequence[object]) -> ChatMessage[Any] | None:
@@ -111,7 +116,9 @@ class KeptRun(Kept):
         An answer that would come back as another value is not kept: the part runs again, on its own recorded steps.
         """
         if self.is_part and returns_equal(answer):
-            await self.keep("answer", _digest(prompts), encode_answer(answer))
+            kept = self._keep("answer", _digest(prompts), encode_answer(answer))
+            end_kept(self.texts)  # a run that is delivered again reads none of them
+            await kept
 
     def failed(self, prompts: Sequence[object], error: Exception) -> None:
         """Keep class and text of the failure of a part, before all that follows from it."""
@@ -119,6 +126,13 @@ class KeptRun(Kept):
             text, digest = f"{type_name(error)}: {error_text(error)}", _digest((self._root.turn, *prompts))
             kept = self._keep("failure", digest, text.encode("utf-8", "replace"))
             kept.then(lambda done: done.exception())  # what keeps it from being written is told to the next write
+            end_kept(self.texts)
+
+    def read(self, texts: list[str]) -> list[str]:
+        """Note texts that end with the run. Return all that it has to read, in each attempt."""
+        self.texts += texts
+        self.also += [one.id for one in texts if isinstance(one, KeptText)]
+        return self.texts
 
     def recorded(self, key: str, digest: bytes) -> bytes | None:
         """Return the payload of a step of this run that was finished in an earlier delivery."""

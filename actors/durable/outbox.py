@@ -9,10 +9,13 @@ from actors.runs.request import RunRequest
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled
 from protocols.delivery_tracker import DeliveryTracker
-from protocols.journal import Entry
+from protocols.journal import Commit, Entry, JournalError, MailboxJournal
 from protocols.messages import ChatMessage
+from protocols.node import Origin
 
 T = TypeVar("T")
+Accepted = Callable[[Entry, int | None], object]
+Refused = Callable[[BaseException], object]
 Post = Callable[..., AsyncioFuture[ChatMessage[Any]]]
 
 
@@ -33,8 +36,8 @@ class Outbox:
         self.entries: list[Entry] = []
         """The messages for durable nodes."""
         self._clock = clock
-        self._accepted: list[Callable[[Entry, int | None], object]] = []
-        self._failed: list[Callable[[BaseException], object]] = []
+        self._accepted: list[Accepted] = []
+        self._failed: list[Refused] = []
         self._posts: list[tuple[float | None, Callable[[], object]]] = []
 
     async def collect(self, offer: Callable[[], T]) -> T:
@@ -49,9 +52,7 @@ class Outbox:
         finally:
             kept.outbox = None
 
-    def put(
-        self, entry: Entry, accepted: Callable[[Entry, int | None], object], failed: Callable[[BaseException], object]
-    ) -> None:
+    def put(self, entry: Entry, accepted: Accepted, failed: Refused) -> None:
         """Add a message for a durable node; one of the functions is called after the transaction."""
         due = None if self.delay is None else entry.accepted + self.delay
         self.entries.append(entry if due is None else replace(entry, due=due))
@@ -95,3 +96,38 @@ class Outbox:
             failed(error)
         for _ in self._posts:
             self.origin.downstream.end()
+
+
+def keep(
+    journal: MailboxJournal, entry: Entry, origin: Origin | None, accepted: Accepted, refused: Refused
+) -> Commit[Any] | None:
+    """Keep a message without waiting: with the acknowledgement of the run that causes it, or else by itself.
+
+    Raises:
+        JournalError: the disk is slow, and it waits for no acknowledgement.
+    """
+    outbox = None if origin is None or origin.kept is None else origin.kept.outbox
+    if outbox is not None:
+        outbox.put(entry, accepted, refused)
+        return None
+    check_disk(journal)
+
+    def committed(done: Commit[list[int | None]]) -> None:
+        if (error := done.exception()) is not None:
+            refused(error)
+        else:
+            accepted(entry, *done.result())
+        if origin is not None:
+            origin.downstream.end()
+
+    if origin is not None:
+        origin.downstream.begin()
+    write = journal.accept((entry,))
+    write.then(committed)
+    return write
+
+
+def check_disk(journal: MailboxJournal) -> None:
+    """Refuse to keep what cannot wait while the disk is slow. Raises JournalError."""
+    if journal.stalled() is not None:
+        raise JournalError("writes wait for the disk, so nothing more is accepted", location=journal.location)

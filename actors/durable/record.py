@@ -28,6 +28,8 @@ from protocols.messages import ChatMessage, is_message
 
 RUN_KIND: Final = "run1"
 """The kind of an `Entry` whose payload is a run."""
+CONTEXT_KIND: Final = "context1"
+"""The kind of an `Entry` whose payload is a run with a text of `add_context` in place of a prompt."""
 MAX_MESSAGE: Final = 1024 * 1024
 """Bytes of a kept run, unless the journal allows more."""
 MAX_ANSWER: Final = 256 * 1024

@@ -9,9 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.durable.delivery_window import DeliveryWindow
-from actors.durable.kept_queue import check_disk
 from actors.durable.kept_run import KeptRun
-from actors.durable.outbox import Outbox
+from actors.durable.outbox import Outbox, keep
 from actors.durable.record import RUN_KIND, UndecodableError, decode_run, encode_run
 from actors.runs.errors import stopped
 from actors.runs.request import NO_OPTIONS, RunRequest
@@ -63,7 +62,7 @@ class TalkQueue:
             NotDurableError: it cannot be kept.
             JournalError: the disk is slow, and it waits for no run's acknowledgement.
         """
-        origin, node, outbox = routed.origin, self._node, routed.outbox
+        origin, node = routed.origin, self._node
         if self._surplus(talk) >= 0 and not _makes_room(talk):
             queue_full(talk, routed, node)
             return
@@ -73,23 +72,8 @@ class TalkQueue:
         kind, now = (RUN_KIND, encode_run(run)), self._window.now()
         entry = Entry(bytes.fromhex(id), self.name, origin.run_id, *kind, now)
         refused, accepted = partial(self._refused, talk, routed), partial(self._accepted, talk)
-        if outbox is not None:
-            self.open += 1
-            outbox.put(entry, accepted, refused)
-            return
-
-        def committed(done: Commit[list[int | None]]) -> None:
-            if (error := done.exception()) is not None:
-                refused(error)
-            else:
-                accepted(entry, *done.result())
-            origin.downstream.end()
-
-        check_disk(self._journal)
+        self._last = keep(self._journal, entry, origin, accepted, refused) or self._last
         self.open += 1
-        origin.downstream.begin()
-        self._last = self._journal.accept((entry,))
-        self._last.then(committed)
 
     def _accepted(self, talk: TalkView, _: Entry, place: int | None) -> None:
         self.open -= place is None

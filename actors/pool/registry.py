@@ -13,6 +13,7 @@ from actors.models.budget import Ledger
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.nodes.run_cancel import CancelMode, cancel_among
+from actors.prompts.pending_context import end_kept
 from actors.runs.job import Job
 from actors.runtime.system import ActorSystem
 from actors.talk.diagram import mermaid
@@ -160,7 +161,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
 
     def _forget_in_memory(self, session: str) -> None:
         for node in (*self._nodes.values(), *self._detached):
-            node.notes.pop(session, None)
+            end_kept(node.notes.pop(session, ()))
             if isinstance(node, Agent):
                 node.execution.forget(session)
 

@@ -83,6 +83,9 @@ class KeepsRuns(Protocol):
         """Keep a run without waiting; see `protocols.node.Target.post`."""
         ...
 
+    def add_context(self, text: str, session: str | None, origin: Origin | None = None) -> None:
+        """Keep a text for the next run, without waiting; see `NodeHandle.add_context`."""
+
     def queue(self, talk: Any) -> Any:
         """Return what keeps the messages that wait for a trigger of a connection."""
         ...

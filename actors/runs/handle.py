@@ -11,6 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
+from actors.prompts.pending_context import PendingContext
 from actors.runs.blocking_call import run_blocking
 from actors.runs.correlation import correlation_of, kept_part, session_here
 from actors.runs.durable import KeepsRuns, not_durable
@@ -18,7 +19,6 @@ from actors.runs.errors import ENGINE_ERRORS, run_failure, stopped
 from actors.runs.event_channel import StreamSink
 from actors.runs.lifecycle import Definition, NodeLifecycle, NodeSettings
 from actors.runs.node_actor import NodeActor, NodeFactory
-from actors.runs.pending_context import PendingContext
 from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
@@ -354,16 +354,22 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             tracker.then(lambda: self._trackers.discard(tracker))
 
     def add_context(self, text: str, *, session: str | None = None) -> None:
-        """Give text that the node reads before the prompt of its next run (once), or of the next one of a session."""
-        self.ref().tell(AddContext(self, text, session or session_here()))
+        """Give text that the node reads before the prompt of its next run (once), or of the next one of a session.
+
+        A durable node keeps it with the next commit of its journal. Raises NotDurableError or JournalError.
+        """
+        if self.durable is not None:
+            self.durable.add_context(text, session or session_here())
+        else:
+            self.ref().tell(AddContext(self, text, session or session_here()))
 
     def keep_context(self, text: str, session: str | None) -> None:
         """Keep it, inside the actor."""
         self.notes.keep(text, session)
 
-    def take_context(self, session: str | None = None) -> list[str]:
+    def take_context(self, request: RunRequest) -> list[str]:
         """Take what `add_context` gave for a run, inside the actor."""
-        return self.notes.take(session) if self.notes else []
+        return self.notes.take(request.options.session, request.kept)
 
     async def complete_tasks(self) -> None:
         """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""

@@ -13,8 +13,8 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from actors.prompts.pending_context import PendingContext
 from actors.runs.event_channel import StreamSink
-from actors.runs.pending_context import PendingContext
 from actors.runs.run_cost import Read, RunCost
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
@@ -293,8 +293,8 @@ class Runnable(Protocol):
     def keep_context(self, text: str, session: str | None) -> None:
         """Keep text for the next run, or for the next one of a session."""
 
-    def take_context(self, session: str | None = None) -> list[str]:
-        """Take the texts of `keep_context` for a run of a session."""
+    def take_context(self, request: "RunRequest") -> list[str]:
+        """Take the texts of `keep_context` for a run."""
         ...
 
 

@@ -34,7 +34,8 @@ async def retried(actor: AsyncioActor, request: RunRequest, asked: ChatMessage[A
             wait = retry.backoff.delay(attempt - 1, random.random())
             if attempt == retry.attempts or not retry.covers(error) or _is_last(request, error, cell, wait):
                 raise
-            for key in [key for key in notes if key not in node.notes]:  # this attempt has taken them
+            taken = [key for key in notes if key not in node.notes] if request.kept is None else []  # that has them
+            for key in taken:
                 for text in notes[key]:
                     node.notes.keep(text, key)
             run_retried(cell.system.events, request, error, attempt, wait)

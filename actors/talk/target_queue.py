@@ -146,7 +146,12 @@ def deliver(talk: TalkView, routed: RoutedMessage, message: Message, targets: Se
 def hand_over(talk: TalkView, routed: RoutedMessage, message: Message, target: Target) -> None:
     """Give a message to a target that does not run: as context, or to its own connections."""
     if talk.connection_type == "context" and routed.outbox is not None:
-        routed.outbox.later(partial(deliver, talk, routed, message, (target,)))
+        for leaf in getattr(target, "leaves", lambda: (target,))():
+            if (durable := getattr(leaf, "durable", None)) is None:
+                routed.outbox.later(partial(deliver, talk, routed, message, (leaf,)))
+            else:
+                origin = routed.origin
+                durable.add_context(context_text(message, talk.source.name), origin.session, origin)
     elif talk.connection_type == "context":
         text, session, keeper = context_text(message, talk.source.name), routed.origin.session, cast("Any", target)
         if session:

@@ -22,6 +22,7 @@ FOLLOWERS = {
     "wide": ("wide",),
     "chain": ("first", "second"),
     "other": ("other", "target"),
+    "clerk": ("clerk",),
 }
 """The nodes in which a message of a sender has its effects."""
 

@@ -36,8 +36,8 @@ def _acknowledges_early() -> None:
             def settled(_: object) -> None:
                 deliver(window, message, steps)
 
-            one = failed(message.entry.id, "handled", None, is_dead=False, has_steps=bool(steps))
-            window._journal.settle(one).then(settled)
+            one = failed(message.entry.id, "handled", None, None, is_dead=False)
+            window._journal.settle(replace(one, steps_of=one.id)).then(settled)
 
         return acknowledged
 

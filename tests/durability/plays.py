@@ -200,6 +200,31 @@ class Queued(Shop):
         await super().check(pool)
 
 
+class Context(Shop):
+    """A node that is given texts before each of its runs."""
+
+    def nodes(self) -> list[Any]:
+        """Return the node; what its runs read is logged."""
+
+        async def handle(prompt: str) -> str:
+            *texts, text = prompt.split("\n\n")
+            here = delivery()
+            self.log("read", here.key, texts)
+            self.log("effect", "clerk", text, here.attempt, here.key)
+            await asyncio.sleep(0)
+            return text
+
+        return [Agent.from_callback(handle, name="clerk", max_concurrency=1, durable=True)]
+
+    async def act(self, pool: Any) -> None:
+        """Add a text before each run."""
+        for number in range(self.order.messages):
+            text = f"p:{self.order.life * 100 + number}"
+            pool["clerk"].add_context(f"note {text}")
+            await pool["clerk"].submit(text, request_id=f"clerk/{text}")
+            self.log("accepted", "clerk", text, True)
+
+
 class Quiet(Shop):
     """Sends nothing: only handles what is open."""
 
@@ -213,5 +238,6 @@ PLAYS: Final[dict[str, Callable[[Order, Log], Shop]]] = {
     "stop": Stop,
     "paid": Paid,
     "queued": Queued,
+    "context": Context,
     "quiet": Quiet,
 }

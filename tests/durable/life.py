@@ -74,7 +74,8 @@ class Life:
             name = f"pool/{node.name}"
             options: dict[str, Any] = {"deliveries": self.deliveries, "now": self.wall, "turn": self.turn}
             window = DeliveryWindow(node, name, self.journal, self.settings, **options)
-            node.durable = DurableMailbox(window, self.journal, await self.journal.counts())
+            node.durable = mailbox = DurableMailbox(window, self.journal, await self.journal.counts())
+            await mailbox.context.restore()
             self.windows[node] = window
         for window in self.windows.values():
             window.start()

@@ -31,6 +31,10 @@ class Pair:
         self.target = Agent.from_callback(self.read, name="target", max_concurrency=1)
         self.source.connect_to(self.target, **connection)
 
+    @property
+    def both(self) -> tuple[Any, Any]:
+        return self.source, self.target
+
     async def write(self, prompt: str) -> str:
         self.seen.append(f"write {prompt}")
         return prompt.upper()

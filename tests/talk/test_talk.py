@@ -147,7 +147,7 @@ async def test_context_is_read_before_the_next_run_of_the_target() -> None:
     a.connect_to(b, connection_type="context")
     await a.run("x", wait_for_connections=True)
     await settle()
-    texts = b.take_context()
+    texts = b.notes.take(None)
 
     assert len(texts) == 1
     assert texts[0].startswith("[Context from a (role: assistant, time: ")
