@@ -30,7 +30,7 @@ MOST_VALUES: Final = 200
 PATIENCE: Final = 1.0
 """Seconds that one who asks waits for new numbers, before the last ones are good enough."""
 _LONGEST: Final = 100
-_SLICE: Final = 500
+_SLICE: Final = 200
 """Actors that are looked at before the event loop turns."""
 _ZERO: Final = (0,) * len(COUNTED)
 
@@ -110,10 +110,10 @@ class PoolMetrics:
         return self.last
 
     async def _taken(self, system: ActorSystem) -> MetricsSnapshot:
-        stats = system.get_by_class(StatsActor)
-        if stats:
+        stats = next((cell.ref for cell in system.cells if issubclass(cell.kind, StatsActor)), None)
+        if stats is not None:
             with suppress(UnderstageError):  # it has too much to do, or stops
-                self._stats = await stats[0].ask(ReadStats(has_runs=False), timeout=PATIENCE)
+                self._stats = await stats.ask(ReadStats(has_runs=False), timeout=PATIENCE)
         values, nodes = _Values(self._label), self._pool.nodes
         durations = {} if self._stats is None else _add_stats(values, self._stats, nodes)
         _add_models(values, nodes)
@@ -132,9 +132,10 @@ class PoolMetrics:
     async def _add_actors(self, values: _Values, system: ActorSystem) -> None:
         """Look at all actors, and once more at those that have ended since the last time."""
         for number, cell in enumerate(tuple({**self._seen, **system.cells}), 1):
-            now = tuple(getattr(cell, metric.source) for metric in COUNTED)
-            for metric, count, before in zip(COUNTED, now, self._seen.pop(cell, _ZERO), strict=True):
-                self._counted.add(metric.name, cell.name, count - before)
+            now, seen = tuple(getattr(cell, metric.source) for metric in COUNTED), self._seen.pop(cell, None)
+            if now != seen:
+                for metric, count, before in zip(COUNTED, now, seen or _ZERO, strict=True):
+                    self._counted.add(metric.name, cell.name, count - before)
             if cell in system.cells:
                 self._seen[cell] = now
                 mailbox = cell.ref.statistics()
