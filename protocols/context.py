@@ -9,6 +9,7 @@ with no message            those of pydantic-ai (deadlines, limits, overrides), 
 """
 
 import sys
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,7 @@ NEVER: Final = 0
 WITH_RUNS: Final = 1
 ALWAYS: Final = 2
 
+_TRACE: Final = "current_context"
 _MOST_VARIABLES: Final = 4096
 _MOST_REGISTERED: Final = 1000
 _LIBRARIES: Final = frozenset(("anyio", "mcp", "openai", "pydantic_ai", "pydantic_graph", "sniffio"))
@@ -60,6 +62,17 @@ def carry_as(variable: ContextVar[Any], other: ContextVar[Any]) -> None:
     kinds.clear()
 
 
+def enter(carried: Iterable[tuple[ContextVar[Any], Any]] | None) -> None:
+    """Set the variables that a message carries in the current context."""
+    for variable, value in carried or ():
+        variable.set(value)
+
+
+def trace_of(carried: Iterable[tuple[ContextVar[Any], Any]] | None) -> Any:
+    """Return what a message carries of OpenTelemetry; None for nothing."""
+    return next((value for variable, value in carried or () if variable.name == _TRACE), None)
+
+
 def kind_of(variable: ContextVar[Any], value: object) -> int:
     """Return with which messages a variable crosses: `NEVER`, `WITH_RUNS` or `ALWAYS`. The answer is kept."""
     if len(kinds) >= _MOST_VARIABLES:
@@ -70,7 +83,7 @@ def kind_of(variable: ContextVar[Any], value: object) -> int:
 
 def _judged(variable: ContextVar[Any], value: object) -> int:
     name = variable.name
-    if variable in _registered or name.startswith("structlog_") or name == "current_context":
+    if variable in _registered or name.startswith("structlog_") or name == _TRACE:
         return ALWAYS
     if variable in renamed or variable in renamed.values():
         return WITH_RUNS

@@ -15,6 +15,7 @@ from protocols.errors import UnderstageError
 from protocols.ids import RunId
 from protocols.messages import ChatMessage
 from protocols.plain_text import printable
+from protocols.tracing import Headers
 
 Metadata = Mapping[str, str | int | float | bool | None]
 """Small facts about an event."""
@@ -264,3 +265,6 @@ class RunKeeper(Protocol):
         `waits=False` raises in place of waiting for room.
         """
         ...
+
+    def continue_trace(self, headers: Headers) -> None:
+        """Have the runs of this context belong to the trace that an HTTP request names."""

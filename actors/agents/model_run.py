@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import perf_counter
@@ -105,7 +105,7 @@ class ModelRun(Execution):
             request.node.follow_cost(request, partial(cost_up_to_now, messages, tools.attempts.copy(), usage))
             try:
                 if request.sink is None and request.options.include_agent_tools:
-                    return await self.agent.run(prompt, **keywords)
+                    return await self._run(request, prompt, keywords)
                 return await self._unusual(request, prompt, keywords)
             except ToolExit as error:
                 raise error.exit from None
@@ -142,7 +142,14 @@ class ModelRun(Execution):
         with self._tools_of(request.options, keywords):
             if request.sink is not None:
                 return await self._streamed(request, prompt, keywords)
-            return await self.agent.run(prompt, **keywords)
+            return await self._run(request, prompt, keywords)
+
+    def _run(
+        self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any], **more: Any
+    ) -> Awaitable[AgentRunResult[Any]]:
+        if (tracing := request.node.tracing) is not None:
+            keywords["capabilities"] = (*(keywords["capabilities"] or ()), *tracing.capabilities())
+        return self.agent.run(prompt, **keywords, **more)
 
     async def _streamed(
         self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any]
@@ -159,7 +166,7 @@ class ModelRun(Execution):
             async for event in events:
                 await sink.put(event, text_of(event) if is_voice else "", is_sure=is_sure)
 
-        return await self.agent.run(prompt, event_stream_handler=follow, **keywords)
+        return await self._run(request, prompt, keywords, event_stream_handler=follow)
 
     def _tools_of(self, options: RunOptions, keywords: dict[str, Any]) -> AbstractContextManager[None]:
         """Hide the agent's own tools from a run that does not want them. The override ends with the run."""

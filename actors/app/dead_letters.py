@@ -24,6 +24,7 @@ from actors.runtime.log import error_line
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.triggers.trigger import QueuedEvent
+from protocols.context import enter
 from protocols.errors import UnderstageError, limited_text
 from protocols.ids import RunId, new_id
 from protocols.journal import DeadEntry, Entry
@@ -106,8 +107,7 @@ async def replay_dead_letter(pool: AgentPool[Any], id: str) -> str:
         why = "its message was too large to be kept, or cannot be read; have it sent again from where it came from"
         raise DeadLetterError(f"dead letter {id} for {letter.target.name!r}: {why}")
     tell, context = _way(pool, letter), Context()
-    for variable, value in letter.carried or ():
-        context.run(variable.set, value)
+    context.run(enter, letter.carried)
     reply = context.run(tell)
     if asyncio.iscoroutine(reply):
         await asyncio.get_running_loop().create_task(reply, context=context)

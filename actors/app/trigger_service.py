@@ -37,6 +37,7 @@ from actors.triggers.trigger_type import TriggerChild, TriggerRequest
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId
 from protocols.messages import ChatMessage
+from protocols.tracing import Headers
 from protocols.triggers import Accepted, RunKeeper, TriggerConfigError, TriggerEvent
 
 LONGEST_DELAY: Final = 30.0
@@ -300,6 +301,11 @@ class NodeRuns(RunKeeper):
         finally:
             del self._service.running[run_id]
         self._answered(run_id, event, answer)
+
+    def continue_trace(self, headers: Headers) -> None:
+        """Have the runs of this context belong to the trace that an HTTP request names, if the pool is traced."""
+        if (tracing := self._service.pool.tracing) is not None:
+            tracing.continued(headers)
 
     async def keep(self, prompt: str, run_id: RunId, event: TriggerEvent, accepted: Accepted, *, waits: bool) -> bool:
         """Keep a run; see `RunKeeper`."""

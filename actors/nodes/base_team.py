@@ -32,6 +32,7 @@ from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 from protocols.ring import MessageRing
+from protocols.tracing import RunTracing
 
 _HISTORY = 100
 """Number of exchanges that a team remembers."""
@@ -91,6 +92,13 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     def _tell_members(self) -> None:
         for member in self.nodes:
             member.join_group(self)
+
+    def trace(self, tracing: RunTracing | None) -> None:
+        """Have spans made of the runs of the team, and of those of its members."""
+        super().trace(tracing)
+        for member in self.members():
+            if member.tracing is None and tracing is not None:
+                member.trace(tracing)
 
     @property
     def history(self) -> Sequence[tuple[ChatMessage[Any], ChatMessage[Any]]]:

@@ -21,6 +21,7 @@ from actors.runs.selection import MultiPick, Selection, SelectionRules, choose
 from actors.runs.stream import RunStream
 from protocols.errors import JobError, error_text
 from protocols.messages import ChatMessage
+from protocols.tracing import RunTracing
 
 if TYPE_CHECKING:
     from actors.nodes.team import Team
@@ -155,6 +156,15 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         if self._groups is None:
             self._groups = WeakSet()
         self._groups.add(group)
+        if self.tracing is not None:
+            self.trace(self.tracing)
+
+    def trace(self, tracing: RunTracing | None) -> None:
+        """Have spans made of the runs of the node, and of those of the teams and chains that contain it."""
+        self.tracing = tracing
+        for group in self.groups:
+            if group.tracing is not tracing:
+                group.trace(tracing)
 
     @property
     def context(self) -> NodeContext:

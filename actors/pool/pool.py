@@ -35,9 +35,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     """The nodes of a manifest by name. Entering the pool starts them under one supervisor, leaving it stops them.
 
     Leaving stops background runs, gives accepted runs time to end, stops everything else, and empties the pool. Several
-    callers may enter the pool at the same time; the last caller that leaves stops it.
-
-    This pool has no services. `actors.AgentPool` is a pool with history and triggers.
+    callers may enter the pool at the same time; the last caller that leaves stops it. This pool has no services;
+    `actors.AgentPool` is a pool with history and triggers.
 
     Example:
         ```python
@@ -53,9 +52,10 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
         system: actor system of the nodes; None for that of the loop on which the pool is entered.
         services: make the services of the pool, such as history and triggers; None for those of the class.
-        **keywords: `exit_timeout`, the seconds that leaving may take before running work is cancelled; `budget`, what
-            models may be asked for by all nodes together, and `journal`, where durable nodes keep what they have
-            accepted: a path, ``postgresql://...``, True or False. None for those of the manifest.
+        **keywords: `exit_timeout`, the seconds that leaving may take before running work is cancelled; `tracing`, a
+            `Tracing` for spans of runs; `budget`, what models may be asked for by all nodes together, and `journal`,
+            where durable nodes keep what they have accepted: a path, ``postgresql://...``, True or False. None for
+            those of the manifest.
 
     Raises:
         ManifestError: the manifest cannot be read or is wrong; lists every problem.
@@ -83,7 +83,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         """What takes the place of the manifest's `journal`."""
         self.manifest = manifest_of(manifest, self.journal)
         """The manifest of the pool; an empty manifest for an empty pool."""
-        self.budget = keywords.get("budget")
+        self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")
         self.model = model
         self.shared_deps = shared_deps
         self._connect_nodes = connect_nodes
@@ -94,8 +94,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self._supervisor: NodeSupervisor | None = None
         self._factories = tuple(self.default_services if services is None else services)
         self._services = PoolServices()
-        self._entered = 0
-        self._lock = asyncio.Lock()
+        self._entered, self._lock = 0, asyncio.Lock()
         self._build()
 
     # -- look -----------------------------------------------------------------------------------------------------
@@ -308,6 +307,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         """Note a team, so that leaving the pool stops it."""
         self._detached.add(team)
         team.connections.join(self.connection_registry, self)
+        team.trace(self.tracing)
         if name is not None:
             self._nodes[name] = team
             for service in self._services:

@@ -24,6 +24,7 @@ from protocols.approval_events import ApprovalRequested
 from protocols.budget import Budget
 from protocols.checks import is_a
 from protocols.errors import ApprovalError, ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
+from protocols.tracing import RunTracing
 
 
 class PoolKeywords(TypedDict, total=False):
@@ -32,6 +33,7 @@ class PoolKeywords(TypedDict, total=False):
     exit_timeout: float
     budget: Budget | None
     journal: str | PurePath | bool | None
+    tracing: RunTracing | None
 
 
 class NodeRegistry(Mapping[str, AnyNode]):
@@ -39,6 +41,8 @@ class NodeRegistry(Mapping[str, AnyNode]):
 
     manifest: Manifest
     """The manifest of the nodes."""
+    tracing: RunTracing | None = None
+    """Makes the spans of the runs; None without tracing."""
     system: ActorSystem | None = None
     """Actor system of the nodes; None for that of the loop on which the pool is entered."""
     is_running: bool = False
@@ -157,6 +161,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         made = found.variant(name=found.name, deps=deps, output_type=return_type, model=model_override, session=session)
         self._detached.add(made)
         made.connections.directory = self  # it draws from the budget of the pool
+        made.tracing = found.tracing
         return made
 
     def _forget_in_memory(self, session: str) -> None:

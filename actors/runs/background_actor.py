@@ -13,6 +13,7 @@ from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import Carried
 from actors.runtime.owned_tasks import PendingTask
+from protocols.context import enter
 from protocols.control import Terminated
 from protocols.errors import NodeStoppedError, error_text
 from protocols.messages import ChatMessage
@@ -100,8 +101,7 @@ class BackgroundActor(AsyncioActor):
 
     async def _run(self) -> ChatMessage[Any]:
         plan = self._plan
-        for variable, value in plan.carried or ():
-            variable.set(value)
+        enter(plan.carried)
         self.watch(plan.node.ref())
         self._known_errors = self._stats.error_count
         self._stats.begin()

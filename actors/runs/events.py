@@ -56,22 +56,13 @@ def run_completed(events: EventStream, request: RunRequest, answer: ChatMessage[
     if events.wants(MessageSent):
         cost, seconds = answer.cost_info, answer.response_time
         _publish(
-            events,
-            MessageSent,
-            request,
-            cut=partial(_cut, answer),
-            message_id=answer.message_id,
-            conversation_id=answer.conversation_id or "",
-            input_tokens=answer.usage.input_tokens,
-            output_tokens=answer.usage.output_tokens,
-            cost=cost.total_cost if cost is not None else ZERO_COST,
-            cost_known=cost.cost_known if cost is not None else True,
-            tool_calls=len(answer.tool_calls),
-            byte_count=answer.byte_count,
-            response_time=seconds if seconds is not None else duration,
-            model=answer.model_name or "",
-            composed=is_composed(answer),
-        )
+            events, MessageSent, request, cut=partial(_cut, answer), message_id=answer.message_id,
+            conversation_id=answer.conversation_id or "", input_tokens=answer.usage.input_tokens,
+            output_tokens=answer.usage.output_tokens, cost=cost.total_cost if cost is not None else ZERO_COST,
+            cost_known=cost.cost_known if cost is not None else True, tool_calls=len(answer.tool_calls),
+            byte_count=answer.byte_count, response_time=seconds if seconds is not None else duration,
+            model=answer.model_name or "", composed=is_composed(answer),
+        )  # fmt: skip
     if events.wants(RunCompleted):
         _publish(events, RunCompleted, request, duration=duration, message_id=answer.message_id)
 
@@ -125,10 +116,11 @@ def _publish(events: EventStream, kind: type[StampedEvent], request: RunRequest,
     events.publish(kind, actor=request.node.name, run_id=request.run_id, **fields)
 
 
-def tell_begin(events: EventStream, request: RunRequest) -> None:
-    """Tell those that count runs that one began."""
+def tell_begin(events: EventStream, request: RunRequest) -> bool:
+    """Tell those that count runs that one began. Return True."""
     if events.count is not None:
         events.count(RunBegan(request.node.name, request.run_id, request.parent_run_id))
+    return True
 
 
 def in_brief(request: RunRequest, answer: ChatMessage[Any], started: float, *, is_whole: bool) -> RunAnswered:

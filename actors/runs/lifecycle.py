@@ -19,6 +19,7 @@ from protocols.budget import BUDGET, Budget
 from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, instance_of
 from protocols.durable import DURABLE, Durable, durable_of
 from protocols.errors import NodeStartError, error_text
+from protocols.tracing import RunTracing
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -64,6 +65,8 @@ class NodeLifecycle:
         """What the node is made with; replaced as a whole, never changed."""
         self.home = LoopRefs()
         """The actors of the node."""
+        self.tracing: RunTracing | None = None
+        """Makes the spans of the runs; None without tracing."""
         self._entered = 0
         self._is_closed = False
         self._opened: OpenResources | None = None

@@ -52,8 +52,7 @@ class NodeActor(AsyncioActor):
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
         if type(message) is RunRequest:
-            kept = message.kept
-            is_part = kept is not None and kept.is_part
+            is_part = message.kept is not None and message.kept.is_part
             return _serve_part(self, message, self.runs) if is_part else serve(self, message, self.runs)
         if type(message) is AddContext:
             return message.node.keep_context(message.text, message.session)
@@ -116,14 +115,14 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
     started = perf_counter()
     node, events, retry = request.node, runs.events, request.node.definition.settings.retry
     is_told = False  # in brief; a run that ends at once is told at its end, which saves two fifths of a stats actor
+    span = None if node.tracing is None else node.tracing.begin(request)
     runs.open += 1
     try:
         if events.is_heard:
             run_started(events, request)
         asked = input_message(request.prompts, request.conversation_id)
         if not isinstance(asked, ChatMessage):
-            tell_begin(events, request)
-            is_told = True
+            is_told = tell_begin(events, request)
             asked = await asked
         if node.message_received.subscribers:
             node.message_received.emit(asked)
@@ -131,11 +130,11 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
             message_received(events, request, asked)
         answer = node.perform(request, asked) if retry is None else retried(actor, request, asked, retry)
         if not isinstance(answer, ChatMessage):
-            if not is_told:
-                tell_begin(events, request)
-                is_told = True
+            is_told = is_told or tell_begin(events, request)
             answer = await answer
     except BaseException as error:
+        if span is not None:
+            span.end(error=error)
         if not is_told:
             tell_begin(events, request)
         if isinstance(error, Exception):
@@ -152,11 +151,11 @@ async def serve(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any
     if events.is_heard:
         run_completed(events, request, answer, perf_counter() - started)
     node.send(answer, request)
+    if span is not None:
+        span.end(answer)
     if request.kept is not None:
         await request.kept.note(request.prompts, answer)
-    if request.route is None:
-        return answer
-    return request.route.passed(actor, request, answer)
+    return answer if request.route is None else request.route.passed(actor, request, answer)
 
 
 async def _serve_part(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) -> Any:

@@ -41,6 +41,7 @@ from protocols.delivery import Kept
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.messages import ChatMessage
 from protocols.session import OWN, SESSION
+from protocols.tracing import RunTracing
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a run may take by default."""
@@ -241,6 +242,7 @@ class Runnable(Protocol):
     message_received: Signal[ChatMessage[Any]]
     counts_members: ClassVar[bool]
     notes: PendingContext
+    tracing: RunTracing | None
     definition: Any
     """The `Definition` that the node is made with."""
 

@@ -1,15 +1,23 @@
 """The messages of a queued connection that wait for a trigger, by target; bounded."""
 
 from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
 from itertools import count
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
+from actors.runtime.envelope import Carried
+from actors.runtime.intake import carried
 from actors.runtime.system import ActorSystem
 from actors.talk.transform import Message
+from protocols.context import enter
 from protocols.mailbox import Overflow
 from protocols.node import Origin, Target
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class RoutedMessage(msgspec.Struct, eq=False):
@@ -27,12 +35,24 @@ class RoutedMessage(msgspec.Struct, eq=False):
     """Its id in the journal."""
     place: int = 0
     """Its place among those that wait in memory."""
+    carried: Carried | None = None
+    """What a message that waits carries of the run that caused it: its trace and its other context variables."""
 
     @property
     def outbox(self) -> Any:
         """What takes it until the kept run that caused it is acknowledged; None for all other messages."""
         kept = self.origin.kept
         return None if kept is None else kept.outbox
+
+    def keep_context(self) -> None:
+        """Keep what the message carries, because it waits."""
+        self.carried = self.carried or carried(copy_context(), is_whole=True)
+
+    def call(self, function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
+        """Call a function with what the message carries, wherever this is called."""
+        context = copy_context()
+        context.run(enter, self.carried)
+        return context.run(function, *args, **keywords)
 
 
 class PendingQueue:

@@ -193,7 +193,7 @@ async def _deliver(
         return None
 
     if routed.queue is None:
-        return post(routed.origin, done)
+        return routed.call(post, routed.origin, done)
     reply: asyncio.Future[Any] | None = await routed.queue.release(one.together, post)
     if reply is not None:  # one that was refused waits, and is no failure
         reply.add_done_callback(done)

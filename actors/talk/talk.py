@@ -217,6 +217,7 @@ class Talk(Handle, TalkView):
 
     def _enqueue(self, routed: RoutedMessage, targets: Targets) -> None:
         processed(self, routed.message, (), routed, queued=True)
+        routed.keep_context()
         for target in targets:
             try:
                 kept = kept_queue(self, target)

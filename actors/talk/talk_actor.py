@@ -24,6 +24,7 @@ from actors.talk.pipeline import Steps, walk
 from actors.talk.talk_events import crowded_out, failed, undelivered
 from actors.talk.target_queue import deliver
 from actors.talk.transform import Message
+from protocols.context import enter
 from protocols.errors import TalkError
 from protocols.node import Target
 
@@ -86,6 +87,7 @@ class TalkActor(AsyncioActor):
             self.schedule(max(0.0, delayed.due - self.system.clock.now()), delayed)
             return
         del self._delayed[delayed]
+        enter(delayed.routed.carried)
         deliver(self._in_flight.talk, delayed.routed, delayed.message, delayed.targets)
         self._in_flight.end(delayed.routed)
 
@@ -142,6 +144,7 @@ class InFlight:
             deliver(self.talk, routed, message, targets)
             outbox.delay = before
         elif self._begin(routed, targets):
+            routed.keep_context()
             due = routed.system.clock.now() + seconds
             self._actor(routed.system).tell(DelayedMessage(routed, message, targets, due))
 

@@ -90,6 +90,7 @@ class TargetQueue:
         if queue.running < self._width:
             self._post(queue, delivery)
         elif len(queue.waiting) < CAPACITY:
+            delivery.routed.keep_context()
             delivery.routed.origin.downstream.begin()
             heappush(queue.waiting, (delivery.talk.priority, next(queue.order), delivery))
         else:
@@ -115,7 +116,7 @@ class TargetQueue:
         while queue.waiting and queue.running < self._width:
             following = heappop(queue.waiting)[2]
             if following.talk.active:
-                self._post(queue, following)
+                following.routed.call(self._post, queue, following)
             else:
                 undelivered(following.talk, following.routed, (following.target,))
             following.routed.origin.downstream.end()

@@ -2,5 +2,6 @@
 
 from actors.telemetry.otel_metrics import otel_metrics
 from actors.telemetry.snapshot import MetricsSnapshot, PoolMetrics
+from actors.telemetry.tracing import Tracing
 
-__all__ = ["MetricsSnapshot", "PoolMetrics", "otel_metrics"]
+__all__ = ["MetricsSnapshot", "PoolMetrics", "Tracing", "otel_metrics"]

@@ -10,8 +10,18 @@ try:
     from actors.web.health import health_routes
     from actors.web.life import lifespan
     from actors.web.metrics import metrics_routes
+    from actors.web.trace_context import TraceContext
 except ModuleNotFoundError as error:
     WebExtraError.check(error)
     raise
 
-__all__ = ["BodyLimit", "CancelOnDisconnect", "WebExtraError", "health_routes", "lifespan", "metrics_routes", "serve"]
+__all__ = [
+    "BodyLimit",
+    "CancelOnDisconnect",
+    "TraceContext",
+    "WebExtraError",
+    "health_routes",
+    "lifespan",
+    "metrics_routes",
+    "serve",
+]

@@ -81,6 +81,9 @@ class KeepingNode(RecordingNode):
         self.asked: list[tuple[RunId, bool]] = []
         """The run of each call, and whether it would wait for room."""
 
+    def continue_trace(self, headers: object) -> None:
+        """Have no trace."""
+
     async def keep(self, prompt: str, run_id: RunId, event: TriggerEvent, accepted: Accepted, *, waits: bool) -> bool:
         self.asked.append((run_id, waits))
         if self.refusal is not None:

@@ -159,6 +159,8 @@ class WebhookRoutes:
             event_id=event_id,
             metadata={"path": path, **({"id": event_id} if event_id else {})},
         )
+        if webhook.trigger.keeper is not None:
+            webhook.trigger.keeper.continue_trace(headers)
         try:
             accepted = await webhook.trigger.accept(event, event_id)
         except TriggerError as error:

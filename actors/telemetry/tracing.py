@@ -1,0 +1,171 @@
+"""`Tracing`: one span for each run of a pool, with OpenTelemetry.
+
+The span of a run begins when its handler begins, and whatever the handler sends carries it. So the spans form the tree
+of the runs, over mailboxes, connections, queues and delays; a single message has no span.
+"""
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.baggage import set_baggage
+from opentelemetry.context import Context, attach
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+import actors.telemetry.conventions as names
+from actors.runtime.envelope import current
+from actors.runtime.system import ActorSystem
+from actors.telemetry.instrumentation import ModelInstrumentation
+from actors.telemetry.traced_run import TracedRun, messages
+from protocols.content_text import value_text
+from protocols.context import trace_of
+from protocols.errors import ConfigError
+from protocols.events import ActorRestarted, ActorStopped, DeadLetter, MailboxOverflow, RunRetried, StampedEvent
+from protocols.messages import is_message
+from protocols.tracing import Headers
+
+_EVENTS = (ActorRestarted, ActorStopped, DeadLetter, MailboxOverflow, RunRetried)
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+_run: ContextVar[TracedRun | None] = ContextVar("understage_span", default=None)
+"""The run of the handler that works here. No message carries it."""
+
+
+class Tracing:
+    """What makes the spans of one pool: ``AgentPool("agents.yml", tracing=Tracing())``. Needs the extra ``otel``.
+
+    Example:
+        ```python
+        provider = TracerProvider()
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        async with AgentPool("agents.yml", tracing=Tracing(provider)) as pool: ...
+        ```
+
+    Args:
+        provider: makes the tracers; None for the one that the process has set for all libraries.
+        content: True to tell prompts, answers, arguments and results of tools, and the texts of exceptions. Without it
+            names, ids, numbers and types are all that leaves the process.
+
+    Raises:
+        ConfigError: the libraries of the extra are not installed.
+    """
+
+    def __init__(self, provider: trace.TracerProvider | None = None, *, content: bool = False) -> None:
+        if find_spec("opentelemetry.sdk") is None:
+            extra = "install the extra: pip install 'understage[otel]'"
+            raise ConfigError(f"tracing needs opentelemetry-sdk, which is not installed; {extra}")
+        self.content = content
+        """True if the contents of messages are told."""
+        self.crashed: dict[str, list[TracedRun]] = {}
+        """The runs that have crashed, by the actor for which its supervisor has not decided yet."""
+        self._open: dict[str, TracedRun] = {}
+        provider = trace.get_tracer_provider() if provider is None else provider
+        self._tracer = provider.get_tracer("understage")
+        self._capabilities = (ModelInstrumentation.of(provider, content=content),)
+
+    def capabilities(self) -> Sequence[Any]:
+        """Return the capabilities of pydantic-ai that make the spans of requests to models and of tool calls."""
+        return self._capabilities
+
+    def continued(self, headers: Headers) -> None:
+        """Continue the trace that an HTTP request names in the current context; wrong headers are ignored.
+
+        A span of that trace which is current already stays, such as one of the web framework.
+        """
+        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        remote = trace.get_current_span(_PROPAGATOR.extract(texts, Context()))
+        found, here = remote.get_span_context(), trace.get_current_span().get_span_context()
+        if found.is_valid and found.trace_id != here.trace_id:
+            attach(trace.set_span_in_context(remote))
+
+    def begin(self, request: Any) -> TracedRun:
+        """Begin the span of a run, inside its handler: what the handler sends belongs to the span."""
+        scope = current.get()
+        run = self._span(request, None)
+        if scope is not None:
+            cell = run.cell = scope.cell
+            wait = max(0.0, cell.now() - scope.at)
+            run.span.set_attributes({names.MAILBOX_WAIT: wait, names.INCARNATION: cell.incarnation})
+        context = trace.set_span_in_context(run.span)
+        if not request.node.counts_members:
+            context = set_baggage(names.AGENT_NAME, request.node.name, context)
+            context = set_baggage(names.CALL_ID, request.run_id, context)
+            context = set_baggage(names.CONVERSATION, request.conversation_id, context)
+        attach(context)  # for good: each handler has a context of its own, which ends with it
+        _run.set(run)
+        return run
+
+    def _span(self, request: Any, parent: Context | None) -> TracedRun:
+        node = request.node
+        is_workflow = node.counts_members
+        operation = names.INVOKE_WORKFLOW if is_workflow else names.INVOKE_AGENT
+        facts = {
+            names.OPERATION: operation,
+            names.WORKFLOW_NAME if is_workflow else names.AGENT_NAME: node.name,
+            names.CALL_ID: request.run_id,
+            names.CONVERSATION: request.conversation_id,
+            names.RUN_ID: request.run_id,
+        }
+        if request.parent_run_id:
+            facts[names.PARENT_RUN_ID] = request.parent_run_id
+        if self.content:
+            texts = [one.text if is_message(one) else value_text(one) for one in request.prompts]
+            facts[names.INPUT_MESSAGES] = messages("user", *texts)
+        span = self._tracer.start_span(f"{operation} {node.name}", parent, attributes=facts)
+        run = self._open[request.run_id] = TracedRun(self, request, None, span)
+        return run
+
+    def forget(self, run: TracedRun) -> None:
+        """Forget a run after the end of its span."""
+        if self._open.get(run.request.run_id) is run:
+            del self._open[run.request.run_id]
+
+    def follow(self, system: ActorSystem) -> Callable[[], None]:
+        """Tell spans what happens to their runs in a system; return what ends that, and the spans still open."""
+        subscription = system.events.subscribe(partial(self._take, system), _EVENTS)
+
+        def leave() -> None:
+            subscription.cancel()
+            for actor in tuple(self.crashed):
+                self.decided(actor)
+
+        return leave
+
+    def decided(self, actor: str, incarnation: int | None = None) -> None:
+        """End the spans of the runs that crashed an actor; `incarnation` is that after a restart."""
+        for run in self.crashed.pop(actor, ()):
+            if incarnation is not None:
+                run.event(names.RESTART, actor=actor, incarnation=incarnation)
+            run.close()
+
+    def _take(self, system: ActorSystem, event: StampedEvent) -> None:
+        here = _run.get()
+        if isinstance(event, ActorRestarted):
+            self.decided(event.actor, event.incarnation)
+        elif isinstance(event, ActorStopped):
+            self.decided(event.actor)
+        elif isinstance(event, DeadLetter):
+            self._lost(system, event, here)
+        elif isinstance(event, MailboxOverflow) and here is not None:
+            here.event(names.OVERFLOW, actor=event.actor, reason=event.policy)
+        elif isinstance(event, RunRetried) and event.run_id in self._open:
+            self._open[event.run_id].event(names.RETRY, error_type=event.error_type)
+
+    def _lost(self, system: ActorSystem, event: DeadLetter, here: TracedRun | None) -> None:
+        """Tell the run of a dead letter. A run that has not begun gets a span for it."""
+        *_, letter = system.dead_letters
+        request: Any = letter.message
+        run_id = getattr(request, "run_id", None)
+        if getattr(getattr(request, "node", None), "tracing", None) is self and run_id is not None:
+            run = self._open.get(run_id)
+            is_new = run is None
+            run = run or self._span(request, trace_of(letter.carried) or Context())
+            run.event(names.DEAD_LETTER, actor=event.actor, reason=event.reason)
+            if is_new:
+                run.span.set_status(trace.Status(trace.StatusCode.ERROR, event.reason))
+                run.close()
+        elif here is not None:
+            here.event(names.DEAD_LETTER, actor=event.actor, reason=event.reason)
