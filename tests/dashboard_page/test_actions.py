@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
         ("#/now/r-2", "Cancel", "runs/r-2/cancel"),
         ("#/tree/a-2", "Stop", "actors/a-2/stop"),
         ("#/tree/a-2", "Restart", "actors/a-2/restart"),
-        ("#/problems/d-1", "Replay", "dead/replay"),
+        ("#/problems/dead:d-1", "Replay", "dead/replay"),
         ("#/triggers/writer%2Fnightly", "Fire now", "triggers/writer/nightly/fire"),
     ],
 )

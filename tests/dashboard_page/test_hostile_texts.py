@@ -19,7 +19,15 @@ ATTACK = (
     "<img src=https://evil.example/x onerror=alert(2)>"
     "<a href='javascript:alert(3)'>x</a>${alert(4)}{{5}} javascript:alert(6) \x00\ud7ff __proto__ ../../api/x?y#z\u2066"
 )
-DETAILS = ("now/r-3", "tree/a-2", "problems/f-2", "problems/d-2", "problems/1", "approvals/r-3%2Fc-1", "log/2")
+DETAILS = (
+    "now/r-3",
+    "tree/a-2",
+    "problems/failures:f-2",
+    "problems/dead:d-2",
+    "problems/blocked:1",
+    "approvals/r-3%2Fc-1",
+    "log/2",
+)
 
 
 async def visit(tabs: Watched, places: tuple[str, ...]) -> int:

@@ -32,8 +32,8 @@ async def test_every_row_has_a_link_that_shows_all_its_fields(tabs: Watched, fee
         "#/now/r-2": "input tokens",
         "#/tree/a-2": "incarnation",
         "#/flow/team": "budget",
-        "#/problems/f-1": "error type",
-        "#/problems/d-1": "message type",
+        "#/problems/failures:f-1": "error type",
+        "#/problems/dead:d-1": "message type",
         "#/triggers/writer%2Fnightly": "accepted",
         "#/log/2": "level",
     }.items():

@@ -65,7 +65,7 @@ async def test_a_screen_of_400_pixels_is_never_wider_than_itself(browser: Browse
     fill(feed, "a-very-long-name-without-a-space-" * 20)
     async with watched(browser, feed, viewport={"width": 400, "height": 800}) as tabs:
         page = await tabs.open()
-        for place in (*PAGES, "now/r-3", "tree/a-2", "flow/team", "problems/d-1", "log/2", "conversations/c-1"):
+        for place in (*PAGES, "now/r-3", "tree/a-2", "flow/team", "problems/dead:d-1", "log/2", "conversations/c-1"):
             await page.goto(f"{tabs.url}#/{place}")
             await page.wait_for_selector(f"nav a[aria-current=page][href='#/{place.partition('/')[0]}']")
             await page.evaluate("() => new Promise(requestAnimationFrame)")

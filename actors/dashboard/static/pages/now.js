@@ -18,7 +18,7 @@ const columns = [
   { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
   { title: "Does", cell: (row) => row.step },
   { title: "Elapsed", cell: elapsed, sort: (row) => -row.started, kind: "number" },
-  { title: "Tokens in / out", cell: tokens, sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
+  { title: "Tokens", cell: tokens, sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
   { title: "Cost", cell: (row) => money(row.cost, row.cost_known), sort: (row) => Number(row.cost), kind: "number" },
   { title: "Conversation", cell: (row) => row.conversation && html`<${Talk} id=${row.conversation} />`, kind: "wide" },
 ];

@@ -44,20 +44,20 @@ function List({ title, children, ...rest }) {
 
 export function Problems({ id, query }) {
   const words = matcher(query.q, FIELDS);
-  const rows = (table) => store.list(table).filter(({ row }) => !words || words(row)).toReversed();
+  const all = (table) => store.list(table).map((item) => ({ ...item, id: item.key, key: `${table}:${item.key}` }));
+  const rows = (table) => all(table).filter(({ row }) => !words || words(row)).toReversed();
   const dead = rows("dead");
-  const ids = dead.filter(({ row }) => row.can_replay).map(({ key }) => key);
+  const ids = dead.filter(({ row }) => row.can_replay).map((letter) => letter.id);
   const link = ({ key }) => address("problems", key, query);
-  const letter = store.rows("dead").get(id);
-  const row = letter ?? store.rows("failures").get(id) ?? store.rows("blocked").get(id);
+  const row = ["failures", "dead", "blocked"].flatMap(all).find(({ key }) => key === id)?.row;
   const shown = { link, chosen: id };
   const talk = row?.conversation && html`<a href=${address("conversations", row.conversation)}>Its conversation</a>`;
-  const actions = letter ? html`<${One} id=${id} row=${letter} />` : talk;
+  const actions = row && "can_replay" in row ? html`<${One} id=${id.slice("dead:".length)} row=${row} />` : talk;
   return html`<div class="filters"><${Search} query=${query} label="Filter problems" /></div>
     <${Split} id=${id} title=${row?.node ?? row?.target ?? "Problem"} row=${row} actions=${actions}>
       <${List} title="Failed runs" columns=${failures} rows=${rows("failures")} ...${shown} empty="No run failed." />
       <${List} title="Dead letters" columns=${letters} rows=${dead} ...${shown} empty="Every message was delivered."
-        actions=${({ key, row: each }) => html`<${One} id=${key} row=${each} />`}>
+        actions=${(letter) => html`<${One} id=${letter.id} row=${letter.row} />`}>
         <${Replay} name=${`Replay all ${count(ids.length)} shown`} ids=${ids}
           ask=${`Send ${count(ids.length)} messages to their targets again?`} label="Replay all shown" />
       <//>
