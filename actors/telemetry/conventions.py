@@ -22,6 +22,7 @@ INPUT_TOKENS: Final = "gen_ai.aggregated_usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.aggregated_usage.output_tokens"
 ERROR_TYPE: Final = "error.type"
 EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
 
 RUN_ID: Final = "understage.run.id"
 PARENT_RUN_ID: Final = "understage.run.parent_id"

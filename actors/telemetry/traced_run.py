@@ -11,8 +11,11 @@ from opentelemetry.trace import Span, Status, StatusCode
 import actors.telemetry.conventions as names
 from actors.runtime.cell import Cell
 from actors.runtime.phase import Phase
-from protocols.errors import type_name
-from protocols.messages import ChatMessage
+from protocols.content_text import value_text
+from protocols.errors import limited_text, type_name
+from protocols.messages import ChatMessage, is_message
+
+_LONGEST = 100_000
 
 
 class Runs(Protocol):
@@ -82,12 +85,9 @@ class TracedRun:
         if not span.is_recording():
             return
         span.set_attribute(names.ERROR_TYPE, kind)
-        if self._runs.content:
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, f"{kind}: {error}"))
-        else:
-            span.add_event(names.EXCEPTION, {names.EXCEPTION_TYPE: kind})
-            span.set_status(Status(StatusCode.ERROR, kind))
+        span.set_status(Status(StatusCode.ERROR, kind))
+        told = {names.EXCEPTION_MESSAGE: limited_text(str, error, 1_000)} if self._runs.content else {}
+        span.add_event(names.EXCEPTION, {names.EXCEPTION_TYPE: kind, **told})
 
     def _note_answer(self, answer: ChatMessage[Any]) -> None:
         span = self.span
@@ -97,9 +97,14 @@ class TracedRun:
             usage = answer.usage
             span.set_attributes({names.INPUT_TOKENS: usage.input_tokens, names.OUTPUT_TOKENS: usage.output_tokens})
         if self._runs.content:
-            span.set_attribute(names.OUTPUT_MESSAGES, messages("assistant", answer.text))
+            span.set_attribute(names.OUTPUT_MESSAGES, messages("assistant", answer))
 
 
-def messages(role: str, *texts: str) -> str:
-    """Return texts as the JSON that the conventions give messages."""
+def messages(role: str, *contents: object) -> str:
+    """Return the texts of messages and prompts, cut to 100,000 characters, as JSON by the conventions. Cannot fail."""
+    texts = [limited_text(_text_of, one, _LONGEST) for one in contents]
     return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]} for text in texts])
+
+
+def _text_of(content: object) -> str:
+    return content.text if is_message(content) else value_text(content)

@@ -20,11 +20,9 @@ from actors.runtime.envelope import current
 from actors.runtime.system import ActorSystem
 from actors.telemetry.instrumentation import ModelInstrumentation
 from actors.telemetry.traced_run import TracedRun, messages
-from protocols.content_text import value_text
 from protocols.context import trace_of
 from protocols.errors import ConfigError
 from protocols.events import ActorRestarted, ActorStopped, DeadLetter, MailboxOverflow, RunRetried, StampedEvent
-from protocols.messages import is_message
 from protocols.tracing import Headers
 
 _EVENTS = (ActorRestarted, ActorStopped, DeadLetter, MailboxOverflow, RunRetried)
@@ -112,8 +110,7 @@ class Tracing:
         if request.parent_run_id:
             facts[names.PARENT_RUN_ID] = request.parent_run_id
         if self.content:
-            texts = [one.text if is_message(one) else value_text(one) for one in request.prompts]
-            facts[names.INPUT_MESSAGES] = messages("user", *texts)
+            facts[names.INPUT_MESSAGES] = messages("user", *request.prompts)
         span = self._tracer.start_span(f"{operation} {node.name}", parent, attributes=facts)
         run = self._open[request.run_id] = TracedRun(self, request, None, span)
         return run

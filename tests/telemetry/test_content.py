@@ -67,6 +67,25 @@ async def test_all_content_leaves_when_it_was_asked_for(traced: Callable[..., Tr
     assert [canary for canary in CANARIES if canary not in told] == []
 
 
+class Unreadable:
+    """What no one can read as a text."""
+
+    def __prompt__(self) -> str:
+        raise RuntimeError("unreadable")
+
+
+async def test_content_that_cannot_be_read_fails_the_run_and_not_the_actor(traced: Callable[..., Traced]) -> None:
+    here = traced(content=True)
+    async with here.pool as pool:
+        await pool.add_agent("a", model=scripted_model(["fine"]))
+        with pytest.raises(RuntimeError, match="unreadable"):
+            await pool["a"].run(Unreadable())
+        assert (await pool["a"].run("x" * 1_000_000)).text == "fine"
+
+    assert [len(span.to_json()) < 500_000 for span in here.of_runs()] == [True, True]
+    assert [span.events[0].name for span in here.of_runs() if span.events] == ["exception"]
+
+
 async def test_an_agent_may_have_an_instrumentation_of_its_own(traced: Callable[..., Traced]) -> None:
     here, own = traced(), Instrumentation(settings=InstrumentationSettings(tracer_provider=TracerProvider()))
     async with here.pool as pool:

@@ -6,15 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from actors import Agent, AgentPool
-from actors.telemetry import conventions
+from actors.telemetry import Tracing, conventions
 from actors.testing.models import scripted_model, tool_call
 from actors.testing.settle import settle
 from tests.support.nodes import echo_agent, echo_model_agent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from actors.testing.clock import ManualClock
     from tests.telemetry.conftest import Traced
@@ -127,3 +131,18 @@ async def test_the_spans_form_the_tree_of_the_runs(
         facts = span.attributes or {}
         parent = next(edge[1] for edge in here.span_tree() if edge[0] == facts[conventions.RUN_ID])
         assert facts.get(conventions.PARENT_RUN_ID, "") == parent
+
+
+async def test_the_run_of_a_durable_node_belongs_to_the_trace_of_its_caller(tmp_path: Path) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    async with AgentPool[None](journal=tmp_path / "journal", tracing=Tracing(provider)) as pool:
+        await pool.add_node(echo_agent("a"))
+        await pool.add_node(Agent.from_callback(str.upper, name="b", durable=True))
+        pool["a"].connect_to(pool["b"])
+        await pool["a"].run("go", wait_for_connections=True)
+
+    a, b = sorted(exporter.get_finished_spans(), key=lambda span: span.name)
+    assert a.context is not None
+    assert b.parent is not None
+    assert b.parent.span_id == a.context.span_id
