@@ -193,7 +193,7 @@ class Feed:
 
     def _tell(self) -> None:
         changed = {name: change for name, table in self._tables.items() if (change := table.take()) is not None}
-        if changed:
+        if changed and not all(viewer.needs_all for viewer in self._viewers):  # all rows at once would block the loop
             self._seq += 1
             message = _message("delta", self._seq, changed)
             for viewer in self._viewers:
@@ -249,19 +249,20 @@ class Viewer:
         self._feed = feed
         self._waiting: deque[bytes] = deque()
         self._came = asyncio.Event()
-        self._needs_all = True
+        self.needs_all = True
+        """True if all rows must be sent, so that no changes need to be."""
         self._is_over = False
         self.is_ready = asyncio.Event()
         """Set when the feed has read the pool."""
 
     def put(self, message: bytes) -> None:
         """Add a message; of too many none is kept, and all rows are sent anew."""
-        if self._needs_all:
+        if self.needs_all:
             return
         self._waiting.append(message)
         if len(self._waiting) > BACKLOG:
             self._waiting.clear()
-            self._needs_all = True
+            self.needs_all = True
         self._came.set()
 
     def end(self) -> None:
@@ -275,14 +276,14 @@ class Viewer:
         yield b"retry: 1000\n\n"
         await self.is_ready.wait()
         while not self._is_over:
-            if self._needs_all:
-                self._needs_all = False
+            if self.needs_all:
+                self.needs_all = False
                 for part in self._feed.snapshot():
                     yield part
                     await asyncio.sleep(0)
             while self._waiting:
                 yield self._waiting.popleft()
-            if self._needs_all or self._is_over:
+            if self.needs_all or self._is_over:
                 continue
             self._came.clear()
             try:

@@ -117,6 +117,24 @@ async def test_streams_end_when_the_server_ends(pool: AgentPool[None]) -> None:
         await stopping
 
 
+async def test_a_slow_viewer_gets_all_rows_anew_in_place_of_a_backlog(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        slow = shown.feed.join()
+        messages = slow.messages()
+        first = [await anext(messages) for _ in range(2)]
+        for _ in range(feeds.BACKLOG + 2):
+            await pool["writer"].run("a question")
+            await frames.next()
+        anew = await anext(messages)
+        await messages.aclose()
+        shown.feed.leave(slow)
+
+    assert first[1].startswith(b"event: snapshot")
+    assert anew.startswith(b"event: snapshot")
+    assert int(anew.partition(b'"seq":')[2].partition(b",")[0]) >= frames.seqs[-1]
+
+
 async def test_hostile_texts_arrive_as_data_and_cut(pool: AgentPool[None]) -> None:
     await pool.add_agent("broken", model=failing_model(ValueError(HOSTILE + "x" * 1_000_000 + " sk-canary-0123456789")))
     async with site(pool) as shown, shown.stream() as frames:
@@ -154,11 +172,19 @@ async def test_ten_thousand_actors_come_in_slices(monkeypatch: pytest.MonkeyPatc
                 taken.append(turns)
                 yield row
 
+        written: list[int] = []
+        write = vars(feeds)["_message"]
+
+        def message(event: str, seq: int, tables: dict[str, Any], **part: int) -> bytes:
+            written.append(sum(len(change["set"]) for change in tables.values()))
+            return bytes(write(event, seq, tables, **part))
+
+        monkeypatch.setattr(feeds, "_message", message)
         monkeypatch.setattr(ActorSystem, "rows", probed)
         loop.call_soon(count)
         async with site(pool) as shown, shown.stream() as frames:
             await frames.until(lambda tables: len(tables.get("actors", ())) >= 10_000)
 
     assert max(taken.count(turn) for turn in set(taken)) <= feeds.SLICE
-    assert max(frames.sizes) <= feeds.PART
+    assert max(*frames.sizes, *written) <= feeds.PART
     assert len(set(frames.seqs)) == 1
