@@ -143,8 +143,9 @@ class Feed:
         await self._fill("nodes", self._rows.nodes(await _cancelled(system)))
         await self._fill("pool", self._rows.pool(system))
         await self._read_actors(system, most)
-        for name in _READ[1:]:
-            await self._fill(name, getattr(self._rows, name)())
+        await self._fill("links", self._rows.links())
+        await self._fill("triggers", self._rows.triggers(system))
+        await self._fill("approvals", self._rows.approvals())
         if self._dead != system.dead_letters.total or not self._rounds % JOURNAL_ROUNDS:
             self._dead = system.dead_letters.total
             with suppress(JournalError):  # the health of the pool says so

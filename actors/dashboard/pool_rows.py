@@ -1,6 +1,7 @@
 """What a pool says of itself when it is asked: rows of its nodes, connections, triggers, approvals and dead letters."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -18,6 +19,7 @@ from actors.nodes.node import AnyNode
 from actors.pool.pool import AgentPool
 from actors.runtime.system import ActorSystem
 from actors.runtime.tree import ActorRow
+from actors.triggers.schedule.source import Schedule
 from actors.web.health import readiness
 
 Rows = Iterator[tuple[str, Row]]
@@ -90,17 +92,19 @@ class PoolRows:
                     "last": 0.0 if last is None else last.timestamp(),
                 }  # fmt: skip
 
-    def triggers(self) -> Rows:
+    def triggers(self, system: ActorSystem) -> Rows:
         """Yield the triggers of the pool."""
         service = self._pool.service(TriggerService)
         if service is None:
             return
+        due = {child.name: _due(child.args[1], system) for child in service.plan.children if len(child.args) > 1}
         for trigger in service.plan.triggers:
             numbers = trigger.statistics()
             yield name_of(numbers.name), {
                 "node": name_of(trigger.node), "name": name_of(trigger.name), "kind": trigger.settings.type,
                 "state": "failing" if numbers.last_error else "running" if numbers.running else "waiting",
-                "next": None, "last": None, "accepted": numbers.accepted, "run": numbers.completed + numbers.running,
+                "next": due.get(trigger.full_name), "last": None,
+                "accepted": numbers.accepted, "run": numbers.completed + numbers.running,
                 "failed": numbers.failed + numbers.dead_lettered,
                 "can_fire": isinstance(trigger.settings, FIRED),
             }  # fmt: skip
@@ -121,6 +125,14 @@ def dead_row(letter: DeadLetterRow) -> Row:
         "message_type": name_of(letter.message_type), "reason": name_of(letter.reason), "age": round(letter.age, 3),
         "text": shown(letter.error), "can_replay": letter.can_replay, "replays": letter.replays,
     }  # fmt: skip
+
+
+def _due(schedule: object, system: ActorSystem) -> float | None:
+    """Return the next time of a schedule by the wall clock, before its jitter; None for another source."""
+    if not isinstance(schedule, Schedule) or schedule.times is None:
+        return None
+    due, now = schedule.times.next_after(schedule.served), time.time()
+    return due if due is None or schedule.by_wall_clock else now + due - system.clock.now()
 
 
 def short(urn: str) -> str:

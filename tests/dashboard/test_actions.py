@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -125,6 +126,8 @@ async def test_a_schedule_is_fired_by_hand_and_other_triggers_are_not(pool: Agen
 
     assert fired[0] == 200
     assert [(row["can_fire"], row["accepted"]) for row in tables["triggers"].values()] == [(True, 1), (False, 0)]
+    due = [row["next"] for row in tables["triggers"].values()]
+    assert (due[0] - time.time() > 3_000_000.0, due[1]) == (True, None)
     assert refused[0] == 409
     assert "by hand" in refused[1]["error"]
 
