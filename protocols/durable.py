@@ -1,12 +1,12 @@
 """`Durable`: how a node, or an actor, keeps what it has accepted until it has handled it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from protocols.checks import FLAG, POSITIVE, Check, check_fields, choice, declared_checks, list_of, whole
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, limited_text
 from protocols.journal import NotDurableError
 
 Order = Literal["loose", "strict"]
@@ -76,6 +76,7 @@ def durable_of(given: object) -> Durable | None:
     return Durable() if given else None
 
 
+@runtime_checkable
 class Keeper(Protocol):
     """Keeps what the durable actors of one system accept, as the engine sees it."""
 
@@ -88,6 +89,15 @@ class Keeper(Protocol):
         Raises:
             NotDurableError: it cannot be durable; the error says what to do.
         """
+
+
+def keeper_of(given: object) -> Keeper:
+    """Return what a system is given as its journal; None is a system without one. Raises ConfigError for another."""
+    if given is not None and not isinstance(given, Keeper):
+        raise ConfigError(
+            f"the journal of a system must be an ActorJournal(path), not {limited_text(repr, given, 200)}"
+        )
+    return NoJournal() if given is None else given
 
 
 class NoJournal:

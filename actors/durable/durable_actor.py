@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -153,7 +154,7 @@ class ActorMailbox(DurableMailbox):
             text = f"actor {self.actor.name!r}: tell cannot wait for the commit, and no handler of a kept message of "
             raise NotDurableError(f"{text}this journal is at work here; use `await ref.send(message)`")
         entry, request = self._entry(self.actor.request(message))
-        run.outbox.put(entry, partial(self._accepted, request, None), lambda _: None)
+        run.outbox.put(entry, partial(copy_context().run, self._accepted, request, None), lambda _: None)
 
     async def send(self, message: object) -> None:
         """Keep a message, and return after the commit."""
@@ -201,8 +202,8 @@ class ActorMailbox(DurableMailbox):
         """Return what is kept of a message, and its request: a copy. A repeated handler sends it under the same id."""
         (message,), now, run, scope = request.prompts, self.window.now(), kept_here(), current.get()
         kind, payload = type(message).__name__, self.actor.encode(message)
-        digest = blake2b(payload, digest_size=8).hexdigest()
-        run_id = new_id() if run is None else run.part(f">{self.window.name}/{kind}/{digest}").run_id
+        content = "" if run is None else blake2b(payload, digest_size=8).hexdigest()
+        run_id = new_id() if run is None else run.part(f">{self.window.name}/{kind}/{content}").run_id
         limit = self.window.settings.expires if timeout is None else timeout
         entry = Entry(
             bytes.fromhex(run_id), self.window.name, sender if scope is None else scope.cell.name, kind, payload, now,

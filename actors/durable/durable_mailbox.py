@@ -5,6 +5,7 @@ It stands in front of the mailbox of the actor: the journal commits, and then th
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import copy_context
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
@@ -308,7 +309,7 @@ class DurableMailbox(KeepsRuns):
 
         kept = self._journal.accept((entry,))
         self._coming += 1
-        kept.then(committed)
+        kept.then(partial(copy_context().run, committed))  # else the context of another sender of the same commit
         return kept
 
     def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:

@@ -92,8 +92,8 @@ class KeptQueue:
         self._line: deque[KeptMessage] = deque()
         self._parked: list[tuple[float, int]] = []
         """When messages are due that are on disk only, and their places: a heap. They take no place in the window."""
-        self._ended: set[bytes] = set()
-        """Messages that are on disk only and were ended by their callers, until that is committed."""
+        self._ended: dict[bytes, bool] = {}
+        """Messages that a load may find and that their callers have ended; True once that is committed."""
         self._last = 0
         """Place of the last message that was put in memory."""
         self._highest = 0
@@ -147,7 +147,8 @@ class KeptQueue:
 
     def count_end(self, id: bytes) -> None:
         """Count a message that was acknowledged."""
-        self._ended.discard(id)
+        if self._ended.pop(id, None) is not None and self._is_loading:
+            self._ended[id] = True
         self.open -= 1
         if not self.open:
             self.tell_drained()
@@ -174,8 +175,10 @@ class KeptQueue:
             for message in line:
                 if message.entry.id == id:
                     line.remove(message)
+                    if self._is_loading:  # which may find it on disk
+                        self._ended[id] = False
                     return message
-        self._ended.add(id)
+        self._ended[id] = False
         return KeptMessage(Entry(id, self._name, "", RUN_KIND, b"", 0.0), 0)
 
     def put_back(self, message: KeptMessage) -> None:
@@ -238,7 +241,9 @@ class KeptQueue:
         finally:
             self._is_loading, arrived, self._arrived = False, self._arrived, None
         new = [entry for entry in entries if entry.seq > self._last]  # others came into memory meanwhile
-        found = [self._read(entry) for entry in new if entry.id not in self._ended]
+        own = {one.place: one for one in arrived or ()}  # with the context of their senders
+        found = [own.get(entry.seq) or self._read(entry) for entry in new if entry.id not in self._ended]
+        self._ended = {id: False for id, is_committed in self._ended.items() if not is_committed}
         if is_first:
             older = [one for one in found if not self._own or one.place < self._own]
             _suspect([one for one in older if not self._is_later(one)], self._node.max_concurrency)

@@ -33,7 +33,7 @@ from actors.runtime.tree import ActorNode, ActorRow, rows_of, tree_of
 from actors.runtime.turn import Turn
 from protocols.clock import Clock
 from protocols.control import ExitReason, StopMode
-from protocols.durable import Keeper, NoJournal
+from protocols.durable import Keeper, keeper_of
 from protocols.errors import of_kind
 
 A = TypeVar("A", bound="ActorHooks")
@@ -66,7 +66,7 @@ class ActorSystem(Registry):
         super().__init__()
         self.name = name
         self.config = config or SystemConfig()
-        self.journal = journal or NoJournal()
+        self.journal = keeper_of(journal)
         """Keeps what durable actors accept, from `async with` to the end of the system."""
         self.loop = loop or asyncio.get_running_loop()
         self.clock: Clock = clock or LoopClock(self.loop)

@@ -23,6 +23,7 @@ FOLLOWERS = {
     "chain": ("first", "second"),
     "other": ("other", "target"),
     "clerk": ("clerk",),
+    "desk": ("desk", "bank", "book"),
 }
 """The nodes in which a message of a sender has its effects."""
 

@@ -19,6 +19,7 @@ ENDS: Final = {
     "shop": (("line", 14_000), ("line", 14_000), ("effect", 60), ("moment", 250_000)),
     "queued": (("line", 14_000), ("line", 14_000), ("effect", 20), ("moment", 250_000)),
     "context": (("line", 4_000), ("line", 4_000), ("effect", 3), ("moment", 150_000)),
+    "desk": (("line", 20_000), ("line", 20_000), ("effect", 54), ("moment", 100_000)),
     "paid": (("line", 6_000), ("effect", 21), ("effect", 21), ("moment", 250_000)),
 }
 """How lives end, and about how much a life has that does not."""

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from actors import AgentPool
 from actors.app import journal_service
+from actors.app.journal_paths import open_journal
 from actors.app.journal_service import JournalService
+from actors.config.load import load_manifest
 from actors.durable import delivery_window
 from actors.storage import journal_postgres, journal_sqlite
+from tests.durability.desk import Desk
 from tests.durability.mutations import MUTATIONS
 from tests.durability.order import Log, Order, die
 from tests.durability.plays import PLAYS
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 OURS = (
     str(Path(delivery_window.__file__).parent),
     str(Path(journal_service.__file__).with_name("journal_")),
+    str(Path(journal_service.__file__).with_name("actor_journal")),
     str(Path(journal_sqlite.__file__).with_name("journal_")),
     str(Path(journal_postgres.__file__).with_name("postgres_")),
 )
@@ -59,6 +63,11 @@ def live(order: Order) -> None:
 
 
 async def _live(order: Order, log: Log, manifest: Path) -> None:
+    if order.play == "desk":
+        kept = open_journal(load_manifest(manifest))
+        assert kept is not None
+        await Desk(order, log).live(kept)
+        return
     pool: AgentPool[Any] = AgentPool(manifest, exit_timeout=0.2)
     play = Upkeep(order, log) if order.play == "upkeep" else PLAYS[order.play](order, log)
     for node in play.nodes():

@@ -13,6 +13,7 @@ from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.kept_queue import KeptQueue
 from actors.durable.talk_queue import TalkQueue
+from actors.durable.kept_run import KeptRun
 from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables
 from protocols.journal import Commit
@@ -125,6 +126,16 @@ def _releases_early() -> None:
     patch(TalkQueue, "_settle", make)
 
 
+def _derives_no_ids() -> None:
+    def make(part: Any) -> Any:
+        def other(run: Any, name: str) -> Any:
+            return part(run, name + os.urandom(8).hex())
+
+        return other
+
+    patch(KeptRun, "part", make)
+
+
 MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     "says yes before the commit": _says_yes_early,
     "acknowledges before the effect": _acknowledges_early,
@@ -134,4 +145,5 @@ MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     "releases before it keeps": _releases_early,
     "suspects nothing": _suspects_nothing,
     "marks nothing": _marks_nothing,
+    "derives no ids": _derives_no_ids,
 }

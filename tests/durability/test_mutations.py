@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.durability.findings import Findings
 from tests.durability.order import Order
@@ -35,3 +36,10 @@ def test_a_fault_is_found(forks: Forks, tmp_path: Path, mutation: str, death: tu
         assert forks.live(order) != 0
     forks.live(Order(folder=str(tmp_path), play=plays[1], life=2, mutation=mutation))
     assert any(problem in found for found in Findings(tmp_path).problems())
+
+
+def test_asking_again_under_another_id_is_found(forks: Forks, tmp_path: Path) -> None:
+    order = Order(folder=str(tmp_path), play="desk", mutation="derives no ids", death=("effect", 2))
+    assert forks.live(order) != 0
+    forks.live(replace(order, life=1, death=None))
+    assert any("copy with another key" in found for found in Findings(tmp_path).problems())

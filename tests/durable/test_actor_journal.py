@@ -145,7 +145,10 @@ async def test_an_impossible_journal_is_refused(given: Any, options: Any, words:
         ActorJournal(given, **options)
 
 
-async def test_sync_is_for_files(journal: MemoryJournal) -> None:
+async def test_sync_is_for_files_and_a_system_takes_an_actor_journal(journal: MemoryJournal) -> None:
+    for given in ("orders.journal", journal):
+        with pytest.raises(ConfigError, match=r"must be an ActorJournal\(path\), not"):
+            ActorSystem("orders", journal=given)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="sync="):
         ActorJournal(journal, sync="full")
 
