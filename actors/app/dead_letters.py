@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from actors.app.journal_service import JournalService
 from actors.app.presentation import readable
-from actors.durable.durable_actor import DurableActor
+from actors.durable.durable_actor import DurableActor, DurableRef
 from actors.durable.record import CONTEXT_KIND, RUN_KIND, UndecodableError, decode_run
 from actors.pool.pool import AgentPool
 from actors.runs.request import NO_OPTIONS, RunRequest
@@ -183,7 +183,8 @@ def _way(pool: AgentPool[Any], letter: DeadLetter) -> Callable[[], object]:
         return partial(_node(pool, letter, target).post, (message,))
     if isinstance(message, TriggerEvent):
         message = QueuedEvent(message, RunId(new_id()))
-    return partial(_actor(system_of(pool), letter).tell, message)
+    ref = _actor(system_of(pool), letter)
+    return partial(ref.send if isinstance(ref, DurableRef) else ref.tell, message)
 
 
 def _node(pool: AgentPool[Any], letter: DeadLetter, own: Any) -> Any:

@@ -179,7 +179,8 @@ async def test_what_a_durable_actor_could_not_handle_is_accepted_anew(journal: M
                 seen.append(message)
 
         async with AgentPool[Any](system=system) as pool:
-            await system.start(Clerk, name="clerk").send(Charge(5))
+            ref = system.start(Clerk, name="clerk")
+            await ref.send(Charge(5))
             while not system.dead_letters.total:
                 await settle()
             (row,) = await rows(pool)
@@ -187,7 +188,14 @@ async def test_what_a_durable_actor_could_not_handle_is_accepted_anew(journal: M
             await replay_dead_letter(pool, row.id)
             while not seen:
                 await settle()
-    assert seen == [Charge(5)]
+            await ref.stop()
+            with pytest.raises(ActorStoppingError):
+                await ref.send(Charge(6))
+            ref = system.start(Clerk, name="clerk")
+            await replay_dead_letter(pool, [*await rows(pool)][-1].id)
+            await ref.ask(Charge(7))
+    assert seen == [Charge(5), Charge(6), Charge(7)]
+    assert journal.statistics().settled == 4
 
 
 class Lasting(Mortal):

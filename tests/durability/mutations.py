@@ -12,8 +12,8 @@ from actors.durable.acknowledgement import failed
 from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.kept_queue import KeptQueue
-from actors.durable.talk_queue import TalkQueue
 from actors.durable.kept_run import KeptRun
+from actors.durable.talk_queue import TalkQueue
 from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables
 from protocols.journal import Commit

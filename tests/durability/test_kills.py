@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 ROUND = 100
 
-PLAYS = pytest.mark.parametrize("play", ["shop", "desk"])
 
-
-@PLAYS
+@pytest.mark.parametrize("play", ["shop", "desk"])
 def test_kills_lose_repeat_and_reorder_nothing(forks: Forks, tmp_path: Path, journal: str, play: str) -> None:
     found = survive(forks, tmp_path, kills=20, seed=7, journal=journal, play=play)
     assert found.problems() == []
@@ -47,9 +45,8 @@ def test_kills_neither_lose_nor_repeat_a_text_of_add_context(forks: Forks, tmp_p
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("play", ["shop", "queued"])
+@pytest.mark.parametrize("play", ["shop", "queued", "desk"])
 @pytest.mark.parametrize("turn", range(2_000 // ROUND))
-@PLAYS
 def test_thousands_of_kills_lose_repeat_and_reorder_nothing(
     forks: Forks, tmp_path: Path, journal: str, turn: int, play: str
 ) -> None:
