@@ -154,7 +154,8 @@ class ActorMailbox(DurableMailbox):
             text = f"actor {self.actor.name!r}: tell cannot wait for the commit, and no handler of a kept message of "
             raise NotDurableError(f"{text}this journal is at work here; use `await ref.send(message)`")
         entry, request = self._entry(self.actor.request(message))
-        run.outbox.put(entry, partial(copy_context().run, self._accepted, request, None), lambda _: None)
+        accepted, context = partial(self._accepted, request, None), copy_context()
+        run.outbox.put(entry, lambda entry, place: context.run(accepted, entry, place), lambda _: None)
 
     async def send(self, message: object) -> None:
         """Keep a message, and return after the commit."""

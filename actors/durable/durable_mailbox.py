@@ -307,9 +307,9 @@ class DurableMailbox(KeepsRuns):
                 accepted(self.window.answers.reply(entry.id))
             self._accepted(request, timeout, entry, place)
 
-        kept = self._journal.accept((entry,))
+        kept, context = self._journal.accept((entry,)), copy_context()
         self._coming += 1
-        kept.then(partial(copy_context().run, committed))  # else the context of another sender of the same commit
+        kept.then(lambda done: context.run(committed, done))  # not in that of another sender of the same commit
         return kept
 
     def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:

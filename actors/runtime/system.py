@@ -74,7 +74,7 @@ class ActorSystem(Registry):
         self.is_closed = False
         self.late_replies = 0
         self.exit_reason: BaseException | None = None
-        """The SystemExit or KeyboardInterrupt of a handler that started the end of this system."""
+        """The SystemExit, KeyboardInterrupt or final failure that started the end of this system."""
         self.reporter = LimitedLogger(name)
         self.reporter.on_failure = self.note_base_exception
         self.events = EventStream(name, self._subscriber_failed)

@@ -42,12 +42,19 @@ async def test_messages_of_one_commit_have_the_contexts_of_their_senders(tmp_pat
         ref = system.start(Named, ([],), name="ledger")
         if is_loaded:
             await ref.ask(Charge(0))
-        told = await asyncio.gather(*(asked(lambda name: ref.ask(Charge(int(name))), name) for name in "123"))
+
+        async def charge(name: str) -> Any:
+            return await ref.ask(Charge(int(name)))
+
+        told = await asyncio.gather(*(asked(charge, name) for name in "123"))
         assert told == ["1", "2", "3"]
 
 
 async def test_runs_of_one_commit_have_the_contexts_of_their_senders(journal: MemoryJournal) -> None:
-    clerk = Agent.from_callback(lambda prompt: prompt + sender.get(), name="clerk")
+    def signed(prompt: str) -> str:
+        return prompt + sender.get()
+
+    clerk = Agent.from_callback(signed, name="clerk")
     async with Life(journal, clerk):
         answers = await asyncio.gather(*(asked(clerk.run, name) for name in "123"))
         assert [answer.content for answer in answers] == ["11", "22", "33"]
