@@ -19,6 +19,8 @@ from actors.runs.job import Job, Worker, job_prompts, wrong_answer
 from actors.runs.request import NO_OPTIONS, AnyTool, RunKeywords, RunOptions
 from actors.runs.selection import MultiPick, Selection, SelectionRules, choose
 from actors.runs.stream import RunStream
+from actors.runtime.cell import Cell
+from actors.runtime.clock import running_loop
 from protocols.errors import JobError, error_text
 from protocols.messages import ChatMessage
 from protocols.tracing import RunTracing
@@ -184,6 +186,15 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
     def find_pool(self) -> Pool | None:
         """Return the pool that the node belongs to. None for a node outside any pool."""
         return self.directory
+
+    def actor_parent(self) -> Cell | None:
+        """Return the supervisor of the running pool that the node belongs to, or of the one that its members are of."""
+        try:
+            supervisor: Cell | None = getattr(self.find_pool(), "supervisor", None)
+        except ValueError:  # members of several pools
+            return None
+        is_here = supervisor is not None and supervisor.can_decide and supervisor.loop is running_loop()
+        return supervisor if is_here else None
 
     def run_stream(self, *prompts: object, **options: Unpack[RunKeywords]) -> RunStream[Out]:
         """Return a stream over one run: ``async with``, ``async for``, `RunStream.stream`.

@@ -77,6 +77,7 @@ class NodeSupervisor:
             kwargs={"strategy": policy.strategy, "intensity": policy.intensity, "backoff": policy.backoff},
             options=StartOptions(name=name, is_registered=False),
         )
+        self.cell = self.ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what others start under
         self._supervisor = self.ref.proxy()  # once: making a proxy for each of 1,000 nodes takes long
 
     async def open_all(self, groups: Sequence[Sequence[AnyNode]], *, is_parallel: bool) -> None:

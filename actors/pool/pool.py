@@ -366,7 +366,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, services=self._services
         )
         await supervisor.open_all(self._groups(), is_parallel=self._parallel_load)
-        self._supervisor, self.is_running = supervisor, True
+        self._supervisor, self.supervisor, self.is_running = supervisor, supervisor.cell, True
 
     def _groups(self) -> list[list[AnyNode]]:
         """Return the nodes that open together: nodes without members, each team after its members, nodes of teams."""
@@ -389,7 +389,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         return list(reversed(found))
 
     async def _close(self) -> None:
-        supervisor, self._supervisor, self.is_running = self._supervisor, None, False
+        supervisor, self._supervisor, self.supervisor, self.is_running = self._supervisor, None, None, False
         detached = [node for node in self._all_detached() if node.home.find() is not None]
         for node in (*self._nodes.values(), *self._detached):
             node.connections.leave()

@@ -15,6 +15,7 @@ from actors.nodes.node import AnyNode
 from actors.nodes.run_cancel import CancelMode, cancel_among
 from actors.prompts.pending_context import end_kept
 from actors.runs.job import Job
+from actors.runtime.cell import Cell
 from actors.runtime.system import ActorSystem
 from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
@@ -48,6 +49,8 @@ class NodeRegistry(Mapping[str, AnyNode]):
     is_running: bool = False
     """True while the pool is entered."""
 
+    supervisor: Cell | None = None
+    """The supervisor of the running pool: also of teams and variants, which start at their first run."""
     ledger: Ledger | None = None
     """The budget of the pool, and what its nodes have spent of it; None without a budget."""
 

@@ -293,7 +293,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
                 raise stopped(self.name, None if self._is_closed else self.home.end_cause())
-            ref = self.home.start(self.factory(), self.actor_owner())
+            ref = self.home.start(self.factory(), self.actor_owner(), parent=self.actor_parent())
         return ref
 
     def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:

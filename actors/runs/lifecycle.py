@@ -9,7 +9,7 @@ from msgspec.structs import force_setattr
 
 from actors.runs.request import DEFAULT_TIMEOUT
 from actors.runs.resources import OpenResources
-from actors.runtime.cell import Mailbox
+from actors.runtime.cell import Cell, Mailbox
 from actors.runtime.envelope import Envelope
 from actors.runtime.loop_refs import LoopRefs
 from actors.runtime.mailbox import MailboxConfig
@@ -70,6 +70,10 @@ class NodeLifecycle:
         self._entered = 0
         self._is_closed = False
         self._opened: OpenResources | None = None
+
+    def actor_parent(self) -> Cell | None:
+        """Return the actor under which an actor is started that no supervisor starts; None for none."""
+        return None
 
     @property
     def max_concurrency(self) -> int:

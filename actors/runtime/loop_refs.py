@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.background_loop import current_system
-from actors.runtime.cell import System
+from actors.runtime.cell import Cell, System
 from actors.runtime.clock import running_loop
 from actors.runtime.options import StartOptions
 from actors.runtime.outcome import end_cause
@@ -55,12 +56,16 @@ class LoopRefs:
         """True if the actor on the running loop is, or was, the child of a supervisor."""
         return running_loop() in self._owned
 
-    def start(self, factory: ActorFactory, owner: Named, system: System | None = None) -> ActorRef[Any]:
-        """Start the actor on the running loop, in a system if one is named; it ends with `owner` at the latest."""
+    def start(
+        self, factory: ActorFactory, owner: Named, system: System | None = None, parent: Cell | None = None
+    ) -> ActorRef[Any]:
+        """Start the actor on the running loop, in a system or under a parent; it ends with `owner` at the latest."""
         loop = asyncio.get_running_loop()
         self._forget_closed()
-        options = StartOptions(owner.name, is_registered=False)
-        ref: ActorRef[Any] = (system or current_system()).start(factory, options=options)
+        options = StartOptions(owner.name, parent=parent, is_registered=False)
+        system = system or (current_system() if parent is None else parent.system)
+        ref: ActorRef[Any] = system.start(factory, options=options)
+        self._owned.discard(loop)  # the parent lets it end, and the next caller starts it again
         finalizer = weakref.finalize(owner, _stop_soon, ref, loop)
         finalizer.atexit = False
         self._forget(loop)
@@ -74,8 +79,7 @@ class LoopRefs:
             del self.refs[loop]
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        finalizer = self._finalizers.pop(loop, None)
-        if finalizer is not None:
+        if (finalizer := self._finalizers.pop(loop, None)) is not None:
             finalizer.detach()
 
     def elsewhere(self) -> asyncio.AbstractEventLoop | None:
@@ -87,8 +91,4 @@ class LoopRefs:
 
 def _stop_soon(ref: ActorRef[Any], loop: asyncio.AbstractEventLoop) -> None:
     with contextlib.suppress(RuntimeError):  # the loop, and with it the actor, has ended
-        loop.call_soon_threadsafe(_stop, ref)
-
-
-def _stop(ref: ActorRef[Any]) -> None:
-    ref.stop(block=False)
+        loop.call_soon_threadsafe(partial(ref.stop, block=False))
