@@ -6,6 +6,7 @@ from actors.app.log_setup import configure_logging
 from actors.app.model_check import check_models, with_model
 from actors.app.pool import AgentPool
 from actors.app.presentation import answer_fields, readable
+from actors.app.stats_service import StatsService
 from actors.app.store_paths import history_stores, retention_of
 from actors.app.trigger_service import TriggerAnswer, TriggerService
 
@@ -13,6 +14,7 @@ __all__ = [
     "AgentPool",
     "App",
     "HistoryService",
+    "StatsService",
     "TriggerAnswer",
     "TriggerService",
     "answer_fields",

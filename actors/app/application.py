@@ -10,16 +10,15 @@ from typing import Any
 
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.stats_service import StatsService
 from actors.app.trigger_paths import TriggerFiles
 from actors.app.trigger_service import TriggerAnswer, TriggerService
 from actors.config.manifest import Manifest
 from actors.models.resolve import close_models
 from actors.pool.pool import AgentPool
 from actors.pool.services import ServiceFactory
-from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
 from actors.stats.projection import StatsSnapshot
-from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.talk.signal import Signal
 
 
@@ -29,7 +28,7 @@ class App:
 
     system: ActorSystem
     pool: AgentPool[Any]
-    stats: ActorRef[StatsActor]
+    stats: StatsService
 
     @property
     def triggers(self) -> TriggerService:
@@ -40,8 +39,7 @@ class App:
 
     async def read_stats(self) -> StatsSnapshot:
         """Return the statistics of everything that has happened so far."""
-        snapshot: StatsSnapshot = await self.stats.ask(ReadStats())
-        return snapshot
+        return await self.stats.read_stats()
 
 
 @asynccontextmanager
@@ -78,8 +76,10 @@ async def open_app(
             await system.in_thread(files.open)(manifest)
         if prepare is not None:
             prepare(system)
-        stats = await system.start(StatsActor, name="stats").ready()
-        async with AgentPool[Any](manifest, system=system, services=[HistoryService, *lasting]) as pool:
+        services = [StatsService, HistoryService, *lasting]
+        async with AgentPool[Any](manifest, system=system, services=services) as pool:
+            stats = pool.service(StatsService)
+            assert stats is not None
             yield App(system, pool, stats)
     finally:
         files.close()

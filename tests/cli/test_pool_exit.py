@@ -146,7 +146,7 @@ def test_a_pool_that_is_given_up_ends_watch(cli: Call, manifest: Path) -> None:
 def test_a_disk_of_the_journal_that_fails_ends_watch(
     cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.app.journal_service.LOOK", 0.01)
+    monkeypatch.setattr("actors.app.journal_watch.LOOK", 0.01)
     monkeypatch.setattr(SqliteJournal, "_seal", fail)
     done = cli("watch", written(manifest, KEPT))
 

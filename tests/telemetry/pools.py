@@ -10,8 +10,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors import AgentPool
-from actors.stats.stats_actor import StatsActor
+from actors.app import AgentPool, StatsService
 from actors.telemetry.metrics import DURATION, METRICS
 from actors.telemetry.prometheus import exposition
 
@@ -29,9 +28,8 @@ Numbers = dict[str, dict[str, float]]
 async def counted_pool(
     system: ActorSystem, manifest: Any = None, *, counts: bool = True, **keywords: Any
 ) -> AsyncGenerator[AgentPool[Any]]:
-    if counts:
-        await system.start(StatsActor, name="stats").ready()
-    async with AgentPool[Any](manifest, system=system, **keywords) as pool:
+    services = [*AgentPool.default_services, StatsService] if counts else None
+    async with AgentPool[Any](manifest, system=system, services=services, **keywords) as pool:
         yield pool
 
 
