@@ -1,7 +1,7 @@
 """The two facts of a successful run in brief, for subscribers that only count: no number, no time, no JSON.
 
-They stand for the `RunStarted`, `MessageSent` and `RunCompleted` of a run, which cost ten times as much to make. See
-`actors.runtime.event_stream.EventStream.subscribe_in_batches` for who gets them.
+They stand for the `RunStarted`, `MessageReceived`, `MessageSent` and `RunCompleted` of a run, which cost ten times as
+much to make. See `actors.runtime.event_stream.EventStream.subscribe_in_batches` for who gets them.
 """
 
 from decimal import Decimal

@@ -165,7 +165,8 @@ class EventStream:
         is_brief = bool(self._brief) and not self._full
         first = next(iter(self._brief), None)
         self.count = None if first is None or not is_brief else first.put if len(self._brief) == 1 else self._put_all
-        self.is_heard = MessageReceived in self._by_kind or bool(self._full)
+        others = self._by_kind.get(MessageReceived, {}).keys() - self._brief.keys()
+        self.is_heard = bool(self._full or others)
 
     def _put_all(self, event: object) -> None:
         for subscription in tuple(self._brief):
