@@ -73,7 +73,7 @@ def owner(file: Path) -> Iterator[Owner]:
 
     async def fill() -> None:
         await journal.open()
-        old = entry(D, "former", "Book a boat.", accepted=time.time() - 90_000, kind="context1")
+        old = entry(D, "former", "Book a boat.", accepted=time.time() - 90_000, kind="later1")
         dead = [entry(A, "clerk", "Book 17."), entry(B, "booker", "Book 18.")]
         await journal.accept([*dead, entry(C, "clerk", "Now."), old])
         for id in (A, B):
@@ -122,7 +122,7 @@ def test_open_messages_are_listed_oldest_first(file: Path, cli: Call) -> None:
 
     assert [line.split()[0] for line in table] == ["id", D.hex(), C.hex()]
     assert "1 day, 1:00:" in table[1]
-    assert "[context1, " in table[1]
+    assert "[later1, " in table[1]
     assert [(row["id"], row["sender"], row["attempts"], row["text"]) for row in rows] == [(C.hex(), "mail", 0, "Now.")]
     assert rows[0]["age"].startswith("1:01:")
 
