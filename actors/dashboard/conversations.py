@@ -12,6 +12,7 @@ from starlette.routing import Route
 from actors.app.history_service import HistoryService
 from actors.dashboard.feed_table import SHORT, name_of, shown
 from actors.pool.pool import AgentPool
+from protocols.errors import UnderstageError
 from protocols.history import HistoryQuery, StoredMessage
 from protocols.stores import HistoryStore, StorageError
 
@@ -73,7 +74,7 @@ class Conversations:
         history = self._pool.service(HistoryService)
         if history is None or history.store is None:
             return None
-        with suppress(Exception):  # what cannot be written now is not there to read
+        with suppress(UnderstageError):  # what cannot be written now is not there to read
             await history.flush(FLUSH_PATIENCE)
         return history.store
 

@@ -91,8 +91,6 @@ class EventRows:
         self.failures = FeedTable(500)
         self.blocked = FeedTable(100)
         self.log = FeedTable(MOST_LINES)
-        self.asked: dict[tuple[str, str], float] = {}
-        """When the approvals that were asked for meanwhile began to wait."""
         self._wall = wall
         self._lines: deque[tuple[float, Any]] = deque(maxlen=LINES_AT_ONCE)
         self._left_out = self._number = 0
@@ -178,8 +176,6 @@ class EventRows:
         elif isinstance(event, ModelResponded):
             run.input_tokens += event.input_tokens
             run.output_tokens += event.output_tokens
-        elif isinstance(event, ApprovalRequested):
-            self.asked[event.run_id, event.tool_call_id] = event.time
 
     def _was_blocked(self, event: LoopBlocked, _now: float) -> None:
         where = f"{event.actor} {event.message_type}".strip()
