@@ -11,6 +11,7 @@ from typing import Any
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalDelivery, JournalService
 from actors.app.stats_service import StatsService
+from actors.app.tracing_service import TracingService
 from actors.app.trigger_paths import TriggerFiles
 from actors.app.trigger_service import TriggerAnswer, TriggerService
 from actors.config.manifest import Manifest
@@ -76,7 +77,7 @@ async def open_app(
             await system.in_thread(files.open)(manifest)
         if prepare is not None:
             prepare(system)
-        services = [StatsService, HistoryService, *lasting]
+        services = [TracingService, StatsService, HistoryService, *lasting]
         async with AgentPool[Any](manifest, system=system, services=services) as pool:
             stats = pool.service(StatsService)
             assert stats is not None

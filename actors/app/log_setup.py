@@ -21,8 +21,8 @@ def configure_logging(*, debug: bool = False, warns: bool = False) -> None:
     """Send log lines to standard error as text; without `debug` only lines above the level ERROR.
 
     The command line itself shows each failure of a run or an actor, once and in words. No run shows a failure of
-    history or of the engine's own work, so warnings of history and other errors of the engine are always written. With
-    `warns` the warnings of triggers and of the engine are as well.
+    history, of telemetry or of the engine's own work, so warnings of the first two and errors of the engine are always
+    written. With `warns` the warnings of triggers and of the engine are as well.
     """
     import structlog  # with rich it takes as long as the whole pool, which does without it
 
@@ -30,7 +30,7 @@ def configure_logging(*, debug: bool = False, warns: bool = False) -> None:
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("asyncio", "httpcore", "httpx"):
         logging.getLogger(noisy).setLevel(max(level, logging.INFO))
-    for name in ("understage", "understage.history") if warns else ("understage.history",):
+    for name in ("understage.history", "understage.telemetry", *(("understage",) if warns else ())):
         logging.getLogger(name).setLevel(min(level, logging.WARNING))
     engine_level = min(level, logging.WARNING if warns else logging.ERROR)
     structlog.configure(

@@ -1,24 +1,35 @@
 """The tracing of a running pool."""
 
+import os
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 from weakref import WeakSet
 
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import PoolService
 from actors.runtime.background_loop import current_system
+from protocols.errors import ConfigError
 
 
 class TracingService(PoolService):
-    """Gives the nodes of a pool its tracing, and the tracing what happens to their runs. Without tracing, nothing."""
+    """Gives the nodes of a pool its tracing, and the tracing what happens to their runs.
+
+    The tracing is that of the program, else that of the manifest, whose spans the end of the pool sends.
+    Without tracing, nothing.
+    """
 
     def __init__(self, pool: NodeRegistry) -> None:
         self._pool = pool
         self._stack = ExitStack()
         self._nodes: WeakSet[AnyNode] = WeakSet()
+        self._export: Any = None
+        """The `SpanExport` of the manifest."""
 
     async def __aenter__(self) -> Self:
+        if self._pool.tracing is None:
+            self._export = _export(self._pool)
+            self._pool.tracing = None if self._export is None else self._export.tracing
         if self._pool.tracing is not None:
             default = current_system()  # that of teams which nothing supervises
             for system in {self._pool.system or default, default}:
@@ -29,6 +40,9 @@ class TracingService(PoolService):
         for node in tuple(self._nodes):
             self.left(node)
         self._stack.close()
+        if self._export is not None:
+            self._pool.tracing = None
+            await self._export.close()
 
     def joined(self, node: AnyNode) -> None:
         """Trace the runs of a node, and of the teams that contain it."""
@@ -40,3 +54,19 @@ class TracingService(PoolService):
         """Trace the runs of a node no more."""
         self._nodes.discard(node)
         node.trace(None)
+
+
+def _export(pool: NodeRegistry) -> Any:
+    spec, file = pool.manifest.tracing, next(iter(pool.manifest.files), None)
+    if spec is None or not spec.enabled or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    where = "tracing" if file is None else f"{file}: tracing"
+    try:
+        from actors.telemetry.span_export import SpanExport
+
+        return SpanExport(spec, pool.manifest.name or "understage")
+    except ImportError as error:
+        text = f"{where}: needs {error.name}, which is not installed: pip install 'understage[otel]'"
+        raise ConfigError(text) from None
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None

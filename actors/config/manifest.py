@@ -19,6 +19,7 @@ from actors.config.section import Section
 from actors.config.storage import StorageSpec
 from actors.config.supervision import Supervision
 from actors.config.team import TeamSpec
+from actors.config.tracing import TracingSpec
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import Name, Text
 from actors.config.yaml.tree import Table, as_table, merge
@@ -31,7 +32,7 @@ class Manifest(Section):
     """A pool of agents as data. Read one with `load_manifest`, which also finds wrong references."""
 
     retired: ClassVar[Mapping[str, str]] = {
-        "observability": "logs and traces are configured by the program",
+        "observability": "use 'tracing'; logs are configured by the program",
         "conversion": "give files and texts to a run directly",
         "prompts": "use 'system_prompt' of the agents",
         "resources": "use 'knowledge' of the agents",
@@ -59,6 +60,8 @@ class Manifest(Section):
     """Where history is kept; nowhere by default."""
     journal: JournalSpec | None = None
     """Where durable nodes keep what they have accepted; `true` if a node of the manifest is durable."""
+    tracing: TracingSpec | None = None
+    """Where the spans of runs are sent; nowhere by default."""
     budget: BudgetSpec | None = None
     """What all runs of the pool together may use."""
     mcp_servers: tuple[McpServerSpec, ...] = ()

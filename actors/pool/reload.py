@@ -145,6 +145,8 @@ class Reload:
         if self._supervisor is not None:
             if old.storage != new.storage:
                 _refuse("storage", "where history is kept")
+            if old.tracing != new.tracing:
+                _refuse("tracing", "where spans are sent")
             before, after = old.effective_journal, new.effective_journal
             if before != after and (after or old.journal):
                 _refuse("journal", "where accepted messages are kept")

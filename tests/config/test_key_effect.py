@@ -73,7 +73,7 @@ _KNOWLEDGE = Effect(
 EFFECTS: Mapping[str, Effect] = {
     "Manifest": Effect(
         ("config/manifest.py", "config/graph.py", "pool", "agents/manifest/agent.py", "agents/manifest/mcp.py", "app"),
-        ("pool", "app", "agents", "nodes", "config/test_graph.py"),
+        ("pool", "app", "agents", "nodes", "telemetry", "config/test_graph.py"),
     ),
     "DefaultsSpec": Effect(("config/defaults.py",), ("config/test_agent.py", "pool", "app/test_sessions_stored.py")),
     "AgentSpec": _AGENT,
@@ -96,6 +96,7 @@ EFFECTS: Mapping[str, Effect] = {
     ),
     "RetrySpec": Effect(("agents/manifest/imports.py",), ("pool/manifest/test_retry.py",)),
     "DurableSpec": Effect(("agents/manifest/values.py",), ("pool/manifest/test_durable.py",)),
+    "TracingSpec": Effect(("app", "telemetry"), ("config/test_tracing.py", "telemetry")),
     "JournalSpec": Effect(("app", "config/journal.py"), ("app", "config/test_journal.py", "durable")),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
