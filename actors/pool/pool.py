@@ -246,7 +246,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
         Raises:
             ManifestError: the manifest cannot be read or is wrong, or changes what cannot change in a running pool:
-                `storage`, `journal`, `tracing`, the strategy of the pool, and who supervises a node. Nothing has changed.
+                `storage`, `journal`, `tracing`, the strategy of the pool, who supervises a node. Nothing has changed.
             ConfigError: something that it names cannot be imported or used; nothing has changed.
             NodeNameError: a new node or job has the name of one that was added at run time; nothing has changed.
             NodeError: a team that was made at run time needs a node that would be removed; nothing has changed.

@@ -143,10 +143,9 @@ class Reload:
     def _check(self, builder: Builder) -> None:
         old, new, sort = self._pool.manifest, self._manifest, self._sorted
         if self._supervisor is not None:
-            if old.storage != new.storage:
-                _refuse("storage", "where history is kept")
-            if old.tracing != new.tracing:
-                _refuse("tracing", "where spans are sent")
+            for key, what in (("storage", "where history is kept"), ("tracing", "where spans are sent")):
+                if getattr(old, key) != getattr(new, key):
+                    _refuse(key, what)
             before, after = old.effective_journal, new.effective_journal
             if before != after and (after or old.journal):
                 _refuse("journal", "where accepted messages are kept")

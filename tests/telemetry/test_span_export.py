@@ -39,7 +39,7 @@ class Collector:
         collector = self
 
         class Endpoint(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - as the library calls it
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.answers.wait(10)
                 collector.paths.append(self.path)
