@@ -143,12 +143,7 @@ class Reload:
     def _check(self, builder: Builder) -> None:
         old, new, sort = self._pool.manifest, self._manifest, self._sorted
         if self._supervisor is not None:
-            for key, what in (("storage", "where history is kept"), ("tracing", "where spans are sent")):
-                if getattr(old, key) != getattr(new, key):
-                    _refuse(key, what)
-            before, after = old.effective_journal, new.effective_journal
-            if before != after and (after or old.journal):
-                _refuse("journal", "where accepted messages are kept")
+            _check_places(old, new)
             if self._before.policy.strategy != builder.policy.strategy:
                 _refuse("supervision.strategy", "the strategy of the pool")
             moved = (self._before.policy.team_supervised ^ builder.policy.team_supervised) & sort.own.keys() - {
@@ -344,6 +339,16 @@ def _kind(spec: object) -> tuple[object, ...]:
 def _supervises(manifest: Manifest, name: str) -> bool:
     """Return True if the node is a team that says how its members are restarted and stopped."""
     return name in manifest.teams and manifest.teams[name].supervision is not None
+
+
+def _check_places(old: Manifest, new: Manifest) -> None:
+    if old.storage != new.storage:
+        _refuse("storage", "where history is kept")
+    if old.tracing != new.tracing:
+        _refuse("tracing", "where spans are sent")
+    before, after = old.effective_journal, new.effective_journal
+    if before != after and (after or old.journal):
+        _refuse("journal", "where accepted messages are kept")
 
 
 def _refuse(key: str, what: str) -> None:
