@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +65,8 @@ class Collector:
         return {fact.value.string_value for fact in facts if fact.key == "service.name"}
 
 
-@contextmanager
-def served() -> Iterator[Collector]:
+@pytest.fixture
+def collector() -> Iterator[Collector]:
     collector = Collector()
     thread = threading.Thread(target=collector.server.serve_forever, args=(0.01,))
     thread.start()
@@ -78,12 +77,6 @@ def served() -> Iterator[Collector]:
         collector.server.shutdown()
         thread.join()
         collector.server.server_close()
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with served() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
