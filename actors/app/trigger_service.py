@@ -210,7 +210,7 @@ class TriggerService(PoolService):
         wanted = FunctionSettings(**settings)
         runs = NodeRuns(self, self.pool[node].name, wanted)
         trigger = Trigger(wanted, runs, node=node, keeper=runs)
-        if trigger.full_name in {one.full_name for one in (*self.plan.triggers, *self._functions.values())}:
+        if trigger.full_name in {one.full_name for one in self.triggers}:
             message = f"node {node!r} has a trigger {wanted.name!r} already; pass another name="
             raise TriggerConfigError(message, node=node)
         self._functions[trigger.full_name] = trigger
@@ -227,20 +227,25 @@ class TriggerService(PoolService):
         """
         if self._supervisor is None:
             return
-        queues = {queue_name(trigger) for trigger in (*self.plan.triggers, *self._functions.values())}
+        queues = {queue_name(trigger) for trigger in self.triggers}
         for child in await self._supervisor.proxy().children():
             if child.name not in queues:
                 await child.ref.ask(Ready(), timeout=timeout)
 
     def statistics(self) -> tuple[TriggerStatistics, ...]:
         """Return the statistics of each trigger."""
-        return tuple(trigger.statistics() for trigger in (*self.plan.triggers, *self._functions.values()))
+        return tuple(trigger.statistics() for trigger in self.triggers)
+
+    @property
+    def triggers(self) -> tuple[Trigger, ...]:
+        """The triggers of the manifest that are switched on, then those of functions."""
+        return (*self.plan.triggers, *self._functions.values())
 
     @property
     def numbers(self) -> dict[str, dict[str, int]]:
         """The events and runs of all triggers of a node, for metrics."""
         counted: dict[str, Counter[str]] = {f"understage.trigger.{name}": Counter() for name in _COUNTED}
-        for trigger in (*self.plan.triggers, *self._functions.values()):
+        for trigger in self.triggers:
             statistics = trigger.statistics()
             for name in _COUNTED:
                 counted[f"understage.trigger.{name}"][trigger.node] += getattr(statistics, name)

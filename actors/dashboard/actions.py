@@ -64,9 +64,9 @@ class Actions:
             "/api/actors/{id}/stop": self._stop,
             "/api/actors/{id}/restart": self._restart,
             "/api/dead/replay": self._replay,
-            "/api/triggers/{node}/{name:path}/fire": self._fire,
-            "/api/approvals/{run}/{call}/approve": self._approve,
-            "/api/approvals/{run}/{call}/deny": self._deny,
+            "/api/triggers/{name:path}/fire": self._fire,
+            "/api/approvals/{run}/{call:path}/approve": self._approve,
+            "/api/approvals/{run}/{call:path}/deny": self._deny,
         }
         return [Route(path, self._answering(act), methods=["POST"]) for path, act in paths.items()]
 
@@ -126,9 +126,9 @@ class Actions:
         return told
 
     async def _fire(self, request: Request) -> str:
-        name = f"{request.path_params['node']}/{request.path_params['name']}"
+        name: str = request.path_params["name"]
         service = self._pool.service(TriggerService)
-        known = {} if service is None else {trigger.full_name: trigger for trigger in service.plan.triggers}
+        known = {} if service is None else {trigger.full_name: trigger for trigger in service.triggers}
         trigger = known.get(name)
         if trigger is None:
             raise RefusedError(f"trigger {name_of(name)!r} is unknown: the pool has no such trigger now", _NOT_FOUND)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from actors.agents.agent import Agent
 from actors.app.dead_letters import DeadLetterRow
@@ -12,7 +13,7 @@ from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
 from actors.app.trigger_service import TriggerService
 from actors.config.trigger import IntervalTrigger, ScheduleTrigger
-from actors.dashboard.feed_table import Row, name_of, shown
+from actors.dashboard.feed_table import LONG, Row, name_of, shown
 from actors.models.budget import Ledger, ledger_of
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
@@ -20,7 +21,10 @@ from actors.pool.pool import AgentPool
 from actors.runtime.system import ActorSystem
 from actors.runtime.tree import ActorRow
 from actors.triggers.schedule.source import Schedule
+from actors.triggers.trigger import Trigger
 from actors.web.health import readiness
+from protocols.errors import limited_text
+from protocols.triggers import TriggerEvent
 
 Rows = Iterator[tuple[str, Row]]
 """Rows with their keys, each made when it is taken."""
@@ -44,6 +48,8 @@ class PoolRows:
         self._version = _version()
         self._nodes: dict[str, str] = {}
         """The names of the nodes by the URN of their actors."""
+        self._events: WeakKeyDictionary[Trigger, tuple[TriggerEvent, str]] = WeakKeyDictionary()
+        """The last events with their texts, which are made once."""
 
     def pool(self, system: ActorSystem) -> Rows:
         """Yield the one row of the pool itself."""
@@ -98,16 +104,25 @@ class PoolRows:
         if service is None:
             return
         due = {child.name: _due(child.args[1], system) for child in service.plan.children if len(child.args) > 1}
-        for trigger in service.plan.triggers:
+        for trigger in service.triggers:
             numbers = trigger.statistics()
             yield name_of(numbers.name), {
                 "node": name_of(trigger.node), "name": name_of(trigger.name), "kind": trigger.settings.type,
-                "state": "failing" if numbers.last_error else "running" if numbers.running else "waiting",
-                "next": due.get(trigger.full_name), "last": None,
+                "state": "failing" if trigger.is_failing else "running" if numbers.running else "waiting",
+                "next": due.get(trigger.full_name), **self._last(trigger),
                 "accepted": numbers.accepted, "run": numbers.completed + numbers.running,
                 "failed": numbers.failed + numbers.dead_lettered,
-                "can_fire": isinstance(trigger.settings, FIRED),
+                "can_fire": isinstance(trigger.settings, FIRED), "last_failure": shown(numbers.last_error),
             }  # fmt: skip
+
+    def _last(self, trigger: Trigger) -> Row:
+        event = trigger.last_event
+        if event is None:
+            return {"last": None, "event": ""}
+        known = self._events.get(trigger)
+        if known is None or known[0] is not event:
+            known = self._events[trigger] = event, shown(limited_text(_prompt_of, event, LONG))
+        return {"last": event.time, "event": known[1]}
 
     def approvals(self) -> Rows:
         """Yield the tool calls that wait for a person."""
@@ -125,6 +140,10 @@ def dead_row(letter: DeadLetterRow) -> Row:
         "message_type": name_of(letter.message_type), "reason": name_of(letter.reason), "age": round(letter.age, 3),
         "text": shown(letter.error), "can_replay": letter.can_replay, "replays": letter.replays,
     }  # fmt: skip
+
+
+def _prompt_of(event: Any) -> str:
+    return str(event.to_prompt())
 
 
 def _due(schedule: object, system: ActorSystem) -> float | None:

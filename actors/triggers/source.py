@@ -49,6 +49,8 @@ class TriggerSource(AsyncioActor):
     def established(self) -> None:
         """Declare that the source sees events from now on."""
         self.is_established = True
+        for trigger in self.triggers:
+            trigger.is_failing = False
         waiting, self._askers = self._askers, []
         for reply in waiting:
             if not reply.done():

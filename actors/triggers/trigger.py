@@ -104,6 +104,10 @@ class Trigger:
         self.refused = 0
         self.restarts = 0
         self.last_error = ""
+        self.is_failing = False
+        """True from a failure of the source until it watches again."""
+        self.last_event: TriggerEvent | None = None
+        """The event that came last, whether it could be accepted or not."""
         self._accepted = 0
         self._lost = 0
         self._open = 0
@@ -144,7 +148,7 @@ class Trigger:
             TriggerStoppedError: The trigger does not run.
             TriggerError: A durable node can never keep the event; it is too large, for example.
         """
-        cell = self._running_cell()
+        cell = self._noted(event)
         if self.is_durable:
             return await self.keep(event, self.kept_id(key), waits=False)
         queued = QueuedEvent(event, RunId(new_id()))
@@ -210,6 +214,7 @@ class Trigger:
             _log.warning("trigger %r: an event is lost: %s", self.full_name, error)
 
     def _take(self, cell: Cell, event: TriggerEvent) -> None:
+        self.last_event = event
         try:
             cell.ref.tell(QueuedEvent(event, RunId(new_id())))
         except MailboxFullError:
@@ -230,7 +235,7 @@ class Trigger:
             TriggerStoppedError: The trigger has never run.
             NotKeptError: A durable node cannot keep an event with a key (see `accept`) now; offer it again.
         """
-        cell = self._running_cell()
+        cell = self._noted(event)
         if self.is_durable:
             try:
                 return (await self.keep(event, self.kept_id(key))).run_id
@@ -263,7 +268,7 @@ class Trigger:
         Raises:
             TriggerStoppedError: The trigger has never run.
         """
-        cell = self._running_cell()
+        cell = self._noted(event)
         self._accepted += 1
         self._lost += 1
         cell.system.dead_letters.add(Envelope(event, cell, at=cell.now()), reason, cause)
@@ -286,7 +291,7 @@ class Trigger:
     def note_failure(self, error: BaseException) -> None:
         """Remember why the source failed. The source calls this."""
         self.restarts += 1
-        self.last_error = error_line(error)
+        self.last_error, self.is_failing = error_line(error), True
 
     def statistics(self) -> TriggerStatistics:
         """Return the numbers as they are now."""
@@ -310,6 +315,10 @@ class Trigger:
         """Return the mailbox that the queue of the settings becomes."""
         queue = self.settings.queue
         return MailboxConfig(capacity=queue.capacity, overflow=Overflow(queue.overflow))
+
+    def _noted(self, event: TriggerEvent) -> Cell:
+        self.last_event = event
+        return self._running_cell()
 
     def _running_cell(self) -> Cell:
         if self._cell is None:

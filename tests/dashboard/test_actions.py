@@ -10,11 +10,13 @@ import pytest
 
 from actors.agents.agent import Agent
 from actors.app.pool import AgentPool
+from actors.app.trigger_service import TriggerService
 from actors.config.load import load_manifest
 from actors.dashboard import feed as feeds
 from actors.runtime.actor import AsyncioActor
 from actors.testing.settle import settle
 from protocols.errors import RunCancelledError
+from protocols.triggers import FunctionReturned, TriggerEvent
 from tests.agents.parked_agent import Files, parked_agent
 from tests.dashboard.client import Site, site
 
@@ -125,11 +127,40 @@ async def test_a_schedule_is_fired_by_hand_and_other_triggers_are_not(pool: Agen
         refused = await shown.post("triggers/writer/notes/fire")
 
     assert fired[0] == 200
+    last = tables["triggers"]["writer/tick"]
+    assert (last["event"], time.time() - last["last"] < 60, tables["triggers"]["writer/notes"]["last"]) == (
+        "it is time", True, None,
+    )  # fmt: skip
     assert [(row["can_fire"], row["accepted"]) for row in tables["triggers"].values()] == [(True, 1), (False, 0)]
     due = [row["next"] for row in tables["triggers"].values()]
     assert (due[0] - time.time() > 3_000_000.0, due[1]) == (True, None)
     assert refused[0] == 409
     assert "by hand" in refused[1]["error"]
+
+
+class Broken(TriggerEvent, frozen=True, kw_only=True):
+    """Has no text."""
+
+    def to_prompt(self) -> str:
+        raise ValueError("no text")
+
+
+async def test_the_last_event_of_each_trigger_is_cut_and_without_secrets(pool: AgentPool[None]) -> None:
+    service = pool.service(TriggerService)
+    assert service is not None
+    events = await service.events("writer")
+    tick, notes = service.plan.triggers
+    tick.report(FunctionReturned(source="", time=1.0, function="f", text="sk-canary-0123456789 \ud800" + "x" * 1_000_000))
+    notes.report(Broken(source="", time=2.0))
+    events.track("f")(lambda: "tracked")()
+    async with site(pool) as shown, shown.stream() as frames:
+        rows = (await frames.until(lambda tables: len(tables["triggers"]) == 3))["triggers"]
+
+    assert rows["writer/tick"]["event"].startswith("*** ?xxx")
+    assert len(rows["writer/tick"]["event"]) <= 2_000
+    assert [row["last"] for row in rows.values()][:2] == [1.0, 2.0]
+    assert "raised ValueError" in rows["writer/notes"]["event"]
+    assert (rows["writer/events"]["kind"], rows["writer/events"]["event"]) == ("function", "tracked")
 
 
 async def test_a_waiting_tool_call_is_shown_and_decided(pool: AgentPool[None]) -> None:

@@ -132,10 +132,12 @@ def trigger_row(node: str, name: str, **fields: Any) -> Row:
         "state": "running",
         "next": NOW + 60,
         "last": NOW - 60,
+        "event": "it is time",
         "accepted": 5,
         "run": 4,
         "failed": 1,
         "can_fire": True,
+        "last_failure": "",
         **fields,
     }
 

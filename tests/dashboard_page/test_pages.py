@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dashboard_page.demo_tables import PAGES, fill
-from tests.dashboard_page.rows import run_row
+from tests.dashboard_page.rows import run_row, trigger_row
 
 if TYPE_CHECKING:
     from tests.dashboard_page.conftest import Watched
@@ -55,6 +55,17 @@ async def test_runs_stand_below_who_asked_them_and_change_with_the_feed(tabs: Wa
     await page.get_by_text("tool search").wait_for()
     feed.remove("runs", "r-1", "r-2")
     await page.get_by_text("Nothing runs.").wait_for()
+
+
+async def test_a_trigger_says_when_it_is_due_what_came_last_and_whether_it_fails(tabs: Watched, feed: FakeFeed) -> None:
+    rows = [trigger_row("reader", "notes", next=None, state="failing"), trigger_row("writer", "nightly", event="a file")]
+    feed.put(triggers={f"{row['node']}/{row['name']}": row for row in rows})
+    page = await tabs.open("#/triggers")
+    notes, nightly = page.get_by_role("row", name="reader/notes"), page.get_by_role("row", name="writer/nightly")
+    await notes.get_by_text("when it comes").wait_for()
+    await notes.locator(".state.failing").wait_for()
+    await nightly.get_by_text("a file").wait_for()
+    assert await nightly.get_by_text("when it comes").count() == 0
 
 
 async def test_elapsed_times_tick_without_a_message(tabs: Watched, feed: FakeFeed) -> None:

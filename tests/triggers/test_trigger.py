@@ -13,6 +13,7 @@ from actors.config.value import QueueSpec
 from actors.runtime.errors import ActorStoppingError
 from actors.runtime.system import ActorSystem
 from actors.testing.settle import settle
+from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger, TriggerStatistics, queue_class
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeStoppedError
@@ -22,6 +23,14 @@ from tests.triggers.started import RecordingNode
 if TYPE_CHECKING:
     from actors.config.value import OverflowName
     from actors.runtime.ref import ActorRef
+
+
+class Watching(TriggerSource):
+    """Sees nothing."""
+
+    async def observe(self) -> None:
+        self.established()
+        await asyncio.Event().wait()
 
 
 def event(text: str = "x") -> FunctionReturned:
@@ -65,6 +74,29 @@ async def test_an_event_becomes_a_run_with_the_id_that_accept_returned(actor_sys
 
     assert (node.prompts, node.run_ids) == (["hello"], [run_id])
     assert trigger.statistics() == TriggerStatistics(name="n/t", accepted=1, completed=1)
+
+
+@pytest.mark.parametrize("way", ["accept", "offer", "report", "discard"])
+async def test_the_last_event_is_known_whichever_way_it_came(actor_system: ActorSystem, way: str) -> None:
+    trigger = make(RecordingNode())
+    start(actor_system, trigger)
+    before = trigger.last_event
+    for text in ("first", "last"):
+        done = getattr(trigger, way)(event(text))
+        if done is not None:
+            await done
+    await settle()
+
+    assert (before, trigger.last_event) == (None, event("last"))
+
+
+async def test_a_source_fails_until_it_watches_again(actor_system: ActorSystem) -> None:
+    trigger = make(RecordingNode())
+    trigger.note_failure(OSError("no route"))
+    failing = trigger.is_failing
+    source = actor_system.start(Watching, ((trigger,),))
+    assert await source.ask(Ready())
+    assert (failing, trigger.is_failing, trigger.statistics().last_error) == (True, False, "OSError: no route")
 
 
 async def test_accept_returns_before_the_run_begins(actor_system: ActorSystem) -> None:

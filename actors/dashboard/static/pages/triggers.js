@@ -10,12 +10,12 @@ import { Table } from "../table.js";
 import { State } from "../text.js";
 
 const columns = [
-  { title: "Trigger", cell: (row) => row.name, sort: (row) => row.name },
-  { title: "Node", cell: (row) => row.node, sort: (row) => row.node },
+  { title: "Trigger", cell: (row) => `${row.node}/${row.name}`, sort: (row) => `${row.node}/${row.name}` },
   { title: "Kind", cell: (row) => row.kind, kind: "wide" },
   { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
-  { title: "Next", cell: (row) => time(row.next), sort: (row) => row.next, kind: "time" },
+  { title: "Next", cell: (row) => time(row.next) || "when it comes", sort: (row) => row.next, kind: "time" },
   { title: "Last", cell: (row) => time(row.last), sort: (row) => row.last, kind: "time wide" },
+  { title: "Event", cell: (row) => row.event, kind: "wide" },
   { title: "Accepted", cell: (row) => count(row.accepted), kind: "number wide" },
   { title: "Run", cell: (row) => count(row.run), kind: "number wide" },
   { title: "Failed", cell: (row) => count(row.failed), kind: "number" },
@@ -26,7 +26,7 @@ const Fire = ({ row }) => html`<${Action} name="Fire now" path=${["triggers", ro
   label=${`Fire ${row.name} of ${row.node} now`} />`;
 
 export function Triggers({ id, query }) {
-  const words = matcher(query.q, ["name", "node", "kind", "state"]);
+  const words = matcher(query.q, ["name", "node", "kind", "state", "event"]);
   const rows = store.list("triggers").filter(({ row }) => !words || words(row));
   const row = store.rows("triggers").get(id);
   return html`<div class="filters"><${Search} query=${query} label="Filter triggers" /></div>
