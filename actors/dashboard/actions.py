@@ -13,11 +13,11 @@ from starlette.routing import Route
 from actors.app.dead_letters import replay_dead_letter
 from actors.app.trigger_service import TriggerService
 from actors.dashboard.feed_table import name_of, shown
-from actors.dashboard.pool_rows import FIRED
+from actors.dashboard.pool_rows import FIRED, children_of, id_of
 from actors.pool.pool import AgentPool
 from actors.runtime.background_loop import current_system
 from actors.runtime.cell import Cell
-from actors.supervision.supervisor import Supervisor
+from actors.supervision.child_state import ChildState
 from protocols.errors import UnderstageError
 from protocols.triggers import TimeReached
 
@@ -92,24 +92,25 @@ class Actions:
         return f"run {name_of(run)} is cancelled"
 
     async def _stop(self, request: Request) -> str:
-        cell = self._cell(request)
-        _, name = await _place(cell)
-        assert cell.parent is not None
-        return await _within(cell.parent.ref.proxy().terminate_child(name), f"{cell.name} is stopped", "is stopping")
+        above, child = self._child(request)
+        return await _within(above.ref.proxy().terminate_child(child.name), child.name, "is stopped", "is stopping")
 
     async def _restart(self, request: Request) -> str:
-        cell = self._cell(request)
-        states, name = await _place(cell)
-        assert cell.parent is not None
-        proxy = cell.parent.ref.proxy()
-        return await _within(proxy.replace_child(states[name].spec), f"{cell.name} runs anew", "is restarting")
+        above, child = self._child(request)
+        if child.restart == "temporary":
+            raise RefusedError(f"actor {child.name!r} is temporary: it does its work once; start another one")
+        return await _within(above.ref.proxy().replace_child(child.spec), child.name, "runs anew", "is restarting")
 
-    def _cell(self, request: Request) -> Cell:
+    def _child(self, request: Request) -> tuple[Cell, ChildState]:
+        """Return the supervisor of an actor, and what it knows of the actor."""
         wanted: str = request.path_params["id"]
         system = self._pool.system or current_system()
+        for above, child in children_of(system):
+            if id_of(child.cell) == wanted:
+                return above, child
         for cell in tuple(system.cells):
-            if cell.urn is not None and cell.urn.endswith(f":{wanted}"):
-                return cell
+            if id_of(cell) == wanted:
+                raise RefusedError(f"actor {cell.name!r} has no supervisor that could stop or restart it; stop its pool")
         raise RefusedError(f"actor {name_of(wanted)!r} is unknown: it has ended for good", _NOT_FOUND)
 
     async def _replay(self, request: Request) -> str:
@@ -150,26 +151,14 @@ class Actions:
         return "the call is denied"
 
 
-async def _place(cell: Cell) -> tuple[Any, str]:
-    """Return the children of the supervisor of an actor, and its name among them."""
-    above = cell.parent
-    if above is None or not issubclass(above.kind, Supervisor):
-        raise RefusedError(f"actor {cell.name!r} has no supervisor that could stop or restart it; stop its pool")
-    states: Any = getattr(above.supervision, "states", {})
-    for name, state in states.items():
-        if state.cell is cell:
-            return states, name
-    raise RefusedError(f"actor {cell.name!r} is not a child of its supervisor any more", _NOT_FOUND)
-
-
-async def _within(done: Awaitable[object], text: str, meanwhile: str) -> str:
+async def _within(done: Awaitable[object], who: str, ended: str, meanwhile: str) -> str:
     """Wait for the end of what was begun, but not for long."""
     waiting = asyncio.ensure_future(done)
     finished, _ = await asyncio.wait([waiting], timeout=PATIENCE)
     if not finished:
-        waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        return f"{text.partition(' ')[0]} {meanwhile}"
+        waiting.add_done_callback(lambda late: late.cancelled() or late.exception())
+        return f"{who} {meanwhile}"
     error = waiting.exception()
     if error is not None:
         raise RefusedError(str(error)) from error
-    return text
+    return f"{who} {ended}"

@@ -18,8 +18,10 @@ from actors.models.budget import Ledger, ledger_of
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
 from actors.pool.pool import AgentPool
+from actors.runtime.cell import Cell
 from actors.runtime.system import ActorSystem
-from actors.runtime.tree import ActorRow
+from actors.runtime.tree import ActorRow, rows_of
+from actors.supervision.child_state import ChildState
 from actors.triggers.schedule.source import Schedule
 from actors.triggers.trigger import Trigger
 from actors.web.health import readiness
@@ -62,16 +64,20 @@ class PoolRows:
         }  # fmt: skip
 
     def actors(self, system: ActorSystem) -> Rows:
-        """Yield the actors of a system, supervisors before their children."""
+        """Yield the actors of a system, supervisors before their children, then children that do not run."""
         journal = self._pool.service(JournalService)
         kept = {} if journal is None else journal.kept
         for row in system.rows():
-            yield short(row.id), self._actor(row, kept)
+            yield short(row.id), self._actor(row, row.parent, kept)
+        for above, child in children_of(system):
+            if child.cell is not None and not child.is_live:
+                for row in rows_of({child.cell: None}):
+                    yield short(row.id), self._actor(row, above.ref.actor_urn, kept)
 
-    def _actor(self, row: ActorRow, kept: dict[str, int]) -> Row:
+    def _actor(self, row: ActorRow, parent: str, kept: dict[str, int]) -> Row:
         node = self._nodes.get(row.id, "")
         return {
-            "parent": short(row.parent), "name": name_of(row.name), "type": name_of(row.actor_type), "state": row.state,
+            "parent": short(parent), "name": name_of(row.name), "type": name_of(row.actor_type), "state": row.state,
             "incarnation": row.incarnation, "restarts": row.restarts, "depth": row.depth,
             "oldest_age": round(row.oldest_age, 1), "in_flight": row.in_flight, "handled": row.handled,
             "failed": row.failed, "kept": kept.get(node, 0), "node": name_of(node),
@@ -152,6 +158,19 @@ def _due(schedule: object, system: ActorSystem) -> float | None:
         return None
     due, now = schedule.times.next_after(schedule.served), time.time()
     return due if due is None or schedule.by_wall_clock else now + due - system.clock.now()
+
+
+def children_of(system: ActorSystem) -> Iterator[tuple[Cell, ChildState]]:
+    """Yield all supervisors with each of their children, those that do not run as well."""
+    for above in tuple(system.cells):
+        children: dict[str, ChildState] = getattr(above.supervision, "states", {})
+        for child in tuple(children.values()):
+            yield above, child
+
+
+def id_of(cell: Cell | None) -> str:
+    """Return the id of an actor as addresses hold it, if it was shown."""
+    return "" if cell is None or cell.urn is None else short(cell.urn)
 
 
 def short(urn: str) -> str:

@@ -14,6 +14,8 @@ from actors.app.trigger_service import TriggerService
 from actors.config.load import load_manifest
 from actors.dashboard import feed as feeds
 from actors.runtime.actor import AsyncioActor
+from actors.supervision.child import ChildSpec
+from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.errors import RunCancelledError
 from protocols.triggers import FunctionReturned, TriggerEvent
@@ -88,12 +90,59 @@ async def test_an_actor_is_stopped_and_restarted_by_its_supervisor(pool: AgentPo
         assert (await pool["writer"].run("still there")).text
         assert pool["writer"].ref().incarnation == lives + 1
         stopped = await shown.post(f"actors/{writer}/stop")
-        again = await shown.post(f"actors/{writer}/stop")
+        assert pool["writer"].home.find() is None
+        async with shown.stream() as frames:
+            rest = (await frames.until(lambda tables: tables.get("actors")))["actors"][writer]
+            again = await shown.post(f"actors/{writer}/stop")
+            begun = await shown.post(f"actors/{writer}/restart")
+            rows = (await frames.until(lambda tables: writer not in tables["actors"]))["actors"].values()
+        assert (await pool["writer"].run("there again")).text
 
     assert restarted == (200, {"ok": True, "text": "writer runs anew"})
-    assert stopped == (200, {"ok": True, "text": "writer is stopped"})
-    assert pool["writer"].home.find() is None
-    assert again[0] == 404
+    assert stopped == again == (200, {"ok": True, "text": "writer is stopped"})
+    assert (rest["name"], rest["state"], rest["handled"]) == ("writer", "stopped", 1)
+    assert begun == (200, {"ok": True, "text": "writer runs anew"})
+    assert [(row["state"], row["parent"]) for row in rows if row["name"] == "writer"] == [("running", rest["parent"])]
+
+
+class Child(AsyncioActor):
+    """Crashes when it is told to."""
+
+    def __init__(self, _given: str) -> None:
+        super().__init__()
+
+    def on_receive(self, message: Any) -> None:
+        raise ValueError(message)
+
+
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+async def test_a_child_that_its_supervisor_has_left_stopped_is_shown_and_started(
+    pool: AgentPool[None], restart: Any
+) -> None:
+    spec = ChildSpec(Child, args=("x",), name="a child", restart=restart, on_exception={ValueError: "stop"})
+    supervisor = await Supervisor.start([spec]).ready()
+    async with site(pool) as shown, shown.stream() as frames:
+        id = next(key for key, row in (await frames.until(known))["actors"].items() if row["name"] == "a child")
+        ref = (await supervisor.proxy().children())[0].ref
+        assert ref is not None
+        refused = await shown.post(f"actors/{id}/restart") if restart == "temporary" else None
+        ref.tell("no disk")
+        rows = (await frames.until(lambda tables: known(tables).get(id, {}).get("state") != "running"))["actors"]
+        answer = await shown.post(f"actors/{id}/restart")
+        live = await supervisor.proxy().children()
+    await supervisor.stop()
+
+    if restart == "temporary":
+        assert refused is not None
+        assert (refused[0], "temporary" in refused[1]["error"], answer[0], id in rows) == (409, True, 404, False)
+    else:
+        assert (rows[id]["state"], rows[id]["last_failure"]) == ("stopped", "ValueError: no disk")
+        assert answer == (200, {"ok": True, "text": "a child runs anew"})
+        assert [child.state for child in live] == ["running"]
+
+
+def known(tables: dict[str, Any]) -> dict[str, Any]:
+    return dict(tables.get("actors", {}))
 
 
 class Alone(AsyncioActor):

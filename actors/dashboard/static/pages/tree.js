@@ -30,10 +30,11 @@ const SHOW = {
   "": ["all actors", () => true],
   trouble: ["with failures or restarts", (row) => row.failed > 0 || row.restarts > 0],
   waiting: ["with messages waiting", (row) => row.depth > 0],
+  stopped: ["that do not run", (row) => row.state === "stopped"],
 };
 
 const Change = ({ name, id, row }) => html`<${Action} name=${name} path=${["actors", id, name.toLowerCase()]}
-  label=${`${name} ${row.name}`} ask=${`${name} ${row.name} and all below it? What it works on now is lost.`} />`;
+  disabled=${name === "Stop" && row.state === "stopped"} label=${`${name} ${row.name}`} ask=${`${name} ${row.name} and all below it? What it works on now is lost.`} />`;
 
 export function Tree({ id, query }) {
   const actors = store.rows("actors");
