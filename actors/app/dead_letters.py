@@ -167,7 +167,8 @@ def _text(message: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    return text.encode("utf-8", "replace")[:_TEXT].decode("utf-8", "ignore")
+    data = text.encode("utf-8", "replace")
+    return data.decode() if len(data) <= _TEXT else f"{data[: _TEXT - 3].decode('utf-8', 'ignore')}…"
 
 
 def _way(pool: AgentPool[Any], letter: DeadLetter) -> Callable[[], object]:

@@ -114,7 +114,8 @@ class Actions:
         raise RefusedError(f"actor {name_of(wanted)!r} is unknown: it has ended for good", _NOT_FOUND)
 
     async def _replay(self, request: Request) -> str:
-        ids, refused = msgspec.json.decode(await request.body() or b"{}", type=_Letters).ids, list[str]()
+        ids = dict.fromkeys(msgspec.json.decode(await request.body() or b"{}", type=_Letters).ids)
+        refused: list[str] = []
         for id in ids:
             try:
                 await replay_dead_letter(self._pool, id)

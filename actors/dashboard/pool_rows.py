@@ -140,11 +140,11 @@ class PoolRows:
 
 
 def dead_row(letter: DeadLetterRow) -> Row:
-    """Return the row of a dead letter. It says what failed, and not the message, which may be a prompt."""
+    """Return the row of a dead letter."""
     return {
         "at": letter.at, "target": name_of(letter.target), "sender": name_of(letter.sender),
         "message_type": name_of(letter.message_type), "reason": name_of(letter.reason), "age": round(letter.age, 3),
-        "text": shown(letter.error), "can_replay": letter.can_replay, "replays": letter.replays,
+        "text": shown(letter.text), "error": shown(letter.error, 500), "can_replay": letter.can_replay, "replays": letter.replays,
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from actors.app.trigger_service import TriggerService
 from actors.config.load import load_manifest
 from actors.dashboard import feed as feeds
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.errors import ActorStoppingError
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
@@ -249,12 +250,12 @@ class Careful(AsyncioActor):
 async def test_dead_letters_are_told_again(pool: AgentPool[None]) -> None:
     Careful.heard.clear()
     ref = await Careful.start().ready()
-    ref.tell("sk-canary-0123456789")
+    ref.tell("the key is sk-canary-0123456789")
     await settle()
     async with site(pool) as shown, shown.stream() as frames:
         tables = await frames.until(lambda tables: tables.get("dead"))
         ((key, row),) = tables["dead"].items()
-        done = await shown.post("dead/replay", {"ids": [key]})
+        done = await shown.post("dead/replay", {"ids": [key, key]})
         await frames.until(lambda tables: tables["dead"][key]["replays"] == 1)
         refused = await shown.post("dead/replay", {"ids": [key, "999", "zz" * 16]})
         bad: list[Any] = [{"ids": []}, {"ids": "1"}, {}, {"ids": [1]}]
@@ -263,9 +264,25 @@ async def test_dead_letters_are_told_again(pool: AgentPool[None]) -> None:
     await ref.stop()
 
     assert (row["target"], row["message_type"], row["can_replay"]) == ("Careful", "str", True)
-    assert "canary" not in str(row)
+    assert row["text"] == "the key is ***"
     assert done == (200, {"ok": True, "text": "1 of 1 dead letters were told again"})
     assert refused[0] == 409
     assert refused[1]["error"].startswith("1 of 3 dead letters were told again: dead letter '999' is unknown")
     assert [status for status, _ in odd] == [409, 400, 400, 400]
-    assert Careful.heard == ["refused", *["sk-canary-0123456789"] * 2]
+    assert Careful.heard == ["refused", *["the key is sk-canary-0123456789"] * 2]
+
+
+async def test_the_text_of_a_dead_letter_is_cut_and_holds_no_beginning_of_a_secret(
+    pool: AgentPool[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_API_KEY", "hunter2-hunter2-hunter2")
+    ref = await Careful.start().ready()
+    await ref.stop()
+    for text in ("x" * 985 + " hunter2-hunter2-hunter2", "\ud800<script>"):
+        with pytest.raises(ActorStoppingError):
+            ref.tell(text)
+    async with site(pool) as shown, shown.stream() as frames:
+        rows = (await frames.until(lambda tables: len(tables.get("dead", ())) == 2))["dead"]
+
+    assert [row["text"] for row in rows.values()] == ["x" * 985 + " ***…", "?<script>"]
+    assert {row["can_replay"] for row in rows.values()} == {True}

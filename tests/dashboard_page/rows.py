@@ -114,6 +114,7 @@ def letter_row(target: str, **fields: Any) -> Row:
         "reason": "stopped",
         "age": 1.5,
         "text": "what is new?",
+        "error": "",
         "can_replay": True,
         "replays": 0,
         **fields,

@@ -17,7 +17,7 @@ const failures = [
 const letters = [
   { title: "Target", cell: (row) => row.target, sort: (row) => row.target },
   { title: "Time", cell: (row) => time(row.at), sort: (row) => row.at, kind: "time" },
-  { title: "Reason", cell: (row) => row.reason, sort: (row) => row.reason },
+  { title: "Reason", cell: (row) => (row.error ? `${row.reason}: ${row.error}` : row.reason), sort: (row) => row.reason },
   { title: "Message", cell: (row) => row.message_type, kind: "wide" },
   { title: "Text", cell: (row) => row.text, kind: "text" },
   { title: "Replays", cell: (row) => count(row.replays), sort: (row) => row.replays, kind: "number" },
