@@ -23,8 +23,6 @@ from actors.runs.request import RunRequest
 from actors.runtime.background_loop import current_system
 from actors.runtime.event_stream import BatchSubscription, TakeEvents
 from actors.runtime.system import ActorSystem
-from actors.stats.stats_actor import ReadStats, StatsActor
-from protocols.errors import UnderstageError
 from protocols.journal import JournalError
 from protocols.mailbox import MailboxStatistics
 
@@ -46,8 +44,6 @@ MOST_DEAD: Final = 1_000
 """Dead letters of the system, and as many of its journal, that are shown."""
 JOURNAL_ROUNDS: Final = 10
 """Messages after which the dead letters of the journal are read again."""
-PATIENCE: Final = 1.0
-"""Seconds that the stats of the system have to answer."""
 HEARTBEAT: Final = 15.0
 """Seconds after which a viewer is told that nothing has changed."""
 _log: Final = logging.getLogger("understage.dashboard")
@@ -140,7 +136,7 @@ class Feed:
 
     async def _read(self, system: ActorSystem, most: int) -> None:
         now = time.time()
-        await self._fill("nodes", self._rows.nodes(await _cancelled(system)))
+        await self._fill("nodes", self._rows.nodes())
         await self._fill("pool", self._rows.pool(system))
         await self._read_actors(system, most)
         await self._fill("links", self._rows.links())
@@ -207,17 +203,6 @@ class Feed:
         found = [(name, tuple(table.rows.items())) for name, table in self._tables.items()]
         seq = self._seq
         return _parts(seq, found)
-
-
-async def _cancelled(system: ActorSystem) -> dict[str, int]:
-    """Return how many runs of each node were cancelled, as the stats of the system know, if it has some."""
-    known = system.get("stats")
-    if known is None or not issubclass(known.actor_class, StatsActor):
-        return {}
-    with suppress(UnderstageError):  # it has too much to do, or stops
-        stats = await known.ask(ReadStats(has_runs=False), timeout=PATIENCE)
-        return {node.name: node.counters.cancelled for node in stats.nodes if node.counters.cancelled}
-    return {}
 
 
 def _parts(seq: int, found: list[tuple[str, tuple[tuple[str, Any], ...]]]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -84,14 +84,14 @@ class PoolRows:
             "last_failure": shown(row.last_failure) if row.last_failure else "",
         }  # fmt: skip
 
-    def nodes(self, cancelled: Mapping[str, int]) -> Rows:
-        """Yield the nodes of the pool; `cancelled` says how many of their runs were."""
+    def nodes(self) -> Rows:
+        """Yield the nodes of the pool."""
         self._nodes.clear()
         for node in self._pool.nodes.values():
             ref = node.home.find()
             if ref is not None:
                 self._nodes[ref.actor_urn] = node.name
-            yield name_of(node.name), _node(node, cancelled.get(node.name, 0))
+            yield name_of(node.name), _node(node)
 
     def links(self) -> Rows:
         """Yield the connections of the pool, one row for each target."""
@@ -178,15 +178,15 @@ def short(urn: str) -> str:
     return urn.rpartition(":")[2]
 
 
-def _node(node: AnyNode, cancelled: int) -> Row:
+def _node(node: AnyNode) -> Row:
     totals = node.total_stats
     model = node.model if isinstance(node, Agent) else None
     members = node.members() if isinstance(node, BaseTeam) else ()
     return {
         "kind": "agent" if not isinstance(node, BaseTeam) else "chain" if node.is_chain else "team",
         "model": name_of(str(getattr(model, "model_name", model) or "")),
-        "runs": totals.message_count + totals.error_count + cancelled, "failed": totals.error_count,
-        "cancelled": cancelled,
+        "runs": totals.message_count + totals.error_count + totals.cancelled_count, "failed": totals.error_count,
+        "cancelled": totals.cancelled_count,
         "messages": totals.message_count, "input_tokens": totals.input_tokens, "output_tokens": totals.output_tokens,
         "cost": str(totals.cost), "cost_known": totals.cost_known, "budget": _budget(ledger_of(node)),
         "members": [name_of(member.name) for member in members],

@@ -91,9 +91,9 @@ class NodeStats(NodeHandle[Deps, Out]):
         super().fail(error, request)
 
     def cancelled(self, request: RunRequest) -> None:
-        """Count what a cancelled run has cost."""
+        """Count a cancelled run, and what it has cost."""
         cost = self._spent(request)
-        self._totals.add_cost(cost)
+        self._totals.add_cost(cost, cancelled=1)
         if request.stats is not None and not self.counts_members:
             request.stats.add_cost(self.name, cost)
 

@@ -19,6 +19,8 @@ class MessageTotalsSnapshot(UsageTotals, frozen=True):
     """Messages."""
     error_count: int = 0
     """Failures."""
+    cancelled_count: int = 0
+    """Runs that were cancelled, or ended with their actor."""
     tool_call_count: int = 0
     """Calls of tools."""
     unmeasured_requests: int = 0
@@ -45,7 +47,7 @@ class MessageTotals:
     """
 
     __slots__ = (
-        "_lock", "byte_count", "cost", "dropped", "error_count", "input_tokens", "last_message_time", "message_count",
+        "_lock", "byte_count", "cancelled_count", "cost", "dropped", "error_count", "input_tokens", "last_message_time", "message_count",
         "output_tokens", "tool_call_count", "unmeasured_requests", "unpriced",
     )  # fmt: skip
 
@@ -55,7 +57,7 @@ class MessageTotals:
 
     def _reset(self) -> None:
         self.message_count = self.error_count = self.input_tokens = self.output_tokens = 0
-        self.unpriced = self.tool_call_count = self.byte_count = self.dropped = self.unmeasured_requests = 0
+        self.cancelled_count = self.unpriced = self.tool_call_count = self.byte_count = self.dropped = self.unmeasured_requests = 0
         self.cost: Decimal = ZERO_COST
         self.last_message_time: datetime | None = None
 
@@ -93,10 +95,11 @@ class MessageTotals:
             if cost is not None:
                 self._add_cost(cost)
 
-    def add_cost(self, cost: TokenCost | None) -> None:
-        """Count the cost of work without an answer."""
-        if cost is not None:
-            with self._lock:
+    def add_cost(self, cost: TokenCost | None, *, cancelled: int = 0) -> None:
+        """Count the cost of work without an answer; `cancelled` is how many runs ended so."""
+        with self._lock:
+            self.cancelled_count += cancelled
+            if cost is not None:
                 self._add_cost(cost)
 
     def clear(self) -> None:

@@ -83,6 +83,31 @@ async def test_a_run_is_cancelled_once(pool: AgentPool[None]) -> None:
     assert run in again[1]["error"]
 
 
+async def test_cancelled_runs_are_counted_without_statistics_and_before_the_first_viewer(
+    pool: AgentPool[None],
+) -> None:
+    begun = asyncio.Event()
+
+    async def wait(text: str) -> str:
+        if text == "wait":
+            begun.set()
+            await asyncio.Event().wait()
+        return "done"
+
+    await pool.add_node(Agent.from_callback(wait, name="slow"))
+    await pool["slow"].run("go")
+    for _ in range(2):
+        begun.clear()
+        running = asyncio.ensure_future(pool["slow"].run("wait"))
+        await begun.wait()
+        running.cancel()
+        await settle()
+    async with site(pool) as shown, shown.stream() as frames:
+        row = (await frames.until(lambda tables: tables.get("nodes")))["nodes"]["slow"]
+
+    assert (row["runs"], row["failed"], row["cancelled"], row["messages"]) == (3, 0, 2, 1)
+
+
 async def test_an_actor_is_stopped_and_restarted_by_its_supervisor(pool: AgentPool[None]) -> None:
     async with site(pool) as shown:
         writer = await id_of(shown, "writer")
