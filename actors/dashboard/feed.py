@@ -60,7 +60,7 @@ class Feed:
 
     def __init__(self, pool: AgentPool[Any], *, can_act: bool) -> None:
         self._pool = pool
-        self._rows = PoolRows(pool, can_act=can_act, since=time.time())
+        self._rows = PoolRows(pool, can_act=can_act)
         self._events = EventRows(pool.nodes.get)
         own = ("pool", "actors", *_READ, "dead")
         self._tables = {
@@ -68,6 +68,8 @@ class Feed:
         } | self._events.tables
         self._viewers: set[Viewer] = set()
         self._seq = 0
+        self._since = 0.0
+        """When the events began to be followed, for the first of the viewers that look now."""
         self._task: asyncio.Task[None] | None = None
         self._subscription: BatchSubscription | None = None
         self._actors: Rows = iter(())
@@ -102,7 +104,7 @@ class Feed:
         """Read the pool and tell the viewers until the pool ends."""
         system = self._pool.system or current_system()
         subscription = self._subscription = system.events.subscribe_in_batches(_Events(self, system), FOLLOWED)
-        self._actors, self._seen = self._rows.actors(system), set()
+        self._actors, self._seen, self._since = self._rows.actors(system), set(), time.time()
         most = MOST_ROWS
         try:
             while self._pool.is_running:
@@ -137,7 +139,7 @@ class Feed:
     async def _read(self, system: ActorSystem, most: int) -> None:
         now = time.time()
         await self._fill("nodes", self._rows.nodes())
-        await self._fill("pool", self._rows.pool(system))
+        await self._fill("pool", self._rows.pool(system, self._since))
         await self._read_actors(system, most)
         await self._fill("links", self._rows.links())
         await self._fill("triggers", self._rows.triggers(system))

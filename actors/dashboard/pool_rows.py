@@ -40,24 +40,22 @@ class PoolRows:
     Args:
         pool: the pool.
         can_act: True if viewers may do more than look.
-        since: when it began to be looked at, in seconds since 1970 UTC.
     """
 
-    def __init__(self, pool: AgentPool[Any], *, can_act: bool, since: float) -> None:
+    def __init__(self, pool: AgentPool[Any], *, can_act: bool) -> None:
         self._pool = pool
         self._can_act = can_act
-        self._since = since
         self._version = _version()
         self._nodes: dict[str, str] = {}
         """The names of the nodes by the URN of their actors."""
         self._events: WeakKeyDictionary[Trigger, tuple[TriggerEvent, str]] = WeakKeyDictionary()
         """The last events with their texts, which are made once."""
 
-    def pool(self, system: ActorSystem) -> Rows:
-        """Yield the one row of the pool itself."""
+    def pool(self, system: ActorSystem, since: float) -> Rows:
+        """Yield the one row of the pool itself; `since` is when its events began to be followed."""
         pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
         yield "pool", {
-            "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "started": self._since,
+            "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "since": since,
             "status": readiness(pool)["status"], "dropped_events": system.events.dropped, "actors": len(system.cells),
             "has_storage": history is not None and history.store is not None,
             "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act,

@@ -108,6 +108,24 @@ async def test_without_a_viewer_nothing_is_left(pool: AgentPool[None]) -> None:
             await at_rest(pool, shown)
 
 
+async def test_the_pool_says_since_when_its_events_are_followed(
+    pool: AgentPool[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    async with site(pool) as shown:
+        for now in (1_000.0, 2_000.0):
+            monkeypatch.setattr(feeds.time, "time", lambda now=now: now)
+            async with shown.stream() as one:
+                await one.next()
+                monkeypatch.setattr(feeds.time, "time", lambda now=now: now + 500)
+                async with shown.stream() as other:
+                    await other.next()
+                    seen += [frames.tables["pool"]["pool"]["since"] for frames in (one, other)]
+            await at_rest(pool, shown)
+
+    assert seen == [1_000.0, 1_000.0, 2_000.0, 2_000.0]
+
+
 async def test_streams_end_when_the_server_ends(pool: AgentPool[None]) -> None:
     async with site(pool) as shown, shown.stream() as frames:
         await frames.next()

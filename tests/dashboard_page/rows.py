@@ -14,7 +14,7 @@ def pool_row(**fields: Any) -> Row:
         "name": "briefing",
         "pid": 4711,
         "version": "0.1.0",
-        "started": NOW - 3600,
+        "since": NOW - 3600,
         "status": "ready",
         "dropped_events": 0,
         "actors": 3,

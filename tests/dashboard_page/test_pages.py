@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.dashboard_page.demo_tables import PAGES, fill
-from tests.dashboard_page.rows import run_row, trigger_row
+from tests.dashboard_page.rows import NOW, pool_row, run_row, trigger_row
 
 if TYPE_CHECKING:
     from tests.dashboard_page.conftest import Watched
@@ -66,6 +68,15 @@ async def test_a_trigger_says_when_it_is_due_what_came_last_and_whether_it_fails
     await notes.locator(".state.failing").wait_for()
     await nightly.get_by_text("a file").wait_for()
     assert await nightly.get_by_text("when it comes").count() == 0
+
+
+async def test_what_is_counted_from_the_first_viewer_on_says_since_when(tabs: Watched, feed: FakeFeed) -> None:
+    feed.put(pool={"pool": pool_row(since=NOW)})
+    there = dt.datetime.fromtimestamp(NOW, zoneinfo.ZoneInfo("Asia/Tokyo")).strftime("since %I:%M:%S %p")
+    page = await tabs.open()
+    for name, many in {"problems": 2, "costs": 1, "log": 1}.items():
+        await page.goto(f"{tabs.url}#/{name}")
+        await page.get_by_text(there).nth(many - 1).wait_for()
 
 
 async def test_elapsed_times_tick_without_a_message(tabs: Watched, feed: FakeFeed) -> None:

@@ -1,7 +1,8 @@
 // Texts that others wrote: of a long one only the beginning is put into the page, until the reader asks for all.
 import { useState } from "./vendor/preact-hooks.js";
-import { clip, count } from "./format.js";
+import { clip, count, time } from "./format.js";
 import { html } from "./html.js";
+import { store } from "./store.js";
 
 const SHOWN = 20000; // characters
 
@@ -16,12 +17,14 @@ export function Text({ text }) {
 // Arguments of a tool come as JSON text, mostly: shown with indents if so, as they are if not.
 export function Json({ text }) {
   try {
-    const value = typeof text === "string" ? JSON.parse(text) : text;
-    return html`<${Text} text=${JSON.stringify(value, null, 2)} />`;
+    return html`<${Text} text=${JSON.stringify(JSON.parse(text), null, 2)} />`;
   } catch {
     return html`<${Text} text=${text} />`;
   }
 }
+
+// Since when events are followed: what only they tell is counted from then on.
+export const Since = () => html`<small title="counted while a page is open">since ${time(store.pool().since)}</small>`;
 
 // A state in the colour that style.css gives to its word.
 export function State({ state }) {

@@ -7,6 +7,7 @@ import { html } from "../html.js";
 import { address } from "../router.js";
 import { store } from "../store.js";
 import { Table } from "../table.js";
+import { Since } from "../text.js";
 
 const LINES = 5; // drawn by name; the rest is one line
 const SPANS = { "": [24 * 3600, 3600], hour: [3600, 60] }; // seconds, seconds of one point
@@ -73,7 +74,7 @@ export function Costs({ query }) {
   const sum = totals(rows.map((row) => ({ ...row, every: "" })), "every")[0];
   return html`<div class="filters">
       ${Object.entries(CHOICES).map(choice)}
-      ${sum && html`<span class="facts">${money(sum.cost)}, tokens ${tokens(sum)}</span>`}
+      <${Since} />${sum && html`<span class="facts">${money(sum.cost)}, tokens ${tokens(sum)}</span>`}
     </div>
     <${Chart} label=${`${measure} over time by ${by}`} ...${chart} show=${SHOW[measure]} />
     ${table("Node", "node", node)}

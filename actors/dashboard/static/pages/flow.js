@@ -23,17 +23,12 @@ const columns = [
   { title: "Last", cell: (row) => time(row.last), sort: (row) => row.last, kind: "time wide" },
 ];
 
-function state(row, busy) {
-  if (busy.has(row.name)) return "busy";
-  return row.row.failed > 0 ? "failed" : "";
-}
-
 function drawing(nodes, links, query) {
   const busy = new Set([...store.rows("runs").values()].map((run) => run.node));
   const boxes = nodes.map(({ key, row }) => ({
     name: key,
     note: `${row.kind} · ${count(row.runs)} runs${row.failed ? ` · ${count(row.failed)} failed` : ""}`,
-    state: state({ name: key, row }, busy),
+    state: busy.has(key) ? "busy" : row.failed > 0 ? "failed" : "",
     link: address("flow", key, query),
   }));
   const lines = links.map(({ key, row: { source, target, rate } }) => {

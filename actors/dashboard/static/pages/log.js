@@ -7,7 +7,7 @@ import { html } from "../html.js";
 import { address } from "../router.js";
 import { store } from "../store.js";
 import { Table } from "../table.js";
-import { State } from "../text.js";
+import { Since, State } from "../text.js";
 
 const columns = [
   { title: "Time", cell: (row) => time(row.at), kind: "time" },
@@ -37,6 +37,7 @@ export function Log({ id, query }) {
         options=${[["", "all events"], ...kinds.map((kind) => [kind, kind])]} />
       <button aria-pressed=${Boolean(held)}
         onClick=${() => setHeld(held ? null : all)}>${held ? "Go on" : "Pause"}</button>
+      <${Since} />
     </div>
     <${Split} id=${id} title="Log entry" row=${chosen} actions=${run}>
       <${Table} label="Log" columns=${columns} rows=${rows} chosen=${id}

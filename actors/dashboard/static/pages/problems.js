@@ -7,6 +7,7 @@ import { html } from "../html.js";
 import { address } from "../router.js";
 import { store } from "../store.js";
 import { Table } from "../table.js";
+import { Since } from "../text.js";
 
 const failures = [
   { title: "Node", cell: (row) => row.node, sort: (row) => row.node },
@@ -38,8 +39,8 @@ function One({ id, row }) {
     ask=${`Send this message to ${row.target} again?${before}`} />`;
 }
 
-function List({ title, children, ...rest }) {
-  return html`<h2>${title} ${children}</h2><${Table} label=${title} ...${rest} />`;
+function List({ title, since, children, ...rest }) {
+  return html`<h2>${title} ${since && html`<${Since} />`} ${children}</h2><${Table} label=${title} ...${rest} />`;
 }
 
 export function Problems({ id, query }) {
@@ -55,12 +56,13 @@ export function Problems({ id, query }) {
   const actions = row && "can_replay" in row ? html`<${One} id=${id.slice("dead:".length)} row=${row} />` : talk;
   return html`<div class="filters"><${Search} query=${query} label="Filter problems" /></div>
     <${Split} id=${id} title=${row?.node ?? row?.target ?? "Problem"} row=${row} actions=${actions}>
-      <${List} title="Failed runs" columns=${failures} rows=${rows("failures")} ...${shown} empty="No run failed." />
+      <${List} title="Failed runs" columns=${failures} rows=${rows("failures")} ...${shown} since
+        empty="No run failed." />
       <${List} title="Dead letters" columns=${letters} rows=${dead} ...${shown} empty="Every message was delivered."
         actions=${(letter) => html`<${One} id=${letter.id} row=${letter.row} />`}>
         <${Replay} name=${`Replay all ${count(ids.length)} shown`} ids=${ids}
           ask=${`Send ${count(ids.length)} messages to their targets again?`} label="Replay all shown" />
       <//>
-      <${List} title="Blocked loop" columns=${blocked} rows=${rows("blocked")} ...${shown} empty="Never." />
+      <${List} title="Blocked loop" columns=${blocked} rows=${rows("blocked")} ...${shown} since empty="Never." />
     <//>`;
 }
