@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,10 +116,10 @@ async def test_the_pool_says_since_when_its_events_are_followed(
     seen: list[float] = []
     async with site(pool) as shown:
         for now in (1_000.0, 2_000.0):
-            monkeypatch.setattr(feeds.time, "time", lambda now=now: now)
+            monkeypatch.setattr(feeds, "time", SimpleNamespace(time=partial(float, now)))
             async with shown.stream() as one:
                 await one.next()
-                monkeypatch.setattr(feeds.time, "time", lambda now=now: now + 500)
+                monkeypatch.setattr(feeds, "time", SimpleNamespace(time=partial(float, now + 500)))
                 async with shown.stream() as other:
                     await other.next()
                     seen += [frames.tables["pool"]["pool"]["since"] for frames in (one, other)]
