@@ -110,7 +110,9 @@ class Actions:
                 return above, child
         for cell in tuple(system.cells):
             if id_of(cell) == wanted:
-                raise RefusedError(f"actor {cell.name!r} has no supervisor that could stop or restart it; stop its pool")
+                raise RefusedError(
+                    f"actor {cell.name!r} has no supervisor that could stop or restart it; stop its pool"
+                )
         raise RefusedError(f"actor {name_of(wanted)!r} is unknown: it has ended for good", _NOT_FOUND)
 
     async def _replay(self, request: Request) -> str:

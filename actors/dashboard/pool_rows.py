@@ -142,7 +142,8 @@ def dead_row(letter: DeadLetterRow) -> Row:
     return {
         "at": letter.at, "target": name_of(letter.target), "sender": name_of(letter.sender),
         "message_type": name_of(letter.message_type), "reason": name_of(letter.reason), "age": round(letter.age, 3),
-        "text": shown(letter.text), "error": shown(letter.error, 500), "can_replay": letter.can_replay, "replays": letter.replays,
+        "text": shown(letter.text), "error": shown(letter.error, 500),
+        "can_replay": letter.can_replay, "replays": letter.replays,
     }  # fmt: skip
 
 

@@ -47,8 +47,8 @@ class MessageTotals:
     """
 
     __slots__ = (
-        "_lock", "byte_count", "cancelled_count", "cost", "dropped", "error_count", "input_tokens", "last_message_time", "message_count",
-        "output_tokens", "tool_call_count", "unmeasured_requests", "unpriced",
+        "_lock", "byte_count", "cancelled_count", "cost", "dropped", "error_count", "input_tokens", "last_message_time",
+        "message_count", "output_tokens", "tool_call_count", "unmeasured_requests", "unpriced",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,7 +57,9 @@ class MessageTotals:
 
     def _reset(self) -> None:
         self.message_count = self.error_count = self.input_tokens = self.output_tokens = 0
-        self.cancelled_count = self.unpriced = self.tool_call_count = self.byte_count = self.dropped = self.unmeasured_requests = 0
+        self.cancelled_count = self.unpriced = self.tool_call_count = self.byte_count = self.dropped = (
+            self.unmeasured_requests
+        ) = 0
         self.cost: Decimal = ZERO_COST
         self.last_message_time: datetime | None = None
 

@@ -225,7 +225,9 @@ async def test_the_last_event_of_each_trigger_is_cut_and_without_secrets(pool: A
     assert service is not None
     events = await service.events("writer")
     tick, notes = service.plan.triggers
-    tick.report(FunctionReturned(source="", time=1.0, function="f", text="sk-canary-0123456789 \ud800" + "x" * 1_000_000))
+    tick.report(
+        FunctionReturned(source="", time=1.0, function="f", text="sk-canary-0123456789 \ud800" + "x" * 1_000_000)
+    )
     notes.report(Broken(source="", time=2.0))
     events.track("f")(lambda: "tracked")()
     async with site(pool) as shown, shown.stream() as frames:

@@ -60,7 +60,10 @@ async def test_runs_stand_below_who_asked_them_and_change_with_the_feed(tabs: Wa
 
 
 async def test_a_trigger_says_when_it_is_due_what_came_last_and_whether_it_fails(tabs: Watched, feed: FakeFeed) -> None:
-    rows = [trigger_row("reader", "notes", next=None, state="failing"), trigger_row("writer", "nightly", event="a file")]
+    rows = [
+        trigger_row("reader", "notes", next=None, state="failing"),
+        trigger_row("writer", "nightly", event="a file"),
+    ]
     feed.put(triggers={f"{row['node']}/{row['name']}": row for row in rows})
     page = await tabs.open("#/triggers")
     notes, nightly = page.get_by_role("row", name="reader/notes"), page.get_by_role("row", name="writer/nightly")
