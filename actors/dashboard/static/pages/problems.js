@@ -15,10 +15,11 @@ const failures = [
   { title: "Error", cell: (row) => `${row.error_type}: ${row.error}`, kind: "text" },
   { title: "Took", cell: (row) => duration(row.duration), sort: (row) => row.duration, kind: "number wide" },
 ];
+const why = ({ reason, error }) => (error ? `${reason}: ${error}` : reason);
 const letters = [
   { title: "Target", cell: (row) => row.target, sort: (row) => row.target },
   { title: "Time", cell: (row) => time(row.at), sort: (row) => row.at, kind: "time" },
-  { title: "Reason", cell: (row) => (row.error ? `${row.reason}: ${row.error}` : row.reason), sort: (row) => row.reason },
+  { title: "Reason", cell: why, sort: why },
   { title: "Message", cell: (row) => row.message_type, kind: "wide" },
   { title: "Text", cell: (row) => row.text, kind: "text" },
   { title: "Replays", cell: (row) => count(row.replays), sort: (row) => row.replays, kind: "number" },

@@ -34,7 +34,8 @@ const SHOW = {
 };
 
 const Change = ({ name, id, row }) => html`<${Action} name=${name} path=${["actors", id, name.toLowerCase()]}
-  disabled=${name === "Stop" && row.state === "stopped"} label=${`${name} ${row.name}`} ask=${`${name} ${row.name} and all below it? What it works on now is lost.`} />`;
+  label=${`${name} ${row.name}`} disabled=${name === "Stop" && row.state === "stopped"}
+  ask=${`${name} ${row.name} and all below it? What it works on now is lost.`} />`;
 
 export function Tree({ id, query }) {
   const actors = store.rows("actors");
