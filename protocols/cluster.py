@@ -6,6 +6,7 @@ depend on time; the time of a lease only decides how soon another host takes ove
 """
 
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -158,6 +159,7 @@ class HostLostError(UnderstageError, ConnectionError):
     """The host that ran something died, and nothing says how far it came."""
 
 
+@lru_cache(maxsize=65_536)
 def shard_of(mailbox: str, shards: int) -> int:
     """Return the shard of a mailbox.
 

@@ -211,7 +211,7 @@ class SqlJournal:
 
     def _seal(self, tables: JournalTables) -> None:
         """Commit the transaction."""
-        tables.connection.execute("COMMIT")
+        tables.commit()
 
     def _may_pass(self, error: Exception) -> bool:
         """Return whether a transaction that has failed is tried again."""

@@ -44,6 +44,15 @@ CREATE TABLE memory(seq INTEGER PRIMARY KEY, mailbox TEXT NOT NULL, payload BLOB
 CREATE INDEX memory_mailbox ON memory(mailbox, seq);
 INSERT INTO meta VALUES ('epoch', 0), ('pool', ''), ('checkpoints', 0)
 """
+CLUSTER: Final = """
+CREATE TABLE shard(no INTEGER NOT NULL PRIMARY KEY, owner TEXT, epoch INTEGER NOT NULL);
+CREATE TABLE host(id TEXT NOT NULL PRIMARY KEY, cluster TEXT NOT NULL, name TEXT NOT NULL, about BLOB NOT NULL,
+  snapshot BLOB NOT NULL, until REAL NOT NULL, asked INTEGER NOT NULL);
+CREATE TABLE lane(host TEXT NOT NULL PRIMARY KEY, commits INTEGER NOT NULL);
+CREATE TABLE caller(id BLOB NOT NULL, host TEXT NOT NULL, gave_up TEXT, PRIMARY KEY(id, host));
+CREATE INDEX caller_gave_up ON caller(id) WHERE gave_up IS NOT NULL
+"""
+"""What hosts that share a journal write as well: see `ClusterTables`."""
 KEPT: Final = "id, mailbox, sender, kind, payload, accepted, due, expires, attempts"
 _ENDED: Final = "id, mailbox, accepted, outcome, reply, error"
 _DIED: Final = "id, mailbox, sender, kind, payload, accepted, attempts, died, reason, error"
@@ -128,6 +137,10 @@ class JournalTables:
 
     def _prepare(self) -> None:
         self.connection.create_function("checksum", -1, checksum, deterministic=True)
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        self.connection.execute("COMMIT")
 
     def rolled_back(self) -> None:
         """Forget what the transaction has changed."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
 from actors.storage.journal_memory import MemoryJournal
 from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.journal_sqlite import SqliteJournal
-from protocols.journal import Acknowledgement, Entry
+from protocols.cluster import HostRecord
+from protocols.journal import Acknowledgement, Entry, JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from actors.storage.cluster_journal import ClusterJournal
     from protocols.journal import MailboxJournal
     from tests.storage.postgres_server import PostgresServer
 
@@ -51,6 +55,11 @@ def _sqlite(sync: Literal["process", "full"]) -> Callable[[pytest.FixtureRequest
     return factory
 
 
+def _cluster_memory(_: pytest.FixtureRequest, now: Now) -> Factory:
+    database = MemoryDatabase(now=now)
+    return lambda: lone_host(MemoryClusterStore(database, shards=1))
+
+
 def _postgres(request: pytest.FixtureRequest, now: Now) -> Factory:
     server: PostgresServer = request.getfixturevalue("postgres")
     return lambda: PostgresJournal(server.url, pool="pool", now=now)
@@ -61,7 +70,34 @@ KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {
     "sqlite process": _sqlite("process"),
     "sqlite full": _sqlite("full"),
     "postgres": _postgres,
+    "cluster memory": _cluster_memory,
 }
+
+
+class LoneHost:
+    """A host that has the only shard of its cluster while it is open: what it delivers is its whole journal."""
+
+    def __init__(self, store: ClusterJournal) -> None:
+        self.store = store
+        self.used: Any = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.used, name)
+
+    async def open(self) -> None:
+        await self.store.open()
+        await self.store.renew(HostRecord(id=self.store.host, cluster="pool"), 60.0)
+        for lease in await self.store.claim(1, 60.0):
+            self.used = self.store.leased(lease)
+
+    async def close(self) -> None:
+        with suppress(JournalError):  # it is closed
+            await self.store.leave()
+        await self.store.close()
+
+
+def lone_host(store: ClusterJournal) -> MailboxJournal:
+    return cast("MailboxJournal", LoneHost(store))
 
 
 def entry(number: int, mailbox: str = CLERK, **fields: Any) -> Entry:

@@ -1,0 +1,178 @@
+"""What the journals of hosts in memory and in PostgreSQL share: writes under a lease, and notices to other hosts."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar, cast
+from uuid import uuid4
+
+from actors.storage.cluster_tables import ClusterTables
+from actors.storage.journal_sql import SqlJournal, WaitingCall
+from actors.storage.journal_tables import JournalTables
+from protocols.cluster import HostRecord, Lease, LeaseLostError, Notice, shard_of
+from protocols.journal import Acknowledgement, Commit, EndOutcome, Entry, MailboxJournal
+
+T = TypeVar("T")
+
+PATIENCE: Final = 5.0
+"""Seconds that changes of leases may take which no lease limits."""
+_LEASED: Final = frozenset({"settle", "begin", "postpone", "keep_step"})
+
+
+class ShardCall(NamedTuple):
+    """A change that needs shards to keep their owners until the commit."""
+
+    change: Callable[[], Any]
+    shards: Collection[int]
+
+    def __call__(self) -> Any:
+        """Make the change."""
+        return self.change()
+
+
+class ClusterJournal(SqlJournal):
+    """The journal of one host. All hosts write into the tables of each other's shards, one after the other per shard.
+
+    A transaction locks first the shards that it writes into. So what is written under an epoch that is over is refused,
+    and messages of a shard are committed in the order of their places.
+    """
+
+    host: str
+    shards: int
+
+    def become_host(self, shards: int) -> None:
+        """Get an id; called once, when the object is made."""
+        self.host, self.shards = uuid4().hex, shards
+        self.touched: set[int] = set()
+        """The shards that a transaction locks."""
+        self.tell: Callable[[Notice], object] = lambda _: None
+        """Called with each notice."""
+
+    def shard(self, mailbox: str) -> int:
+        """Return the shard of a mailbox."""
+        return shard_of(mailbox, self.shards)
+
+    def listen(self, told: Callable[[Notice], object]) -> None:
+        """Have a function called with each notice."""
+        self.tell = told
+
+    # -------------------------------------------------------------------------------------------- messages
+
+    def leased(self, lease: Lease) -> MailboxJournal:
+        """Return this journal for what is delivered under a lease."""
+        return cast("MailboxJournal", _LeasedJournal(self, lease))
+
+    def refuse(self, *_: Any, **__: Any) -> Commit[Any]:
+        """Refuse what only the host of a message may write."""
+        refused: Commit[Any] = Commit(loop=self._loop)
+        refused.finish(LeaseLostError("takes this under a lease only; use `leased`", location=self.location))
+        return refused
+
+    settle = begin = postpone = keep_step = refuse
+
+    def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
+        """Keep messages of any mailboxes, all or none."""
+        given = tuple(entries)
+        change = partial(self.cluster_tables().accept_for_callers, given)
+        return self.write(ShardCall(change, [self.shard(one.mailbox) for one in given]))
+
+    def write_leased(self, lease: Lease, name: str, *args: Any, **kwargs: Any) -> Commit[Any]:
+        """Make a change of the tables, unless the lease is over when it is made."""
+        tables = self.cluster_tables()
+        change = partial(getattr(tables, name), *args, **kwargs)
+
+        def change_or_refuse() -> Any:
+            if tables.holds(lease):
+                return change()
+            message = f"shard {lease.shard} belongs to another host now, and nothing was written"
+            return LeaseLostError(message, location=self.location)
+
+        outbox = args[0].outbox if args and isinstance(args[0], Acknowledgement) else ()
+        return self.write(ShardCall(change_or_refuse, [lease.shard, *(self.shard(one.mailbox) for one in outbox)]))
+
+    def replay(self, ids: Sequence[bytes]) -> Commit[list[Entry]]:
+        """Make dead letters open again, wherever they are delivered."""
+        return self.write(ShardCall(partial(self.opened().replay, ids), range(self.shards)), may_guest=True)
+
+    def move(self, old: str, new: str) -> Commit[int]:
+        """Give what a mailbox has to another one."""
+        return self.write(ShardCall(partial(self.opened().move, old, new), range(self.shards)))
+
+    def expect(self, id: bytes) -> Commit[None]:
+        """Have this host told when a message ends."""
+        return self.write(partial(self.cluster_tables().expect, id))
+
+    def give_up(self, id: bytes, outcome: EndOutcome) -> Commit[None]:
+        """Have the host of a message told that its caller waits no more."""
+        return self.write(partial(self.cluster_tables().give_up, id, outcome))
+
+    def _transact(self, batch: list[WaitingCall]) -> list[Any]:
+        calls = [write.operation for write in batch]
+        self.touched = {no for call in calls if isinstance(call, ShardCall) for no in call.shards}
+        return super()._transact(batch)
+
+    # ---------------------------------------------------------------------------------------------- leases
+
+    async def control(self, name: str, change: Callable[[ClusterTables], T], limit: float) -> T:
+        """Make a change of leases, which waits for no other write of this host.
+
+        Args:
+            name: what it is called.
+            change: makes it, in a transaction.
+            limit: seconds after which it is given up.
+        """
+        raise NotImplementedError
+
+    async def renew(self, me: HostRecord, ttl: float) -> tuple[Lease, ...]:
+        """Say that this host lives; return its leases."""
+        return await self.control("renew", lambda tables: tables.renew(me, ttl), ttl / 3)
+
+    async def claim(self, most: int, ttl: float) -> tuple[Lease, ...]:
+        """Take free shards."""
+        return await self.control("claim", lambda tables: tables.claim(most, ttl), ttl / 3)
+
+    async def give_back(self, leases: Collection[Lease]) -> None:
+        """Make shards free at once."""
+        await self.control("give back", lambda tables: tables.give_back(leases), PATIENCE)
+
+    async def leave(self) -> None:
+        """Give all leases back and forget this host."""
+        await self.control("leave", lambda tables: tables.leave(), PATIENCE)
+
+    async def hosts(self) -> list[HostRecord]:
+        """Return the hosts, by name."""
+        return await self.read(lambda tables: of_cluster(tables).hosts())
+
+    async def drain(self, host: str) -> bool:
+        """Ask a host to give its shards back."""
+        return await self.write(partial(self.cluster_tables().drain, host), may_guest=True)
+
+    async def is_asked_to_drain(self) -> bool:
+        """Return True if this host is asked to give its shards back."""
+        return await self.read(lambda tables: of_cluster(tables).is_asked_to_drain())
+
+    async def look(self, leases: Iterable[Lease], expected: Collection[bytes]) -> Notice:
+        """Return what notices may have been lost."""
+        return await self.read(lambda tables: of_cluster(tables).look(leases, expected))
+
+    def cluster_tables(self) -> ClusterTables:
+        """Return the tables. Raises JournalError if the journal is not open in this process."""
+        return of_cluster(self.opened())
+
+
+class _LeasedJournal:
+    """A journal whose writes end with a lease."""
+
+    def __init__(self, journal: ClusterJournal, lease: Lease) -> None:
+        self._journal = journal
+        self._lease = lease
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LEASED:
+            return partial(self._journal.write_leased, self._lease, name)
+        return getattr(self._journal, name)
+
+
+def of_cluster(tables: JournalTables) -> ClusterTables:
+    """Return tables as those of a cluster, which they are."""
+    assert isinstance(tables, ClusterTables)
+    return tables

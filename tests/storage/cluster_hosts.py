@@ -1,0 +1,103 @@
+"""Clusters of each kind of store, for the suite that all of them must pass: hosts that a test makes and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
+from protocols.cluster import HostRecord, Lease, Notice, shard_of
+from tests.contracts.journal_kinds import entry, id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.storage.cluster_journal import ClusterJournal
+    from protocols.journal import Entry, MailboxJournal
+
+SHARDS = 8
+TTL = 60.0
+
+
+def mailbox_of(shard: int, shards: int = SHARDS) -> str:
+    """Return a mailbox of a shard."""
+    return next(name for n in range(10_000) if shard_of(name := f"pool/node{n}", shards) == shard)
+
+
+def message(number: int, shard: int, **fields: Any) -> Entry:
+    """Return a message whose id says its number."""
+    return entry(number, mailbox_of(shard), **fields)
+
+
+class Host:
+    """One host with what it was told."""
+
+    def __init__(self, store: ClusterJournal, cluster: str = "orders") -> None:
+        self.store = store
+        self.me = HostRecord(id=store.host, cluster=cluster, name=f"{cluster} {store.host}", nodes=("a", "b"))
+        self.leases: dict[int, Lease] = {}
+        self._told: asyncio.Queue[Notice] = asyncio.Queue()
+        store.listen(self._told.put_nowait)
+
+    async def renew(self) -> list[int]:
+        """Renew; return the numbers of the shards it has."""
+        self.leases = {lease.shard: lease for lease in await self.store.renew(self.me, TTL)}
+        return [*self.leases]
+
+    async def claim(self, most: int = 1_000) -> list[int]:
+        """Claim; return the numbers of the new shards."""
+        found = await self.store.claim(most, TTL)
+        self.leases |= {lease.shard: lease for lease in found}
+        return [lease.shard for lease in found]
+
+    def of(self, shard: int) -> MailboxJournal:
+        """Return the journal for what this host delivers of a shard."""
+        return self.store.leased(self.leases[shard])
+
+    async def told(self) -> Notice:
+        """Return the next notice."""
+        async with asyncio.timeout(20):
+            return await self._told.get()
+
+    def has_heard(self) -> bool:
+        """Return True if there is a notice that was not read."""
+        return not self._told.empty()
+
+    async def look(self, *expected: int) -> Notice:
+        return await self.store.look([*self.leases.values()], [id_of(number) for number in expected])
+
+
+class Cluster(Protocol):
+    """Makes hosts of one database; ends them with the test."""
+
+    async def host(self, cluster: str = "orders", *, shards: int = SHARDS) -> Host:
+        """Return a host that lives and has no shards."""
+        ...
+
+    async def expire(self, host: Host) -> None:
+        """Let the time of a host pass."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class MemoryCluster:
+    """Hosts in memory."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.database = MemoryDatabase(now=now)
+        self.hosts: list[Host] = []
+
+    async def host(self, cluster: str = "orders", *, shards: int = SHARDS) -> Host:
+        host = Host(MemoryClusterStore(self.database, shards=shards), cluster)
+        self.hosts.append(host)
+        await host.store.open()
+        await host.renew()
+        return host
+
+    async def expire(self, host: Host) -> None:
+        self.database.connection.execute("UPDATE host SET until = wall() - 1 WHERE id = ?", (host.store.host,))
+
+    async def close(self) -> None:
+        for host in self.hosts:
+            await host.store.close()
