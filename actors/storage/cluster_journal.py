@@ -1,8 +1,9 @@
 """What the journals of hosts in memory and in PostgreSQL share: writes under a lease, and notices to other hosts."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from uuid import uuid4
 
 from actors.storage.cluster_tables import ClusterTables
@@ -18,13 +19,14 @@ PATIENCE: Final = 5.0
 _LEASED: Final = frozenset({"settle", "begin", "postpone", "keep_step"})
 
 
-class ShardCall(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ShardCall(Generic[T]):
     """A change that needs shards to keep their owners until the commit."""
 
-    change: Callable[[], Any]
+    change: Callable[[], T]
     shards: Collection[int]
 
-    def __call__(self) -> Any:
+    def __call__(self) -> T:
         """Make the change."""
         return self.change()
 
@@ -106,8 +108,9 @@ class ClusterJournal(SqlJournal):
         return self.write(partial(self.cluster_tables().give_up, id, outcome))
 
     def _transact(self, batch: list[WaitingCall]) -> list[Any]:
-        calls = [write.operation for write in batch]
-        self.touched = {no for call in calls if isinstance(call, ShardCall) for no in call.shards}
+        self.touched.clear()
+        for write in batch:
+            self.touched.update(getattr(write.operation, "shards", ()))
         return super()._transact(batch)
 
     # ---------------------------------------------------------------------------------------------- leases

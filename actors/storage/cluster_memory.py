@@ -17,7 +17,7 @@ T = TypeVar("T")
 Gate = Callable[[str], Awaitable[object]]
 """Awaited before and after each thing a host does with the database, with its name: ``write`` and ``write done``.
 
-The names: ``write`` (a transaction of messages), ``read``, ``renew``, ``claim``, ``give back``, ``leave`` and ``notice``.
+The names: ``write`` (a transaction of messages), ``read``, ``renew``, ``claim``, ``give back``, ``leave``, ``notice``.
 A gate that waits delays; one that raises `JournalError` before it keeps it from being done, or else loses the answer.
 A write that was kept from being done is done again, and one whose answer was lost is looked up: as in PostgreSQL.
 """

@@ -1,11 +1,11 @@
 """What hosts that share a journal write beside its messages: who lives, who has which shard, who waits for what.
 
-The statements are those of PostgreSQL. `ClusterTables` runs on SQLite in memory as well, which has one writer at a time.
+The statements are those of PostgreSQL. `ClusterTables` runs on SQLite in memory as well, where one writes at a time.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -248,11 +248,10 @@ class ClusterTables(JournalTables):
             return self.connection.execute(sql, values).fetchall()
         given: list[Any] = []
         for value in values:
-            if isinstance(value, list):
-                sql = sql.replace("= ANY(?)", f"IN ({', '.join('?' for _ in value)})", 1)
-                given += value
-            else:
-                given.append(value)
+            several = cast("list[Any]", value if isinstance(value, list) else [value])
+            given += several
+            if several is value:
+                sql = sql.replace("= ANY(?)", f"IN ({', '.join('?' * len(several))})", 1)
         sql = sql.replace(" SKIP LOCKED", "").replace(" FOR UPDATE", "")
         return self.connection.execute(sql, given).fetchall()
 

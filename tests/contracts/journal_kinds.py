@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from actors.storage.cluster_journal import ClusterJournal
+    from protocols.cluster import ClusterStore
     from protocols.journal import MailboxJournal
     from tests.storage.postgres_server import PostgresServer
 
@@ -77,7 +77,7 @@ KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {
 class LoneHost:
     """A host that has the only shard of its cluster while it is open: what it delivers is its whole journal."""
 
-    def __init__(self, store: ClusterJournal) -> None:
+    def __init__(self, store: ClusterStore) -> None:
         self.store = store
         self.used: Any = store
 
@@ -96,7 +96,7 @@ class LoneHost:
         await self.store.close()
 
 
-def lone_host(store: ClusterJournal) -> MailboxJournal:
+def lone_host(store: ClusterStore) -> MailboxJournal:
     return cast("MailboxJournal", LoneHost(store))
 
 

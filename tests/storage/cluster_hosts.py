@@ -12,7 +12,7 @@ from tests.contracts.journal_kinds import entry, id_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.storage.cluster_journal import ClusterJournal
+    from protocols.cluster import ClusterStore
     from protocols.journal import Entry, MailboxJournal
 
 SHARDS = 8
@@ -32,7 +32,7 @@ def message(number: int, shard: int, **fields: Any) -> Entry:
 class Host:
     """One host with what it was told."""
 
-    def __init__(self, store: ClusterJournal, cluster: str = "orders") -> None:
+    def __init__(self, store: ClusterStore, cluster: str = "orders") -> None:
         self.store = store
         self.me = HostRecord(id=store.host, cluster=cluster, name=f"{cluster} {store.host}", nodes=("a", "b"))
         self.leases: dict[int, Lease] = {}

@@ -43,7 +43,8 @@ async def database() -> AsyncGenerator[MemoryDatabase]:
 
 
 async def opened(database: MemoryDatabase, gates: Gates | None = None, *, claims: bool = False) -> Host:
-    host = Host(MemoryClusterStore(database, shards=SHARDS, gate=gates))
+    store = MemoryClusterStore(database, shards=SHARDS, gate=gates)
+    host = Host(store)
     await host.store.open()
     await host.renew()
     if claims:
@@ -109,7 +110,7 @@ async def test_what_a_dead_host_had_not_committed_is_lost_and_the_rest_is_there(
     gates.held["write"] = asyncio.Event()
     late = [host.store.accept([message(2, 0)]), host.of(0).settle(handled(1))]
     await asyncio.sleep(0)
-    host.store.die()
+    database.hosts[host.store.host].die()
     gates.held["write"].set()
     await other.store.counts()
     assert not any(one.done() for one in late)

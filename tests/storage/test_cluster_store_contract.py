@@ -62,7 +62,7 @@ async def test_each_shard_has_one_host(cluster: Cluster) -> None:
     hosts = [await cluster.host() for _ in range(3)]
     claimed = [await host.claim(3) for host in hosts]
     assert [len(one) for one in claimed] == [3, 3, 2]
-    assert sorted(sum(claimed, [])) == ALL
+    assert sorted(no for one in claimed for no in one) == ALL
     assert [await host.claim() for host in hosts] == [[], [], []]
     assert [await host.renew() for host in hosts] == claimed
 
@@ -70,7 +70,7 @@ async def test_each_shard_has_one_host(cluster: Cluster) -> None:
 async def test_hosts_that_claim_at_once_get_no_shard_twice(cluster: Cluster) -> None:
     hosts = [await cluster.host() for _ in range(4)]
     claimed = await asyncio.gather(*(host.claim(3) for host in hosts for _ in range(2)))
-    assert sorted(sum(claimed, [])) == ALL
+    assert sorted(no for one in claimed for no in one) == ALL
 
 
 async def test_shards_of_a_host_that_is_late_are_taken_and_it_is_told_by_its_renewal(
@@ -123,7 +123,7 @@ async def test_what_is_written_under_a_lost_lease_is_refused_and_the_rest_of_its
     await other.claim()
     lost, good = host.of(0), host.of(1)
     one = handled(1, outbox=(message(3, 1),), memory=((mailbox_of(0), b"m"),))
-    late = [
+    late: list[Commit[Any]] = [
         lost.settle(one),
         lost.begin(id_of(1)),
         lost.postpone(id_of(1), 5.0, ""),
@@ -266,7 +266,7 @@ async def test_a_cursor_misses_nothing_of_what_several_hosts_put_into_a_shard(
             if chance.random() < 0.5:
                 await accepted
 
-    async def read(is_last: bool = False) -> None:
+    async def read() -> None:
         after = 0
         while len(found) < 120:
             for one in await host.store.waiting(mailbox_of(0), after, 1_000):
