@@ -5,7 +5,7 @@ The statements are those of PostgreSQL. `ClusterTables` runs on SQLite in memory
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -248,10 +248,12 @@ class ClusterTables(JournalTables):
             return self.connection.execute(sql, values).fetchall()
         given: list[Any] = []
         for value in values:
-            several = cast("list[Any]", value if isinstance(value, list) else [value])
+            if not isinstance(value, list):
+                given.append(value)
+                continue
+            several: list[Any] = [*value]
+            sql = sql.replace("= ANY(?)", f"IN ({', '.join('?' * len(several))})", 1)
             given += several
-            if several is value:
-                sql = sql.replace("= ANY(?)", f"IN ({', '.join('?' * len(several))})", 1)
         sql = sql.replace(" SKIP LOCKED", "").replace(" FOR UPDATE", "")
         return self.connection.execute(sql, given).fetchall()
 
