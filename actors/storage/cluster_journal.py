@@ -61,7 +61,7 @@ class ClusterJournal(SqlJournal):
 
     def leased(self, lease: Lease) -> MailboxJournal:
         """Return this journal for what is delivered under a lease."""
-        return cast("MailboxJournal", _LeasedJournal(self, lease))
+        return cast("MailboxJournal", _LeaseJournal(self, lease))
 
     def refuse(self, *_: Any, **__: Any) -> Commit[Any]:
         """Refuse what only the host of a message may write."""
@@ -162,7 +162,7 @@ class ClusterJournal(SqlJournal):
         return of_cluster(self.opened())
 
 
-class _LeasedJournal:
+class _LeaseJournal:
     """A journal whose writes end with a lease."""
 
     def __init__(self, journal: ClusterJournal, lease: Lease) -> None:
