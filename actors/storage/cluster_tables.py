@@ -1,4 +1,4 @@
-"""What hosts that share a journal write beside its messages: who lives, who has which shard, who waits for what.
+"""What hosts that share a journal write besides messages: who lives, who has which shard, who waits for what.
 
 The statements are those of PostgreSQL. `ClusterTables` runs on SQLite in memory as well, where one writes at a time.
 """
@@ -213,7 +213,7 @@ class ClusterTables(JournalTables):
         return super().version()
 
     def delete(self, messages: Sequence[tuple[int, bytes]], memories: Sequence[tuple[int]]) -> int:
-        """Delete a surplus, and those who wait for what has ended before they could say so."""
+        """Delete a surplus, and the callers of messages that are not open."""
         is_open = "SELECT 1 FROM message WHERE message.id = caller.id AND done IS NULL"
         self._change(f"DELETE FROM caller WHERE NOT EXISTS ({is_open})")
         return super().delete(messages, memories)
