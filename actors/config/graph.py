@@ -1,15 +1,14 @@
-"""Agents, teams and connections of a manifest as a graph, and the graph as mermaid or Graphviz text."""
+"""Agents, teams and connections of a manifest as a graph, and the graph as mermaid text or as data."""
 
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from actors.config.connection import CallableConnection, Connection, FileConnection, NodeConnection
 from actors.config.manifest import Manifest
 from protocols.plain_text import mermaid_text
 
 _SPACES = str.maketrans({"\n": " ", "\r": " "})
-_DOT = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
 _LABEL = 80
 """Characters of a label."""
 _ARROWS = {
@@ -20,13 +19,7 @@ _ARROWS = {
     "file": "--> f{number}[({label})]",
     "callable": "--> f{number}({label})",
 }
-_STYLES = {
-    "step": 'style=bold, label="{number}"',
-    "member": "style=dashed",
-    "picker": 'style=dotted, label="picker"',
-    "validator": 'style=dotted, label="validator"',
-}
-_SHAPES = {"file": "cylinder", "callable": "ellipse"}
+_SETTINGS = ("filter_condition", "stop_condition", "exit_condition")
 
 
 class GraphLine(NamedTuple):
@@ -71,7 +64,8 @@ def mermaid(manifest: Manifest) -> str:
     leads from a chain to its members, a dotted one from a parallel team to its members, an arrow is a connection.
     Name and description of the manifest are its title.
     """
-    ids, title = _ids(manifest), _title(manifest)
+    ids = {name: f"n{index}" for index, name in enumerate(manifest.nodes)}
+    title = ": ".join(text for text in (manifest.name, manifest.description) if text)
     lines = ["---", f"title: {json.dumps(title[:_LABEL].translate(_SPACES))}", "---"] if title else []
     lines.append("flowchart LR")
     lines += [f"    {ids[name]}[{_label(name)}]" for name in manifest.agents]
@@ -79,45 +73,25 @@ def mermaid(manifest: Manifest) -> str:
     for line in graph_lines(manifest):
         arrow = _ARROWS.get(line.kind, f"-- {_label(line.kind)} -->")
         arrow = arrow.format(number=line.number, label=_label(line.target))
-        lines.append(f"    {ids[line.source]} {arrow}" + ("" if line.kind in _SHAPES else f" {ids[line.target]}"))
+        lines.append(f"    {ids[line.source]} {arrow}" + ("" if line.kind in {"file", "callable"} else f" {ids[line.target]}"))
     return "\n".join(lines) + "\n"
 
 
-def dot(manifest: Manifest) -> str:
-    """Return the graph as Graphviz text.
-
-    Agents are boxes, teams boxes with double sides, files cylinders, functions ellipses. A bold line with a number
-    leads from a chain to its members, a dashed one from a parallel team to its members, an arrow is a connection.
-    """
-    ids, title = _ids(manifest), _title(manifest)
-    lines = ["rankdir=LR; node [shape=box]", *([f"label={_quoted(title)}"] if title else [])]
-    lines += [f"{ids[name]} [label={_quoted(name)}]" for name in manifest.agents]
-    lines += [
-        f"{ids[name]} [label={_quoted(f'{name} ({team.mode})')}, peripheries=2]"
-        for name, team in manifest.teams.items()
-    ]
-    for line in graph_lines(manifest):
-        shape = _SHAPES.get(line.kind)
-        if shape is not None:
-            lines.append(f"f{line.number} [label={_quoted(line.target)}, shape={shape}]")
-            lines.append(f"{ids[line.source]} -> f{line.number}")
-        else:
-            style = _STYLES.get(line.kind, f"label={_quoted(line.kind)}").format(number=line.number)
-            lines.append(f"{ids[line.source]} -> {ids[line.target]} [{style}]")
-    return "\n".join(["digraph {", *(f"  {line};" for line in lines), "}"]) + "\n"
+def graph_data(manifest: Manifest) -> dict[str, Any]:
+    """Return agents, teams and edges as data for JSON."""
+    nodes = [{"name": name, "kind": "agent"} for name in manifest.agents]
+    nodes += [{"name": name, "kind": f"{team.mode} team"} for name, team in manifest.teams.items()]
+    return {"name": manifest.name, "nodes": nodes, "edges": [_edge(line) for line in graph_lines(manifest)]}
 
 
-def _ids(manifest: Manifest) -> dict[str, str]:
-    return {name: f"n{index}" for index, name in enumerate(manifest.nodes)}
-
-
-def _title(manifest: Manifest) -> str:
-    return ": ".join(text for text in (manifest.name, manifest.description) if text)
+def _edge(line: GraphLine) -> dict[str, Any]:
+    ends = {"source": line.source, "target": line.target, "kind": "member" if line.kind == "step" else line.kind}
+    spec = line.connection
+    if spec is None:
+        return ends
+    conditions = [key.removesuffix("_condition") for key in _SETTINGS if getattr(spec, key) is not None]
+    return {**ends, "name": spec.label, "queued": spec.queued, "conditions": conditions}
 
 
 def _label(text: str) -> str:
     return mermaid_text(text[:_LABEL])
-
-
-def _quoted(text: str) -> str:
-    return '"' + text[:_LABEL].translate(_DOT) + '"'

@@ -122,7 +122,6 @@ def test_graph_as_json_has_nodes_and_edges(cli: Call, tmp_path: Path) -> None:
         ("a", "out.txt", "file"),
     ]
     assert found["edges"][2]["conditions"] == ["exit"]
-    assert cli("graph", file, "--json", "--output", tmp_path / "x.mmd").code == ExitCode.USAGE
 
 
 def test_schema_is_a_json_schema(cli: Call) -> None:

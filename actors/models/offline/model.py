@@ -8,7 +8,7 @@ In full:
   the instructions and the question ask for: shared words, topics such as obligations, risks, dates
   (`actors.models.offline.topics`), and a number such as "three points" (`actors.models.offline.briefing`).
   Sources keep their names: ``- sentence [name]``.
-* It fills structured output from the sentences (`actors.models.offline.schema_filler`).
+* It fills structured output as `pydantic_ai.models.test.TestModel` does: the smallest value that the schema accepts.
 * It calls a tool only if the question names the tool, once per question, with arguments filled in the same way.
 * The same input gives the same answer. Responses say ``model_name="offline"``, ``provider_name="understage"``.
 * Usage is an estimate: one token for every word and every punctuation mark.
@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.messages import (
@@ -41,7 +41,6 @@ from pydantic_core import to_json
 
 from actors.models.offline.briefing import DEFAULT_SENTENCES, briefing
 from actors.models.offline.conversation import Conversation
-from actors.models.offline.schema_filler import SchemaFiller
 from actors.models.offline.sentences import PromptText, read
 from actors.runtime.daemon_thread import in_daemon_thread
 from actors.runtime.log import warn_once
@@ -49,6 +48,16 @@ from actors.runtime.log import warn_once
 MODEL_NAME = "offline"
 SYSTEM = "understage"
 
+_FORMATS = {
+    "date-time": "2024-01-01T00:00:00Z",
+    "time": "00:00:00Z",
+    "duration": "PT0S",
+    "email": "offline@example.com",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+}
 _THREAD_FROM = 200_000  # characters; longer input would block the event loop for more than 20 ms
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _CHUNK = re.compile(r"\S+\s*|\s+")
@@ -131,7 +140,7 @@ class OfflineModel(Model):
         reading = read(conversation.prompt)
         calls = _named_tools(reading, conversation, parameters)
         if calls:
-            return [self._call(tool, reading, conversation) for tool in calls]
+            return [_call(tool) for tool in calls]
         schema = parameters.output_object
         if parameters.output_mode != "text":
             schemas = (
@@ -140,22 +149,37 @@ class OfflineModel(Model):
             names = ", ".join(str(one.get("title", one.get("type"))) for one in schemas)
             warn_once(f"model 'offline' invents the values of structured output ({names}): it is not a language model")
         if parameters.output_mode in {"native", "prompted"} and schema is not None:
-            filled = SchemaFiller(schema.json_schema, reading, conversation.instructions).fill()
-            return [TextPart(to_json(filled).decode())]
+            return [TextPart(to_json(_filled(schema.json_schema)).decode())]
         if parameters.output_tools and not parameters.allow_text_output:
-            return [self._call(parameters.output_tools[0], reading, conversation)]
+            return [_call(parameters.output_tools[0])]
         text = briefing(reading, conversation.instructions, self.sentences)
         return [TextPart("\n".join([text, *conversation.unreadable]).strip())]
-
-    def _call(self, tool: ToolDefinition, reading: PromptText, conversation: Conversation) -> ToolCallPart:
-        return ToolCallPart(
-            tool.name, SchemaFiller(tool.parameters_json_schema, reading, conversation.instructions).fill()
-        )
 
 
 def tokens(text: str) -> int:
     """Estimate the tokens of *text*: one for every word and every punctuation mark."""
     return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def _call(tool: ToolDefinition) -> ToolCallPart:
+    return ToolCallPart(tool.name, _filled(tool.parameters_json_schema))
+
+
+def _filled(schema: dict[str, Any]) -> Any:
+    from pydantic_ai.models.test import TestModel  # takes 40 ms to load
+
+    return TestModel().gen_tool_args(ToolDefinition(name="output", parameters_json_schema=_with_examples(schema)))
+
+
+def _with_examples(schema: Any) -> Any:
+    """Return the schema with an example for each text of a known format, because `TestModel` knows only dates."""
+    if isinstance(schema, list):
+        return [_with_examples(one) for one in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _with_examples(value) for key, value in cast("dict[str, Any]", schema).items()}
+    example = _FORMATS.get(found["format"]) if isinstance(found.get("format"), str) else None
+    return found if example is None else {"examples": [example], **found}
 
 
 def _named_tools(
