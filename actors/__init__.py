@@ -13,40 +13,44 @@ if [dirname(path) for path in getattr(protocols, "__path__", ())] != [dirname(di
     raise ImportError(_message, name="protocols", path=protocols.__file__)
 
 if TYPE_CHECKING:
-    from actors.agents.agent import Agent
-    from actors.app.actor_journal import ActorJournal
-    from actors.app.pool import AgentPool
-    from actors.durable.kept_run import delivery
-    from actors.mcp.server import McpServer
-    from actors.models.endpoint import Model
-    from actors.models.policy import ModelPolicy, RateLimits
-    from actors.nodes.base_team import BaseTeam
-    from actors.nodes.node import MessageNode
-    from actors.nodes.team import Team
-    from actors.nodes.team_run import TeamRun
-    from actors.runs.durable import Ticket
-    from actors.runs.job import Job
-    from actors.runs.run_stats import ExtendedTeamTalk, RunStats
-    from actors.runs.stream import RunStream, normalize_stream_for_teams
-    from actors.runtime.actor import AsyncioActor
-    from actors.runtime.errors import Reject
-    from actors.runtime.future import AsyncioFuture
-    from actors.runtime.ref import ActorRef
-    from actors.runtime.registry import ActorRegistry
-    from actors.runtime.system import ActorSystem
-    from actors.supervision.backoff import Backoff
-    from actors.supervision.child import ChildSpec
-    from actors.supervision.intensity import RestartIntensity
-    from actors.supervision.retry import Retry
-    from actors.supervision.supervisor import Supervisor
-    from actors.talk.talk import Talk
-    from actors.talk.team_talk import TeamTalk
-    from protocols.budget import Budget
-    from protocols.context import carry
-    from protocols.durable import Durable
-    from protocols.messages import ChatMessage
-    from protocols.response import AgentResponse, TeamResponse
-    from protocols.streaming import SupportsRunStream
+    from actors.agents.agent import Agent as Agent
+    from actors.app.actor_journal import ActorJournal as ActorJournal
+    from actors.app.pool import AgentPool as AgentPool
+    from actors.durable.kept_run import delivery as delivery
+    from actors.mcp.server import McpServer as McpServer
+    from actors.models.endpoint import Model as Model
+    from actors.models.policy import ModelPolicy as ModelPolicy
+    from actors.models.policy import RateLimits as RateLimits
+    from actors.nodes.base_team import BaseTeam as BaseTeam
+    from actors.nodes.node import MessageNode as MessageNode
+    from actors.nodes.team import Team as Team
+    from actors.nodes.team_run import TeamRun as TeamRun
+    from actors.runs.durable import Ticket as Ticket
+    from actors.runs.job import Job as Job
+    from actors.runs.run_stats import ExtendedTeamTalk as ExtendedTeamTalk
+    from actors.runs.run_stats import RunStats as RunStats
+    from actors.runs.stream import RunStream as RunStream
+    from actors.runs.stream import normalize_stream_for_teams as normalize_stream_for_teams
+    from actors.runtime.actor import AsyncioActor as AsyncioActor
+    from actors.runtime.errors import Reject as Reject
+    from actors.runtime.future import AsyncioFuture as AsyncioFuture
+    from actors.runtime.ref import ActorRef as ActorRef
+    from actors.runtime.registry import ActorRegistry as ActorRegistry
+    from actors.runtime.system import ActorSystem as ActorSystem
+    from actors.supervision.backoff import Backoff as Backoff
+    from actors.supervision.child import ChildSpec as ChildSpec
+    from actors.supervision.intensity import RestartIntensity as RestartIntensity
+    from actors.supervision.retry import Retry as Retry
+    from actors.supervision.supervisor import Supervisor as Supervisor
+    from actors.talk.talk import Talk as Talk
+    from actors.talk.team_talk import TeamTalk as TeamTalk
+    from protocols.budget import Budget as Budget
+    from protocols.context import carry as carry
+    from protocols.durable import Durable as Durable
+    from protocols.messages import ChatMessage as ChatMessage
+    from protocols.response import AgentResponse as AgentResponse
+    from protocols.response import TeamResponse as TeamResponse
+    from protocols.streaming import SupportsRunStream as SupportsRunStream
 
 _HOMES = {
     "ActorJournal": "actors.app.actor_journal",
@@ -89,46 +93,8 @@ _HOMES = {
     "normalize_stream_for_teams": "actors.runs.stream",
 }
 
-__all__ = [
-    "ActorJournal",
-    "ActorRef",
-    "ActorRegistry",
-    "ActorSystem",
-    "Agent",
-    "AgentPool",
-    "AgentResponse",
-    "AsyncioActor",
-    "AsyncioFuture",
-    "Backoff",
-    "BaseTeam",
-    "Budget",
-    "ChatMessage",
-    "ChildSpec",
-    "Durable",
-    "ExtendedTeamTalk",
-    "Job",
-    "McpServer",
-    "MessageNode",
-    "Model",
-    "ModelPolicy",
-    "RateLimits",
-    "Reject",
-    "RestartIntensity",
-    "Retry",
-    "RunStats",
-    "RunStream",
-    "Supervisor",
-    "SupportsRunStream",
-    "Talk",
-    "Team",
-    "TeamResponse",
-    "TeamRun",
-    "TeamTalk",
-    "Ticket",
-    "carry",
-    "delivery",
-    "normalize_stream_for_teams",
-]
+if not TYPE_CHECKING:
+    __all__ = list(_HOMES)  # type checkers take the names that are imported as themselves
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """The injectable clock: it measures every timeout, delay and period."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,3 +22,15 @@ class Clock(Protocol):
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> TimerHandle:
         """Call `callback` on the event loop after `delay` seconds."""
         ...
+
+
+async def pause(clock: Clock, seconds: float, hurry: asyncio.Event | None = None) -> None:
+    """Wait so many seconds on a clock, or until `hurry` is set."""
+    if seconds <= 0:
+        return await asyncio.sleep(0)
+    due = hurry or asyncio.Event()
+    timer = clock.call_later(seconds, due.set)
+    try:
+        await due.wait()
+    finally:
+        timer.cancel()

@@ -309,44 +309,13 @@ class EventsDropped(StampedEvent, frozen=True, kw_only=True):
 
 
 Event = (
-    RunStarted
-    | RunCompleted
-    | RunFailed
-    | RunRetried
-    | RunCancelled
-    | MessageReceived
-    | MessageSent
-    | ToolCalled
-    | TalkProcessed
-    | TalkFailed
-    | HopLimitReached
-    | ActorStarted
-    | ActorStopped
-    | ActorCrashed
-    | ActorRestarted
-    | ChildRestarted
-    | ChildGaveUp
-    | DeadLetter
-    | MailboxOverflow
-    | LateReply
-    | HandlerAbandoned
-    | LoopBlocked
-    | EventsDropped
-    | ModelRetried
-    | ModelThrottled
-    | CircuitOpened
-    | CircuitClosed
-    | ProtocolWarning
-    | ToolAbandoned
-    | BudgetWarning
-    | ApprovalRequested
-    | ApprovalDecided
-    | MessageRedelivered
-    | JournalStalled
-    | ToolStarted
-    | ModelRequested
-    | ModelResponded
-)
+    RunStarted | RunCompleted | RunFailed | RunRetried | RunCancelled | MessageReceived | MessageSent | ToolCalled
+    | TalkProcessed | TalkFailed | HopLimitReached | ActorStarted | ActorStopped | ActorCrashed | ActorRestarted
+    | ChildRestarted | ChildGaveUp | DeadLetter | MailboxOverflow | LateReply | HandlerAbandoned | LoopBlocked
+    | EventsDropped | ModelRetried | ModelThrottled | CircuitOpened | CircuitClosed | ProtocolWarning
+    | ToolAbandoned | BudgetWarning | ApprovalRequested | ApprovalDecided | MessageRedelivered | JournalStalled
+    | ToolStarted | ModelRequested | ModelResponded
+)  # fmt: skip
 """Any event."""
 
 KINDS: dict[str, type[StampedEvent]] = {kind_of(event.__name__): event for event in get_args(Event)}

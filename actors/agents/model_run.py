@@ -106,7 +106,9 @@ class ModelRun(Execution):
             try:
                 if request.sink is None and request.options.include_agent_tools:
                     return await self._run(request, prompt, keywords)
-                return await self._unusual(request, prompt, keywords)
+                run = self._run if request.sink is None else self._streamed
+                with self._tools_of(request.options, keywords):
+                    return await run(request, prompt, keywords)
             except ToolExit as error:
                 raise error.exit from None
             except Exception as error:
@@ -134,15 +136,6 @@ class ModelRun(Execution):
         if isinstance(content, str) and not before and content.strip():
             return content
         return await load_user_content([*before, asked])
-
-    async def _unusual(
-        self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any]
-    ) -> AgentRunResult[Any]:
-        """Run the model with events, or without the agent's own tools."""
-        with self._tools_of(request.options, keywords):
-            if request.sink is not None:
-                return await self._streamed(request, prompt, keywords)
-            return await self._run(request, prompt, keywords)
 
     def _run(
         self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any], **more: Any

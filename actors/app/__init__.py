@@ -11,19 +11,7 @@ from actors.app.store_paths import history_stores, retention_of
 from actors.app.trigger_service import TriggerAnswer, TriggerService
 
 __all__ = [
-    "AgentPool",
-    "App",
-    "HistoryService",
-    "StatsService",
-    "TriggerAnswer",
-    "TriggerService",
-    "answer_fields",
-    "check_models",
-    "configure_logging",
-    "history_stores",
-    "make_importable",
-    "open_app",
-    "readable",
-    "retention_of",
+    "AgentPool", "App", "HistoryService", "StatsService", "TriggerAnswer", "TriggerService", "answer_fields",
+    "check_models", "configure_logging", "history_stores", "make_importable", "open_app", "readable", "retention_of",
     "with_model",
-]
+]  # fmt: skip

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from actors.app.history_service import HistoryService
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.app.stats_service import StatsService
 from actors.app.tracing_service import TracingService
 from actors.app.trigger_paths import TriggerFiles
@@ -69,7 +69,7 @@ async def open_app(
     """
     files = TriggerFiles()
     triggers = partial(TriggerService, answered=answered, files=files, running=running)
-    lasting: list[ServiceFactory] = [JournalService, JournalDelivery, triggers] if has_triggers else []
+    lasting: list[ServiceFactory] = [JournalService, triggers] if has_triggers else []
     system = ActorSystem.of(asyncio.get_running_loop())
     make_importable(manifest)
     try:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from actors.agents.agent import Agent
 from actors.agents.memory import load_messages
@@ -205,7 +205,7 @@ class JournalService(PoolService):
 
     # -- its life -------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Deliver what waits; all nodes run."""
         for talk in self._pool.connection_registry.values():
             for target in talk.targets:
@@ -223,27 +223,3 @@ class JournalService(PoolService):
         """Give the nodes nothing more; they stop now."""
         if self._watch is not None:
             await self._watch.end()
-
-
-class JournalDelivery(PoolService):
-    """Delivers what the journal has kept: from when all nodes run, until they stop.
-
-    Args:
-        pool: the pool.
-    """
-
-    needs_nodes: ClassVar[bool] = True
-
-    def __init__(self, pool: NodeRegistry) -> None:
-        self._pool: Any = pool
-        self._service: JournalService | None = None
-
-    async def __aenter__(self) -> Self:
-        self._service = self._pool.service(JournalService)
-        if self._service is not None:
-            self._service.begin()
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        if self._service is not None:
-            await self._service.end()

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.runtime.system import ActorSystem
+from protocols.clock import pause
 from protocols.journal import STALLED, JournalError, MailboxJournal
 from protocols.journal_events import JournalStalled
 
@@ -71,12 +72,7 @@ class JournalWatch:
         tidying = asyncio.ensure_future(self._tidy(system.clock.now()))
         try:
             while True:
-                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                timer = system.clock.call_later(LOOK, woken.set_result, None)
-                try:
-                    await woken
-                finally:
-                    timer.cancel()
+                await pause(system.clock, LOOK)
                 self._look_at_disk(system)
                 if tidying.done():
                     tidying = asyncio.ensure_future(self._tidy(system.clock.now()))

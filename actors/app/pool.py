@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from actors.app.history_service import HistoryService
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.app.tracing_service import TracingService
 from actors.app.trigger_service import TriggerService
 from actors.pool import pool as bare
@@ -29,7 +29,7 @@ class AgentPool(bare.AgentPool[Deps]):
         ```
     """
 
-    default_services = (TracingService, HistoryService, JournalService, JournalDelivery, TriggerService)
+    default_services = (TracingService, HistoryService, JournalService, TriggerService)
 
     def ticket(self, request_id: str) -> Ticket[Any]:
         """Return the ticket of a run that a durable node has kept under this name, also in an earlier process.

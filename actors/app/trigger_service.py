@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -34,6 +34,7 @@ from actors.triggers.source import Ready
 from actors.triggers.state_lock import StateLockedError
 from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_type import TriggerChild, TriggerRequest
+from protocols.clock import pause
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId
 from protocols.messages import ChatMessage
@@ -66,7 +67,7 @@ class TriggerAnswer:
 
 
 class TriggerService(PoolService):
-    """The triggers of a pool. Entering it starts their actors, leaving it stops them.
+    """The triggers of a pool. Their actors start after its nodes and stop before them.
 
     ``pool.service(TriggerService)`` returns the triggers of a running pool.
 
@@ -77,8 +78,6 @@ class TriggerService(PoolService):
         files: files whose lock the caller holds. By default the service takes the lock, and stands by without
             triggers while another process has it.
     """
-
-    needs_nodes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -104,7 +103,8 @@ class TriggerService(PoolService):
         self._applying = asyncio.Lock()
         self._supervisor: ActorRef[Supervisor] | None = None
 
-    async def __aenter__(self) -> Self:
+    async def begin(self) -> None:
+        """Start the actors, or stand by while another process runs the triggers."""
         try:
             await self._system.in_thread(self._files.open)(self.pool.manifest)
             await self.apply(self.pool.manifest)
@@ -115,15 +115,12 @@ class TriggerService(PoolService):
         except BaseException:
             self._files.close()
             raise
-        return self
 
     async def _take_over(self) -> None:
         """Start the triggers when the process that runs them ends."""
         while True:
-            due = asyncio.Event()
-            timer = self._system.clock.call_later(STAND_BY, due.set)
+            await pause(self._system.clock, STAND_BY)
             try:
-                await due.wait()
                 await self._system.in_thread(self._files.open)(self.pool.manifest)
                 self._stands_by = False
                 await self.apply(self.pool.manifest)
@@ -133,10 +130,9 @@ class TriggerService(PoolService):
                 _log.exception("pool %r cannot take its triggers over", self.pool.manifest.name or "pool")
             else:
                 return
-            finally:
-                timer.cancel()
 
-    async def __aexit__(self, *_exc: object) -> None:
+    async def end(self) -> None:
+        """Stop the actors."""
         if self._taking_over is not None:
             self._taking_over.cancel()
             await asyncio.wait([self._taking_over])

@@ -107,17 +107,9 @@ class NotCondition(_Named):
 
 
 AnyCondition = (
-    WordMatch
-    | MessageCount
-    | Elapsed
-    | TokenThreshold
-    | CostLimit
-    | CallableCondition
-    | ExpressionCondition
-    | AndCondition
-    | OrCondition
-    | NotCondition
-)
+    WordMatch | MessageCount | Elapsed | TokenThreshold | CostLimit | CallableCondition | ExpressionCondition
+    | AndCondition | OrCondition | NotCondition
+)  # fmt: skip
 """One of the conditions."""
 Condition = Annotated[
     Annotated[AnyCondition, Field(discriminator="type")],

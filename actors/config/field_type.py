@@ -12,17 +12,9 @@ from actors.config.read_context import reading_of
 from protocols.errors import nearest
 
 _NAMES: Mapping[str, object] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "date": date,
-    "datetime": datetime,
-    "any": Any,
-    "list": list[Any],
-    "dict": dict[str, Any],
-    "None": None,
-}
+    "str": str, "int": int, "float": float, "bool": bool, "date": date, "datetime": datetime, "any": Any,
+    "list": list[Any], "dict": dict[str, Any], "None": None,
+}  # fmt: skip
 _LENGTH = 300
 _DEPTH = 8
 

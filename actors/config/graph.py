@@ -73,7 +73,9 @@ def mermaid(manifest: Manifest) -> str:
     for line in graph_lines(manifest):
         arrow = _ARROWS.get(line.kind, f"-- {_label(line.kind)} -->")
         arrow = arrow.format(number=line.number, label=_label(line.target))
-        lines.append(f"    {ids[line.source]} {arrow}" + ("" if line.kind in {"file", "callable"} else f" {ids[line.target]}"))
+        lines.append(
+            f"    {ids[line.source]} {arrow}" + ("" if line.kind in {"file", "callable"} else f" {ids[line.target]}")
+        )
     return "\n".join(lines) + "\n"
 
 

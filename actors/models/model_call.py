@@ -27,11 +27,11 @@ from actors.models.endpoint_state import EndpointState
 from actors.models.failure import failure_of, host_of, typed
 from actors.models.policy import OF_STREAMS, ModelPolicy
 from actors.models.rate_limiter import MOST_WAITING, Place, RateLimiter
-from actors.models.time_limit import TimeLimit, pause
+from actors.models.time_limit import TimeLimit
 from actors.runtime.clock import LoopClock
 from actors.runtime.envelope import current
 from protocols.budget import drawn
-from protocols.clock import Clock
+from protocols.clock import Clock, pause
 from protocols.errors import RunCancelledError, add_note
 from protocols.model_errors import (
     BadResponseError,

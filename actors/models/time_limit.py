@@ -84,20 +84,3 @@ class TimeLimit:
         else:
             self.phase = phase
             self._task.cancel()
-
-
-async def pause(clock: Clock, seconds: float) -> None:
-    """Wait on a clock."""
-    if seconds <= 0:
-        return await asyncio.sleep(0)
-    passed = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(seconds, _pass, passed)
-    try:
-        await passed
-    finally:
-        timer.cancel()
-
-
-def _pass(passed: asyncio.Future[None]) -> None:
-    if not passed.done():
-        passed.set_result(None)

@@ -351,10 +351,10 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             self._build()
         self._services = PoolServices(make(self) for make in self._factories)
         try:
-            await self._services.enter(needs_nodes=False)
+            await self._services.enter()
             await self._open_nodes()
             self._services.stack.push_async_callback(self._close)
-            await self._services.enter(needs_nodes=True)
+            await self._services.begin()
         except BaseException:
             await self._services.leave()
             raise

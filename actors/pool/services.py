@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
@@ -12,7 +12,7 @@ Health = Literal["ready", "degraded", "unavailable"]
 
 
 class PoolService:
-    """A service of a pool, entered and left with the pool. The methods of this class do nothing.
+    """A service of a pool, entered before the nodes start, left after they have stopped. The methods here do nothing.
 
     Example:
         ```python
@@ -25,14 +25,17 @@ class PoolService:
         ```
     """
 
-    needs_nodes: ClassVar[bool] = False
-    """True to enter the service after the nodes start and to leave it before they stop; False for the reverse."""
-
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         return None
+
+    async def begin(self) -> None:
+        """Begin what needs the nodes; all of them run."""
+
+    async def end(self) -> None:
+        """End what needs the nodes; they stop next. Called if `begin` was successful."""
 
     @property
     def health(self) -> Health:
@@ -87,12 +90,17 @@ class PoolServices:
     def __iter__(self) -> Iterator[PoolService]:
         return iter(self._entered)
 
-    async def enter(self, *, needs_nodes: bool) -> None:
-        """Enter the services of one kind. After an error the caller leaves the services that were entered."""
+    async def enter(self) -> None:
+        """Enter the services. After an error the caller leaves the services that were entered."""
         for service in self._services:
-            if service.needs_nodes is needs_nodes:
-                await self.stack.enter_async_context(service)
-                self._entered.append(service)
+            await self.stack.enter_async_context(service)
+            self._entered.append(service)
+
+    async def begin(self) -> None:
+        """Tell the services that the nodes run. `leave` tells them before the nodes stop."""
+        for service in self._services:
+            await service.begin()
+            self.stack.push_async_callback(service.end)
 
     async def opening(self, node: AnyNode) -> None:
         """Tell all services that a node is about to start, and wait for them."""

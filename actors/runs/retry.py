@@ -1,6 +1,5 @@
 """A step of a node that is done again after a failure."""
 
-import asyncio
 import random
 from itertools import count
 from typing import Any
@@ -14,6 +13,7 @@ from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell, cell_of
 from actors.runtime.envelope import current
 from actors.supervision.retry import Retry
+from protocols.clock import pause
 from protocols.messages import ChatMessage
 
 
@@ -42,12 +42,7 @@ async def retried(actor: AsyncioActor, request: RunRequest, asked: ChatMessage[A
         else:
             cost = None if attempt == 1 else node.cost_of(request)
             return answer if cost is None else replace(answer, cost_info=cost)
-        woken = asyncio.get_running_loop().create_future()
-        timer = cell.system.clock.call_later(wait, _wake, woken)
-        try:
-            await woken
-        finally:
-            timer.cancel()
+        await pause(cell.system.clock, wait)
     raise AssertionError  # pragma: no cover - `count` has no end
 
 
@@ -60,8 +55,3 @@ def _is_last(request: RunRequest, error: Exception, cell: Cell, wait: float) -> 
         return True
     deadline = None if scope is None else scope.deadline
     return deadline is not None and cell.system.clock.now() + wait >= deadline
-
-
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)

@@ -11,7 +11,7 @@ import msgspec
 
 from actors.runtime.clock import LoopClock
 from actors.storage.message_buffer import DropReason, MessageBuffer
-from protocols.clock import Clock
+from protocols.clock import Clock, pause
 from protocols.errors import error_text
 from protocols.history import StoredMessage
 from protocols.stores import HistoryStore, StorageError, StoreRejectedError
@@ -266,12 +266,12 @@ class HistoryWriter:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _write_all(self, clock: Clock | LoopClock) -> None:
+    async def _write_all(self, clock: Clock) -> None:
         while True:
             await self._work.wait()
             if self._buffer.depth or self._unmade:
                 if not (self._flushes or self._is_closed or self._is_batch_full()):
-                    await _pause(clock, self.linger, self._hurry)
+                    await pause(clock, self.linger, self._hurry)
                 await self._make_all()
                 await self._write_batch(clock)
             elif self._is_closed:
@@ -279,7 +279,7 @@ class HistoryWriter:
             else:
                 self._work.clear()
 
-    async def _write_batch(self, clock: Clock | LoopClock) -> None:
+    async def _write_batch(self, clock: Clock) -> None:
         self._hurry.clear()  # this attempt is what was hurried
         batch = self._buffer.take(self.batch)
         if not batch:
@@ -290,7 +290,8 @@ class HistoryWriter:
             self._buffer.put_back()
             delay = self._note_failure(error)
             self._report_settled()
-            await _pause(clock, delay, self._hurry)
+            await pause(clock, delay, self._hurry)
+            self._hurry.clear()
         else:
             self._note_success()
             self._report_settled()
@@ -354,12 +355,3 @@ class HistoryWriter:
         for target, done in self._flushes:
             if self._buffer.settled >= target and not done.done():
                 done.set_result(None)
-
-
-async def _pause(clock: Clock | LoopClock, delay: float, event: asyncio.Event) -> None:
-    timer = clock.call_later(delay, event.set)
-    try:
-        await event.wait()
-    finally:
-        timer.cancel()
-        event.clear()

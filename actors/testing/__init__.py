@@ -12,14 +12,6 @@ from actors.testing.scheduler import DeterministicDispatcher, explore
 from actors.testing.settle import settle
 
 __all__ = [
-    "Answer",
-    "Census",
-    "DeterministicDispatcher",
-    "HostileServer",
-    "ManualClock",
-    "RecordedRequest",
-    "Response",
-    "TestProbe",
-    "explore",
-    "settle",
-]
+    "Answer", "Census", "DeterministicDispatcher", "HostileServer", "ManualClock", "RecordedRequest", "Response",
+    "TestProbe", "explore", "settle",
+]  # fmt: skip

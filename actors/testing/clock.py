@@ -1,6 +1,5 @@
 """`ManualClock`: a clock that stands still until the test moves it."""
 
-import asyncio
 import heapq
 import math
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from actors.testing.settle import settle
+from protocols.clock import pause
 
 
 class ManualTimer:
@@ -120,12 +120,7 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock has moved by so many seconds."""
-        woken = asyncio.Event()
-        timer = self.call_later(seconds, woken.set)
-        try:
-            await woken.wait()
-        finally:
-            timer.cancel()
+        await pause(self, seconds)
 
     def _end(self, seconds: float) -> float:
         if math.isnan(seconds) or seconds < 0:

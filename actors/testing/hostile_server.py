@@ -15,9 +15,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Literal
 
-from actors.models.time_limit import pause
 from actors.runtime.clock import LoopClock
-from protocols.clock import Clock
+from protocols.clock import Clock, pause
 
 Framing = Literal["length", "chunked", "close", "none"]
 """How the client learns where the body ends; "none" sends the parts without a head."""

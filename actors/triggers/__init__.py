@@ -10,22 +10,7 @@ from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerChild,
 from actors.triggers.webhook.signature import sign
 
 __all__ = [
-    "BuildContext",
-    "FunctionEvents",
-    "FunctionSettings",
-    "PollActor",
-    "Ready",
-    "SourceSpec",
-    "Trigger",
-    "TriggerChild",
-    "TriggerPlan",
-    "TriggerRequest",
-    "TriggerSource",
-    "TriggerStatistics",
-    "TriggerType",
-    "format_prompt",
-    "plan_triggers",
-    "poll",
-    "sign",
-    "track",
-]
+    "BuildContext", "FunctionEvents", "FunctionSettings", "PollActor", "Ready", "SourceSpec", "Trigger", "TriggerChild",
+    "TriggerPlan", "TriggerRequest", "TriggerSource", "TriggerStatistics", "TriggerType", "format_prompt",
+    "plan_triggers", "poll", "sign", "track",
+]  # fmt: skip

@@ -16,12 +16,6 @@ except ModuleNotFoundError as error:
     raise
 
 __all__ = [
-    "BodyLimit",
-    "CancelOnDisconnect",
-    "TraceContext",
-    "WebExtraError",
-    "health_routes",
-    "lifespan",
-    "metrics_routes",
+    "BodyLimit", "CancelOnDisconnect", "TraceContext", "WebExtraError", "health_routes", "lifespan", "metrics_routes",
     "serve",
-]
+]  # fmt: skip

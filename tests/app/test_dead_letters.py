@@ -13,7 +13,7 @@ from actors import ActorJournal, ActorSystem, AsyncioActor, Durable, Reject, car
 from actors.agents.agent import Agent
 from actors.app import AgentPool
 from actors.app.dead_letters import DeadLetterError, DeadLetterRow, read_dead_letters, replay_dead_letter
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.config.load import parse_manifest
 from actors.runtime.errors import ActorStoppingError
 from actors.testing.settle import settle
@@ -222,7 +222,7 @@ async def test_what_a_durable_node_could_not_handle_is_shown_once_and_is_open_ag
     def kept(_: object) -> Any:
         return Lasting(journal)
 
-    pool = AgentPool[Any](system=actor_system, services=[partial(JournalService, make=kept), JournalDelivery])
+    pool = AgentPool[Any](system=actor_system, services=[partial(JournalService, make=kept)])
     await pool.add_node(Agent.from_callback(work, name="clerk", durable=True))
     async with pool:
         await pool["clerk"].submit("order 17")

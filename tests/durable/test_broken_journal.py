@@ -11,7 +11,7 @@ import pytest
 
 from actors import ActorSystem, AgentPool
 from actors.agents.agent import Agent
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.app.journal_watch import LOOK
 from actors.storage.journal_sqlite import SqliteJournal
 from actors.testing.clock import ManualClock
@@ -50,7 +50,7 @@ async def test_a_journal_that_works_no_more_ends_its_pool_with_the_cause(
     clerk = Agent.from_callback(work, name="clerk", durable=True, max_concurrency=1)
     other = Agent.from_callback(str.upper, name="other")
     async with ActorSystem(clock=clock) as system:
-        services: list[Any] = [partial(JournalService, make=lambda _: journal), JournalDelivery]
+        services: list[Any] = [partial(JournalService, make=lambda _: journal)]
         pool = AgentPool[None](system=system, services=services)
         for node in (clerk, other):
             await pool.add_node(node)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.app.journal_watch import LOOK
 from actors.durable.durable_mailbox import id_of
 from actors.testing.clock import ManualClock
@@ -45,7 +45,7 @@ def pool_on(journal: MemoryJournal, file: Path | Manifest | None = None) -> Agen
     def made(_: object) -> Any:
         return Lasting(journal)
 
-    return AgentPool(file, services=[partial(JournalService, make=made), JournalDelivery], exit_timeout=0.01)
+    return AgentPool(file, services=[partial(JournalService, make=made)], exit_timeout=0.01)
 
 
 async def test_a_pool_goes_on_where_it_was_stopped(journal: MemoryJournal) -> None:
@@ -132,7 +132,7 @@ async def test_replayed_dead_letters_are_delivered_by_a_running_pool(journal: Me
 
 
 async def test_a_durable_node_needs_a_journal() -> None:
-    pool = AgentPool[None](services=[partial(JournalService, make=lambda _: None), JournalDelivery])
+    pool = AgentPool[None](services=[partial(JournalService, make=lambda _: None)])
     await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=Durable(retries=1)))
     with pytest.raises(NodeStartError, match="'clerk' is durable, but its pool has no journal"):
         async with pool:
@@ -169,7 +169,7 @@ async def test_a_slow_or_broken_journal_is_told(journal: MemoryJournal) -> None:
         def made(_: object) -> Any:
             return sick
 
-        pool = AgentPool[None](system=system, services=[partial(JournalService, make=made), JournalDelivery])
+        pool = AgentPool[None](system=system, services=[partial(JournalService, make=made)])
         await pool.add_node(Agent.from_callback(str.upper, name="clerk", durable=True))
         async with pool:
             seen = [pool.health["JournalService"]]

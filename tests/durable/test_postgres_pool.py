@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import Agent, AgentPool
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.storage.journal_postgres import PostgresJournal
 from protocols.journal import JournalFencedError
 from tests.durable.life import Mortal
@@ -44,7 +44,7 @@ async def test_what_a_killed_process_had_accepted_is_handled_by_the_next_one(pos
     def made(_: object) -> Any:
         return dying
 
-    services: Any = [partial(JournalService, make=made), JournalDelivery]
+    services: Any = [partial(JournalService, make=made)]
     async with await with_clerk(AgentPool(services=services, exit_timeout=0.01), work) as pool:
         for text in ("one", "two", "three"):
             await pool["clerk"].submit(text, request_id=text)

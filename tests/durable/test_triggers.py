@@ -13,7 +13,7 @@ import pytest
 
 from actors import Agent, AgentPool, Job
 from actors.app import TriggerAnswer, TriggerService
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.config.load import parse_manifest
 from actors.testing.settle import settle
 from actors.triggers import sign
@@ -111,7 +111,7 @@ def services_on(journal: Desk) -> list[Any]:
     def make(_: object) -> Any:
         return Lasting(journal)
 
-    return [partial(JournalService, make=make), JournalDelivery, TriggerService]
+    return [partial(JournalService, make=make), TriggerService]
 
 
 @asynccontextmanager

@@ -2,11 +2,13 @@
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
+from msgspec.structs import replace
+from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.agents.definition import AgentDefinition
@@ -24,6 +26,7 @@ from actors.agents.manifest.values import (
     tool_of_spec,
     usage_limits_of,
 )
+from actors.agents.settings import AgentKeywords, check_settings
 from actors.agents.tool_approval import marked
 from actors.config.agent import AgentSpec
 from actors.config.load import load_agent
@@ -150,3 +153,23 @@ def read_agent(path: str | PathLike[str]) -> AgentDefinition:
         message = f"agent {name!r}: {keys} has no effect on an agent alone; open the file with AgentPool(...)"
         raise ConfigError(message, node=name)
     return AgentBuilder(manifest).definition(name)
+
+
+def read_agent_file(
+    path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
+) -> AgentDefinition:
+    """Return the definition of a file, with the few keywords that may accompany a file.
+
+    Raises:
+        ConfigError: a keyword belongs into the file.
+    """
+    usual = {"output_type": str, "system_prompt": (), "tools": ()}
+    refused = [name for name, value in given.items() if value and value != usual[name]]
+    refused += [name for name in settings if name != "parallel_init"]
+    if refused:
+        raise ConfigError(f"agent: {str(path)!r} is the file of an agent, so {refused[0]!r} belongs into the file")
+    definition = read_agent(path)
+    if model is not None:
+        check_settings(definition.name, {"model": model})
+        definition.execution.model = model
+    return replace(definition, settings=replace(definition.settings, **settings))

@@ -17,6 +17,7 @@ from actors.triggers.files.pattern import FileSelection
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
+from protocols.clock import pause
 from protocols.triggers import ChangeKind, FileChanged, Metadata, TriggerError
 
 if TYPE_CHECKING:  # needs a library of the extra
@@ -145,12 +146,10 @@ class FileWatchActor(TriggerSource):
         notifier = self._notifiers[-1]
         while not (self._changed or self._has_gap):
             self._arrived.clear()
-            timer = self.system.clock.call_later(_CHECK, self._arrived.set)
             notifier.ended.add_done_callback(self._wake)
             try:
-                await self._arrived.wait()
+                await pause(self.system.clock, _CHECK, self._arrived)
             finally:
-                timer.cancel()
                 notifier.ended.remove_done_callback(self._wake)
             if notifier.ended.done():
                 notifier.ended.result()

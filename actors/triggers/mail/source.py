@@ -12,6 +12,7 @@ from actors.config.trigger import EmailTrigger
 from actors.triggers.source import Ready, TriggerSource
 from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
+from protocols.clock import pause
 from protocols.control import DeadLetterReason
 from protocols.triggers import MailReceived, TriggerError, TriggerFullError, TriggerStoppedError
 
@@ -71,7 +72,7 @@ class EmailActor(TriggerSource):
             if not self._hurry.is_set():
                 self.established()
             if not has_more:
-                await self._wait()
+                await pause(self.system.clock, self._watch.settings.check_interval, self._hurry)
 
     async def _poll(self) -> bool:
         """Poll once; return True if there are more e-mails that the queue can accept."""
@@ -83,13 +84,6 @@ class EmailActor(TriggerSource):
         is_all = await self._accept_all(batch)
         await self._mark()
         return batch.has_more and is_all
-
-    async def _wait(self) -> None:
-        timer = self.system.clock.call_later(self._watch.settings.check_interval, self._hurry.set)
-        try:
-            await self._hurry.wait()
-        finally:
-            timer.cancel()
 
     async def _accept_all(self, batch: "MailBatch") -> bool:
         watch = self._watch
