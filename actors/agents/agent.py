@@ -12,6 +12,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
 from pydantic_ai.toolsets import FunctionToolset
 
+from actors.agents import manifest
 from actors.agents.approvals import Approval
 from actors.agents.callback import callback_name
 from actors.agents.decorator import Decorator
@@ -86,10 +87,8 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
         if not is_a(name, str, PurePath):
             raise NodeNameError(f"an agent needs a name, got {name!r}")
         if str(name).endswith(_FILES):
-            from actors.agents.manifest.agent import read_agent_file  # needs YAML
-
             given = {"output_type": output_type, "system_prompt": system_prompt, "tools": tools}
-            self._become(read_agent_file(name, model, given, settings))
+            self._become(manifest.read_agent_file(name, model, given, settings))
             return
         definition = AgentDefinition.of_model(
             str(name),
@@ -173,9 +172,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
             ManifestError: the file cannot be read or is wrong; lists every problem.
             ConfigError: a name in the file cannot be imported or used.
         """
-        from actors.agents.manifest.agent import read_agent  # needs YAML
-
-        return cls.from_definition(read_agent(path))
+        return cls.from_definition(manifest.read_agent(path))
 
     @property
     def settings(self) -> AgentSettings:
