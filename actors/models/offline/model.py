@@ -174,8 +174,7 @@ def _filled(schema: dict[str, Any]) -> Any:
 def _with_examples(schema: Any) -> Any:
     """Return the schema with an example for each text of a known format, because `TestModel` knows only dates."""
     if isinstance(schema, list):
-        items: list[Any] = schema
-        return [_with_examples(one) for one in items]
+        return [_with_examples(one) for one in cast("list[object]", schema)]
     if not isinstance(schema, dict):
         return schema
     found = {key: _with_examples(value) for key, value in cast("dict[str, Any]", schema).items()}
