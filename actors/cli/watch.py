@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from actors.app import App, TriggerAnswer, answer_fields, check_models, configure_logging, open_app, readable
-from actors.cli.dashboard_server import dashboard_server
 from actors.cli.exit_code import CommandError, ExitCode, fail
+from actors.cli.feed_client import socket_path
 from actors.cli.loop import run
 from actors.cli.manifest_watch import notifier_class
-from actors.cli.metrics_server import Serve, metrics_server
-from actors.cli.monitor import serve_monitor
-from actors.cli.monitor_client import monitor_path
 from actors.cli.option import is_debug, read_manifest
 from actors.cli.output import write
 from actors.cli.pool_exit import PoolEnd
@@ -23,7 +20,9 @@ from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.redaction import one_line
 from actors.cli.reloading import Reloading
 from actors.cli.shutdown import Shutdown
+from actors.cli.web_server import Serve, web_server
 from actors.config.manifest import Manifest
+from actors.pool.pool import AgentPool
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
 from actors.runtime.system import ActorSystem
 from actors.talk.signal import Signal
@@ -163,21 +162,21 @@ class Watch:
         _check(manifest)
         if self.reloads:
             notifier_class()
-        with metrics_server(self.metrics) as serve_metrics, dashboard_server(self.dashboard) as serve_dashboard:
-            ending = run(self._watch(manifest, serve_metrics, serve_dashboard))
+        with web_server("metrics", self.metrics) as metrics, web_server("dashboard", self.dashboard) as dashboard:
+            ending = run(self._watch(manifest, metrics, dashboard))
         to_stderr(f"understage: {ending.reason}")
         return ending.code
 
-    async def _watch(self, manifest: Manifest, serve_metrics: Serve, serve_dashboard: Serve) -> Shutdown:
+    async def _watch(self, manifest: Manifest, metrics: Serve, dashboard: Serve) -> Shutdown:
         ending = Shutdown(self.grace)
         output = WatchOutput(shows_messages=self.shows_messages, as_json=self.as_json, on_failure=ending.begin)
         with ending.listening():
             try:
                 async with (
                     open_app(manifest, prepare=output.listen, answered=output.answered, running=output.running) as app,
-                    _monitored(app, self.manifest_file),
-                    serve_metrics(app.pool),
-                    serve_dashboard(app.pool),
+                    _monitored(app.pool, self.manifest_file),
+                    metrics(app.pool),
+                    dashboard(app.pool),
                     Announcement(app) as announcement,
                     self._reloading(app, announcement, ending),
                 ):
@@ -209,11 +208,16 @@ def _check(manifest: Manifest) -> None:
 
 
 @asynccontextmanager
-async def _monitored(app: App, file: Path) -> AsyncGenerator[None]:
-    """Let `understage top` look at the pool, if possible."""
+async def _monitored(pool: AgentPool[Any], file: Path) -> AsyncGenerator[None]:
+    """Let `understage top` and `approvals` reach the pool, if possible."""
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(serve_monitor(app, monitor_path(file)))
-        except CommandError as error:
-            to_stderr(f"understage: 'top' cannot look at this pool: {error}")
+            from actors.dashboard import serve_monitor
+
+            await stack.enter_async_context(serve_monitor(pool, socket_path(file)))
+        except ImportError as error:
+            needed = f"{error.name}, which is not installed: pip install 'understage[web]'"
+            to_stderr(f"understage: 'top' and 'approvals' need {needed}")
+        except (CommandError, OSError) as error:
+            to_stderr(f"understage: 'top' and 'approvals' cannot reach this pool: {error}")
         yield

@@ -65,6 +65,8 @@ class Actions:
             "/api/actors/{id}/restart": self._restart,
             "/api/dead/replay": self._replay,
             "/api/triggers/{name:path}/fire": self._fire,
+            "/api/approvals/{run}/approve": self._approve,
+            "/api/approvals/{run}/deny": self._deny,
             "/api/approvals/{run}/{call:path}/approve": self._approve,
             "/api/approvals/{run}/{call:path}/deny": self._deny,
         }
@@ -145,12 +147,12 @@ class Actions:
         return f"trigger {name_of(name)} has started run {ticket.run_id}"
 
     async def _approve(self, request: Request) -> str:
-        self._pool.approve(request.path_params["run"], request.path_params["call"])
+        self._pool.approve(request.path_params["run"], request.path_params.get("call"))
         return "the call is approved"
 
     async def _deny(self, request: Request) -> str:
         body = msgspec.json.decode(await request.body() or b"{}", type=_Reason)
-        self._pool.deny(request.path_params["run"], request.path_params["call"], body.reason)
+        self._pool.deny(request.path_params["run"], request.path_params.get("call"), body.reason)
         return "the call is denied"
 
 

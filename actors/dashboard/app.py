@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -19,7 +22,7 @@ from actors.dashboard.conversations import Conversations
 from actors.dashboard.feed import Feed
 from actors.dashboard.guard import Guard, new_token
 from actors.http.body_limit import BodyLimit
-from actors.http.server import SERVER_END
+from actors.http.server import SERVER_END, private_socket, running_server
 from actors.pool.pool import AgentPool
 from protocols.redaction import redact
 
@@ -56,9 +59,42 @@ def dashboard(
         app = Starlette(lifespan=lifespan(pool), routes=[Mount("/agents", dashboard(pool, token=secret))])
         ```
     """
+    given = new_token() if token is None else token
+    Guard(Starlette(), token=given)  # Starlette makes the real one with the first request, too late for an error
+    app = _application(pool, can_act, Middleware(Guard, token=given, hosts=tuple(hosts)))
+    app.state.token = given
+    return app
+
+
+@asynccontextmanager
+async def serve_monitor(pool: AgentPool[Any], path: Path | str) -> AsyncGenerator[None]:
+    """Let `understage top`, `approvals`, `approve` and `deny` reach a running pool, until the end of the block.
+
+    The dashboard of the pool is served at a path that only the user of this process can open (mode 0600), which takes
+    the place of the token. It works only while someone looks.
+
+    Args:
+        pool: the pool, on the running event loop.
+        path: of the socket; one that a killed process has left there is replaced.
+
+    Raises:
+        OSError: the socket cannot be made there, or another process uses it.
+
+    Example:
+        ```python
+        async with AgentPool(manifest) as pool, serve_monitor(pool, "/run/shop/pool.sock"):
+            await serve_customers(pool)
+        ```
+    """
+    with private_socket(Path(path)) as opened:
+        app = _application(pool, can_act=True, guard=Middleware(Guard, token=None))
+        async with running_server(app, opened, grace=1):
+            yield
+
+
+def _application(pool: AgentPool[Any], can_act: bool, guard: Middleware) -> Starlette:
     redact.learn_environment()
     redact.learn(secrets_in(pool.manifest))
-    given = new_token() if token is None else token
     feed = Feed(pool, can_act=can_act)
     page = _Page(pool, feed)
     routes = [
@@ -68,10 +104,8 @@ def dashboard(
         *Conversations(pool).routes(),
         *Actions(pool, can_act=can_act, replayed=feed.read_dead_letters).routes(),
     ]
-    guards = [Middleware(Guard, token=given, hosts=tuple(hosts)), Middleware(BodyLimit, max_bytes=MOST_BODY)]
-    Guard(Starlette(), token=given)  # Starlette makes the real one with the first request, too late for an error
-    app = Starlette(routes=routes, middleware=guards)
-    app.state.token, app.state.feed = given, feed
+    app = Starlette(routes=routes, middleware=[guard, Middleware(BodyLimit, max_bytes=MOST_BODY)])
+    app.state.feed = feed
     return app
 
 
@@ -81,7 +115,10 @@ class _Page:
     def __init__(self, pool: AgentPool[Any], feed: Feed) -> None:
         self._pool = pool
         self._feed = feed
-        self._files = dict(_all_files(files("actors.dashboard") / "static"))
+
+    @cached_property
+    def _files(self) -> dict[str, bytes]:
+        return dict(_all_files(files("actors.dashboard") / "static"))
 
     async def index(self, _request: Request) -> Response:
         return self._file("index.html")

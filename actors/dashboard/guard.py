@@ -35,21 +35,22 @@ class Guard:
 
     Args:
         app: the application.
-        token: what a request must know; in the address once, in a cookie from then on.
+        token: what a request must know; in the address once, in a cookie from then on. None for a socket of the file
+            system, whose mode says who may open it: a request from a network is refused then.
         hosts: names in the Host header that are answered, apart from ``localhost`` and addresses.
 
     Raises:
         ValueError: the token is too short.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, hosts: Iterable[str] = ()) -> None:
-        if len(token) < SHORTEST_TOKEN:
+    def __init__(self, app: ASGIApp, *, token: str | None, hosts: Iterable[str] = ()) -> None:
+        if token is not None and len(token) < SHORTEST_TOKEN:
             text = f"dashboard: a token has at least {SHORTEST_TOKEN} characters, not {len(token)}"
             raise ValueError(f"{text}; leave token out for a new one")
         self._app = app
-        self._token = token.encode()
+        self._token = None if token is None else token.encode()
         # Browsers send a cookie to all ports of a host, so two dashboards on one machine need different names.
-        self._cookie = f"understage-{hashlib.sha256(self._token).hexdigest()[:12]}"
+        self._cookie = f"understage-{hashlib.sha256(self._token or b'').hexdigest()[:12]}"
         self._known = known_hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,26 +78,29 @@ class Guard:
             return _error(403, f"the host name {host[:100]!r} is not answered; pass it to dashboard(hosts=[...])")
         given = request.query_params.get("token")
         if given is not None and request.scope["method"] in _READS and self._is_token(given):
-            return self._with_cookie(request)
-        if not self._is_token(request.cookies.get(self._cookie, "")):
+            return self._with_cookie(request, given)
+        if not self._is_known(request):
             return _error(401, "the token is missing or wrong; open the address with the token, as it was printed")
         if request.scope["method"] not in _READS and not _is_own(request.headers.get("origin", ""), host):
             return _error(403, "only a page of this dashboard may do that: the Origin header is missing or foreign")
         return None
 
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
+    def _is_known(self, request: HTTPConnection) -> bool:
+        if self._token is None:
+            return request.client is None  # such a socket names no client
+        return self._is_token(request.cookies.get(self._cookie, ""))
 
-    def _with_cookie(self, request: HTTPConnection) -> Response:
+    def _is_token(self, given: str) -> bool:
+        return self._token is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
+
+    def _with_cookie(self, request: HTTPConnection, given: str) -> Response:
         """Return the way to the same address without the token, which must not stay in the history of the browser."""
         scope = request.scope
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
         where = f"{scope['path']}?{urlencode(rest)}" if rest else scope["path"]
         answer = RedirectResponse("/" + where.lstrip("/\\"), 303, {"cache-control": "no-store"})
         path, is_secure = scope.get("root_path", "") or "/", scope.get("scheme") == "https"
-        answer.set_cookie(
-            self._cookie, self._token.decode(), path=path, secure=is_secure, httponly=True, samesite="strict"
-        )
+        answer.set_cookie(self._cookie, given, path=path, secure=is_secure, httponly=True, samesite="strict")
         return answer
 
 

@@ -1,11 +1,14 @@
 """One hardened uvicorn server: in a running event loop with `running_server`, or as the program with `serve`."""
 
 import asyncio
+import os
 import signal
 import socket
+import stat
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -43,6 +46,54 @@ def bind(host: str, port: int) -> socket.socket:
         opened.close()
         raise
     return opened
+
+
+@contextmanager
+def private_socket(path: Path) -> Generator[socket.socket]:
+    """Listen at a path that only the user of this process can open (mode 0600), until the end of the block.
+
+    A socket that a killed process has left there is replaced. Anything else stays, and is an error.
+
+    Raises:
+        OSError: the socket cannot be made there, or another process uses it. The text says what to do.
+    """
+    _make_room(path)
+    before = os.umask(0o177)  # the file is private from its first moment
+    with socket.socket(socket.AF_UNIX) as opened:
+        try:
+            opened.bind(str(path))
+            opened.listen(BACKLOG)
+            inode = path.stat().st_ino
+        except OSError as error:
+            why = error.strerror or error
+            raise OSError(f"the socket {str(path)!r} cannot be made: {why}; choose another path") from error
+        finally:
+            os.umask(before)
+        try:
+            yield opened
+        finally:
+            with suppress(OSError):
+                if path.stat().st_ino == inode:  # else another process has replaced it
+                    path.unlink()
+
+
+def _make_room(path: Path) -> None:
+    """Remove a socket without a listener."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # nothing is there, or binding says why it cannot be
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(f"{str(path)!r} exists and is no socket; choose another path for the socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise OSError(f"the socket {str(path)!r} cannot be used: {error.strerror or error}") from error
+    raise OSError(f"another process shows its pool on {str(path)!r}; end it, or choose another path")
 
 
 @asynccontextmanager

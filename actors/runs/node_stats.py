@@ -4,9 +4,8 @@ from typing import Any, ClassVar
 
 from actors.runs.handle import Deps, NodeHandle, Out
 from actors.runs.request import RunRequest
-from actors.runs.run_stats import FRAME, RunStats
+from actors.runs.run_stats import RunStats
 from actors.stats.message_totals import MessageTotals, MessageTotalsSnapshot
-from actors.stats.run_snapshot import Screen
 from protocols.cost import TokenCost
 from protocols.errors import error_text
 from protocols.messages import ChatMessage
@@ -38,10 +37,6 @@ class NodeStats(NodeHandle[Deps, Out]):
     async def get_stats(self) -> RunStats:
         """Return the same as `stats`."""
         return self.stats
-
-    async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> RunStats:
-        """Show the stats of the current run until its end; see `RunStats.watch`."""
-        return await self.stats.watch(screen, interval=interval)
 
     @property
     def total_stats(self) -> MessageTotalsSnapshot:

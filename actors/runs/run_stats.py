@@ -8,17 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
-from actors.stats.notebook import NotebookScreen, go_on, in_notebook
-from actors.stats.run_snapshot import RunError, RunSnapshot, Screen, TextScreen, html_table, text_table
+from actors.stats.run_snapshot import RunError, RunSnapshot, text_table
 from actors.talk.team_talk import TeamTalk
 from protocols.cost import TokenCost
 from protocols.errors import NotRunningError
 from protocols.messages import ChatMessage, MessageStyle
 from protocols.ring import DEFAULT_CAPACITY, MessageRing
 from protocols.tool_call import ToolCallInfo
-
-FRAME = 0.25
-"""Seconds between two updates of `watch`."""
 
 
 class RunStats(TeamTalk, MessageNumbers):
@@ -185,23 +181,6 @@ class RunStats(TeamTalk, MessageNumbers):
     def __await__(self) -> Generator[Any, None, ChatMessage[Any] | None]:
         return asyncio.wrap_future(self._outcome).__await__()
 
-    async def watch(self, screen: Screen | None = None, *, interval: float = FRAME) -> "RunStats":
-        """Show the stats until the run ends.
-
-        Args:
-            screen: where to show them. None for the output of a notebook cell, else a text table on standard output.
-            interval: seconds between two updates.
-        """
-        if screen is None:
-            screen = NotebookScreen() if in_notebook() else TextScreen()
-        ended = asyncio.wrap_future(self._outcome)
-        ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # awaiting the stats raises it
-        while not self.done:
-            screen.show(self.snapshot())
-            await asyncio.wait([ended], timeout=interval)
-        screen.show(self.snapshot())
-        return self
-
     def format(self, style: MessageStyle = "simple", **options: Any) -> str:
         """Return the answers, one formatted message per line; see `ChatMessage.format`."""
         return "\n".join(message.format(style, **options) for message in self.messages)
@@ -209,16 +188,6 @@ class RunStats(TeamTalk, MessageNumbers):
     def table(self) -> str:
         """Return the stats by node as a text table."""
         return text_table(self.snapshot())
-
-    def _repr_html_(self) -> str:
-        return html_table(self.snapshot())
-
-    def _ipython_display_(self) -> None:
-        """Show the stats in a notebook, and update them until the run ends."""
-        screen = NotebookScreen()
-        screen.show(self.snapshot())
-        if not self.done:
-            go_on(self.watch(screen))
 
     def __rich__(self) -> str:
         return self.table().replace("[", "\\[")

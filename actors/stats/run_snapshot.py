@@ -1,10 +1,7 @@
-"""`RunSnapshot`: one run at one moment, as a value and as a table for terminals, notebooks and logs."""
+"""`RunSnapshot`: one run at one moment, as a value and as a table for terminals and logs."""
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
-from typing import Protocol, TextIO
 
 import msgspec
 
@@ -41,29 +38,19 @@ class RunSnapshot(msgspec.Struct, frozen=True):
 
 def text_table(run: RunSnapshot) -> str:
     """Return the run as a table of plain text."""
-    rows = table_rows(run)
+    rows = _table_rows(run)
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in rows]
     rule = "-" * len(lines[0])
-    return "\n".join([_title(run), lines[0], rule, *lines[1:], *failures(run)])
+    return "\n".join([_title(run), lines[0], rule, *lines[1:], *_failures(run)])
 
 
-def html_table(run: RunSnapshot) -> str:
-    """Return the run as a table of HTML. All texts are escaped."""
-    columns, *rows = table_rows(run)
-    head = "".join(f"<th>{name}</th>" for name in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    items = "".join(f"<li>{escape(failure)}</li>" for failure in failures(run))
-    listed = f"<ul>{items}</ul>" if items else ""
-    return f"<table><caption>{escape(_title(run))}</caption><tr>{head}</tr>{body}</table>{listed}"
-
-
-def table_rows(run: RunSnapshot) -> list[Sequence[str]]:
+def _table_rows(run: RunSnapshot) -> list[Sequence[str]]:
     """Return the cells of the table, beginning with the names of the columns."""
     return [_HEAD, *(_cells(name, numbers) for name, numbers in run.nodes.items()), _cells("total", run.total)]
 
 
-def failures(run: RunSnapshot) -> list[str]:
+def _failures(run: RunSnapshot) -> list[str]:
     """Return one line per latest failure."""
     return [one_line(f"{name}: {text}") for name, text, _ in run.errors]
 
@@ -76,29 +63,3 @@ def _cells(name: str, totals: MessageTotalsSnapshot) -> Sequence[str]:
     cost = f"{totals.total_cost:.4f}" + ("" if totals.cost_known else "+?")
     numbers = (totals.tool_call_count, totals.byte_count, totals.error_count)
     return (one_line(name), str(totals.message_count), str(totals.token_count), cost, *map(str, numbers))
-
-
-class Screen(Protocol):
-    """Shows a run repeatedly."""
-
-    def show(self, run: RunSnapshot) -> None:
-        """Show the run in place of the last snapshot."""
-
-
-class TextScreen:
-    """Writes the table to a stream, by default standard output: over the last table on a terminal, else at the end."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stdout if stream is None else stream
-        self._height = 0
-
-    def show(self, run: RunSnapshot) -> None:
-        """Write the table."""
-        is_terminal = self._stream.isatty()
-        if not is_terminal and not run.done:
-            return
-        text = text_table(run)
-        back = f"\x1b[{self._height}A\x1b[J" if is_terminal and self._height else ""
-        self._stream.write(f"{back}{text}\n")
-        self._stream.flush()
-        self._height = text.count("\n") + 1

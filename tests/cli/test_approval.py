@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.app import open_app
-from actors.cli.approval_request import answer_ask
 from actors.cli.exit_code import ExitCode
-from actors.cli.monitor import serve_monitor
-from actors.cli.monitor_client import monitor_path
+from actors.cli.feed_client import socket_path
 from actors.cli.run_once import at_console
 from actors.config.load import load_manifest, parse_manifest
+from actors.dashboard import serve_monitor
 from actors.testing.settle import settle
 from tests.agents.parked_agent import Files, parked_agent
 
@@ -42,7 +41,7 @@ async def test_a_person_decides_from_another_process(file: Path, cli: Call) -> N
     def understage(*arguments: str) -> Any:
         return asyncio.to_thread(cli, arguments[0], file, *arguments[1:])
 
-    async with open_app(load_manifest(file)) as app, serve_monitor(app, monitor_path(file)):
+    async with open_app(load_manifest(file)) as app, serve_monitor(app.pool, socket_path(file)):
         clerk = parked_agent(files)
         await app.pool.add_node(clerk)
         run = asyncio.ensure_future(clerk.run("delete a b sk-abcdefghijklmnopqrstuvwxyz0123456789"))
@@ -54,6 +53,7 @@ async def test_a_person_decides_from_another_process(file: Path, cli: Call) -> N
         wrong = await understage("approve", run_id, "call-a")
         long = await understage("deny", run_id, "--reason", "x" * 2_000)
         unknown = await understage("deny", "r1")
+        odd = [await understage("approve", run, "../x?y#z") for run in ("", "\ud800", "a/../b")]
         denied = await understage("deny", run_id, "--reason", "too old")
         answer = await run
         nothing = await understage("approvals")
@@ -67,6 +67,7 @@ async def test_a_person_decides_from_another_process(file: Path, cli: Call) -> N
     assert "decided or finished" in wrong.err
     assert (long.code, "too long" in long.err) == (ExitCode.USAGE, True)
     assert (unknown.code, "no agent of the pool knows it" in unknown.err) == (ExitCode.FAILED, True)
+    assert {(one.code, one.err.count("\n")) for one in odd} == {(ExitCode.FAILED, 1)}
     assert answer.content.startswith("a is gone; The call of delete was not allowed: too old; ")
     assert (nothing.out, files.deleted) == ("no tool call waits for approval\n", ["a"])
 
@@ -80,8 +81,18 @@ def test_without_a_running_pool_it_is_said(file: Path, cli: Call, arguments: lis
     assert "start it with 'understage watch FILE'" in done.err
 
 
-async def test_what_is_no_request_is_refused() -> None:
-    assert "Expected" in answer_ask({}, b'{"action": 3}').error  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("name", ["a/b", "../approve", "%2F?#&é", "x" * 5_000])
+async def test_a_call_is_decided_whatever_its_id_is(file: Path, cli: Call, name: str) -> None:
+    async with open_app(load_manifest(file)) as app, serve_monitor(app.pool, socket_path(file)):
+        files = Files()
+        await app.pool.add_node(parked_agent(files))
+        run = asyncio.ensure_future(app.pool["clerk"].run(f"delete {name}"))
+        await settle()
+        (asked,) = json.loads((await asyncio.to_thread(cli, "approvals", file, "--json")).out)
+        done = await asyncio.to_thread(cli, "approve", file, asked["run_id"], asked["tool_call_id"])
+        await run
+
+    assert (done.code, done.err, files.deleted) == (ExitCode.OK, "", [name])
 
 
 def test_a_run_of_the_command_line_asks_at_its_console() -> None:

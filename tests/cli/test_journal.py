@@ -15,8 +15,10 @@ from actors.app.journal_paths import open_journal
 from actors.app.journal_service import JournalService
 from actors.app.journal_watch import LOOK
 from actors.cli.exit_code import ExitCode
-from actors.cli.monitor_snapshot import HEAD, take_snapshot, view
+from actors.cli.feed_client import Tables, follow
+from actors.cli.tree_view import HEAD, view
 from actors.config.load import load_manifest
+from actors.dashboard import serve_monitor
 from actors.durable.record import RUN_KIND, encode_run
 from actors.testing.clock import ManualClock
 from protocols.journal import Acknowledgement, Entry, MailboxJournal
@@ -236,12 +238,14 @@ def test_a_single_run_goes_beside_the_pool_that_has_the_journal(running: Path, c
 
 
 async def test_the_monitor_shows_what_durable_nodes_keep(running: Path) -> None:
+    tables: Tables = {}
     async with open_app(load_manifest(running)) as app:
         await app.pool["clerk"].submit("wait")
         await app.pool["clerk"].submit("wait")
-        snapshot = await take_snapshot(app, 0.0)
+        async with serve_monitor(app.pool, running.parent / "pool.sock"):
+            await follow(running.parent / "pool.sock", tables.update, once=True)
 
-    lines = [line.split() for line in view(snapshot).splitlines()]
+    lines = [line.split() for line in view(tables).splitlines()]
     place = HEAD.index("kept")
     assert {line[0]: line[place] for line in lines if line[0] in {"clerk", "plain"}} == {"clerk": "2", "plain": "0"}
 

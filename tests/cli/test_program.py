@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.monitor_client import monitor_path
+from actors.cli.feed_client import socket_path
 from tests.cli.conftest import ROOT, Call, environment, start_program
 
 
@@ -200,4 +200,4 @@ def test_a_socket_needs_a_folder_for_temporary_files(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("tempfile.gettempdir", nowhere)
     with pytest.raises(CommandError, match="for sockets cannot be used: no usable temporary directory"):
-        monitor_path(Path("agents.yml"))
+        socket_path(Path("agents.yml"))

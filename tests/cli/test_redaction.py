@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from actors.app import open_app
 from actors.cli.exit_code import ExitCode
-from actors.cli.monitor_snapshot import flat, take_snapshot
+from actors.cli.feed_client import Tables, follow
 from actors.cli.redaction import RedactedStream, one_line
 from actors.config.load import load_manifest
 from actors.config.manifest import secrets_in
+from actors.dashboard import serve_monitor
 from protocols.redaction import MASK, Redaction, redact
 from tests.cli.conftest import Call, start_program
 
@@ -147,11 +148,13 @@ async def test_top_shows_the_last_failure_without_secrets_on_one_line(
     manifest = load_manifest(file)
     redact.begin()
     redact.learn(secrets_in(manifest))
-    async with open_app(manifest, has_triggers=False) as app:
+    tables: Tables = {}
+    path = tmp_path / "pool.sock"
+    async with open_app(manifest, has_triggers=False) as app, serve_monitor(app.pool, path):
         with pytest.raises(ValueError, match="canary"):
             await app.pool["boom"].run("x")
-        snapshot = await take_snapshot(app, 0.0)
-    failures = [actor.last_failure for actor, _ in flat(snapshot.tree) if actor.name == "boom"]
+        await follow(path, tables.update, once=True)
+    failures = [actor["last_failure"] for actor in tables["actors"].values() if actor["name"] == "boom"]
 
     assert len(failures) == 1
     assert MASK in failures[0]

@@ -13,18 +13,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import msgspec
+import httpx2
 import pytest
 
 from actors.app import open_app
 from actors.cli.exit_code import CommandError, ExitCode
-from actors.cli.monitor import MOST_CLIENTS, serve_monitor
-from actors.cli.monitor_client import monitor_path
-from actors.cli.monitor_snapshot import Snapshot, flat, view
+from actors.cli.feed_client import Tables, follow, socket_path
+from actors.cli.tree_view import HEAD, flat, view
 from actors.config.load import load_manifest
-from actors.runtime.tree import ActorNode
+from actors.dashboard import app as apps
+from actors.dashboard import feed as feeds
+from actors.dashboard import serve_monitor
 from protocols.plain_text import visible
 from tests.cli.conftest import ROOT, environment
+from tests.support.waiting import TIMEOUT, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -55,22 +57,30 @@ async def shown(folder: Path) -> AsyncGenerator[tuple[App, Path]]:
     file = folder / "agents.yml"
     file.write_text(MANIFEST, encoding="utf-8")
     path = folder / "pool.sock"
-    async with open_app(load_manifest(file)) as app, serve_monitor(app, path):
+    async with open_app(load_manifest(file)) as app, serve_monitor(app.pool, path):
         yield app, path
 
 
 @asynccontextmanager
-async def looking(path: Path) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_unix_connection(str(path))
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        await writer.wait_closed()
+async def looking(path: Path, **headers: str) -> AsyncGenerator[httpx2.AsyncClient]:
+    transport = httpx2.AsyncHTTPTransport(uds=str(path))
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://localhost", headers=headers, timeout=TIMEOUT, trust_env=False
+    ) as http:
+        yield http
 
 
-async def moment(reader: asyncio.StreamReader) -> Snapshot:
-    return msgspec.json.decode(await asyncio.wait_for(reader.readline(), 20), type=Snapshot)
+class Moments:
+    """Follows a pool, and holds what is shown."""
+
+    def __init__(self, path: Path, *, interval: float = 0.01) -> None:
+        self.tables: Tables = {}
+        self.shown = 0
+        self.work = asyncio.ensure_future(follow(path, self._show, interval=interval))
+
+    def _show(self, tables: Tables) -> None:
+        self.tables = tables
+        self.shown += 1
 
 
 async def top(*arguments: object) -> tuple[int | None, str, str]:
@@ -89,17 +99,23 @@ async def top(*arguments: object) -> tuple[int | None, str, str]:
 
 
 @pytest.mark.usefixtures("no_leaked_actors")
-async def test_the_tree_and_the_counters_are_shown_once_for_each_line(folder: Path) -> None:
-    async with shown(folder) as (app, path), looking(path) as (reader, writer):
-        first = await moment(reader)
+async def test_the_tree_and_the_counters_are_shown_until_the_pool_ends(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "PERIOD", 0.0)
+    async with shown(folder) as (app, path):
+        moments = Moments(path)
+        await wait_until(lambda: moments.shown)
+        tables = moments.tables
+        idle = {name: row["messages"] for name, row in tables["nodes"].items()}
         await app.pool["chain"].run("Cats sleep for many hours of every day.")
-        writer.write(b"\n")
-        second = await moment(reader)
+        await wait_until(lambda: tables["nodes"]["writer"]["messages"])
+        pool, names = tables["pool"]["pool"], {actor["name"] for _, actor, _ in flat(tables)}
 
-    assert (first.pool, first.pid, first.dropped_events) == ("crew", os.getpid(), 0)
-    assert {actor.name for actor, _ in flat(first.tree)} >= {"crew", "writer", "critic", "chain", "stats"}
-    assert [(node.name, node.messages) for node in first.nodes] == [("writer", 0), ("critic", 0), ("chain", 0)]
-    assert {node.name: node.messages for node in second.nodes}["writer"] == 1
+    assert await moments.work == "the pool has ended"
+    assert idle == {"writer": 0, "critic": 0, "chain": 0}
+    assert (pool["name"], pool["pid"], pool["dropped_events"]) == ("crew", os.getpid(), 0)
+    assert names >= {"crew", "writer", "critic", "chain", "stats"}
 
 
 @pytest.mark.usefixtures("no_leaked_actors")
@@ -116,26 +132,71 @@ async def test_the_socket_belongs_to_the_user_alone_and_goes_with_the_pool(folde
 
 
 @pytest.mark.usefixtures("no_leaked_actors")
-async def test_a_client_that_never_reads_or_says_too_much_disturbs_nobody(folder: Path) -> None:
-    async with shown(folder) as (_, path), looking(path) as (_, silent), looking(path) as (loud, writer):
-        silent.write(b"\n")
-        writer.write(b"x" * 100_000)
-        await loud.read()
-        async with looking(path) as (reader, _):
-            assert (await moment(reader)).pool == "crew"
+async def test_a_pool_without_a_reader_does_no_work_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "PERIOD", 0.0)
+
+    def at_work() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("dashboard")]
+
+    async with shown(folder) as (_, path):
+        assert at_work() == []
+        moments = Moments(path)
+        await wait_until(lambda: moments.shown)
+        assert "dashboard feed" in at_work()
+        moments.work.cancel()
+        await wait_until(lambda: not at_work())
 
 
 @pytest.mark.usefixtures("no_leaked_actors")
-async def test_there_are_so_many_clients_and_no_more(folder: Path) -> None:
-    async with shown(folder) as (_, path):
-        ends = [await asyncio.open_unix_connection(str(path)) for _ in range(MOST_CLIENTS)]
-        for reader, _ in ends:
-            await moment(reader)
-        async with looking(path) as (reader, _):
-            assert await reader.read() == b""
+async def test_a_client_that_never_reads_or_speaks_otherwise_disturbs_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "PERIOD", 0.0)
+    async with shown(folder) as (app, path):
+        ends = [await asyncio.open_unix_connection(str(path)) for _ in range(4)]
+        said = [b"GET /api/stream HTTP/1.1\r\nhost: localhost\r\n\r\n", b'{"action":"list"}\n', b"x" * 100_000, b"\n"]
+        for (_, writer), words in zip(ends, said, strict=True):
+            writer.write(words)
+        answers = [await asyncio.wait_for(reader.readline(), TIMEOUT) for reader, _ in ends[1:3]]
+        moments = Moments(path)
+        await app.pool.add_agent("\u2028\x85\n\nevil" + "x" * 1_000_000)
+        await wait_until(lambda: [row for row in moments.tables.get("actors", {}).values() if "evil" in row["name"]])
+        lines = [len(line) for line in view(moments.tables).splitlines()]
         for _, writer in ends:
             writer.close()
-            await writer.wait_closed()
+    ended = await moments.work
+
+    assert answers == [b"HTTP/1.1 400 Bad Request\r\n"] * 2
+    assert ended == "the pool has ended"
+    assert max(lines) < 400
+
+
+@pytest.mark.usefixtures("no_leaked_actors")
+async def test_there_are_so_many_readers_and_no_more(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apps, "MOST_STREAMS", 1)
+    async with shown(folder) as (_, path):
+        first = Moments(path)
+        await wait_until(lambda: first.shown)
+        with pytest.raises(CommandError, match="1 viewers look already"):
+            await follow(path, print)
+    await first.work
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 404),
+        ({"host": "evil.example", "origin": "http://evil.example"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": ""}, 403),
+    ],
+)
+async def test_names_and_origins_are_checked_there_as_well(folder: Path, headers: dict[str, str], status: int) -> None:
+    headers = {"origin": "http://localhost", **headers}
+    async with shown(folder) as (_, path), looking(path, **headers) as http:
+        answer = await http.post("/api/runs/r1/cancel")
+
+    assert answer.status_code == status
 
 
 @pytest.mark.usefixtures("no_leaked_actors")
@@ -143,8 +204,8 @@ async def test_a_socket_that_was_left_behind_is_replaced(folder: Path) -> None:
     left = socket.socket(socket.AF_UNIX)
     left.bind(str(folder / "pool.sock"))
     left.close()
-    async with shown(folder) as (_, path), looking(path) as (reader, _):
-        assert (await moment(reader)).pool == "crew"
+    async with shown(folder) as (_, path), looking(path) as http:
+        assert (await http.get("/")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -162,8 +223,8 @@ async def test_what_is_in_the_way_stays_and_is_an_error(folder: Path, kind: str,
     file = folder / "agents.yml"
     file.write_text(MANIFEST, encoding="utf-8")
     async with open_app(load_manifest(file)) as app:
-        with pytest.raises(CommandError, match=text):
-            async with serve_monitor(app, path):
+        with pytest.raises(OSError, match=text):
+            async with serve_monitor(app.pool, path):
                 pass
     server.close()
 
@@ -213,12 +274,54 @@ async def test_the_end_of_the_pool_ends_it(folder: Path) -> None:
     assert (process.returncode, err) == (ExitCode.OK, b"understage: the pool has ended\n")
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b'{"pool":"crew"}\n', "is no pool of this version"),
+        (b"", "is no pool of this version"),
+        (b"HTTP/1.1 200 OK\r\n\r\nevent: delta\ndata: {}\n\n", "is no pool of this version"),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno", "the pool answers with status 404"),
+    ],
+)
+async def test_what_is_no_pool_of_this_version_is_one_message(folder: Path, said: bytes, words: str) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, str(folder / "pool.sock")):
+        with pytest.raises(CommandError, match=words) as raised:
+            await follow(folder / "pool.sock", print)
+
+    assert raised.value.code == ExitCode.FAILED
+
+
+async def test_the_end_of_a_killed_pool_is_told(folder: Path) -> None:
+    row = b'{"tables":{"pool":{"set":{"pool":{}},"gone":[]}},"part":0,"parts":1}'
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frame = b"event: snapshot\ndata: " + row + b"\n\n"
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(frame), frame))
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, str(folder / "pool.sock")):
+        assert "was killed" in await follow(folder / "pool.sock", str)
+
+
+async def test_a_pool_that_does_not_answer_is_one_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.cli.feed_client.PATIENCE", 0.01)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(folder / "pool.sock"))
+        deaf.listen(1)
+        with pytest.raises(CommandError, match="its event loop is blocked"):
+            await follow(folder / "pool.sock", print)
+
+
 async def test_a_pool_is_found_by_its_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     file = folder / "agents.yml"
     file.write_text(MANIFEST, encoding="utf-8")
-    path = monitor_path(file)
-    async with open_app(load_manifest(file)) as app, serve_monitor(app, path):
+    path = socket_path(file)
+    async with open_app(load_manifest(file)) as app, serve_monitor(app.pool, path):
         code, out, _ = await top("--config", file, "--once")
 
     assert (code, out.split(":")[0]) == (ExitCode.OK, "crew")
@@ -231,13 +334,13 @@ def test_a_folder_that_others_may_use_is_refused(folder: Path, monkeypatch: pyte
     (folder / "understage").chmod(0o777)
 
     with pytest.raises(CommandError, match="is not private"):
-        monitor_path(folder / "agents.yml")
+        socket_path(folder / "agents.yml")
 
 
 def test_manifests_of_the_same_name_have_sockets_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
 
-    assert monitor_path(folder / "a" / "agents.yml") != monitor_path(folder / "b" / "agents.yml")
+    assert socket_path(folder / "a" / "agents.yml") != socket_path(folder / "b" / "agents.yml")
 
 
 @pytest.mark.parametrize(
@@ -260,25 +363,48 @@ def test_what_cannot_be_looked_at_is_one_message(cli: Call, arguments: list[str]
 # -- the picture ----------------------------------------------------------------------------------------------------
 
 
-def actor(name: str, *children: ActorNode) -> ActorNode:
-    return ActorNode("", "", name, "A", "running", 1, 0, 0, 0.0, 0, 0, 0, 0, 0, 0, "", children)
+def tables_of(*names: str, **fields: object) -> Tables:
+    """A pool of actors, each below the one before it."""
+    zeros = dict.fromkeys(("depth", "in_flight", "kept", "handled", "failed", "restarts"), 0)
+    actors = {
+        str(at): {**zeros, "parent": str(at - 1) if at else "", "name": name, "state": "running", "node": name}
+        for at, name in enumerate(names)
+    }
+    pool = {"name": "crew", "pid": 1, "started": 0.0, "dropped_events": 0, **fields}
+    return {"pool": {"pool": pool}, "actors": actors, "nodes": {}}
 
 
 def test_a_deep_tree_is_drawn_without_recursion() -> None:
-    tree = actor("leaf")
-    for number in range(5_000):
-        tree = actor(f"a{number}", tree)
+    tables = tables_of(*(f"a{number}" for number in range(5_001)))
 
-    assert [depth for _, depth in flat((tree,))] == list(range(5_001))
+    assert [depth for _, _, depth in flat(tables)] == list(range(5_001))
+
+
+def test_an_actor_whose_supervisor_is_not_known_yet_is_shown() -> None:
+    tables = tables_of("pool", "writer")
+    del tables["actors"]["0"]
+
+    assert [(actor["name"], depth) for _, actor, depth in flat(tables)] == [("writer", 0)]
 
 
 def test_names_cannot_write_over_the_picture() -> None:
-    text = view(Snapshot("crew\x1b[2J", 1, 0.0, (actor("evil\n\x1b[31mname\u202e"),), (), 3))
+    text = view(tables_of("evil\n\x1b[31mname\u202e", name="crew\x1b[2J", dropped_events=3))
 
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "evil [31mname" in text
     assert text.splitlines()[-1] == "(3 events were lost, so some numbers are too small)"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, None])
+def test_a_narrow_terminal_does_without_the_least_useful_columns(width: int | None) -> None:
+    head, *lines = view(tables_of("crew", "writer", "critic"), width).splitlines()[1:]
+    names = head.split()
+
+    assert max(map(len, (head, *lines))) <= (width or 1_000)
+    assert names == [name for name in HEAD if name in names], "the order stays"
+    assert {60: "restarts" in names, 100: names == [*HEAD], None: names == [*HEAD]}.get(width, "actor" in names)
+    assert [line.split()[0] for line in lines] == ["crew", "writer", "critic"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import asyncio
-import io
 import threading
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +10,6 @@ from actors import ExtendedTeamTalk, RunStats, TeamTalk
 from actors.agents.agent import Agent
 from actors.nodes.team_run import TeamRun
 from actors.nodes.transcript import RunTalk
-from actors.stats.run_snapshot import TextScreen, html_table
 from actors.talk.talk_stats import TalkStats
 from actors.testing.models import scripted_model, tool_call
 from actors.testing.settle import settle
@@ -214,7 +212,7 @@ def test_the_messages_are_formatted_one_per_line() -> None:
     assert stats.format() == "a: hello\nb: bye"
 
 
-def test_the_table_has_a_row_per_node_and_is_escaped_in_html() -> None:
+def test_the_table_has_a_row_per_node() -> None:
     stats = RunStats(name="<chain>")
     stats.add(answer("hello", "writer", cost=TokenCost(TokenUsage(2, 3), cost_known=False)))
     stats.add_error("<b>", "1 < 2")
@@ -224,38 +222,6 @@ def test_the_table_has_a_row_per_node_and_is_escaped_in_html() -> None:
     assert [line.split()[0] for line in lines[3:6]] == ["writer", "<b>", "total"]
     assert "0.0000+?" in lines[3]
     assert lines[-1] == "<b>: 1 < 2"
-    html = html_table(stats.snapshot())
-    assert "&lt;chain&gt;" in html
-    assert "<b>" not in html
-
-
-class _Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-async def test_watch_shows_the_numbers_over_each_other_on_a_terminal_until_the_end() -> None:
-    stats, terminal = RunStats(name="a"), _Terminal()
-    watching = asyncio.ensure_future(stats.watch(TextScreen(terminal)))
-    await settle()
-    stats.add(answer("x"))
-    stats.finish()
-    assert await watching is stats
-
-    first, second = terminal.getvalue().split("\x1b[4A\x1b[J")
-    assert first.startswith("a: running")
-    assert second.startswith("a: done")
-
-
-async def test_watch_writes_once_where_there_is_no_terminal() -> None:
-    stats, page = RunStats(name="a"), io.StringIO()
-    watching = asyncio.ensure_future(stats.watch(TextScreen(page)))
-    await settle()
-    stats.finish(error=ValueError("no"))
-    await watching
-
-    assert page.getvalue().count("a: done") == 1
-    assert "running" not in page.getvalue()
 
 
 @pytest.mark.seed("S63")
@@ -280,16 +246,6 @@ async def test_the_total_of_a_team_counts_its_own_answers_and_failures() -> None
 
     assert (chain.total_stats.message_count, chain.total_stats.error_count) == (1, 1)
     assert (agent.total_stats.message_count, agent.total_stats.error_count) == (1, 1)
-
-
-async def test_a_node_can_be_watched_while_it_runs_and_when_it_never_did() -> None:
-    agent, page = Agent("a", model=scripted_model(["1"])), io.StringIO()
-    await agent.watch(TextScreen(page))
-    await agent.run_in_background("q", max_count=1)
-    stats = await agent.watch(TextScreen(page))
-
-    assert stats.message_count == 1
-    assert page.getvalue().count("a: done") == 2
 
 
 async def _awaited(stats: RunStats) -> ChatMessage[object] | None:

@@ -1,15 +1,18 @@
 """`understage top`: the tree and the counters of a running pool."""
 
+import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actors.cli.exit_code import fail
 from actors.cli.option import AsJson
 from actors.cli.output import write
+
+if TYPE_CHECKING:
+    from actors.cli.feed_client import Tables
 
 
 def top(
@@ -23,41 +26,48 @@ def top(
 
     On a terminal the picture moves until Ctrl+C or the end of the pool; with --json there is one line per moment.
     """
-    from actors.cli.monitor_client import moments
+    import asyncio
+
+    from actors.cli.feed_client import follow
+    from actors.cli.progress import to_stderr
+    from actors.cli.tree_view import view
 
     if not interval > 0:
         fail(f"--interval must be a number of seconds > 0, not {interval:g}")
-    lines = moments(_socket(path, config), interval=interval, once=once)
+    socket = _socket(path, config)
     if as_json or once or not sys.stdout.isatty():
-        for line in lines:
-            write(line.decode() if as_json else _text(line))
+        ended = asyncio.run(follow(socket, _write_json if as_json else _write, interval=interval, once=once))
     else:
-        _live(lines)
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(screen=True, auto_refresh=False) as live:
+
+            def draw(tables: "Tables") -> None:
+                live.update(Text(view(tables, live.console.width), no_wrap=True), refresh=True)
+
+            ended = asyncio.run(follow(socket, draw, interval=interval))
+    if ended:
+        to_stderr(f"understage: {ended}")
 
 
 def _socket(path: Path | None, config: Path | None) -> Path:
-    from actors.cli.monitor_client import monitor_path
+    from actors.cli.feed_client import socket_path
 
     if (path is None) == (config is None):
         fail("say which pool: either the path of its socket, or --config and its manifest")
-    return path if path is not None else monitor_path(config or Path())
+    return path if path is not None else socket_path(config or Path())
 
 
-def _text(line: bytes) -> str:
+def _write(tables: "Tables") -> None:
+    from actors.cli.tree_view import view
+
+    write(view(tables, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+
+
+def _write_json(tables: "Tables") -> None:
     import msgspec
 
-    from actors.cli.monitor_snapshot import Snapshot, view
+    from actors.cli.tree_view import document
 
-    try:
-        return view(msgspec.json.decode(line, type=Snapshot))
-    except msgspec.DecodeError as error:
-        fail(f"what answers there is no pool of this version: {error}")
-
-
-def _live(lines: Iterator[bytes]) -> None:
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(screen=True, auto_refresh=False) as live:
-        for line in lines:
-            live.update(Text(_text(line), no_wrap=True), refresh=True)
+    write(msgspec.json.encode(document(tables)).decode())

@@ -1,0 +1,70 @@
+"""The supervision tree of a running pool with the numbers of its nodes, as a table, or as one document."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from actors.cli.feed_client import Tables
+from actors.cli.output import table
+from protocols.plain_text import one_line, visible
+
+HEAD: Final = ("actor", "state", "waiting", "working", "kept", "handled", "failed", "restarts", "answers", "tokens")
+LEAST_USEFUL: Final = ("working", "answers", "kept", "tokens", "handled", "restarts", "failed", "waiting", "state")
+"""Columns in the order in which a narrow terminal does without them."""
+
+
+def flat(tables: Tables) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """Yield every actor with its id and how deep in the tree it is, parents first; works without recursion."""
+    actors = tables["actors"]
+    below: dict[str, list[str]] = {}
+    for id, actor in actors.items():
+        below.setdefault(actor["parent"] if actor["parent"] in actors else "", []).append(id)
+    waiting = [(id, 0) for id in reversed(below.get("", ()))]
+    while waiting:
+        id, depth = waiting.pop()
+        yield id, actors[id], depth
+        waiting.extend((child, depth + 1) for child in reversed(below.get(id, ())))
+
+
+def document(tables: Tables) -> dict[str, Any]:
+    """Return one moment for programs."""
+    pool = tables["pool"]["pool"]
+    return {
+        "pool": pool["name"], "pid": pool["pid"], "uptime": _uptime(pool), "dropped_events": pool["dropped_events"],
+        "actors": [{"id": id, **actor} for id, actor, _ in flat(tables)],
+        "nodes": [{"name": name, **node} for name, node in tables["nodes"].items()],
+    }  # fmt: skip
+
+
+def view(tables: Tables, width: int | None = None) -> str:
+    """Return one moment for people. A `width` in characters has the least useful columns left out."""
+    pool = tables["pool"]["pool"]
+    rows = [_cells(actor, depth, tables["nodes"].get(actor["node"], {})) for _, actor, depth in flat(tables)]
+    shown = _fitting(rows, width)
+    lines = table([HEAD[place] for place in shown], [[row[place] for place in shown] for row in rows])
+    text = f"{pool['name']}: {len(rows)} actors, process {pool['pid']}, up {_uptime(pool):.0f} s\n{lines}"
+    if pool["dropped_events"]:
+        text += f"\n({pool['dropped_events']} events were lost, so some numbers are too small)"
+    return visible(text)
+
+
+def _uptime(pool: dict[str, Any]) -> float:
+    return max(0.0, time.time() - pool["started"])
+
+
+def _cells(actor: dict[str, Any], depth: int, node: dict[str, Any]) -> tuple[str, ...]:
+    counts = (actor[name] for name in ("depth", "in_flight", "kept", "handled", "failed", "restarts"))
+    tokens = node.get("input_tokens", 0) + node.get("output_tokens", 0)
+    numbers = (f"{count:,}" for count in (*counts, node.get("messages", 0), tokens))
+    return ("  " * depth + one_line(actor["name"]), actor["state"], *numbers)
+
+
+def _fitting(rows: list[tuple[str, ...]], width: int | None) -> list[int]:
+    """Return the places of the columns that fit."""
+    widths = [max(len(cell) for cell in column) for column in zip(HEAD, *rows, strict=True)]
+    shown = list(range(len(HEAD)))
+    for name in LEAST_USEFUL:
+        if width is None or sum(widths[place] + 2 for place in shown) - 2 <= width:
+            break
+        shown.remove(HEAD.index(name))
+    return shown
