@@ -174,7 +174,7 @@ class Watch:
             try:
                 async with (
                     open_app(manifest, prepare=output.listen, answered=output.answered, running=output.running) as app,
-                    _monitored(app.pool, self.manifest_file),
+                    monitored(app.pool, self.manifest_file),
                     metrics(app.pool),
                     dashboard(app.pool),
                     Announcement(app) as announcement,
@@ -208,7 +208,7 @@ def _check(manifest: Manifest) -> None:
 
 
 @asynccontextmanager
-async def _monitored(pool: AgentPool[Any], file: Path) -> AsyncGenerator[None]:
+async def monitored(pool: AgentPool[Any], file: Path) -> AsyncGenerator[None]:
     """Let `understage top` and `approvals` reach the pool, if possible."""
     async with AsyncExitStack() as stack:
         try:

@@ -131,8 +131,8 @@ class PoolRows:
     def approvals(self) -> Rows:
         """Yield the tool calls that wait for a person."""
         for asked in self._pool.pending():
-            yield name_of(f"{asked.run_id}/{asked.tool_call_id}"), {
-                "run": asked.run_id, "call": asked.tool_call_id, "node": name_of(asked.actor),
+            yield name_of(f"{asked.run_id}/{asked.tool_call_id}", LONG), {
+                "run": name_of(asked.run_id), "call": name_of(asked.tool_call_id, LONG), "node": name_of(asked.actor),
                 "tool": name_of(asked.tool_name), "arguments": shown(asked.arguments, 4_000), "since": asked.time,
             }  # fmt: skip
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from actors.app import open_app
+from actors.app import AgentPool, open_app
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.feed_client import Tables, follow, socket_path
 from actors.cli.tree_view import HEAD, flat, view
+from actors.cli.watch import monitored
 from actors.config.load import load_manifest
 from actors.dashboard import app as apps
 from actors.dashboard import feed as feeds
@@ -231,6 +232,20 @@ async def test_what_is_in_the_way_stays_and_is_an_error(folder: Path, kind: str,
     assert path.exists() == (kind != "folder")
 
 
+async def test_without_the_web_framework_one_line_says_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    for name in [name for name in sys.modules if name.startswith("actors.dashboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    async with monitored(AgentPool[None](), folder / "agents.yml"):
+        pass
+
+    needed = "starlette, which is not installed: pip install 'understage[web]'"
+    assert capsys.readouterr().err == f"understage: 'top' and 'approvals' need {needed}\n"
+
+
 # -- the command ----------------------------------------------------------------------------------------------------
 
 
@@ -328,10 +343,16 @@ async def test_a_pool_is_found_by_its_manifest(folder: Path, monkeypatch: pytest
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_folder_that_others_may_use_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_foreign", [True, False])
+def test_a_folder_that_others_have_or_may_use_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_foreign: bool
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     (folder / "understage").mkdir()
-    (folder / "understage").chmod(0o777)
+    (folder / "understage").chmod(0o700 if is_foreign else 0o777)
+    if is_foreign:
+        me = os.getuid()
+        monkeypatch.setattr("os.getuid", lambda: me + 1)
 
     with pytest.raises(CommandError, match="is not private"):
         socket_path(folder / "agents.yml")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
 from actors.app.pool import AgentPool
 from actors.dashboard import app as apps
 from actors.dashboard import dashboard
+from actors.dashboard.guard import Guard
+from actors.http import bind, running_server
 from actors.web import lifespan
 from tests.dashboard.client import TOKEN, site
 
@@ -62,6 +67,21 @@ async def test_a_foreign_host_is_refused_even_with_the_token(pool: AgentPool[Non
                 "POST" if path == ACTION else "GET", f"{path}?token={TOKEN}", headers=headers
             )
             assert answer.status_code == 403, path
+
+
+async def test_without_a_token_nothing_that_comes_by_a_network_is_answered() -> None:
+    opened = bind("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{opened.getsockname()[1]}"
+    app = Guard(Starlette(routes=[Route("/", PlainTextResponse("secret"))]), token=None)
+    async with running_server(app, opened), httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+        cookie = f"understage-{hashlib.sha256(b'').hexdigest()[:12]}="
+        answers = [
+            await http.get("/", params=query, headers=headers)
+            for query in ({}, {"token": ""}, {"token": "None"})
+            for headers in ({}, {"cookie": cookie}, {"x-forwarded-for": ""})
+        ]
+
+    assert {answer.status_code for answer in answers} == {401}
 
 
 async def test_known_hosts_are_answered(pool: AgentPool[None]) -> None:
