@@ -31,7 +31,7 @@ def document(tables: Tables) -> dict[str, Any]:
     pool = tables["pool"]["pool"]
     return {
         "pool": pool["name"], "pid": pool["pid"], "uptime": _uptime(pool), "dropped_events": pool["dropped_events"],
-        "actors": [{"id": id, **actor} for id, actor, _ in flat(tables)],
+        "actors": [{**row, "id": id, "last_failure": one_line(row["last_failure"])} for id, row, _ in flat(tables)],
         "nodes": [{"name": name, **node} for name, node in tables["nodes"].items()],
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ from actors.app import open_app
 from actors.cli.exit_code import ExitCode
 from actors.cli.feed_client import Tables, follow
 from actors.cli.redaction import RedactedStream, one_line
+from actors.cli.tree_view import document
 from actors.config.load import load_manifest
 from actors.config.manifest import secrets_in
 from actors.dashboard import serve_monitor
@@ -154,7 +155,7 @@ async def test_top_shows_the_last_failure_without_secrets_on_one_line(
         with pytest.raises(ValueError, match="canary"):
             await app.pool["boom"].run("x")
         await follow(path, tables.update, once=True)
-    failures = [actor["last_failure"] for actor in tables["actors"].values() if actor["name"] == "boom"]
+    failures = [actor["last_failure"] for actor in document(tables)["actors"] if actor["name"] == "boom"]
 
     assert len(failures) == 1
     assert MASK in failures[0]
