@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from actors.cli.output import table
 from actors.stats.event_totals import EventTotalsSnapshot
 from actors.stats.projection import NodeTotals, StatsSnapshot
@@ -54,33 +52,16 @@ def report(snapshot: StatsSnapshot | None, names: Sequence[str]) -> str:
     return text
 
 
-class NodeNumbers(msgspec.Struct, frozen=True):
-    """What one node has done, for programs."""
-
-    name: str
-    state: str
-    running: int
-    messages: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    """None when it is not known."""
-    tool_calls: int
-    seconds: float
-    failures: int
-    restarts: int
-
-
-def numbers(node: NodeTotals) -> NodeNumbers:
-    """Return the statistics of one node for programs."""
-    counters = node.counters
-    cost = float(counters.cost) if counters.cost_known else None
-    return NodeNumbers(
-        node.name, str(node.state), node.running, counters.messages, counters.input_tokens, counters.output_tokens,
-        cost, counters.tool_calls, counters.busy_time, counters.failures, counters.restarts,
-    )  # fmt: skip
-
-
 def as_data(snapshot: StatsSnapshot, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the statistics of the same nodes for programs."""
-    return [msgspec.to_builtins(numbers(node)) for node in rows(snapshot, names)]
+    return [_numbers(node) for node in rows(snapshot, names)]
+
+
+def _numbers(node: NodeTotals) -> dict[str, Any]:
+    counters = node.counters
+    return {
+        "name": node.name, "state": str(node.state), "running": node.running, "messages": counters.messages,
+        "input_tokens": counters.input_tokens, "output_tokens": counters.output_tokens,
+        "cost_usd": float(counters.cost) if counters.cost_known else None, "tool_calls": counters.tool_calls,
+        "seconds": counters.busy_time, "failures": counters.failures, "restarts": counters.restarts,
+    }  # fmt: skip

@@ -49,7 +49,7 @@ def view(tables: Tables, width: int | None = None) -> str:
 
 
 def _uptime(pool: dict[str, Any]) -> float:
-    return max(0.0, time.time() - pool["started"])
+    return time.time() - float(pool["started"])
 
 
 def _cells(actor: dict[str, Any], depth: int, node: dict[str, Any]) -> tuple[str, ...]:
