@@ -93,13 +93,13 @@ async def act(path: Path, action: str, **body: str) -> None:
         await _check(await http.post(f"/api/{action}", json=body))
 
 
-class _Change(msgspec.Struct):
+class _TableDiff(msgspec.Struct):
     set: dict[str, dict[str, Any]]
     gone: list[str]
 
 
-class _Frame(msgspec.Struct):
-    tables: dict[str, _Change]
+class _FeedMessage(msgspec.Struct):
+    tables: dict[str, _TableDiff]
     part: int
     parts: int
 
@@ -111,7 +111,7 @@ async def _read(path: Path, tables: Tables, is_read: asyncio.Event) -> str:
         await _check(answer)
         try:
             async for event, data in _frames(answer):
-                frame = msgspec.json.decode(data, type=_Frame)
+                frame = msgspec.json.decode(data, type=_FeedMessage)
                 if event == b"event: snapshot" and not frame.part:
                     coming = defaultdict(dict)
                 for name, change in frame.tables.items():

@@ -46,6 +46,7 @@ class PoolRows:
         self._pool = pool
         self._can_act = can_act
         self._version = _version()
+        self._started = time.time()
         self._nodes: dict[str, str] = {}
         """The names of the nodes by the URN of their actors."""
         self._events: WeakKeyDictionary[Trigger, tuple[TriggerEvent, str]] = WeakKeyDictionary()
@@ -56,8 +57,8 @@ class PoolRows:
         pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
         yield "pool", {
             "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "since": since,
-            "status": readiness(pool)["status"], "dropped_events": system.events.dropped, "actors": len(system.cells),
-            "has_storage": history is not None and history.store is not None,
+            "started": self._started, "status": readiness(pool)["status"], "dropped_events": system.events.dropped,
+            "actors": len(system.cells), "has_storage": history is not None and history.store is not None,
             "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act,
         }  # fmt: skip
 

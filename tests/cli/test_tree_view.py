@@ -1,0 +1,65 @@
+"""The picture that `understage top` shows: a tree of any depth, safe names, columns that fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.cli.tree_view import HEAD, flat, view
+from protocols.plain_text import visible
+
+if TYPE_CHECKING:
+    from actors.cli.feed_client import Tables
+
+
+def tables_of(*names: str, **fields: object) -> Tables:
+    """A pool of actors, each below the one before it."""
+    zeros = dict.fromkeys(("depth", "in_flight", "kept", "handled", "failed", "restarts"), 0)
+    actors = {
+        str(at): {**zeros, "parent": str(at - 1) if at else "", "name": name, "state": "running", "node": name}
+        for at, name in enumerate(names)
+    }
+    pool = {"name": "crew", "pid": 1, "started": 0.0, "dropped_events": 0, **fields}
+    return {"pool": {"pool": pool}, "actors": actors, "nodes": {}}
+
+
+def test_a_deep_tree_is_drawn_without_recursion() -> None:
+    tables = tables_of(*(f"a{number}" for number in range(5_001)))
+
+    assert [depth for _, _, depth in flat(tables)] == list(range(5_001))
+
+
+def test_an_actor_whose_supervisor_is_not_known_yet_is_shown() -> None:
+    tables = tables_of("pool", "writer")
+    del tables["actors"]["0"]
+
+    assert [(actor["name"], depth) for _, actor, depth in flat(tables)] == [("writer", 0)]
+
+
+def test_names_cannot_write_over_the_picture() -> None:
+    text = view(tables_of("evil\n\x1b[31mname\u202e", name="crew\x1b[2J", dropped_events=3))
+
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "evil [31mname" in text
+    assert text.splitlines()[-1] == "(3 events were lost, so some numbers are too small)"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, None])
+def test_a_narrow_terminal_does_without_the_least_useful_columns(width: int | None) -> None:
+    head, *lines = view(tables_of("crew", "writer", "critic"), width).splitlines()[1:]
+    names = head.split()
+
+    assert max(map(len, (head, *lines))) <= (width or 1_000)
+    assert names == [name for name in HEAD if name in names], "the order stays"
+    assert {60: "restarts" in names, 100: names == [*HEAD], None: names == [*HEAD]}.get(width, "actor" in names)
+    assert [line.split()[0] for line in lines] == ["crew", "writer", "critic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [("plain\ttext\nü 🙂", "plain\ttext\nü 🙂"), ("\x1b]0;title\x07", "]0;title"), ("a\rb", "ab"), ("\x9b31m", "31m")],
+)
+def test_a_terminal_shows_text_and_obeys_none(text: str, seen: str) -> None:
+    assert visible(text) == seen
