@@ -54,7 +54,7 @@ def _folder() -> Path:
 
 
 async def follow(path: Path, show: Callable[[Tables], object], *, interval: float = 1.0, once: bool = False) -> str:
-    """Show the tables of a running pool every so many seconds, until it ends; return why there is no more to see.
+    """Show the tables of a running pool every so many seconds, until it ends; return why it has stopped.
 
     Args:
         path: of the socket.
