@@ -40,18 +40,19 @@ def web_server(option: Option, port: int | None) -> Generator[Serve]:
         opened = bind(_HOST, port)
     except OSError as error:
         fail(f"--{option} {port}: the port cannot be used: {error}")
+    address = f"http://{_HOST}:{opened.getsockname()[1]}"
     with opened:
-        yield partial(_serve, option, opened)
+        if option == "metrics":
+            _tell(f"understage: metrics on {address}/metrics\n")
+        yield partial(_serve, option, opened, address)
 
 
-def _serve(option: Option, opened: socket, pool: AgentPool[Any]) -> AbstractAsyncContextManager[object]:
+def _serve(option: Option, opened: socket, address: str, pool: AgentPool[Any]) -> AbstractAsyncContextManager[object]:
     from actors.http import running_server
 
-    address = f"http://{_HOST}:{opened.getsockname()[1]}"
     if option == "metrics":
         from actors.web import metrics_routes
 
-        _tell(f"understage: metrics on {address}/metrics\n")
         return running_server(metrics_routes(pool)[0], opened, grace=0)
     from actors.dashboard import dashboard
 
