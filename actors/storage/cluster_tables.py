@@ -69,11 +69,14 @@ class ClusterTables(JournalTables):
         super().rolled_back()
 
     def commit(self) -> None:
-        """Commit, with the callers of the messages that were accepted for other hosts."""
+        """Commit the transaction."""
+        self._keep_callers()
+        super().commit()
+
+    def _keep_callers(self) -> None:
         expected, self._expected = self._expected, []
         if expected:
             self._found(_EXPECT, self.host, expected)
-        super().commit()
 
     def told(self) -> list[tuple[str, Notice]]:
         """Return what the transaction has to say, one notice for each host."""
@@ -227,9 +230,13 @@ class ClusterTables(JournalTables):
     def _end(self, id: bytes, outcome: EndOutcome, one: Acknowledgement | None) -> bool:
         has_ended = super()._end(id, outcome, one)
         if has_ended:
-            for (host,) in self._found("DELETE FROM caller WHERE id = ? RETURNING host", id):
-                self._tell(host, Notice(ended=(id,)))
+            self.ended_for((id, host) for (host,) in self._found("DELETE FROM caller WHERE id = ? RETURNING host", id))
         return has_ended
+
+    def ended_for(self, rows: Iterable[tuple[bytes, str]]) -> None:
+        """Tell hosts that messages have ended for which they wait."""
+        for id, host in rows:
+            self._tell(host, Notice(ended=(id,)))
 
     def _owner(self, mailbox: str) -> str | None:
         return self.owners[shard_of(mailbox, self.shards)][0]

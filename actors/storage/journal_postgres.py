@@ -36,7 +36,7 @@ _CREATE: Final = (
 )
 """`commits`: transactions of the process that has the journal; `changes`: those of the command line."""
 _LOCK: Final = f"SELECT set_config('lock_timeout', '15s', true), pg_advisory_xact_lock({LOCK_CLASS}, 3)"
-_USED: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND datname = current_database()"
+USED: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND datname = current_database()"
 _DISK_FULL: Final = "53100"
 _MISSING: Final = ("3F000", "42P01")
 
@@ -57,6 +57,7 @@ class PostgresJournal(SqlJournal):
     """
 
     obstacle: ClassVar[str] = "the server was away"
+    fenced: ClassVar[str] = "was taken over by another process; restart this one to use it again"
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class PostgresJournal(SqlJournal):
         super().__init__(self._writer.location, now, is_guest=as_guest)
         self.pool = pool
         self.takes_over = takes_over
+        self._writer.use_name = self._reader.use_name = "_guest" if as_guest else ""
         self._reading = asyncio.Lock()
         self._number = self._epoch = self._commits = 0
         self._writing: asyncio.Task[None] | None = None
@@ -126,7 +128,10 @@ class PostgresJournal(SqlJournal):
     def _query(self, query: Callable[[JournalTables], T]) -> T:
         self._reader.schema = self._writer.schema
         self._reader.connect()
-        return query(PostgresTables(self._reader, self._number, self._now))
+        return query(self._tables_of(self._reader))
+
+    def _tables_of(self, connection: PostgresConnection) -> PostgresTables:
+        return PostgresTables(connection, self._number, self._now)
 
     # -------------------------------------------------------------------------------------- transactions
 
@@ -154,10 +159,14 @@ class PostgresJournal(SqlJournal):
         """Begin a transaction, by a change that others wait for and that only the last epoch can make."""
         self._check_writable(tables)
         self._writer.connect()
-        name, epoch = ("changes", "") if self.is_guest else ("commits", f" AND epoch = {self._epoch}")
-        change = f"UPDATE {POOLS} SET {name} = {name} + 1 WHERE number = {self._number}{epoch}"
-        if not self._writer.execute(f"BEGIN; {change}").rowcount:
-            raise JournalFencedError("was taken over by another process; restart this one to use it again")
+        if self.is_guest:
+            self._writer.execute(f"BEGIN; UPDATE {POOLS} SET changes = changes + 1 WHERE number = {self._number}")
+            self._writer.execute("SELECT no FROM shard ORDER BY no FOR UPDATE")  # its places follow those of all hosts
+        elif not self._writer.execute(f"BEGIN; {self._mark()}").rowcount:
+            raise JournalFencedError(self.fenced)
+
+    def _mark(self) -> str:
+        return f"UPDATE {POOLS} SET commits = commits + 1 WHERE number = {self._number} AND epoch = {self._epoch}"
 
     def _seal(self, tables: JournalTables) -> None:
         try:
@@ -171,16 +180,19 @@ class PostgresJournal(SqlJournal):
 
     def _was_committed(self) -> bool:
         """Look, when the server is back, whether the last transaction was committed."""
-        sql = f"SELECT epoch, commits FROM {POOLS} WHERE number = ? FOR UPDATE"
         while True:
             try:
                 self._writer.drop()
                 self._writer.connect()
-                return self._writer.execute(sql, (self._number,)).fetchone() == (self._epoch, self._commits + 1)
+                return self._last_commit() == (self._epoch, self._commits + 1)
             except Exception as error:
                 if not self._may_pass(error):
                     raise
                 await_only(self._pause())
+
+    def _last_commit(self) -> tuple[int, int] | None:
+        sql = f"SELECT epoch, commits FROM {POOLS} WHERE number = ? FOR UPDATE"
+        return self._writer.execute(sql, (self._number,)).fetchone()
 
     def _roll_back(self) -> None:
         if self._tables is not None:
@@ -219,21 +231,32 @@ class PostgresJournal(SqlJournal):
             message = f"has schema {version}, and this version knows {newest}; use the version that wrote it"
             raise JournalVersionError(message)
         if not self.is_guest:
-            if not self.takes_over and connection.execute(_USED, (schema,)).rows != [(0,)]:
+            if not self.takes_over and connection.execute(USED, (schema,)).rows != [(0,)]:
                 raise JournalLockedError("is used by another process; end it first")
             for step in MIGRATIONS[version:]:
                 step(connection, schema)
-            raised = "version = ?, epoch = epoch + 1, commits = 0"
-            sql = f"UPDATE {POOLS} SET {raised} WHERE number = ? RETURNING epoch"
-            ((self._epoch,),) = connection.execute(sql, (newest, self._number)).rows
-            self._commits = 0
         elif version < newest:
             raise JournalVersionError(f"has the old schema {version}; open its pool once")
-        connection.execute("COMMIT")
         connection.use(schema)
-        tables = PostgresTables(connection, self._number, self._now)
+        tables = self._tables_of(connection)
+        if not self.is_guest:
+            sql = f"UPDATE {POOLS} SET version = ?, epoch = epoch + 1, commits = 0 WHERE number = ? RETURNING epoch"
+            ((self._epoch,),) = connection.execute(sql, (newest, self._number)).rows
+            self._commits = 0
+            self._enter(tables)
+        connection.execute("COMMIT")
         tables.version()
         return tables
+
+    def _enter(self, tables: PostgresTables) -> None:
+        """Refuse to share the journal with the hosts of a cluster, and fence those that are late."""
+        sql = "SELECT cluster, name FROM host WHERE until > wall() ORDER BY name LIMIT 1"
+        for cluster, name in tables.connection.execute(sql).fetchall():
+            message = (
+                f"is used by the cluster {cluster!r} (host {name!r}); add `cluster:` to this manifest, or end those"
+            )
+            raise JournalLockedError(message)
+        tables.connection.execute("DELETE FROM lane")
 
     def _find_pool(self, connection: PostgresConnection) -> tuple[int, int]:
         """Return number and version of the schema of the pool."""

@@ -18,11 +18,11 @@ TIMEOUT: Final = 5.0
 """Seconds to wait for a connection."""
 _SESSION: Final = """
 SET default_transaction_isolation = 'read committed';
-SET idle_in_transaction_session_timeout = '10s';
+SET idle_in_transaction_session_timeout = {};
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 """A process that stands still in a transaction does not keep the next one from taking over; what is said is on disk."""
-_USE: Final = "SET search_path = {0}; SET application_name = '{0}'"
+_USE: Final = "SET search_path = {0}; SET application_name = '{0}{1}'"
 _DIALECT: Final = {
     "BEGIN IMMEDIATE": "BEGIN",
     "BLOB": "BYTEA",
@@ -31,6 +31,7 @@ _DIALECT: Final = {
     "INTEGER NOT NULL": "BIGINT NOT NULL",
     "WITHOUT ROWID": "",
     "max(0, ": "greatest(0, ",
+    "wall()": "extract(epoch FROM clock_timestamp())::float8",
 }
 """What PostgreSQL writes in another way than SQLite."""
 
@@ -58,6 +59,14 @@ class PostgresConnection:
         self.location = self._backend.location
         self.schema = ""
         """Where the tables are; set before the first statement that names one."""
+        self.use_name = ""
+        """Added to the name of the schema, to tell other processes what the connection is for."""
+        self.patience = 10.0
+        """Seconds after which the server ends a transaction in which this process stands still."""
+        self.channel = ""
+        """Where it listens."""
+        self.told: Callable[[str], object] = lambda _: None
+        """Called with what it hears, and with an empty text after a connection was made, before which it heard nothing."""
         self.before: Callable[[], None] = lambda: None
         self._driver: Any = import_module("asyncpg")  # it has no types
         self._link: Any = None
@@ -76,7 +85,7 @@ class PostgresConnection:
     def use(self, schema: str) -> None:
         """Find tables in a schema, and tell other processes that it is used."""
         self.schema = schema
-        self.execute(_USE.format(schema))
+        self.execute(_USE.format(schema, self.use_name))
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
         """Run one statement, after what has to come before each."""
@@ -114,9 +123,12 @@ class PostgresConnection:
     async def _connect(self) -> None:
         self._statements = {}
         self._link = link = await self._driver.connect(**self._backend.arguments())
-        await link.execute(_SESSION)
+        await link.execute(_SESSION.format(max(1, int(self.patience * 1_000))))
         if self.schema:
-            await link.execute(_USE.format(self.schema))
+            await link.execute(_USE.format(self.schema, self.use_name))
+        if self.channel:
+            await link.add_listener(self.channel, lambda *heard: self.told(heard[-1]))
+            self.told("")
 
     async def _run(self, sql: str, values: Sequence[Any]) -> PostgresReply:
         if not values and not sql.startswith("SELECT"):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from msgspec.structs import astuple
 
-from actors.storage.journal_tables import ENDING, FIRST, IS_OPEN, KEPT, JournalTables
+from actors.storage.journal_tables import CLUSTER, ENDING, FIRST, IS_OPEN, KEPT, JournalTables
 from actors.storage.postgres_connection import PostgresConnection
 from protocols.journal import Acknowledgement, Entry, JournalError
 
@@ -15,10 +15,10 @@ _ACCEPT: Final = f"""INSERT INTO message({KEPT}, crc)
   SELECT {KEPT}, 0 FROM unnest(?::bytea[], ?::text[], ?::text[], ?::text[], ?::bytea[], ?::float8[], ?::float8[],
     ?::float8[], ?::bigint[]) WITH ORDINALITY AS new({KEPT}, place) ORDER BY place
   ON CONFLICT(id) DO NOTHING RETURNING id, seq"""
-_SETTLE: Final = """UPDATE message
+SETTLE: Final = """UPDATE message
   SET payload = NULL, done = ?, outcome = new.outcome, reply = new.reply, error = new.error
   FROM unnest(?::bytea[], ?::text[], ?::bytea[], ?::text[]) AS new(id, outcome, reply, error)
-  WHERE message.id = new.id AND done IS NULL RETURNING message.id, seq"""
+  WHERE message.id = new.id AND done IS NULL RETURNING message.id, NULL AS host"""
 _REMEMBER: Final = """INSERT INTO memory(mailbox, payload, crc) SELECT mailbox, payload, 0
   FROM unnest(?::text[], ?::bytea[]) WITH ORDINALITY AS new(mailbox, payload, place) ORDER BY place"""
 _SIZE: Final = """SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
@@ -33,7 +33,13 @@ def _first(connection: PostgresConnection, schema: str) -> None:
             connection.execute(statement.strip())
 
 
-MIGRATIONS: Final[Sequence[Callable[[PostgresConnection, str], None]]] = (_first,)
+def _second(connection: PostgresConnection, schema: str) -> None:
+    connection.use(schema)
+    for statement in CLUSTER.strip().split(";"):
+        connection.execute(statement.strip())
+
+
+MIGRATIONS: Final[Sequence[Callable[[PostgresConnection, str], None]]] = (_first, _second)
 """The one at place n makes schema n + 1 of schema n."""
 
 
@@ -41,6 +47,8 @@ class PostgresTables(JournalTables):
     """The tables of one pool. Their rows are not checked: PostgreSQL has checksums of its own, for its pages."""
 
     _ending: ClassVar[str] = ENDING.format("0")
+    _settle: ClassVar[str] = SETTLE
+    """Ends messages; gives a row with the id for each, and for each host that waits for it."""
 
     size: int = 0
     """Bytes, as of the last `version`."""
@@ -148,8 +156,10 @@ class PostgresTables(JournalTables):
         if not given:
             return
         columns = zip(*((id, one.outcome, one.reply, one.error) for id, (one, _) in given.items()), strict=True)
-        found = dict(self._run(_SETTLE, [self._now(), *map(list, columns)]).rows)
+        rows = self._run(self._settle, [self._now(), *map(list, columns)]).rows
+        found = dict(rows)
         ended = [pair for id, pair in given.items() if id in found]
+        self.ended_for([row for row in rows if row[1] is not None])
         self.tally["open"] -= len(ended)
         self.tally["settled"] += len(ended)
         self._is_stale = self._is_stale or (self.oldest is not None and self.oldest[0] in found)
@@ -159,3 +169,6 @@ class PostgresTables(JournalTables):
             self._run(_REMEMBER, [[name for name, _ in memory], [payload for _, payload in memory]])
         for one, places in ended:
             self._later(one.outbox, places)
+
+    def ended_for(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        """Take note of hosts that wait for what was ended; there are some in a cluster only."""

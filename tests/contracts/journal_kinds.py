@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
+from actors.storage.cluster_postgres import PostgresClusterStore
 from actors.storage.journal_memory import MemoryJournal
 from actors.storage.journal_postgres import PostgresJournal
 from actors.storage.journal_sqlite import SqliteJournal
@@ -65,12 +66,23 @@ def _postgres(request: pytest.FixtureRequest, now: Now) -> Factory:
     return lambda: PostgresJournal(server.url, pool="pool", now=now)
 
 
+def _cluster_postgres(request: pytest.FixtureRequest, now: Now) -> Factory:
+    server: PostgresServer = request.getfixturevalue("postgres")
+
+    class Store(PostgresClusterStore):
+        def wall(self) -> float:
+            return now()
+
+    return lambda: lone_host(Store(server.url, pool="pool", shards=1))
+
+
 KINDS: dict[str, Callable[[pytest.FixtureRequest, Now], Factory]] = {
     "memory": _memory,
     "sqlite process": _sqlite("process"),
     "sqlite full": _sqlite("full"),
     "postgres": _postgres,
     "cluster memory": _cluster_memory,
+    "cluster postgres": _cluster_postgres,
 }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
+from actors.storage.cluster_postgres import PostgresClusterStore
 from protocols.cluster import HostRecord, Lease, Notice, shard_of
 from tests.contracts.journal_kinds import entry, id_of
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from protocols.cluster import ClusterStore
     from protocols.journal import Entry, MailboxJournal
+    from tests.storage.postgres_server import PostgresServer
 
 SHARDS = 8
 TTL = 60.0
@@ -89,11 +92,14 @@ class MemoryCluster:
         self.hosts: list[Host] = []
 
     async def host(self, cluster: str = "orders", *, shards: int = SHARDS) -> Host:
-        host = Host(MemoryClusterStore(self.database, shards=shards), cluster)
+        host = Host(self._store(shards), cluster)
         self.hosts.append(host)
         await host.store.open()
         await host.renew()
         return host
+
+    def _store(self, shards: int) -> ClusterStore:
+        return MemoryClusterStore(self.database, shards=shards)
 
     async def expire(self, host: Host) -> None:
         self.database.connection.execute("UPDATE host SET until = wall() - 1 WHERE id = ?", (host.store.host,))
@@ -101,3 +107,23 @@ class MemoryCluster:
     async def close(self) -> None:
         for host in self.hosts:
             await host.store.close()
+
+
+class PostgresCluster(MemoryCluster):
+    """Hosts in PostgreSQL."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        super().__init__(time.time)
+        self.server = server
+
+    async def host(self, cluster: str = "orders", *, shards: int = SHARDS) -> Host:
+        host = await super().host(cluster, shards=shards)
+        assert (await host.told()).is_partial  # it could hear nothing before
+        return host
+
+    def _store(self, shards: int) -> ClusterStore:
+        return PostgresClusterStore(self.server.url, pool="pool", shards=shards, ttl=TTL)
+
+    async def expire(self, host: Host) -> None:
+        past = "extract(epoch FROM clock_timestamp()) - 1"
+        await self.server.execute(f"UPDATE understage_journal_1.host SET until = {past} WHERE id = '{host.store.host}'")

@@ -11,7 +11,7 @@ import pytest
 from protocols.cluster import ClusterMismatchError, LeaseLostError, Notice
 from protocols.journal import JournalError, JournalFencedError
 from tests.contracts.journal_kinds import START, dead, handled, id_of, numbers
-from tests.storage.cluster_hosts import SHARDS, MemoryCluster, mailbox_of, message
+from tests.storage.cluster_hosts import SHARDS, MemoryCluster, PostgresCluster, mailbox_of, message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 ALL = [*range(SHARDS)]
 
 
-@pytest.fixture(params=["memory"])
-async def cluster(request: pytest.FixtureRequest) -> AsyncGenerator[Cluster]:
+@pytest.fixture(params=["memory", "postgres"])
+def new_cluster(request: pytest.FixtureRequest) -> Cluster:
     """Return a cluster of each kind without hosts."""
-    made = MemoryCluster(lambda: START)
-    yield made
-    await made.close()
+    if request.param == "memory":
+        return MemoryCluster(lambda: START)
+    return PostgresCluster(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+async def cluster(new_cluster: Cluster) -> AsyncGenerator[Cluster]:
+    """Return a cluster whose hosts are closed at the end."""
+    yield new_cluster
+    await new_cluster.close()
 
 
 @pytest.fixture
@@ -155,7 +162,7 @@ async def test_no_two_hosts_end_one_message(cluster: Cluster, host: Host, other:
         lease = host.leases[0]
         ending = host.store.leased(lease).settle(handled(number))
         await asyncio.gather(host.store.give_back([lease]), other.claim())
-        while not await other.renew():
+        while 0 not in await other.renew():
             await other.claim()
         results = await asyncio.gather(ending, other.of(0).settle(handled(number)), return_exceptions=True)
         assert isinstance(results[0], LeaseLostError) or results[0] == []

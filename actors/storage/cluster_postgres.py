@@ -1,0 +1,157 @@
+"""Hosts that share a journal in PostgreSQL. Each has three connections: for messages, for reads, and for its leases."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from typing import ClassVar, Final, TypeVar
+
+import msgspec
+from sqlalchemy.util import greenlet_spawn
+
+from actors.storage.cluster_journal import ClusterJournal, of_cluster
+from actors.storage.cluster_tables import FORGOTTEN, ClusterTables
+from actors.storage.journal_postgres import USED, PostgresJournal
+from actors.storage.journal_tables import JournalTables
+from actors.storage.postgres_connection import PostgresConnection
+from actors.storage.postgres_tables import SETTLE, PostgresTables
+from protocols.cluster import SHARDS, TTL, HostRecord, Lease, Notice
+from protocols.journal import JournalError, JournalLockedError
+
+T = TypeVar("T")
+
+CHANNEL: Final = "understage_"
+"""Where a host listens, before its id."""
+PAYLOAD: Final = 7_999
+"""Most bytes of a notification."""
+_LIVES: Final = "SELECT 1 FROM host WHERE id = ? AND until > wall()"
+
+
+class PostgresClusterTables(ClusterTables, PostgresTables):
+    """The tables of one pool in PostgreSQL, as one host reads and changes them."""
+
+    _is_plain: ClassVar[bool] = False
+    _settle: ClassVar[str] = f"""WITH caller AS (DELETE FROM caller WHERE id = ANY(?2) RETURNING id, host),
+      ended AS ({SETTLE}) SELECT ended.id, caller.host FROM ended LEFT JOIN caller ON caller.id = ended.id"""
+
+    def commit(self) -> None:
+        """Commit, and notify other hosts."""
+        self._catch_up()
+        self._keep_callers()
+        notify = (f"NOTIFY {CHANNEL}{host}, '{_payload(notice)}'; " for host, notice in self.told())
+        self.connection.execute(f"{''.join(notify)}COMMIT")
+
+    def renew(self, me: HostRecord, ttl: float) -> tuple[Lease, ...]:
+        """Live so much longer. Of hosts of two clusters that begin at once, one is refused."""
+        if not self._found(_LIVES, self.host):
+            self.connection.execute("LOCK TABLE host IN SHARE ROW EXCLUSIVE MODE")
+        return super().renew(me, ttl)
+
+
+class PostgresClusterStore(ClusterJournal, PostgresJournal):
+    """The journal of one host in a database.
+
+    Args:
+        url: ``postgresql://user:password@host/name``. Notifications need a session: not a pooler of transactions.
+        pool: the pool whose messages they are.
+        shards: number of the shards, the same for all hosts.
+        ttl: seconds for which leases are good. A process that stands still in a transaction holds up the others for a
+            third of it.
+        as_guest: True to read, replay, discard and drain without being a host.
+    """
+
+    fenced: ClassVar[str] = FORGOTTEN
+
+    def __init__(self, url: str, *, pool: str, shards: int = SHARDS, ttl: float = TTL, as_guest: bool = False) -> None:
+        super().__init__(url, pool=pool, as_guest=as_guest, now=self.wall)
+        self.become_host(shards)
+        self._leasing = asyncio.Lock()
+        self._leases = PostgresConnection(url)
+        self._leases.channel, self._leases.told = f"{CHANNEL}{self.host}", self._hear
+        for connection in (self._writer, self._reader, self._leases):
+            connection.patience, connection.use_name = ttl / 3, "_host"
+        self._time = (time.time(), time.monotonic())
+        """Wall time of the server, and when it was read."""
+
+    def wall(self) -> float:
+        """Return the wall time of the server."""
+        wall, read = self._time
+        return wall + time.monotonic() - read
+
+    async def close(self) -> None:
+        """Commit what waits, and disconnect. The leases stay until their time has passed; see `leave`."""
+        if self._tables is None or self._process != os.getpid():
+            return
+        await super().close()
+        if self._leasing.locked():
+            self._leases.drop()
+        async with self._leasing:
+            await self._leases.close()
+
+    async def control(self, name: str, change: Callable[[ClusterTables], T], limit: float) -> T:
+        """Make a change of leases by the third connection."""
+        self.opened()
+        try:
+            async with asyncio.timeout(limit), self._leasing:
+                return await greenlet_spawn(self._change, change)
+        except TimeoutError as error:
+            message = f"did not answer within {limit:.3g} s ({name}); see whether the server is busy or away"
+            raise JournalError(message, location=self.location) from error
+        except Exception as error:
+            raise self._fault(error) from error
+
+    def _change(self, change: Callable[[ClusterTables], T]) -> T:
+        connection = self._leases
+        connection.schema = self._writer.schema
+        try:
+            connection.connect()
+            tables = self._tables_of(connection)
+            connection.execute("BEGIN")
+            result = change(tables)
+            self._read_time(tables)
+            tables.commit()
+        except JournalError:
+            connection.roll_back()
+            raise
+        except BaseException:
+            connection.drop()
+            raise
+        return result
+
+    def _read_time(self, tables: PostgresTables) -> None:
+        ((wall,),) = tables.connection.execute("SELECT wall()").fetchall()
+        self._time = (wall, time.monotonic())
+
+    def _hear(self, payload: str) -> None:
+        if self._tables is not None:
+            self.tell(msgspec.json.decode(payload, type=Notice) if payload else Notice(is_partial=True))
+
+    # -------------------------------------------------------------------------------------- transactions
+
+    def _tables_of(self, connection: PostgresConnection) -> PostgresClusterTables:
+        tables = PostgresClusterTables(connection, self._number, self._now)
+        tables.host, tables.shards = self.host, self.shards
+        return tables
+
+    def _start(self, tables: JournalTables) -> None:
+        super()._start(tables)
+        if self.touched:
+            of_cluster(tables).lock(self.touched)
+
+    def _mark(self) -> str:
+        return f"UPDATE lane SET commits = commits + 1 WHERE host = '{self.host}'"
+
+    def _last_commit(self) -> tuple[int, int] | None:
+        found = self._writer.execute("SELECT commits FROM lane WHERE host = ? FOR UPDATE", (self.host,)).fetchone()
+        return None if found is None else (self._epoch, found[0])
+
+    def _enter(self, tables: PostgresTables) -> None:
+        if tables.connection.execute(USED, (self._writer.schema,)).fetchall() != [(0,)]:
+            raise JournalLockedError("is used by a process without `cluster:`; add it there, or end that process first")
+        of_cluster(tables).make_shards(self.shards)
+        self._read_time(tables)
+
+
+def _payload(notice: Notice) -> str:
+    text = msgspec.json.encode(notice)
+    return (text if len(text) <= PAYLOAD else msgspec.json.encode(Notice(is_partial=True))).decode().replace("'", "''")
