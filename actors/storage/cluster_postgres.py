@@ -93,7 +93,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self.opened()
         try:
             async with asyncio.timeout(limit), self._leasing:
-                return await greenlet_spawn(self._change, change)
+                return await greenlet_spawn(lambda: self._change(change))
         except TimeoutError as error:
             message = f"did not answer within {limit:.3g} s ({name}); see whether the server is busy or away"
             raise JournalError(message, location=self.location) from error

@@ -66,7 +66,7 @@ class PostgresConnection:
         self.channel = ""
         """Where it listens."""
         self.told: Callable[[str], object] = lambda _: None
-        """Called with what it hears, and with an empty text after a connection was made, before which it heard nothing."""
+        """Called with what it hears, and with an empty text when a connection was made: it may have missed something."""
         self.before: Callable[[], None] = lambda: None
         self._driver: Any = import_module("asyncpg")  # it has no types
         self._link: Any = None
@@ -127,8 +127,11 @@ class PostgresConnection:
         if self.schema:
             await link.execute(_USE.format(self.schema, self.use_name))
         if self.channel:
-            await link.add_listener(self.channel, lambda *heard: self.told(heard[-1]))
+            await link.add_listener(self.channel, self._hear)
             self.told("")
+
+    def _hear(self, _link: Any, _process: int, _channel: str, text: str) -> None:
+        self.told(text)
 
     async def _run(self, sql: str, values: Sequence[Any]) -> PostgresReply:
         if not values and not sql.startswith("SELECT"):
