@@ -66,7 +66,7 @@ class PostgresConnection:
         self.channel = ""
         """Where it listens."""
         self.told: Callable[[str], object] = lambda _: None
-        """Called with what it hears, and with an empty text when a connection was made: it may have missed something."""
+        """Called with what it hears, and with an empty text when it may have missed something."""
         self.before: Callable[[], None] = lambda: None
         self._driver: Any = import_module("asyncpg")  # it has no types
         self._link: Any = None
