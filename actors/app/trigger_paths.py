@@ -1,17 +1,42 @@
 """The files of triggers: their lock, accepted webhooks, and the progress of schedules."""
 
+import logging
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from actors.app.store_paths import data_folder, digest_of, root_of
+from actors.config.file_lock import FileLock, FileLockedError
 from actors.config.manifest import Manifest
 from actors.config.trigger import ScheduleTrigger, TriggerSpec, WebhookTrigger
 from actors.config.yaml.file import from_home
 from actors.triggers.schedule.progress import ScheduleProgress
-from actors.triggers.state_lock import StateLock
 from actors.triggers.webhook.replay_journal import ReplayJournal
+from protocols.triggers import TriggerError
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger("understage.triggers")
+
+
+class StateLockedError(TriggerError):
+    """Another process, or another pool of this process, runs the triggers of the manifest."""
+
+
+class StateLock(FileLock):
+    """The lock of the triggers of one manifest."""
+
+    def acquire(self) -> None:
+        """Lock the file. A file system that cannot lock is a warning.
+
+        Raises:
+            StateLockedError: The lock is taken; the text names the owner.
+        """
+        try:
+            super().acquire()
+        except FileLockedError as error:
+            raise StateLockedError(f"{error} runs the triggers of this manifest; end it first") from error
+        except OSError as error:
+            _log.warning("%r cannot be locked (%s); a second process would run the triggers too", str(self.path), error)
 
 
 def replay_journal(manifest: Manifest) -> ReplayJournal | None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from actors.agents.manifest.imports import ImportScope
 from actors.app.connection_events import ConnectionEvents, condition_for
-from actors.app.trigger_paths import TriggerFiles
+from actors.app.trigger_paths import StateLockedError, TriggerFiles
 from actors.config.manifest import Manifest
 from actors.config.trigger import ConnectionTrigger, FunctionSettings, TriggerSpec
 from actors.nodes.node import AnyNode
@@ -31,7 +31,6 @@ from actors.triggers.function_source import FunctionEvents
 from actors.triggers.plan import TriggerPlan, plan_triggers, queue_child, queue_name
 from actors.triggers.prompt import session_of
 from actors.triggers.source import Ready
-from actors.triggers.state_lock import StateLockedError
 from actors.triggers.trigger import Trigger, TriggerStatistics
 from actors.triggers.trigger_type import TriggerChild, TriggerRequest
 from protocols.clock import pause

@@ -1,6 +1,6 @@
 """The command `understage`: its commands, and the one place where an error becomes a message and an exit code.
 
-Every command is a file of `actors.cli.command`. A command imports slow libraries (pydantic_ai, rich) itself, so
+The commands are in the files of `actors.cli.command`. A command imports slow libraries (pydantic_ai, rich) itself, so
 `--help` answers at once.
 """
 
@@ -17,17 +17,12 @@ from typing import Annotated
 import typer
 
 from actors.cli.command.approval import approvals, approve, deny
-from actors.cli.command.chat import chat
 from actors.cli.command.dead import dead
-from actors.cli.command.graph import graph
 from actors.cli.command.history import history
-from actors.cli.command.job import job
 from actors.cli.command.journal import journal
-from actors.cli.command.list import list_nodes
-from actors.cli.command.run import run
-from actors.cli.command.schema import schema
+from actors.cli.command.manifest import graph, list_nodes, schema, validate
+from actors.cli.command.run import chat, job, run
 from actors.cli.command.top import top
-from actors.cli.command.validate import validate
 from actors.cli.command.watch import watch, with_port
 from actors.cli.exit_code import ExitCode, code_of, text_of
 from actors.cli.loop import stuck

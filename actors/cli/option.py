@@ -16,9 +16,15 @@ ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest
 """The manifest."""
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 """True if programs read the output."""
+Model = Annotated[str | None, typer.Option("--model", help="Model of every agent, such as openai:gpt-4.1.")]
 
 is_debug: ContextVar[bool] = ContextVar("understage_debug", default=False)
 """True if ``--debug`` was given: logs and tracebacks go to standard error."""
+
+
+def group(name: str, about: str) -> typer.Typer:
+    """Return a command of commands, whose help says what they are about."""
+    return typer.Typer(name=name, help=about, no_args_is_help=True, rich_markup_mode=None)
 
 
 def read_manifest(file: Path) -> "Manifest":

@@ -1,14 +1,16 @@
-"""Numbers folded from events, exact in any order: one event at a time, or parts merged.
+"""Numbers folded from events and durations, exact in any order: one event at a time, or parts merged.
 
 The file is pure: no clock, no actor. All numbers are integers or exact decimals. So counting events one by one gives
 the same numbers as counting them in several places and merging.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
 from functools import reduce
 from math import isfinite
-from typing import Any, Self
+from operator import add
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -265,3 +267,42 @@ _COUNTING: Mapping[type[object], _Count] = {
     MailboxOverflow: _adds("dropped", lambda event: event.dropped),
     EventsDropped: _adds("dropped_events", lambda event: event.count),
 }
+
+
+BOUNDS: Final = tuple(0.01 * 2**step for step in range(16))
+"""Upper bounds of the classes in seconds, those that OpenTelemetry advises for models and two more; one class is above
+the last."""
+
+
+def _zeros() -> list[int]:
+    return [0] * (len(BOUNDS) + 1)
+
+
+class DurationTotals(msgspec.Struct):
+    """The numbers of runs, one for each class of duration, which only ever grow."""
+
+    counts: list[int] = msgspec.field(default_factory=_zeros)
+    """Runs."""
+    nanoseconds: list[int] = msgspec.field(default_factory=_zeros)
+    """The time of these runs together."""
+
+    @property
+    def seconds(self) -> float:
+        """The time of all runs together."""
+        return sum(self.nanoseconds) / _NANOSECONDS
+
+    def add(self, seconds: float) -> None:
+        """Count one run. Infinite numbers are left out."""
+        try:
+            nanoseconds = int(seconds * _NANOSECONDS)
+        except (ValueError, OverflowError):
+            return
+        at = bisect_left(BOUNDS, seconds)
+        self.counts[at] += 1
+        self.nanoseconds[at] += nanoseconds
+
+    def merge(self, other: "DurationTotals") -> "DurationTotals":
+        """Return the sum of both, which grows no more with them."""
+        return DurationTotals(
+            list(map(add, self.counts, other.counts)), list(map(add, self.nanoseconds, other.nanoseconds))
+        )

@@ -8,8 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.stats.duration_totals import DurationTotals
-from actors.stats.event_totals import Counted, EventTotals, EventTotalsSnapshot
+from actors.stats.event_totals import Counted, DurationTotals, EventTotals, EventTotalsSnapshot
 from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
     ActorCrashed,

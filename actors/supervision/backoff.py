@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final, Self
 
-from actors.supervision.option import SupervisionOptionError
+from actors.supervision.errors import SupervisionOptionError
 from protocols.checks import check_fields, declared_checks, finite, whole
 
 _MOST_STEPS: Final = 10**300

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, Self, cast, get_args
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.directive import Directive
+from actors.supervision.errors import SupervisionOptionError
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.option import SupervisionOptionError
 from actors.supervision.strategies import AutoShutdown, Restart, Strategy
 from protocols.checks import (
     FLAG,

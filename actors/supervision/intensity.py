@@ -10,7 +10,7 @@ from functools import partial
 from math import isnan
 from typing import Final
 
-from actors.supervision.option import SupervisionOptionError
+from actors.supervision.errors import SupervisionOptionError
 from protocols.checks import POSITIVE, Checks, check_fields, whole
 
 _RESOLUTION: Final = 1e-9

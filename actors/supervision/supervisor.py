@@ -14,9 +14,8 @@ from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildKind, ChildSpec, check_spec, check_specs, check_supervisor
 from actors.supervision.child_state import ChildCounts, ChildSnapshot, ChildState, is_ignored
 from actors.supervision.children import Children
+from actors.supervision.errors import ChildOperationError, SupervisionOptionError
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.operation import ChildOperationError
-from actors.supervision.option import SupervisionOptionError
 from actors.supervision.strategies import Answer, AutoShutdown, Operation, Strategy, answer
 
 _BATCH: Final = 128

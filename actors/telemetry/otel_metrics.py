@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation, get_meter_provider
 
-from actors.stats.duration_totals import BOUNDS, DurationTotals
+from actors.stats.event_totals import BOUNDS, DurationTotals
 from actors.telemetry.metrics import DURATION, METRICS, Metric
 from actors.telemetry.snapshot import PoolMetrics
 

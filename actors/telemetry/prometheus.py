@@ -8,7 +8,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from actors.stats.duration_totals import BOUNDS
+from actors.stats.event_totals import BOUNDS
 from actors.telemetry.metrics import DURATION, METRICS
 from actors.telemetry.snapshot import MetricsSnapshot
 

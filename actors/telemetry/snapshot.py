@@ -17,8 +17,7 @@ from actors.runtime.background_loop import current_system
 from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.system import ActorSystem
-from actors.stats.duration_totals import DurationTotals
-from actors.stats.event_totals import EventTotalsSnapshot
+from actors.stats.event_totals import DurationTotals, EventTotalsSnapshot
 from actors.stats.projection import OTHERS, NodeTotals, StatsSnapshot
 from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.telemetry.metrics import COUNTED, DURATION, METRICS, OF_MODELS, OF_NODES

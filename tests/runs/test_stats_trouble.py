@@ -13,7 +13,7 @@ from actors.agents.agent import Agent
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.mailbox import MailboxConfig
 from actors.runtime.system import ActorSystem
-from actors.stats.duration_totals import DurationTotals
+from actors.stats.event_totals import DurationTotals
 from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.testing.models import failing_model
 from actors.testing.settle import settle

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.supervision.backoff import Backoff, RestartStreak
-from actors.supervision.option import SupervisionOptionError
+from actors.supervision.errors import SupervisionOptionError
 
 _NUMBERS = st.floats(min_value=1e-6, max_value=1e9)
 _DRAWS = st.floats(min_value=0.0, max_value=1.0)

@@ -10,7 +10,7 @@ import pytest
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildKind, ChildSpec, ChildSpecError, check_spec, check_specs
-from actors.supervision.option import SupervisionOptionError
+from actors.supervision.errors import SupervisionOptionError
 
 
 class HTTPCounter:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.supervision.errors import SupervisionOptionError
 from actors.supervision.intensity import RestartIntensity, RestartWindow
-from actors.supervision.option import SupervisionOptionError
 
 
 def gives_up_at(times: Sequence[float], limit: int, period: float) -> float | None:

@@ -9,8 +9,8 @@ import pytest
 
 from actors.runtime.errors import ActorStartError, StartTimeoutError
 from actors.supervision.child import ChildSpec, ChildSpecError
+from actors.supervision.errors import SupervisionOptionError
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.option import SupervisionOptionError
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
 from protocols.control import ActorState

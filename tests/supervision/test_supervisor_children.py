@@ -10,8 +10,8 @@ from actors.runtime.errors import ActorStartError, ActorStoppingError
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec, ChildSpecError
 from actors.supervision.child_state import ChildCounts
+from actors.supervision.errors import ChildOperationError
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.operation import ChildOperationError
 from actors.supervision.strategies import Answer
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle

@@ -16,8 +16,8 @@ from actors.runtime.options import SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec
+from actors.supervision.errors import ChildOperationError
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.operation import ChildOperationError
 from actors.supervision.supervisor import Supervisor
 from actors.testing.clock import ManualClock
 from actors.testing.settle import settle

@@ -12,9 +12,8 @@ from actors.runtime.errors import MailboxFullError
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec, ChildSpecError
+from actors.supervision.errors import ChildOperationError, SupervisionOptionError
 from actors.supervision.intensity import RestartIntensity
-from actors.supervision.operation import ChildOperationError
-from actors.supervision.option import SupervisionOptionError
 from actors.supervision.strategies import Answer
 from actors.testing.settle import settle
 from tests.supervision.children import Log, Member, child, crash, lives, member, members, ref_of, states, supervise

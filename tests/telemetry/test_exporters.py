@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from actors import Agent, Budget
 from actors.runtime.system import ActorSystem
-from actors.stats.duration_totals import BOUNDS
+from actors.stats.event_totals import BOUNDS
 from actors.stats.stats_actor import ReadStats, StatsActor
 from actors.telemetry import PoolMetrics, otel_metrics, snapshot
 from actors.telemetry.prometheus import PrometheusCollector, exposition

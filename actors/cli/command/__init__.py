@@ -1,1 +1,1 @@
-"""One file per command."""
+"""The commands. Those that belong together share a file."""

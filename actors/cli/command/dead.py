@@ -1,36 +1,36 @@
 """`understage dead list|show|replay|discard ... FILE`: messages that durable nodes could not handle."""
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from actors.cli.option import AsJson, ManifestFile
+from actors.cli.option import AsJson, ManifestFile, group
 
-dead = typer.Typer(
-    name="dead",
-    help="Look at messages that durable nodes could not handle, and deliver them again.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+dead = group("dead", "Look at messages that durable nodes could not handle, and deliver them again.")
 
 Node = Annotated[str | None, typer.Option("--node", metavar="NAME", help="Only those of this agent or team.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id, as `dead list` shows it, or its beginning.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids, as `dead list` shows them.")]
 
 
+def ask_journal(file: Path, question: Callable[[Any], Any], **options: bool) -> None:
+    """Ask the journal of a manifest; see `actors.cli.journal_view.ask_journal`, which takes long to import."""
+    from actors.cli import journal_view
+
+    journal_view.ask_journal(file, question, **options)
+
+
 @dead.command("list")
 def list_dead(file: ManifestFile, node: Node = None, as_json: AsJson = False) -> None:
     """List the dead letters, in the order of their deaths."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.dead(node), as_json=as_json)
 
 
 @dead.command("show")
 def show(id: Id, file: ManifestFile, as_json: AsJson = False) -> None:
     """Show one dead letter: what was asked, and why it could not be handled."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.show(id), as_json=as_json)
 
 
@@ -44,14 +44,10 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Have dead letters delivered again, by a pool that runs or by the next one; they keep their ids."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.replay(ids or (), node, is_all=is_all), as_json=as_json)
 
 
 @dead.command("discard")
 def discard(ids: Ids, file: ManifestFile, as_json: AsJson = False) -> None:
     """Delete dead letters."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.discard(ids or ()), as_json=as_json)

@@ -1,17 +1,16 @@
 """`understage history show|stats|export|prune|forget FILE`: what the nodes of a manifest have said."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actors.cli.option import AsJson, ManifestFile
+from actors.cli.option import AsJson, ManifestFile, group
 
-history = typer.Typer(
-    name="history",
-    help="Look at what the nodes of a manifest have said, and remove it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+if TYPE_CHECKING:
+    from actors.cli.history_view import HistoryView
+
+history = group("history", "Look at what the nodes of a manifest have said, and remove it.")
 
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only this agent or team.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
@@ -21,6 +20,12 @@ Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Not before: hours ago, 7d, 90m, or 2026-01-31T12:00.")
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before that; as --since.")]
+
+
+def _view(file: Path, **conditions: Any) -> "HistoryView":
+    from actors.cli.history_view import HistoryView  # takes long to import
+
+    return HistoryView(file, **conditions)
 
 
 @history.command("show")
@@ -35,9 +40,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passe
     as_json: AsJson = False,
 ) -> None:
     """Show the latest messages, oldest first."""
-    from actors.cli.history_view import HistoryView
-
-    HistoryView(file, agent=agent, role=role, text=text, since=since, until=until).show(limit, as_json=as_json)
+    _view(file, agent=agent, role=role, text=text, since=since, until=until).show(limit, as_json=as_json)
 
 
 @history.command("stats")
@@ -52,9 +55,7 @@ def stats(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
     as_json: AsJson = False,
 ) -> None:
     """Sum up messages, tokens and cost."""
-    from actors.cli.history_view import HistoryView
-
-    HistoryView(file, agent=agent, role=role, text=text, since=since, until=until).stats(by, as_json=as_json)
+    _view(file, agent=agent, role=role, text=text, since=since, until=until).stats(by, as_json=as_json)
 
 
 @history.command("export")
@@ -69,9 +70,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pas
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl, json or csv.")] = "jsonl",
 ) -> None:
     """Write all messages to standard output, oldest first."""
-    from actors.cli.history_view import HistoryView
-
-    HistoryView(file, agent=agent, session=session, role=role, text=text, since=since, until=until).export(form)
+    _view(file, agent=agent, session=session, role=role, text=text, since=since, until=until).export(form)
 
 
 @history.command("prune")
@@ -85,9 +84,7 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove old messages from all stores; without options what the manifest says under `retention`."""
-    from actors.cli.history_view import HistoryView
-
-    HistoryView(file).prune(days, most, each, as_json=as_json)
+    _view(file).prune(days, most, each, as_json=as_json)
 
 
 @history.command("forget")
@@ -98,6 +95,4 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Delete what was said in a session from all stores."""
-    from actors.cli.history_view import HistoryView
-
-    HistoryView(file, agent=agent, session=session).forget(as_json=as_json)
+    _view(file, agent=agent, session=session).forget(as_json=as_json)

@@ -4,22 +4,15 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.command.dead import Node
-from actors.cli.option import AsJson, ManifestFile
+from actors.cli.command.dead import Node, ask_journal
+from actors.cli.option import AsJson, ManifestFile, group
 
-journal = typer.Typer(
-    name="journal",
-    help="Look at what the durable nodes of a manifest have accepted.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+journal = group("journal", "Look at what the durable nodes of a manifest have accepted.")
 
 
 @journal.command("status")
 def status(file: ManifestFile, as_json: AsJson = False) -> None:
     """Show how many messages are open, and how large the journal is."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.status(), as_json=as_json)
 
 
@@ -31,8 +24,6 @@ def open_messages(
     as_json: AsJson = False,
 ) -> None:
     """List the messages that are not handled yet, oldest first."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.open(node, limit), as_json=as_json)
 
 
@@ -44,6 +35,4 @@ def move(
     as_json: AsJson = False,
 ) -> None:
     """Give messages, dead letters and memory of a node to another one, while no pool has the journal."""
-    from actors.cli.journal_view import ask_journal
-
     ask_journal(file, lambda view: view.move(old, new), as_json=as_json, as_guest=False)

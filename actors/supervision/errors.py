@@ -1,9 +1,10 @@
-"""`ChildOperationError`: a supervisor refuses an operation on one of its children."""
+"""What a supervisor refuses: an impossible option before anything starts, an operation on one of its children."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from actors.runtime.errors import Reject
 from actors.supervision.strategies import Answer, Operation
+from protocols.errors import ConfigError
 
 _WORDS: Final = {
     Answer.OK: "it is done",
@@ -13,6 +14,27 @@ _WORDS: Final = {
     Answer.RESTARTING: "it is being restarted; terminate it first, or wait",
     Answer.NOT_FOUND: "there is no child of this name",
 }
+
+
+class SupervisionOptionError(ConfigError, ValueError):
+    """Raised when an option of supervision has an impossible value.
+
+    It is about the configuration, not about a child that failed to start.
+    """
+
+    _whose = "{}"
+
+    def __init__(self, subject: str, field: str, problem: str) -> None:
+        super().__init__(f"{self._whose.format(subject)}: {problem}")
+        self.subject = subject
+        """Whose option it is."""
+        self.field = field
+        """Name of the refused option."""
+        self.problem = problem
+        """What is wrong, and what to do."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        return type(self), (self.subject, self.field, self.problem)
 
 
 class ChildOperationError(Reject):

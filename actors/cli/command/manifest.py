@@ -1,0 +1,93 @@
+"""Commands that look at a manifest and run nothing: `understage list|validate|graph FILE`, `understage schema`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.cli.exit_code import ExitCode
+from actors.cli.option import AsJson, ManifestFile, read_manifest
+from actors.cli.output import table, write
+
+if TYPE_CHECKING:
+    from actors.config.manifest import Manifest
+
+
+def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
+    """List agents, teams and jobs of a manifest."""
+    rows = list(_rows(read_manifest(file)))
+    if as_json:
+        write(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    lines = [(row["name"], row["kind"], row["details"], row["description"]) for row in rows]
+    write(table(("name", "kind", "details", "description"), lines))
+
+
+def _rows(manifest: "Manifest") -> Iterator[dict[str, str]]:
+    for name in manifest.agents:
+        agent = manifest.node(name)
+        function, model = getattr(agent, "function", None), getattr(agent, "model", None)
+        details = function or (model.name if model is not None else "(default model)")
+        yield _row(name, "function" if function else "agent", details, agent.description)
+    for name, team in manifest.teams.items():
+        mark = " -> " if team.mode == "sequential" else " & "
+        yield _row(name, f"{team.mode} team", mark.join(team.members), team.description)
+    for name, job in manifest.jobs.items():
+        yield _row(name, "job", "", job.description)
+
+
+def _row(name: str, kind: str, details: str, description: str | None) -> dict[str, str]:
+    return {"name": name, "kind": kind, "details": details, "description": description or ""}
+
+
+def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
+    """Check a manifest and list every problem in it.
+
+    With --json the problems are on standard output, too; the exit code is the same.
+    """
+    from actors.config.yaml.problem import InvalidManifestError
+
+    try:
+        manifest = read_manifest(file)
+    except InvalidManifestError as error:
+        if not as_json:
+            raise
+        write(_document(file, problems=[_as_data(problem) for problem in error.problems]))
+        return ExitCode.USAGE
+    counts = {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
+    if as_json:
+        write(_document(file, problems=[], **counts))
+    else:
+        told = ", ".join(f"{count} {what if count != 1 else what[:-1]}" for what, count in counts.items())
+        write(f"{file}: sound ({told})")
+    return ExitCode.OK
+
+
+def _as_data(problem: Any) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line or None,
+        "key": problem.path,
+        "message": problem.message,
+        "value": problem.value,
+    }
+
+
+def _document(file: Path, *, problems: list[dict[str, Any]], **counts: int) -> str:
+    document = {"file": str(file), "sound": not problems, "problems": problems, **counts}
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def graph(file: ManifestFile, as_json: AsJson = False) -> None:
+    """Draw agents, teams and connections of a manifest as a mermaid diagram."""
+    from actors.config.graph import graph_data, mermaid
+
+    manifest = read_manifest(file)
+    write(json.dumps(graph_data(manifest), indent=2, ensure_ascii=False) if as_json else mermaid(manifest).rstrip())
+
+
+def schema() -> None:
+    """Write the JSON Schema of manifests, for editors."""
+    from actors.config.schema import manifest_schema
+
+    write(json.dumps(manifest_schema(), indent=2, ensure_ascii=False))
