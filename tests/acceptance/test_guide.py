@@ -64,3 +64,20 @@ async def test_every_example_of_the_page_about_connections_runs() -> None:
         assert len(names["answers"]) == 1
         assert not names["talk"].active
         assert len(nodes["a"].connections) == 0
+
+
+async def test_a_notebook_shows_its_pool_in_the_dashboard(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "agents.yml").write_text("agents: {writer: {model: offline}}", encoding="utf-8")
+    (example,) = (text for text in blocks("embedding.md", "python") if "AsyncExitStack" in text)
+    code = compile(example.replace("8420", "0"), "embedding.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names: dict[str, Any] = {"AgentPool": AgentPool}
+    await eval(code, names)  # our own page
+    answer = await names["pool"]["writer"].run("hello")
+    await names["cells"].aclose()
+
+    assert answer.content
+    assert "/?token=" in capsys.readouterr().out
+    assert not names["pool"].is_running
