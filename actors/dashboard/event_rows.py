@@ -88,9 +88,9 @@ class EventRows:
     def __init__(self, find: Callable[[str], Any], wall: Callable[[], float] = time.time) -> None:
         self.runs = OpenRuns(find)
         self.spending = Spending()
-        self.failures = FeedTable(500)
-        self.blocked = FeedTable(100)
-        self.log = FeedTable(MOST_LINES)
+        self.failures = FeedTable(500, is_ring=True)
+        self.blocked = FeedTable(100, is_ring=True)
+        self.log = FeedTable(MOST_LINES, is_ring=True)
         self._wall = wall
         self._lines: deque[tuple[float, Any]] = deque(maxlen=LINES_AT_ONCE)
         self._left_out = self._number = 0

@@ -46,8 +46,8 @@ JOURNAL_ROUNDS: Final = 10
 """Messages after which the dead letters of the journal are read again."""
 HEARTBEAT: Final = 15.0
 """Seconds after which a viewer is told that nothing has changed."""
+_READ: Final = ("pool", "actors", "nodes", "links", "triggers", "approvals")
 _log: Final = logging.getLogger("understage.dashboard")
-_READ: Final = ("nodes", "links", "triggers", "approvals")
 
 
 class Feed:
@@ -62,10 +62,8 @@ class Feed:
         self._pool = pool
         self._rows = PoolRows(pool, can_act=can_act)
         self._events = EventRows(pool.nodes.get)
-        own = ("pool", "actors", *_READ, "dead")
-        self._tables = {
-            name: FeedTable(2 * MOST_DEAD if name == "dead" else MOST_ROWS) for name in own
-        } | self._events.tables
+        self._tables = {name: FeedTable(MOST_ROWS) for name in _READ} | self._events.tables
+        self._tables["dead"] = FeedTable(2 * MOST_DEAD, is_ring=True)
         self._viewers: set[Viewer] = set()
         self._seq = 0
         self._since = 0.0

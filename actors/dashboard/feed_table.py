@@ -1,7 +1,6 @@
 """One table of the feed: rows by key, bounded, that knows what has changed since it was last asked."""
 
 from collections.abc import Iterable, Mapping
-from sys import getsizeof
 from typing import Any, Final
 
 from protocols.redaction import redact
@@ -29,17 +28,20 @@ def name_of(text: str, most: int = SHORT) -> str:
 
 
 class FeedTable:
-    """Rows by key. A full table drops the row that was put first.
+    """Rows by key. A full ring drops the row that was put first, another full table takes no further rows.
 
     Args:
         most: rows that it keeps.
+        is_ring: True for rows that are put once; those that are put again and again would push each other out.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, is_ring: bool = False) -> None:
         self.rows: dict[str, Row] = {}
         """The rows, in the order in which their keys came."""
+        self.bytes = 0
+        """Bytes of text in the rows."""
         self._most = most
-        self._bytes = 0
+        self._is_ring = is_ring
         self._changed: dict[str, None] = {}
 
     def put(self, key: str, row: Row) -> None:
@@ -47,17 +49,21 @@ class FeedTable:
         before = self.rows.get(key)
         if before == row:
             return
-        self._bytes += _weight(row) - (0 if before is None else _weight(before))
+        weight = self.bytes + _weight(row) - (0 if before is None else _weight(before))
+        if not self._is_ring and (weight > MOST_BYTES or (before is None and len(self.rows) >= self._most)):
+            self.drop(key)
+            return
+        self.bytes = weight
         self.rows[key] = row
         self._changed[key] = None
-        while len(self.rows) > self._most or (self._bytes > MOST_BYTES and len(self.rows) > 1):
+        while len(self.rows) > self._most or (self.bytes > MOST_BYTES and len(self.rows) > 1):
             self.drop(next(iter(self.rows)))
 
     def drop(self, key: str) -> None:
         """Remove a row, if it is there."""
         row = self.rows.pop(key, None)
         if row is not None:
-            self._bytes -= _weight(row)
+            self.bytes -= _weight(row)
             self._changed[key] = None
 
     def keep(self, keys: Iterable[str]) -> None:
@@ -80,4 +86,5 @@ class FeedTable:
 
 
 def _weight(row: Row) -> int:
-    return sum(getsizeof(value) for value in row.values() if isinstance(value, str))
+    """Return the bytes of the texts of a row, at most. What Python says of a text grows when it is first encoded."""
+    return sum(50 + (1 if value.isascii() else 8) * len(value) for value in row.values() if isinstance(value, str))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from actors.agents.agent import Agent
-from actors.dashboard.feed_table import FeedTable, name_of, shown
+from actors.dashboard.feed_table import SHORT, FeedTable, name_of, shown
 from actors.nodes.base_team import BaseTeam
 from actors.runs.request import RunRequest
 
@@ -94,7 +94,7 @@ class OpenRuns:
         spent = None if cost is None else cost.token_usage
         return {
             "parent": run.parent, "node": name_of(run.node), "kind": run.kind, "state": run.state,
-            "started": run.started, "conversation": name_of(run.conversation), "step": shown(run.step),
+            "started": run.started, "conversation": name_of(run.conversation), "step": shown(run.step, SHORT),
             "input_tokens": max(run.input_tokens, 0 if spent is None else spent.input_tokens),
             "output_tokens": max(run.output_tokens, 0 if spent is None else spent.output_tokens),
             "cost": "0" if cost is None else str(cost.total_cost), "cost_known": cost is None or cost.cost_known,

@@ -35,7 +35,7 @@ class Spending:
     """Tokens and money by time, node and model."""
 
     def __init__(self) -> None:
-        self.table = FeedTable(MOST_ROWS)
+        self.table = FeedTable(MOST_ROWS, is_ring=True)
         self._spent: dict[_Key, _Usage] = {}
         self._changed: dict[_Key, None] = {}
         self._minute = 0
@@ -50,7 +50,7 @@ class Spending:
     def renew(self, now: float) -> None:
         """Bring the table up to date."""
         minute = int(now) // MINUTE
-        if minute != self._minute:
+        if minute != self._minute or len(self._spent) > MOST_ROWS:
             self._minute = minute
             self._grow_old(now)
         changed, self._changed = self._changed, {}

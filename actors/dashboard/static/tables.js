@@ -1,5 +1,5 @@
 // The tables of the feed: name -> key -> row. A table that only grows keeps its newest rows.
-const LIMITS = { log: 2000, failures: 500, dead: 1000, blocked: 100, costs: 5000 };
+const LIMITS = { log: 2000, failures: 500, dead: 2000, blocked: 100, costs: 5000 };
 
 export class Tables {
   #tables = new Map();
