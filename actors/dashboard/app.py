@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from actors.config.manifest import secrets_in
 from actors.dashboard.actions import Actions
@@ -28,6 +28,8 @@ from protocols.redaction import redact
 
 MOST_STREAMS: Final = 32
 """Streams at the same time; further viewers are refused with 503."""
+STALLED: Final = 60.0
+"""Seconds after which a stream ends whose client takes nothing, such as that of a laptop that sleeps."""
 MOST_BODY: Final = 100_000
 """Bytes of the body of an action."""
 _TYPES: Final[Mapping[str, str]] = {
@@ -141,12 +143,17 @@ class _Page:
 
 
 class _Stream(StreamingResponse):
-    """A stream that is closed at once when its client has gone, also in the midst of a message."""
+    """A stream that is closed when its client has gone or takes nothing any more, also in the midst of a message."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def taken(message: Message) -> None:
+            async with asyncio.timeout(STALLED):
+                await send(message)
+
         told: Any = self.body_iterator
         try:
-            await super().__call__(scope, receive, send)
+            with suppress(TimeoutError, ClientDisconnect):
+                await super().__call__(scope, receive, taken)
         finally:
             await told.aclose()
 

@@ -95,7 +95,12 @@ class Frames:
 
 @asynccontextmanager
 async def site(
-    pool: AgentPool[Any], *, wrap: Callable[[ASGIApp], ASGIApp] | None = None, base: str = "", **options: Any
+    pool: AgentPool[Any],
+    *,
+    wrap: Callable[[ASGIApp], ASGIApp] | None = None,
+    base: str = "",
+    grace: int = 1,
+    **options: Any,
 ) -> AsyncGenerator[Site]:
     """Serve the dashboard of a pool that runs."""
     options.setdefault("token", TOKEN)
@@ -104,6 +109,6 @@ async def site(
     port = opened.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False) as http, AsyncExitStack() as stack:
-        await stack.enter_async_context(running_server(app if wrap is None else wrap(app), opened, grace=1))
+        await stack.enter_async_context(running_server(app if wrap is None else wrap(app), opened, grace=grace))
         await http.get(f"{base}/?token={app.state.token}")
         yield Site(http, port, base, app.state.feed, stack.aclose)

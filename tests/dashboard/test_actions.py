@@ -253,12 +253,14 @@ async def test_a_waiting_tool_call_is_shown_and_decided(pool: AgentPool[None]) -
         await asyncio.gather(*runs)
         await frames.until(lambda tables: not tables["approvals"])
         again = await shown.post(f"approvals/{yes}/approve")
+        slash = [await shown.post(f"approvals/r/c%2F1/{verdict}") for verdict in ("approve", "deny")]
         bad: list[Any] = [{"reason": 1}, {"why": "x"}, []]
         odd = [await shown.post(f"approvals/{no}/deny", body) for body in bad]
 
     assert [rows[key]["tool"] for key in rows] == ["delete", "delete"]
     assert files.deleted == ["a"]
     assert (approved[0], denied[0], again[0]) == (200, 200, 409)
+    assert [(status, list(answer)) for status, answer in slash] == [(409, ["error"])] * 2
     assert [status for status, _ in odd] == [400, 400, 409]
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.app.pool import AgentPool
-from actors.dashboard import feed_table, spending
 from actors.dashboard import feed as feeds
+from actors.dashboard import feed_table, spending
 from actors.dashboard.feed import Feed, Viewer
 from actors.dashboard.spending import DAY, HOUR, MINUTE, Spending
 from actors.runtime.errors import ActorStoppingError
@@ -120,8 +120,7 @@ async def test_a_day_of_changes_leaves_no_more_than_the_limits(monkeypatch: pyte
         gone = await system.start(Careful).ready()
         await gone.stop()
         reader, dead, seen = feed.join(), feed.join(), Reader()
-        reading = asyncio.ensure_future(seen.read(reader))
-        unread = dead.messages()
+        reading, unread = asyncio.ensure_future(seen.read(reader)), dead.messages()
         assert [await anext(unread), await anext(unread)][0].startswith(b"retry")
         for day.round in range(ROUNDS):
             day.happen()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from actors.dashboard.guard import Guard
 from actors.http import bind, running_server
 from actors.web import lifespan
 from tests.dashboard.client import TOKEN, site
+from tests.support.waiting import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -159,6 +161,33 @@ async def test_more_viewers_than_the_most_are_refused(pool: AgentPool[None], mon
         answer = await shown.http.get("/api/stream")
 
     assert answer.status_code == 503
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+async def test_a_viewer_that_takes_nothing_is_left(
+    pool: AgentPool[None], monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(apps, "STALLED", 0.0)
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    app = dashboard(pool, token=TOKEN)
+    async with site(pool) as shown:
+        (cookie,) = shown.http.cookies.items()
+    headers = [(b"host", b"localhost"), (b"cookie", "=".join(cookie).encode())]
+    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": version}, "method": "GET", "headers": headers}
+    async with asyncio.timeout(TIMEOUT):
+        await app({**scope, "path": "/api/stream", "query_string": b"", "root_path": ""}, receive, send)
+
+    assert sent == ["http.response.start", "http.response.body"]
+    assert app.state.feed.viewers == 0
 
 
 async def test_it_can_be_mounted_below_any_path() -> None:

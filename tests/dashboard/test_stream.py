@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from actors.runtime.actor import AsyncioActor
 from actors.runtime.system import ActorSystem
 from actors.testing.models import failing_model
 from tests.dashboard.client import Site, site
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -128,13 +129,29 @@ async def test_the_pool_says_since_when_its_events_are_followed(
     assert seen == [1_000.0, 1_000.0, 2_000.0, 2_000.0]
 
 
-async def test_streams_end_when_the_server_ends(pool: AgentPool[None]) -> None:
-    async with site(pool) as shown, shown.stream() as frames:
-        await frames.next()
-        stopping = asyncio.ensure_future(shown.stop())
-        with pytest.raises(EOFError):
-            await frames.until(lambda _: False)
-        await stopping
+async def test_streams_end_with_the_server_before_its_grace_and_the_end_of_a_run(pool: AgentPool[None]) -> None:
+    begun, going = asyncio.Event(), asyncio.Event()
+
+    async def wait(_text: str) -> str:
+        begun.set()
+        await going.wait()
+        return "done"
+
+    await pool.add_node(Agent.from_callback(wait, name="slow"))
+    running = asyncio.ensure_future(pool["slow"].run("go"))
+    await begun.wait()
+    async with site(pool, grace=1_000_000) as shown, AsyncExitStack() as stack:
+        tabs = [await stack.enter_async_context(shown.stream()) for _ in range(7)]
+        for frames in tabs:
+            await frames.next()
+        async with asyncio.timeout(TIMEOUT):
+            await shown.stop()
+        assert not running.done()
+        for frames in tabs:
+            with pytest.raises(EOFError):
+                await frames.until(lambda _: False)
+    going.set()
+    assert (await running).text == "done"
 
 
 async def test_a_slow_viewer_gets_all_rows_anew_in_place_of_a_backlog(pool: AgentPool[None]) -> None:
