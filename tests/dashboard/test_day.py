@@ -21,7 +21,7 @@ from protocols.events import LoopBlocked, MessageSent, RunCancelled, RunComplete
 from tests.dashboard.test_actions import Careful
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from actors.dashboard.pool_rows import Rows
 
@@ -30,6 +30,7 @@ STEP = DAY / ROUNDS
 ACTORS = 150
 CHURN = 8
 """Actors that end and begin in each round, and runs of each kind."""
+weight: Callable[[Any], int] = vars(feed_table)["_weight"]
 LONG = "\U0001f3ad" * 3_000
 MOST_BYTES = 400_000
 
@@ -68,20 +69,20 @@ class Day:
 
 def sizes(feed: Feed) -> Iterator[tuple[str, int, int]]:
     """Yield all that a feed keeps: its name, how much there is, and how much there may be."""
-    tables: dict[str, Any] = vars(feed)["_tables"]
-    for name, table in tables.items():
-        yield f"rows of {name}", len(table.rows), vars(table)["_most"]
+    kept: Any = feed
+    for name, table in kept._tables.items():
+        weighed = sum(map(weight, table.rows.values()))
+        yield f"rows of {name}", len(table.rows), table._most
         yield f"bytes of {name}", table.bytes, MOST_BYTES
-        weighed = sum(map(vars(feed_table)["_weight"], table.rows.values()))
         yield f"bytes of {name} that are not counted", abs(table.bytes - weighed), 0
-        yield f"changes of {name}", len(vars(table)["_changed"]), 0
-    events: Any = vars(feed)["_events"]
-    yield "lines", len(vars(events)["_lines"]), 0
+        yield f"changes of {name}", len(table._changed), 0
+    events = kept._events
+    yield "lines", len(events._lines), 0
     yield "runs", len(events.runs), CHURN  # those that were never heard of again, of this round
-    yield "costs", len(vars(events.spending)["_spent"]), spending.MOST_ROWS
-    yield "seen", len(vars(feed)["_seen"]), ACTORS
-    for viewer in vars(feed)["_viewers"]:
-        yield "backlog", len(vars(viewer)["_waiting"]), feeds.BACKLOG
+    yield "costs", len(events.spending._spent), spending.MOST_ROWS
+    yield "seen", len(kept._seen), ACTORS
+    for viewer in kept._viewers:
+        yield "backlog", len(viewer._waiting), feeds.BACKLOG
 
 
 class Reader:
