@@ -1,9 +1,8 @@
 """What the journals of hosts in memory and in PostgreSQL share: writes under a lease, and notices to other hosts."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import uuid4
 
 from actors.storage.cluster_tables import ClusterTables
@@ -16,19 +15,43 @@ T = TypeVar("T")
 
 PATIENCE: Final = 5.0
 """Seconds that changes of leases may take which no lease limits."""
-_LEASED: Final = frozenset({"settle", "begin", "postpone", "keep_step"})
 
 
-@dataclass(frozen=True, slots=True)
-class ShardCall(Generic[T]):
-    """A change that needs shards to keep their owners until the commit."""
+class ShardCall:
+    """A change that needs shards to keep their owners until the commit.
 
-    change: Callable[[], T]
-    shards: Collection[int]
+    Args:
+        tables: what it changes.
+        change: the name of the method of the tables.
+        args: what the method gets.
+        shards: the shards.
+        lease: without it the change is refused, if it is given.
+    """
 
-    def __call__(self) -> T:
-        """Make the change."""
-        return self.change()
+    __slots__ = ("args", "change", "lease", "shards", "tables")
+
+    def __init__(
+        self,
+        tables: ClusterTables,
+        change: str,
+        args: tuple[Any, ...],
+        shards: Iterable[int],
+        lease: Lease | None = None,
+    ) -> None:
+        self.tables = tables
+        self.change = change
+        self.args = args
+        self.shards = shards
+        self.lease = lease
+
+    def __call__(self) -> Any:
+        """Make the change, or return the error that refuses it alone."""
+        if self.lease is None or self.tables.holds(self.lease):
+            return getattr(self.tables, self.change)(*self.args)
+        return LeaseLostError(
+            f"shard {self.lease.shard} belongs to another host now, and nothing was written",
+            location=self.tables.location,
+        )
 
 
 class ClusterJournal(SqlJournal):
@@ -74,30 +97,24 @@ class ClusterJournal(SqlJournal):
     def accept(self, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         """Keep messages of any mailboxes, all or none."""
         given = tuple(entries)
-        change = partial(self.cluster_tables().accept_for_callers, given)
-        return self.write(ShardCall(change, [self.shard(one.mailbox) for one in given]))
+        return self._in_shards("accept_for_callers", given, shards=[self.shard(one.mailbox) for one in given])
 
-    def write_leased(self, lease: Lease, name: str, *args: Any, **kwargs: Any) -> Commit[Any]:
+    def write_leased(self, lease: Lease, change: str, *args: Any) -> Commit[Any]:
         """Make a change of the tables, unless the lease is over when it is made."""
-        tables = self.cluster_tables()
-        change = partial(getattr(tables, name), *args, **kwargs)
-
-        def change_or_refuse() -> Any:
-            if tables.holds(lease):
-                return change()
-            message = f"shard {lease.shard} belongs to another host now, and nothing was written"
-            return LeaseLostError(message, location=self.location)
-
-        outbox = args[0].outbox if args and isinstance(args[0], Acknowledgement) else ()
-        return self.write(ShardCall(change_or_refuse, [lease.shard, *(self.shard(one.mailbox) for one in outbox)]))
+        outbox = args[0].outbox if isinstance(args[0], Acknowledgement) else ()
+        shards = [lease.shard, *(self.shard(one.mailbox) for one in outbox)]
+        return self.write(ShardCall(self.cluster_tables(), change, args, shards, lease))
 
     def replay(self, ids: Sequence[bytes]) -> Commit[list[Entry]]:
         """Make dead letters open again, wherever they are delivered."""
-        return self.write(ShardCall(partial(self.opened().replay, ids), range(self.shards)), may_guest=True)
+        return self._in_shards("replay", ids, shards=range(self.shards), may_guest=True)
 
     def move(self, old: str, new: str) -> Commit[int]:
         """Give what a mailbox has to another one."""
-        return self.write(ShardCall(partial(self.opened().move, old, new), range(self.shards)))
+        return self._in_shards("move", old, new, shards=range(self.shards))
+
+    def _in_shards(self, change: str, *args: Any, shards: Iterable[int], may_guest: bool = False) -> Commit[Any]:
+        return self.write(ShardCall(self.cluster_tables(), change, args, shards), may_guest=may_guest)
 
     def expect(self, id: bytes) -> Commit[None]:
         """Have this host told when a message ends."""
@@ -167,11 +184,10 @@ class _LeaseJournal:
 
     def __init__(self, journal: ClusterJournal, lease: Lease) -> None:
         self._journal = journal
-        self._lease = lease
+        for name in ("settle", "begin", "postpone", "keep_step"):
+            setattr(self, name, partial(journal.write_leased, lease, name))
 
     def __getattr__(self, name: str) -> Any:
-        if name in _LEASED:
-            return partial(self._journal.write_leased, self._lease, name)
         return getattr(self._journal, name)
 
 

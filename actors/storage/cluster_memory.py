@@ -68,7 +68,7 @@ class MemoryClusterStore(ClusterJournal):
         """Allow access."""
         if self._tables is None:
             tables = ClusterTables(self._database.connection, self._now)
-            tables.host, tables.shards = self.host, self.shards
+            tables.host, tables.shards, tables.location = self.host, self.shards, self.location
             self._change(tables, lambda: tables.make_shards(self.shards))
             tables.version()
             self._begin_life(tables)

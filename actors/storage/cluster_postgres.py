@@ -24,6 +24,8 @@ CHANNEL: Final = "understage_"
 """Where a host listens, before its id."""
 PAYLOAD: Final = 7_999
 """Most bytes of a notification."""
+FEW: Final = 32
+"""Shards that are looked up by a statement that is not prepared."""
 _LIVES: Final = "SELECT 1 FROM host WHERE id = ? AND until > wall()"
 
 
@@ -72,6 +74,8 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
             connection.patience, connection.use_name = ttl / 3, "_host"
         self._time = (time.time(), time.monotonic())
         """Wall time of the server, and when it was read."""
+        self._known: dict[int, tuple[str | None, int]] = {}
+        """Owners and epochs of shards, as of the last look at each."""
 
     def wall(self) -> float:
         """Return the wall time of the server."""
@@ -130,13 +134,30 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
 
     def _tables_of(self, connection: PostgresConnection) -> PostgresClusterTables:
         tables = PostgresClusterTables(connection, self._number, self._now)
-        tables.host, tables.shards = self.host, self.shards
+        tables.host, tables.shards, tables.location = self.host, self.shards, self.location
         return tables
 
     def _start(self, tables: JournalTables) -> None:
-        super()._start(tables)
-        if self.touched:
+        """Begin a transaction and lock shards: in one statement, where the shards have the owners that they had."""
+        if not self.touched:
+            super()._start(tables)
+        elif not self._start_as_known(of_cluster(tables)):
+            self._writer.roll_back()
+            super()._start(tables)
             of_cluster(tables).lock(self.touched)
+            self._known |= of_cluster(tables).owners
+
+    def _start_as_known(self, tables: ClusterTables) -> bool:
+        known = {no: self._known[no] for no in self.touched if no in self._known}
+        if self.is_guest or len(known) < len(self.touched) or len(known) > FEW:
+            return False
+        self._check_writable(tables)
+        self._writer.connect()
+        values = ",".join(f'"{no}:{epoch}:{owner or ""}"' for no, (owner, epoch) in known.items())
+        lock = f"concat(no, ':', epoch, ':', owner) = ANY('{{{values}}}') ORDER BY no FOR UPDATE OF shard"
+        mark = f"WITH mark AS ({self._mark()} RETURNING host) SELECT FROM shard, mark WHERE {lock}"
+        tables.owners = known
+        return self._writer.execute(f"BEGIN; {mark}").rowcount == len(known)
 
     def _mark(self) -> str:
         return f"UPDATE lane SET commits = commits + 1 WHERE host = '{self.host}'"

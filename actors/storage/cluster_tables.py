@@ -49,6 +49,7 @@ class ClusterTables(JournalTables):
     host: str = ""
     """The id of the host."""
     shards: int = SHARDS
+    location: str = ""
     owners: dict[int, tuple[str | None, int]]
     """Host and epoch of each shard that the transaction has locked."""
     notices: defaultdict[str, list[Notice]]
@@ -225,7 +226,8 @@ class ClusterTables(JournalTables):
 
     def _opened(self, entry: Entry) -> None:
         super()._opened(entry)
-        self._tell(self._owner(entry.mailbox), Notice((entry.mailbox,)))
+        if (owner := self._owner(entry.mailbox)) != self.host:
+            self._tell(owner, Notice((entry.mailbox,)))
 
     def _end(self, id: bytes, outcome: EndOutcome, one: Acknowledgement | None) -> bool:
         has_ended = super()._end(id, outcome, one)
