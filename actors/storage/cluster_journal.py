@@ -1,5 +1,6 @@
 """What the journals of hosts in memory and in PostgreSQL share: writes under a lease, and notices to other hosts."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar, cast
@@ -9,7 +10,7 @@ from actors.storage.cluster_tables import ClusterTables
 from actors.storage.journal_sql import SqlJournal, WaitingCall
 from actors.storage.journal_tables import JournalTables
 from protocols.cluster import HostRecord, Lease, LeaseLostError, Notice, shard_of
-from protocols.journal import Acknowledgement, Commit, EndOutcome, Entry, MailboxJournal
+from protocols.journal import Acknowledgement, Commit, EndOutcome, Entry, MailboxJournal, Outcome
 
 T = TypeVar("T")
 
@@ -69,6 +70,8 @@ class ClusterJournal(SqlJournal):
         self.host, self.shards = uuid4().hex, shards
         self.touched: set[int] = set()
         """The shards that a transaction locks."""
+        self._asked: tuple[list[bytes], asyncio.Task[dict[bytes, Outcome]]] | None = None
+        """The messages that the next read finds."""
         self.tell: Callable[[Notice], object] = lambda _: None
         """Called with each notice."""
 
@@ -115,6 +118,20 @@ class ClusterJournal(SqlJournal):
 
     def _in_shards(self, change: str, *args: Any, shards: Iterable[int], may_guest: bool = False) -> Commit[Any]:
         return self.write(ShardCall(self.cluster_tables(), change, args, shards), may_guest=may_guest)
+
+    async def find(self, id: bytes) -> Outcome | None:
+        """Return what is known of a message. Who asks while others read is answered by one read."""
+        if self._asked is None or self._asked[1].done():
+            ids: list[bytes] = []
+
+            def found(tables: JournalTables) -> dict[bytes, Outcome]:
+                self._asked = None
+                return of_cluster(tables).find_all(ids)
+
+            self._asked = (ids, asyncio.ensure_future(self.read(found)))
+        asked, reading = self._asked
+        asked.append(id)
+        return (await asyncio.shield(reading)).get(id)
 
     def expect(self, id: bytes) -> Commit[None]:
         """Have this host told when a message ends."""

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec.structs import replace
 
-from actors.storage.journal_tables import JournalTables
+from actors.storage.journal_tables import ENDED, JournalTables
 from protocols.cluster import SHARDS, ClusterMismatchError, HostRecord, Lease, Notice, shard_of
-from protocols.journal import Acknowledgement, EndOutcome, Entry, JournalFencedError
+from protocols.journal import Acknowledgement, EndOutcome, Entry, JournalFencedError, Outcome
 
 REMEMBERED: Final = 3_600.0
 """Seconds for which a dead host is shown."""
@@ -210,6 +210,11 @@ class ClusterTables(JournalTables):
         given_up = [(id, how) for id, how, mailbox in all if shard_of(mailbox, self.shards) in own]
         ended = set(expected).difference(id for (id,) in open)
         return Notice(tuple(mailboxes), tuple(ended), tuple(given_up), self._value(_FREE) > 0)
+
+    def find_all(self, ids: Sequence[bytes]) -> dict[bytes, Outcome]:
+        """Return what is known of messages."""
+        sql = f"SELECT {ENDED} FROM message WHERE id = ANY(?)"
+        return {id: Outcome(*values) for id, *values in self._found(sql, [*ids])}
 
     def version(self) -> int:
         """Return the number of changes by the command line, and count: other hosts have written, too."""

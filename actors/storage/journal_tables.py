@@ -54,10 +54,10 @@ CREATE INDEX caller_gave_up ON caller(id) WHERE gave_up IS NOT NULL
 """
 """What hosts that share a journal write as well: see `ClusterTables`."""
 KEPT: Final = "id, mailbox, sender, kind, payload, accepted, due, expires, attempts"
-_ENDED: Final = "id, mailbox, accepted, outcome, reply, error"
+ENDED: Final = "id, mailbox, accepted, outcome, reply, error"
 _DIED: Final = "id, mailbox, sender, kind, payload, accepted, attempts, died, reason, error"
 _CHECKSUMS: Final = {
-    "message": f"CASE WHEN done IS NULL THEN checksum({KEPT}, error) ELSE checksum({_ENDED}) END",
+    "message": f"CASE WHEN done IS NULL THEN checksum({KEPT}, error) ELSE checksum({ENDED}) END",
     "dead": f"checksum({_DIED})",
     "memory": "checksum(mailbox, payload)",
     "step": "checksum(run, key, digest, payload)",
@@ -265,7 +265,7 @@ class JournalTables:
         # Open first: a message that ends between the two looks is found by the second one.
         for row in self._rows(f"SELECT 0, {KEPT}, error, crc FROM message WHERE {IS_OPEN}", id):
             return Outcome(row[2], row[6], error=row[-1])
-        for row in self._rows(f"SELECT 0, {_ENDED}, crc FROM message WHERE id = ? AND done IS NOT NULL", id):
+        for row in self._rows(f"SELECT 0, {ENDED}, crc FROM message WHERE id = ? AND done IS NOT NULL", id):
             _, _, mailbox, accepted, outcome, reply, error = row
             return Outcome(mailbox, accepted, outcome, reply, error)
         return None
