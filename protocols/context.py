@@ -25,7 +25,7 @@ _MOST_REGISTERED: Final = 1000
 _LIBRARIES: Final = frozenset(("anyio", "mcp", "openai", "pydantic_ai", "pydantic_graph", "sniffio"))
 
 carriers: set[type[Any]] = set()
-"""Types of messages that carry more than others: the request of a run."""
+"""Types of messages that carry more than others, and are told when they are refused: the request of a run."""
 kinds: dict[ContextVar[Any], int] = {}
 """What `kind_of` has found out."""
 _registered: set[ContextVar[Any]] = set()

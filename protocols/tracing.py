@@ -31,5 +31,12 @@ class RunTracing(Protocol):
         """Tell spans what happens to their runs in a system; return what ends that, and the spans still open."""
         ...
 
+    def accepted(self, request: Any) -> str:
+        """Return the `traceparent` by which a run that is kept continues its trace, in whichever process that is."""
+        ...
+
+    def refused(self, request: Any, error: Exception) -> None:
+        """Make the span of a run that a full mailbox does not take, inside that of its sender."""
+
     def continued(self, headers: Headers) -> None:
         """Continue the trace that an HTTP request names in the current context; wrong headers are ignored."""

@@ -153,9 +153,9 @@ class DeliveryWindow:
         if message.reply is not None:
             message.reply.cancel()
 
-    def run(self, work: Any) -> None:
+    def run(self, work: Any, context: Context | None = None) -> None:
         """Do asynchronous work until the window is closed. A fault in it ends the deliveries."""
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -251,6 +251,7 @@ class DeliveryWindow:
             self._failed(message, "expired", late)
             return
         context = message.context or Context()
+        context.run(request.continue_trace)
         reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
         message.reply = reply
         reply.add_done_callback(partial(self._replied, message, run))
@@ -324,7 +325,7 @@ class DeliveryWindow:
         request: Any = message.request
         outbox = told or Outbox(request, self.clock)
         if self.node.outlets:
-            self.run(self._collect(message, answer, outbox))
+            self.run(self._collect(message, answer, outbox), None if message.run is None else message.run.context)
         else:
             self._settle_answer(message, answer, outbox)
 

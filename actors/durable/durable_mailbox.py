@@ -193,7 +193,7 @@ class DurableMailbox(KeepsRuns):
             return failed_reply(error, settled)
         reply = when_settled(self.window.answers.reply(entry.id), origin, settled)
         if outbox is not None:
-            accepted = partial(self._accepted, request, None)
+            accepted = partial(copy_context().run, self._accepted, request, None)
             outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
         else:
             self._keep(entry, request, None)
@@ -247,7 +247,9 @@ class DurableMailbox(KeepsRuns):
         mailbox, stalled = self.node.ref().actor_inbox, self._journal.stalled()
         if self.window.queue.open + self._coming >= mailbox.capacity:
             if not waits or mailbox.overflow is not Overflow.WAIT:
-                raise MailboxFullError(f"{self.node.name} (durable)", mailbox.capacity, request)
+                error = MailboxFullError(f"{self.node.name} (durable)", mailbox.capacity, request)
+                request.refused(error)
+                raise error
         elif stalled is None:
             return ()
         elif not waits:
@@ -272,6 +274,8 @@ class DurableMailbox(KeepsRuns):
         self, request: RunRequest, timeout: float | None = None, *, sender: str = ""
     ) -> tuple[Entry, RunRequest]:
         """Return what is kept of a run, and the run as each of its deliveries finds it."""
+        if self.node.tracing is not None:
+            request = replace(request, traceparent=self.node.tracing.accepted(request))
         now, payload = self.window.now(), encode_run(request)
         limit = self.window.settings.expires if timeout is None else timeout
         expires = None if limit is None else now + limit
@@ -300,6 +304,7 @@ class DurableMailbox(KeepsRuns):
                 self._freed()
                 if isinstance(error, JournalFullError):
                     error.node, error.message = self.node.name, request
+                    request.refused(error)
                 self.window.answers.fail(entry.id, error)
                 return
             (place,) = done.result()

@@ -1,6 +1,7 @@
 """What a run under way knows of the journal that keeps it: its parts, its steps, and its delivery."""
 
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from hashlib import blake2b
 from typing import Any, Final, Self
 
@@ -65,6 +66,8 @@ class KeptRun(Kept):
         """Takes what the connections pass on, until the acknowledgement; None before and after."""
         self.has_steps = bool(steps)
         """True if the journal has steps of the run."""
+        self.context: Context | None = None
+        """That of its handler, whose trace the connections continue; None before its answer."""
         self.texts: list[str] = []
         """What it has read of `add_context`."""
         self.also: list[bytes] = []
@@ -115,6 +118,7 @@ class KeptRun(Kept):
 
         An answer that would come back as another value is not kept: the part runs again, on its own recorded steps.
         """
+        self.context = copy_context()
         if self.is_part and returns_equal(answer):
             kept = self._keep("answer", _digest(prompts), encode_answer(answer))
             end_kept(self.texts)  # a run that is delivered again reads none of them

@@ -1,6 +1,8 @@
 """What the connections of a kept run pass on: rows of the transaction that acknowledges it, or posts after it."""
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -78,7 +80,7 @@ class Outbox:
             finally:
                 downstream.end()
 
-        self._posts.append((self.delay, give_now))
+        self._posts.append((self.delay, partial(copy_context().run, give_now)))
 
     def release(self, places: Sequence[int | None]) -> None:
         """Deliver what was collected; the journal has it now."""

@@ -92,6 +92,7 @@ class RunRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     parent_run_id: str
     hops: int
     options: dict[str, Any]
+    traceparent: str = ""
 
 
 def needs_reading(request: RunRequest) -> bool:
@@ -138,7 +139,7 @@ def encode_run(request: RunRequest, max_message: int = MAX_MESSAGE) -> bytes:
     try:
         prompts = tuple(map(_kept, map(_bare, request.prompts)))
         ids = request.run_id, request.conversation_id, request.parent_run_id
-        data = sealed(_pack(RunRecord(node, prompts, *ids, request.hops, options)))
+        data = sealed(_pack(RunRecord(node, prompts, *ids, request.hops, options, request.traceparent)))
     except Exception as error:  # of msgspec, pydantic, or the user's type
         raise _refused(node, f"the prompt cannot be kept: {error_text(error)}") from error
     if len(data) > max_message:
@@ -160,8 +161,9 @@ def decode_run(payload: bytes, node: Runnable) -> RunRequest:
     except Exception as error:
         raise UndecodableError(f"node {node.name!r}: a kept run cannot be read: {_why(error)}") from None
     ids = record.run_id, record.conversation_id
-    run_options = options if record.options else NO_OPTIONS
-    return RunRequest(node, prompts, *ids, DeliveryTracker(), run_options, record.parent_run_id, record.hops)
+    run_options, trace = options if record.options else NO_OPTIONS, record.traceparent
+    more = record.parent_run_id, record.hops
+    return RunRequest(node, prompts, *ids, DeliveryTracker(), run_options, *more, traceparent=trace)
 
 
 def by_value(request: RunRequest, payload: bytes) -> RunRequest:

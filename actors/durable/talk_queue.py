@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -69,6 +70,8 @@ class TalkQueue:
         id = new_id() if origin.kept is None else origin.kept.part(f">{talk.name}>{node.name}").run_id
         tracker, options = DeliveryTracker(), NO_OPTIONS.inherit(origin.session)
         run = RunRequest(node, (routed.message,), id, origin.conversation_id, tracker, options, hops=origin.hops)
+        if node.tracing is not None:
+            run = replace(run, traceparent=node.tracing.accepted(run))
         kind, now = (RUN_KIND, encode_run(run)), self._window.now()
         entry = Entry(bytes.fromhex(id), self.name, origin.run_id, *kind, now)
         refused, accepted = partial(self._refused, talk, routed), partial(self._accepted, talk)
@@ -159,7 +162,7 @@ class TalkQueue:
         *others, newest = (one.row for one in messages if one.queue is self)
         try:
             outbox = self._outbox(messages[-1])
-            reply = await outbox.collect(partial(post, outbox.origin))
+            reply = await outbox.collect(partial(copy_context().run, _posted, post, outbox.origin))
             if reply is not None and reply.done():
                 reply.result()
         except BaseException:
@@ -195,6 +198,11 @@ class TalkQueue:
         write = self._journal.settle(one)
         write.then(committed)
         return write
+
+
+def _posted(post: Callable[[Origin], Reply], origin: RunRequest) -> Reply:
+    origin.continue_trace()
+    return post(origin)
 
 
 def _makes_room(talk: TalkView) -> bool:

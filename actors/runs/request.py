@@ -329,6 +329,18 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """True if no further step begins; see `begin_step`."""
     kept: Kept | None = None
     """What the run knows of the journal that keeps it; None for a run in memory."""
+    traceparent: str = ""
+    """The trace that a kept run continues; empty without tracing."""
+
+    def refused(self, error: Exception) -> None:
+        """Take note that a full mailbox does not take the run."""
+        if self.node.tracing is not None:
+            self.node.tracing.refused(self, error)
+
+    def continue_trace(self) -> None:
+        """Continue the trace that the run was kept with, in the current context."""
+        if self.traceparent and self.node.tracing is not None:
+            self.node.tracing.continued(((b"traceparent", self.traceparent.encode()),))
 
     def at_work(self) -> str:
         """Return the names of the members that work on this now; empty for a node without members."""

@@ -71,11 +71,11 @@ def accept(cell: Cell, envelope: Envelope) -> None:
     except ActorStoppingError:
         cell.system.dead_letters.add(envelope, DeadLetterReason.DEAD)
         raise ended_error(cell, "not found", cell.ref) from end_cause(cell)
-    except MailboxFullError:
+    except MailboxFullError as error:
         if envelope.reply is not None and cell.mailbox.overflow is Overflow.WAIT:
             _wait_for_space(cell, envelope, envelope.reply)
             return
-        _note_overflow(cell)
+        _note_overflow(cell, envelope.message, error)
         raise
     cell.accepted += 1
     if lost is not None:
@@ -139,11 +139,12 @@ def _admit(cell: Cell, envelope: Envelope, gate: asyncio.Future[None] | None) ->
             gate.set_result(None)
 
 
-def _note_overflow(cell: Cell) -> None:
-    system, mailbox = cell.system, cell.mailbox
-    system.log_limited("mailbox full", actor=mailbox.who, capacity=mailbox.capacity)
-    policy = str(mailbox.overflow)
-    system.events.publish(MailboxOverflow, actor=cell.name, capacity=mailbox.capacity, policy=policy, dropped=1)
+def _note_overflow(cell: Cell, message: Any, error: MailboxFullError) -> None:
+    system, most, policy = cell.system, cell.mailbox.capacity, str(cell.mailbox.overflow)
+    system.log_limited("mailbox full", actor=cell.mailbox.who, capacity=most)
+    system.events.publish(MailboxOverflow, actor=cell.name, capacity=most, policy=policy, dropped=1)
+    if type(message) in carriers:
+        message.refused(error)
 
 
 def accept_system(cell: Cell, message: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 INVOKE_AGENT: Final = "invoke_agent"
 INVOKE_WORKFLOW: Final = "invoke_workflow"
+ACCEPT: Final = "accept"
+"""A durable node has kept a run of a caller without a trace."""
 
 OPERATION: Final = "gen_ai.operation.name"
 AGENT_NAME: Final = "gen_ai.agent.name"
@@ -29,6 +31,8 @@ PARENT_RUN_ID: Final = "understage.run.parent_id"
 MAILBOX_WAIT: Final = "understage.mailbox.wait"
 """Seconds between sending the request and the begin of the run."""
 INCARNATION: Final = "understage.actor.incarnation"
+ATTEMPT: Final = "understage.delivery.attempt"
+"""Above 0: the run of a durable node is delivered again."""
 ACTOR: Final = "understage.actor.name"
 REASON: Final = "understage.reason"
 

@@ -79,6 +79,25 @@ class Tracing:
         if found.is_valid and found.trace_id != here.trace_id:
             attach(trace.set_span_in_context(remote))
 
+    def accepted(self, request: Any) -> str:
+        """Return the `traceparent` of a kept run: that of its sender, else of a span of its acceptance."""
+        sender, headers = None, dict[str, str]()
+        if not trace.get_current_span().get_span_context().is_valid:
+            facts = {names.CALL_ID: request.run_id}
+            span = self._tracer.start_span(
+                f"{names.ACCEPT} {request.node.name}", kind=trace.SpanKind.PRODUCER, attributes=facts
+            )
+            span.end()
+            sender = trace.set_span_in_context(span)
+        _PROPAGATOR.inject(headers, sender)
+        return headers.get("traceparent", "")
+
+    def refused(self, request: Any, error: Exception) -> None:
+        """Make the span of a run that a full mailbox does not take, inside that of its sender."""
+        run = self._span(request, None)
+        run.fail(error)
+        run.close()
+
     def begin(self, request: Any) -> TracedRun:
         """Begin the span of a run, inside its handler: what the handler sends belongs to the span."""
         scope = current.get()
@@ -109,6 +128,8 @@ class Tracing:
         }
         if request.parent_run_id:
             facts[names.PARENT_RUN_ID] = request.parent_run_id
+        if request.kept is not None and request.kept.attempt:
+            facts[names.ATTEMPT] = request.kept.attempt
         if self.content:
             facts[names.INPUT_MESSAGES] = messages("user", *request.prompts)
         span = self._tracer.start_span(f"{operation} {node.name}", parent, attributes=facts)
