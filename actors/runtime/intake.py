@@ -94,8 +94,7 @@ def _wait_for_space(cell: Cell, envelope: Envelope, reply: AsyncioFuture[Any]) -
 async def send(cell: Cell, envelope: Envelope) -> None:
     """Wait until the mailbox has accepted a message. Raises like `accept`."""
     gate: WaitingFuture[None] = WaitingFuture(cell.loop, (cell,))
-    gate.sender = envelope.sender
-    mailbox = cell.mailbox
+    gate.sender, mailbox = envelope.sender, cell.mailbox
     if mailbox.closed or (not cell.senders and len(mailbox) < mailbox.capacity):
         _admit(cell, envelope, gate)
     else:
