@@ -252,8 +252,7 @@ class DeliveryWindow:
             return
         context = message.context or Context()
         context.run(request.continue_trace)
-        reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
-        message.reply = reply
+        reply = message.reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
         reply.add_done_callback(partial(self._replied, message, run))
 
     def _replied(self, message: KeptMessage, run: KeptRun, done: asyncio.Future[Any]) -> None:
@@ -323,9 +322,10 @@ class DeliveryWindow:
     def _handled(self, message: KeptMessage, answer: ChatMessage[Any], told: Outbox | None) -> None:
         """Acknowledge a message with its answer, and with what its handler has told or the connections pass on."""
         request: Any = message.request
-        outbox = told or Outbox(request, self.clock)
+        outbox, context = told or Outbox(request, self.clock), request.kept.context
+        request.kept.context = None  # else a circle of references would keep each run
         if self.node.outlets:
-            self.run(self._collect(message, answer, outbox), None if message.run is None else message.run.context)
+            self.run(self._collect(message, answer, outbox), context)
         else:
             self._settle_answer(message, answer, outbox)
 

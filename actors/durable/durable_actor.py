@@ -42,7 +42,7 @@ class DurableActor:
     """
 
     is_serial = False
-    timeout = None
+    timeout = tracing = None
     crash_on = outlets = ()
 
     def __init__(self, cell: Cell, settings: Durable) -> None:

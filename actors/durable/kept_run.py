@@ -67,7 +67,7 @@ class KeptRun(Kept):
         self.has_steps = bool(steps)
         """True if the journal has steps of the run."""
         self.context: Context | None = None
-        """That of its handler, whose trace the connections continue; None before its answer."""
+        """That of its handler, whose trace the connections continue; None but between its answer and its end."""
         self.texts: list[str] = []
         """What it has read of `add_context`."""
         self.also: list[bytes] = []
@@ -118,8 +118,9 @@ class KeptRun(Kept):
 
         An answer that would come back as another value is not kept: the part runs again, on its own recorded steps.
         """
-        self.context = copy_context()
-        if self.is_part and returns_equal(answer):
+        if not self.is_part:
+            self.context = copy_context()
+        elif returns_equal(answer):
             kept = self._keep("answer", _digest(prompts), encode_answer(answer))
             end_kept(self.texts)  # a run that is delivered again reads none of them
             await kept
