@@ -193,7 +193,7 @@ class DurableMailbox(KeepsRuns):
             return failed_reply(error, settled)
         reply = when_settled(self.window.answers.reply(entry.id), origin, settled)
         if outbox is not None:
-            accepted = partial(copy_context().run, self._accepted, request, None)
+            accepted = partial(copy_context().run, partial(self._accepted, request, None))
             outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
         else:
             self._keep(entry, request, None)

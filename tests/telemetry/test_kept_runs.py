@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from actors import Agent, AgentPool
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.app.tracing_service import TracingService
+from actors.pool.services import ServiceFactory
 from actors.runtime.mailbox import MailboxConfig
 from actors.telemetry import Tracing, conventions
 from actors.testing.settle import settle
@@ -49,7 +50,7 @@ class Lives:
         def made(_: object) -> Any:
             return view
 
-        services = [TracingService, partial(JournalService, make=made), JournalDelivery]
+        services: list[ServiceFactory] = [TracingService, partial(JournalService, make=made)]
         return AgentPool(services=services, exit_timeout=0.01, tracing=Tracing(self.provider)), view
 
     def named(self, name: str) -> list[ReadableSpan]:
