@@ -162,7 +162,7 @@ class TalkQueue:
         *others, newest = (one.row for one in messages if one.queue is self)
         try:
             outbox = self._outbox(messages[-1])
-            reply = await outbox.collect(partial(copy_context().run, _posted, post, outbox.origin))
+            reply = await outbox.collect(partial(copy_context().run, partial(_posted, post, outbox.origin)))
             if reply is not None and reply.done():
                 reply.result()
         except BaseException:
