@@ -250,7 +250,7 @@ CANARY = "canary-0123456789"
 
 async def test_no_text_of_a_run_is_told(actor_system: ActorSystem) -> None:
     def tool(text: str) -> str:
-        raise ValueError(f"tool {text}")
+        raise ValueError(f"tool {CANARY} {text}")
 
     async with counted_pool(actor_system) as pool:
         await pool.add_agent("a", model="offline", system_prompt=CANARY, tools=[tool])
