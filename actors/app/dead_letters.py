@@ -163,6 +163,9 @@ def _row(letter: DeadLetter) -> DeadLetterRow:
 def _text(message: Any) -> str:
     if isinstance(message, RunRequest):
         return " ".join(map(_text, message.prompts))
+    message = message.event if isinstance(message, QueuedEvent) else message
+    if isinstance(message, TriggerEvent):
+        return message.to_prompt()
     return message if isinstance(message, str) else readable(message) if is_message(message) else repr(message)
 
 

@@ -30,6 +30,8 @@ PERIOD: Final = 0.5
 """Seconds between two messages."""
 SLICE: Final = 100
 """Rows that are read or written before the event loop turns."""
+LETTERS: Final = 10
+"""Dead letters that are read before the event loop turns: the text of a message may take a while."""
 MOST_READ: Final = 1_000
 """Actors that are read between two messages: of more, each is read every so many messages."""
 PART: Final = 500
@@ -146,15 +148,15 @@ class Feed:
             self._dead = system.dead_letters.total
             with suppress(JournalError):  # the health of the pool says so
                 letters = await read_dead_letters(self._pool, MOST_DEAD)
-                await self._fill("dead", ((letter.id, dead_row(letter)) for letter in letters))
+                await self._fill("dead", ((letter.id, dead_row(letter)) for letter in letters), LETTERS)
         self._rounds += 1
         self._find_runs(system, now)
         self.take()
         self._events.renew(now)
 
-    async def _fill(self, name: str, rows: Rows) -> None:
+    async def _fill(self, name: str, rows: Rows, most: int = SLICE) -> None:
         table, seen = self._tables[name], set[str]()
-        while part := tuple(islice(rows, SLICE)):
+        while part := tuple(islice(rows, most)):
             for key, row in part:
                 seen.add(key)
                 table.put(key, row)

@@ -113,7 +113,7 @@ class PoolRows:
             numbers = trigger.statistics()
             yield name_of(numbers.name), {
                 "node": name_of(trigger.node), "name": name_of(trigger.name), "kind": trigger.settings.type,
-                "state": "failing" if trigger.is_failing else "running" if numbers.running else "waiting",
+                "state": "failing" if trigger.is_failing else "running" if numbers.running else "idle",
                 "next": due.get(trigger.full_name), **self._last(trigger),
                 "accepted": numbers.accepted, "run": numbers.completed + numbers.running,
                 "failed": numbers.failed + numbers.dead_lettered,

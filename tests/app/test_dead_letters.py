@@ -17,6 +17,9 @@ from actors.app.journal_service import JournalService
 from actors.config.load import parse_manifest
 from actors.runtime.errors import ActorStoppingError
 from actors.testing.settle import settle
+from actors.triggers.trigger import QueuedEvent
+from protocols.ids import RunId
+from protocols.triggers import WebhookReceived
 from tests.app.test_trigger_service import EVENT, TIMERS, Answers, trigger_of
 from tests.durable.conftest import journal as journal
 from tests.durable.ledger import Charge
@@ -110,6 +113,16 @@ async def test_the_text_is_at_most_a_thousand_bytes(text: str, pool: AgentPool[A
     await lost(actor_system.start(Clerk), text, [text], Broken())
 
     assert all(len(row.text.encode()) <= 1_000 and row.text for row in await rows(pool))
+
+
+@pytest.mark.parametrize("queued", [True, False])
+async def test_the_text_of_an_event_is_its_prompt(
+    pool: AgentPool[Any], actor_system: ActorSystem, queued: bool
+) -> None:
+    event = WebhookReceived(source="orders", time=0.0, path="/w", payload={"order": 17})
+    await lost(actor_system.start(Clerk), QueuedEvent(event, RunId("r")) if queued else event)
+
+    assert [row.text for row in await rows(pool)] == ['{\n  "order": 17\n}']
 
 
 async def test_a_run_that_never_began_runs_for_the_same_node(pool: AgentPool[Any]) -> None:

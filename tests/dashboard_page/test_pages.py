@@ -69,7 +69,7 @@ async def test_a_trigger_says_when_it_is_due_what_came_last_and_whether_it_fails
     notes, nightly = page.get_by_role("row", name="reader/notes"), page.get_by_role("row", name="writer/nightly")
     await notes.get_by_text("when it comes").wait_for()
     await notes.locator(".state.failing").wait_for()
-    await nightly.get_by_text("a file").wait_for()
+    await nightly.get_by_text("M a file").wait_for()
     assert await nightly.get_by_text("when it comes").count() == 0
 
 

@@ -19,7 +19,7 @@ export async function act(path, body = {}) {
     const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
     tell(told.error ?? told.text ?? "done", Boolean(told.error));
   } catch {
-    tell("the server could not be reached: nothing was done", true);
+    tell("the server could not be reached: look whether it was done before you try again", true);
   }
 }
 

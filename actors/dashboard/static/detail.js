@@ -17,6 +17,6 @@ function Detail({ title, row, actions }) {
     <header><h2 dir="auto">${clip(title)}</h2>
       <button onClick=${close} aria-label="Close the details">×</button></header>
     ${row && html`<div class="actions">${actions}</div><dl>${fields}</dl>`}
-    ${!row && html`<p>This row is not in the feed any more.</p>`}
+    ${!row && html`<p>This row is not in the feed any more: it has ended, or has begun anew.</p>`}
   </aside>`;
 }

@@ -12,22 +12,21 @@ import { Since } from "../text.js";
 const failures = [
   { title: "Node", cell: (row) => row.node, sort: (row) => row.node },
   { title: "Time", cell: (row) => time(row.at), sort: (row) => row.at, kind: "time" },
-  { title: "Error", cell: (row) => `${row.error_type}: ${row.error}`, kind: "text" },
-  { title: "Took", cell: (row) => duration(row.duration), sort: (row) => row.duration, kind: "number wide" },
+  { title: "Error", cell: (row) => `${row.error_type}: ${row.error}` },
+  { title: "Took", cell: (row) => duration(row.duration), sort: (row) => row.duration, kind: "time number wide" },
 ];
 const why = ({ reason, error }) => (error ? `${reason}: ${error}` : reason);
 const letters = [
   { title: "Target", cell: (row) => row.target, sort: (row) => row.target },
   { title: "Time", cell: (row) => time(row.at), sort: (row) => row.at, kind: "time" },
   { title: "Reason", cell: why, sort: why },
-  { title: "Message", cell: (row) => row.message_type, kind: "wide" },
   { title: "Text", cell: (row) => row.text, kind: "text" },
   { title: "Replays", cell: (row) => count(row.replays), sort: (row) => row.replays, kind: "number" },
 ];
 const blocked = [
   { title: "Time", cell: (row) => time(row.at), kind: "time" },
-  { title: "For", cell: (row) => duration(row.duration), sort: (row) => row.duration, kind: "number" },
-  { title: "Where", cell: (row) => row.where, kind: "text" },
+  { title: "For", cell: (row) => duration(row.duration), sort: (row) => row.duration, kind: "time number" },
+  { title: "Where", cell: (row) => row.where },
 ];
 const FIELDS = ["node", "error_type", "error", "conversation", "target", "sender", "message_type", "reason", "text"];
 

@@ -11,11 +11,9 @@ import { State } from "../text.js";
 
 const columns = [
   { title: "Trigger", cell: (row) => `${row.node}/${row.name}`, sort: (row) => `${row.node}/${row.name}` },
-  { title: "Kind", cell: (row) => row.kind, kind: "wide" },
   { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
   { title: "Next", cell: (row) => time(row.next) || "when it comes", sort: (row) => row.next, kind: "time" },
-  { title: "Last", cell: (row) => time(row.last), sort: (row) => row.last, kind: "time wide" },
-  { title: "Event", cell: (row) => row.event, kind: "wide" },
+  { title: "Last event", cell: (row) => `${time(row.last)} ${row.event}`, sort: (row) => row.last, kind: "text wide" },
   { title: "Accepted", cell: (row) => count(row.accepted), kind: "number wide" },
   { title: "Run", cell: (row) => count(row.run), kind: "number wide" },
   { title: "Failed", cell: (row) => count(row.failed), kind: "number" },
