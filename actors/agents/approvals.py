@@ -218,7 +218,7 @@ class Approval:
 
     def pending(self) -> list[ApprovalRequested]:
         """Return the tool calls that wait for `approve` or `deny`, the one that has waited longest first."""
-        return self.approvals.pending()
+        return [] if self._approvals is None else self._approvals.pending()
 
     def approve(self, run_id: str, call_id: str | None = None, *, arguments: Mapping[str, Any] | None = None) -> None:
         """Let a parked run make a tool call; it continues when all its calls are decided. From any task or thread.

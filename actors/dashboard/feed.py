@@ -7,8 +7,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ SLICE: Final = 100
 LETTERS: Final = 10
 """Dead letters that are read before the event loop turns: the text of a message may take a while."""
 MOST_READ: Final = 1_000
-"""Actors that are read between two messages: of more, each is read every so many messages."""
+"""Rows of a table that are read between two messages: of more, each is read every so many messages."""
 PART: Final = 500
 """Rows of one part of a snapshot."""
 BACKLOG: Final = 8
@@ -72,8 +73,8 @@ class Feed:
         """When the events began to be followed, for the first of the viewers that look now."""
         self._task: asyncio.Task[None] | None = None
         self._subscription: BatchSubscription | None = None
-        self._actors: Rows = iter(())
-        self._seen: set[str] = set()
+        self._begun: dict[str, tuple[Rows, set[str]]] = {}
+        """Tables that are read in part: the rows to come, and the keys of those before."""
         self._dead = -1
         """Dead letters of the system when they were read last; -1 to read them again."""
         self._rounds = 0
@@ -104,8 +105,8 @@ class Feed:
         """Read the pool and tell the viewers until the pool ends."""
         system = self._pool.system or current_system()
         subscription = self._subscription = system.events.subscribe_in_batches(_Events(self, system), FOLLOWED)
-        self._actors, self._seen, self._since = self._rows.actors(system), set(), time.time()
-        most = MOST_ROWS
+        self._begun.clear()
+        self._since, most = time.time(), MOST_ROWS
         try:
             while self._pool.is_running:
                 await self._read(system, most)
@@ -138,44 +139,38 @@ class Feed:
 
     async def _read(self, system: ActorSystem, most: int) -> None:
         now = time.time()
-        await self._fill("nodes", self._rows.nodes())
-        await self._fill("pool", self._rows.pool(system, self._since))
-        await self._read_actors(system, most)
-        await self._fill("links", self._rows.links())
-        await self._fill("triggers", self._rows.triggers(system))
-        await self._fill("approvals", self._rows.approvals())
+        rows, read_some = self._rows, partial(self._fill, most=most, slice=SLICE)
+        await read_some("nodes", rows.nodes)
+        await read_some("pool", partial(rows.pool, system, self._since))
+        await read_some("actors", partial(rows.actors, system))
+        await read_some("links", rows.links)
+        await read_some("triggers", partial(rows.triggers, system))
+        await read_some("approvals", rows.approvals)
         if self._dead != system.dead_letters.total or not self._rounds % JOURNAL_ROUNDS:
             self._dead = system.dead_letters.total
             with suppress(JournalError):  # the health of the pool says so
                 letters = await read_dead_letters(self._pool, MOST_DEAD)
-                await self._fill("dead", ((letter.id, dead_row(letter)) for letter in letters), LETTERS)
+                dead = ((letter.id, dead_row(letter)) for letter in letters)
+                await self._fill("dead", lambda: dead, MOST_ROWS, LETTERS)
         self._rounds += 1
         self._find_runs(system, now)
         self.take()
         self._events.renew(now)
 
-    async def _fill(self, name: str, rows: Rows, most: int = SLICE) -> None:
-        table, seen = self._tables[name], set[str]()
-        while part := tuple(islice(rows, most)):
+    async def _fill(self, name: str, begin: Callable[[], Rows], most: int, slice: int) -> None:
+        """Read some rows of a table further; after the last one forget those that are gone."""
+        table = self._tables[name]
+        rows, seen = self._begun.pop(name, None) or (begin(), set[str]())
+        for _ in range(0, most, slice):
+            part = tuple(islice(rows, slice))
             for key, row in part:
                 seen.add(key)
                 table.put(key, row)
-            await asyncio.sleep(0)
-        table.keep(seen)
-
-    async def _read_actors(self, system: ActorSystem, most: int) -> None:
-        """Read some actors further; after the last one forget those that are gone, and begin anew."""
-        table = self._tables["actors"]
-        for _ in range(0, most, SLICE):
-            part = tuple(islice(self._actors, SLICE))
-            for key, row in part:
-                self._seen.add(key)
-                table.put(key, row)
-            if len(part) < SLICE:
-                table.keep(self._seen)
-                self._actors, self._seen = self._rows.actors(system), set()
+            if len(part) < slice:
+                table.keep(seen)
                 return
             await asyncio.sleep(0)
+        self._begun[name] = rows, seen
 
     def _find_runs(self, system: ActorSystem, now: float) -> None:
         """Look up the runs in flight among the handlers that wait."""

@@ -24,7 +24,7 @@ from actors.runtime.tree import ActorRow, rows_of
 from actors.supervision.child_state import ChildState
 from actors.triggers.schedule.source import Schedule
 from actors.triggers.trigger import Trigger
-from actors.web.health import readiness
+from actors.web.health import GONE, status_of
 from protocols.errors import limited_text
 from protocols.triggers import TriggerEvent
 
@@ -49,6 +49,8 @@ class PoolRows:
         self._started = time.time()
         self._nodes: dict[str, str] = {}
         """The names of the nodes by the URN of their actors."""
+        self._states: set[str] = set()
+        """The states that the actors of nodes are in."""
         self._events: WeakKeyDictionary[Trigger, tuple[TriggerEvent, str]] = WeakKeyDictionary()
         """The last events with their texts, which are made once."""
 
@@ -57,7 +59,7 @@ class PoolRows:
         pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
         yield "pool", {
             "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "since": since,
-            "started": self._started, "status": readiness(pool)["status"], "dropped_events": system.events.dropped,
+            "started": self._started, "status": status_of(pool, self._states), "dropped_events": system.events.dropped,
             "actors": len(system.cells), "has_storage": history is not None and history.store is not None,
             "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act,
         }  # fmt: skip
@@ -85,12 +87,14 @@ class PoolRows:
 
     def nodes(self) -> Rows:
         """Yield the nodes of the pool."""
-        self._nodes.clear()
+        names, states = dict[str, str](), set[str]()
         for node in self._pool.nodes.values():
             ref = node.home.find()
+            states.add(GONE if ref is None else ref.state)
             if ref is not None:
-                self._nodes[ref.actor_urn] = node.name
+                names[ref.actor_urn] = node.name
             yield name_of(node.name), _node(node)
+        self._nodes, self._states = names, states
 
     def links(self) -> Rows:
         """Yield the connections of the pool, one row for each target."""

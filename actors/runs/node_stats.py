@@ -41,7 +41,10 @@ class NodeStats(NodeHandle[Deps, Out]):
     @property
     def total_stats(self) -> MessageTotalsSnapshot:
         """The totals of all runs of the node: answered, failed and cancelled ones, and those that work now."""
-        totals, open_runs = self._totals.snapshot(), MessageTotals()
+        totals = self._totals.snapshot()
+        if not self._costs:
+            return totals
+        open_runs = MessageTotals()
         for read in tuple(self._costs.values()):
             open_runs.add_cost(read())
         return totals + open_runs.snapshot()

@@ -1,6 +1,6 @@
 """Health of a pool over HTTP: names, states and counts; never prompts, answers, settings or the text of an error."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -14,7 +14,8 @@ from protocols.control import ActorState
 
 Answer = Callable[[Request], Awaitable[Response]]
 NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_GONE: Final = "gone"
+GONE: Final = "gone"
+"""The state of a node without an actor."""
 
 
 def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Sequence[str] = ()) -> list[Route]:
@@ -51,12 +52,9 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
 def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
     """Return the state of a pool and of the actors of its nodes, on its event loop."""
     nodes = {name: _node(node) for name, node in pool.nodes.items()}
-    gone = [name for name, node in nodes.items() if node["state"] == _GONE]
-    moving = [name for name, node in nodes.items() if node["state"] not in {_GONE, ActorState.RUNNING}]
+    gone = [name for name, node in nodes.items() if node["state"] == GONE]
     troubled = {name: health for name, health in pool.health.items() if health != "ready"}
-    status = "degraded" if moving or troubled else "ready"
-    if gone or not pool.is_running or "unavailable" in troubled.values():
-        status = "unavailable"
+    status = status_of(pool, {node["state"] for node in nodes.values()})
     state = {"status": status, "pool": pool.name, "is_running": pool.is_running, "gone": gone, "nodes": nodes}
     state |= {"services": troubled} if troubled else {}
     causes = (pool.nodes[name].home.end_cause() for name in gone)
@@ -64,10 +62,18 @@ def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
     return state if given_up is None else {**state, "cause": f"{pool.name} gave up on {given_up!r}"}
 
 
+def status_of(pool: AgentPool[Any], states: Set[str]) -> str:
+    """Return the status of a pool with nodes in these states."""
+    health = set(pool.health.values())
+    if GONE in states or "unavailable" in health or not pool.is_running:
+        return "unavailable"
+    return "ready" if states <= {ActorState.RUNNING} and health <= {"ready"} else "degraded"
+
+
 def _node(node: Any) -> dict[str, Any]:
     ref = node.home.find()
     if ref is None:
-        return {"state": _GONE, "restarts": 0, "waiting": 0}
+        return {"state": GONE, "restarts": 0, "waiting": 0}
     return {"state": str(ref.state), "restarts": ref.incarnation - 1, "waiting": ref.statistics().depth}
 
 

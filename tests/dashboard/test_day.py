@@ -80,7 +80,7 @@ def sizes(feed: Feed) -> Iterator[tuple[str, int, int]]:
     yield "lines", len(events._lines), 0
     yield "runs", len(events.runs), CHURN  # those that were never heard of again, of this round
     yield "costs", len(events.spending._spent), spending.MOST_ROWS
-    yield "seen", len(kept._seen), ACTORS
+    yield "tables that are read in part", len(kept._begun), 0
     for viewer in kept._viewers:
         yield "backlog", len(viewer._waiting), feeds.BACKLOG
 

@@ -13,6 +13,7 @@ import pytest
 from actors.agents.agent import Agent
 from actors.app.pool import AgentPool
 from actors.dashboard import feed as feeds
+from actors.dashboard import pool_rows
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.system import ActorSystem
 from actors.testing.models import failing_model
@@ -183,6 +184,40 @@ async def test_hostile_texts_arrive_as_data_and_cut(pool: AgentPool[None]) -> No
     (failure,) = tables["failures"].values()
     assert failure["error"].startswith("<script>alert(1)</script>\u202e")
     assert len(failure["error"]) <= 2_000
+
+
+async def test_a_large_pool_is_read_in_part_between_two_messages_and_still_told_as_it_is(
+    pool: AgentPool[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        await pool.add_agent(f"reader {number}")
+    monkeypatch.setattr(feeds, "SLICE", 2)
+    monkeypatch.setattr(feeds, "MOST_READ", 4)
+    read: list[int] = [0]
+    make, tell = vars(pool_rows)["_node"], vars(feeds.Feed)["_tell"]
+
+    def made(node: Any) -> Any:
+        read[-1] += 1
+        return make(node)
+
+    def told(self: feeds.Feed) -> None:
+        tell(self)
+        read.append(0)
+
+    monkeypatch.setattr(pool_rows, "_node", made)
+    monkeypatch.setattr(feeds.Feed, "_tell", told)
+    async with site(pool) as shown, shown.stream() as frames:
+        tables = await frames.until(lambda tables: len(tables.get("nodes", ())) == 10)
+        await pool["reader 8"].run("a question")
+        await frames.until(lambda tables: tables["nodes"]["reader 8"]["runs"] == 1)
+        await pool.remove_node("reader 3")
+        await frames.until(lambda tables: "reader 3" not in tables["nodes"])
+        await frames.until(lambda tables: tables["pool"]["pool"]["status"] == "ready")
+        names = [row["node"] for row in frames.tables["actors"].values() if row["name"].startswith("reader")]
+
+    assert read[0] == len(tables["nodes"]) + 1
+    assert max(read[1:]) <= 4
+    assert sorted(names) == sorted(name for name in frames.tables["nodes"] if name != "writer")
 
 
 class Idle(AsyncioActor):
