@@ -160,7 +160,7 @@ class Feed:
     async def _fill(self, name: str, begin: Callable[[], Rows], most: int, slice: int) -> None:
         """Read some rows of a table further; after the last one forget those that are gone."""
         table = self._tables[name]
-        rows, seen = self._begun.pop(name, None) or (begin(), set[str]())
+        rows, seen = self._begun.pop(name) if name in self._begun else (begin(), set[str]())
         for _ in range(0, most, slice):
             part = tuple(islice(rows, slice))
             for key, row in part:

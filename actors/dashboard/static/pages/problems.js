@@ -21,7 +21,7 @@ const letters = [
   { title: "Time", cell: (row) => time(row.at), sort: (row) => row.at, kind: "time" },
   { title: "Reason", cell: why, sort: why },
   { title: "Text", cell: (row) => row.text, kind: "text" },
-  { title: "Replays", cell: (row) => count(row.replays), sort: (row) => row.replays, kind: "number" },
+  { title: "Replays", cell: (row) => count(row.replays), sort: (row) => row.replays, kind: "number wide" },
 ];
 const blocked = [
   { title: "Time", cell: (row) => time(row.at), kind: "time" },
