@@ -14,7 +14,7 @@ const columns = [
   { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
   { title: "Next", cell: (row) => time(row.next) || "when it comes", sort: (row) => row.next, kind: "time" },
   { title: "Last event", cell: (row) => `${time(row.last)} ${row.event}`, sort: (row) => row.last, kind: "text wide" },
-  { title: "Accepted", cell: (row) => count(row.accepted), kind: "number wide" },
+  { title: "Events", cell: (row) => count(row.accepted), kind: "number wide" },
   { title: "Run", cell: (row) => count(row.run), kind: "number wide" },
   { title: "Failed", cell: (row) => count(row.failed), kind: "number" },
 ];
