@@ -4,7 +4,6 @@ The file is pure: no clock, no actor. All numbers are integers or exact decimals
 the same numbers as counting them in several places and merging.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
 from functools import reduce
@@ -42,7 +41,7 @@ Counted = Event | RunBegan | RunAnswered
 """What can be counted."""
 
 
-class UsageTotals(msgspec.Struct, frozen=True):
+class UsageTotals(msgspec.Struct, frozen=True, gc=False):
     """Tokens and money of runs, failed ones included, and bytes of messages."""
 
     input_tokens: int = 0
@@ -85,7 +84,7 @@ def _sum(values: tuple[Any, ...]) -> Any:
     return max((time for time in values if time is not None), default=None)
 
 
-class EventTotalsSnapshot(UsageTotals, frozen=True):
+class EventTotalsSnapshot(UsageTotals, frozen=True, gc=False):
     """The numbers at one moment; `msgspec.json.encode` makes it JSON in one call (money as text, exact)."""
 
     messages: int = 0
@@ -274,16 +273,15 @@ BOUNDS: Final = tuple(0.01 * 2**step for step in range(16))
 the last."""
 
 
-def _zeros() -> list[int]:
-    return [0] * (len(BOUNDS) + 1)
+_ZEROS: Final = (0,) * (len(BOUNDS) + 1)
 
 
-class DurationTotals(msgspec.Struct):
-    """The numbers of runs, one for each class of duration, which only ever grow."""
+class DurationTotals(msgspec.Struct, frozen=True, gc=False):
+    """The numbers of runs, one for each class of duration. The garbage collector has nothing to do with them."""
 
-    counts: list[int] = msgspec.field(default_factory=_zeros)
+    counts: tuple[int, ...] = _ZEROS
     """Runs."""
-    nanoseconds: list[int] = msgspec.field(default_factory=_zeros)
+    nanoseconds: tuple[int, ...] = _ZEROS
     """The time of these runs together."""
 
     @property
@@ -291,18 +289,7 @@ class DurationTotals(msgspec.Struct):
         """The time of all runs together."""
         return sum(self.nanoseconds) / _NANOSECONDS
 
-    def add(self, seconds: float) -> None:
-        """Count one run. Infinite numbers are left out."""
-        try:
-            nanoseconds = int(seconds * _NANOSECONDS)
-        except (ValueError, OverflowError):
-            return
-        at = bisect_left(BOUNDS, seconds)
-        self.counts[at] += 1
-        self.nanoseconds[at] += nanoseconds
-
     def merge(self, other: "DurationTotals") -> "DurationTotals":
-        """Return the sum of both, which grows no more with them."""
-        return DurationTotals(
-            list(map(add, self.counts, other.counts)), list(map(add, self.nanoseconds, other.nanoseconds))
-        )
+        """Return the sum of both."""
+        nanoseconds = tuple(map(add, self.nanoseconds, other.nanoseconds))
+        return DurationTotals(tuple(map(add, self.counts, other.counts)), nanoseconds)

@@ -1,5 +1,6 @@
 """`Projection`: totals of everything, of each node, and of each run, folded from events. Pure and bounded."""
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -8,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.stats.event_totals import Counted, DurationTotals, EventTotals, EventTotalsSnapshot
+from actors.stats.event_totals import BOUNDS, Counted, DurationTotals, EventTotals, EventTotalsSnapshot
 from protocols.brief_events import RunAnswered, RunBegan
 from protocols.events import (
     ActorCrashed,
@@ -54,7 +55,7 @@ class NodeState(StrEnum):
     STOPPED = "stopped"
 
 
-class NodeTotals(msgspec.Struct, frozen=True):
+class NodeTotals(msgspec.Struct, frozen=True, gc=False):
     """One node at one moment."""
 
     name: str
@@ -64,7 +65,7 @@ class NodeTotals(msgspec.Struct, frozen=True):
     """Number of runs under way."""
     last_error: str = ""
     """Text of the latest failure or crash."""
-    durations: DurationTotals = msgspec.field(default_factory=DurationTotals)
+    durations: DurationTotals = DurationTotals()
     """How long its runs took, those that failed or were cancelled as well."""
 
 
@@ -96,11 +97,11 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
 
 
 class _Node:
-    __slots__ = ("durations", "last_error", "running", "state", "totals")
+    __slots__ = ("counts", "last_error", "nanoseconds", "running", "state", "totals")
 
     def __init__(self) -> None:
         self.totals = EventTotals()
-        self.durations = DurationTotals()
+        self.counts, self.nanoseconds = [*DurationTotals().counts], [*DurationTotals().nanoseconds]
         self.state = NodeState.IDLE  # while no run is under way
         self.running = 0
         self.last_error = ""
@@ -111,10 +112,20 @@ class _Node:
             self.running -= 1
         self.state = state
 
+    def took(self, seconds: float) -> None:
+        """Count the duration of a run. Infinite numbers are left out."""
+        try:
+            nanoseconds = int(seconds * 1_000_000_000)
+        except (ValueError, OverflowError):
+            return
+        at = bisect_left(BOUNDS, seconds)
+        self.counts[at] += 1
+        self.nanoseconds[at] += nanoseconds
+
     def snapshot(self, name: str) -> NodeTotals:
         """Return the numbers of this moment."""
         state = NodeState.RUNNING if self.running else self.state
-        durations = self.durations.merge(DurationTotals())
+        durations = DurationTotals(tuple(self.counts), tuple(self.nanoseconds))
         return NodeTotals(name, self.totals.snapshot(), state, self.running, self.last_error, durations)
 
 
@@ -158,7 +169,7 @@ class Projection:
                 else:
                     node.ended(NodeState.DONE)
                 node.totals.add_answer(event)
-                node.durations.add(event.response_time)
+                node.took(event.response_time)
                 self._note_run(event, event.parent_run_id)
             else:
                 self._follow(event)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # the rest of the union
@@ -174,7 +185,7 @@ class Projection:
             node.totals.add(event)
             took = _DURATIONS.get(type(event))
             if took is not None:
-                node.durations.add(getattr(event, took))
+                node.took(getattr(event, took))
             _follow(node, event)
         else:
             self._nameless.add(event)

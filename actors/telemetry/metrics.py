@@ -8,23 +8,27 @@ _UNITS: Final = {"s": "_seconds", "USD": "_dollars"}
 
 Kind = Literal["counter", "gauge", "histogram"]
 Label = Literal["actor", "model", "node", "reason"]
-_Rows = tuple[tuple[str, Kind, str, str, str], ...]
 
 
 class Metric(msgspec.Struct, frozen=True):
     """One metric."""
 
-    name: str
-    """For OpenTelemetry."""
+    label: Label
+    """What each of its values is about."""
+    path: str
+    """Its name below ``understage``."""
     kind: Kind
     unit: str
     """By the Unified Code for Units of Measure."""
-    label: Label
-    """What each of its values is about."""
-    source: str
-    """The attribute that it is read from; empty for what is read otherwise."""
     text: str
     """What it says."""
+    source: str = ""
+    """The attribute that it is read from; empty for what is read otherwise."""
+
+    @property
+    def name(self) -> str:
+        """The name for OpenTelemetry."""
+        return f"understage.{self.path}"
 
     @property
     def prometheus(self) -> str:
@@ -34,58 +38,54 @@ class Metric(msgspec.Struct, frozen=True):
         return f"{self.name.replace('.', '_').removesuffix(unit)}{unit}{total}"
 
 
-_ACTOR: Final[_Rows] = (
-    ("mailbox.depth", "gauge", "{message}", "", "Messages that wait."),
-    ("mailbox.age", "gauge", "s", "", "How long the oldest of them has waited."),
-    ("mailbox.overflow", "counter", "{message}", "", "Messages that a full mailbox has refused or dropped."),
-    ("actor.handled", "counter", "{message}", "handled", "Messages handled."),
-    ("actor.failed", "counter", "{message}", "failed", "Messages whose handler failed."),
-    ("actor.restarts", "counter", "{restart}", "restarts", "Restarts by supervisors."),
-)
-_NODE: Final[_Rows] = (
-    ("run.started", "counter", "{run}", "runs", "Runs begun."),
-    ("run.active", "gauge", "{run}", "", "Runs in flight."),
-    ("run.completed", "counter", "{run}", "completed", "Runs that ended with an answer."),
-    ("run.failed", "counter", "{run}", "failures", "Runs that failed; one that failed by a member counts there."),
-    ("run.cancelled", "counter", "{run}", "cancelled", "Runs cancelled."),
-    ("run.duration", "histogram", "s", "", "How long runs took, failed and cancelled ones included."),
-    ("run.input_tokens", "counter", "{token}", "input_tokens", "Tokens read by models, as far as answers tell."),
-    ("run.output_tokens", "counter", "{token}", "output_tokens", "Tokens written by models."),
-    ("run.cost", "counter", "USD", "cost", "Money for models with a known price."),
-    ("run.unpriced", "counter", "{message}", "unpriced", "Answers without a known price."),
-    ("budget.tokens", "gauge", "{token}", "", "Tokens left of the budget; the node `(pool)` is the pool."),
-    ("budget.cost", "gauge", "USD", "", "Money left of the budget."),
-    ("budget.requests", "gauge", "{request}", "", "Requests to models left of the budget."),
-    ("budget.seconds", "gauge", "s", "", "Time left of the budget."),
-    ("trigger.accepted", "counter", "{event}", "", "Events taken by the triggers of the node."),
-    ("trigger.completed", "counter", "{run}", "", "Their runs that ended with an answer."),
-    ("trigger.failed", "counter", "{run}", "", "Their runs that failed or were cancelled."),
-    ("durable.open", "gauge", "{message}", "", "Messages that a durable node has accepted and not yet handled."),
-)
-_MODEL: Final[_Rows] = (
-    ("model.requests", "counter", "{request}", "requests", "Requests to the model that have ended."),
-    ("model.failed", "counter", "{request}", "failures", "Requests without an answer."),
-    ("model.retries", "counter", "{attempt}", "retries", "Attempts that failed and were made again."),
-    ("model.input_tokens", "counter", "{token}", "input_tokens", "Tokens that the model has read."),
-    ("model.output_tokens", "counter", "{token}", "output_tokens", "Tokens that the model has written."),
-    ("model.breaker", "gauge", "1", "", "1 while the endpoint is left alone because it failed, else 0."),
-)
-_REASON: Final[_Rows] = (("dead_letters", "counter", "{message}", "", "Messages that were not handled."),)
-
-
-def _metrics(label: Label, rows: _Rows) -> tuple[Metric, ...]:
-    return tuple(
-        Metric(f"understage.{name}", kind, unit, label, source, text) for name, kind, unit, source, text in rows
-    )
-
-
-_OF_ACTORS, _OF_NODES, _OF_MODELS = _metrics("actor", _ACTOR), _metrics("node", _NODE), _metrics("model", _MODEL)
-METRICS: Final = {one.name: one for one in (*_OF_ACTORS, *_OF_NODES, *_OF_MODELS, *_metrics("reason", _REASON))}
+_ALL: Final = (
+    Metric("actor", "mailbox.depth", "gauge", "{message}", "Messages that wait."),
+    Metric("actor", "mailbox.age", "gauge", "s", "How long the oldest of them has waited."),
+    Metric("actor", "mailbox.overflow", "counter", "{message}", "Messages that a full mailbox has refused or dropped."),
+    Metric("actor", "actor.handled", "counter", "{message}", "Messages handled.", "handled"),
+    Metric("actor", "actor.failed", "counter", "{message}", "Messages whose handler failed.", "failed"),
+    Metric("actor", "actor.restarts", "counter", "{restart}", "Restarts by supervisors.", "restarts"),
+    Metric("node", "run.started", "counter", "{run}", "Runs begun.", "runs"),
+    Metric("node", "run.active", "gauge", "{run}", "Runs in flight."),
+    Metric("node", "run.completed", "counter", "{run}", "Runs that ended with an answer.", "completed"),
+    Metric(
+        "node", "run.failed", "counter", "{run}", "Runs that failed; one that failed by a member counts there.",
+        "failures",
+    ),
+    Metric("node", "run.cancelled", "counter", "{run}", "Runs cancelled.", "cancelled"),
+    Metric("node", "run.duration", "histogram", "s", "How long runs took, failed and cancelled ones included."),
+    Metric(
+        "node", "run.input_tokens", "counter", "{token}", "Tokens read by models, as far as answers tell.",
+        "input_tokens",
+    ),
+    Metric("node", "run.output_tokens", "counter", "{token}", "Tokens written by models.", "output_tokens"),
+    Metric("node", "run.cost", "counter", "USD", "Money for models with a known price.", "cost"),
+    Metric("node", "run.unpriced", "counter", "{message}", "Answers without a known price.", "unpriced"),
+    Metric("node", "budget.tokens", "gauge", "{token}", "Tokens left of the budget; the node `(pool)` is the pool."),
+    Metric("node", "budget.cost", "gauge", "USD", "Money left of the budget."),
+    Metric("node", "budget.requests", "gauge", "{request}", "Requests to models left of the budget."),
+    Metric("node", "budget.seconds", "gauge", "s", "Time left of the budget."),
+    Metric("node", "trigger.accepted", "counter", "{event}", "Events taken by the triggers of the node."),
+    Metric("node", "trigger.completed", "counter", "{run}", "Their runs that ended with an answer."),
+    Metric("node", "trigger.failed", "counter", "{run}", "Their runs that failed or were cancelled."),
+    Metric(
+        "node", "durable.open", "gauge", "{message}", "Messages that a durable node has accepted and not yet handled."
+    ),
+    Metric("model", "model.requests", "counter", "{request}", "Requests to the model that have ended.", "requests"),
+    Metric("model", "model.failed", "counter", "{request}", "Requests without an answer.", "failures"),
+    Metric(
+        "model", "model.retries", "counter", "{attempt}", "Attempts that failed and were made again.", "retries"
+    ),
+    Metric("model", "model.input_tokens", "counter", "{token}", "Tokens that the model has read.", "input_tokens"),
+    Metric("model", "model.output_tokens", "counter", "{token}", "Tokens that the model has written.", "output_tokens"),
+    Metric("model", "model.breaker", "gauge", "1", "1 while the endpoint is left alone because it failed, else 0."),
+    Metric("reason", "dead_letters", "counter", "{message}", "Messages that were not handled."),
+)  # fmt: skip
+METRICS: Final = {one.name: one for one in _ALL}
 """All metrics by name."""
 DURATION: Final = METRICS["understage.run.duration"]
-COUNTED: Final = tuple(one for one in _OF_ACTORS if one.source)
-"""Read from the cell of each actor."""
-OF_NODES: Final = tuple(one for one in _OF_NODES if one.source)
-"""Read from the `EventTotalsSnapshot` of each node."""
-OF_MODELS: Final = tuple(one for one in _OF_MODELS if one.source)
-"""Read from the `ModelTotals` of each model."""
+
+
+def sources(label: Label) -> dict[str, str]:
+    """Return the attributes that metrics of a label are read from, by the names of the metrics."""
+    return {one.name: one.source for one in _ALL if one.label == label and one.source}

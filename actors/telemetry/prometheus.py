@@ -1,14 +1,16 @@
 """Metrics for Prometheus: the text of a snapshot, and a collector for any registry. Needs the extra ``prometheus``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
+from typing import cast
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
-from actors.stats.event_totals import BOUNDS
+from actors.stats.event_totals import BOUNDS, DurationTotals
 from actors.telemetry.metrics import DURATION, METRICS
 from actors.telemetry.snapshot import MetricsSnapshot
 
@@ -32,9 +34,7 @@ class PrometheusCollector(Collector):
             name, labels = metric.prometheus, [metric.label]
             if metric is DURATION:
                 histogram = HistogramMetricFamily(name, metric.text, labels=labels)
-                for value, durations in snapshot.durations.items():
-                    bounds = zip([*map(repr, BOUNDS), "+Inf"], accumulate(durations.counts), strict=True)
-                    histogram.add_metric([value], list(bounds), durations.seconds)
+                histogram.samples = cast("list[Sample]", _samples(name, snapshot.durations))
                 yield histogram
                 continue
             kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
@@ -42,6 +42,15 @@ class PrometheusCollector(Collector):
             for value, number in snapshot.values.get(metric.name, {}).items():
                 family.add_metric([value], number)
             yield family
+
+
+def _samples(name: str, durations: Mapping[str, DurationTotals]) -> Iterator[Sample]:
+    """Return those of a histogram, made when they are taken: the garbage collector would look at all of them."""
+    for value, totals in durations.items():
+        one = HistogramMetricFamily(name, DURATION.text, labels=[DURATION.label])
+        bounds = zip([*map(repr, BOUNDS), "+Inf"], accumulate(totals.counts), strict=True)
+        one.add_metric([value], list(bounds), totals.seconds)
+        yield from one.samples
 
 
 def exposition(snapshot: MetricsSnapshot, accept: str) -> tuple[bytes, str]:

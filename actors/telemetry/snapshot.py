@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from operator import add
-from typing import Any, Final
+from itertools import chain
+from operator import add, attrgetter
+from time import perf_counter
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,18 +22,24 @@ from actors.runtime.system import ActorSystem
 from actors.stats.event_totals import DurationTotals, EventTotalsSnapshot
 from actors.stats.projection import OTHERS, NodeTotals, StatsSnapshot
 from actors.stats.stats_actor import ReadStats, StatsActor
-from actors.telemetry.metrics import COUNTED, DURATION, METRICS, OF_MODELS, OF_NODES
+from actors.telemetry.metrics import DURATION, METRICS, sources
 from protocols.errors import UnderstageError
 from protocols.plain_text import printable
+
+T = TypeVar("T")
 
 MOST_VALUES: Final = 200
 """Most different values of a label; later ones are counted together as `OTHERS`."""
 PATIENCE: Final = 1.0
 """Seconds that one who asks waits for new numbers, before the last ones are good enough."""
 _LONGEST: Final = 100
-_SLICE: Final = 200
-"""Actors that are looked at before the event loop turns."""
-_ZERO: Final = (0,) * len(COUNTED)
+_SLICE: Final = 0.005
+"""Seconds after which a look at many things lets the event loop turn."""
+_OF_ACTORS: Final = sources("actor")
+_OF_NODES: Final = sources("node")
+_OF_MODELS: Final = sources("model")
+_ZERO: Final = (0,) * len(_OF_ACTORS)
+_counts_of: Final[Callable[[Cell], tuple[int, ...]]] = attrgetter(*_OF_ACTORS.values())
 
 
 class MetricsSnapshot(msgspec.Struct, frozen=True):
@@ -114,8 +122,8 @@ class PoolMetrics:
             with suppress(UnderstageError):  # it has too much to do, or stops
                 self._stats = await stats.ask(ReadStats(has_runs=False), timeout=PATIENCE)
         values, nodes = _Values(self._label), self._pool.nodes
-        durations = {} if self._stats is None else _add_stats(values, self._stats, nodes)
-        _add_models(values, nodes)
+        durations = {} if self._stats is None else await _add_stats(values, self._stats, nodes)
+        await _add_models(values, nodes)
         ledgers = {name: ledger_of(node) for name, node in nodes.items()} | {"(pool)": self._pool.ledger}
         left = {name: ledger.left(system.clock.now()) for name, ledger in ledgers.items() if ledger is not None}
         counted = [
@@ -130,18 +138,18 @@ class PoolMetrics:
 
     async def _add_actors(self, values: _Values, system: ActorSystem) -> None:
         """Look at all actors, and once more at those that have ended since the last time."""
-        for number, cell in enumerate(tuple({**self._seen, **system.cells}), 1):
-            now, seen = tuple(getattr(cell, metric.source) for metric in COUNTED), self._seen.pop(cell, None)
+        async for cell in _in_slices(tuple({**self._seen, **system.cells})):
+            now, seen = _counts_of(cell), self._seen.get(cell)
             if now != seen:
-                for metric, count, before in zip(COUNTED, now, seen or _ZERO, strict=True):
-                    self._counted.add(metric.name, cell.name, count - before)
-            if cell in system.cells:
                 self._seen[cell] = now
+                for metric, count, before in zip(_OF_ACTORS, now, seen or _ZERO, strict=True):
+                    self._counted.add(metric, cell.name, count - before)
+            if cell not in system.cells:
+                del self._seen[cell]
+            else:
                 mailbox = cell.ref.statistics()
                 values.add("understage.mailbox.depth", cell.name, mailbox.depth)
                 values.add("understage.mailbox.age", cell.name, mailbox.oldest_age, max)
-            if not number % _SLICE:
-                await asyncio.sleep(0)
         values.update(self._counted)
 
     def _label(self, metric: str, name: str) -> str:
@@ -154,30 +162,41 @@ class PoolMetrics:
         return known[name]
 
 
-def _add_stats(values: _Values, stats: StatsSnapshot, nodes: Mapping[str, Any]) -> dict[str, DurationTotals]:
+async def _in_slices(items: Iterable[T]) -> AsyncGenerator[T]:
+    """Give the items one after the other, and let the event loop turn between them."""
+    began = perf_counter()
+    for item in items:
+        yield item
+        if perf_counter() - began >= _SLICE:
+            await asyncio.sleep(0)
+            began = perf_counter()
+
+
+async def _add_stats(values: _Values, stats: StatsSnapshot, nodes: Mapping[str, Any]) -> dict[str, DurationTotals]:
     """Add the numbers of runs and models, and return how long runs took."""
     durations: defaultdict[str, DurationTotals] = defaultdict(DurationTotals)
-    idle = [NodeTotals(name, EventTotalsSnapshot()) for name in nodes]  # first, so that nodes have their labels
-    for node in (*idle, *stats.nodes):
+    none = NodeTotals("", EventTotalsSnapshot())
+    idle = (msgspec.structs.replace(none, name=name) for name in nodes)  # first, so that nodes have their labels
+    async for node in _in_slices(chain(idle, stats.nodes)):
         values.add("understage.mailbox.overflow", node.name, node.counters.dropped)
         if not node.counters.runs and node.name not in nodes:
             continue  # an actor that is no node
         values.add("understage.run.active", node.name, node.running)
-        for metric in OF_NODES:
-            values.add(metric.name, node.name, float(getattr(node.counters, metric.source)))
+        for metric, source in _OF_NODES.items():
+            values.add(metric, node.name, float(getattr(node.counters, source)))
         label = values.label(DURATION.name, node.name)
         durations[label] = durations[label].merge(node.durations)
     values.add("understage.mailbox.overflow", "stats", stats.dropped_events)
     for model, totals in stats.models.items():
-        for metric in OF_MODELS:
-            values.add(metric.name, model, getattr(totals, metric.source))
+        for metric, source in _OF_MODELS.items():
+            values.add(metric, model, getattr(totals, source))
     return durations
 
 
-def _add_models(values: _Values, nodes: Mapping[str, Any]) -> None:
-    agents: set[Agent[Any, Any]] = {
-        leaf for node in nodes.values() for leaf in node.leaves() if isinstance(leaf, Agent)
-    }
-    for model in (one for agent in agents for one in agent.execution.models()):
-        for name, is_open in breakers(model):
+async def _add_models(values: _Values, nodes: Mapping[str, Any]) -> None:
+    agents = set[Agent[Any, Any]]()
+    async for node in _in_slices(nodes.values()):
+        agents.update(leaf for leaf in node.leaves() if isinstance(leaf, Agent))
+    async for agent in _in_slices(agents):
+        for name, is_open in chain.from_iterable(map(breakers, agent.execution.models())):
             values.add("understage.model.breaker", name, float(is_open), max)

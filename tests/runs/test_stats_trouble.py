@@ -123,7 +123,7 @@ def shout(text: str) -> str:
 def timeless(node: NodeTotals) -> NodeTotals:
     """Return the numbers of a node with how many runs it had in place of how long they took."""
     replace = msgspec.structs.replace
-    runs = DurationTotals([sum(node.durations.counts)], [])
+    runs = DurationTotals((sum(node.durations.counts),), ())
     return replace(node, counters=replace(node.counters, busy_ns=0), durations=runs)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from actors.config.load import parse_manifest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.mailbox import MailboxConfig
 from actors.stats.projection import OTHERS
-from actors.telemetry import PoolMetrics
+from actors.telemetry import PoolMetrics, snapshot
 from actors.telemetry.metrics import METRICS
 from actors.testing.models import failing_model, scripted_model, slow_model
 from actors.testing.settle import settle
@@ -205,6 +207,50 @@ async def test_what_an_actor_has_counted_stays_after_its_end(actor_system: Actor
             counts.append((await metrics.read()).values["understage.actor.handled"]["short"])
 
     assert counts == [1, 2, 3]
+
+
+async def test_the_event_loop_turns_while_many_actors_and_nodes_are_looked_at(
+    actor_system: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "_SLICE", 0.0)
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        actor_system.loop.call_soon(turn)
+
+    async with counted_pool(actor_system) as pool:
+        for number in range(20):
+            await pool.add_node(Agent.from_callback(str.upper, name=f"n{number}"))
+            await pool[f"n{number}"].run("x")
+        metrics = PoolMetrics(pool)
+        turn()
+        before = turns
+        await metrics.read()
+        assert turns - before > 4 * 20  # the actors, the nodes twice, and their models
+        monkeypatch.setattr(snapshot, "_SLICE", 1e9)
+        before = turns
+        await metrics.read()
+        assert turns - before < 20
+
+
+async def test_a_reader_holds_no_actor_that_has_ended(actor_system: ActorSystem) -> None:
+    release = asyncio.Event()
+    async with counted_pool(actor_system) as pool:
+        metrics = PoolMetrics(pool)
+        ref = actor_system.start(Stuck, (release,), name="short")
+        cell = next(cell for cell in actor_system.cells if cell.name == "short")
+        actor, given = weakref.ref(cell.actor), weakref.ref(release)
+        release.set()
+        await ref.ask("x")
+        await metrics.read()
+        await ref.stop()
+        del release, cell, ref
+        await settle()
+        gc.collect()
+        assert (actor(), given()) == (None, None)
+        assert (await metrics.read()).values["understage.actor.handled"]["short"] == 1
 
 
 async def test_triggers_count_events_and_runs(actor_system: ActorSystem) -> None:
