@@ -48,16 +48,12 @@ _ALL: Final = (
     Metric("node", "run.started", "counter", "{run}", "Runs begun.", "runs"),
     Metric("node", "run.active", "gauge", "{run}", "Runs in flight."),
     Metric("node", "run.completed", "counter", "{run}", "Runs that ended with an answer.", "completed"),
-    Metric(
-        "node", "run.failed", "counter", "{run}", "Runs that failed; one that failed by a member counts there.",
-        "failures",
-    ),
+    Metric("node", "run.failed", "counter", "{run}", "Runs that failed; one that failed by a member counts there.",
+           "failures"),
     Metric("node", "run.cancelled", "counter", "{run}", "Runs cancelled.", "cancelled"),
     Metric("node", "run.duration", "histogram", "s", "How long runs took, failed and cancelled ones included."),
-    Metric(
-        "node", "run.input_tokens", "counter", "{token}", "Tokens read by models, as far as answers tell.",
-        "input_tokens",
-    ),
+    Metric("node", "run.input_tokens", "counter", "{token}", "Tokens read by models, as far as answers tell.",
+           "input_tokens"),
     Metric("node", "run.output_tokens", "counter", "{token}", "Tokens written by models.", "output_tokens"),
     Metric("node", "run.cost", "counter", "USD", "Money for models with a known price.", "cost"),
     Metric("node", "run.unpriced", "counter", "{message}", "Answers without a known price.", "unpriced"),
@@ -68,14 +64,11 @@ _ALL: Final = (
     Metric("node", "trigger.accepted", "counter", "{event}", "Events taken by the triggers of the node."),
     Metric("node", "trigger.completed", "counter", "{run}", "Their runs that ended with an answer."),
     Metric("node", "trigger.failed", "counter", "{run}", "Their runs that failed or were cancelled."),
-    Metric(
-        "node", "durable.open", "gauge", "{message}", "Messages that a durable node has accepted and not yet handled."
-    ),
+    Metric("node", "durable.open", "gauge", "{message}",
+           "Messages that a durable node has accepted and not yet handled."),
     Metric("model", "model.requests", "counter", "{request}", "Requests to the model that have ended.", "requests"),
     Metric("model", "model.failed", "counter", "{request}", "Requests without an answer.", "failures"),
-    Metric(
-        "model", "model.retries", "counter", "{attempt}", "Attempts that failed and were made again.", "retries"
-    ),
+    Metric("model", "model.retries", "counter", "{attempt}", "Attempts that failed and were made again.", "retries"),
     Metric("model", "model.input_tokens", "counter", "{token}", "Tokens that the model has read.", "input_tokens"),
     Metric("model", "model.output_tokens", "counter", "{token}", "Tokens that the model has written.", "output_tokens"),
     Metric("model", "model.breaker", "gauge", "1", "1 while the endpoint is left alone because it failed, else 0."),

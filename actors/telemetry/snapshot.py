@@ -70,14 +70,12 @@ class PoolMetrics:
 
     Args:
         pool: the `AgentPool`.
-        most_values: most different values of a label; later ones are counted together as ``(others)``.
     """
 
-    def __init__(self, pool: Any, *, most_values: int = MOST_VALUES) -> None:
+    def __init__(self, pool: Any) -> None:
         self.last = MetricsSnapshot()
         """The last snapshot."""
         self._pool = pool
-        self._most = most_values
         self._labels: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._lock = asyncio.Lock()
         self._loop = running_loop()
@@ -156,7 +154,7 @@ class PoolMetrics:
         """Return the value of a label: those that come first have their own."""
         known = self._labels[METRICS[metric].label]
         if name not in known:
-            if len(known) >= self._most:
+            if len(known) >= MOST_VALUES:
                 return OTHERS
             known[name] = printable(name)[:_LONGEST]
         return known[name]
@@ -194,9 +192,9 @@ async def _add_stats(values: _Values, stats: StatsSnapshot, nodes: Mapping[str, 
 
 
 async def _add_models(values: _Values, nodes: Mapping[str, Any]) -> None:
-    agents = set[Agent[Any, Any]]()
-    async for node in _in_slices(nodes.values()):
-        agents.update(leaf for leaf in node.leaves() if isinstance(leaf, Agent))
+    agents: set[Agent[Any, Any]] = {
+        leaf async for node in _in_slices(nodes.values()) for leaf in node.leaves() if isinstance(leaf, Agent)
+    }
     async for agent in _in_slices(agents):
         for name, is_open in chain.from_iterable(map(breakers, agent.execution.models())):
             values.add("understage.model.breaker", name, float(is_open), max)

@@ -313,12 +313,15 @@ async def test_no_text_of_a_run_is_told(actor_system: ActorSystem) -> None:
     assert str(answer.conversation_id) not in text
 
 
-async def test_labels_are_limited_and_the_rest_is_counted_together(actor_system: ActorSystem) -> None:
+async def test_labels_are_limited_and_the_rest_is_counted_together(
+    actor_system: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "MOST_VALUES", 4)
     async with counted_pool(actor_system) as pool:
         for number in range(10):
             agent = await pool.add_agent(f"n{number}", model=scripted_model(["yes"] * 2, name=f"m{number}"))
             await agent.run("x")
-        metrics = PoolMetrics(pool, most_values=4)
+        metrics = PoolMetrics(pool)
         values = (await metrics.read()).values
         await pool["n9"].run("x")
         later = await metrics.read()
