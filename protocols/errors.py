@@ -7,7 +7,7 @@ UnderstageError
 ├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError, and ModelCallError with those below it
 ├── ConfigError       ManifestError
 ├── RunError          ChainBrokenError, EmptyChainError, MemberError, RunCancelledError, RunTimeoutError,
-│                     AlreadyRunningError, NotRunningError, ApprovalError
+│                     RemoteFailureError, AlreadyRunningError, NotRunningError, ApprovalError
 ├── TalkError         ConditionError, TransformError, HopLimitError, NotQueuedError, TalkNameError
 └── PickError, JobError, ToolServerError, EventDecodeError
 ```
@@ -229,6 +229,15 @@ class RunCancelledError(RunError):
 
 class RunTimeoutError(RunError, TimeoutError):
     """A run was not finished within its time. The work has been cancelled, unless it is kept and others wait for it."""
+
+
+class RemoteFailureError(RunError):
+    """A run failed in another process, with an error whose class is not known to be the same here."""
+
+    def __init__(self, kind: str, text: str, *, node: str | None = None) -> None:
+        super().__init__(f"{kind}: {text}" if kind else text, node=node)
+        self.kind = kind
+        """Name of its class there."""
 
 
 class AlreadyRunningError(RunError):

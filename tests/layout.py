@@ -20,7 +20,7 @@ FORBIDDEN_CLASSES = re.compile(r".*(Manager|Helper|Handler|Utils?|Data|Info)")
 SLEEPERS = frozenset({"asyncio", "time", "anyio", "trio"})
 UNSAFE_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle", "jinja2"})
 UNSAFE_CALLS = frozenset({"eval", "exec", "yaml.load", "yaml.full_load", "yaml.unsafe_load"})
-OPTIONAL_ROOMS = frozenset({"storage", "telemetry", "triggers", "web"})
+OPTIONAL_ROOMS = frozenset({"cluster", "storage", "telemetry", "triggers", "web"})
 FIRST_PARTY = frozenset({"actors", "protocols"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -1,14 +1,17 @@
 """From a result of pydantic_ai to the answer of the node."""
 
 from collections.abc import Sequence, Set
+from contextlib import suppress
 from typing import Any
 
+from msgspec.structs import replace
+from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.usage import RunUsage
 
 from actors.agents.tool_calls import ToolCallLog
-from actors.runs.request import RunRequest
+from actors.runs.request import Runnable, RunRequest
 from protocols.cost import ZERO_COST, TokenCost, TokenUsage
 from protocols.messages import ChatMessage
 
@@ -83,3 +86,12 @@ def responses_of_run(messages: Sequence[ModelMessage], before: Set[str | None] =
     if run_id in before:
         return []
     return [one for one in messages if isinstance(one, ModelResponse) and one.run_id == run_id]
+
+
+def typed_answer(node: Runnable, answer: ChatMessage[Any]) -> ChatMessage[Any]:
+    """Return an answer that was kept as JSON with the type that the node says; as it is if that does not fit."""
+    kind: Any = getattr(getattr(node, "execution", None), "output_type", None)
+    if isinstance(kind, type) and not isinstance(answer.content, kind) and not isinstance(answer.content, str):
+        with suppress(Exception):  # of pydantic, or the user's type: a version before had another one
+            return replace(answer, content=TypeAdapter[Any](kind).validate_python(answer.content))
+    return answer

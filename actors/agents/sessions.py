@@ -70,6 +70,15 @@ class Sessions:
             memory.forget()
         return memory is not None
 
+    def reset(self) -> None:
+        """Forget all that is in memory, and what open runs would add. What is stored is read again."""
+        with self._lock:
+            for memory in (self.own, *self._used.values()):
+                memory.forget()
+            self.own, self._bytes = self._make(), 0
+            self._kept.clear()
+            self._used.clear()
+
     async def open(self, session: str) -> Memory:
         """Return the memory for a run of a session, or that of the agent itself (`OWN`)."""
         if session == OWN:

@@ -28,6 +28,9 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool
     spec, path, pool = manifest.effective_journal, journal_file(manifest), manifest.name or "pool"
     if spec is None:
         return None
+    if spec.url is not None and manifest.is_clustered and not as_guest:
+        assert manifest.cluster is not None
+        return _of_cluster(spec.url.get_secret_value(), pool, manifest.cluster.shards)
     if spec.url is not None:
         return _on_server(spec.url.get_secret_value(), pool, as_guest=as_guest, takes_over=takes_over)
     assert path is not None
@@ -38,10 +41,21 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool
     )
 
 
-def _on_server(url: str, pool: str, *, as_guest: bool, takes_over: bool) -> MailboxJournal:
+def _of_cluster(url: str, pool: str, shards: int) -> MailboxJournal:
+    _check_extra()
+    from actors.storage.cluster_postgres import PostgresClusterStore
+
+    return PostgresClusterStore(url, pool=pool, shards=shards)
+
+
+def _check_extra() -> None:
     if missing := missing_modules(POSTGRES_MODULES):
         text = f"a journal in PostgreSQL needs {', '.join(missing)}, which is not installed; install the extra:"
         raise JournalError(f"{text} pip install 'understage[postgres]'")
+
+
+def _on_server(url: str, pool: str, *, as_guest: bool, takes_over: bool) -> MailboxJournal:
+    _check_extra()
     from actors.storage.journal_postgres import PostgresJournal
 
     return PostgresJournal(url, pool=pool, as_guest=as_guest, takes_over=takes_over)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Self
@@ -43,6 +44,8 @@ class JournalService(PoolService):
         self._make = make
         self.journal: MailboxJournal | None = None
         """The open journal; None for a pool without one."""
+        self.host: Any = None
+        """This process, as a host of a cluster; None for a pool in one process."""
         self.mailboxes: dict[AnyNode, DurableMailbox] = {}
         """The durable nodes."""
         self._counts: dict[str, int] = {}
@@ -75,13 +78,25 @@ class JournalService(PoolService):
     async def __aenter__(self) -> Self:
         journal = self._make(self._pool.manifest)
         if journal is not None:
-            await journal.open()
-            self._counts = await journal.counts()
-            self.journal, self._turn = journal, asyncio.Lock()
-            self._watch = JournalWatch(journal, self._spec.keep, self.mailboxes, self._pool.fail)
+            await self._open(journal)
         return self
 
+    async def _open(self, journal: MailboxJournal) -> None:
+        await journal.open()
+        self.journal, self._turn = journal, asyncio.Lock()
+        manifest = self._pool.manifest
+        if manifest.is_clustered:
+            from actors.cluster.host import host_of  # a pool in one process imports nothing of it
+
+            self.host = host_of(journal, manifest, self._pool.name, self._pool.fail)
+        else:
+            self._counts = await journal.counts()
+        now = getattr(journal, "wall", time.time)
+        self._watch = JournalWatch(journal, self._spec.keep, self.mailboxes, self._pool.fail, now)
+
     async def __aexit__(self, *_exc: object) -> None:
+        if self.host is not None:
+            await self.host.end()
         for node in tuple(self.mailboxes):
             self.left(node)
         await asyncio.gather(*self._closing)
@@ -105,34 +120,54 @@ class JournalService(PoolService):
             text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
             raise NotDurableError(text, node=node.name)
         name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
-        window = DeliveryWindow(node, name, self.journal, settings, deliveries=self._spec.deliveries, turn=self._turn)
-        self.mailboxes[node] = node.durable = DurableMailbox(window, self.journal, self._counts)
-        if self._counts.pop(node.durable.context.name, 0):
-            await node.durable.context.restore()
+        options: dict[str, Any] = {"deliveries": self._spec.deliveries, "turn": self._turn}
         if isinstance(node, Agent):
-            await self._restore(node, name)
+            self._remember(node, name, self.journal)
+        if self.host is not None:  # which restores it when it begins to live here
+            mailbox: DurableMailbox = self.host.mailbox(node, name, settings, **options)
+        else:
+            window = DeliveryWindow(node, name, self.journal, settings, **options)
+            mailbox = DurableMailbox(window, self.journal, self._counts)
+            await self._restore(node, mailbox)
+        self.mailboxes[node] = node.durable = mailbox
+
+    async def _restore(self, node: AnyNode, mailbox: DurableMailbox) -> None:
+        """Give a node what it has not read yet, and an agent its memory as of its last acknowledged run."""
+        if self._counts.pop(mailbox.context.name, 0):
+            await mailbox.context.restore()
+        sessions = node.execution.sessions if isinstance(node, Agent) else None
+        if sessions is not None and sessions.load is not None and (own := await sessions.load(OWN)):
+            sessions.own.replace(own)
 
     def opened(self, node: AnyNode) -> None:
         """Begin to deliver to a node that was added to the running pool."""
         mailbox = self.mailboxes.get(node)
         is_running = self._watch is not None and self._watch.is_running
         if is_running and mailbox is not None and not mailbox.window.is_running:
+            self._start(mailbox)
+
+    def _start(self, mailbox: DurableMailbox) -> None:
+        if self.host is not None:
+            self.host.add(mailbox)
+        else:
             mailbox.window.start()
 
     def left(self, node: AnyNode) -> None:
         """Forget a node. Those who wait for its runs are told that they are kept."""
         mailbox = self.mailboxes.pop(node, None)
         if mailbox is not None:
+            if self.host is not None:
+                self.host.remove(mailbox)
             node.durable = None
             self._counts.update({queue.name: queue.open for queue in mailbox.queues.values()})
             closing = asyncio.ensure_future(mailbox.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def _restore(self, agent: Agent[Any, Any], name: str) -> None:
-        """Give an agent its memory as of its last acknowledged run."""
-        sessions, journal = agent.execution.sessions, self.journal
-        if sessions is None or journal is None:
+    def _remember(self, agent: Agent[Any, Any], name: str, journal: MailboxJournal) -> None:
+        """Have an agent read what it remembers from the journal."""
+        sessions = agent.execution.sessions
+        if sessions is None:
             return
         limit = min(agent.settings.history_limit, MAX_LIMIT)
         before: Callable[[str], Awaitable[Sequence[Any]]] | None = sessions.load
@@ -147,15 +182,12 @@ class JournalService(PoolService):
             return found if found or before is None or session == OWN else await before(session)
 
         sessions.load = remembered
-        own = await remembered(OWN)
-        if own:
-            sessions.own.replace(own)
 
     async def forget(self, session: str) -> int:
         """Delete what is kept of the memory of a session."""
         if self.journal is None:
             return 0
-        names = [memory_name(mailbox.window.name, session) for mailbox in self.mailboxes.values()]
+        names = [memory_name(mailbox.name, session) for mailbox in self.mailboxes.values()]
         return sum([await self.journal.forget(name) for name in names])
 
     def prepare(self, manifest: Manifest) -> object:
@@ -188,11 +220,11 @@ class JournalService(PoolService):
         """
         id = id_of(request_id)
         found = None if self.journal is None else await self.journal.find(id)
-        at = next((one for one in self.mailboxes.values() if found and one.window.name == found.mailbox), None)
+        at = next((one for one in self.mailboxes.values() if found and one.name == found.mailbox), None)
         if at is None:
             where = f": it is one of {found.mailbox!r}, which is no durable node here" if found else ""
             raise RunError(f"no run with request_id {request_id!r} is in the journal of the pool{where}")
-        return await at.window.answer(id)
+        return await at.answer(id)
 
     def ticket(self, request_id: str) -> Ticket[Any]:
         """Return the ticket of a run that was kept under a name."""
@@ -212,14 +244,19 @@ class JournalService(PoolService):
                 if talk.queued and target in self.mailboxes:
                     self.mailboxes[target].queue(talk)
         for mailbox in self.mailboxes.values():
-            mailbox.window.start()
+            self._start(mailbox)
         for name, waiting in self._counts.items():
             text = "%s messages wait for %r, which is no durable node or queued connection; see `journal move`"
             _log.warning(text, waiting, name)
+        system = self._pool.system or current_system()
         if self._watch is not None:
-            self._watch.begin(self._pool.system or current_system())
+            self._watch.begin(system)
+        if self.host is not None:
+            self.host.begin(system.clock)
 
     async def end(self) -> None:
-        """Give the nodes nothing more; they stop now."""
+        """Give the nodes nothing more; they stop now. A host gives its shards back as its nodes come to rest."""
+        if self.host is not None:
+            await self.host.drain(self._pool.exit_timeout)
         if self._watch is not None:
             await self._watch.end()

@@ -30,6 +30,7 @@ class JournalWatch:
         keep: seconds for which ended messages are known.
         mailboxes: those whose messages are in the journal.
         fail: told of the error after which the journal works no more.
+        now: wall time of the journal.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class JournalWatch:
         keep: float,
         mailboxes: Mapping[Any, DurableMailbox],
         fail: Callable[[JournalError], object],
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.is_stalled = False
         """True while writes wait for the disk for more than a second."""
@@ -45,6 +47,7 @@ class JournalWatch:
         self._keep = keep
         self._mailboxes = mailboxes
         self._fail = fail
+        self._now = now
         self._watching: asyncio.Task[None] | None = None
         self._version: int | None = None
         self._pruned = 0.0
@@ -102,7 +105,7 @@ class JournalWatch:
 
     def _look_at_disk(self, system: ActorSystem) -> None:
         since = self._journal.statistics().waiting_since
-        waiting = 0.0 if since is None else time.time() - since
+        waiting = 0.0 if since is None else self._now() - since
         if waiting > STALLED and not self.is_stalled:
             system.events.publish(JournalStalled, location=self._journal.location, waiting=waiting)
         self.is_stalled = waiting > STALLED

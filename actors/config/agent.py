@@ -123,6 +123,12 @@ class AgentSpec(NodeSpec):
     """How it is restarted and stopped."""
 
     @property
+    def lasts(self) -> bool:
+        """True if one run depends on those before it."""
+        remembers = self.function is None and (self.session is None or self.session.enabled)
+        return remembers or super().lasts
+
+    @property
     def function(self) -> str | None:
         """Import string of the function that answers; None for an agent with a model."""
         return self.callback or (self.provider.callback if self.provider else None)

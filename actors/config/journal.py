@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from actors.config.duration import PositiveSeconds
 from actors.config.section import Section
@@ -14,6 +14,11 @@ from protocols.errors import ConfigError
 _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _OF_FILES = ("sync", "reserve", "max_size")
 _MIB = 1024 * 1024
+
+
+def of_postgres(url: SecretStr) -> bool:
+    """Return True for the address of a database of PostgreSQL."""
+    return url.get_secret_value().strip().partition("://")[0] in _SCHEMES
 
 
 class DurableSpec(Section):
@@ -107,7 +112,7 @@ class JournalSpec(Section):
             return
         if self.path is not None:
             yield "path", "does not go with 'url'"
-        if self.url.get_secret_value().strip().partition("://")[0] not in _SCHEMES:
+        if not of_postgres(self.url):
             yield "url", f"expected {_SCHEMES[0]}://...; for a file write 'path'"
         for key in _OF_FILES:
             if key in self.model_fields_set:

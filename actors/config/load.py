@@ -9,10 +9,11 @@ from typing import cast
 from pydantic import ValidationError
 
 from actors.config.check import check_references
+from actors.config.cluster import ClusterSpec
 from actors.config.explain import explain, explain_unknown, problem_at
 from actors.config.inherit import FileReader, inherit_agents, spell_nodes
 from actors.config.journal import JournalSpec
-from actors.config.manifest import Manifest, check_durable
+from actors.config.manifest import Manifest, check_cluster, check_durable
 from actors.config.read_context import ReadContext
 from actors.config.response_model import check_responses
 from actors.config.yaml.environment import Expansion
@@ -20,7 +21,7 @@ from actors.config.yaml.file import is_open_to_all
 from actors.config.yaml.parser import read_source
 from actors.config.yaml.problem import InvalidManifestError, Problem
 from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits, Table
-from protocols.errors import ManifestError
+from protocols.errors import ConfigError, ManifestError
 
 
 def load_manifest(
@@ -40,23 +41,32 @@ def load_manifest(
     return _finish(reader.read(Path(path)), reader)
 
 
-def manifest_of(given: object, journal: object = None) -> Manifest:
+def manifest_of(given: object, journal: object = None, cluster: object = None) -> Manifest:
     """Return the manifest that a pool is made from.
 
     Args:
         given: The path of a file, a manifest, or None for an empty one.
         journal: The journal of the pool, which takes the place of that of the manifest; None for the latter.
+        cluster: The cluster of the pool, which takes the place of that of the manifest; None for the latter.
 
     Raises:
         ManifestError: The manifest cannot be read or is wrong, or `given` is something else.
-        ConfigError: The journal cannot be one.
+        ConfigError: The journal or the cluster cannot be one.
     """
     if isinstance(given, str | PathLike):
         given = load_manifest(cast("str | PathLike[str]", given))
     manifest = Manifest() if given is None else given
     if not isinstance(manifest, Manifest):
         raise ManifestError(f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}")
-    return manifest if journal is None else manifest.model_copy(update={"journal": JournalSpec.of(journal)})
+    update: dict[str, object] = {} if journal is None else {"journal": JournalSpec.of(journal)}
+    if cluster is not None:
+        update["cluster"] = ClusterSpec.of(cluster)
+    if not update:
+        return manifest
+    manifest = manifest.model_copy(update=update)
+    if problems := [f"{'.'.join(keys)}: {text}" for keys, text in check_cluster(manifest)]:
+        raise ConfigError("; ".join(problems))
+    return manifest
 
 
 def load_agent(path: str | PathLike[str], *, env: Mapping[str, str] | None = None) -> Manifest:
@@ -136,7 +146,7 @@ def _finish(tree: Table, reader: FileReader) -> Manifest:
     if manifest is None or problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)  # each once, as in the files
         raise InvalidManifestError(ordered)
-    late = (*check_responses(manifest.responses), *check_durable(manifest))
+    late = (*check_responses(manifest.responses), *check_durable(manifest), *check_cluster(manifest))
     if late:
         raise InvalidManifestError([problem_at(tree, keys, text) for keys, text in late])
     return manifest.read_from(reader.files)

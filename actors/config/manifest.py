@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from actors.config.agent import AgentSpec
+from actors.config.cluster import ClusterSpec
 from actors.config.defaults import DefaultsSpec, with_defaults
 from actors.config.import_path import ImportPrefix
 from actors.config.job import JobSpec
@@ -62,6 +63,8 @@ class Manifest(Section):
     """Where durable nodes keep what they have accepted; `true` if a node of the manifest is durable."""
     tracing: TracingSpec | None = None
     """Where the spans of runs are sent; nowhere by default."""
+    cluster: ClusterSpec | None = None
+    """Which other processes have the same pool; none by default."""
     budget: BudgetSpec | None = None
     """What all runs of the pool together may use."""
     mcp_servers: tuple[McpServerSpec, ...] = ()
@@ -109,9 +112,18 @@ class Manifest(Section):
     @property
     def effective_journal(self) -> JournalSpec | None:
         """The journal, also one that is not written because `durable: true` stands for it; None for none."""
+        if self.journal is not None and not self.journal.enabled:
+            return None
+        if self.is_clustered and self.cluster is not None and self.cluster.url is not None:
+            return (self.journal or JournalSpec()).model_copy(update={"url": self.cluster.url, "path": None})
         if self.journal is not None:
-            return self.journal if self.journal.enabled else None
+            return self.journal
         return next((JournalSpec() for name in self.nodes if self.is_durable(name)), None)
+
+    @property
+    def is_clustered(self) -> bool:
+        """True if other processes may have the same pool."""
+        return self.cluster is not None and self.cluster.enabled
 
     def is_durable(self, name: str) -> bool:
         """Return True if an agent or team keeps what it has accepted."""
@@ -179,6 +191,33 @@ def check_durable(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
             place = ("agents" if name in manifest.agents else "teams", name) if own.mailbox else ("defaults",)
             text = f"{mailbox.overflow!r} loses messages that {name!r}, which is durable, must keep: 'reject' or 'wait'"
             yield (*place, "mailbox", "overflow"), text
+
+
+def check_cluster(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield key path and text for what several processes cannot share."""
+    cluster, journal = manifest.cluster, manifest.journal
+    if cluster is None or not cluster.enabled:
+        return
+    if journal is not None and journal.path is not None:
+        yield ("journal", "path"), "is a file, which the processes of a cluster cannot share: give 'cluster' a 'url'"
+    elif journal is not None and not journal.enabled:
+        yield ("journal",), "is false, but the processes of a cluster share one"
+    elif cluster.url is None and (journal is None or journal.url is None):
+        yield ("cluster",), "needs the 'url' of a database: postgresql://user:password@host/name"
+    for name in manifest.nodes:
+        if not manifest.is_durable(name):
+            yield from _check_placement(manifest, name)
+
+
+def _check_placement(manifest: Manifest, name: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    node = manifest.node(name)
+    place = ("agents" if name in manifest.agents else "teams", name)
+    if node.placement == "single":
+        yield (*place, "placement"), f"is 'single', which only a durable node can be: {name!r} needs 'durable: true'"
+    elif node.placement is None and node.lasts:
+        why = "remembers" if node.max_concurrency != 1 else "works on one run at a time"
+        text = f"{name!r} {why}, so it must live in one process of the cluster: write 'durable: true', or "
+        yield place, f"{text}'placement: anywhere' for one of its own in each process"
 
 
 def secrets_in(manifest: Manifest) -> Iterator[str]:

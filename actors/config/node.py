@@ -91,10 +91,17 @@ class NodeSpec(Section):
     """Do a run whose actor crashed once more after the restart; what it does must bear to happen twice."""
     durable: DurableSpec | None = None
     """Whether what it has accepted is on disk until it is handled, and how."""
+    placement: Literal["single", "anywhere"] | None = None
+    """In a cluster: whether it lives in one process at a time, as durable nodes do, or in each that asks it."""
     retry: RetrySpec | None = None
     """How often a run tries again after a failure; never by default."""
     debug: Flag = False
     """Log the sizes, times and failures of its runs at level DEBUG, but not what is said."""
+
+    @property
+    def lasts(self) -> bool:
+        """True if one run depends on those before it: by what is remembered, or by their order."""
+        return self.max_concurrency == 1
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -106,3 +113,5 @@ class NodeSpec(Section):
         counts = Counter(trigger.name for trigger in self.triggers)
         for name in [name for name, count in counts.items() if count > 1]:
             yield "triggers", f"two triggers have the name {name!r}"
+        if self.placement == "anywhere" and self.durable is not None and self.durable.enabled:
+            yield "placement", "'anywhere' does not go with 'durable': it lives in one process at a time"

@@ -4,6 +4,7 @@ from typing import Any
 
 from actors.agents.agent import Agent
 from actors.agents.memory import dump_messages
+from actors.durable.failure import encode_failure
 from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
 from actors.durable.record import encode_answer
@@ -47,6 +48,7 @@ def failed(
 ) -> Acknowledgement:
     """Return the acknowledgement of a message without an answer. A dead letter keeps its payload."""
     text = None if error is None else cause_text(error)
+    reply = None if error is None else encode_failure(error)
     steps_of = id if run is not None and run.has_steps else None
     also = () if run is None else tuple(run.also)
-    return Acknowledgement(id, outcome, error=text, is_dead=is_dead, steps_of=steps_of, also=also)
+    return Acknowledgement(id, outcome, reply, text, is_dead=is_dead, steps_of=steps_of, also=also)

@@ -6,8 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from actors.agents.model_answer import typed_answer
 from actors.durable.failure import left_open, past_error
 from actors.durable.record import decode_answer
+from actors.runs.handle import NodeHandle
 from actors.runtime.future import AsyncioFuture
 from protocols.journal import JournalError, MailboxJournal
 from protocols.messages import ChatMessage
@@ -18,7 +20,7 @@ Reply = AsyncioFuture[ChatMessage[Any]]
 class Answers:
     """The answers that callers of one node wait for, by message. Any number of callers may wait for the same one."""
 
-    def __init__(self, node: str, journal: MailboxJournal) -> None:
+    def __init__(self, node: NodeHandle[Any, Any], journal: MailboxJournal) -> None:
         self._node = node
         self._journal = journal
         self._replies: defaultdict[bytes, list[Reply]] = defaultdict(list)
@@ -37,6 +39,11 @@ class Answers:
             waiting.remove(reply)
             if not waiting:
                 del self._replies[id]
+
+    @property
+    def ids(self) -> list[bytes]:
+        """The messages whose answers are waited for."""
+        return [*self._replies]
 
     def has(self, id: bytes) -> bool:
         """Return True if there is a future of the answer of a message."""
@@ -88,11 +95,11 @@ class Answers:
             return
         if found is not None and found.outcome is None:
             return
-        if found is None or found.reply is None:
-            self.fail(id, past_error(self._node, id.hex(), found))
+        if found is None or found.outcome != "handled" or found.reply is None:
+            self.fail(id, past_error(self._node.name, id.hex(), found))
             return
         try:
-            self.tell(id, decode_answer(found.reply))
+            self.tell(id, typed_answer(self._node, decode_answer(found.reply)))
         except Exception as error:  # those who wait are told
             self.fail(id, error)
 
@@ -114,4 +121,4 @@ class Answers:
 
     def close(self) -> None:
         """Tell all who wait that their runs are kept."""
-        self.fail_all(left_open(self._node))
+        self.fail_all(left_open(self._node.name))

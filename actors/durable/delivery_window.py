@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
@@ -46,7 +46,11 @@ class DeliveryWindow:
         deliveries: most deliveries that end with the process, before a message is a dead letter.
         turn: held by the one message of all nodes that is delivered alone.
         now: wall time.
+        answers: who waits for the answers; None for new ones.
     """
+
+    is_here: ClassVar[bool] = True
+    """False for the window of a node that another host delivers to."""
 
     def __init__(  # noqa: PLR0913 - keywords
         self,
@@ -58,17 +62,20 @@ class DeliveryWindow:
         deliveries: int,
         turn: asyncio.Lock | None = None,
         now: Callable[[], float] = time.time,
+        answers: Answers | None = None,
     ) -> None:
         self.node = node
         self.name = name
         self.settings = settings
-        self.answers = Answers(node.name, journal)
+        self.answers = answers or Answers(node, journal)
         """Who waits for the answers."""
+        self.journal = journal
+        """What ends the messages."""
         self.freed: Callable[[], object] = lambda: None
         """Called when there is room for another message."""
         self.now = now
         self.is_running = False
-        self._journal = journal
+        self._is_closed = False
         self._deliveries = deliveries + settings.retries
         self._turn = turn or asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -87,16 +94,9 @@ class DeliveryWindow:
         self._clock = self._clock or self.node.ref().system.clock
         return self._clock
 
-    async def answer(self, id: bytes) -> ChatMessage[Any]:
-        """Return the answer of a message, as soon as it is there; see `Answers.wait`."""
-        with self.answers.awaited(id) as reply:
-            if not self.knows(id):
-                await self.answers.find(id)
-            return await reply
-
-    def find_soon(self, id: bytes) -> None:
-        """Tell those who wait for a message that was known already how it ended."""
-        self.run(self.answers.find(id))
+    def may_begin(self) -> bool:
+        """Return True if deliveries may begin now."""
+        return True
 
     def knows(self, id: bytes) -> bool:
         """Return True if a message is in memory, so that its end is told here."""
@@ -126,16 +126,19 @@ class DeliveryWindow:
             self._timer.cancel()
 
     async def close(self, patience: float) -> None:
-        """Stop, wait so long for what is being acknowledged, and tell all who wait that their runs are kept."""
+        """Stop, wait so long for what is being acknowledged, and cancel what is under way. It stays open."""
         self.pause()
         if self._writes:
             await asyncio.wait(self._writes, timeout=patience)
+        self._is_closed = True
+        for message in self._under_way.values():
+            if message.reply is not None:
+                message.reply.cancel()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for message in tuple(self._under_way.values()):
-            self._release(message)
-        self.answers.close()
+            self._give_back(message)
 
     def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
         """Deliver a message that has just been accepted, when its turn has come."""
@@ -184,7 +187,7 @@ class DeliveryWindow:
 
     def _give(self) -> None:
         """Give the actor the next messages, as many as it handles at the same time."""
-        most, under_way = min(self.node.max_concurrency, WINDOW), self._under_way
+        most, under_way = min(self.node.max_concurrency, WINDOW) if self.may_begin() else 0, self._under_way
         while self.is_running and len(under_way) < most and (message := self.queue.next(under_way.values())):
             self._under_way[message.entry.id] = message
             if message.is_suspect or message.attempt:
@@ -212,8 +215,10 @@ class DeliveryWindow:
                 if message.attempt >= ALONE:  # whichever of them ended the process is found out alone
                     await self._turn.acquire()
                     message.turn = self._turn
-                message.attempt = await self._journal.begin(id)
-            steps = await self._journal.steps(id)
+                message.attempt = await self.journal.begin(id)
+            steps = await self.journal.steps(id)
+            if not self.may_begin():
+                raise JournalError("its lease is in doubt")
         except JournalError as error:
             self._release(message)
             self.queue.put_back(message)
@@ -238,25 +243,21 @@ class DeliveryWindow:
         except NodeStoppedError as error:
             self._leave(message, left_open(self.node.name, error.__cause__))
             return
-        run = KeptRun(self._journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
-        run.turn = f"{message.place}/{entry.due}"
-        if message.turn is not None:  # else a circle of references would keep each run
-            run.pass_turn = message.pass_turn
-        if message.run is not None:  # of an attempt before, which has read them
-            run.texts, run.also = message.run.texts, message.run.also
-        message.run, message.request = run, replace(request, kept=run)
-        message.timeout = time_left(message, request, self.clock, self.now())
+        run = KeptRun(self.journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
+        message.begin(run, request, time_left(message, request, self.clock, self.now()))
         if message.timeout is not None and message.timeout <= 0:
             late = run_failure(AskTimeoutError("it is too late"), self.node.name, message.timeout)
             self._failed(message, "expired", late)
             return
         context = message.context or Context()
         context.run(request.continue_trace)
-        reply = message.reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
-        reply.add_done_callback(partial(self._replied, message, run))
+        message.reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
+        message.reply.add_done_callback(partial(self._replied, message, run))
 
     def _replied(self, message: KeptMessage, run: KeptRun, done: asyncio.Future[Any]) -> None:
         outbox, run.outbox = run.outbox, None
+        if self._is_closed:
+            return
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
             self._handled(message, done.result(), outbox)
@@ -298,7 +299,7 @@ class DeliveryWindow:
         self._release(message)
         if message.is_suspect and message.attempt:
             message.attempt -= 1
-            self._journal.begin(message.entry.id, -1)
+            self.journal.begin(message.entry.id, -1).then(lambda done: done.exception())
 
     def _postpone(self, message: KeptMessage, error: BaseException) -> None:
         """Deliver a message again later."""
@@ -315,28 +316,26 @@ class DeliveryWindow:
             self.queue.put_back(message)
             self._give()
 
-        self._journal.postpone(message.entry.id, due, cause_text(error)).then(kept)
-
-    # -- acknowledge --------------------------------------------------------------------------------------------
+        self.journal.postpone(message.entry.id, due, cause_text(error)).then(kept)
 
     def _handled(self, message: KeptMessage, answer: ChatMessage[Any], told: Outbox | None) -> None:
         """Acknowledge a message with its answer, and with what its handler has told or the connections pass on."""
         request: Any = message.request
         outbox, context = told or Outbox(request, self.clock), request.kept.context
         request.kept.context = None  # else a circle of references would keep each run
-        if self.node.outlets:
-            self.run(self._collect(message, answer, outbox), context)
-        else:
+        if not self.node.outlets:
+            self._settle_answer(message, answer, outbox)
+            return
+
+        async def collect() -> None:
+            await outbox.collect(partial(self.node.offer, answer, outbox.origin))
             self._settle_answer(message, answer, outbox)
 
-    async def _collect(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
-        await outbox.collect(partial(self.node.offer, answer, outbox.origin))
-        self._settle_answer(message, answer, outbox)
+        self.run(collect(), context)
 
     def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
-        request = outbox.origin
         try:
-            one = handled(message.entry.id, self.name, request, answer, outbox, message.run)
+            one = handled(message.entry.id, self.name, outbox.origin, answer, outbox, message.run)
         except Exception as error:  # what the agent would remember cannot be written
             outbox.fail(error)
             self._failed(message, "failed", error)
@@ -388,7 +387,7 @@ class DeliveryWindow:
                 self.freed()
                 self._give()
 
-        write = self._journal.settle(one)
+        write = self.journal.settle(one)
         self._writes.add(write)
         write.then(committed)
 

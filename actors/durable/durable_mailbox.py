@@ -42,6 +42,8 @@ def id_of(request_id: str) -> bytes:
 class DurableMailbox(KeepsRuns):
     """Accepts the runs of one durable node. It lives on the event loop of its pool.
 
+    Its window may be replaced by another one, as a tenure of its host begins or ends; its callers wait all the same.
+
     Args:
         window: what delivers them.
         journal: what keeps them.
@@ -50,7 +52,12 @@ class DurableMailbox(KeepsRuns):
 
     def __init__(self, window: DeliveryWindow, journal: MailboxJournal, counts: dict[str, int]) -> None:
         self.window = window
+        """What delivers them now."""
+        self.answers = window.answers
+        """Who waits for the answers."""
         self.node = window.node
+        self.name = window.name
+        """Its name in the journal."""
         self._journal = journal
         self._loop = asyncio.get_running_loop()
         self._coming = 0
@@ -63,7 +70,7 @@ class DurableMailbox(KeepsRuns):
         self._counts = counts
         self.queues: dict[str, TalkQueue] = {}
         """What waits for triggers, by connection."""
-        self.context = KeptContext(window, journal)
+        self.context = KeptContext(self.name, lambda: self.window, journal)
         window.queue.open = counts.pop(window.name, 0)
         window.freed = self._freed
 
@@ -75,12 +82,28 @@ class DurableMailbox(KeepsRuns):
         """
         self._is_closed = True
         await self.window.close(patience)
+        self.answers.close()
         self._freed()
 
     @property
     def open(self) -> int:
         """Number of messages that are accepted and not acknowledged."""
-        return self.window.queue.open + sum(queue.open for queue in self.queues.values())
+        return self._waiting + sum(queue.open for queue in self.queues.values())
+
+    @property
+    def _waiting(self) -> int:
+        return self.window.queue.open
+
+    async def find(self, id: bytes) -> None:
+        """Tell those who wait for a message that is not in memory how it ended, if the journal knows."""
+        await self.answers.find(id)
+
+    async def answer(self, id: bytes) -> ChatMessage[Any]:
+        """Return the answer of a message, as soon as it is there; see `Answers.wait`."""
+        with self.answers.awaited(id) as reply:
+            if not self.window.knows(id):
+                await self.find(id)
+            return await reply
 
     def add_context(self, text: str, session: str | None, origin: Origin | None = None) -> None:
         """Keep a text for the next run, without waiting; see `NodeHandle.add_context`."""
@@ -96,8 +119,8 @@ class DurableMailbox(KeepsRuns):
         """
         self._check(needs_actor=False)
         if talk.name not in self.queues:
-            name = f"{self.window.name}#{talk.name}"
-            self.queues[talk.name] = TalkQueue(name, self.window, self._journal, self._counts.pop(name, 0))
+            name = f"{self.name}#{talk.name}"
+            self.queues[talk.name] = TalkQueue(name, lambda: self.window, self._journal, self._counts.pop(name, 0))
         return self.queues[talk.name]
 
     async def drained(self) -> None:
@@ -119,19 +142,19 @@ class DurableMailbox(KeepsRuns):
         """Keep a run, and return its ticket after the commit; see `KeepsRuns`."""
         request = await self._prepared(request, waits=waits)
         entry, request = self._entry(request)
-        reply, is_new = self.window.answers.reply(entry.id), False
+        reply, is_new = self.answers.reply(entry.id), False
         try:
             is_new = await self._is_new(entry, self._keep(entry, request, None, accepted))
         finally:
             if not is_new:
-                self.window.answers.drop(entry.id, reply)
+                self.answers.drop(entry.id, reply)
         if not is_new:
             return self.ticket(entry.id)
-        return Ticket(request.run_id, partial(self.window.answers.wait, entry.id, reply))
+        return Ticket(request.run_id, partial(self.answers.wait, entry.id, reply))
 
     def ticket(self, id: bytes) -> Ticket[Any]:
         """Return the ticket of a message that was known already."""
-        return Ticket(id.hex(), partial(self.window.answer, id), is_new=False)
+        return Ticket(id.hex(), partial(self.answer, id), is_new=False)
 
     async def ask(self, request: RunRequest, timeout: float | None) -> ChatMessage[Any]:
         """Keep a run and wait for its answer. A caller that is cancelled, or whose time is over, ends the run.
@@ -140,8 +163,7 @@ class DurableMailbox(KeepsRuns):
         """
         request, timeout = await self._prepared_within(request, timeout)
         entry, request = self._entry(request, timeout)
-        answers = self.window.answers
-        with answers.awaited(entry.id) as reply:
+        with self.answers.awaited(entry.id) as reply:
             kept = self._keep(entry, request, timeout)
             try:
                 is_new = await self._is_new(entry, kept)
@@ -156,7 +178,7 @@ class DurableMailbox(KeepsRuns):
             try:
                 return await reply
             except asyncio.CancelledError:
-                if answers.has(entry.id) and answers.is_last(entry.id):
+                if self.answers.has(entry.id) and self.answers.is_last(entry.id):
                     self.window.end(entry.id, "cancelled", asyncio.CancelledError())
                 raise
             finally:
@@ -191,10 +213,10 @@ class DurableMailbox(KeepsRuns):
             entry, request = self._entry(request, sender="" if origin is None else origin.run_id)
         except Exception as error:  # whoever posts is told by the future
             return failed_reply(error, settled)
-        reply = when_settled(self.window.answers.reply(entry.id), origin, settled)
+        reply = when_settled(self.answers.reply(entry.id), origin, settled)
         if outbox is not None:
             accepted = partial(copy_context().run, partial(self._accepted, request, None))
-            outbox.put(entry, accepted, partial(self.window.answers.fail, entry.id))
+            outbox.put(entry, accepted, partial(self.answers.fail, entry.id))
         else:
             self._keep(entry, request, None)
         return reply
@@ -245,7 +267,7 @@ class DurableMailbox(KeepsRuns):
             JournalError: the disk is slow, and it may not wait.
         """
         mailbox, stalled = self.node.ref().actor_inbox, self._journal.stalled()
-        if self.window.queue.open + self._coming >= mailbox.capacity:
+        if self._waiting + self._coming >= mailbox.capacity:
             if not waits or mailbox.overflow is not Overflow.WAIT:
                 error = MailboxFullError(f"{self.node.name} (durable)", mailbox.capacity, request)
                 request.refused(error)
@@ -279,7 +301,7 @@ class DurableMailbox(KeepsRuns):
         now, payload = self.window.now(), encode_run(request)
         limit = self.window.settings.expires if timeout is None else timeout
         expires = None if limit is None else now + limit
-        entry = Entry(bytes.fromhex(request.run_id), self.window.name, sender, RUN_KIND, payload, now, expires=expires)
+        entry = Entry(bytes.fromhex(request.run_id), self.name, sender, RUN_KIND, payload, now, expires=expires)
         return entry, by_value(request, payload)
 
     async def _is_new(self, entry: Entry, kept: Commit[list[int | None]]) -> bool:
@@ -305,11 +327,11 @@ class DurableMailbox(KeepsRuns):
                 if isinstance(error, JournalFullError):
                     error.node, error.message = self.node.name, request
                     request.refused(error)
-                self.window.answers.fail(entry.id, error)
+                self.answers.fail(entry.id, error)
                 return
             (place,) = done.result()
             if accepted is not None and place is not None:
-                accepted(self.window.answers.reply(entry.id))
+                accepted(self.answers.reply(entry.id))
             self._accepted(request, timeout, entry, place)
 
         kept, context = self._journal.accept((entry,)), copy_context()
@@ -322,5 +344,5 @@ class DurableMailbox(KeepsRuns):
             self.window.add(entry, request, timeout, place)
             return
         self._freed()
-        if self.window.answers.has(entry.id) and not self.window.knows(entry.id):
-            self.window.find_soon(entry.id)
+        if self.answers.has(entry.id) and not self.window.knows(entry.id):
+            self.window.run(self.find(entry.id))

@@ -1,13 +1,30 @@
 """How a kept message ends whose run has failed."""
 
 import asyncio
+import builtins
 from collections.abc import Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
+import msgspec
+from msgspec import Struct
+
+from actors.durable.record import UndecodableError, opened, sealed
 from actors.runs.errors import ENGINE_ERRORS, run_failure
-from actors.runtime.errors import AbandonedError, ActorCrashedError
+from actors.runtime.errors import AbandonedError, ActorCrashedError, AskTimeoutError
+from protocols import errors, model_errors
 from protocols.control import DeadLetterReason
-from protocols.errors import NodeStoppedError, RunCancelledError, RunError
+from protocols.errors import (
+    NodeStoppedError,
+    RemoteFailureError,
+    RunCancelledError,
+    RunError,
+    UnderstageError,
+    add_note,
+    error_text,
+    limited_text,
+    type_name,
+)
 from protocols.journal import EndOutcome, Outcome
 
 REASONS: Final[dict[EndOutcome, DeadLetterReason]] = {
@@ -17,6 +34,10 @@ REASONS: Final[dict[EndOutcome, DeadLetterReason]] = {
     "undecodable": DeadLetterReason.UNDECODABLE,
 }
 """The outcomes of messages that become dead letters, unless a caller gets the failure."""
+
+_LONGEST: Final = 10_000
+"""Signs of a text that crosses."""
+_MOST_NOTES: Final = 20
 
 
 def ending_of(
@@ -46,13 +67,71 @@ def left_open(node: str, cause: BaseException | None = None) -> NodeStoppedError
     return error
 
 
-def past_error(node: str, run_id: str, found: Outcome | None) -> RunError:
+class FailureRecord(Struct, frozen=True, tag="failure"):
+    """An error as another process gets it."""
+
+    kind: str
+    text: str
+    notes: tuple[str, ...]
+    step: str
+    node: str | None
+
+
+def encode_failure(error: BaseException) -> bytes:
+    """Return class, text, notes and failed step of an error as bytes. It cannot fail."""
+    notes = tuple(limited_text(str, note, _LONGEST) for note in getattr(error, "__notes__", ())[:_MOST_NOTES])
+    step, node = getattr(error, "failed_step", ""), getattr(error, "node", None)
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else error_text(error, _LONGEST)
+    kept = FailureRecord(type_name(error), text[:_LONGEST], notes, step if isinstance(step, str) else "", node)
+    return sealed(msgspec.msgpack.encode(kept))
+
+
+def decode_failure(data: bytes) -> Exception:
+    """Return the error that `encode_failure` was given: of its class if that is ours or Python's.
+
+    Raises:
+        UndecodableError: the data is damaged, or a newer version has written it.
+    """
+    try:
+        kept = msgspec.msgpack.decode(opened(data), type=FailureRecord)
+    except msgspec.MsgspecError as error:
+        raise UndecodableError(f"a kept failure cannot be read: {error}") from None
+    made = _made(kept)
+    for note in kept.notes:
+        add_note(made, note)
+    if kept.step:
+        made.failed_step = kept.step  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] - as chains do
+    return made
+
+
+def _made(kept: FailureRecord) -> Exception:
+    found: Any = getattr(errors, kept.kind, None) or getattr(model_errors, kept.kind, None)
+    with suppress(Exception):  # a class that is made of more than a text
+        if isinstance(found, type) and issubclass(found, UnderstageError):
+            return found(kept.text, node=kept.node)
+        found = getattr(builtins, kept.kind, None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            return found(kept.text)
+    return RemoteFailureError(kept.kind, kept.text, node=kept.node)
+
+
+def past_error(node: str, run_id: str, found: Outcome | None) -> Exception:
     """Return the error of a run that another process ended, or that the journal does not know."""
     if found is None:
         text = f"node {node!r}: run {run_id} is not in the journal: it was never accepted, or ended long ago"
         return RunError(text, node=node)
+    if found.reply is not None:
+        with suppress(UndecodableError):
+            return decode_failure(found.reply)
     why = f": {found.error}" if found.error else ""
     return RunError(f"node {node!r}: run {run_id} ended as {found.outcome!r}{why}", node=node)
+
+
+def ended_elsewhere(node: str, outcome: EndOutcome) -> BaseException:
+    """Return the error of a run that its caller at another host has given up."""
+    if outcome == "expired":
+        return run_failure(AskTimeoutError("no reply in time"), node, None)
+    return asyncio.CancelledError()
 
 
 def poison(node: str, attempts: int) -> RuntimeError:

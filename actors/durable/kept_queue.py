@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from actors.durable.kept_run import KeptRun
 from actors.durable.record import RUN_KIND, UndecodableError, decode_run
@@ -51,6 +52,15 @@ class KeptMessage(msgspec.Struct, eq=False):
     ended: EndOutcome | None = None
     """How its caller ended it, while it is under way."""
 
+    def begin(self, run: KeptRun, request: RunRequest, timeout: float | None) -> None:
+        """Take the run of a delivery that begins, and the seconds that it has."""
+        run.turn = f"{self.place}/{self.entry.due}"
+        if self.turn is not None:  # else a circle of references would keep each run
+            run.pass_turn = self.pass_turn
+        if self.run is not None:  # of an attempt before, which has read them
+            run.texts, run.also = self.run.texts, self.run.also
+        self.run, self.request, self.timeout = run, replace(request, kept=run), timeout
+
     def pass_turn(self) -> None:
         """Let another message be delivered alone; does nothing without the turn."""
         turn, self.turn = self.turn, None
@@ -68,6 +78,9 @@ class KeptQueue:
         is_strict: True if all wait for one that is due later.
         now: wall time.
     """
+
+    is_shared = False
+    """True if others put messages into the mailbox as well, so that those are counted that were read."""
 
     def __init__(
         self,
@@ -102,10 +115,10 @@ class KeptQueue:
         """Place of the last message of earlier processes; None until it has been in memory."""
         self._own = 0
         """Place of the first message that this process has accepted; 0 before."""
-        self._is_loading = False
+        self._is_loading = self._has_suspects = False
         self._arrived: list[KeptMessage] | None = None
         """All that was accepted during a load; None for too many, and while nothing is loaded."""
-        self._has_suspects = False
+        self._noted: dict[int, KeptMessage] = {}  # what was accepted here and is to be read among that of others
         self._drained: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -123,16 +136,26 @@ class KeptQueue:
         self.has_more = self.has_more or (len(self._line) >= WINDOW and self._due_now() >= WINDOW)
         if self.has_more and self._arrived is None:
             return
-        message = KeptMessage(entry, place, request, self._node.message_key(request), timeout=timeout)
-        message.context = copy_context()
-        if timeout is not None:
-            message.deadline = self._node.ref().system.clock.now() + timeout
+        message = self._made(entry, request, timeout, place)
         if not self.has_more:
             self._append(message)
         elif self._arrived is not None and len(self._arrived) < WINDOW:
             self._arrived.append(message)
         else:
             self._arrived = None
+
+    def note(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
+        """Take note of a message of a journal that others write as well: theirs may come before it."""
+        self.has_more = True
+        if place > self._last:
+            self._noted[place] = self._made(entry, request, timeout, place)
+
+    def _made(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> KeptMessage:
+        message = KeptMessage(entry, place, request, self._node.message_key(request), timeout=timeout)
+        message.context = copy_context()
+        if timeout is not None:
+            message.deadline = self._node.ref().system.clock.now() + timeout
+        return message
 
     def _append(self, message: KeptMessage) -> None:
         """Put a message at the end, but one that is due later on disk only if the line has many of those."""
@@ -149,7 +172,7 @@ class KeptQueue:
         """Count a message that was acknowledged."""
         if self._ended.pop(id, None) is not None and self._is_loading:
             self._ended[id] = True
-        self.open -= 1
+        self.open = max(0, self.open - 1)
         if not self.open:
             self.tell_drained()
 
@@ -233,7 +256,7 @@ class KeptQueue:
 
     async def load(self) -> None:
         """Read the next messages. Raises JournalError."""
-        is_first = not self._last
+        is_first, noted = self._recovered is None and not self._last, {*self._noted}
         try:
             await self._load_parked()
             limit = max(1, WINDOW - self._due_now())
@@ -241,20 +264,19 @@ class KeptQueue:
         finally:
             self._is_loading, arrived, self._arrived = False, self._arrived, None
         new = [entry for entry in entries if entry.seq > self._last]  # others came into memory meanwhile
-        own = {one.place: one for one in arrived or ()}  # with the context of their senders
+        own = {**{one.place: one for one in arrived or ()}, **self._noted}  # with the context of their senders
         found = [own.get(entry.seq) or self._read(entry) for entry in new if entry.id not in self._ended]
         self._ended = {id: False for id, is_committed in self._ended.items() if not is_committed}
         if is_first:
-            older = [one for one in found if not self._own or one.place < self._own]
+            older = [one for one in found if one.place not in own and (not self._own or one.place < self._own)]
             _suspect([one for one in older if not self._is_later(one)], self._node.max_concurrency)
         self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
         for one in found:
             self._append(one)
-        self._last = max(self._last, entries[-1].seq) if entries else self._last
-        if self._recovered is not None:
-            self.open += sum(entry.seq > self._highest for entry in entries)
-        self._highest = max(self._highest, self._last)
-        self.has_more = len(entries) == limit or arrived is None
+        self._count(entries)
+        is_all = len(entries) < limit
+        self._noted = {at: one for at, one in self._noted.items() if at > self._last and not (is_all and at in noted)}
+        self.has_more = not is_all or arrived is None or bool(self._noted)
         if not self.has_more:  # what came meanwhile is all that the disk has beyond
             for one in arrived or ():
                 if one.place > self._last:
@@ -262,6 +284,12 @@ class KeptQueue:
             self._last = self._highest
         if self._recovered is None and not self.has_more:
             self._recovered = self._last
+
+    def _count(self, entries: list[Entry]) -> None:
+        self._last = max(self._last, entries[-1].seq) if entries else self._last
+        if self.is_shared or self._recovered is not None:
+            self.open += sum(entry.seq > self._highest for entry in entries)
+        self._highest = max(self._highest, self._last)
 
     async def _load_parked(self) -> None:
         """Read those that are due now."""

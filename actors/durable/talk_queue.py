@@ -37,17 +37,17 @@ class TalkQueue:
 
     Args:
         name: its mailbox in the journal. No window reads it.
-        window: the deliveries of the node.
+        window: returns the deliveries of the node.
         journal: what keeps the messages.
         open: how many messages it has.
     """
 
-    def __init__(self, name: str, window: DeliveryWindow, journal: MailboxJournal, open: int = 0) -> None:
+    def __init__(self, name: str, window: Callable[[], DeliveryWindow], journal: MailboxJournal, open: int = 0) -> None:
         self.name = name
         self.open = open
         """Messages that wait, or are being accepted or released."""
         self._window = window
-        self._node = window.node
+        self._node = window().node
         self._journal = journal
         self._taken: set[bytes] = set()
         """Messages that a trigger has taken, until it gives them back."""
@@ -72,7 +72,7 @@ class TalkQueue:
         run = RunRequest(node, (routed.message,), id, origin.conversation_id, tracker, options, hops=origin.hops)
         if node.tracing is not None:
             run = replace(run, traceparent=node.tracing.accepted(run))
-        kind, now = (RUN_KIND, encode_run(run)), self._window.now()
+        kind, now = (RUN_KIND, encode_run(run)), self._window().now()
         entry = Entry(bytes.fromhex(id), self.name, origin.run_id, *kind, now)
         refused, accepted = partial(self._refused, talk, routed), partial(self._accepted, talk)
         self._last = keep(self._journal, entry, origin, accepted, refused) or self._last
@@ -81,7 +81,7 @@ class TalkQueue:
     def _accepted(self, talk: TalkView, _: Entry, place: int | None) -> None:
         self.open -= place is None
         if self._surplus(talk) > 0 and _makes_room(talk):
-            self._window.run(self._make_room(talk))
+            self._window().run(self._make_room(talk))
 
     def _refused(self, talk: TalkView, routed: RoutedMessage, error: BaseException) -> None:
         self.open -= 1
@@ -174,10 +174,10 @@ class TalkQueue:
 
     def _outbox(self, routed: RoutedMessage) -> Outbox:
         """Return what takes the run that a message becomes. Raises NodeStoppedError if the node gets no more runs."""
-        if not self._window.is_running:
+        if not self._window().is_running:
             raise stopped(self._node.name)
         run: Any = routed.origin
-        return Outbox(replace(run, kept=KeptRun(self._journal, routed.row, 0, {})), self._window.clock)
+        return Outbox(replace(run, kept=KeptRun(self._window().journal, routed.row, 0, {})), self._window().clock)
 
     def _settle(self, one: Acknowledgement, outbox: Outbox | None = None) -> Commit[Any]:
         """Settle messages in one commit. If it fails they wait as before."""
@@ -195,7 +195,7 @@ class TalkQueue:
             elif outbox is not None and error is not None:
                 outbox.fail(error)
 
-        write = self._journal.settle(one)
+        write = self._window().journal.settle(one)
         write.then(committed)
         return write
 

@@ -53,9 +53,10 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         system: actor system of the nodes; None for that of the loop on which the pool is entered.
         services: make the services of the pool, such as history and triggers; None for those of the class.
         **keywords: `exit_timeout`, the seconds that leaving may take before running work is cancelled; `tracing`, a
-            `Tracing` for spans of runs; `budget`, what models may be asked for by all nodes together, and `journal`,
-            where durable nodes keep what they have accepted: a path, ``postgresql://...``, True or False. None for
-            those of the manifest.
+            `Tracing` for spans of runs; `budget`, what models may be asked for by all nodes together; `journal`,
+            where durable nodes keep what they have accepted: a path, ``postgresql://...``, True or False, and
+            `cluster`, if other processes have the same pool: ``postgresql://...``, a dict of its keys, True or False.
+            None for those of the manifest.
 
     Raises:
         ManifestError: the manifest cannot be read or is wrong; lists every problem.
@@ -79,9 +80,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     ) -> None:
         check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
         super().__init__()
-        self.journal = keywords.get("journal")
-        """What takes the place of the manifest's `journal`."""
-        self.manifest = manifest_of(manifest, self.journal)
+        self._shared = keywords.get("journal"), keywords.get("cluster")
+        self.manifest = manifest_of(manifest, *self._shared)
         """The manifest of the pool; an empty manifest for an empty pool."""
         self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")
         self.model = model
@@ -89,7 +89,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self._connect_nodes = connect_nodes
         self._parallel_load = parallel_load
         self.system = system
-        self._exit_timeout = keywords.get("exit_timeout", EXIT_TIMEOUT)
+        self.exit_timeout = keywords.get("exit_timeout", EXIT_TIMEOUT)
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
         self._factories = tuple(self.default_services if services is None else services)
@@ -246,7 +246,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
         Raises:
             ManifestError: the manifest cannot be read or is wrong, or changes what cannot change in a running pool:
-                `storage`, `journal`, `tracing`, the strategy of the pool, who supervises a node. Nothing has changed.
+                `storage`, `journal`, `cluster`, `tracing`, the strategy of the pool, who supervises a node. Nothing
+                has changed.
             ConfigError: something that it names cannot be imported or used; nothing has changed.
             NodeNameError: a new node or job has the name of one that was added at run time; nothing has changed.
             NodeError: a team that was made at run time needs a node that would be removed; nothing has changed.
@@ -255,7 +256,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         async with self._lock:
             if manifest is None and not self.manifest.files:
                 raise ManifestError(f"pool {self.name!r} was not made from a file; pass the manifest to reload")
-            new = manifest_of(self.manifest.files[0] if manifest is None else manifest, self.journal)
+            new = manifest_of(self.manifest.files[0] if manifest is None else manifest, *self._shared)
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
                 raise NodeNameError(f"job {name!r} was added to the pool at run time; choose another name")
@@ -363,7 +364,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         sources = [source for job in self._jobs.values() for source in sources_in(job.knowledge)]
         await asyncio.gather(*(source.load() for source in sources))
         supervisor = NodeSupervisor(
-            self.name, self._built.policy, self.system, exit_timeout=self._exit_timeout, services=self._services
+            self.name, self._built.policy, self.system, exit_timeout=self.exit_timeout, services=self._services
         )
         await supervisor.open_all(self._groups(), is_parallel=self._parallel_load)
         self._supervisor, self.supervisor, self.is_running = supervisor, supervisor.cell, True

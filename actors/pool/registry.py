@@ -34,6 +34,7 @@ class PoolKeywords(TypedDict, total=False):
     exit_timeout: float
     budget: Budget | None
     journal: str | PurePath | bool | None
+    cluster: str | bool | Mapping[str, Any] | None
     tracing: RunTracing | None
 
 

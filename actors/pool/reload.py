@@ -349,6 +349,8 @@ def _check_places(old: Manifest, new: Manifest) -> None:
     before, after = old.effective_journal, new.effective_journal
     if before != after and (after or old.journal):
         _refuse("journal", "where accepted messages are kept")
+    if old.cluster != new.cluster:
+        _refuse("cluster", "what the processes share")
 
 
 def _refuse(key: str, what: str) -> None:

@@ -109,6 +109,7 @@ SITES: Mapping[str, Site] = {
     "StoreSpec": Site({"storage": {"providers": [{"type": "sqlite"}]}}, ("storage", "providers", 0)),
     "RetentionSpec": Site({"storage": {"retention": {}}}, ("storage", "retention")),
     "JournalSpec": Site({"journal": {}}, ("journal",)),
+    "ClusterSpec": Site({"cluster": {"url": "postgresql://h/d"}}, ("cluster",)),
     "TracingSpec": Site({"tracing": {}}, ("tracing",)),
     "DefaultsSpec": Site({"defaults": {}}, ("defaults",)),
 }

@@ -32,20 +32,29 @@ _AGENT = Effect(
         "agents/manifest/mcp.py",
         "config/agent.py",
         "config/inherit.py",
+        "config/manifest.py",
         "pool/manifest/pool.py",
         "pool/manifest/connection.py",
         "app/trigger_service.py",
     ),
-    ("pool", "app", "agents/manifest/test_mcp.py", "agents/test_budget.py", "config/test_inherit.py"),
+    (
+        "pool",
+        "app",
+        "agents/manifest/test_mcp.py",
+        "agents/test_budget.py",
+        "config/test_inherit.py",
+        "config/test_cluster.py",
+    ),
 )
 _TEAM = Effect(
     (
         "pool/manifest/pool.py",
         "pool/manifest/connection.py",
         "config/team.py",
+        "config/manifest.py",
         "app/trigger_service.py",
     ),
-    ("pool", "app", "config/test_team.py", "agents/test_budget.py"),
+    ("pool", "app", "config/test_team.py", "agents/test_budget.py", "config/test_cluster.py"),
 )
 _TRIGGER = Effect(("triggers", "app", "config/trigger.py"), ("triggers", "app", "config/test_trigger.py"))
 _CONNECTION = Effect(
@@ -73,7 +82,7 @@ _KNOWLEDGE = Effect(
 EFFECTS: Mapping[str, Effect] = {
     "Manifest": Effect(
         ("config/manifest.py", "config/graph.py", "pool", "agents/manifest/agent.py", "agents/manifest/mcp.py", "app"),
-        ("pool", "app", "agents", "nodes", "telemetry", "config/test_graph.py"),
+        ("pool", "app", "agents", "nodes", "telemetry", "config/test_graph.py", "config/test_cluster.py"),
     ),
     "DefaultsSpec": Effect(("config/defaults.py",), ("config/test_agent.py", "pool", "app/test_sessions_stored.py")),
     "AgentSpec": _AGENT,
@@ -98,6 +107,7 @@ EFFECTS: Mapping[str, Effect] = {
     "DurableSpec": Effect(("agents/manifest/values.py",), ("pool/manifest/test_durable.py",)),
     "TracingSpec": Effect(("app", "telemetry"), ("config/test_tracing.py", "telemetry")),
     "JournalSpec": Effect(("app", "config/journal.py"), ("app", "config/test_journal.py", "durable")),
+    "ClusterSpec": Effect(("cluster", "app", "config/cluster.py"), ("config/test_cluster.py", "cluster")),
     "ModelSettingsSpec": _MODEL,
     "PromptSpec": _KNOWLEDGE,
     "KnowledgeSpec": _KNOWLEDGE,

@@ -56,6 +56,8 @@ _WITHOUT_VALUE = (
     "goes with",
     "exactly one of",
     "needs a secret",
+    "needs the 'url' of a database",
+    "must live in one process",
     "the quorum is more than",
     " is wrong: ",
 )

@@ -282,7 +282,7 @@ async def test_what_was_never_handled_is_a_dead_letter_though_a_caller_waits(jou
         service = pool.service(JournalService)
         assert service is not None
         with pytest.raises(Exception, match="later9"):
-            await service.mailboxes[pool["clerk"]].window.answer(id_of("order"))
+            await service.mailboxes[pool["clerk"]].answer(id_of("order"))
     assert [one.entry.payload for one in await journal.dead()] == [b"bytes"]
 
 

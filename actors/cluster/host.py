@@ -1,0 +1,310 @@
+"""A host: it delivers to the nodes whose shards it has the leases of, for as long as it has them."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from hashlib import blake2b
+from random import Random
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from actors.cluster.host_mailbox import HostMailbox
+from actors.cluster.lease import LeaseKeeper
+from actors.config.manifest import Manifest
+from actors.nodes.node import AnyNode
+from protocols.cluster import ClusterStore, HostRecord, Lease, Notice
+from protocols.durable import Durable
+from protocols.journal import EndOutcome, JournalError
+
+LOOK: Final = 0.5
+"""Seconds between two looks for what no notice has told."""
+
+_log = logging.getLogger("understage.cluster")
+
+
+class Host:
+    """Lets the mailboxes of a shard deliver from the gain of its lease to its loss: a tenure.
+
+    Args:
+        store: what the hosts share.
+        about: what the other hosts are told of this one.
+        shards: number of all shards.
+        ttl: seconds for which a lease is good.
+        fail: called with the error after which the store works no more.
+        random: spreads the looks of the hosts.
+    """
+
+    def __init__(
+        self,
+        store: ClusterStore,
+        about: HostRecord,
+        *,
+        shards: int,
+        ttl: float,
+        fail: Callable[[JournalError], object],
+        random: Random | None = None,
+    ) -> None:
+        self.store = store
+        self.about = about
+        self.mailboxes: dict[str, HostMailbox] = {}
+        """The durable nodes, wherever they live, by the names of their mailboxes."""
+        self.expected: dict[bytes, HostMailbox] = {}
+        """The messages of other hosts whose ends callers here wait for."""
+        self.changed: Callable[[Lease, bool], object] = lambda _lease, _is_here: None
+        """Called when the deliveries of a shard begin (True) or are over (False)."""
+        self.clock: Any = None
+        self.fail = fail
+        self.leases = LeaseKeeper(store, self, shards=shards, ttl=ttl)
+        self._ttl = ttl
+        self._random = random or Random()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tenures: dict[int, asyncio.Task[None]] = {}
+        """The last change of each shard."""
+        self._looking: asyncio.Task[None] | None = None
+        self._ending: set[bytes] = set()
+        self._gave_busy = 0.0
+        self._drained: asyncio.Future[None] | None = None
+
+    def begin(self, clock: Any) -> None:
+        """Take leases and deliver, by a clock."""
+        self.clock = clock
+        self.store.listen(self._told)
+        self.leases.begin(clock)
+        self._looking = asyncio.ensure_future(self._look())
+
+    async def drain(self, patience: float | None) -> None:
+        """Give all shards back, each as its nodes come to rest, or after so many seconds."""
+        if self._looking is None:
+            return
+        self._drained = asyncio.get_running_loop().create_future()
+        self.leases.is_draining, timer = True, None
+        if patience is not None:
+            timer = self.clock.call_later(patience, self._stop_waiting)
+        self.shed(len(self.leases.leases))
+        self._check_drained()
+        try:
+            await self._drained
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def end(self) -> None:
+        """End all tenures at once, and tell the other hosts that the shards are free."""
+        await self.leases.end()
+        for lease in tuple(self.leases.leases.values()):
+            self.leases.forget(lease)
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self.store.leave()
+        except JournalError as error:
+            _log.warning("the other hosts take over when the leases of this one are over: %s", error)
+
+    # -- mailboxes ------------------------------------------------------------------------------------------------
+
+    def mailbox(self, node: AnyNode, name: str, settings: Durable, **options: Any) -> HostMailbox:
+        """Return the mailbox of a durable node."""
+        return HostMailbox(self, node, name, settings, **options)
+
+    def add(self, mailbox: HostMailbox) -> None:
+        """Deliver to a node from now on, whenever its shard is here."""
+        self.mailboxes[mailbox.name] = mailbox
+        lease = self.leases.leases.get(self.store.shard(mailbox.name))
+        if lease is not None:
+            self._then(lease.shard, self._gain(lease, mailbox))
+
+    def remove(self, mailbox: HostMailbox) -> None:
+        """Deliver no more to a node."""
+        self.mailboxes.pop(mailbox.name, None)
+
+    def of_shard(self, shard: int) -> list[HostMailbox]:
+        """Return the mailboxes of a shard."""
+        return [one for name, one in self.mailboxes.items() if self.store.shard(name) == shard]
+
+    # -- tenures --------------------------------------------------------------------------------------------------
+
+    def holds(self, lease: Lease) -> bool:
+        """Return True if this host has a lease, as far as it knows."""
+        return self.leases.leases.get(lease.shard) == lease
+
+    def forget(self, lease: Lease) -> None:
+        """Take note that a lease is over."""
+        self.leases.forget(lease)
+
+    def is_good(self, lease: Lease) -> bool:
+        """Return True if a handler may begin under a lease."""
+        return self.leases.is_good(lease)
+
+    def record(self) -> HostRecord:
+        """Return what the other hosts are told of this one."""
+        return replace(self.about, nodes=tuple(self.mailboxes), is_draining=self.leases.is_draining)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do asynchronous work of this host."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a fault of the cluster", exc_info=error)
+
+    def _then(self, shard: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do the next change of a shard when the one before is done."""
+        before = self._tenures.get(shard)
+
+        async def follow() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await work
+
+        self._tenures[shard] = self.run(follow())
+
+    def gained(self, lease: Lease) -> None:
+        """Begin a tenure."""
+        self._then(lease.shard, self._begin(lease))
+
+    async def _begin(self, lease: Lease) -> None:
+        await asyncio.gather(*(self._gain(lease, mailbox) for mailbox in self.of_shard(lease.shard)))
+        if self.holds(lease):
+            self.changed(lease, True)
+
+    async def _gain(self, lease: Lease, mailbox: HostMailbox) -> None:
+        """Let a mailbox deliver; what cannot be read now is read later, while the lease is ours."""
+        while self.holds(lease) and mailbox.name in self.mailboxes:
+            try:
+                await mailbox.gain(lease)
+            except JournalError as error:
+                _log.warning("node %r cannot be taken over now: %s", mailbox.node.name, error)
+                await self._sleep(LOOK)
+            else:
+                return
+
+    def lost(self, lease: Lease) -> None:
+        """End a tenure at once."""
+        for mailbox in self.of_shard(lease.shard):
+            mailbox.pause(lease)
+        self._then(lease.shard, self._lose(lease))
+        self._check_drained()
+
+    async def _lose(self, lease: Lease) -> None:
+        self.changed(lease, False)
+        for mailbox in self.of_shard(lease.shard):
+            await mailbox.lose(lease)
+
+    def resumed(self) -> None:
+        """Deliver again after the leases were in doubt."""
+        for mailbox in self.mailboxes.values():
+            mailbox.window.look()
+
+    # -- give back ------------------------------------------------------------------------------------------------
+
+    def shed(self, number: int) -> None:
+        """Let so many shards rest that are idle, or else one, at most one in each ttl; all of them to drain."""
+        leases = [one for one in self.leases.leases.values() if one.shard not in self.leases.resting]
+        busy = {one.shard: sum(mailbox.busy for mailbox in self.of_shard(one.shard)) for one in leases}
+        leases.sort(key=lambda one: busy[one.shard])
+        given = leases[: max(0, number)]
+        if not self.leases.is_draining:
+            idle = [one for one in given if not busy[one.shard]]
+            if not idle and given and self.clock.now() - self._gave_busy >= self._ttl:
+                self._gave_busy = self.clock.now()
+                idle = given[:1]
+            given = idle
+        for lease in given:
+            self.leases.resting.add(lease.shard)
+            self._then(lease.shard, self._rest(lease))
+
+    async def _rest(self, lease: Lease) -> None:
+        """End a tenure when its nodes are at rest."""
+        self.changed(lease, False)
+        mailboxes = self.of_shard(lease.shard)
+        for mailbox in mailboxes:
+            mailbox.pause(lease)
+        while any(mailbox.is_working for mailbox in mailboxes) and self.holds(lease):
+            if self._drained is not None and self._drained.done():
+                break
+            await self._sleep(LOOK / 10)
+        for mailbox in mailboxes:
+            await mailbox.lose(lease)
+        self.leases.free(lease)
+
+    def _stop_waiting(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _check_drained(self) -> None:
+        if not self.leases.leases:
+            self._stop_waiting()
+
+    # -- notices --------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Look again and again for what no notice has told."""
+        while True:
+            await self._sleep(LOOK * (0.8 + 0.4 * self._random.random()))
+            try:
+                notice = await self.store.look(tuple(self.leases.leases.values()), tuple(self.expected))
+                self._ending.intersection_update(id for id, _ in notice.given_up)
+                self._told(notice)
+            except JournalError as error:
+                _log.warning("this host cannot look for messages now: %s", error)
+
+    async def _sleep(self, seconds: float) -> None:
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.clock.call_later(seconds, woken.set_result, None)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+
+    def _told(self, notice: Notice) -> None:
+        for name in notice.mailboxes:
+            mailbox = self.mailboxes.get(name.partition("#")[0])
+            if mailbox is not None:
+                self.run(mailbox.look(name))
+        for id in notice.ended:
+            mailbox = self.expected.pop(id, None)
+            if mailbox is not None:
+                self.run(mailbox.told(id))
+        for id, outcome in notice.given_up:
+            if id not in self._ending:
+                self._ending.add(id)
+                self.run(self._end(id, outcome))
+        if notice.is_partial:
+            self.leases.look()
+
+    async def _end(self, id: bytes, outcome: EndOutcome) -> None:
+        """End a message here whose caller elsewhere waits no more."""
+        try:
+            found = await self.store.find(id)
+        except JournalError:  # the next look finds it
+            self._ending.discard(id)
+            return
+        mailbox = None if found is None or found.outcome is not None else self.mailboxes.get(found.mailbox)
+        if mailbox is not None and mailbox.window.is_running:
+            mailbox.give_up(id, outcome)
+        else:
+            self._ending.discard(id)
+
+
+def host_of(journal: Any, manifest: Manifest, pool: str, fail: Callable[[JournalError], object]) -> Host:
+    """Return this process as a host of the cluster of a manifest."""
+    store: ClusterStore = journal
+    spec = manifest.cluster
+    assert spec is not None
+    about = HostRecord(
+        id=store.host,
+        cluster=spec.name or pool,
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        version=blake2b(repr(manifest).encode(), digest_size=6).hexdigest(),
+    )
+    return Host(store, about, shards=spec.shards, ttl=spec.ttl, fail=fail)

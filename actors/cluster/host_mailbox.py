@@ -1,0 +1,139 @@
+"""The mailbox of a durable node that lives here, or at another host of the cluster."""
+
+from contextlib import suppress
+from typing import Any
+
+from actors.agents.agent import Agent
+from actors.cluster.tenure import HostView, RemoteWindow, TenureWindow
+from actors.durable.answers import Answers
+from actors.durable.durable_mailbox import DurableMailbox
+from actors.durable.failure import ended_elsewhere
+from actors.nodes.node import AnyNode
+from protocols.cluster import Lease
+from protocols.durable import Durable
+from protocols.journal import EndOutcome, JournalError
+from protocols.session import OWN
+
+
+class HostMailbox(DurableMailbox):
+    """Accepts the runs of a durable node at any host. It delivers during the tenures of this host.
+
+    Args:
+        host: this host.
+        node: the node.
+        name: its name in the journal.
+        settings: how the node keeps its runs.
+        **options: further ones of its windows.
+    """
+
+    window: TenureWindow | RemoteWindow
+
+    def __init__(self, host: HostView, node: AnyNode, name: str, settings: Durable, **options: Any) -> None:
+        self._host = host
+        self._options = {**options, "now": host.store.wall, "answers": Answers(node, host.store)}
+        self.counted = 0
+        """Its open messages, as they were counted last."""
+        super().__init__(RemoteWindow(host, self, node, name, host.store, settings, **self._options), host.store, {})
+        self.context.given = set()
+
+    @property
+    def is_here(self) -> bool:
+        """True while this host delivers to the node."""
+        return self.window.is_here
+
+    @property
+    def is_working(self) -> bool:
+        """True while a message is under way here."""
+        return isinstance(self.window, TenureWindow) and self.window.is_working
+
+    @property
+    def busy(self) -> int:
+        """Number of messages that are known to be open, if the node lives here."""
+        return max(self._waiting, int(self.is_working))
+
+    @property
+    def _waiting(self) -> int:
+        return max(self.counted, self.window.queue.open) if self.is_here else max(self.counted, len(self.answers.ids))
+
+    # -- tenures --------------------------------------------------------------------------------------------------
+
+    async def gain(self, lease: Lease) -> None:
+        """Restore what the node remembers, and deliver. Raises JournalError."""
+        self._forget()
+        node, store = self.node, self._host.store
+        sessions = node.execution.sessions if isinstance(node, Agent) else None
+        if sessions is not None and sessions.load is not None and (own := await sessions.load(OWN)):
+            sessions.own.replace(own)
+        before = self.window
+        window = TenureWindow(self._host, lease, node, self.name, store.leased(lease), before.settings, **self._options)
+        if not self._host.holds(lease):
+            return
+        self._replace(window)
+        await before.close(0)
+        await self.context.restore()
+        if self._host.holds(lease) and self.window is window:
+            window.start()
+        await self._find_all()
+
+    def pause(self, lease: Lease) -> None:
+        """Begin no more deliveries under a lease."""
+        if isinstance(self.window, TenureWindow) and self.window.lease == lease:
+            self.window.pause()
+
+    async def lose(self, lease: Lease) -> None:
+        """End a tenure: what is under way is cancelled, and callers wait for another host."""
+        before = self.window
+        if not isinstance(before, TenureWindow) or before.lease != lease:
+            return
+        store = self._host.store
+        self._replace(RemoteWindow(self._host, self, self.node, self.name, store, before.settings, **self._options))
+        await before.close(0)
+        self._forget()
+        await self._find_all()
+
+    def _replace(self, window: TenureWindow | RemoteWindow) -> None:
+        self.window = window
+        window.freed = self._freed
+
+    def _forget(self) -> None:
+        """Forget what the node remembers; the journal has what counts."""
+        self.node.notes.clear()
+        self.context.given = set()
+        if isinstance(self.node, Agent) and (sessions := self.node.execution.sessions) is not None:
+            sessions.reset()
+
+    async def _find_all(self) -> None:
+        """See to it that all who wait are told, by this host or by another one."""
+        for id in self.answers.ids:
+            await self.find(id)
+
+    # -- callers --------------------------------------------------------------------------------------------------
+
+    async def find(self, id: bytes) -> None:
+        """Tell those who wait how a message ended, or ends."""
+        try:
+            await self._host.store.expect(id)  # committed after its acceptance
+        except JournalError as error:
+            self.answers.fail(id, error)
+            return
+        self._host.expected[id] = self
+        await self.answers.find(id)
+        if not self.answers.has(id):
+            self._host.expected.pop(id, None)
+
+    async def told(self, id: bytes) -> None:
+        """Tell those who wait for a message that is over."""
+        await self.answers.find(id)
+        self._freed()
+
+    async def look(self, name: str) -> None:
+        """Look for what another host has put into the mailbox of this name."""
+        if self.is_here:
+            with suppress(JournalError):  # the next look finds it
+                if name == self.context.name:
+                    await self.context.restore()
+            self.window.look()
+
+    def give_up(self, id: bytes, outcome: EndOutcome) -> None:
+        """End a message whose caller at another host waits no more."""
+        self.window.end(id, outcome, ended_elsewhere(self.node.name, outcome))

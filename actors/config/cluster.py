@@ -1,0 +1,65 @@
+"""A pool in several processes that share one database."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from actors.config.duration import PositiveSeconds
+from actors.config.journal import of_postgres
+from actors.config.section import Section
+from actors.config.value import Flag, Name, Positive, Secret
+from protocols.cluster import MOST_SHARDS, SHARDS, TTL
+from protocols.errors import ConfigError
+
+
+class ClusterSpec(Section):
+    """The same manifest in several processes: each durable node lives in one of them at a time.
+
+    A text is its `url`; `true` takes the database of the `journal`.
+    """
+
+    short_forms: ClassVar[tuple[str, ...]] = ("boolean", "string")
+
+    enabled: Flag = True
+    """Whether other processes may have the same pool."""
+    engine: Literal["postgres", "ray"] = "postgres"
+    """What the processes share: a database of PostgreSQL."""
+    url: Secret | None = None
+    """Address of the database, `postgresql://user:password@host/name`; that of the `journal` by default."""
+    shards: Annotated[Positive, Field(le=MOST_SHARDS)] = SHARDS
+    """Into how many parts the nodes are divided, which the processes share out."""
+    ttl: Annotated[PositiveSeconds, Field(ge=0.1)] = TTL
+    """Seconds after which the nodes of a process that is silent are taken over, or as in `6s`."""
+    name: Name | None = None
+    """Name of the cluster; that of the pool by default. Processes of another name are refused."""
+
+    @classmethod
+    def of(cls, given: object) -> Self:
+        """Return the cluster that the keyword of a pool stands for: True, False, an address, or a dict of keys.
+
+        Raises:
+            ConfigError: it is none of these, or a key is wrong.
+        """
+        if isinstance(given, cls):
+            return given
+        if not isinstance(given, bool | str | Mapping):
+            raise ConfigError("a pool's cluster must be True, False, postgresql://user:password@host/name, or a dict")
+        try:
+            return cls.model_validate(dict(given) if isinstance(given, Mapping) else given)
+        except ValidationError as error:
+            raise ConfigError(f"cluster: {'; '.join(one['msg'] for one in error.errors())}") from None
+
+    @classmethod
+    def expand_shorthand(cls, data: object) -> object:
+        """Read true, false or an address."""
+        if isinstance(data, str):
+            return {"url": data}
+        return {"enabled": data} if isinstance(data, bool) else data
+
+    def mismatches(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together."""
+        if self.engine == "ray":
+            yield "engine", "'ray' is not in this version; write 'postgres'"
+        if self.url is not None and not of_postgres(self.url):
+            yield "url", "expected postgresql://..."
