@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from actors.app.store_paths import data_folder, digest_of, root_of
+from actors.config.cluster import ClusterSpec
 from actors.config.manifest import Manifest
 from actors.config.yaml.file import from_home
 from actors.storage.location import POSTGRES_MODULES, missing_modules
@@ -28,9 +29,8 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool
     spec, path, pool = manifest.effective_journal, journal_file(manifest), manifest.name or "pool"
     if spec is None:
         return None
-    if spec.url is not None and manifest.is_clustered and not as_guest:
-        assert manifest.cluster is not None
-        return _of_cluster(spec.url.get_secret_value(), pool, manifest.cluster.shards)
+    if spec.url is not None and manifest.is_clustered and manifest.cluster is not None:
+        return _of_cluster(spec.url.get_secret_value(), pool, manifest.cluster, as_guest=as_guest)
     if spec.url is not None:
         return _on_server(spec.url.get_secret_value(), pool, as_guest=as_guest, takes_over=takes_over)
     assert path is not None
@@ -41,11 +41,11 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool
     )
 
 
-def _of_cluster(url: str, pool: str, shards: int) -> MailboxJournal:
+def _of_cluster(url: str, pool: str, spec: ClusterSpec, *, as_guest: bool) -> MailboxJournal:
     _check_extra()
     from actors.storage.cluster_postgres import PostgresClusterStore
 
-    return PostgresClusterStore(url, pool=pool, shards=shards)
+    return PostgresClusterStore(url, pool=pool, shards=spec.shards, ttl=spec.ttl, as_guest=as_guest)
 
 
 def _check_extra() -> None:

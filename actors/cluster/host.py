@@ -15,6 +15,7 @@ from actors.cluster.host_mailbox import HostMailbox
 from actors.cluster.lease import LeaseKeeper
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
+from protocols.clock import pause
 from protocols.cluster import ClusterStore, HostRecord, Lease, Notice
 from protocols.durable import Durable
 from protocols.journal import EndOutcome, JournalError
@@ -60,7 +61,8 @@ class Host:
         self.leases = LeaseKeeper(store, self, shards=shards, ttl=ttl)
         self._ttl = ttl
         self._random = random or Random()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        """What it does now."""
         self._tenures: dict[int, asyncio.Task[None]] = {}
         """The last change of each shard."""
         self._looking: asyncio.Task[None] | None = None
@@ -99,8 +101,8 @@ class Host:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self.tasks:
+            await asyncio.gather(*self.tasks, return_exceptions=True)
         try:
             await self.store.leave()
         except JournalError as error:
@@ -148,12 +150,12 @@ class Host:
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do asynchronous work of this host."""
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
+        self.tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a fault of the cluster", exc_info=error)
 
@@ -184,7 +186,7 @@ class Host:
                 await mailbox.gain(lease)
             except JournalError as error:
                 _log.warning("node %r cannot be taken over now: %s", mailbox.node.name, error)
-                await self._sleep(LOOK)
+                await pause(self.clock, LOOK)
             else:
                 return
 
@@ -232,7 +234,7 @@ class Host:
         while any(mailbox.is_working for mailbox in mailboxes) and self.holds(lease):
             if self._drained is not None and self._drained.done():
                 break
-            await self._sleep(LOOK / 10)
+            await pause(self.clock, LOOK / 10)
         for mailbox in mailboxes:
             await mailbox.lose(lease)
         self.leases.free(lease)
@@ -250,21 +252,13 @@ class Host:
     async def _look(self) -> None:
         """Look again and again for what no notice has told."""
         while True:
-            await self._sleep(LOOK * (0.8 + 0.4 * self._random.random()))
+            await pause(self.clock, LOOK * (0.8 + 0.4 * self._random.random()))
             try:
                 notice = await self.store.look(tuple(self.leases.leases.values()), tuple(self.expected))
                 self._ending.intersection_update(id for id, _ in notice.given_up)
                 self._told(notice)
             except JournalError as error:
                 _log.warning("this host cannot look for messages now: %s", error)
-
-    async def _sleep(self, seconds: float) -> None:
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.clock.call_later(seconds, woken.set_result, None)
-        try:
-            await woken
-        finally:
-            timer.cancel()
 
     def _told(self, notice: Notice) -> None:
         for name in notice.mailboxes:

@@ -34,7 +34,8 @@ class Ticket(Generic[Out]):
             timeout: seconds; None for no limit.
 
         Raises:
-            Exception: what the run raised. In a process that did not run it: a RunError with its text.
+            Exception: what the run raised. In a process that did not run it: the same if its class is ours or Python's,
+                else a RemoteFailureError.
             RunTimeoutError: the answer is not there yet. The run continues.
             NodeStoppedError: the pool ends; the run is kept, and is done when the pool runs again.
         """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from actors import ActorSystem, AgentPool
 from actors.agents.agent import Agent
-from actors.app.journal_service import JournalDelivery, JournalService
+from actors.app.journal_service import JournalService
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
+from protocols.journal import Commit, JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +29,36 @@ def shared(clock: ManualClock) -> MemoryDatabase:
     return MemoryDatabase(now=lambda: 1_000.0 + clock.now())
 
 
+class MortalStore(MemoryClusterStore):
+    """A store of a process that may die: afterwards nothing of it is written or read any more."""
+
+    is_dead = False
+
+    def write(self, *args: Any, **keywords: Any) -> Commit[Any]:
+        return Commit() if self.is_dead else super().write(*args, **keywords)
+
+    async def read(self, query: Any) -> Any:
+        self._check()
+        return await super().read(query)
+
+    async def control(self, *args: Any, **keywords: Any) -> Any:
+        self._check()
+        return await super().control(*args, **keywords)
+
+    def _check(self) -> None:
+        if self.is_dead:
+            raise JournalError("the process is dead")
+
+    def die(self) -> None:
+        tables, self.is_dead = self._tables, True
+        super().die()
+        self._tables = tables
+
+    async def close(self) -> None:
+        if not self.is_dead:
+            await super().close()
+
+
 class Process:
     """A pool of nodes that a function makes; leaving it gives its shards back."""
 
@@ -39,10 +71,11 @@ class Process:
         gate: Gate | None = None,
         **keywords: Any,
     ) -> None:
-        self.store = MemoryClusterStore(database, shards=SHARDS, gate=gate)
+        self.store = MortalStore(database, shards=SHARDS, gate=gate)
         self.system = ActorSystem("host", clock=clock)
+        self._clock = clock
         self._nodes = make()
-        services: Any = [partial(JournalService, make=lambda _: self.store), JournalDelivery]
+        services: Any = [partial(JournalService, make=lambda _: self.store)]
         self.pool: AgentPool[None] = AgentPool(
             services=services, system=self.system, cluster=CLUSTER, exit_timeout=1.0, **keywords
         )
@@ -54,8 +87,27 @@ class Process:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.pool.__aexit__(None, None, None)
+        leaving = asyncio.ensure_future(self.pool.__aexit__(None, None, None))
+        while not leaving.done():
+            await self._clock.advance(0.25)
+        await leaving
         await self.system.close()
+
+    async def die(self) -> None:
+        """End without a word: no handler comes to its end, and nothing more is written."""
+        host, watch = self.service.host, vars(self.service)["_watch"]
+        await watch.end()
+        self.store.die()
+        await host.leases.end()
+        host.leases.leases.clear()
+        for task in (*host.tasks,):
+            task.cancel()
+        for node in self._nodes:
+            if (ref := node.home.find()) is not None:
+                await ref.kill(block=False)
+        for mailbox in self.service.mailboxes.values():
+            await mailbox.close(0)
+        self.service.mailboxes.clear()  # at the end of the test they are not closed again
 
     @property
     def service(self) -> JournalService:
@@ -74,3 +126,10 @@ class Process:
 
 def clerk(name: str, work: Any) -> Agent[Any, str]:
     return Agent.from_callback(work, name=name, max_concurrency=1, durable=True)
+
+
+async def asked(clock: ManualClock, node: Any, prompt: str, seconds: float = 0.1, **options: Any) -> Any:
+    """Ask a node while the clock moves; return its answer, or raise its failure."""
+    reply = asyncio.ensure_future(node.run(prompt, **options))
+    await clock.advance(seconds)
+    return (await reply).content

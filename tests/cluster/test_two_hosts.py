@@ -9,7 +9,7 @@ import pytest
 
 from actors.testing.clock import ManualClock
 from protocols.errors import RemoteFailureError, RunTimeoutError
-from tests.cluster.process import TTL, Process, clerk, shared
+from tests.cluster.process import TTL, Process, asked, clerk, shared
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 
@@ -39,35 +39,88 @@ class Desk:
         return lambda: [clerk(name, work) for name in NAMES]
 
 
+async def both(database: Any, clock: ManualClock, one: Process, two: Process) -> dict[str, str]:
+    """Let two processes share the nodes out; return where each lives."""
+    await clock.advance(2 * TTL)
+    homes = {name: "one" if one.is_home(name) else "two" for name in NAMES}
+    assert [two.is_home(name) for name in NAMES] == [home == "two" for home in homes.values()]
+    assert {*homes.values()} == {"one", "two"}
+    return homes
+
+
+def away(homes: dict[str, str]) -> str:
+    return next(name for name, home in homes.items() if home == "two")
+
+
 async def test_a_node_lives_in_one_process_and_is_asked_from_each() -> None:
     clock, desk = ManualClock(), Desk()
     database = shared(clock)
+    async with (
+        Process(database, clock, desk.nodes("one")) as one,
+        Process(database, clock, desk.nodes("two")) as two,
+    ):
+        homes = await both(database, clock, one, two)
+        for name, home in homes.items():
+            assert await asked(clock, one[name], "hello") == f"{home}: hello"
+            assert await asked(clock, two[name], "hello") == f"{home}: hello"
+
+
+async def test_a_caller_elsewhere_gets_the_failure_as_it_was() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with (
+        Process(database, clock, desk.nodes("one")) as one,
+        Process(database, clock, desk.nodes("two")) as two,
+    ):
+        node = one[away(await both(database, clock, one, two))]
+        with pytest.raises(ValueError, match="bad number") as caught:
+            await asked(clock, node, "value")
+        assert any(node.name in note for note in caught.value.__notes__)
+        with pytest.raises(RemoteFailureError, match="StrangeError: odd"):
+            await asked(clock, node, "strange")
+        with pytest.raises(RunTimeoutError):
+            await asked(clock, node, "wait", 3.5, timeout=3)
+        waiting = asyncio.ensure_future(node.run("wait"))
+        await clock.advance(0.1)
+        waiting.cancel()
+        await clock.advance(0.1)
+        assert waiting.cancelled()
+        assert await asked(clock, node, "after") == "two: after"
+
+
+async def test_the_mailbox_of_a_dead_process_is_handled_elsewhere() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with Process(database, clock, desk.nodes("one")) as one, Process(database, clock, desk.nodes("two")) as two:
+        name = away(await both(database, clock, one, two))
+        replies: list[asyncio.Future[Any]] = []
+        for process, text in ((two, "wait"), (one, "b")):
+            replies.append(asyncio.ensure_future(process[name].run(text)))
+            await clock.advance(0.1)
+        tickets = [await two[name].submit(text) for text in ("c", "d")]
+        await clock.advance(0.1)
+        assert desk.seen == [("two", "wait")]
+        await two.die()
+        desk.gate.set()
+        await clock.advance(TTL + 1)
+        assert one.is_home(name)
+        assert desk.seen[1:] == [("one", "wait"), ("one", "b"), ("one", "c"), ("one", "d")]
+        assert (await replies[1]).content == "one: b"
+        assert not any(one[name].durable.window.answers.ids)
+        for ticket in tickets:
+            found = await one.store.find(bytes.fromhex(ticket.run_id))
+            assert found is not None
+            assert found.outcome == "handled"
+        await asyncio.gather(*replies, return_exceptions=True)
+
+
+async def test_a_process_that_stops_gives_its_nodes_to_the_others_at_once() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
     async with Process(database, clock, desk.nodes("one")) as one:
-        await clock.advance(1)
         async with Process(database, clock, desk.nodes("two")) as two:
-            await clock.advance(2 * TTL)
-            homes = {name: "one" if one.is_home(name) else "two" for name in NAMES}
-            assert [two.is_home(name) for name in NAMES] == [home == "two" for home in homes.values()]
-            assert {*homes.values()} == {"one", "two"}
-            for name, home in homes.items():
-                for process in (one, two):
-                    asked = asyncio.ensure_future(process[name].run("hello"))
-                    await clock.advance(0.1)
-                    assert (await asked).content == f"{home}: hello"
-            away = next(name for name, home in homes.items() if home == "two")
-            asked = asyncio.ensure_future(one[away].run("value"))
-            await clock.advance(0.1)
-            with pytest.raises(ValueError, match="bad number") as caught:
-                await asked
-            assert any(away in note for note in caught.value.__notes__)
-            asked = asyncio.ensure_future(one[away].run("strange"))
-            await clock.advance(0.1)
-            with pytest.raises(RemoteFailureError, match="StrangeError: odd"):
-                await asked
-            asked = asyncio.ensure_future(one[away].run("wait", timeout=3))
-            await clock.advance(3.5)
-            with pytest.raises(RunTimeoutError):
-                await asked
-            asked = asyncio.ensure_future(one[away].run("after"))
-            await clock.advance(0.1)
-            assert (await asked).content == "two: after"
+            await both(database, clock, one, two)
+        await clock.advance(0.1)
+        assert all(one.is_home(name) for name in NAMES)
+        for name in NAMES:
+            assert await asked(clock, one[name], "hello") == "one: hello"
