@@ -218,7 +218,7 @@ class DeliveryWindow:
                 message.attempt = await self.journal.begin(id)
             steps = await self.journal.steps(id)
             if not self.may_begin():
-                raise JournalError("its lease is in doubt")
+                raise JournalError("its lease is in doubt")  # noqa: TRY301 - tried again as what cannot be read
         except JournalError as error:
             self._release(message)
             self.queue.put_back(message)
