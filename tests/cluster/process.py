@@ -118,7 +118,7 @@ class Process:
     def is_home(self, node: str) -> bool:
         """Return True if a node lives here."""
         mailbox: Any = self.pool[node].durable
-        return mailbox.is_here
+        return bool(mailbox.is_here)
 
     def __getitem__(self, node: str) -> Any:
         return self.pool[node]
