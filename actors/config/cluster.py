@@ -1,6 +1,6 @@
 """A pool in several processes that share one database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
@@ -43,10 +43,10 @@ class ClusterSpec(Section):
         """
         if isinstance(given, cls):
             return given
-        if not isinstance(given, bool | str | Mapping):
+        if not isinstance(given, bool | str | dict):
             raise ConfigError("a pool's cluster must be True, False, postgresql://user:password@host/name, or a dict")
         try:
-            return cls.model_validate(dict(given) if isinstance(given, Mapping) else given)
+            return cls.model_validate(given)
         except ValidationError as error:
             raise ConfigError(f"cluster: {'; '.join(one['msg'] for one in error.errors())}") from None
 
