@@ -108,9 +108,14 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         connection = self._leases
         connection.schema = self._writer.schema
         try:
-            connection.connect()
+            try:
+                connection.connect()
+                connection.execute("BEGIN")
+            except Exception:  # it was lost since its last use, or now as well
+                connection.drop()
+                connection.connect()
+                connection.execute("BEGIN")
             tables = self._tables_of(connection)
-            connection.execute("BEGIN")
             result = change(tables)
             self._read_time(tables)
             tables.commit()

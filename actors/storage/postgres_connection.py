@@ -94,7 +94,11 @@ class PostgresConnection:
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
         """Run one statement."""
-        return await_only(self._run(sql, values))
+        try:
+            return await_only(self._run(sql, values))
+        except self._driver.InternalClientError as error:  # the server has just ended it
+            self.drop()
+            raise ConnectionResetError("the server has ended the connection") from error
 
     def roll_back(self) -> None:
         """End a transaction that has failed; without an answer the connection is given up, and the server ends it."""
