@@ -65,8 +65,6 @@ def _export(pool: NodeRegistry) -> Any:
         from actors.telemetry.span_export import SpanExport
 
         return SpanExport(spec, pool.manifest.name or "understage")
-    except ImportError as error:
-        text = f"{where}: needs {error.name}, which is not installed: pip install 'understage[otel]'"
-        raise ConfigError(text) from None
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+    except (ImportError, ValueError, ConfigError) as error:
+        hint = ": pip install 'understage[otel]'" if isinstance(error, ImportError) else ""
+        raise ConfigError(f"{where}: {error}{hint}") from None

@@ -11,7 +11,8 @@ from protocols.checks import ADDRESS
 class TracingSpec(Section):
     """Where the spans of runs are sent; `true` for the usual, a text is its `endpoint`."""
 
-    short_forms: ClassVar[tuple[str, ...]] = ("boolean", "string")
+    shorthand = "endpoint"
+    short_forms: ClassVar[tuple[str, ...]] = ("boolean",)
 
     enabled: Flag = True
     """Whether runs have spans."""
@@ -25,9 +26,7 @@ class TracingSpec(Section):
     @classmethod
     def expand_shorthand(cls, data: object) -> object:
         """Read true, false or an address."""
-        if isinstance(data, str):
-            return {"endpoint": data}
-        return {"enabled": data} if isinstance(data, bool) else data
+        return {"enabled": data} if isinstance(data, bool) else super().expand_shorthand(data)
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield what does not fit together."""

@@ -33,17 +33,14 @@ class SpanExport:
         name: name of the service, unless a variable says another.
 
     Raises:
-        ConfigError: a variable of the environment is wrong.
+        ConfigError: the address in a variable is wrong.
+        ValueError: another variable is wrong.
     """
 
     def __init__(self, spec: TracingSpec, name: str) -> None:
         named = Resource.create({SERVICE_NAME: name}).merge(OTELResourceDetector().detect())
-        try:
-            exporter: SpanExporter = _exporter(spec)
-            self._provider = TracerProvider(resource=named, shutdown_on_exit=False)  # which would wait without a limit
-            self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        except ValueError as error:
-            raise ConfigError(f"a variable of OpenTelemetry is wrong: {error}") from None
+        self._provider = TracerProvider(resource=named, shutdown_on_exit=False)  # which would wait without a limit
+        self._provider.add_span_processor(BatchSpanProcessor(_exporter(spec)))
         self.tracing = Tracing(self._provider, content=spec.content)
         """Makes the spans."""
 

@@ -4,10 +4,13 @@ The span of a run begins when its handler begins, and whatever the handler sends
 of the runs, over mailboxes, connections, queues and delays; a single message has no span.
 """
 
+import asyncio
+import contextvars
+import json
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from functools import partial
 from importlib.util import find_spec
+from time import time_ns
 from typing import Any
 
 from opentelemetry import trace
@@ -16,19 +19,91 @@ from opentelemetry.context import Context, attach
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import actors.telemetry.conventions as names
+from actors.runtime.cell import Cell
 from actors.runtime.envelope import current
+from actors.runtime.phase import Phase
 from actors.runtime.system import ActorSystem
 from actors.telemetry.instrumentation import ModelInstrumentation
-from actors.telemetry.traced_run import TracedRun, messages
+from protocols.content_text import value_text
 from protocols.context import trace_of
-from protocols.errors import ConfigError
+from protocols.errors import ConfigError, limited_text, type_name
 from protocols.events import ActorRestarted, ActorStopped, DeadLetter, MailboxOverflow, RunRetried, StampedEvent
+from protocols.messages import ChatMessage, is_message
 from protocols.tracing import Headers
 
 _EVENTS = (ActorRestarted, ActorStopped, DeadLetter, MailboxOverflow, RunRetried)
 _PROPAGATOR = TraceContextTextMapPropagator()
+_LONGEST = 100_000
 
-_run: ContextVar[TracedRun | None] = ContextVar("understage_span", default=None)
+
+class TracedRun:
+    """A run that works now, or that has crashed its actor and waits for the decision of the supervisor."""
+
+    __slots__ = ("_ended", "_tracing", "cell", "request", "span")
+
+    def __init__(self, tracing: "Tracing", request: Any, cell: Cell | None, span: trace.Span) -> None:
+        self._tracing = tracing
+        self._ended: int | None = None
+        self.request = request
+        self.cell = cell
+        """The actor of the run; None for a run that has not begun."""
+        self.span = span
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Add a span event. Its attributes are named in `conventions`, in small letters."""
+        if self.span.is_recording():
+            self.span.add_event(name, {getattr(names, key.upper()): value for key, value in facts.items()})
+
+    def end(self, answer: ChatMessage[Any] | None = None, error: BaseException | None = None) -> None:
+        """End the span: with the answer, or with what ended the run."""
+        if answer is not None:
+            self._note_answer(answer)
+        elif isinstance(error, Exception):
+            self.fail(error)
+        elif error is not None:
+            self.event(names.CANCELLED)
+        cell = self.cell
+        is_crash = cell is not None and isinstance(error, (*self.request.node.crash_on, *cell.crash_on))
+        if cell is None or not (is_crash or cell.phase is Phase.CRASHED):  # a crash ends the other runs as well
+            self.close()
+            return
+        self.event(names.CRASH, actor=cell.name, incarnation=cell.incarnation)
+        self._ended = time_ns()
+        self._tracing.crashed.setdefault(cell.name, []).append(self)  # until the supervisor has decided
+        asyncio.get_running_loop().call_soon(self._resumed, cell, cell.incarnation, context=contextvars.Context())
+
+    def _resumed(self, cell: Cell, incarnation: int) -> None:
+        """End the span if the supervisor lets the incarnation continue."""
+        if cell.phase is Phase.RUNNING and cell.incarnation == incarnation:
+            self._tracing.decided(cell.name)
+
+    def close(self) -> None:
+        """End the span, as of the end of its run."""
+        self.span.end(self._ended)
+        self._tracing.forget(self)
+
+    def fail(self, error: BaseException) -> None:
+        """Note the failure. Its text is content."""
+        span, kind = self.span, type_name(error)
+        if not span.is_recording():
+            return
+        span.set_attribute(names.ERROR_TYPE, kind)
+        span.set_status(trace.Status(trace.StatusCode.ERROR, kind))
+        told = {names.EXCEPTION_MESSAGE: limited_text(str, error, 1_000)} if self._tracing.content else {}
+        span.add_event(names.EXCEPTION, {names.EXCEPTION_TYPE: kind, **told})
+
+    def _note_answer(self, answer: ChatMessage[Any]) -> None:
+        span = self.span
+        if not span.is_recording():
+            return
+        if answer.cost_info is not None and not self.request.node.counts_members:
+            usage = answer.usage
+            span.set_attributes({names.INPUT_TOKENS: usage.input_tokens, names.OUTPUT_TOKENS: usage.output_tokens})
+        if self._tracing.content:
+            span.set_attribute(names.OUTPUT_MESSAGES, _messages("assistant", answer))
+
+
+_run: contextvars.ContextVar[TracedRun | None] = contextvars.ContextVar("understage_span", default=None)
 """The run of the handler that works here. No message carries it."""
 
 
@@ -131,7 +206,7 @@ class Tracing:
         if request.kept is not None and request.kept.attempt:
             facts[names.ATTEMPT] = request.kept.attempt
         if self.content:
-            facts[names.INPUT_MESSAGES] = messages("user", *request.prompts)
+            facts[names.INPUT_MESSAGES] = _messages("user", *request.prompts)
         span = self._tracer.start_span(f"{operation} {node.name}", parent, attributes=facts)
         run = self._open[request.run_id] = TracedRun(self, request, None, span)
         return run
@@ -187,3 +262,13 @@ class Tracing:
                 run.close()
         elif here is not None:
             here.event(names.DEAD_LETTER, actor=event.actor, reason=event.reason)
+
+
+def _messages(role: str, *contents: object) -> str:
+    """Return the texts of messages and prompts, cut to 100,000 characters, as JSON by the conventions. Cannot fail."""
+    texts = [limited_text(_text_of, one, _LONGEST) for one in contents]
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]} for text in texts])
+
+
+def _text_of(content: object) -> str:
+    return content.text if is_message(content) else value_text(content)

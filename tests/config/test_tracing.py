@@ -31,7 +31,7 @@ def test_the_forms_of_tracing_are_read(text: str, given: dict[str, Any]) -> None
         ("{exporter: console, endpoint: 'http://c'}", ".endpoint", "has no effect with 'exporter: console'"),
         ("{exporter: zipkin}", ".exporter", "expected 'otlp' or 'console'"),
         ("{contents: true}", ".contents", "unknown key 'contents'"),
-        ("5", "", "expected a map of keys"),
+        ("5", "", "expected text or a map of keys"),
     ],
 )
 def test_wrong_tracing_is_refused_with_its_place(text: str, path: str, expected: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -174,7 +175,7 @@ async def test_switched_off_it_costs_nothing(tracing: str, tmp_path: Path, monke
     ("name", "value", "text"),
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "OTEL_EXPORTER_OTLP_ENDPOINT: expected an address"),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "a variable of OpenTelemetry is wrong"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "max_queue_size must be a positive"),
     ],
 )
 async def test_a_wrong_variable_is_refused_with_file_key_and_name(
@@ -195,9 +196,7 @@ async def test_a_missing_extra_is_refused_with_file_and_key(tmp_path: Path, monk
         async with AgentPool[None](file):
             pass
 
-    library = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
-    text = f"{file}: tracing: needs {library}, which is not installed: pip install 'understage[otel]'"
-    assert str(caught.value) == text
+    assert re.fullmatch(rf"{file}: tracing: .*trace_exporter.*: pip install 'understage\[otel\]'", str(caught.value))
 
 
 async def test_a_reload_cannot_send_spans_elsewhere(tmp_path: Path) -> None:
