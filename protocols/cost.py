@@ -50,7 +50,6 @@ class TokenUsage(JsonValue, frozen=True):
         raise KeyError(f"token usage has no entry {key!r}; known are {', '.join(_NAMES)}")
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
-        """Return the sum of both usages."""
         return TokenUsage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
 
 

@@ -47,8 +47,7 @@ class ProviderSpec(Section):
     callback: ImportText | None = None
     """Import string of the function, for `type: callback`."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if (self.type == "callback") != (self.callback is not None):
             yield "callback", "goes with 'type: callback', and only with it"
 
@@ -145,9 +144,8 @@ class AgentSpec(NodeSpec):
         """Names of the nodes that work for the agent."""
         return tuple(worker.node for worker in self.workers)
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
-        yield from super().mismatches()
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
+        yield from super()._mismatches()
         yield from self._tool_mismatches()
         if (self.type == "callback") != (self.callback is not None):
             yield "callback", "goes with 'type: callback', and only with it"

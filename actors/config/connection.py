@@ -42,8 +42,7 @@ class _Connection(Section):
     transform: ImportText | None = None
     """Import string of a function that changes each message."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         written = self.model_fields_set
         if not self.queued:
             for key in ("queue_strategy", "queue"):
@@ -90,9 +89,8 @@ class FileConnection(_Connection):
     encoding: Text = "utf-8"
     """Text encoding of the file."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
-        yield from super().mismatches()
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
+        yield from super()._mismatches()
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError):

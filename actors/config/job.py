@@ -35,7 +35,6 @@ class JobSpec(Section):
     min_context_tokens: Positive | None = None
     """Tokens that the model must be able to read at once."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.prompt.text is not None and not self.prompt.text.strip():
             yield "prompt", "must not be empty"

@@ -44,8 +44,7 @@ class DurableSpec(Section):
         """Read true and false."""
         return {"enabled": data} if isinstance(data, bool) else data
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if "backoff" in self.model_fields_set and not self.retries:
             yield "backoff", "has no effect without 'retries'"
 
@@ -106,8 +105,7 @@ class JournalSpec(Section):
             return {"url" if "://" in data else "path": data}
         return {"enabled": data} if isinstance(data, bool) else data
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.url is None:
             return
         if self.path is not None:

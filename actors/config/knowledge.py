@@ -28,8 +28,7 @@ class KnowledgeSpec(Section):
     max_bytes: Positive = 1_000_000
     """Bound on the text of all sources together."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         for url in self.urls:
             if not url.startswith(("http://", "https://")):
                 yield "urls", f"{url[:60]!r} must begin with http:// or https://"

@@ -164,8 +164,7 @@ class Manifest(Section):
             return f"{key!r} is written here and in 'defaults'; write one of them"
         return super()._advice(key)
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         places: dict[tuple[int, str], str] = {}
         for node in self.nodes.values():
             for trigger in node.triggers:

@@ -59,8 +59,7 @@ class McpServerSpec(Section):
             table["type"] = "http"
         return data if table is None else table
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         wanted, foreign = ("command", "url") if self.type == "stdio" else ("url", "command")
         if getattr(self, wanted) is None:
             yield wanted, f"is required with 'type: {self.type}'"

@@ -55,8 +55,7 @@ class ModelSpec(Section):
     settings: ModelSettingsSpec | None = None
     """Settings for each request."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.base_url is not None and not ADDRESS.accepts(self.base_url):
             yield "base_url", f"expected {ADDRESS.expected}"
         for key in ("headers", "key_variable"):

@@ -52,8 +52,7 @@ class BudgetSpec(Section):
     warn_at: Annotated[Amount, Field(gt=0, le=1)] = 0.8
     """Share of a limit at which a warning is published."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if (self.tokens, self.cost, self.requests, self.seconds) == (None, None, None, None):
             yield "tokens", "is required, unless cost, requests or seconds is given"
 
@@ -108,8 +107,7 @@ class NodeSpec(Section):
         """Names of the nodes that this node is made with: workers of an agent, or members, picker, validator."""
         return ()
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         counts = Counter(trigger.name for trigger in self.triggers)
         for name in [name for name, count in counts.items() if count > 1]:
             yield "triggers", f"two triggers have the name {name!r}"

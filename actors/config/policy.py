@@ -20,8 +20,7 @@ class RateLimitsSpec(Section):
     concurrent: Positive | None = None
     """Requests that are open at once; a stream is open until its end."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if (self.requests_per_minute, self.tokens_per_minute, self.concurrent) == (None, None, None):
             yield "requests_per_minute", "is required, unless tokens_per_minute or concurrent is given"
 
@@ -63,8 +62,7 @@ class PolicySpec(Section):
         """Read true and false."""
         return {"enabled": data} if isinstance(data, bool) else data
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         for low, high, usual in (
             ("first_byte", "deadline", None),
             ("idle", "deadline", None),

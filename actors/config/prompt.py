@@ -24,8 +24,7 @@ class PromptSpec(Section):
     callable: ImportText | None = None
     """Import string of a function without required arguments that returns it."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         given = [key for key in ("text", "file", "callable") if getattr(self, key) is not None]
         if len(given) != 1:
             yield given[1] if given else "text", "exactly one of 'text', 'file' and 'callable' is expected"

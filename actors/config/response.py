@@ -62,8 +62,7 @@ class FieldSpec(Section):
     pattern: Text | None = None
     """Regular expression that a text must match, without look-around and back references."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if (self.min if self.min is not None else -math.inf) > (self.max if self.max is not None else math.inf):
             yield "min", "is larger than max"
         if (self.min_length or 0) > (self.max_length if self.max_length is not None else math.inf):
@@ -128,8 +127,7 @@ class ResponseSpec(Section):
             table["type"] = "import"
         return table
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if (self.type == "import") != (self.import_path is not None):
             yield "import_path", "goes with 'type: import', and only with it"
         if (self.type == "inline") != bool(self.fields):

@@ -42,6 +42,9 @@ class Section(BaseModel):
 
     def mismatches(self) -> Iterator[tuple[str, str]]:
         """Yield key and text for each pair of values that do not fit together."""
+        yield from self._mismatches()
+
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         yield from ()
 
     @classmethod

@@ -36,8 +36,7 @@ class StoreSpec(Section):
     capacity: Positive | None = None
     """Messages that `memory` keeps, 100,000 by default; older ones make room."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.type in ("postgres", "sql") and self.url is None:
             yield "url", f"is required with 'type: {self.type}'"
         if self.type == "memory" and (self.url or self.path):
@@ -87,8 +86,7 @@ class StorageSpec(Section):
     batch_delay: PositiveSeconds = 0.5
     """Longest time before a message is written, in seconds."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         for place, store in enumerate(self.providers):
             if store in self.providers[:place]:
                 yield "providers", f"store {place + 1} is the same as store {self.providers.index(store) + 1}"

@@ -44,8 +44,7 @@ class BackoffSpec(Section):
     max_consecutive: Count | None = None
     """Largest number of restarts in a row; by default only the intensity limits them."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.min > self.max:
             yield "min", "is larger than max"
         if self.min == 0 < self.max:

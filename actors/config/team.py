@@ -60,9 +60,8 @@ class TeamSpec(NodeSpec):
         """Names of the members, the picker and the validator."""
         return (*self.members, *(name for name in (self.picker, self.validator) if name is not None))
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
-        yield from super().mismatches()
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
+        yield from super()._mismatches()
         yield from self._mode_mismatches()
         count = len(self.members)
         if self.mcp_servers:

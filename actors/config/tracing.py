@@ -28,8 +28,7 @@ class TracingSpec(Section):
         """Read true, false or an address."""
         return {"enabled": data} if isinstance(data, bool) else super().expand_shorthand(data)
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.endpoint is not None and not ADDRESS.accepts(self.endpoint):
             text = "expected an address that begins with http:// or https://, with passwords in"
             yield "endpoint", f"{text} OTEL_EXPORTER_OTLP_HEADERS"

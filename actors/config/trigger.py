@@ -140,8 +140,7 @@ class WebhookTrigger(TriggerSpec):
     timeout: PositiveSeconds = 10.0
     """How long a request may take to arrive, in seconds."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.enabled and not (self.secret or self.insecure or _is_loopback(self.host)):
             yield "secret", f"a webhook on {self.host} needs a secret; 'insecure: true' lets anybody start runs"
         if self.secret and self.insecure:
@@ -224,8 +223,7 @@ class EmailTrigger(TriggerSpec):
     max_size: Positive = 1_000_000
     """Larger e-mails are left out, in bytes."""
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         for key in self.filters:
             if key not in ("from", "to", "subject", "body"):
                 yield "filters", f"unknown key {key!r}; known are 'from', 'to', 'subject' and 'body'"

@@ -26,8 +26,8 @@ class KeepAlive:
         self.name = name
 
 
-class TeamView(Runnable, Protocol):
-    """A team as its actor sees it."""
+class TeamView(Protocol):
+    """A team as its actor sees it, besides what every node has."""
 
     lease: KeepAlive
     """Keeps the actor alive."""
@@ -55,7 +55,9 @@ class TeamActor(NodeActor, Supervisor):  # pyright: ignore[reportIncompatibleVar
 
     def __init__(self, node: TeamView) -> None:
         options = node.settings
-        super().__init__(node, strategy=options.strategy, intensity=options.intensity, backoff=options.backoff)
+        super().__init__(
+            cast("Runnable", node), strategy=options.strategy, intensity=options.intensity, backoff=options.backoff
+        )
         self._team = weakref.ref(node)
         self._watched: dict[ActorRef[Any], weakref.ref[NodeHandle[Any, Any]]] = {}
 

@@ -212,6 +212,6 @@ def _is_hurried(stages: Sequence[AnyNode], make: MemberRequest) -> bool:
     """Return True if a stage has less time than the whole run."""
     if make.options.timeout is not UNSET:
         return False
-    whole = make.parent.node.timeout
+    whole = make.parent.node.definition.settings.timeout
     own = [stage.definition.settings.timeout for stage in stages]
     return any(one is not None and (whole is None or one < whole) for one in own)

@@ -11,7 +11,6 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from actors.prompts.pending_context import PendingContext
 from actors.runs.blocking_call import run_blocking
 from actors.runs.correlation import correlation_of, kept_part, session_here
 from actors.runs.durable import KeepsRuns, not_durable
@@ -23,14 +22,13 @@ from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
     AddContext,
-    Answer,
     Route,
     RunKeywords,
     RunOptions,
     RunRequest,
     Settle,
 )
-from actors.runs.run_cost import Read, RunCost, attempts_joined
+from actors.runs.run_cost import RunCost
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
@@ -38,7 +36,6 @@ from actors.talk.detached_ask import Settled, failed_reply, post_outside
 from actors.talk.signal import Signal
 from actors.talk.target_queue import TargetQueue
 from protocols.checks import is_a
-from protocols.cost import TokenCost
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.handle import Handle, Named
@@ -62,9 +59,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
     actor_class: ClassVar[type[Any]] = NodeActor
     """Class of the actor behind the node."""
 
-    counts_members: ClassVar[bool] = False
-    """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
-
     def __init__(
         self,
         name: str,
@@ -79,8 +73,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         settings = NodeSettings(description=description, display_name=display_name, timeout=timeout, crash_on=crash_on)
         super().__init__(Definition(settings=settings))
         self.name = name
-        self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
-        """Called with every message the node takes, before it works on it."""
         self.message_sent: Signal[ChatMessage[Any]] = Signal("message_sent")
         """Called with every answer, before it goes to the connections."""
         self.run_failed: Signal[Exception] = Signal("run_failed")
@@ -91,10 +83,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """Messages that wait for the node, in order of priority; None until a connection has a priority."""
         self.durable: KeepsRuns | None = None
         """What keeps the runs of a durable node in a journal; None for a node whose runs are in memory."""
-        self.notes = PendingContext()
-        """What `add_context` gave; only the actor changes it."""
         self._trackers: set[DeliveryTracker] = set()
-        self._costs: dict[str, Read] = {}
 
     @property
     def display_name(self) -> str:
@@ -296,10 +285,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             ref = self.home.start(self.factory(), self.actor_owner(), parent=self.actor_parent())
         return ref
 
-    def perform(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
-        """Do the work of one run, inside the actor, and return the answer, or what gives it when awaited."""
-        raise NotImplementedError
-
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
         """Give an answer to the subscribers and to the connections, inside the actor. Does not wait.
 
@@ -319,27 +304,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """Report a failed run, inside the actor."""
         if self.run_failed.subscribers:
             self.run_failed.emit(error)
-
-    def cancelled(self, request: RunRequest) -> None:
-        """Note a cancelled run, inside the actor."""
-
-    def at_work(self, run_id: str) -> Sequence[str]:
-        """Return the members that work in a run of this node, or in those that are a part of the run."""
-        return ()
-
-    def follow_cost(self, request: RunRequest, read: Read) -> None:
-        """Count what a run costs while it works, inside the actor."""
-        before = self._costs.get(request.run_id)
-        if before is not None:  # of an attempt that has failed
-            read = attempts_joined(before, read, request.cost, self.name)
-        self._costs[request.run_id] = read
-        if request.cost is not None:
-            request.cost.open(self.name, read)
-
-    def cost_of(self, request: RunRequest) -> TokenCost | None:
-        """Return what an unfinished run has cost up to now; None if it asks no model."""
-        read = self._costs.get(request.run_id)
-        return None if read is None else read()
 
     def offer(self, message: ChatMessage[Any], origin: Origin) -> None:
         """Pass a message on through the node's connections without running the node."""
@@ -362,14 +326,6 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             self.durable.add_context(text, session or session_here())
         else:
             self.ref().tell(AddContext(self, text, session or session_here()))
-
-    def keep_context(self, text: str, session: str | None) -> None:
-        """Keep it, inside the actor."""
-        self.notes.keep(text, session)
-
-    def take_context(self, request: RunRequest) -> list[str]:
-        """Take what `add_context` gave for a run, inside the actor."""
-        return self.notes.take(request.options.session, request.kept)
 
     async def complete_tasks(self) -> None:
         """Wait until the runs that the node has accepted, and what they caused through connections, have ended."""

@@ -1,25 +1,21 @@
 """`NodeLifecycle`: opening and closing a node, its actor on each event loop, and its resources."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec.structs import force_setattr
 
-from actors.runs.request import DEFAULT_TIMEOUT
+from actors.runs.request import DEFAULT_TIMEOUT, Runnable
 from actors.runs.resources import OpenResources
-from actors.runtime.cell import Cell, Mailbox
-from actors.runtime.envelope import Envelope
-from actors.runtime.loop_refs import LoopRefs
-from actors.runtime.mailbox import MailboxConfig
+from actors.runtime.cell import Cell
 from actors.runtime.ref import ActorRef
 from actors.supervision.retry import Retry
 from protocols.budget import BUDGET, Budget
 from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, instance_of
 from protocols.durable import DURABLE, Durable, durable_of
 from protocols.errors import NodeStartError, error_text
-from protocols.tracing import RunTracing
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -55,18 +51,13 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     settings: NodeSettings
 
 
-class NodeLifecycle:
+class NodeLifecycle(Runnable):
     """Opening and closing of a node."""
 
-    name: str
+    definition: Definition
 
     def __init__(self, definition: Definition) -> None:
-        self.definition = definition
-        """What the node is made with; replaced as a whole, never changed."""
-        self.home = LoopRefs()
-        """The actors of the node."""
-        self.tracing: RunTracing | None = None
-        """Makes the spans of the runs; None without tracing."""
+        super().__init__(definition)
         self._entered = 0
         self._is_closed = False
         self._opened: OpenResources | None = None
@@ -79,19 +70,6 @@ class NodeLifecycle:
     def max_concurrency(self) -> int:
         """How many runs of this node go on at the same time."""
         return 1
-
-    @property
-    def is_serial(self) -> bool:
-        """True if runs that share a memory go on one after the other, as `message_key` says."""
-        return False
-
-    def make_mailbox(self, who: str, config: MailboxConfig, key: Callable[[object], Hashable]) -> Mailbox[Envelope]:
-        """Make the mailbox of the actor called `who`; `key` is `message_key`."""
-        return config.build(who)
-
-    def message_key(self, message: object) -> Hashable:
-        """Return the key of the messages that must be finished before this one; see `make_mailbox`."""
-        return None
 
     def ref(self) -> ActorRef[Any]:
         """Return the node's actor on the running loop, starting it if need be."""

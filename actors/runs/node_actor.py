@@ -185,7 +185,7 @@ def _failed(actor: AsyncioActor, request: RunRequest, error: Exception, seconds:
     if request.kept is not None:
         request.kept.failed(request.prompts, error)
     node.fail(error, request)
-    if isinstance(error, (*node.crash_on, *cell_of(actor).crash_on)):
+    if isinstance(error, (*node.definition.settings.crash_on, *cell_of(actor).crash_on)):
         raise error
     _tell_failure(actor, request, error)
 

@@ -15,7 +15,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.prompts.pending_context import PendingContext
 from actors.runs.event_channel import StreamSink
-from actors.runs.run_cost import Read, RunCost
+from actors.runs.run_cost import Read, RunCost, attempts_joined
 from actors.runs.run_stats import RunStats
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Mailbox
@@ -234,70 +234,77 @@ Answer = ChatMessage[Any] | Awaitable[ChatMessage[Any]]
 """The answer of a run, if it is there at once, or else what gives it when awaited."""
 
 
-class Runnable(Protocol):
-    """A node as its actor sees it; see `NodeHandle`."""
+class Runnable:
+    """A node as its actor sees it: what the runs of any node need, with what a node does that overrides nothing."""
 
     name: str
-    home: LoopRefs
-    message_received: Signal[ChatMessage[Any]]
-    counts_members: ClassVar[bool]
-    notes: PendingContext
-    tracing: RunTracing | None
-    definition: Any
-    """The `Definition` that the node is made with."""
+    counts_members: ClassVar[bool] = False
+    """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
 
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that a run may take by default. None for no limit."""
-        ...
-
-    @property
-    def crash_on(self) -> tuple[type[Exception], ...]:
-        """Exceptions of a run that crash the actor."""
-        ...
+    def __init__(self, definition: Any) -> None:
+        self.definition = definition
+        """What the node is made with (a `Definition`); replaced as a whole, never changed."""
+        self.home = LoopRefs()
+        """The actors of the node."""
+        self.tracing: RunTracing | None = None
+        """Makes the spans of the runs; None without tracing."""
+        self.message_received: Signal[ChatMessage[Any]] = Signal("message_received")
+        """Called with every message the node takes, before it works on it."""
+        self.notes = PendingContext()
+        """What `add_context` gave; only the actor changes it."""
+        self._costs: dict[str, Read] = {}
 
     @property
     def is_serial(self) -> bool:
-        """True if runs that share a memory go on one after the other."""
-        ...
+        """True if runs that share a memory go on one after the other, as `message_key` says."""
+        return False
 
     def make_mailbox(self, who: str, config: MailboxConfig, key: Callable[[object], Hashable]) -> Mailbox[Envelope]:
         """Make the mailbox of the actor called `who`; `key` is `message_key`."""
-        ...
+        return config.build(who)
 
     def message_key(self, message: object) -> Hashable:
-        """Return the key of the messages that must be finished before this one."""
-        ...
+        """Return the key of the messages that must be finished before this one; see `make_mailbox`."""
+        return None
 
     def perform(self, request: "RunRequest", asked: ChatMessage[Any]) -> Answer:
-        """Do the work of one run and return the answer, or what gives it when awaited."""
-        ...
+        """Do the work of one run, inside the actor, and return the answer, or what gives it when awaited."""
+        raise NotImplementedError
 
     def send(self, answer: ChatMessage[Any], request: "RunRequest") -> None:
-        """Give an answer to the subscribers and the connections."""
+        """Give an answer to the subscribers and the connections, inside the actor. Does not wait."""
 
     def fail(self, error: Exception, request: "RunRequest") -> None:
-        """Report a failed run."""
+        """Report a failed run, inside the actor."""
 
     def cancelled(self, request: "RunRequest") -> None:
-        """Note a cancelled run."""
+        """Note a cancelled run, inside the actor."""
 
     def at_work(self, run_id: str) -> Sequence[str]:
         """Return the members that work in a run of this node, or in those that are a part of the run."""
-        ...
+        return ()
 
     def follow_cost(self, request: "RunRequest", read: Read) -> None:
-        """Count what a run costs while it works."""
+        """Count what a run costs while it works, inside the actor."""
+        before = self._costs.get(request.run_id)
+        if before is not None:  # of an attempt that has failed
+            read = attempts_joined(before, read, request.cost, self.name)
+        self._costs[request.run_id] = read
+        if request.cost is not None:
+            request.cost.open(self.name, read)
 
     def cost_of(self, request: "RunRequest") -> TokenCost | None:
         """Return what an unfinished run has cost up to now; None if it asks no model."""
+        read = self._costs.get(request.run_id)
+        return None if read is None else read()
 
     def keep_context(self, text: str, session: str | None) -> None:
-        """Keep text for the next run, or for the next one of a session."""
+        """Keep text for the next run, or for the next one of a session, inside the actor."""
+        self.notes.keep(text, session)
 
     def take_context(self, request: "RunRequest") -> list[str]:
-        """Take the texts of `keep_context` for a run."""
-        ...
+        """Take the texts of `keep_context` for a run, inside the actor."""
+        return self.notes.take(request.options.session, request.kept)
 
 
 class RunRequest(msgspec.Struct, frozen=True, eq=False):

@@ -49,7 +49,7 @@ async def retried(actor: AsyncioActor, request: RunRequest, asked: ChatMessage[A
 def _is_last(request: RunRequest, error: Exception, cell: Cell, wait: float) -> bool:
     """Return True if the failure is a crash, the answers of members are read as they come, or the time is short."""
     node, scope = request.node, current.get()
-    if isinstance(error, (*node.crash_on, *cell.crash_on)):
+    if isinstance(error, (*node.definition.settings.crash_on, *cell.crash_on)):
         return True
     if node.counts_members and (request.follower is not None or request.sink is not None):
         return True

@@ -165,7 +165,6 @@ class HostileServer:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close all connections and the socket."""
         self._server.close()
         for task, writer in self._open.items():
             writer.transport.abort()
