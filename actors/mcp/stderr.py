@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Self, TextIO
 
+from protocols.redaction import Redaction
+
 _MOST_LINES = 20
 _MOST_CHARACTERS = 1_000
-_SHORTEST_SECRET = 4
-"""Length of the shortest secret. Masking shorter values, such as 1 or on, would make texts unreadable."""
 _END_TIMEOUT = 1.0
 """Seconds to wait for the last line of a stopped server. Processes that it left behind may hold the pipe."""
 
@@ -25,7 +25,9 @@ class ErrorOutput(asyncio.Protocol):
 
     def __init__(self, server: str, secrets: Iterable[str]) -> None:
         self._server = server
-        self._secrets = sorted({one for one in secrets if len(one) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self.clean = Redaction()
+        """Returns a text without secrets."""
+        self.clean.learn(secrets)
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._rest = b""
         self._ended = asyncio.Event()
@@ -68,12 +70,6 @@ class ErrorOutput(asyncio.Protocol):
         if text:
             self._lines.append(text)
             _log.debug("MCP server %s: %s", self._server, text)
-
-    def clean(self, text: str) -> str:
-        """Return the text without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
 
     async def tail(self) -> str:
         """Return the last line of a stopped server. Empty if it wrote nothing, or was not started here."""

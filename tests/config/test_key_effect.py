@@ -48,6 +48,7 @@ _AGENT = Effect(
 )
 _TEAM = Effect(
     (
+        "agents/manifest/values.py",
         "pool/manifest/pool.py",
         "pool/manifest/connection.py",
         "config/team.py",

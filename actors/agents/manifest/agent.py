@@ -1,7 +1,6 @@
 """From an agent of the manifest to an `AgentDefinition`."""
 
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path, PurePath
@@ -17,9 +16,9 @@ from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.mcp import ServerBuilder
 from actors.agents.manifest.values import (
     budget_of,
-    durable_of_spec,
     model_of,
     model_settings_of,
+    node_settings,
     output_of,
     output_type,
     policy_of,
@@ -62,7 +61,9 @@ class AgentBuilder:
         """
         spec = self._manifest.node(name)
         assert isinstance(spec, AgentSpec)
-        settings = self._shared(spec)
+        settings = {**node_settings(spec, self.scope), "deps": self._deps}
+        if spec.retries is not None:
+            settings["retries"] = spec.retries
         if spec.function is not None:
             return AgentDefinition.of_function(self.scope.function(spec.function, name), name=name, **settings)
         prompts = self._texts((*spec.system_prompt, *spec.instructions), name)
@@ -95,24 +96,6 @@ class AgentBuilder:
             session_budget=None if spec.sessions is None else budget_of(spec.sessions.budget),
             **settings,
         )
-
-    def _shared(self, spec: AgentSpec) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "description": spec.description,
-            "display_name": spec.display_name,
-            "crash_on": self.scope.exceptions(spec.crash_on, spec.name),
-            "redeliver": spec.redeliver,
-            "durable": durable_of_spec(spec.durable),
-            "retry": self.scope.retry(spec.retry, spec.name),
-            "max_concurrency": spec.max_concurrency,
-            "budget": budget_of(spec.budget),
-            "deps": self._deps,
-        }
-        if spec.retries is not None:
-            settings["retries"] = spec.retries
-        if spec.timeout is not None:
-            settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
-        return settings
 
     def _response(self, spec: AgentSpec) -> ResponseSpec | None:
         output = spec.output_type

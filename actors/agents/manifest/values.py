@@ -1,5 +1,6 @@
 """From values of a manifest, which is plain data, to values of pydantic_ai."""
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, cast
@@ -15,7 +16,7 @@ from actors.config.agent import AgentSpec
 from actors.config.import_path import PLAIN_BUILTINS
 from actors.config.journal import DurableSpec
 from actors.config.model import ModelSettingsSpec, ModelSpec
-from actors.config.node import BudgetSpec, UsageLimitsSpec
+from actors.config.node import BudgetSpec, NodeSpec, UsageLimitsSpec
 from actors.config.policy import PolicySpec
 from actors.config.response import ResponseSpec
 from actors.config.response_model import ResponseModelError, build_model
@@ -65,6 +66,25 @@ def budget_of(spec: BudgetSpec | None) -> Budget | None:
 def durable_of_spec(spec: DurableSpec | None) -> Durable | None:
     """Return how a node keeps what it has accepted; None for in memory only."""
     return None if spec is None or not spec.enabled else Durable(**spec.model_dump(exclude={"enabled"}))
+
+
+def node_settings(spec: NodeSpec, scope: ImportScope) -> dict[str, Any]:
+    """Return the settings that agents, functions and teams share.
+
+    Raises:
+        ConfigError: an import is not allowed, fails, or is not an exception type.
+    """
+    alike = ("description", "display_name", "redeliver", "max_concurrency")
+    settings: dict[str, Any] = {
+        **{key: getattr(spec, key) for key in alike},
+        "crash_on": scope.exceptions(spec.crash_on, spec.name),
+        "durable": durable_of_spec(spec.durable),
+        "retry": scope.retry(spec.retry, spec.name),
+        "budget": budget_of(spec.budget),
+    }
+    if spec.timeout is not None:
+        settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
+    return settings
 
 
 def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:

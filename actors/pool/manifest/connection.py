@@ -122,12 +122,8 @@ class ConnectionBuilder:
         return Agent.from_callback(function, name=name, blocking=is_writer, max_concurrency=1 if is_writer else None)
 
     def _options(self, source: str, spec: Connection) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "wait_for_completion": spec.wait_for_completion,
-            "priority": spec.priority,
-            "delay": spec.delay,
-            "queued": spec.queued,
-        }
+        alike = ("wait_for_completion", "priority", "delay", "queued")
+        options: dict[str, Any] = {key: getattr(spec, key) for key in alike}
         if spec.queued:
             options |= {"queue_strategy": spec.queue_strategy, "capacity": spec.queue.capacity}
             options["overflow"] = spec.queue.overflow

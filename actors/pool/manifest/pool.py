@@ -1,6 +1,5 @@
 """Make the nodes of a manifest: agents first, then teams in any nesting, then connections."""
 
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
 from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
-from actors.agents.manifest.values import budget_of, durable_of_spec, output_type, tool_of_spec, usage_limits_of
+from actors.agents.manifest.values import node_settings, output_type, tool_of_spec, usage_limits_of
 from actors.config.agent import AgentSpec
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
@@ -172,26 +171,14 @@ def _team_settings(
     manifest: Manifest, spec: TeamSpec, nodes: Mapping[str, AnyNode], scope: ImportScope
 ) -> dict[str, Any]:
     settings: dict[str, Any] = {
+        **node_settings(spec, scope),
         "name": spec.name,
         "shared_prompt": spec.shared_prompt,
-        "description": spec.description,
-        "display_name": spec.display_name,
         "picker": nodes[spec.picker] if spec.picker is not None else None,
         "num_picks": spec.num_picks,
         "pick_prompt": spec.pick_prompt,
-        "crash_on": scope.exceptions(spec.crash_on, spec.name),
-        "redeliver": spec.redeliver,
-        "durable": durable_of_spec(spec.durable),
-        "retry": scope.retry(spec.retry, spec.name),
+        "usage_limits": usage_limits_of(spec.limits),
     }
-    if spec.timeout is not None:
-        settings["timeout"] = None if math.isinf(spec.timeout) else spec.timeout
-    if spec.budget is not None:
-        settings["budget"] = budget_of(spec.budget)
-    if spec.limits is not None:
-        settings["usage_limits"] = usage_limits_of(spec.limits)
-    if spec.max_concurrency is not None:
-        settings["max_concurrency"] = spec.max_concurrency
     if spec.supervision is not None:
         settings["member_specs"] = {name: _child_fields(manifest.node(name), spec.supervision) for name in spec.parts}
         settings["strategy"] = spec.supervision.strategy
