@@ -60,19 +60,28 @@ class JournalService(PoolService):
 
     @property
     def kept(self) -> dict[str, int]:
-        """Messages that durable nodes have accepted and not yet handled, by node."""
-        return {node.name: mailbox.open for node, mailbox in self.mailboxes.items()}
+        """Messages that durable nodes which live here have accepted and not yet handled, by node."""
+        return {node.name: mailbox.open for node, mailbox in self.mailboxes.items() if mailbox.window.is_here}
 
     @property
     def numbers(self) -> dict[str, dict[str, int]]:
-        """The messages that wait, for metrics."""
-        return {"understage.durable.open": self.kept}
+        """The messages that wait, and the hosts and shards of a cluster, for metrics."""
+        found = {"understage.durable.open": self.kept}
+        if self.host is not None:
+            name, leases = self.host.about.name, self.host.leases
+            found["understage.cluster.hosts"] = {name: len(leases.hosts)}
+            found["understage.cluster.shards"] = {name: len(leases.leases)}
+        return found
 
     @property
     def health(self) -> Health:
-        """The health of the journal: ``unavailable`` when it writes no more."""
+        """The health of the journal: ``unavailable`` when it writes no more; or why a host loses its nodes."""
         if self.journal is not None and self.journal.statistics().broken:
             return "unavailable"
+        if self.host is not None and self.host.leases.is_draining:
+            return "draining"
+        if self.host is not None and not self.host.leases.is_certain:
+            return "disconnected"
         return "degraded" if self._watch is not None and self._watch.is_stalled else "ready"
 
     async def __aenter__(self) -> Self:

@@ -125,7 +125,12 @@ class JournalView:
 
 
 def ask_journal(
-    file: Path, question: Callable[[JournalView], Awaitable[Answer]], *, as_json: bool, as_guest: bool = True
+    file: Path,
+    question: Callable[[Any], Awaitable[Answer]],
+    *,
+    as_json: bool,
+    as_guest: bool = True,
+    view: Callable[[Manifest, Any], Any] = JournalView,
 ) -> None:
     """Open the journal of a manifest, ask it one question, and write the answer to standard output.
 
@@ -135,6 +140,9 @@ def ask_journal(
         JournalError: it cannot be used; without `as_guest` also while a pool has it.
     """
     manifest = read_manifest(file)
+    if view is not JournalView and not manifest.is_clustered:
+        needed = "add 'cluster: postgresql://user:password@host/name' to it"
+        fail(f"manifest {str(file)!r} is not that of a cluster; {needed}")
     journal, path = open_journal(manifest, as_guest=as_guest, takes_over=False), journal_file(manifest)
     if journal is None:
         fail(f"manifest {str(file)!r} has no journal; add 'journal: true' to it")
@@ -144,7 +152,7 @@ def ask_journal(
     async def ask() -> Answer:
         await journal.open()
         try:
-            return await question(JournalView(manifest, journal))
+            return await question(view(manifest, journal))
         finally:
             await journal.close()
 

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from actors.cli.command.approval import approvals, approve, deny
+from actors.cli.command.cluster import drain, hosts
 from actors.cli.command.dead import dead
 from actors.cli.command.history import history
 from actors.cli.command.journal import journal
@@ -60,6 +61,8 @@ app.command("top")(top)
 app.command("approvals")(approvals)
 app.command("approve")(approve)
 app.command("deny")(deny)
+app.command("hosts")(hosts)
+app.command("drain")(drain)
 app.add_typer(history)
 app.add_typer(dead)
 app.add_typer(journal)

@@ -9,7 +9,9 @@ from actors.cli.output import table
 from protocols.plain_text import one_line, visible
 
 HEAD: Final = ("actor", "state", "waiting", "working", "kept", "handled", "failed", "restarts", "answers", "tokens")
-LEAST_USEFUL: Final = ("working", "answers", "kept", "tokens", "handled", "restarts", "failed", "waiting", "state")
+LEAST_USEFUL: Final = (
+    "working", "answers", "kept", "tokens", "handled", "restarts", "failed", "waiting", "state", "host",
+)  # fmt: skip
 """Columns in the order in which a narrow terminal does without them."""
 
 
@@ -39,9 +41,10 @@ def document(tables: Tables) -> dict[str, Any]:
 def view(tables: Tables, width: int | None = None) -> str:
     """Return one moment for people. A `width` in characters has the least useful columns left out."""
     pool = tables["pool"]["pool"]
+    head = (HEAD[0], "host", *HEAD[1:]) if "host" in pool else HEAD
     rows = [_cells(actor, depth, tables["nodes"].get(actor["node"], {})) for _, actor, depth in flat(tables)]
-    shown = _fitting(rows, width)
-    lines = table([HEAD[place] for place in shown], [[row[place] for place in shown] for row in rows])
+    shown = _fitting(head, rows, width)
+    lines = table([head[place] for place in shown], [[row[place] for place in shown] for row in rows])
     text = f"{pool['name']}: {len(rows)} actors, process {pool['pid']}, up {_uptime(pool):.0f} s\n{lines}"
     if pool["dropped_events"]:
         text += f"\n({pool['dropped_events']} events were lost, so some numbers are too small)"
@@ -56,15 +59,17 @@ def _cells(actor: dict[str, Any], depth: int, node: dict[str, Any]) -> tuple[str
     counts = (actor[name] for name in ("depth", "in_flight", "kept", "handled", "failed", "restarts"))
     tokens = node.get("input_tokens", 0) + node.get("output_tokens", 0)
     numbers = (f"{count:,}" for count in (*counts, node.get("messages", 0), tokens))
-    return ("  " * depth + one_line(actor["name"]), actor["state"], *numbers)
+    host = (one_line(actor["host"]),) if "host" in actor else ()
+    return ("  " * depth + one_line(actor["name"]), *host, actor["state"], *numbers)
 
 
-def _fitting(rows: list[tuple[str, ...]], width: int | None) -> list[int]:
+def _fitting(head: tuple[str, ...], rows: list[tuple[str, ...]], width: int | None) -> list[int]:
     """Return the places of the columns that fit."""
-    widths = [max(len(cell) for cell in column) for column in zip(HEAD, *rows, strict=True)]
-    shown = list(range(len(HEAD)))
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    shown = list(range(len(head)))
     for name in LEAST_USEFUL:
         if width is None or sum(widths[place] + 2 for place in shown) - 2 <= width:
             break
-        shown.remove(HEAD.index(name))
+        if name in head:
+            shown.remove(head.index(name))
     return shown

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from hashlib import blake2b
 from random import Random
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from actors.cluster.host_mailbox import HostMailbox
+from actors.cluster.host_snapshot import HostSnapshot, encode_snapshot, read_snapshot
 from actors.cluster.lease import LeaseKeeper
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
@@ -145,7 +146,12 @@ class Host:
 
     def record(self) -> HostRecord:
         """Return what the other hosts are told of this one."""
-        return replace(self.about, nodes=tuple(self.mailboxes), is_draining=self.leases.is_draining)
+        snapshot = encode_snapshot(self.mailboxes.values())
+        return replace(self.about, nodes=tuple(self.mailboxes), is_draining=self.leases.is_draining, snapshot=snapshot)
+
+    def seen(self) -> Iterator[tuple[HostRecord, HostSnapshot]]:
+        """Yield the hosts that live, with what each has said of itself, as of the last renewal."""
+        return ((one, read_snapshot(one.snapshot)) for one in self.leases.hosts)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do asynchronous work of this host."""

@@ -50,6 +50,8 @@ class LeaseKeeper:
         """Those of this host, by shard."""
         self.resting: set[int] = set()
         """Shards whose tenures are coming to their ends, to be given back."""
+        self.hosts: list[HostRecord] = []
+        """The hosts that live, as they were seen last."""
         self._free: set[Lease] = set()
         self.is_draining = False
         """True if all leases are given back and none is taken."""
@@ -76,9 +78,14 @@ class LeaseKeeper:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 
+    @property
+    def is_certain(self) -> bool:
+        """True while the leases of this host are good; False if it has not reached the database for too long."""
+        return self._clock is not None and self._clock.now() < self._good_until
+
     def is_good(self, lease: Lease) -> bool:
         """Return True if a lease is certain to be this host's now: a handler may begin."""
-        return self.leases.get(lease.shard) == lease and self._clock.now() < self._good_until
+        return self.leases.get(lease.shard) == lease and self.is_certain
 
     def forget(self, lease: Lease) -> None:
         """Take note that a lease is over."""
@@ -146,7 +153,7 @@ class LeaseKeeper:
             await self._store.give_back(given)
             for lease in given:
                 self.forget(lease)
-        hosts = [one for one in await self._store.hosts() if one.left > 0]
+        self.hosts = hosts = [one for one in await self._store.hosts() if one.left > 0]
         if any(one.id == self._store.host and one.is_draining for one in hosts):
             self.is_draining = True
         share = 0 if self.is_draining else ceil(self._shards / max(1, sum(not one.is_draining for one in hosts)))

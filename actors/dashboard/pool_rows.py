@@ -54,6 +54,17 @@ class PoolRows:
         self._events: WeakKeyDictionary[Trigger, tuple[TriggerEvent, str]] = WeakKeyDictionary()
         """The last events with their texts, which are made once."""
 
+    @property
+    def _host(self) -> Any:
+        """This process, as a host of a cluster; None for a pool in one process."""
+        journal = self._pool.service(JournalService)
+        return None if journal is None else journal.host
+
+    @property
+    def _own(self) -> Row:
+        """What tells the rows of this host from others; nothing without a cluster."""
+        return {} if (host := self._host) is None else {"host": name_of(host.about.name)}
+
     def pool(self, system: ActorSystem, since: float) -> Rows:
         """Yield the one row of the pool itself; `since` is when its events began to be followed."""
         pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
@@ -61,21 +72,25 @@ class PoolRows:
             "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "since": since,
             "started": self._started, "status": status_of(pool, self._states), "dropped_events": system.events.dropped,
             "actors": len(system.cells), "has_storage": history is not None and history.store is not None,
-            "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act,
+            "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act, **self._own,
         }  # fmt: skip
 
     def actors(self, system: ActorSystem) -> Rows:
-        """Yield the actors of a system, supervisors before their children, then children that do not run."""
+        """Yield the actors, supervisors before their children; children that do not run; nodes at other hosts."""
         journal = self._pool.service(JournalService)
-        kept = {} if journal is None else journal.kept
+        kept, own = {} if journal is None else journal.kept, self._own
         for row in system.rows():
-            yield short(row.id), self._actor(row, row.parent, kept)
+            yield short(row.id), self._actor(row, row.parent, kept) | own
         for above, child in children_of(system):
             if child.cell is not None and not child.is_live:
                 for row in rows_of({child.cell: None}):
-                    yield short(row.id), self._actor(row, above.ref.actor_urn, kept)
+                    yield short(row.id), self._actor(row, above.ref.actor_urn, kept) | own
+        if (here := self._host) is not None:
+            for host, said in here.seen():
+                for node in () if host.id == here.about.id else said.nodes:
+                    yield name_of(f"{host.id}/{node.name}"), _elsewhere(host, node)
 
-    def _actor(self, row: ActorRow, parent: str, kept: dict[str, int]) -> Row:
+    def _actor(self, row: ActorRow, parent: str, kept: dict[str, int]) -> dict[str, Any]:
         node = self._nodes.get(row.id, "")
         return {
             "parent": short(parent), "name": name_of(row.name), "type": name_of(row.actor_type), "state": row.state,
@@ -140,6 +155,15 @@ class PoolRows:
                 "run": name_of(asked.run_id), "call": name_of(asked.tool_call_id, LONG), "node": name_of(asked.actor),
                 "tool": name_of(asked.tool_name), "arguments": shown(asked.arguments, 4_000), "since": asked.time,
             }  # fmt: skip
+
+
+def _elsewhere(host: Any, node: Any) -> Row:
+    """Return the row of a node that lives at another host, as that one has told."""
+    return {
+        "parent": "", "name": name_of(node.name), "type": "", "state": name_of(node.state), "incarnation": 0,
+        "restarts": 0, "depth": node.depth, "oldest_age": 0.0, "in_flight": node.in_flight, "handled": node.handled,
+        "failed": node.failed, "kept": node.kept, "node": "", "last_failure": "", "host": name_of(host.name),
+    }  # fmt: skip
 
 
 def dead_row(letter: DeadLetterRow) -> Row:

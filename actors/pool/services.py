@@ -8,7 +8,8 @@ from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.pool.registry import NodeRegistry
 
-Health = Literal["ready", "degraded", "unavailable"]
+Health = Literal["ready", "degraded", "unavailable", "draining", "disconnected"]
+"""All but the first two have the pool asked for nothing more."""
 
 
 class PoolService:
@@ -39,7 +40,10 @@ class PoolService:
 
     @property
     def health(self) -> Health:
-        """Whether the service does its work: ``degraded`` if it is slow, ``unavailable`` if it cannot."""
+        """Whether the service does its work: ``degraded`` if it is slow, ``unavailable`` if it cannot.
+
+        Of a host also ``draining``, if it gives its nodes away, and ``disconnected``, if it may have lost them.
+        """
         return "ready"
 
     @property

@@ -7,7 +7,7 @@ import msgspec
 _UNITS: Final = {"s": "_seconds", "USD": "_dollars"}
 
 Kind = Literal["counter", "gauge", "histogram"]
-Label = Literal["actor", "model", "node", "reason"]
+Label = Literal["actor", "host", "model", "node", "reason"]
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -73,6 +73,8 @@ _ALL: Final = (
     Metric("model", "model.output_tokens", "counter", "{token}", "Tokens that the model has written.", "output_tokens"),
     Metric("model", "model.breaker", "gauge", "1", "1 while the endpoint is left alone because it failed, else 0."),
     Metric("reason", "dead_letters", "counter", "{message}", "Messages that were not handled."),
+    Metric("host", "cluster.hosts", "gauge", "{host}", "Hosts of the cluster that live, as this one sees them."),
+    Metric("host", "cluster.shards", "gauge", "{shard}", "Shards that this host has."),
 )  # fmt: skip
 METRICS: Final = {one.name: one for one in _ALL}
 """All metrics by name."""

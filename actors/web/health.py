@@ -24,7 +24,8 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
     ``{prefix}/live`` answers 200 as long as the event loop runs. ``{prefix}/ready`` answers 200 while the pool runs and
     every node has an actor: with status ``ready``, or ``degraded`` during restarts and while a service, such as the
     journal, is slow. Otherwise it answers 503 with status ``unavailable``, the names of the nodes without an actor, the
-    services that fail, and the node that the pool gave up on.
+    services that fail, and the node that the pool gave up on. So does a host of a cluster that is ``draining``, or has
+    been ``disconnected`` from its database for longer than its leases are good.
 
     Args:
         pool: the pool.
@@ -65,7 +66,7 @@ def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
 def status_of(pool: AgentPool[Any], states: Set[str]) -> str:
     """Return the status of a pool with nodes in these states."""
     health = set(pool.health.values())
-    if GONE in states or "unavailable" in health or not pool.is_running:
+    if GONE in states or health - {"ready", "degraded"} or not pool.is_running:
         return "unavailable"
     return "ready" if states <= {ActorState.RUNNING} and health <= {"ready"} else "degraded"
 

@@ -18,29 +18,38 @@ const columns = [
   { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
   { title: "Does", cell: (row) => row.step },
   { title: "Elapsed", cell: elapsed, sort: (row) => -row.started, kind: "number" },
-  { title: "Tokens", cell: tokens, sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
-  { title: "Cost", cell: (row) => money(row.cost, row.cost_known), sort: (row) => Number(row.cost), kind: "number" },
+  { title: "Tokens", cell: (row) => row.cost && tokens(row), sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
+  { title: "Cost", cell: (row) => row.cost && money(row.cost, row.cost_known), sort: (row) => Number(row.cost), kind: "number" },
   { title: "Conversation", cell: (row) => row.conversation && html`<${Talk} id=${row.conversation} />`, kind: "wide" },
 ];
 
+const host = { title: "Host", cell: (row) => row.host ?? store.pool().host, sort: (row) => row.host ?? "" };
+
+// Nodes of other hosts that work. These say how many runs, and not which.
+const elsewhere = (here) => [...store.rows("actors")].filter(([, row]) => row.host !== here && row.in_flight > 0)
+  .map(([key, { name, host, state, in_flight }]) => [key, { node: name, host, state, step: `${in_flight} in flight` }]);
+
 const Talk = ({ id }) => html`<a tabindex="-1" href=${address("conversations", id)}>${clip(id)}</a>`;
-const Cancel = ({ item: { key, row } }) => html`<${Action} name="Cancel" path=${["runs", key, "cancel"]}
+const Cancel = ({ item: { key, row } }) => !row.host && html`<${Action} name="Cancel" path=${["runs", key, "cancel"]}
   label=${`Cancel the run of ${row.node}`} ask=${`Cancel the run of ${row.node}, and all that it asked for?`} />`;
 
 export function Now({ id, query }) {
   const runs = store.rows("runs");
+  const here = store.pool().host;
+  const all = new Map(here ? [...runs, ...elsewhere(here)] : runs);
   const rows = useMemo(
-    () => treeRows(runs, matcher(query.q, ["node", "kind", "state", "step", "conversation"])),
-    [store.tables.version("runs"), query.q],
+    () => treeRows(all, matcher(query.q, ["node", "host", "kind", "state", "step", "conversation"])),
+    [store.tables.version("runs"), here && store.tables.version("actors"), query.q],
   );
   const sum = (name) => [...runs.values()].reduce((all, row) => all + Number(row[name] ?? 0), 0);
   const sums = tokens({ input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") });
-  const row = runs.get(id);
+  const row = all.get(id);
   const cancel = (item) => html`<${Cancel} item=${item} />`;
   return html`<p class="facts">${count(runs.size)} in flight, ${money(sum("cost"))}, tokens ${sums}</p>
     <div class="filters"><${Search} query=${query} label="Filter runs" /></div>
     <${Split} id=${id} title=${row?.node ?? id} row=${row} actions=${row && cancel({ key: id, row })}>
-      <${Table} label="Runs in flight" columns=${columns} rows=${rows} chosen=${id} empty="Nothing runs."
+      <${Table} label="Runs in flight" columns=${here ? columns.toSpliced(1, 0, host) : columns} rows=${rows}
+        chosen=${id} empty="Nothing runs."
         link=${({ key }) => address("now", key, query)} actions=${cancel} />
     <//>`;
 }

@@ -26,6 +26,7 @@ const columns = [
   number("Life", "incarnation", "wide"),
   { title: "Last failure", cell: (row) => row.last_failure ?? "", kind: "wide" },
 ];
+const host = { title: "Host", cell: (row) => row.host, sort: (row) => row.host };
 const SHOW = {
   "": ["all actors", () => true],
   trouble: ["with failures or restarts", (row) => row.failed > 0 || row.restarts > 0],
@@ -41,7 +42,7 @@ export function Tree({ id, query }) {
   const actors = store.rows("actors");
   const [closed, setClosed] = useState(new Set());
   const rows = useMemo(() => {
-    const words = matcher(query.q, ["name", "type", "state", "node", "last_failure"]);
+    const words = matcher(query.q, ["name", "host", "type", "state", "node", "last_failure"]);
     const [, fits] = SHOW[query.show] ?? SHOW[""];
     return treeRows(actors, words || query.show ? (row) => fits(row) && (!words || words(row)) : null, closed);
   }, [store.tables.version("actors"), query.q, query.show, closed]);
@@ -54,12 +55,13 @@ export function Tree({ id, query }) {
     aria-label=${`What stands below ${row.name}`} aria-expanded=${!closed.has(key)}
     onClick=${() => fold(key)}>${closed.has(key) ? "▸" : "▾"}</button>`;
   const row = actors.get(id);
-  const actions = row && ["Stop", "Restart"].map((name) => html`<${Change} name=${name} id=${id} row=${row} />`);
+  const here = store.pool().host;
+  const actions = row && row.host === here && ["Stop", "Restart"].map((name) => html`<${Change} name=${name} id=${id} row=${row} />`);
   return html`<div class="filters"><${Search} query=${query} label="Filter actors" />
       <${Choice} name="show" label="Which actors" query=${query}
         options=${Object.entries(SHOW).map(([value, [text]]) => [value, text])} /></div>
     <${Split} id=${id} title=${row?.name ?? id} row=${row} actions=${actions}>
-      <${Table} label="Actors" columns=${columns} rows=${rows} chosen=${id} lead=${lead}
+      <${Table} label="Actors" columns=${here ? columns.toSpliced(1, 0, host) : columns} rows=${rows} chosen=${id} lead=${lead}
         link=${({ key }) => address("tree", key, query)} />
     <//>`;
 }

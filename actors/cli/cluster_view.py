@@ -1,0 +1,104 @@
+"""The hosts of a cluster on the command line: who lives, who has what, and who is to give its shards back."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
+
+from actors.cli.exit_code import fail
+from actors.cli.journal_view import Answer, Document
+from actors.cli.output import table
+from actors.cli.redaction import one_line
+from actors.config.manifest import Manifest
+from protocols.cluster import TTL, ClusterStore, HostRecord
+
+HEAD = ("host", "id", "state", "shards", "nodes", "open", "last sign", "version")
+SHORT = 8
+"""Characters of an id in a table."""
+
+
+class ClusterView:
+    """What commands ask the hosts of a cluster, without being one of them.
+
+    Args:
+        manifest: the manifest of the cluster.
+        store: what the hosts share.
+        pause: waits between two looks at a host that gives its shards back.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: ClusterStore,
+        pause: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0.5),
+    ) -> None:
+        self._store = store
+        self._pool = f"{manifest.name or 'pool'}/"
+        self._ttl = TTL if manifest.cluster is None else manifest.cluster.ttl
+        self._pause = pause
+
+    async def hosts(self) -> Answer:
+        """Return the hosts that live, or died within the last hour, with what each has now."""
+        hosts, counts = await self._store.hosts(), await self._store.counts()
+        open, unknown = Counter[int](), list[str]()
+        living = {shard: one for one in hosts if one.left > 0 for shard in one.shards}
+        for mailbox, count in counts.items():
+            shard = self._store.shard(mailbox)
+            open[shard] += count
+            if shard in living and mailbox.partition("#")[0] not in living[shard].nodes:
+                unknown.append(f"{count:,} for {mailbox.removeprefix(self._pool)!r} at {living[shard].name}")
+        rows = [self._document(one, open) for one in hosts]
+        text = table(HEAD, [_cells(row) for row in rows]) if rows else "no host lives or died within the last hour"
+        if waiting := sum(count for shard, count in open.items() if shard not in living):
+            text += f"\n{waiting:,} open messages are of shards that no living host has"
+        if unknown:
+            text += f"\nmessages wait for nodes that their host does not know: {', '.join(unknown)}"
+        if len(versions := {one.version for one in hosts if one.left > 0}) > 1:
+            text += f"\nthe hosts have {len(versions)} versions of the manifest"
+        return rows, text
+
+    def _document(self, one: HostRecord, open: Counter[int]) -> Document:
+        nodes = [name.removeprefix(self._pool) for name in one.nodes if self._store.shard(name) in one.shards]
+        said = msgspec.json.decode(one.snapshot or b"{}", type=Document)
+        return {
+            "name": one.name, "id": one.id, "state": _state(one), "shards": len(one.shards), "nodes": sorted(nodes),
+            "open": sum(open[shard] for shard in one.shards), "last_sign": round(max(0.0, self._ttl - one.left), 1),
+            "version": one.version, **{name: number for name, number in said.items() if name != "nodes"},
+        }  # fmt: skip
+
+    async def drain(self, wanted: str, *, waits: bool) -> Answer:
+        """Ask a host to give its shards back, and wait until it has none if `waits`."""
+        hosts = await self._store.hosts()
+        host = _chosen(wanted, hosts)
+        await self._store.drain(host.id)
+        while waits and any(one.shards for one in await self._store.hosts() if one.id == host.id and one.left > 0):
+            await self._pause()
+        text = f"{host.name} {'has no shards any more' if waits else 'gives its shards back as its nodes come to rest'}"
+        if not any(_state(one) == "alive" for one in hosts if one.id != host.id):
+            text += "; no other host takes them, so its durable nodes wait until one is started"
+        return {"draining": host.id, "name": host.name}, text
+
+
+def _state(one: HostRecord) -> str:
+    return "dead" if one.left <= 0 else "draining" if one.is_draining else "alive"
+
+
+def _cells(row: Document) -> list[str]:
+    numbers = (f"{number:,}" for number in (row["shards"], len(row["nodes"]), row["open"]))
+    return [one_line(row["name"]), row["id"][:SHORT], row["state"], *numbers, f"{row['last_sign']:,} s", row["version"]]
+
+
+def _chosen(wanted: str, hosts: list[HostRecord]) -> HostRecord:
+    """Return the one host of a name, or whose id begins so."""
+    named = [one for one in hosts if one.name == wanted]
+    found = named or [one for one in hosts if wanted and one.id.startswith(wanted.lower())]
+    living = [one for one in found if one.left > 0]
+    which = ", ".join(f"{one.id[:SHORT]} ({one.name})" for one in living or found)
+    if len(living) > 1:
+        fail(f"{len(living)} hosts fit to {wanted!r}: {which}; write more of the id")
+    if not living:
+        dead = f"host {which} is dead, and its shards are taken over"
+        fail(dead if found else f"no host has the name {wanted!r} or an id that begins so; see 'understage hosts'")
+    return living[0]

@@ -1,0 +1,69 @@
+"""What a host says of itself to the others: its durable nodes and what they do, as it writes it with each renewal."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from actors.cluster.host_mailbox import HostMailbox
+
+MOST_BYTES: Final = 64 * 1024
+"""Bytes of JSON that a host says of itself; further nodes are only counted."""
+_OF_TOTALS: Final = 200
+
+
+class NodeSnapshot(msgspec.Struct, frozen=True):
+    """One durable node, as its host sees it: what a row of the tree says, and its open messages."""
+
+    name: str
+    state: str
+    depth: int
+    kept: int
+    in_flight: int
+    handled: int
+    failed: int
+
+
+class HostSnapshot(msgspec.Struct, frozen=True):
+    """One host, in its own words."""
+
+    nodes: tuple[NodeSnapshot, ...] = ()
+    """Those that it delivers to."""
+    omitted: int = 0
+    """Further ones, for which there was no room."""
+    in_flight: int = 0
+    """Messages that all its durable nodes handle now."""
+    handled: int = 0
+    """Messages that they have handled in its life."""
+    dead_letters: int = 0
+    """Those of its actor system."""
+
+
+def encode_snapshot(mailboxes: Iterable[HostMailbox]) -> bytes:
+    """Return what the host of these mailboxes says of itself, as bounded JSON."""
+    nodes, size, omitted, in_flight, handled, dead_letters = list[NodeSnapshot](), _OF_TOTALS, 0, 0, 0, 0
+    for mailbox in mailboxes:
+        ref = mailbox.node.home.find()
+        if ref is None:
+            continue
+        cell = ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the counters are the engine's
+        working = len(cell.turns or ())
+        in_flight, handled, dead_letters = in_flight + working, handled + cell.handled, ref.system.dead_letters.total
+        if mailbox.is_here and size < MOST_BYTES:
+            numbers = (ref.statistics().depth, mailbox.open, working, cell.handled, cell.failed)
+            nodes.append(NodeSnapshot(mailbox.node.name, str(ref.state), *numbers))
+            size += len(msgspec.json.encode(nodes[-1])) + 1
+        elif mailbox.is_here:
+            omitted += 1
+    if size > MOST_BYTES:
+        nodes.pop()
+        omitted += 1
+    return msgspec.json.encode(HostSnapshot(tuple(nodes), omitted, in_flight, handled, dead_letters))
+
+
+def read_snapshot(written: bytes) -> HostSnapshot:
+    """Return what a host has said of itself; nothing if it is of a version that says it otherwise."""
+    try:
+        return msgspec.json.decode(written, type=HostSnapshot)
+    except msgspec.DecodeError:
+        return HostSnapshot()
