@@ -39,7 +39,7 @@ class ClusterView:
         self._ttl = TTL if manifest.cluster is None else manifest.cluster.ttl
         self._pause = pause
 
-    async def hosts(self) -> Answer:
+    async def hosts(self) -> tuple[list[Document], str]:
         """Return the hosts that live, or died within the last hour, with what each has now."""
         hosts, counts = await self._store.hosts(), await self._store.counts()
         open, unknown = Counter[int](), list[str]()

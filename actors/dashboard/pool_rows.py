@@ -61,7 +61,7 @@ class PoolRows:
         return None if journal is None else journal.host
 
     @property
-    def _own(self) -> Row:
+    def _own(self) -> dict[str, Any]:
         """What tells the rows of this host from others; nothing without a cluster."""
         return {} if (host := self._host) is None else {"host": name_of(host.about.name)}
 

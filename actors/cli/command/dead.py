@@ -15,7 +15,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="Id, as `dead list` shows 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids, as `dead list` shows them.")]
 
 
-def ask_journal(file: Path, question: Callable[[Any], Any], **options: bool) -> None:
+def ask_journal(file: Path, question: Callable[[Any], Any], **options: Any) -> None:
     """Ask the journal of a manifest; see `actors.cli.journal_view.ask_journal`, which takes long to import."""
     from actors.cli import journal_view
 
