@@ -15,7 +15,7 @@ from actors.cli.exit_code import ExitCode
 from tests.cli.conftest import cli as cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     import pytest
 
@@ -33,7 +33,7 @@ agents: {{{", ".join(f"{name}: {{model: offline, durable: true}}" for name in NO
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def watching(folder: Path) -> Generator[subprocess.Popen[bytes]]:
     """Run a process of the cluster; each has its manifest in a folder of its own, and so a socket of its own."""
     folder.mkdir()
     (folder / "agents.yml").write_text(MANIFEST, encoding="utf-8")
