@@ -72,15 +72,14 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self._leases.channel, self._leases.told = f"{CHANNEL}{self.host}", self._hear
         for connection in (self._writer, self._reader, self._leases):
             connection.patience, connection.use_name = ttl / 3, "_host"
-        self._time = (time.time(), time.monotonic())
-        """Wall time of the server, and when it was read."""
+        self._offset = time.time() - time.monotonic()
+        """Between the monotonic time of this process and the wall time of the server, as close as it is known."""
         self._known: dict[int, tuple[str | None, int]] = {}
         """Owners and epochs of shards, as of the last look at each."""
 
     def wall(self) -> float:
         """Return the wall time of the server."""
-        wall, read = self._time
-        return wall + time.monotonic() - read
+        return time.monotonic() + self._offset
 
     async def close(self) -> None:
         """Commit what waits, and disconnect. The leases stay until their time has passed; see `leave`."""
@@ -128,8 +127,9 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         return result
 
     def _read_time(self, tables: PostgresTables) -> None:
+        before = time.monotonic()
         ((wall,),) = tables.connection.execute("SELECT wall()").fetchall()
-        self._time = (wall, time.monotonic())
+        self._offset = min(max(self._offset, wall - time.monotonic()), wall - before)
 
     def _hear(self, payload: str) -> None:
         if self._tables is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent.parent
 HOSTS = "application_name = 'understage_journal_1_host' AND pid <> pg_backend_pid()"
+
+
+async def connected(server: PostgresServer) -> Any:
+    """Return a connection of another program."""
+    driver: Any = import_module("asyncpg")  # it has no types
+    return await driver.connect(server.url)
 
 
 @pytest.fixture
@@ -147,13 +154,42 @@ async def test_a_renewal_that_the_server_does_not_answer_is_given_up(
     postgres: PostgresServer, cluster: PostgresCluster
 ) -> None:
     host = await cluster.host()
-    driver: Any = import_module("asyncpg")  # it has no types
-    holder: Any = await driver.connect(postgres.url)
+    holder = await connected(postgres)
     await holder.execute("BEGIN; LOCK TABLE understage_journal_1.host")
     with pytest.raises(JournalError, match=r"did not answer within 0.1 s \(renew\)"):
         await host.store.renew(host.me, 0.3)
     await holder.close()
     assert await host.renew() == []
+
+
+async def test_a_late_host_that_is_renewing_its_leases_at_this_moment_keeps_them(
+    postgres: PostgresServer, pair: list[Host], cluster: PostgresCluster
+) -> None:
+    first, second = pair
+    await cluster.expire(first)
+    renewal = await connected(postgres)
+    await renewal.execute(
+        f"BEGIN; UPDATE understage_journal_1.host SET until = until + 60 WHERE id = '{first.store.host}'"
+    )
+    assert await second.claim() == []
+    await renewal.execute("COMMIT")
+    await renewal.close()
+    assert await second.claim() == []
+    assert len(await first.renew()) == 4
+
+
+async def test_the_wall_time_is_that_of_the_server(
+    postgres: PostgresServer, cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: START)
+    host = await cluster.host()
+    program = await connected(postgres)
+    asked = "SELECT extract(epoch FROM clock_timestamp())::float8"
+    for _ in range(3):
+        before, now, after = await program.fetchval(asked), host.store.wall(), await program.fetchval(asked)
+        assert before - 5 < now < after + 5
+        await host.renew()
+    await program.close()
 
 
 # -------------------------------------------------------------------------------------------- notifications

@@ -324,6 +324,12 @@ async def test_hosts_of_another_cluster_are_refused_while_these_live(cluster: Cl
         await first.renew()
 
 
+async def test_of_two_clusters_that_begin_at_once_one_is_refused(cluster: Cluster) -> None:
+    begun = [cluster.host("orders"), cluster.host("invoices")]
+    results = await asyncio.gather(*begun, return_exceptions=True)
+    assert sorted(isinstance(one, ClusterMismatchError) for one in results) == [False, True]
+
+
 async def test_another_number_of_shards_needs_that_no_host_lives(cluster: Cluster, host: Host) -> None:
     await host.store.accept([message(1, 0)])
     with pytest.raises(ClusterMismatchError, match="has 8 shards while its hosts live"):
