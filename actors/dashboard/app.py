@@ -22,6 +22,7 @@ from actors.dashboard.conversations import Conversations
 from actors.dashboard.feed import Feed
 from actors.dashboard.guard import Guard, new_token
 from actors.http.body_limit import BodyLimit
+from actors.http.head_check import known_hosts
 from actors.http.server import SERVER_END, private_socket, running_server
 from actors.pool.pool import AgentPool
 from protocols.redaction import redact
@@ -54,7 +55,7 @@ def dashboard(
         can_act: False for a page that only shows: all actions are refused with 403.
 
     Raises:
-        ValueError: the token is shorter than 16 characters.
+        ValueError: the token is shorter than 16 characters, or a host is no name alone.
 
     Example:
         ```python
@@ -63,7 +64,7 @@ def dashboard(
     """
     given = new_token() if token is None else token
     Guard(Starlette(), token=given)  # Starlette makes the real one with the first request, too late for an error
-    app = _application(pool, can_act, Middleware(Guard, token=given, hosts=tuple(hosts)))
+    app = _application(pool, can_act, Middleware(Guard, token=given, hosts=known_hosts(hosts)))
     app.state.token = given
     return app
 

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from heapq import merge
 from typing import Any, ClassVar, Final
 
 from actors.dashboard.feed_table import FeedTable, name_of, shown
@@ -55,12 +56,15 @@ FOLLOWED: Final = tuple(kind for kind in KINDS.values() if kind is not MessageRe
 MOST_LINES: Final = 2_000
 """Lines of the log that are kept."""
 LINES_AT_ONCE: Final = 200
-"""Lines of the log between two messages of the feed; of more events the latest are shown."""
-_ERRORS: Final = (RunFailed, ActorCrashed, ChildGaveUp, TalkFailed, HandlerAbandoned)
+"""Lines of the log between two messages of the feed, and as many of trouble; of more events the latest are shown."""
 _WARNINGS: Final = (
     DeadLetter, RunRetried, RunCancelled, MailboxOverflow, LoopBlocked, EventsDropped, ChildRestarted, ModelRetried,
     ModelThrottled, CircuitOpened, BudgetWarning, ToolAbandoned, JournalStalled, HopLimitReached, ProtocolWarning,
 )  # fmt: skip
+_LEVELS: Final[Mapping[type[Any], str]] = {
+    **dict.fromkeys((RunFailed, ActorCrashed, ChildGaveUp, TalkFailed, HandlerAbandoned), "error"),
+    **dict.fromkeys(_WARNINGS, "warning"),
+}
 
 
 _BRIEF: Final[Mapping[type[Any], str]] = {RunBegan: "run_started", RunAnswered: "message_sent"}
@@ -92,8 +96,10 @@ class EventRows:
         self.blocked = FeedTable(100, is_ring=True)
         self.log = FeedTable(MOST_LINES, is_ring=True)
         self._wall = wall
-        self._lines: deque[tuple[float, Any]] = deque(maxlen=LINES_AT_ONCE)
-        self._left_out = self._number = 0
+        self._lines: deque[tuple[int, float, Any]] = deque(maxlen=LINES_AT_ONCE)
+        self._trouble: deque[tuple[int, float, Any]] = deque(maxlen=LINES_AT_ONCE)
+        """Apart, so that a burst of other events does not push it out."""
+        self._events = self._left_out = self._number = 0
 
     @property
     def tables(self) -> dict[str, FeedTable]:
@@ -112,22 +118,24 @@ class EventRows:
             if fold is not None:
                 fold(self, event, now)
             if kind is not RunCompleted:
-                if len(self._lines) == LINES_AT_ONCE:
-                    self._left_out += 1
-                self._lines.append((now, event))
+                lines = self._trouble if kind in _LEVELS else self._lines
+                self._left_out += len(lines) == LINES_AT_ONCE
+                self._events += 1
+                lines.append((self._events, now, event))
 
     def renew(self, now: float) -> None:
         """Bring all tables up to date."""
         if self._left_out:
             self._put_line(now, "events_left_out", "", f"{self._left_out} earlier events are not shown", "", "info")
             self._left_out = 0
-        for at, event in self._lines:
+        for _, at, event in merge(self._lines, self._trouble):
             kind: Any = event.__class__
             word = _BRIEF.get(kind) or kind_of(kind.__name__)
-            level = "error" if isinstance(event, _ERRORS) else "warning" if isinstance(event, _WARNINGS) else "info"
+            level = _LEVELS.get(kind, "info")
             when = event.time if isinstance(event, StampedEvent) else at
             self._put_line(when, word, event.actor, text_of(event), event.run_id, level)
         self._lines.clear()
+        self._trouble.clear()
         self.runs.renew(now)
         self.spending.renew(now)
 

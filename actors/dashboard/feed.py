@@ -176,12 +176,12 @@ class Feed:
         """Look up the runs in flight among the handlers that wait."""
         at = system.clock.now()
         for cell in tuple(system.cells):
-            parked = cell.parked or ()
-            for turn in (*(cell.turns or ()), *parked) if cell.turns or parked else ():
-                request = turn.envelope.message
-                if type(request) is RunRequest:
-                    began = now - (at - turn.envelope.at)
-                    self._events.runs.see(request, began, now, waits_for_approval=turn in parked)
+            for turns, waits in ((cell.turns, False), (cell.parked, True)):
+                for turn in turns or ():
+                    request = turn.envelope.message
+                    if type(request) is RunRequest:
+                        began = now - (at - turn.envelope.at)
+                        self._events.runs.see(request, began, now, waits_for_approval=waits)
 
     # -- messages -------------------------------------------------------------------------------------------------
 

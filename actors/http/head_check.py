@@ -5,7 +5,15 @@ from ipaddress import ip_address
 
 
 def known_hosts(hosts: Iterable[str] = ()) -> frozenset[str]:
-    """Return the names that are answered: ``localhost``, and these."""
+    """Return the names that are answered: ``localhost``, and these.
+
+    Raises:
+        ValueError: one is no name alone.
+    """
+    hosts = [hosts] if isinstance(hosts, str) else list(hosts)
+    for host in hosts:
+        if not host or not host.isprintable() or set(host) & set(":/ *"):
+            raise ValueError(f"host {host!r} is never answered; give a name alone, such as 'ops.example.org'")
     return frozenset({"localhost", *(host.lower() for host in hosts)})
 
 

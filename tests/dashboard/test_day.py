@@ -77,7 +77,7 @@ def sizes(feed: Feed) -> Iterator[tuple[str, int, int]]:
         yield f"bytes of {name} that are not counted", abs(table.bytes - weighed), 0
         yield f"changes of {name}", len(table._changed), 0
     events = kept._events
-    yield "lines", len(events._lines), 0
+    yield "lines", len(events._lines) + len(events._trouble), 0
     yield "runs", len(events.runs), CHURN  # those that were never heard of again, of this round
     yield "costs", len(events.spending._spent), spending.MOST_ROWS
     yield "tables that are read in part", len(kept._begun), 0

@@ -206,6 +206,19 @@ async def test_it_can_be_mounted_below_any_path() -> None:
     assert status == 404
 
 
+@pytest.mark.parametrize("host", ["", "*", "https://ops.example", "ops.example:443", "ops example", "ops\n"])
+async def test_a_host_that_no_browser_names_is_refused_when_the_page_is_made(pool: AgentPool[None], host: str) -> None:
+    with pytest.raises(ValueError, match=r"give a name alone, such as 'ops\.example\.org'"):
+        dashboard(pool, hosts=["fine.example", host])
+
+
+async def test_a_single_host_may_be_given_as_it_is(pool: AgentPool[None]) -> None:
+    async with site(pool, hosts="ops.example") as shown:
+        answers = [await shown.http.get("/nothing", headers={"host": host}) for host in ("ops.example", "o")]
+
+    assert [answer.status_code for answer in answers] == [404, 403]
+
+
 async def test_a_short_token_is_refused_and_a_new_one_is_made(pool: AgentPool[None]) -> None:
     with pytest.raises(ValueError, match="at least 16 characters"):
         dashboard(pool, token="short")

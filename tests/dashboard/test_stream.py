@@ -17,6 +17,7 @@ from actors.dashboard import pool_rows
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.system import ActorSystem
 from actors.testing.models import failing_model
+from protocols.events import RunFailed, RunStarted, ToolCalled
 from tests.dashboard.client import Site, site
 from tests.support.waiting import TIMEOUT, wait_until
 
@@ -218,6 +219,22 @@ async def test_a_large_pool_is_read_in_part_between_two_messages_and_still_told_
     assert read[0] == len(tables["nodes"]) + 1
     assert max(read[1:]) <= 4
     assert sorted(names) == sorted(name for name in frames.tables["nodes"] if name != "writer")
+
+
+async def test_a_burst_of_events_does_not_push_trouble_out_of_the_log(pool: AgentPool[None]) -> None:
+    async with site(pool) as shown, shown.stream() as frames:
+        await frames.next()
+        events = events_of(pool)
+        events.publish(RunStarted, actor="first", run_id="r")
+        events.publish(RunFailed, actor="broken", run_id="r", error_type="ValueError", error="no")
+        for _ in range(2_000):
+            events.publish(ToolCalled, actor="busy", run_id="r", tool_name="search")
+        lines = (await frames.until(lambda tables: len(tables.get("log", ())) > 200))["log"].values()
+
+    assert [(row["node"], row["level"], row["kind"]) for row in lines][:3] == [
+        ("", "info", "events_left_out"), ("broken", "error", "run_failed"), ("busy", "info", "tool_called"),
+    ]  # fmt: skip
+    assert len(lines) == 202
 
 
 class Idle(AsyncioActor):
