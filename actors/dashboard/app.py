@@ -55,7 +55,7 @@ def dashboard(
         can_act: False for a page that only shows: all actions are refused with 403.
 
     Raises:
-        ValueError: the token is shorter than 16 characters, or a host is no name alone.
+        ValueError: the token is shorter than 16 characters, or a host is more than a name.
 
     Example:
         ```python

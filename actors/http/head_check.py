@@ -8,7 +8,7 @@ def known_hosts(hosts: Iterable[str] = ()) -> frozenset[str]:
     """Return the names that are answered: ``localhost``, and these.
 
     Raises:
-        ValueError: one is no name alone.
+        ValueError: one is more than a name.
     """
     hosts = [hosts] if isinstance(hosts, str) else list(hosts)
     for host in hosts:
