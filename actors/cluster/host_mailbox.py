@@ -4,11 +4,14 @@ from contextlib import suppress
 from typing import Any
 
 from actors.agents.agent import Agent
+from actors.cluster.remote_part import RemotePart
 from actors.cluster.tenure import HostView, RemoteWindow, TenureWindow
 from actors.durable.answers import Answers
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.failure import ended_elsewhere
 from actors.nodes.node import AnyNode
+from actors.runs.request import RunRequest
+from actors.runtime.actor import AsyncioActor
 from protocols.cluster import Lease
 from protocols.durable import Durable
 from protocols.journal import EndOutcome, JournalError
@@ -35,11 +38,6 @@ class HostMailbox(DurableMailbox):
         """Its open messages, as they were counted last."""
         super().__init__(RemoteWindow(host, self, node, name, host.store, settings, **self._options), host.store, {})
         self.context.given = set()
-
-    @property
-    def is_here(self) -> bool:
-        """True while this host delivers to the node."""
-        return self.window.is_here
 
     @property
     def is_working(self) -> bool:
@@ -133,6 +131,10 @@ class HostMailbox(DurableMailbox):
                 if name == self.context.name:
                     await self.context.restore()
             self.window.look()
+
+    def pass_on(self, actor: AsyncioActor, request: RunRequest) -> None:
+        """Have the host of the node do a part of a run; see `KeepsRuns`."""
+        RemotePart(request, self._host.store, self.ask).begin(actor)
 
     def give_up(self, id: bytes, outcome: EndOutcome) -> None:
         """End a message whose caller at another host waits no more."""

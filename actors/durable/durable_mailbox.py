@@ -20,6 +20,7 @@ from actors.durable.talk_queue import TalkQueue
 from actors.runs.durable import KeepsRuns, Ticket
 from actors.runs.errors import run_failure, stopped
 from actors.runs.request import RunRequest
+from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
@@ -73,6 +74,14 @@ class DurableMailbox(KeepsRuns):
         self.context = KeptContext(self.name, lambda: self.window, journal)
         window.queue.open = counts.pop(window.name, 0)
         window.freed = self._freed
+
+    @property
+    def is_here(self) -> bool:
+        """True while the window of this process delivers to the node."""
+        return self.window.is_here
+
+    def pass_on(self, actor: AsyncioActor, request: RunRequest) -> None:
+        """Do nothing: the node lives here."""
 
     async def close(self, patience: float = PATIENCE) -> None:
         """Accept nothing more, and tell all who wait that their runs are kept.

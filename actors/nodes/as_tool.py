@@ -120,11 +120,16 @@ def joint_limits(outer: UsageLimits | None, used: RunUsage, own: UsageLimits | N
     return replace(ahead, **least, count_tokens_before_request=counts_first)
 
 
-def _beyond(used: RunUsage, own: UsageLimits) -> UsageLimits:
+def limits_left(limits: UsageLimits | None, used: RunUsage | None) -> UsageLimits | None:
+    """Return what is left of limits for a run that counts by itself."""
+    return limits if limits is None or used is None else _beyond(used, limits, -1)
+
+
+def _beyond(used: RunUsage, own: UsageLimits, sign: int = 1) -> UsageLimits:
     """Return the limits of the inner run, counted from the usage of the outer run."""
     moved: dict[str, Any] = {}
     for name, counted in _COUNTED.items():
         limit = getattr(own, name)
         if limit is not None:
-            moved[name] = limit + (getattr(used, counted) or 0)
+            moved[name] = max(0, limit + sign * (getattr(used, counted) or 0))
     return replace(own, **moved)

@@ -240,6 +240,8 @@ class Runnable:
     name: str
     counts_members: ClassVar[bool] = False
     """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
+    durable: Any = None
+    """What keeps its runs in a journal; None for a node whose runs are in memory."""
 
     def __init__(self, definition: Any) -> None:
         self.definition = definition
