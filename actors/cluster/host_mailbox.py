@@ -132,7 +132,7 @@ class HostMailbox(DurableMailbox):
                     await self.context.restore()
             self.window.look()
 
-    def pass_on(self, actor: AsyncioActor, request: RunRequest) -> None:
+    def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
         """Have the host of the node do a part of a run; see `KeepsRuns`."""
         RemotePart(request, self._host.store, self.ask).begin(actor)
 

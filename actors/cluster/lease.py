@@ -111,9 +111,11 @@ class LeaseKeeper:
             try:
                 if self._clock.now() >= self._due:
                     await self._renew()
-                await self._balance()
+                if self._clock.now() < self._good_until:
+                    await self._balance()
             except JournalError as error:
                 _log.warning("the leases of this host cannot be renewed now: %s", error)
+                self._due = min(self._due, self._clock.now() + self._ttl / 10)
                 if error.is_final:
                     self._host.fail(error)
                     return

@@ -80,7 +80,7 @@ class DurableMailbox(KeepsRuns):
         """True while the window of this process delivers to the node."""
         return self.window.is_here
 
-    def pass_on(self, actor: AsyncioActor, request: RunRequest) -> None:
+    def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
         """Do nothing: the node lives here."""
 
     async def close(self, patience: float = PATIENCE) -> None:

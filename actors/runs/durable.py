@@ -61,7 +61,7 @@ class KeepsRuns(Protocol):
         """False if the node lives at another host of the cluster."""
         ...
 
-    def pass_on(self, actor: AsyncioActor, request: RunRequest) -> None:
+    def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
         """Have another host do a run that has come to its actor here. Called by the handler of the actor."""
 
     def takes(self, request: RunRequest, *, is_own: bool = False) -> bool:

@@ -52,11 +52,11 @@ class NodeActor(AsyncioActor):
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
         if type(message) is RunRequest:
-            is_part = message.kept is not None and message.kept.is_part
-            durable = message.node.durable
+            is_part, durable = message.kept is not None and message.kept.is_part, message.node.durable
+            serving = _serve_part if is_part else serve
             if durable is not None and not durable.is_here and (is_part or message.kept is None):
-                return durable.pass_on(self, message)
-            return _serve_part(self, message, self.runs) if is_part else serve(self, message, self.runs)
+                serving = durable.pass_on
+            return serving(self, message, self.runs)
         if type(message) is AddContext:
             return message.node.keep_context(message.text, message.session)
         if type(message) is Settle:

@@ -63,6 +63,12 @@ async def test_members_and_stages_are_asked_where_they_live() -> None:
         assert await asked(clock, one[far], "next") == f"next>{far}@two"
 
 
+async def streamed(node: Any) -> None:
+    async with node.run_stream("x") as stream:
+        async for _ in stream.stream_text():
+            pass
+
+
 async def test_what_needs_the_node_itself_is_refused() -> None:
     clock, desk = ManualClock(), Desk()
     database = shared(clock)
@@ -75,9 +81,7 @@ async def test_what_needs_the_node_itself_is_refused() -> None:
         with pytest.raises(NotDurableError, match="lives at another host"):
             await asked(clock, far, "x", durable=False)
         with pytest.raises(NotDurableError, match="lives at another host"):
-            async with far.run_stream("x") as stream:
-                async for _ in stream.stream_text():
-                    pass
+            await streamed(far)
         with pytest.raises(NotDurableError, match="deps cannot be kept"):
             await asked(clock, far, "x", deps=object())
     assert desk.seen == []
