@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from actors.agents.agent import Agent
-from actors.cluster.remote_part import RemotePart
+from actors.cluster.remote_run import RemoteRun
 from actors.cluster.tenure import HostView, RemoteWindow, TenureWindow
 from actors.durable.answers import Answers
 from actors.durable.durable_mailbox import DurableMailbox
@@ -134,7 +134,7 @@ class HostMailbox(DurableMailbox):
 
     def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
         """Have the host of the node do a part of a run; see `KeepsRuns`."""
-        RemotePart(request, self._host.store, self.ask).begin(actor)
+        RemoteRun(request, self._host.store, self.ask).begin(actor)
 
     def give_up(self, id: bytes, outcome: EndOutcome) -> None:
         """End a message whose caller at another host waits no more."""

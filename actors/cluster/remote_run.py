@@ -22,7 +22,7 @@ Ask = Callable[[RunRequest, float | None], Awaitable[ChatMessage[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class TakenReply:
+class RouteReply:
     """Stands in for the actor of a stage of a chain, as far as its route asks."""
 
     reply: AsyncioFuture[Any]
@@ -32,7 +32,7 @@ class TakenReply:
         return self.reply
 
 
-class RemotePart:
+class RemoteRun:
     """One part of a run, from when it reaches its actor here until its answer is there.
 
     Its id follows from that of the run: one that is delivered again finds the same answer. What has failed in an
@@ -52,7 +52,7 @@ class RemotePart:
     def begin(self, actor: AsyncioActor) -> None:
         """Take the reply of the ask that an actor handles, and answer it later; the actor is free for other messages.
 
-        What is no part is refused: who reads a stream, or runs a node in memory, needs the node itself.
+        Only parts are taken: who reads a stream, or runs a node in memory, needs the node itself.
         """
         request, scope = self._request, current.get()
         if request.kept is None and not request.parent_run_id:
@@ -72,7 +72,7 @@ class RemotePart:
         reply.add_done_callback(lambda _: task.cancel())
 
     async def _answer(self, reply: AsyncioFuture[Any], timeout: float | None) -> None:
-        request, taken = self._request, TakenReply(reply)
+        request, taken = self._request, RouteReply(reply)
         route: Any = request.route
         try:
             answer = await self._find(timeout)
