@@ -132,8 +132,12 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self._offset = min(max(self._offset, wall - time.monotonic()), wall - before)
 
     def _hear(self, payload: str) -> None:
+        try:
+            notice = msgspec.json.decode(payload, type=Notice)
+        except msgspec.MsgspecError:  # of a newer version, or there was none to hear
+            notice = Notice(is_partial=True)
         if self._tables is not None:
-            self.tell(msgspec.json.decode(payload, type=Notice) if payload else Notice(is_partial=True))
+            self.tell(notice)
 
     # -------------------------------------------------------------------------------------- transactions
 

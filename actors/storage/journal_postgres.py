@@ -38,6 +38,7 @@ _CREATE: Final = (
 _LOCK: Final = f"SELECT set_config('lock_timeout', '15s', true), pg_advisory_xact_lock({LOCK_CLASS}, 3)"
 USED: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND datname = current_database()"
 _DISK_FULL: Final = "53100"
+_FORBIDDEN: Final = "42501"
 _MISSING: Final = ("3F000", "42P01")
 
 _log = logging.getLogger("understage.journal")
@@ -211,6 +212,9 @@ class PostgresJournal(SqlJournal):
         found, state = fault(error, ""), _state(error)
         if state == _DISK_FULL:
             return JournalFullError("has no room to grow; free some disk space of the server", location=self.location)
+        if state == _FORBIDDEN:
+            message = f"cannot make or use its tables: {error}; GRANT CREATE ON DATABASE to its user, once"
+            return JournalError(message, location=self.location)
         is_broken = isinstance(found, StoreCorruptError) or state in _MISSING
         return (JournalBrokenError if is_broken else JournalError)(str(found), location=self.location)
 

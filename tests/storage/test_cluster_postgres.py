@@ -206,6 +206,14 @@ async def test_a_notification_that_is_too_long_says_only_that_there_is_something
     assert set((await second.look()).mailboxes) == set(theirs)
 
 
+async def test_a_notice_of_another_version_says_that_there_is_something(
+    postgres: PostgresServer, pair: list[Host]
+) -> None:
+    for payload in ("", "garbage", '{"given_up": [["AA==", "in a new way"]]}'):
+        await postgres.execute(f"NOTIFY understage_{pair[0].store.host}, '{payload}'")
+        assert (await pair[0].told()).is_partial
+
+
 async def test_a_mailbox_of_any_name_is_told(pair: list[Host]) -> None:
     first, second = pair
     name = next(name for n in range(99) if second.store.shard(name := f'pool/it\'s \0 \\ "ü" {n}') in second.leases)
@@ -345,7 +353,7 @@ async def test_a_journal_of_a_newer_version_is_not_touched(postgres: PostgresSer
 async def test_what_a_user_may_not_do_is_said(postgres: PostgresServer) -> None:
     await postgres.execute("DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN PASSWORD 'pw'")
     url = make_url(postgres.url).set(username="reader", password="pw").render_as_string(hide_password=False)
-    with pytest.raises(JournalError, match="permission denied for database"):
+    with pytest.raises(JournalError, match="permission denied for database postgres; GRANT CREATE"):
         await PostgresClusterStore(url, pool="pool").open()
     await postgres.execute("DROP ROLE reader")
 
