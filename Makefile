@@ -55,13 +55,13 @@ docs: $(VENV)/.dev  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 conformance: $(VENV)/.dev  ## Run the reliability catalogue and print its table
-	$(PY) -m pytest -m "conformance and not soak" --conformance-table tests $(ARGS)
+	$(PY) -m pytest -m "conformance and not soak" --conformance-table $(ARGS)
 
 acceptance: $(VENV)/.dev  ## Run the behaviour contract and print its table
-	$(PY) -m pytest -m "seed and not soak" --acceptance-table tests $(ARGS)
+	$(PY) -m pytest -m "seed and not soak" --acceptance-table $(ARGS)
 
-soak: $(VENV)/.dev  ## Run the tests that take minutes
-	$(PY) -m pytest -m soak tests $(ARGS)
+soak: $(VENV)/.dev  ## Run the tests that take minutes: make soak [ARGS=tests/durability]
+	$(PY) -m pytest -m soak $(ARGS)
 
 build: $(VENV)/.dev  ## Build the wheel and the source distribution into dist/
 	$(PY) -m build --no-isolation --outdir dist

@@ -1,0 +1,169 @@
+"""Several processes of one cluster, killed and frozen by a test, and what is wrong afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENCE = 60.0
+"""Seconds after which a herd that does nothing is given up."""
+MANIFEST = "name: shop\ncluster: {engine: postgres, url: '%s', ttl: %ss, shards: 16}\n"
+
+
+class Herd:
+    """Processes of one cluster.
+
+    Args:
+        folder: where they have their manifest and their log.
+        url: the database.
+        ttl: seconds of a lease.
+    """
+
+    def __init__(self, folder: Path, url: str, ttl: float) -> None:
+        self.folder = folder
+        self.ttl = ttl
+        self.alive: dict[str, subprocess.Popen[str]] = {}
+        self.gaps: list[float] = []
+        """Seconds from each death to the first effect of each node of the dead process elsewhere."""
+        self._born = 0
+        self._read = 0
+        self._lines: list[list[Any]] = []
+        (folder / "agents.yml").write_text(MANIFEST % (url, ttl))
+
+    def __enter__(self) -> Herd:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for one in self.alive.values():
+            one.kill()
+            one.communicate()
+
+    def start(self) -> str:
+        """Start a process, and return its name when its pool is open."""
+        self._born += 1
+        name = f"p{self._born}"
+        errors = (self.folder / f"{name}.txt").open("w")
+        self.alive[name] = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.worker", str(self.folder), name],
+            stdin=subprocess.PIPE, stdout=errors, stderr=errors, text=True,
+        )  # fmt: skip
+        errors.close()
+        self.wait(lambda: any(line[1:3] == [name, "opened"] for line in self.lines()), name)
+        return name
+
+    def lines(self) -> list[list[Any]]:
+        """Return the log so far: when, who, what, and more."""
+        with (self.folder / "log").open() if (self.folder / "log").exists() else open(os.devnull) as file:
+            file.seek(self._read)
+            text = file.read()
+        whole = text.rpartition("\n")[0]
+        if whole:
+            self._read += len(whole.encode()) + 1
+            self._lines += [json.loads(line) for line in whole.split("\n")]
+        return self._lines
+
+    def wait(self, found: Callable[[], Any], name: str = "") -> Any:
+        """Return what is found in the log, as soon as it is there."""
+        end = time.monotonic() + PATIENCE
+        while not (result := found()):
+            dead = [one for one, process in self.alive.items() if process.poll() is not None]
+            if time.monotonic() > end or dead:
+                texts = [(self.folder / f"{one}.txt").read_text()[-3000:] for one in (*dead, *([name] if name else []))]
+                raise AssertionError(f"waited in vain; ended: {dead}; {self.lines()[-5:]}\n" + "\n".join(texts))
+            time.sleep(0.01)
+        return result
+
+    def effects_of(self, name: str, more: int) -> None:
+        """Wait until a process has had so many more effects."""
+        before = self._count(name)
+        self.wait(lambda: self._count(name) >= before + more, name)
+
+    def _count(self, name: str) -> int:
+        return sum(line[1:3] == [name, "effect"] for line in self.lines())
+
+    def kill(self, name: str) -> None:
+        """Kill a process, and wait until each of its busy nodes has an effect elsewhere."""
+        process = self.alive.pop(name)
+        nodes = {line[3] for line in self.lines()[-400:] if line[1:3] == [name, "effect"]}
+        process.kill()
+        process.communicate()
+        self._taken_over(name, nodes, time.monotonic())
+
+    def freeze(self, name: str) -> None:
+        """Stop a process until its nodes have gone on elsewhere, then let it go on."""
+        process = self.alive[name]
+        nodes = {line[3] for line in self.lines()[-400:] if line[1:3] == [name, "effect"]}
+        process.send_signal(signal.SIGSTOP)
+        self._taken_over(name, nodes, time.monotonic())
+        process.send_signal(signal.SIGCONT)
+        self.effects_of(name, 1)
+
+    def _taken_over(self, name: str, nodes: set[str], since: float) -> None:
+        def others() -> dict[str, float]:
+            found: dict[str, float] = {}
+            for at, who, what, *more in self.lines():
+                if who != name and what == "effect" and at > since:
+                    found.setdefault(more[0], at)
+            return found
+
+        self.wait(lambda: nodes <= others().keys())
+        self.gaps += [others()[node] - since for node in nodes]
+
+    def stop(self) -> list[str]:
+        """Stop all in order, and return what is wrong, in words."""
+        for process in self.alive.values():
+            assert process.stdin is not None
+            process.stdin.write("stop\n")
+            process.stdin.flush()
+        for name, process in self.alive.items():
+            process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0, (self.folder / f"{name}.txt").read_text()[-3000:]
+        self.alive.clear()
+        return list(self._problems())
+
+    def refused(self) -> list[str]:
+        """Return what a sender was told that was not accepted."""
+        return [" ".join(map(str, line[1:])) for line in self.lines() if line[2] == "refused"]
+
+    def _problems(self) -> Iterator[str]:
+        known: Counter[tuple[str, str]] = Counter()
+        yield from (f"wrong answer: {line[3:]}" for line in self.lines() if line[2] == "wrong")
+        yield from self._disordered(known)
+        yield from self._lost(known)
+        copies = sum(count - 1 for count in known.values())
+        if copies > len(self.gaps):
+            yield f"{copies} copies, and only {len(self.gaps)} nodes changed their place by a death"
+
+    def _disordered(self, known: Counter[tuple[str, str]]) -> Iterator[str]:
+        last: dict[tuple[str, str], int] = defaultdict(int)
+        for _, who, what, *more in self.lines():
+            if what != "effect":
+                continue
+            node, text, attempt = more
+            sender, _, number = text.partition(":")
+            if (node, text) in known:
+                if not attempt:
+                    yield f"copy without a mark: {text} of {node} in {who}"
+            elif int(number) < last[node, sender]:
+                yield f"out of order: {text} of {node} in {who}"
+            else:
+                last[node, sender] = int(number)
+            known[node, text] += 1
+
+    def _lost(self, known: Counter[tuple[str, str]]) -> Iterator[str]:
+        for line in self.lines():
+            if line[2] == "accepted":
+                _, _, _, node, text = line
+                for one in (node, node.replace("source", "target")):
+                    if (one, text) not in known:
+                        yield f"lost: {text} of {one}"

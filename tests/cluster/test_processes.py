@@ -1,0 +1,66 @@
+"""Real processes that share a PostgreSQL: killed, frozen, and cut off from the database, they lose nothing."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.herd import Herd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.storage.postgres_server import PostgresServer
+
+TTL = 2.0
+
+
+def test_what_was_accepted_outlives_processes_that_are_killed(tmp_path: Path, postgres: PostgresServer) -> None:
+    with Herd(tmp_path, postgres.url, TTL) as herd:
+        for _ in range(3):
+            herd.start()
+        for _ in range(2):
+            victim = next(iter(herd.alive))
+            herd.effects_of(victim, 20)
+            herd.kill(victim)
+            herd.start()
+        assert herd.stop() == []
+
+
+def test_a_process_that_was_frozen_acknowledges_nothing_of_before(tmp_path: Path, postgres: PostgresServer) -> None:
+    with Herd(tmp_path, postgres.url, TTL) as herd:
+        frozen, _ = herd.start(), herd.start()
+        herd.effects_of(frozen, 20)
+        herd.freeze(frozen)
+        assert herd.stop() == []
+
+
+def test_a_database_that_goes_down_in_the_middle_loses_nothing(tmp_path: Path, postgres: PostgresServer) -> None:
+    with Herd(tmp_path, postgres.url, TTL) as herd:
+        first, second = herd.start(), herd.start()
+        herd.effects_of(first, 20)
+        postgres.stop()
+        postgres.start()
+        herd.effects_of(first, 20)
+        herd.effects_of(second, 20)
+        assert herd.stop() == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_many_deaths_and_freezes(tmp_path: Path, postgres: PostgresServer, seed: int) -> None:
+    chance = random.Random(seed)
+    with Herd(tmp_path, postgres.url, TTL) as herd:
+        for _ in range(3):
+            herd.start()
+        for death in range(14):
+            victim = chance.choice(list(herd.alive))
+            herd.effects_of(victim, chance.randint(1, 60))
+            if death % 14 < 10:
+                herd.kill(victim)
+                herd.start()
+            else:
+                herd.freeze(victim)
+        assert herd.stop() == []
