@@ -16,7 +16,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo demo-durable test check bench format lint types docs lock conformance acceptance soak build clean
+.PHONY: help install demo demo-durable demo-cluster test check bench format lint types docs lock conformance acceptance soak build clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*  ## "} /^[a-z-]+:.*  ## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ demo: $(VENV)/.run  ## Brief real files: make demo [FILES="a.md b.txt"] [QUESTIO
 
 demo-durable: $(VENV)/.dev  ## Kill a process in mid-run, start it again, and show that nothing is lost
 	@$(PY) examples/orders/demo.py
+
+demo-cluster: $(VENV)/.dev  ## Kill one of three processes that share a PostgreSQL, and show that nothing is lost
+	@PYTHONPATH=. $(PY) examples/cluster/demo.py
 
 test: $(VENV)/.dev  ## Run the tests: make test [ARGS="tests/runtime -x"]
 	$(PY) -m pytest $(ARGS)

@@ -83,6 +83,13 @@ class Herd:
             time.sleep(0.01)
         return result
 
+    def busy(self) -> list[str]:
+        """Return the processes in which nodes work now; one that has just begun may have none yet."""
+        return self.wait(lambda: [name for name in self.alive if self._nodes(name)])
+
+    def _nodes(self, name: str) -> set[str]:
+        return {line[3] for line in self.lines()[-2_000:] if line[1:3] == [name, "effect"]}
+
     def effects_of(self, name: str, more: int) -> None:
         """Wait until a process has had so many more effects."""
         before = self._count(name)
@@ -94,7 +101,7 @@ class Herd:
     def kill(self, name: str) -> None:
         """Kill a process, and wait until each of its busy nodes has an effect elsewhere."""
         process = self.alive.pop(name)
-        nodes = {line[3] for line in self.lines()[-400:] if line[1:3] == [name, "effect"]}
+        nodes = self._nodes(name)
         process.kill()
         process.communicate()
         self._taken_over(name, nodes, time.monotonic())
@@ -102,11 +109,10 @@ class Herd:
     def freeze(self, name: str) -> None:
         """Stop a process until its nodes have gone on elsewhere, then let it go on."""
         process = self.alive[name]
-        nodes = {line[3] for line in self.lines()[-400:] if line[1:3] == [name, "effect"]}
+        nodes = self._nodes(name)
         process.send_signal(signal.SIGSTOP)
         self._taken_over(name, nodes, time.monotonic())
         process.send_signal(signal.SIGCONT)
-        self.effects_of(name, 1)
 
     def _taken_over(self, name: str, nodes: set[str], since: float) -> None:
         def others() -> dict[str, float]:

@@ -122,6 +122,11 @@ async def postgres(postgres_server: PostgresServer) -> PostgresServer:
     return postgres_server
 
 
+def is_installed() -> bool:
+    """Return True if a server can be started here."""
+    return _programs() is not None
+
+
 def _programs() -> Path | None:
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
