@@ -24,6 +24,8 @@ WINDOW: Final = 200
 """Most open messages of a node that are in memory."""
 ALONE: Final = 2
 """Deliveries that ended with the process, after which a message is delivered while no other such one of the pool is."""
+SKEW: Final = 1.0
+"""Seconds by which the clock of who accepted a message may be ahead."""
 PAUSE: Final = 0.1
 """Seconds after which a full mailbox or a full disk is tried again."""
 
@@ -337,7 +339,7 @@ def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float)
         message: the message.
         request: its run.
         clock: the clock of the system.
-        now: wall time. A clock that was set back revives nothing.
+        now: wall time. A clock that was set back by more than `SKEW` revives nothing.
     """
     if message.deadline is not None:
         rest: float = message.deadline - clock.now()
@@ -347,7 +349,8 @@ def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float)
     expires = message.entry.expires
     if expires is None:
         return limit
-    left = expires - now if now >= message.entry.accepted else 0.0
+    accepted = message.entry.accepted
+    left = min(expires - now, expires - accepted) if now + SKEW >= accepted else 0.0
     return left if limit is None else min(limit, left)
 
 

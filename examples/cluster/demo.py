@@ -126,7 +126,9 @@ def database_of(stack: ExitStack) -> str:
     from tests.storage.postgres_server import is_installed, running_server
 
     if not is_installed():
-        raise SystemExit("set DATABASE_URL=postgresql://..., or install PostgreSQL (Debian: apt-get install postgresql)")
+        raise SystemExit(
+            "set DATABASE_URL=postgresql://..., or install PostgreSQL (Debian: apt-get install postgresql)"
+        )
     return stack.enter_context(running_server()).url
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which a herd that does nothing is given up."""
 MANIFEST = "name: shop\ncluster: {engine: postgres, url: '%s', ttl: %ss, shards: 16}\n"
 
@@ -48,17 +48,19 @@ class Herd:
             one.kill()
             one.communicate()
 
-    def start(self) -> str:
-        """Start a process, and return its name when its pool is open."""
+    def start(self, number: int = 1) -> None:
+        """Start processes, and wait until their pools are open."""
+        new = [self._begin() for _ in range(number)]
+        self.wait(lambda: {line[1] for line in self.lines() if line[2] == "opened"}.issuperset(new), new[0])
+
+    def _begin(self) -> str:
         self._born += 1
         name = f"p{self._born}"
-        errors = (self.folder / f"{name}.txt").open("w")
-        self.alive[name] = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.worker", str(self.folder), name],
-            stdin=subprocess.PIPE, stdout=errors, stderr=errors, text=True,
-        )  # fmt: skip
-        errors.close()
-        self.wait(lambda: any(line[1:3] == [name, "opened"] for line in self.lines()), name)
+        with (self.folder / f"{name}.txt").open("w") as errors:
+            self.alive[name] = subprocess.Popen(
+                [sys.executable, "-m", "tests.cluster.worker", str(self.folder), name],
+                stdin=subprocess.PIPE, stdout=errors, stderr=errors, text=True,
+            )  # fmt: skip
         return name
 
     def lines(self) -> list[list[Any]]:

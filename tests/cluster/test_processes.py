@@ -17,31 +17,13 @@ if TYPE_CHECKING:
 TTL = 2.0
 
 
-def test_what_was_accepted_outlives_processes_that_are_killed(tmp_path: Path, postgres: PostgresServer) -> None:
+def test_processes_that_are_killed_and_frozen_lose_nothing(tmp_path: Path, postgres: PostgresServer) -> None:
     with Herd(tmp_path, postgres.url, TTL) as herd:
-        for _ in range(3):
-            herd.start()
-        for _ in range(2):
-            victim = herd.busy()[0]
-            herd.effects_of(victim, 20)
-            herd.kill(victim)
-            herd.start()
-        assert herd.stop() == []
-
-
-def test_a_process_that_was_frozen_acknowledges_nothing_of_before(tmp_path: Path, postgres: PostgresServer) -> None:
-    with Herd(tmp_path, postgres.url, TTL) as herd:
-        frozen, _ = herd.start(), herd.start()
-        herd.effects_of(frozen, 20)
+        herd.start(3)
+        herd.kill(herd.busy()[0])
+        frozen = herd.busy()[0]
         herd.freeze(frozen)
         herd.wait(lambda: any(line[1:3] == [frozen, "accepted"] for line in herd.lines()[-200:]))
-        assert herd.stop() == []
-
-
-def test_a_database_that_goes_down_in_the_middle_loses_nothing(tmp_path: Path, postgres: PostgresServer) -> None:
-    with Herd(tmp_path, postgres.url, TTL) as herd:
-        first, _ = herd.start(), herd.start()
-        herd.effects_of(first, 20)
         postgres.stop()
         postgres.start()
         herd.effects_of(herd.busy()[0], 20)
@@ -53,8 +35,7 @@ def test_a_database_that_goes_down_in_the_middle_loses_nothing(tmp_path: Path, p
 def test_many_deaths_and_freezes(tmp_path: Path, postgres: PostgresServer, seed: int) -> None:
     chance = random.Random(seed)
     with Herd(tmp_path, postgres.url, TTL) as herd:
-        for _ in range(3):
-            herd.start()
+        herd.start(3)
         for death in range(14):
             victim = chance.choice(herd.busy())
             herd.effects_of(victim, chance.randint(1, 60))

@@ -18,7 +18,7 @@ from typing import Any
 from actors import Agent, AgentPool, delivery
 from actors.app.journal_service import JournalService
 
-NODES = 8
+NODES = 4
 """Pairs of nodes: each source passes its answers on to its target."""
 WAITING = 40
 """Runs of a sender that it waits for at most."""
