@@ -87,7 +87,8 @@ class Herd:
 
     def busy(self) -> list[str]:
         """Return the processes in which nodes work now; one that has just begun may have none yet."""
-        return self.wait(lambda: [name for name in self.alive if self._nodes(name)])
+        found: list[str] = self.wait(lambda: [name for name in self.alive if self._nodes(name)])
+        return found
 
     def _nodes(self, name: str) -> set[str]:
         return {line[3] for line in self.lines()[-2_000:] if line[1:3] == [name, "effect"]}
