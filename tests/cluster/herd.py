@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ class Herd:
         self.alive: dict[str, subprocess.Popen[str]] = {}
         self.gaps: list[float] = []
         """Seconds from each death to the first effect of each node of the dead process elsewhere."""
+        self._bell, self._rope = os.pipe()
         self._born = 0
         self._read = 0
         self._lines: list[list[Any]] = []
@@ -47,6 +49,8 @@ class Herd:
         for one in self.alive.values():
             one.kill()
             one.communicate()
+        os.close(self._bell)
+        os.close(self._rope)
 
     def start(self, number: int = 1) -> None:
         """Start processes, and wait until their pools are open."""
@@ -58,8 +62,8 @@ class Herd:
         name = f"p{self._born}"
         with (self.folder / f"{name}.txt").open("w") as errors:
             self.alive[name] = subprocess.Popen(
-                [sys.executable, "-m", "tests.cluster.worker", str(self.folder), name],
-                stdin=subprocess.PIPE, stdout=errors, stderr=errors, text=True,
+                [sys.executable, "-m", "tests.cluster.worker", str(self.folder), name, str(self._rope)],
+                pass_fds=[self._rope], stdin=subprocess.PIPE, stdout=errors, stderr=errors, text=True,
             )  # fmt: skip
         return name
 
@@ -82,8 +86,14 @@ class Herd:
             if time.monotonic() > end or dead:
                 texts = [(self.folder / f"{one}.txt").read_text()[-3000:] for one in (*dead, *([name] if name else []))]
                 raise AssertionError(f"waited in vain; ended: {dead}; {self.lines()[-5:]}\n" + "\n".join(texts))
-            time.sleep(0.01)
+            self._rung()
         return result
+
+    def _rung(self) -> None:
+        """Wait until a process has written a line, or is silent for a second."""
+        ready, _, _ = select.select([self._bell], [], [], 1.0)
+        if ready:
+            os.read(self._bell, 65_536)
 
     def busy(self) -> list[str]:
         """Return the processes in which nodes work now; one that has just begun may have none yet."""

@@ -1,6 +1,6 @@
 """One process of a cluster: its pool handles what comes and sends to all nodes, until it is told to stop, or killed.
 
-Run it as ``python -m tests.cluster.worker FOLDER NAME``. It reads one line: ``stop`` has it send nothing more,
+Run it as ``python -m tests.cluster.worker FOLDER NAME ROPE``. It reads one line: ``stop`` has it send nothing more,
 wait until nothing is open anywhere, and leave in order.
 """
 
@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,22 @@ class Worker:
     Args:
         folder: where the manifest and the log of all processes are.
         name: the name of the process; new for each.
+        rope: file descriptor that gets a byte for each line of the log, so that the parent looks.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, rope: int) -> None:
         self.name = name
         self.stopping = asyncio.Event()
         self._folder = folder
+        self._rope = rope
+        os.set_blocking(rope, False)
         self._file = os.open(folder / "log", os.O_APPEND | os.O_CREAT | os.O_WRONLY)
 
     def log(self, what: str, *values: Any) -> None:
         """Add a line to the log of all processes."""
         os.write(self._file, json.dumps([time.monotonic(), self.name, what, *values]).encode() + b"\n")
+        with suppress(BlockingIOError):
+            os.write(self._rope, b".")
 
     def node(self, name: str) -> Any:
         """Return a node whose handler has an effect."""
@@ -95,4 +101,4 @@ class Worker:
 
 
 if __name__ == "__main__":
-    asyncio.run(Worker(Path(sys.argv[1]), sys.argv[2]).live())
+    asyncio.run(Worker(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])).live())
