@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,7 @@ from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
 from actors.app.trigger_service import TriggerService
 from actors.config.trigger import IntervalTrigger, ScheduleTrigger
-from actors.dashboard.feed_table import LONG, Row, name_of, shown
+from actors.dashboard.feed_table import LONG, SHORT, Row, name_of, shown
 from actors.models.budget import Ledger, ledger_of
 from actors.nodes.base_team import BaseTeam
 from actors.nodes.node import AnyNode
@@ -25,11 +26,14 @@ from actors.supervision.child_state import ChildState
 from actors.triggers.schedule.source import Schedule
 from actors.triggers.trigger import Trigger
 from actors.web.health import GONE, status_of
+from protocols.control import ActorState
 from protocols.errors import limited_text
 from protocols.triggers import TriggerEvent
 
 Rows = Iterator[tuple[str, Row]]
 """Rows with their keys, each made when it is taken."""
+MOST_NAMED: Final = 3
+"""Nodes and services in trouble that the head of the page names."""
 FIRED: Final = (ScheduleTrigger, IntervalTrigger)
 """Triggers whose event can be made by hand: it says nothing but the time."""
 
@@ -49,8 +53,8 @@ class PoolRows:
         self._started = time.time()
         self._nodes: dict[str, str] = {}
         """The names of the nodes by the URN of their actors."""
-        self._states: set[str] = set()
-        """The states that the actors of nodes are in."""
+        self._troubled: dict[str, str] = {}
+        """The nodes that do not run, and what they do."""
         self._events: WeakKeyDictionary[Trigger, tuple[TriggerEvent, str]] = WeakKeyDictionary()
         """The last events with their texts, which are made once."""
 
@@ -68,10 +72,14 @@ class PoolRows:
     def pool(self, system: ActorSystem, since: float) -> Rows:
         """Yield the one row of the pool itself; `since` is when its events began to be followed."""
         pool, history, journal = self._pool, self._pool.service(HistoryService), self._pool.service(JournalService)
+        troubled = {**self._troubled, **{name: health for name, health in pool.health.items() if health != "ready"}}
+        trouble = ", ".join(f"{name} is {state}" for name, state in islice(troubled.items(), MOST_NAMED))
         yield "pool", {
+            "trouble": shown(trouble + (", …" if len(troubled) > MOST_NAMED else ""), SHORT),
             "name": name_of(pool.name), "pid": os.getpid(), "version": self._version, "since": since,
-            "started": self._started, "status": status_of(pool, self._states), "dropped_events": system.events.dropped,
-            "actors": len(system.cells), "has_storage": history is not None and history.store is not None,
+            "started": self._started, "status": status_of(pool, set(self._troubled.values())),
+            "dropped_events": system.events.dropped, "actors": len(system.cells),
+            "has_storage": history is not None and history.store is not None,
             "has_journal": journal is not None and journal.journal is not None, "can_act": self._can_act, **self._own,
         }  # fmt: skip
 
@@ -102,14 +110,15 @@ class PoolRows:
 
     def nodes(self) -> Rows:
         """Yield the nodes of the pool."""
-        names, states = dict[str, str](), set[str]()
+        names, troubled = dict[str, str](), dict[str, str]()
         for node in self._pool.nodes.values():
             ref = node.home.find()
-            states.add(GONE if ref is None else ref.state)
             if ref is not None:
                 names[ref.actor_urn] = node.name
+            if ref is None or ref.state is not ActorState.RUNNING:
+                troubled[node.name] = GONE if ref is None else str(ref.state)
             yield name_of(node.name), _node(node)
-        self._nodes, self._states = names, states
+        self._nodes, self._troubled = names, troubled
 
     def links(self) -> Rows:
         """Yield the connections of the pool, one row for each target."""
@@ -145,7 +154,7 @@ class PoolRows:
             return {"last": None, "event": ""}
         known = self._events.get(trigger)
         if known is None or known[0] is not event:
-            known = self._events[trigger] = event, shown(limited_text(_prompt_of, event, LONG))
+            known = self._events[trigger] = event, shown(limited_text(_prompt_of, event, 500))
         return {"last": event.time, "event": known[1]}
 
     def approvals(self) -> Rows:

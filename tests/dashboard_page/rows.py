@@ -16,6 +16,7 @@ def pool_row(**fields: Any) -> Row:
         "version": "0.1.0",
         "since": NOW - 3600,
         "status": "ready",
+        "trouble": "",
         "dropped_events": 0,
         "actors": 3,
         "has_storage": True,

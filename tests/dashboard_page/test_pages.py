@@ -82,6 +82,14 @@ async def test_what_is_counted_from_the_first_viewer_on_says_since_when(tabs: Wa
         await page.get_by_text(there).nth(many - 1).wait_for()
 
 
+async def test_the_head_of_each_page_names_what_does_not_run(tabs: Watched, feed: FakeFeed) -> None:
+    feed.put(pool={"pool": pool_row(dropped_events=7)})
+    page = await tabs.open("#/log")
+    assert await page.locator("header .facts").inner_text() == "3 actors, 7 events dropped"
+    feed.put(pool={"pool": pool_row(status="unavailable", trouble="<b>writer</b> is gone")})
+    await page.locator("header").get_by_text("3 actors, <b>writer</b> is gone").wait_for()
+
+
 async def test_elapsed_times_tick_without_a_message(tabs: Watched, feed: FakeFeed) -> None:
     feed.put(runs={"r-1": run_row("team")})
     page = await tabs.open()

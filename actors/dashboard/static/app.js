@@ -41,13 +41,13 @@ function App() {
   const tabs = Object.entries(PAGES).map(
     ([name, entry]) => html`<${Tab} name=${name} entry=${entry} current=${page === entry.page} />`,
   );
-  const dropped = pool.dropped_events ? `, ${count(pool.dropped_events)} events dropped` : "";
+  const facts = [`${count(pool.actors)} actors`, pool.dropped_events && `${count(pool.dropped_events)} events dropped`];
   return html`<button class="skip" onClick=${() => document.getElementById("main").focus()}>Skip to the page</button>
     <${Banner} />
     <header class="top">
       <strong dir="auto">${clip(pool.name ?? "Understage")}</strong>
       <span class=${`state ${pool.status ?? ""}`}>${pool.status ?? "connecting"}</span>
-      <span class="facts">${count(pool.actors)} actors${dropped}</span>
+      <span class="facts">${[...facts, clip(pool.trouble)].filter(Boolean).join(", ")}</span>
       <${Theme} />
     </header>
     <nav aria-label="Pages">${tabs}</nav>

@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-hooks.js";
 import { clip, count } from "./format.js";
 import { html } from "./html.js";
+import { store } from "./store.js";
 
 const ROW = 32; // pixels, as style.css says
 const MORE = 6; // rows above and below those in view
@@ -94,6 +95,11 @@ export function Table({ label, columns, rows, link, chosen, actions, lead, empty
   </div>
   <p class="count">${count(sorted.length)} ${sorted.length === 1 ? "row" : "rows"}</p>`;
 }
+
+const HOST = { title: "Host", cell: (row) => row.host ?? store.pool().host, sort: (row) => row.host ?? "" };
+
+// The columns of a table; in a cluster they say at which host a row is.
+export const withHost = (columns) => (store.pool().host ? columns.toSpliced(1, 0, HOST) : columns);
 
 function ordered(rows, value, down) {
   const sign = down ? -1 : 1;

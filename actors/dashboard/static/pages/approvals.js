@@ -1,11 +1,5 @@
 // Approvals: tool calls that wait for a person, with what they would do.
-import { useState } from "../vendor/preact-hooks.js";
-import { Action } from "../actions.js";
-import { clip, duration, time } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Json } from "../text.js";
+import { Action, Json, address, clip, duration, html, store, time, useState } from "../kit.js";
 
 export function Approvals({ id }) {
   const waiting = store.list("approvals");

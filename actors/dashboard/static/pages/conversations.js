@@ -1,12 +1,6 @@
 // Conversations: what the storage keeps, with what was said and which tools were called.
-import { Search } from "../filter.js";
-import { clip, count, money, time, tokens } from "../format.js";
-import { html } from "../html.js";
-import { address, setQuery } from "../router.js";
 import { useRequest } from "../request.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { Json, Text } from "../text.js";
+import { Json, Search, Table, Text, address, clip, count, html, money, setQuery, store, time, tokens } from "../kit.js";
 
 const columns = [
   { title: "Conversation", cell: (row) => row.title },

@@ -1,13 +1,6 @@
 // Costs: tokens and money by node, by model and over time, and the budgets.
-import { useMemo } from "../vendor/preact-hooks.js";
 import { Chart } from "../charts.js";
-import { Choice } from "../filter.js";
-import { count, money, tokens } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { Since } from "../text.js";
+import { Choice, Since, Table, address, count, html, money, store, tokens, useMemo } from "../kit.js";
 
 const LINES = 5; // drawn by name; the rest is one line
 const SPANS = { "": [24 * 3600, 3600], hour: [3600, 60] }; // seconds, seconds of one point

@@ -1,13 +1,7 @@
 // Flow: nodes and connections as a graph with what passes a second, and the same as a table.
-import { Split } from "../detail.js";
-import { Search, matcher } from "../filter.js";
-import { count, time } from "../format.js";
 import { Graph } from "../graph.js";
-import { html } from "../html.js";
 import { forget, rate } from "../rates.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
+import { Search, Split, Table, address, count, html, matcher, store, time } from "../kit.js";
 
 const DRAWN = 250; // nodes: placing more takes seconds, and nobody can read it
 

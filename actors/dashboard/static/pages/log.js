@@ -1,13 +1,5 @@
 // Log: what happened, newest first; pausing keeps the rows still while one reads.
-import { useState } from "../vendor/preact-hooks.js";
-import { Split } from "../detail.js";
-import { Choice, Search, matcher } from "../filter.js";
-import { time } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { Since, State } from "../text.js";
+import { Choice, Search, Since, Split, State, Table, address, html, matcher, store, time, useState } from "../kit.js";
 
 const columns = [
   { title: "Time", cell: (row) => time(row.at), kind: "time" },

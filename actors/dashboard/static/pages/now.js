@@ -1,29 +1,22 @@
 // Now: the runs in flight as a tree of who asked whom.
-import { useMemo } from "../vendor/preact-hooks.js";
-import { Action } from "../actions.js";
-import { Split } from "../detail.js";
-import { Search, matcher } from "../filter.js";
-import { clip, count, duration, money, tokens } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { State } from "../text.js";
-import { treeRows } from "../tree_rows.js";
+import {
+  Action, Search, Split, State, Table, address, clip, count, duration, html, matcher, money, store, tokens, treeRows,
+  useMemo, withHost,
+} from "../kit.js";
 
 const elapsed = (row) => duration(store.now() - row.started);
+const spent = (row) => row.input_tokens + row.output_tokens;
+const price = (row) => row.cost && money(row.cost, row.cost_known);
 const columns = [
   { title: "Run", cell: (row) => row.node },
   { title: "Kind", cell: (row) => row.kind, kind: "wide" },
   { title: "State", cell: (row) => html`<${State} state=${row.state} />` },
   { title: "Does", cell: (row) => row.step },
   { title: "Elapsed", cell: elapsed, sort: (row) => -row.started, kind: "number" },
-  { title: "Tokens", cell: (row) => row.cost && tokens(row), sort: (row) => row.input_tokens + row.output_tokens, kind: "number wide" },
-  { title: "Cost", cell: (row) => row.cost && money(row.cost, row.cost_known), sort: (row) => Number(row.cost), kind: "number" },
+  { title: "Tokens", cell: (row) => row.cost && tokens(row), sort: spent, kind: "number wide" },
+  { title: "Cost", cell: price, sort: (row) => Number(row.cost), kind: "number" },
   { title: "Conversation", cell: (row) => row.conversation && html`<${Talk} id=${row.conversation} />`, kind: "wide" },
 ];
-
-const host = { title: "Host", cell: (row) => row.host ?? store.pool().host, sort: (row) => row.host ?? "" };
 
 // Nodes of other hosts that work. These say how many runs, and not which.
 const elsewhere = (here) => [...store.rows("actors")].filter(([, row]) => row.host !== here && row.in_flight > 0)
@@ -48,8 +41,7 @@ export function Now({ id, query }) {
   return html`<p class="facts">${count(runs.size)} in flight, ${money(sum("cost"))}, tokens ${sums}</p>
     <div class="filters"><${Search} query=${query} label="Filter runs" /></div>
     <${Split} id=${id} title=${row?.node ?? id} row=${row} actions=${row && cancel({ key: id, row })}>
-      <${Table} label="Runs in flight" columns=${here ? columns.toSpliced(1, 0, host) : columns} rows=${rows}
-        chosen=${id} empty="Nothing runs."
+      <${Table} label="Runs in flight" columns=${withHost(columns)} rows=${rows} chosen=${id} empty="Nothing runs."
         link=${({ key }) => address("now", key, query)} actions=${cancel} />
     <//>`;
 }

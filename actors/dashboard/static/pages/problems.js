@@ -1,13 +1,5 @@
 // Problems: what failed, what could not be delivered, and what held up the loop; dead letters can be sent again.
-import { Action } from "../actions.js";
-import { Split } from "../detail.js";
-import { Search, matcher } from "../filter.js";
-import { count, duration, time } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { Since } from "../text.js";
+import { Action, Search, Since, Split, Table, address, count, duration, html, matcher, store, time } from "../kit.js";
 
 const failures = [
   { title: "Node", cell: (row) => row.node, sort: (row) => row.node },

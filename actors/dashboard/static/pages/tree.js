@@ -1,15 +1,8 @@
 // Tree: who supervises whom, and how each actor fares.
-import { useMemo, useState } from "../vendor/preact-hooks.js";
-import { Action } from "../actions.js";
-import { Split } from "../detail.js";
-import { Choice, Search, matcher } from "../filter.js";
-import { count, duration } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { State } from "../text.js";
-import { treeRows } from "../tree_rows.js";
+import {
+  Action, Choice, Search, Split, State, Table, address, count, duration, html, matcher, store, treeRows, useMemo,
+  useState, withHost,
+} from "../kit.js";
 
 const number = (title, name, kind = "") => {
   return { title, cell: (row) => count(row[name]), sort: (row) => row[name], kind: `number ${kind}` };
@@ -26,7 +19,6 @@ const columns = [
   number("Life", "incarnation", "wide"),
   { title: "Last failure", cell: (row) => row.last_failure ?? "", kind: "wide" },
 ];
-const host = { title: "Host", cell: (row) => row.host, sort: (row) => row.host };
 const SHOW = {
   "": ["all actors", () => true],
   trouble: ["with failures or restarts", (row) => row.failed > 0 || row.restarts > 0],
@@ -55,13 +47,13 @@ export function Tree({ id, query }) {
     aria-label=${`What stands below ${row.name}`} aria-expanded=${!closed.has(key)}
     onClick=${() => fold(key)}>${closed.has(key) ? "▸" : "▾"}</button>`;
   const row = actors.get(id);
-  const here = store.pool().host;
-  const actions = row && row.host === here && ["Stop", "Restart"].map((name) => html`<${Change} name=${name} id=${id} row=${row} />`);
+  const change = (name) => html`<${Change} name=${name} id=${id} row=${row} />`;
+  const actions = row?.host === store.pool().host && row && ["Stop", "Restart"].map(change);
   return html`<div class="filters"><${Search} query=${query} label="Filter actors" />
       <${Choice} name="show" label="Which actors" query=${query}
         options=${Object.entries(SHOW).map(([value, [text]]) => [value, text])} /></div>
     <${Split} id=${id} title=${row?.name ?? id} row=${row} actions=${actions}>
-      <${Table} label="Actors" columns=${here ? columns.toSpliced(1, 0, host) : columns} rows=${rows} chosen=${id} lead=${lead}
+      <${Table} label="Actors" columns=${withHost(columns)} rows=${rows} chosen=${id} lead=${lead}
         link=${({ key }) => address("tree", key, query)} />
     <//>`;
 }

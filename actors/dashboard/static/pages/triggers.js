@@ -1,13 +1,5 @@
 // Triggers: what starts runs, when it is next due, and how its last runs went.
-import { Action } from "../actions.js";
-import { Split } from "../detail.js";
-import { Search, matcher } from "../filter.js";
-import { count, time } from "../format.js";
-import { html } from "../html.js";
-import { address } from "../router.js";
-import { store } from "../store.js";
-import { Table } from "../table.js";
-import { State } from "../text.js";
+import { Action, Search, Split, State, Table, address, count, html, matcher, store, time } from "../kit.js";
 
 const columns = [
   { title: "Trigger", cell: (row) => `${row.node}/${row.name}`, sort: (row) => `${row.node}/${row.name}` },
