@@ -21,7 +21,7 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool
     Args:
         manifest: the manifest.
         as_guest: True to use the journal while a pool has it.
-        takes_over: False to be refused while a pool has it, also where a second process could take it over.
+        takes_over: False to be refused while a pool has it, also where a second process could take it or share it.
 
     Raises:
         JournalError: what the manifest names cannot keep it.
@@ -29,7 +29,8 @@ def open_journal(manifest: Manifest, *, as_guest: bool = False, takes_over: bool
     spec, path, pool = manifest.effective_journal, journal_file(manifest), manifest.name or "pool"
     if spec is None:
         return None
-    if spec.url is not None and manifest.is_clustered and manifest.cluster is not None:
+    is_shared = as_guest or takes_over
+    if spec.url is not None and manifest.is_clustered and manifest.cluster is not None and is_shared:
         return _of_cluster(spec.url.get_secret_value(), pool, manifest.cluster, as_guest=as_guest)
     if spec.url is not None:
         return _on_server(spec.url.get_secret_value(), pool, as_guest=as_guest, takes_over=takes_over)

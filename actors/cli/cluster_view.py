@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -28,12 +28,7 @@ class ClusterView:
         pause: waits between two looks at a host that gives its shards back.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        store: ClusterStore,
-        pause: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0.5),
-    ) -> None:
+    def __init__(self, manifest: Manifest, store: ClusterStore, pause: Callable[..., Any] = asyncio.sleep) -> None:
         self._store = store
         self._pool = f"{manifest.name or 'pool'}/"
         self._ttl = TTL if manifest.cluster is None else manifest.cluster.ttl
@@ -74,7 +69,7 @@ class ClusterView:
         host = _chosen(wanted, hosts)
         await self._store.drain(host.id)
         while waits and any(one.shards for one in await self._store.hosts() if one.id == host.id and one.left > 0):
-            await self._pause()
+            await self._pause(0.5)
         text = f"{host.name} {'has no shards any more' if waits else 'gives its shards back as its nodes come to rest'}"
         if not any(_state(one) == "alive" for one in hosts if one.id != host.id):
             text += "; no other host takes them, so its durable nodes wait until one is started"

@@ -175,6 +175,12 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         found = self._writer.execute("SELECT commits FROM lane WHERE host = ? FOR UPDATE", (self.host,)).fetchone()
         return None if found is None else (self._epoch, found[0])
 
+    def _take(self) -> PostgresTables:
+        tables = super()._take()
+        if self.is_guest:  # whatever its manifest says, a guest finds the shards of the hosts
+            self.shards = of_cluster(tables).shards = of_cluster(tables).count_shards() or self.shards
+        return tables
+
     def _enter(self, tables: PostgresTables) -> None:
         if tables.connection.execute(USED, (self._writer.schema,)).fetchall() != [(0,)]:
             raise JournalLockedError("is used by a process without `cluster:`; add it there, or end that process first")

@@ -92,7 +92,7 @@ class ClusterTables(JournalTables):
         Raises:
             ClusterMismatchError: hosts live that have another number.
         """
-        before = self._value("SELECT count(*) FROM shard")
+        before = self.count_shards()
         if before != number:
             if live := self._found("SELECT name FROM host WHERE until > wall() ORDER BY name"):
                 names = ", ".join(name for (name,) in live)
@@ -108,6 +108,10 @@ class ClusterTables(JournalTables):
         new = "INSERT INTO host VALUES (?, '', '', ?, ?, wall(), 0) ON CONFLICT(id) DO NOTHING"
         self._change(new, self.host, msgspec.json.encode(HostRecord(id=self.host, cluster="")), b"")
         self._change("INSERT INTO lane VALUES (?, 0) ON CONFLICT(host) DO UPDATE SET commits = 0", self.host)
+
+    def count_shards(self) -> int:
+        """Return the number of shards; 0 for a pool that was never in a cluster."""
+        return int(self._value("SELECT count(*) FROM shard"))
 
     def mark(self) -> None:
         """Count a transaction. Raises JournalFencedError if this host is forgotten."""

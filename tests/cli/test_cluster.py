@@ -50,7 +50,7 @@ class Desk:
         await host.claim(most)
         return host
 
-    async def _pause(self) -> None:
+    async def _pause(self, _seconds: float) -> None:
         assert self.emptied is not None
         await self.emptied.store.give_back([*self.emptied.leases.values()])
 

@@ -84,6 +84,8 @@ def test_two_processes_are_seen_and_one_is_emptied(
             return moment if sorted(others) == second["nodes"] else {}
 
         assert {row["host"] for row in until(top)["actors"]} == {*names}
+        moved = cli("journal", "move", *NODES[:2], tmp_path / "one" / "agents.yml")
+        assert (moved.code, "is used by the cluster 'watched hosts'" in moved.err) == (ExitCode.FAILED, True)
         emptied = cli("drain", tmp_path / "two" / "agents.yml", names[1], "--wait")
         assert (emptied.code, emptied.out) == (ExitCode.OK, f"{names[1]} has no shards any more\n")
         until(lambda: hosts(state=["alive", "draining"], shards=[SHARDS, 0], nodes=[NODES, []]))
