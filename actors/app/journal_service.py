@@ -266,6 +266,6 @@ class JournalService(PoolService):
     async def end(self) -> None:
         """Give the nodes nothing more; they stop now. A host gives its shards back as its nodes come to rest."""
         if self.host is not None:
-            await self.host.drain(self._pool.exit_timeout)
+            await self.host.rest(self._pool.exit_timeout)
         if self._watch is not None:
             await self._watch.end()

@@ -1,6 +1,6 @@
 """The `AgentPool` of `actors`: a pool with the history and the triggers of its manifest."""
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
@@ -9,6 +9,9 @@ from actors.app.trigger_service import TriggerService
 from actors.pool import pool as bare
 from actors.runs.durable import Ticket
 from protocols.journal import NotDurableError
+
+if TYPE_CHECKING:
+    from actors.cluster.host import Host
 
 Deps = TypeVar("Deps")
 
@@ -30,6 +33,21 @@ class AgentPool(bare.AgentPool[Deps]):
     """
 
     default_services = (TracingService, HistoryService, JournalService, TriggerService)
+
+    @property
+    def cluster(self) -> "Host":
+        """This process among those of its cluster: `hosts()` lists them, `drain()` empties one.
+
+        Raises:
+            NotDurableError: the pool does not run, or its manifest has no `cluster`.
+        """
+        service = self.service(JournalService)
+        if service is None or service.host is None:
+            raise NotDurableError(
+                f"pool {self.name!r} does not run, or is in one process: its manifest has no `cluster`"
+            )
+        host: Host = service.host
+        return host
 
     def ticket(self, request_id: str) -> Ticket[Any]:
         """Return the ticket of a run that a durable node has kept under this name, also in an earlier process.

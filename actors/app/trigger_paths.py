@@ -72,13 +72,15 @@ class TriggerFiles:
     def open(self, manifest: Manifest) -> None:
         """Take the lock, then open the files that the triggers need. What is open stays open.
 
+        The processes of a cluster have none: each trigger has a shard, and the journal knows the ids of its events.
+
         Raises:
             StateLockedError: another process has the lock.
             TriggerError: a file cannot be written.
         """
         folder = _folder(manifest)
         progress = self.progress or schedule_progress(manifest)
-        if folder is None or (progress is None and not _triggers(manifest, TriggerSpec)):
+        if manifest.is_clustered or folder is None or (progress is None and not _triggers(manifest, TriggerSpec)):
             return
         if self._lock is None:
             lock = StateLock(folder / f"triggers-{digest_of(manifest)}.lock")

@@ -4,15 +4,16 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
 from actors.agents.manifest.imports import ImportScope
 from actors.app.connection_events import ConnectionEvents, condition_for
+from actors.app.journal_service import JournalService
 from actors.app.trigger_paths import StateLockedError, TriggerFiles
 from actors.config.manifest import Manifest
-from actors.config.trigger import ConnectionTrigger, FunctionSettings, TriggerSpec
+from actors.config.trigger import ConnectionTrigger, FunctionSettings, TriggerSpec, WebhookTrigger
 from actors.nodes.node import AnyNode
 from actors.pool.node_supervisor import EXIT_TIMEOUT
 from actors.pool.registry import NodeRegistry
@@ -101,11 +102,17 @@ class TriggerService(PoolService):
         self._taking_over: asyncio.Task[None] | None = None
         self._applying = asyncio.Lock()
         self._supervisor: ActorRef[Supervisor] | None = None
+        self._host: Any = None
+        """This process, as a host of a cluster; None for a pool in one process."""
 
     async def begin(self) -> None:
         """Start the actors, or stand by while another process runs the triggers."""
+        journal: JournalService | None = cast("Any", self.pool).service(JournalService)
+        self._host = None if journal is None else journal.host
         try:
             await self._system.in_thread(self._files.open)(self.pool.manifest)
+            if self._host is not None:
+                self._taking_over = asyncio.create_task(self._follow_shards(self._host), name="triggers of shards")
             await self.apply(self.pool.manifest)
         except StateLockedError as error:
             _log.warning("pool %r starts no triggers until it ends: %s", self.pool.manifest.name or "pool", error)
@@ -129,6 +136,25 @@ class TriggerService(PoolService):
                 _log.exception("pool %r cannot take its triggers over", self.pool.manifest.name or "pool")
             else:
                 return
+
+    async def _follow_shards(self, host: Any) -> None:
+        """Start and stop triggers as their shards come here and go to other hosts."""
+        moved = asyncio.Event()
+        host.changed = lambda *_: moved.set()
+        while True:
+            await moved.wait()
+            moved.clear()
+            try:
+                await self.apply(self.pool.manifest)
+            except Exception:
+                _log.exception("pool %r cannot take its triggers over", self.pool.manifest.name or "pool")
+
+    def _is_here(self, node: str, trigger: TriggerSpec) -> bool:
+        """Return True if this process serves a trigger. Webhooks and connections are served where they are reached."""
+        if self._host is None or isinstance(trigger, WebhookTrigger | ConnectionTrigger):
+            return True
+        serves: bool = self._host.serves(f"{self.pool.manifest.name or 'pool'}/triggers/{node}/{trigger.name}")
+        return serves
 
     async def end(self) -> None:
         """Stop the actors."""
@@ -155,7 +181,10 @@ class TriggerService(PoolService):
             self._files.open(manifest)
         scope = ImportScope(manifest.allow_imports)
         requests = [
-            self._request(name, settings, scope) for name, node in manifest.nodes.items() for settings in node.triggers
+            self._request(name, settings, scope)
+            for name, node in manifest.nodes.items()
+            for settings in node.triggers
+            if self._is_here(name, settings)
         ]
         plan = plan_triggers(
             requests, root=manifest.root, previous=self.plan, journal=self._files.journal, progress=self._files.progress

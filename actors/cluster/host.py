@@ -78,7 +78,24 @@ class Host:
         self.leases.begin(clock)
         self._looking = asyncio.ensure_future(self._look())
 
-    async def drain(self, patience: float | None) -> None:
+    async def hosts(self) -> list[HostRecord]:
+        """Return the processes of the cluster that live, or died within the last hour."""
+        return await self.store.hosts()
+
+    async def drain(self, host: str | None = None) -> bool:
+        """Have a process give its nodes to the others and take no more; it runs on, and is asked as before.
+
+        Args:
+            host: its `HostRecord.id`; None for this one.
+
+        Returns:
+            False if the host is not known.
+        """
+        is_known = await self.store.drain(host or self.store.host)
+        self.leases.look()
+        return is_known
+
+    async def rest(self, patience: float | None) -> None:
         """Give all shards back, each as its nodes come to rest, or after so many seconds."""
         if self._looking is None:
             return
@@ -125,6 +142,11 @@ class Host:
     def remove(self, mailbox: HostMailbox) -> None:
         """Deliver no more to a node."""
         self.mailboxes.pop(mailbox.name, None)
+
+    def serves(self, address: str) -> bool:
+        """Return True if what has this address, such as a trigger, is this host's to do."""
+        shard = self.store.shard(address)
+        return shard in self.leases.leases and shard not in self.leases.resting
 
     def of_shard(self, shard: int) -> list[HostMailbox]:
         """Return the mailboxes of a shard."""
