@@ -1,0 +1,92 @@
+"""What a node remembers and has not read yet moves with it, and what its connections pass on reaches other hosts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from actors.agents.agent import Agent
+from actors.testing.clock import ManualClock
+from actors.testing.models import scripted_model
+from tests.cluster.process import TTL, Process, asked, clerk, shared
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors")
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+
+
+def agents() -> list[Any]:
+    return [Agent(name, model=scripted_model(["yes"] * 20), durable=True) for name in NAMES]
+
+
+def texts(agent: Any) -> list[str]:
+    """Return what an agent remembers of its users."""
+    return [str(part.content) for message in agent.history for part in message.parts if part.part_kind == "user-prompt"]
+
+
+async def test_an_agent_remembers_at_one_host_at_a_time() -> None:
+    clock = ManualClock()
+    database = shared(clock)
+    async with Process(database, clock, agents) as one:
+        await clock.advance(1)
+        for name in NAMES:
+            assert await asked(clock, one[name], "first") == "yes"
+            assert texts(one[name]) == ["first"]
+        async with Process(database, clock, agents) as two:
+            await clock.advance(2 * TTL)
+            moved = [name for name in NAMES if two.is_home(name)]
+            assert moved
+            for name in moved:
+                assert texts(one[name]) == []
+                assert texts(two[name]) == ["first"]
+                await asked(clock, one[name], "second")
+                assert texts(two[name]) == ["first", "second"]
+                assert texts(one[name]) == []
+            await two.die()
+            await clock.advance(TTL + 1)
+        for name in moved:
+            assert one.is_home(name)
+            assert texts(one[name]) == ["first", "second"]
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str]] = []
+
+    def nodes(self, host: str) -> Any:
+        def work_of(name: str) -> Any:
+            async def work(prompt: str) -> str:
+                self.seen.append((host, name, prompt))
+                return f"{prompt}>{name}"
+
+            return work
+
+        return lambda: [clerk(name, work_of(name)) for name in NAMES]
+
+
+async def test_context_and_what_is_passed_on_reach_a_node_elsewhere() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with (
+        Process(database, clock, desk.nodes("one")) as one,
+        Process(database, clock, desk.nodes("two")) as two,
+    ):
+        await clock.advance(2 * TTL)
+        near = next(name for name in NAMES if one.is_home(name))
+        far = next(name for name in NAMES if two.is_home(name))
+        for process in (one, two):
+            process[near] >> process[far]
+        one[far].add_context("mind the gap")
+        await clock.advance(0.1)
+        reply = asyncio.ensure_future(two[near].run("x", wait_for_connections=True))
+        await clock.advance(0.5)
+        assert (await reply).content == f"x>{near}"
+        (first, second) = desk.seen
+        assert first == ("one", near, "x")
+        assert second[:2] == ("two", far)
+        assert "mind the gap" in second[2]
+        assert f"x>{near}" in second[2]
+        await asked(clock, one[far], "y")
+        assert desk.seen[-1] == ("two", far, "y")
