@@ -140,7 +140,7 @@ class TriggerService(PoolService):
     async def _follow_shards(self, host: Any) -> None:
         """Start and stop triggers as their shards come here and go to other hosts."""
         moved = asyncio.Event()
-        host.changed = lambda *_: moved.set()
+        host.changed = moved.set
         while True:
             await moved.wait()
             moved.clear()

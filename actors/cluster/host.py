@@ -55,8 +55,8 @@ class Host:
         """The durable nodes, wherever they live, by the names of their mailboxes."""
         self.expected: dict[bytes, HostMailbox] = {}
         """The messages of other hosts whose ends callers here wait for."""
-        self.changed: Callable[[Lease, bool], object] = lambda _lease, _is_here: None
-        """Called when the deliveries of a shard begin (True) or are over (False)."""
+        self.changed: Callable[[], object] = lambda: None
+        """Called when a tenure begins or ends."""
         self.clock: Any = None
         self.fail = fail
         self.leases = LeaseKeeper(store, self, shards=shards, ttl=ttl)
@@ -205,7 +205,7 @@ class Host:
     async def _begin(self, lease: Lease) -> None:
         await asyncio.gather(*(self._gain(lease, mailbox) for mailbox in self.of_shard(lease.shard)))
         if self.holds(lease):
-            self.changed(lease, True)
+            self.changed()
 
     async def _gain(self, lease: Lease, mailbox: HostMailbox) -> None:
         """Let a mailbox deliver; what cannot be read now is read later, while the lease is ours."""
@@ -226,7 +226,7 @@ class Host:
         self._check_drained()
 
     async def _lose(self, lease: Lease) -> None:
-        self.changed(lease, False)
+        self.changed()
         for mailbox in self.of_shard(lease.shard):
             await mailbox.lose(lease)
 
@@ -255,7 +255,7 @@ class Host:
 
     async def _rest(self, lease: Lease) -> None:
         """End a tenure when its nodes are at rest."""
-        self.changed(lease, False)
+        self.changed()
         mailboxes = self.of_shard(lease.shard)
         for mailbox in mailboxes:
             mailbox.pause(lease)
@@ -312,7 +312,7 @@ class Host:
             self._ending.discard(id)
             return
         mailbox = None if found is None or found.outcome is not None else self.mailboxes.get(found.mailbox)
-        if mailbox is not None and mailbox.window.is_running:
+        if mailbox is not None and mailbox.window.is_running and not mailbox.answers.is_awaited(id):
             mailbox.give_up(id, outcome)
         else:
             self._ending.discard(id)

@@ -77,7 +77,7 @@ async def test_context_and_what_is_passed_on_reach_a_node_elsewhere() -> None:
         near = next(name for name in NAMES if one.is_home(name))
         far = next(name for name in NAMES if two.is_home(name))
         for process in (one, two):
-            process[near] >> process[far]
+            process[near].connect_to(process[far])
         one[far].add_context("mind the gap")
         await clock.advance(0.1)
         reply = asyncio.ensure_future(two[near].run("x", wait_for_connections=True))
