@@ -21,20 +21,13 @@ from protocols.errors import ConfigError
 PATIENCE: Final = 3.0
 """Seconds that the end of a pool waits for its last spans to be sent."""
 _PATH: Final = "/v1/traces"
-_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _log = logging.getLogger("understage.telemetry")
 
 
 class SpanExport:
-    """Sends spans from a thread of its own. What is not in the manifest is read from the variables of OpenTelemetry.
+    """Sends spans from a thread of its own, as the manifest and the variables of OpenTelemetry say.
 
-    Args:
-        spec: what the manifest says.
-        name: name of the service, unless a variable says another.
-
-    Raises:
-        ConfigError: the address in a variable is wrong.
-        ValueError: another variable is wrong.
+    Raises ConfigError or ValueError for a wrong variable.
     """
 
     def __init__(self, spec: TracingSpec, name: str) -> None:
@@ -53,17 +46,17 @@ class SpanExport:
             _log.warning("tracing: the collector did not take the last spans within %g seconds", PATIENCE)
 
 
-class _Collector(OTLPSpanExporter):
+class Collector(OTLPSpanExporter):
     """Tells once that the collector takes no spans, and once that it takes them again."""
 
     _is_lost = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans."""
         result = super().export(spans)
-        is_lost = result is not SpanExportResult.SUCCESS
-        if is_lost is not self._is_lost:
-            self._is_lost = is_lost
-            what = "takes no spans, so they are lost" if is_lost else "takes spans again"
+        if self._is_lost is (result is SpanExportResult.SUCCESS):
+            self._is_lost = not self._is_lost
+            what = "takes no spans, so they are lost" if self._is_lost else "takes spans again"
             _log.warning("tracing: the collector at %s %s", self._endpoint, what)
         return result
 
@@ -71,9 +64,7 @@ class _Collector(OTLPSpanExporter):
 def _exporter(spec: TracingSpec) -> SpanExporter:
     if spec.exporter == "console":
         return ConsoleSpanExporter(out=sys.stderr)
-    if spec.endpoint is not None:
-        return _Collector(spec.endpoint.rstrip("/").removesuffix(_PATH) + _PATH)
-    for name in _VARIABLES:
-        if (given := os.environ.get(name)) and not ADDRESS.accepts(given):
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if (given := spec.endpoint or os.environ.get(name)) and not ADDRESS.accepts(given):
             raise ConfigError(f"{name}: expected {ADDRESS.expected}")
-    return _Collector()
+    return Collector(spec.endpoint and spec.endpoint.rstrip("/").removesuffix(_PATH) + _PATH)

@@ -144,16 +144,18 @@ async def test_a_collector_that_does_not_answer_holds_up_neither_a_run_nor_the_e
     assert "did not take the last spans within 0.01 seconds" in caplog.text
 
 
-async def test_a_collector_that_takes_no_spans_is_told_once(
-    collector: Collector, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_collector_that_takes_no_spans_is_told_once_and_again_when_it_does(
+    collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    collector.status = 400
+    exporter = span_export.Collector(collector.url)
     with caplog.at_level(logging.WARNING, "understage.telemetry"):
-        async with AgentPool[None](written(tmp_path, collector.url)) as pool:
-            await pool["a"].run("go")
+        for collector.status in (200, 400, 400, 200, 200, 400):
+            exporter.export([])
+    exporter.shutdown()
 
+    lost, again = "takes no spans, so they are lost", "takes spans again"
     ours = [record.getMessage() for record in caplog.records if record.name == "understage.telemetry"]
-    assert ours == [f"tracing: the collector at {collector.url}/v1/traces takes no spans, so they are lost"]
+    assert ours == [f"tracing: the collector at {collector.url} {what}" for what in (lost, again, lost)]
 
 
 async def test_the_console_is_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
