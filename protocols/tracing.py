@@ -19,12 +19,11 @@ class RunSpan(Protocol):
 class RunTracing(Protocol):
     """What makes the spans of the runs of one pool."""
 
+    capabilities: Sequence[Any]
+    """The capabilities of pydantic-ai that make the spans of requests to models and of tool calls."""
+
     def begin(self, request: Any) -> RunSpan:
         """Begin the span of a run, inside its handler: what the handler sends belongs to the span."""
-        ...
-
-    def capabilities(self) -> Sequence[Any]:
-        """Return the capabilities of pydantic-ai that make the spans of requests to models and of tool calls."""
         ...
 
     def follow(self, system: Any) -> Callable[[], None]:

@@ -141,7 +141,7 @@ class ModelRun(Execution):
         self, request: RunRequest, prompt: Prompt | None, keywords: dict[str, Any], **more: Any
     ) -> Awaitable[AgentRunResult[Any]]:
         if (tracing := request.node.tracing) is not None:
-            keywords["capabilities"] = (*(keywords["capabilities"] or ()), *tracing.capabilities())
+            keywords["capabilities"] = (*(keywords["capabilities"] or ()), *tracing.capabilities)
         return self.agent.run(prompt, **keywords, **more)
 
     async def _streamed(

@@ -342,8 +342,8 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """The trace that a kept run continues; empty without tracing."""
 
     def refused(self, error: Exception) -> None:
-        """Take note that a full mailbox does not take the run."""
-        if self.node.tracing is not None:
+        """Take note that a full mailbox does not take the run. One that is kept is delivered later."""
+        if self.node.tracing is not None and (self.kept is None or self.kept.is_part):
             self.node.tracing.refused(self, error)
 
     def continue_trace(self) -> None:

@@ -67,9 +67,6 @@ class PoolMetrics:
     """Reads the metrics of a pool.
 
     The numbers of runs come from the `StatsActor` of its system; without one they are absent.
-
-    Args:
-        pool: the `AgentPool`.
     """
 
     def __init__(self, pool: Any) -> None:

@@ -80,7 +80,8 @@ class TracedRun:
     def close(self) -> None:
         """End the span, as of the end of its run."""
         self.span.end(self._ended)
-        self._tracing.forget(self)
+        if self._tracing.open.get(self.request.run_id) is self:
+            del self._tracing.open[self.request.run_id]
 
     def fail(self, error: BaseException) -> None:
         """Note the failure. Its text is content."""
@@ -134,14 +135,12 @@ class Tracing:
         """True if the contents of messages are told."""
         self.crashed: dict[str, list[TracedRun]] = {}
         """The runs that have crashed, by the actor for which its supervisor has not decided yet."""
-        self._open: dict[str, TracedRun] = {}
+        self.open: dict[str, TracedRun] = {}
+        """The runs whose spans have not ended, by their ids."""
         provider = trace.get_tracer_provider() if provider is None else provider
         self._tracer = provider.get_tracer("understage")
-        self._capabilities = (ModelInstrumentation.of(provider, content=content),)
-
-    def capabilities(self) -> Sequence[Any]:
-        """Return the capabilities of pydantic-ai that make the spans of requests to models and of tool calls."""
-        return self._capabilities
+        self.capabilities: Sequence[Any] = (ModelInstrumentation.of(provider, content=content),)
+        """The capabilities of pydantic-ai that make the spans of requests to models and of tool calls."""
 
     def continued(self, headers: Headers) -> None:
         """Continue the trace that an HTTP request names in the current context; wrong headers are ignored.
@@ -158,10 +157,7 @@ class Tracing:
         """Return the `traceparent` of a kept run: that of its sender, else of a span of its acceptance."""
         sender, headers = None, dict[str, str]()
         if not trace.get_current_span().get_span_context().is_valid:
-            facts = {names.CALL_ID: request.run_id}
-            span = self._tracer.start_span(
-                f"{names.ACCEPT} {request.node.name}", kind=trace.SpanKind.PRODUCER, attributes=facts
-            )
+            span = self._tracer.start_span(f"{names.ACCEPT} {request.node.name}", kind=trace.SpanKind.PRODUCER)
             span.end()
             sender = trace.set_span_in_context(span)
         _PROPAGATOR.inject(headers, sender)
@@ -208,13 +204,8 @@ class Tracing:
         if self.content:
             facts[names.INPUT_MESSAGES] = _messages("user", *request.prompts)
         span = self._tracer.start_span(f"{operation} {node.name}", parent, attributes=facts)
-        run = self._open[request.run_id] = TracedRun(self, request, None, span)
+        run = self.open[request.run_id] = TracedRun(self, request, None, span)
         return run
-
-    def forget(self, run: TracedRun) -> None:
-        """Forget a run after the end of its span."""
-        if self._open.get(run.request.run_id) is run:
-            del self._open[run.request.run_id]
 
     def follow(self, system: ActorSystem) -> Callable[[], None]:
         """Tell spans what happens to their runs in a system; return what ends that, and the spans still open."""
@@ -244,8 +235,8 @@ class Tracing:
             self._lost(system, event, here)
         elif isinstance(event, MailboxOverflow) and here is not None:
             here.event(names.OVERFLOW, actor=event.actor, reason=event.policy)
-        elif isinstance(event, RunRetried) and event.run_id in self._open:
-            self._open[event.run_id].event(names.RETRY, error_type=event.error_type)
+        elif isinstance(event, RunRetried) and event.run_id in self.open:
+            self.open[event.run_id].event(names.RETRY, error_type=event.error_type)
 
     def _lost(self, system: ActorSystem, event: DeadLetter, here: TracedRun | None) -> None:
         """Tell the run of a dead letter. A run that has not begun gets a span for it."""
@@ -253,11 +244,9 @@ class Tracing:
         request: Any = letter.message
         run_id = getattr(request, "run_id", None)
         if getattr(getattr(request, "node", None), "tracing", None) is self and run_id is not None:
-            run = self._open.get(run_id)
-            is_new = run is None
-            run = run or self._span(request, trace_of(letter.carried) or Context())
+            run = self.open.get(run_id) or self._span(request, trace_of(letter.carried) or Context())
             run.event(names.DEAD_LETTER, actor=event.actor, reason=event.reason)
-            if is_new:
+            if run.cell is None:
                 run.span.set_status(trace.Status(trace.StatusCode.ERROR, event.reason))
                 run.close()
         elif here is not None:

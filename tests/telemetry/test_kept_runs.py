@@ -189,6 +189,25 @@ async def test_a_run_that_a_full_mailbox_refuses_is_an_error_under_its_sender(li
     assert failed(lives) == [(["invoke_agent b", "caller"], "MailboxFullError")]
 
 
+async def test_a_kept_run_that_has_to_wait_for_runs_in_memory_is_no_error(lives: Lives) -> None:
+    pool, _ = lives.pool()
+    gated = Gated(durable=True)
+    await pool.add_node(gated.node)
+    async with pool:
+        mailbox = gated.node.ref().actor_inbox
+        runs: list[asyncio.Future[Any]] = []
+        for _number in range(2):
+            runs.append(asyncio.ensure_future(pool["b"].run("in memory", durable=False)))
+            await settle()
+        mailbox.overflow, mailbox.capacity = Overflow.REJECT, 1
+        await pool["b"].submit("kept")
+        await settle()
+        gated.gate.set()
+        await asyncio.gather(*runs)
+
+    assert failed(lives) == []
+
+
 async def test_a_member_that_is_refused_is_an_error_under_its_team(lives: Lives) -> None:
     pool, _ = lives.pool()
     gated = Gated()
