@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from actors import AgentPool
 from actors.app import open_app
@@ -151,7 +152,7 @@ def test_a_collector_that_takes_no_spans_is_told_once_and_again_when_it_does(
     with caplog.at_level(logging.WARNING, "understage.telemetry"):
         for collector.status in (200, 400, 400, 200, 200, 400):
             exporter.export([])
-    exporter.shutdown()
+    SimpleSpanProcessor(exporter).shutdown()
 
     lost, again = "takes no spans, so they are lost", "takes spans again"
     ours = [record.getMessage() for record in caplog.records if record.name == "understage.telemetry"]
