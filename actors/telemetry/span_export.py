@@ -33,7 +33,8 @@ class SpanExport:
     def __init__(self, spec: TracingSpec, name: str) -> None:
         named = Resource.create({SERVICE_NAME: name}).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=named, shutdown_on_exit=False)  # which would wait without a limit
-        self._provider.add_span_processor(BatchSpanProcessor(_exporter(spec)))
+        self._exporter = _exporter(spec)
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self.tracing = Tracing(self._provider, content=spec.content)
         """Makes the spans."""
 
@@ -43,6 +44,7 @@ class SpanExport:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.wrap_future(CALLS.submit(self._provider.shutdown))
         except TimeoutError:
+            self._exporter.shutdown()  # its thread tries no more
             _log.warning("tracing: the collector did not take the last spans within %g seconds", PATIENCE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -36,12 +37,14 @@ class Collector:
         self.bodies: list[bytes] = []
         self.answers = threading.Event()
         self.answers.set()
+        self.asked = threading.Event()
         self.status = 200
         collector = self
 
         class Endpoint(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                collector.asked.set()
                 collector.answers.wait(10)
                 collector.paths.append(self.path)
                 collector.bodies.append(body)
@@ -136,10 +139,13 @@ async def test_a_collector_that_does_not_answer_holds_up_neither_a_run_nor_the_e
     collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(span_export, "PATIENCE", 0.01)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
     collector.answers.clear()
     with caplog.at_level(logging.WARNING, "understage.telemetry"):
         async with AgentPool[None](written(tmp_path, collector.url)) as pool:
             await pool["a"].run("go")
+            assert await asyncio.to_thread(collector.asked.wait, 10)
+            await pool["a"].run("go on")
 
     assert collector.bodies == []  # the pool has ended before the answer
     assert "did not take the last spans within 0.01 seconds" in caplog.text
