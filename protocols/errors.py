@@ -130,6 +130,9 @@ class NodeStoppedError(NodeError, RuntimeError):
     A node that is being restarted keeps its mailbox and does not raise this.
     """
 
+    is_kept: bool = False
+    """True if the run is in a journal, and is done when the node runs again, here or in another process."""
+
 
 class PromptError(UnderstageError, ValueError):
     """The input cannot be turned into a prompt; nothing was run."""

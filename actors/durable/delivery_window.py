@@ -378,7 +378,7 @@ class DeliveryWindow:
                 self.clock.call_later(PAUSE, self._settle, message, one, told, outbox)
             elif problem is not None:
                 if outbox is not None:
-                    outbox.fail(problem)
+                    outbox.fail(left_open(self.node.name, problem))
                 self.broke(problem)
             else:
                 self._release(message)

@@ -63,7 +63,7 @@ def left_open(node: str, cause: BaseException | None = None) -> NodeStoppedError
     """Return the error of a run that is kept, because its node was stopped before the run was done."""
     text = f"node {node!r} has been stopped before the run was done; it is kept, and is done when the node runs again"
     error = NodeStoppedError(text, node=node)
-    error.__cause__ = cause
+    error.is_kept, error.__cause__ = True, cause
     return error
 
 

@@ -10,7 +10,7 @@ from actors.talk.context import ConnectionProcessed, TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.transform import Message
 from protocols.control import DeadLetterReason
-from protocols.errors import RunCancelledError, TalkError, limited_text
+from protocols.errors import NodeStoppedError, RunCancelledError, TalkError, limited_text
 from protocols.events import HopLimitReached, TalkFailed, TalkProcessed
 from protocols.node import Target
 
@@ -63,7 +63,8 @@ def failed(
         target=name, message_id=routed.message.message_id, step=step, error_type=type(error).__name__,
         error=limited_text(str, error, 500),
     )  # fmt: skip
-    if not isinstance(error, ActorStoppingError):  # then the engine has recorded the request as a dead letter
+    is_kept = isinstance(error, NodeStoppedError) and error.is_kept  # so the source, or the target, is run again
+    if not is_kept and not isinstance(error, ActorStoppingError):  # of which the engine has made a dead letter
         undelivered(talk, routed, talk.targets if targets is None else targets, error, reason)
 
 

@@ -101,7 +101,8 @@ class Herd:
         return found
 
     def _nodes(self, name: str) -> set[str]:
-        return {line[3] for line in self.lines()[-2_000:] if line[1:3] == [name, "effect"]}
+        now = time.monotonic()
+        return {line[3] for line in self.lines()[-4_000:] if line[1:3] == [name, "effect"] and line[0] > now - 1.0}
 
     def effects_of(self, name: str, more: int) -> None:
         """Wait until a process has had so many more effects."""

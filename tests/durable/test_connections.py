@@ -11,9 +11,12 @@ from actors.agents.agent import Agent
 from actors.supervision.child import ChildSpec
 from actors.supervision.supervisor import Supervisor
 from actors.testing.settle import settle
+from protocols.journal import JournalFencedError
 from tests.durable.life import GatedJournal, Life, Wall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.system import ActorSystem
     from actors.storage.journal_memory import MemoryJournal
     from actors.testing.clock import ManualClock
@@ -27,6 +30,7 @@ class Pair:
     def __init__(self, seen: list[str] | None = None, **connection: Any) -> None:
         self.seen = [] if seen is None else seen
         self.gate: asyncio.Event | None = None
+        self.before_answer: Callable[[], object] = lambda: None
         self.source = Agent.from_callback(self.write, name="source", max_concurrency=1)
         self.target = Agent.from_callback(self.read, name="target", max_concurrency=1)
         self.source.connect_to(self.target, **connection)
@@ -37,6 +41,7 @@ class Pair:
 
     async def write(self, prompt: str) -> str:
         self.seen.append(f"write {prompt}")
+        self.before_answer()
         return prompt.upper()
 
     async def read(self, prompt: str) -> str:
@@ -75,6 +80,26 @@ async def test_a_death_before_the_acknowledgement_passes_nothing_on_twice() -> N
             await settle()
     assert pair.seen == ["write one", "write one", "read ONE"]
     await journal.close()
+
+
+@pytest.mark.parametrize("is_target_durable", [True, False])
+async def test_what_a_refused_acknowledgement_would_pass_on_is_no_dead_letter(
+    journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch, *, is_target_durable: bool
+) -> None:
+    def fence(*_: object) -> None:
+        raise JournalFencedError("was taken over")
+
+    pair = Pair()
+    pair.before_answer = lambda: monkeypatch.setattr(journal, "_seal", fence)
+    async with Life(journal, *(pair.both if is_target_durable else (pair.source,))):
+        ticket = await pair.source.submit("one")
+        with pytest.raises(JournalFencedError):
+            await ticket.answer()
+        await settle()
+        letters = list(pair.source.ref().system.dead_letters)
+        monkeypatch.undo()
+    assert letters == []  # the run is kept, and passes its answer on when it is delivered again
+    assert await journal.counts() == {"pool/source": 1}
 
 
 async def test_a_node_in_memory_gets_the_answer_after_the_commit() -> None:
