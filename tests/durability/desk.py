@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors import ActorJournal, ActorSystem, AsyncioActor, Durable, delivery
+from tests.durability.order import PATIENCE
 from tests.durability.plays import Shop
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Clerk(AsyncioActor):
         self.log("effect", self.name, message.text, here.attempt, here.key)
         await asyncio.sleep(0)
         if self.bank is not None:
-            answer = await self.bank.ask(message)
+            answer = await self.bank.ask(message, timeout=PATIENCE)
             if answer != message.text:
                 self.log("wrong", self.name, message.text, answer)
             self.book.tell(message)
@@ -63,5 +64,5 @@ class Desk(Shop):
     async def _send(self, desk: Any, sender: str) -> None:
         for number in range(self.order.messages * 3):
             text = f"{sender}:{self.order.life * 100 + number}"
-            await (desk.send if number % 3 else desk.ask)(Message(text))
+            await (desk.send(Message(text)) if number % 3 else desk.ask(Message(text), timeout=PATIENCE))
             self.log("accepted", "desk", text, True)
