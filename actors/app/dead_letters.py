@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from actors.app.journal_service import JournalService
 from actors.app.presentation import readable
 from actors.durable.durable_actor import DurableActor, DurableRef
-from actors.durable.record import CONTEXT_KIND, RUN_KIND, UndecodableError, decode_run
+from actors.durable.record import ASK_KIND, CONTEXT_KIND, RUN_KIND, UndecodableError, decode_run
 from actors.pool.pool import AgentPool
 from actors.runs.request import NO_OPTIONS, RunRequest
 from actors.runtime.background_loop import current_system
@@ -124,7 +124,7 @@ def system_of(pool: AgentPool[Any]) -> ActorSystem:
 
 def entry_text(entry: Entry, node: str) -> str:
     """Return the prompts of a kept run of a node; kind and size of another message."""
-    if entry.kind in (RUN_KIND, CONTEXT_KIND):
+    if entry.kind in (RUN_KIND, ASK_KIND, CONTEXT_KIND):
         try:
             return " ".join(map(str, decode_run(entry.payload, cast("Any", SimpleNamespace(name=node))).prompts))
         except UndecodableError:

@@ -279,14 +279,22 @@ class Host:
 
     async def _look(self) -> None:
         """Look again and again for what no notice has told."""
+        is_away = False
         while True:
             await pause(self.clock, LOOK * (0.8 + 0.4 * self._random.random()))
             try:
                 notice = await self.store.look(tuple(self.leases.leases.values()), tuple(self.expected))
                 self._ending.intersection_update(id for id, _ in notice.given_up)
                 self._told(notice)
+                counts = await self.store.counts()
             except JournalError as error:
-                _log.warning("this host cannot look for messages now: %s", error)
+                if not is_away:
+                    _log.warning("this host cannot look for messages now: %s", error)
+                is_away = True
+                continue
+            is_away = False
+            for name, mailbox in self.mailboxes.items():
+                mailbox.count(counts.get(name, 0))
 
     def _told(self, notice: Notice) -> None:
         for name in notice.mailboxes:

@@ -3,18 +3,21 @@
 from contextlib import suppress
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.agents.agent import Agent
 from actors.cluster.remote_run import RemoteRun
 from actors.cluster.tenure import HostView, RemoteWindow, TenureWindow
 from actors.durable.answers import Answers
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.failure import ended_elsewhere
+from actors.durable.record import ASK_KIND
 from actors.nodes.node import AnyNode
 from actors.runs.request import RunRequest
 from actors.runtime.actor import AsyncioActor
 from protocols.cluster import Lease
 from protocols.durable import Durable
-from protocols.journal import EndOutcome, JournalError
+from protocols.journal import EndOutcome, Entry, JournalError
 from protocols.session import OWN
 
 
@@ -119,9 +122,20 @@ class HostMailbox(DurableMailbox):
         if not self.answers.has(id):
             self._host.expected.pop(id, None)
 
+    def _asked(self, entry: Entry) -> Entry:
+        return replace(entry, kind=ASK_KIND)  # the host that handles it does not know who waits here
+
     async def told(self, id: bytes) -> None:
         """Tell those who wait for a message that is over."""
-        await self.answers.find(id)
+        try:
+            await self.answers.look(id)
+        except JournalError:  # the next look finds it
+            self._host.expected[id] = self
+        self._freed()
+
+    def count(self, number: int) -> None:
+        """Take note of how many messages of the node are open, wherever they were accepted."""
+        self.counted = number
         self._freed()
 
     async def look(self, name: str) -> None:

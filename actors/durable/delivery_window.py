@@ -16,7 +16,7 @@ from actors.durable.failure import REASONS, ending_of, left_open, poison
 from actors.durable.kept_queue import ALONE, PAUSE, WINDOW, KeptMessage, KeptQueue, time_left
 from actors.durable.kept_run import KeptRun
 from actors.durable.outbox import Outbox
-from actors.durable.record import UndecodableError
+from actors.durable.record import ASK_KIND, UndecodableError
 from actors.runs.errors import run_failure
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
@@ -352,7 +352,8 @@ class DeliveryWindow:
     def _failed(self, message: KeptMessage, outcome: EndOutcome, error: BaseException | None = None) -> None:
         """Acknowledge a message without an answer: a dead letter if its failure reaches no caller, or it never ran."""
         id, reason = message.entry.id, REASONS.get(outcome)
-        is_dead = reason is not None and (outcome in ("poison", "undecodable") or not self.answers.is_awaited(id))
+        is_awaited = message.entry.kind == ASK_KIND or self.answers.is_awaited(id)
+        is_dead = reason is not None and (outcome in ("poison", "undecodable") or not is_awaited)
         one = failed(id, outcome, error, message.run, is_dead=is_dead)
 
         def told(_: list[int | None]) -> None:

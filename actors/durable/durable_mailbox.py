@@ -172,6 +172,7 @@ class DurableMailbox(KeepsRuns):
         """
         request, timeout = await self._prepared_within(request, timeout)
         entry, request = self._entry(request, timeout)
+        entry = self._asked(entry)
         with self.answers.awaited(entry.id) as reply:
             kept = self._keep(entry, request, timeout)
             try:
@@ -312,6 +313,10 @@ class DurableMailbox(KeepsRuns):
         expires = None if limit is None else now + limit
         entry = Entry(bytes.fromhex(request.run_id), self.name, sender, RUN_KIND, payload, now, expires=expires)
         return entry, by_value(request, payload)
+
+    def _asked(self, entry: Entry) -> Entry:
+        """Return what is kept of a run whose caller waits."""
+        return entry
 
     async def _is_new(self, entry: Entry, kept: Commit[list[int | None]]) -> bool:
         """Wait for the commit. Return False if the id was known already."""

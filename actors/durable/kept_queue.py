@@ -13,7 +13,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from actors.durable.kept_run import KeptRun
-from actors.durable.record import RUN_KIND, UndecodableError, decode_run
+from actors.durable.record import ASK_KIND, RUN_KIND, UndecodableError, decode_run
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunRequest
 from actors.runtime.future import AsyncioFuture
@@ -306,7 +306,7 @@ class KeptQueue:
     def _read(self, entry: Entry) -> KeptMessage:
         message = KeptMessage(entry, entry.seq, attempt=entry.attempts)
         message.is_suspect = entry.attempts > 0 and not self._is_later(message)
-        if self._node.is_serial and entry.kind == RUN_KIND:
+        if self._node.is_serial and entry.kind in (RUN_KIND, ASK_KIND):
             try:
                 message.request = decode_run(entry.payload, self._node)
             except UndecodableError:  # told when its turn has come
@@ -356,6 +356,6 @@ def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float)
 
 def decoded(entry: Entry, node: NodeHandle[Any, Any]) -> RunRequest:
     """Return the run that an entry holds. Raises UndecodableError."""
-    if entry.kind != RUN_KIND:
+    if entry.kind not in (RUN_KIND, ASK_KIND):
         raise UndecodableError(f"a message of kind {entry.kind!r}, which this version does not know")
     return decode_run(entry.payload, node)

@@ -28,6 +28,8 @@ from protocols.messages import ChatMessage, is_message
 
 RUN_KIND: Final = "run1"
 """The kind of an `Entry` whose payload is a run."""
+ASK_KIND: Final = "ask1"
+"""The same of a run whose caller may wait at another host of the cluster, and gets its failure."""
 CONTEXT_KIND: Final = "context1"
 """The kind of an `Entry` whose payload is a run with a text of `add_context` in place of a prompt."""
 MAX_MESSAGE: Final = 1024 * 1024

@@ -20,7 +20,7 @@ from actors.talk.context import TalkView
 from actors.talk.pending import RoutedMessage
 from actors.talk.talk_events import failed, queue_full
 from protocols.delivery_tracker import DeliveryTracker
-from protocols.errors import cause_text
+from protocols.errors import NodeStoppedError, cause_text
 from protocols.ids import new_id
 from protocols.journal import Acknowledgement, Commit, EndOutcome, Entry, JournalError, MailboxJournal
 from protocols.limits import MAX_COUNT
@@ -173,7 +173,10 @@ class TalkQueue:
         return reply
 
     def _outbox(self, routed: RoutedMessage) -> Outbox:
-        """Return what takes the run that a message becomes. Raises NodeStoppedError if the node gets no more runs."""
+        """Return what takes the run that a message becomes. Raises NodeStoppedError if the node gets no runs here."""
+        if not self._window().is_here:
+            text = f"node {self._node.name!r} lives at another host of the cluster: trigger its connections there"
+            raise NodeStoppedError(text, node=self._node.name)
         if not self._window().is_running:
             raise stopped(self._node.name)
         run: Any = routed.origin

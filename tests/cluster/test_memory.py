@@ -10,6 +10,8 @@ import pytest
 from actors.agents.agent import Agent
 from actors.testing.clock import ManualClock
 from actors.testing.models import scripted_model
+from protocols.errors import NodeStoppedError
+from protocols.mailbox import MailboxFullError
 from tests.cluster.process import TTL, Process, asked, clerk, shared
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
@@ -90,3 +92,50 @@ async def test_context_and_what_is_passed_on_reach_a_node_elsewhere() -> None:
         assert f"x>{near}" in second[2]
         await asked(clock, one[far], "y")
         assert desk.seen[-1] == ("two", far, "y")
+
+
+async def test_a_queued_connection_is_triggered_where_its_target_lives() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with (
+        Process(database, clock, desk.nodes("one")) as one,
+        Process(database, clock, desk.nodes("two")) as two,
+    ):
+        await clock.advance(2 * TTL)
+        near = next(name for name in NAMES if one.is_home(name))
+        far = next(name for name in NAMES if two.is_home(name))
+        talks = [process[near].connect_to(process[far], queued=True, name="later") for process in (one, two)]
+        await asked(clock, one[near], "x")
+        with pytest.raises(NodeStoppedError, match="lives at another host"):
+            await talks[0].trigger()
+        triggered = asyncio.ensure_future(talks[1].trigger())
+        await clock.advance(0.5)
+        await triggered
+        assert desk.seen == [("one", near, "x"), ("two", far, f"x>{near}")]
+
+
+async def test_a_full_mailbox_refuses_at_every_host() -> None:
+    clock, gate = ManualClock(), asyncio.Event()
+    database = shared(clock)
+
+    async def work(prompt: str) -> str:
+        await gate.wait()
+        return prompt
+
+    def nodes() -> list[Any]:
+        return [clerk(name, work) for name in NAMES]
+
+    async with Process(database, clock, nodes) as one, Process(database, clock, nodes) as two:
+        await clock.advance(2 * TTL)
+        name = next(name for name in NAMES if two.is_home(name))
+        for process in (one, two):
+            process[name].ref().actor_inbox.capacity = 3
+        for process in (one, two, one):
+            await process[name].submit("x")
+        await clock.advance(1)
+        for process in (one, two):
+            with pytest.raises(MailboxFullError):
+                await process[name].submit("y")
+        gate.set()
+        await clock.advance(1)
+        await one[name].submit("z")

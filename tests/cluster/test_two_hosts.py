@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +81,10 @@ async def test_a_caller_elsewhere_gets_the_failure_as_it_was() -> None:
         assert any(node.name in note for note in caught.value.__notes__)
         with pytest.raises(RemoteFailureError, match="StrangeError: odd"):
             await asked(clock, node, "strange")
+        assert await one.store.dead() == []
+        ticket = await node.submit("value")
+        await clock.advance(0.1)
+        assert [letter.entry.id.hex() for letter in await one.store.dead()] == [ticket.run_id]
         with pytest.raises(RunTimeoutError):
             await asked(clock, node, "wait", 3.5, timeout=3)
         waiting = asyncio.ensure_future(node.run("wait"))
@@ -124,3 +131,20 @@ async def test_a_process_that_stops_gives_its_nodes_to_the_others_at_once() -> N
         assert all(one.is_home(name) for name in NAMES)
         for name in NAMES:
             assert await asked(clock, one[name], "hello") == "one: hello"
+
+
+def test_a_pool_in_one_process_loads_nothing_of_a_cluster() -> None:
+    code = (
+        "import asyncio, sys, tempfile, pathlib\n"
+        "from actors import Agent, AgentPool\n"
+        "async def main():\n"
+        "    journal = pathlib.Path(tempfile.mkdtemp()) / 'x.journal'\n"
+        "    async with AgentPool(journal=str(journal)) as pool:\n"
+        "        await pool.add_node(Agent.from_callback(str.upper, name='a', durable=True))\n"
+        "        assert (await pool['a'].run('x')).content == 'X'\n"
+        "asyncio.run(main())\n"
+        "print(*[name for name in sys.modules if 'cluster' in name])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
+
+    assert ended.stdout.split() == ["protocols.cluster", "actors.config.cluster"]
