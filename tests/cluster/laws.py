@@ -1,0 +1,162 @@
+"""What a cluster has promised, checked against what its hosts did."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from protocols.cluster import shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.storage.cluster_memory import MemoryDatabase
+    from protocols.cluster import Lease
+    from protocols.journal import Acknowledgement
+
+SLACK = 1.0
+"""Seconds that a takeover may take after the ttl."""
+
+
+class Begin(NamedTuple):
+    """A handler that began."""
+
+    time: float
+    host: str
+    node: str
+    text: str
+    run_id: str
+    attempt: int
+
+
+class Outage(NamedTuple):
+    """A host that stopped without a word, and the shards that it had then."""
+
+    time: float
+    host: str
+    shards: tuple[int, ...]
+
+
+class Ledger:
+    """Collects what happens, and tells which laws it breaks.
+
+    Args:
+        database: what the hosts share.
+        shards: number of shards.
+        ttl: seconds for which a lease is good.
+        most: the nodes, and how many messages each of them handles at the same time.
+    """
+
+    def __init__(self, database: MemoryDatabase, *, shards: int, ttl: float, most: dict[str, int]) -> None:
+        self.database = database
+        self.shards, self.ttl, self.most = shards, ttl, most
+        self.begins: list[Begin] = []
+        self.finished: set[str] = set()
+        """Run ids of handlers that came to an end."""
+        self.accepted: dict[str, str] = {}
+        """Text of each run that was told to be kept, by its id."""
+        self.given_up: set[str] = set()
+        """Texts whose callers may have ended their runs."""
+        self.answers: list[tuple[str, object]] = []
+        """Texts of asks that ended, and their answers or errors."""
+        self.changes: list[float] = []
+        """When hosts died, froze, thawed, joined or left."""
+        self.outages: list[Outage] = []
+        self.tenures: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
+        """When deliveries of a shard began, and at which host."""
+        self.takeovers: list[float] = []
+        """Seconds from an outage until the deliveries began elsewhere."""
+        self.places = 0
+        """The last place that was given out of order; see `mutations.no_order`."""
+        self.broken: list[str] = []
+        self._ended: Counter[bytes] = Counter()
+
+    def select(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        return self.database.connection.execute(sql, values).fetchall()
+
+    # -- as it happens
+
+    def began(self, one: Begin, *, shard: int, has_just_thawed: bool) -> None:
+        """Note a handler that begins: its host has the lease, or froze between its look at it and this moment."""
+        self.begins.append(one)
+        ((owner,),) = self.select("SELECT owner FROM shard WHERE no = ?", shard)
+        if owner != one.host and not has_just_thawed:
+            self.broken.append(f"L3: {one} begins while {owner} has the lease")
+
+    def settled(self, one: Acknowledgement, lease: Lease, owner: tuple[str, int], host: str) -> None:
+        """Note an end of a message that is about to be committed."""
+        if owner != (host, lease.epoch):
+            self.broken.append(f"L3: {host} ends {one.id.hex()} under epoch {lease.epoch} of shard {lease.shard}")
+
+    def back(self, host: str, now: float) -> None:
+        """Note that a host thaws. If that is soon, its shards need not have been taken over."""
+        self.changes.append(now)
+        self.outages = [one for one in self.outages if one.host != host or now > one.time + self.ttl + SLACK]
+
+    # -- at rest
+
+    def check(self) -> list[str]:
+        """Return which laws were broken."""
+        return [*self.broken, *self._lost(), *self._disordered(), *self._repeated(), *self._answered(), *self._late()]
+
+    def _lost(self) -> Iterator[str]:
+        rows = self.select("SELECT id, mailbox, outcome, sender, done FROM message")
+        outcomes = {id.hex(): outcome for id, _, outcome, _, _ in rows}
+        for id, mailbox, outcome, _, _ in rows:
+            if outcome is None:
+                yield f"L1: {id.hex()} waits for {mailbox} for ever"
+            if outcome == "handled" and id.hex() not in self.finished:
+                yield f"L1: {id.hex()} of {mailbox} counts as handled, and was not"
+        for id, text in self.accepted.items():
+            if outcomes.get(id) != (due := "failed" if text.endswith("!") else "handled"):
+                yield f"L1: {text} ({id}) was accepted, and its outcome is {outcomes.get(id)} in place of {due}"
+        passing = {id.hex() for id, mailbox, outcome, _, _ in rows if mailbox == "pool/a" and outcome == "handled"}
+        passed = {sender for _, mailbox, _, sender, _ in rows if mailbox == "pool/d" and sender}
+        if passing != passed:
+            yield f"L1: answers of a that were not passed on, or passed on from no answer: {passing ^ passed}"
+
+    def _disordered(self) -> Iterator[str]:
+        last: dict[tuple[str, str], tuple[int, Begin]] = {}
+        seen: set[str] = set()
+        for one in self.begins:
+            if one.run_id in seen or "-" not in one.text:
+                continue
+            seen.add(one.run_id)
+            sender, _, number = one.text.rstrip("!").partition("-")
+            key, at = (sender, one.node), int(number)
+            if one.node != "d" and key in last and last[key][0] > at:
+                yield f"L2: {one} begins after {last[key][1]}"
+            last[key] = at, one
+
+    def _repeated(self) -> Iterator[str]:
+        times, firsts = Counter[str](), Counter[str]()
+        for one in self.begins:
+            times[one.run_id] += 1
+            firsts[one.run_id] += one.attempt == 0
+            if firsts[one.run_id] > 1:
+                yield f"L4: {one} is a repetition, and is not marked"
+        repeated = Counter[str]()
+        for one in {one.run_id: one for one in self.begins}.values():
+            repeated[one.node] += times[one.run_id] - 1
+        for node, number in repeated.items():
+            shard = shard_of(f"pool/{node}", self.shards)
+            ((epoch,),) = self.select("SELECT epoch FROM shard WHERE no = ?", shard)
+            if number > self.most[node] * (epoch - 1):
+                yield f"L4: {number} repetitions at {node} in {epoch} tenures"
+
+    def _answered(self) -> Iterator[str]:
+        for text, answer in self.answers:
+            if isinstance(answer, str) and answer != text:
+                yield f"L5: {text} was answered with {answer!r}"
+
+    def _late(self) -> Iterator[str]:
+        for outage in self.outages:
+            for shard in outage.shards:
+                end = outage.time + self.ttl + SLACK
+                starts = [at for at, host in self.tenures[shard] if at > outage.time and host != outage.host]
+                first = min(starts, default=float("inf"))
+                if any(outage.time < at < min(first, end) for at in self.changes):
+                    continue  # by another host that had an outage as well
+                self.takeovers.append(first - outage.time)
+                if first > end:
+                    yield f"L6: shard {shard} of {outage.host} was taken over {first - outage.time:.2f} s after its end"

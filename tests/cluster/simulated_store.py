@@ -1,0 +1,136 @@
+"""The store of a simulated host: a network lies between it and the database, which delays, and loses answers.
+
+What has been sent reaches the database even if the sender dies or freezes meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
+from protocols.journal import JournalError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from random import Random
+
+    from actors.storage.cluster_tables import ClusterTables
+    from actors.storage.journal_sql import WaitingCall
+    from actors.storage.journal_tables import JournalTables
+    from protocols.cluster import Lease, Notice
+    from protocols.journal import Commit
+    from tests.cluster.laws import Ledger
+    from tests.cluster.simulated_loop import SimulatedLoop, SimulatedProcess
+
+T = TypeVar("T")
+
+_OWNER = "SELECT owner, epoch FROM shard WHERE no = ?"
+
+
+class Network:
+    """What lies between hosts and the database.
+
+    Args:
+        loop: the loop of the simulation.
+        random: decides.
+        loss: share of requests, and of answers, that are lost.
+        longest: most seconds of a delay; most of them take less than 10 ms.
+    """
+
+    notices = 0.2
+    """Share of notices that are lost."""
+
+    def __init__(self, loop: SimulatedLoop, random: Random, *, loss: float, longest: float) -> None:
+        self.loop = loop
+        self.random = random.random
+        self.loss, self.longest = loss, longest
+
+    def calm(self) -> None:
+        """Delay nothing from now on, and lose nothing but notices."""
+        self.loss, self.longest = 0.0, 0.001
+
+    def send(self, arrive: Callable[..., object], *args: Any) -> None:
+        """Call a function as no host, later: mostly a little, sometimes by up to 300 ms."""
+        how = self.random()
+        before, self.loop.process = self.loop.process, None
+        if how > 0.3:
+            self.loop.call_soon(arrive, *args)
+        else:
+            self.loop.call_later((self.longest if how < 0.03 else 0.01) * self.random(), arrive, *args)
+        self.loop.process = before
+
+
+class SimulatedStore(MemoryClusterStore):
+    """The journal of one host, over a network."""
+
+    def __init__(self, database: MemoryDatabase, process: SimulatedProcess, network: Network, ledger: Ledger) -> None:
+        super().__init__(database, shards=ledger.shards)
+        self.host = process.name
+        self.process, self.network, self.ledger = process, network, ledger
+
+    async def read(self, query: Callable[[JournalTables], T]) -> T:
+        return await self._ask(lambda: query(self.opened()))
+
+    async def control(self, name: str, change: Callable[[ClusterTables], T], limit: float) -> T:
+        def make() -> T:
+            tables = self.cluster_tables()
+            return self._change(tables, lambda: change(tables))
+
+        return await self._ask(make)
+
+    async def _ask(self, do: Callable[[], T]) -> T:
+        answer: asyncio.Future[T] = self.network.loop.create_future()
+        self.network.send(self._do_there, do, answer)
+        return await answer
+
+    def _do_there(self, do: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
+        network, result = self.network, JournalError("the connection broke", location=self.location)
+        is_done = network.random() >= network.loss
+        if is_done:
+            try:
+                found = do()
+            except JournalError as error:
+                found = error
+            if network.random() >= network.loss:
+                result = found
+        network.send(self.process.call, _answer, answer, result)
+
+    def _submit(self, batch: list[WaitingCall]) -> None:
+        self.network.send(self._write_there, batch)
+
+    def _write_there(self, batch: list[WaitingCall]) -> None:
+        network = self.network
+        results: list[Any] = [] if network.random() < network.loss else self._commit(batch)
+        network.send(self.process.call, self._committed, batch, results)  # an answer that was lost is looked up
+
+    def receive(self, notice: Notice) -> None:
+        if self.network.random() >= self.network.notices:
+            self.network.send(self.process.call, self.tell, notice)
+
+    def write_leased(self, lease: Lease, name: str, *args: Any, **kwargs: Any) -> Commit[Any]:
+        """Make a change, and note who had the shard then."""
+        write = super().write_leased(lease, name, *args, **kwargs)
+        if name == "settle":
+            waiting = self._queue[-1]
+            change: Any = waiting.operation
+            inner = change.change
+
+            def settle() -> Any:
+                (owner,) = self.cluster_tables()._found(_OWNER, lease.shard)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+                result = inner()
+                if not isinstance(result, JournalError):
+                    self.ledger.settled(args[0], lease, owner, self.host)
+                return result
+
+            self._queue[-1] = waiting._replace(operation=type(change)(settle, change.shards))
+        return write
+
+
+def _answer(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return
+    if isinstance(result, JournalError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,316 @@
+"""A simulated cluster: pools of several hosts on one loop and one database, which a seed disturbs in all ways at once.
+
+`simulate(seed)` is the same each time. It returns the laws that were broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+from zlib import crc32
+
+import protocols.ids
+from actors import ActorSystem, AgentPool, delivery
+from actors.agents.agent import Agent
+from actors.app.journal_service import JournalService
+from actors.storage.cluster_memory import MemoryDatabase
+from actors.testing.scheduler import DeterministicDispatcher
+from protocols.journal import JournalError
+from tests.cluster.laws import SLACK, Begin, Ledger, Outage
+from tests.cluster.simulated_loop import SimulatedClock, SimulatedLoop, SimulatedProcess
+from tests.cluster.simulated_store import Network, SimulatedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TTL = 2.0
+SHARDS = 6
+CONCURRENCY = {"a": 1, "b": 1, "c": 3, "d": 1}
+"""The nodes, and how many messages each of them handles at the same time. What a answers is passed on to d."""
+DURATION = 8.0
+"""Seconds of disturbance."""
+PATIENCE = 60.0
+"""Seconds until everything is at rest."""
+_HOSTS = 3
+_LOG = logging.getLogger("understage")
+
+
+class Host(SimulatedProcess):
+    """One host: a pool with its senders."""
+
+    def __init__(self, cluster: Cluster, number: int) -> None:
+        super().__init__(cluster.loop, f"host{number}")
+        self.cluster = cluster
+        self.random = Random(f"{cluster.seed}/{number}")
+        self.is_leaving = False
+        self.asks: set[asyncio.Task[None]] = set()
+        """What callers here wait for."""
+        with cluster.loop.of(self):
+            self.store = SimulatedStore(cluster.database, self, cluster.network, cluster.ledger)
+            dispatcher = DeterministicDispatcher.seeded(cluster.seed * 100 + number)
+            self.system = ActorSystem(self.name, clock=cluster.clock, dispatcher=dispatcher)
+            keywords: Any = {"cluster": {"url": "postgresql://u@h/d", "shards": SHARDS, "ttl": TTL}}
+            services: Any = [partial(JournalService, make=lambda _: self.store)]
+            self.pool: AgentPool[None] = AgentPool(
+                services=services, system=self.system, exit_timeout=1.0, connect_nodes=False, **keywords
+            )
+
+    @property
+    def is_well(self) -> bool:
+        return not (self.is_dead or self.is_frozen or self.is_leaving)
+
+    async def live(self) -> None:
+        """Open the pool, and send."""
+        nodes = {name: self._node(name, most) for name, most in CONCURRENCY.items()}
+        for node in nodes.values():
+            await self.pool.add_node(node)
+        nodes["a"].connect_to(nodes["d"])
+        while True:
+            try:
+                await self.pool.__aenter__()
+                break
+            except JournalError:
+                await asyncio.sleep(0.1)
+        service: Any = self.pool.service(JournalService)
+        service.host.changed = self._changed
+        for number in range(2):
+            self.loop.create_task(self._send(f"{self.name}.{number}"))
+
+    async def leave(self) -> None:
+        """Give everything back, and end."""
+        self.is_leaving = True
+        await self.pool.__aexit__(None, None, None)
+        await self.system.close()
+
+    def _changed(self, lease: Any, is_here: bool) -> None:
+        if is_here:
+            self.cluster.ledger.tenures[lease.shard].append((self.loop.time(), self.name))
+
+    def _node(self, name: str, most: int) -> Agent[Any, str]:
+        async def work(text: str) -> str:
+            ledger, now, here = self.cluster.ledger, self.loop.time(), delivery()
+            one = Begin(now, self.name, name, text, here.key, here.attempt)
+            ledger.began(one, shard=self.store.shard(f"pool/{name}"), has_just_thawed=self.thawed == now)
+            await asyncio.sleep((0, 0, 0, 0.02, 0.2, 1.2)[crc32(f"{text}{name}".encode()) % 6])
+            ledger.finished.add(here.key)
+            if text.endswith("!"):
+                raise ValueError(text)
+            return text
+
+        return Agent.from_callback(work, name=name, max_concurrency=most, durable=True)
+
+    # -- senders
+
+    async def _send(self, sender: str) -> None:
+        random = self.random
+        for number in range(random.randint(3, 6)):
+            await asyncio.sleep(random.choice((0.0, 0.0, 0.2, 1.0, 2.5)) * random.random())
+            if self.is_leaving:
+                return
+            text = f"{sender}-{number}" + ("!" if random.random() < 0.1 else "")
+            node, way = random.choice("abc"), random.random()
+            if way < 0.5:
+                await self._submit(node, text)
+            elif way < 0.6:
+                await self._submit(node, f"same{random.randrange(3)}", request_id=True)
+            else:
+                task = self.loop.create_task(self._run(node, text, way))
+                self._note(task)
+                await asyncio.wait([task])
+
+    def _note(self, task: asyncio.Task[None]) -> None:
+        self.asks.add(task)
+        task.add_done_callback(self.asks.discard)
+
+    async def _submit(self, node: str, text: str, **options: Any) -> None:
+        if options:
+            options["request_id"] = f"{node}/{text}"
+        try:
+            ticket = await self.pool[node].submit(text, **options)
+        except Exception as error:  # noqa: BLE001 - it is judged later
+            self.cluster.ledger.answers.append((text, error))
+            return
+        self.cluster.ledger.accepted[ticket.run_id] = text
+        if self.random.random() < 0.4:
+            self._note(self.loop.create_task(self._ask(text, ticket.answer())))
+
+    async def _run(self, node: str, text: str, way: float) -> None:
+        timeout = 1.5 * self.random.random() if way > 0.9 else None
+        if way < 0.8:
+            await self._ask(text, self.pool[node].run(text, timeout=timeout))
+            return
+        asked = self.loop.create_task(self._ask(text, self.pool[node].run(text)))
+        await asyncio.wait([asked], timeout=self.random.random())
+        asked.cancel()
+        await asyncio.wait([asked])
+
+    async def _ask(self, text: str, answer: Any) -> None:
+        ledger = self.cluster.ledger
+        try:
+            ledger.answers.append((text, (await answer).content))
+        except Exception as error:  # noqa: BLE001 - it is judged later
+            ledger.answers.append((text, error))
+
+
+class Cluster:
+    """The hosts of one seed, and what befalls them."""
+
+    def __init__(self, loop: SimulatedLoop, seed: int) -> None:
+        self.loop, self.seed = loop, seed
+        self.random = Random(seed)
+        self.clock = SimulatedClock(loop)
+        self.database = MemoryDatabase(now=lambda: 1_000.0 + loop.time())
+        self.is_rough = seed % 2 == 1
+        loss, longest = (0.02, 0.3) if self.is_rough else (0.0, 0.01)
+        self.network = Network(loop, Random(f"network {seed}"), loss=loss, longest=longest)
+        self.ledger = Ledger(self.database, shards=SHARDS, ttl=TTL, most=CONCURRENCY)
+        self.hosts: list[Host] = []
+
+    async def join(self) -> None:
+        """Begin another host."""
+        host = Host(self, len(self.hosts))
+        self.hosts.append(host)
+        self.ledger.changes.append(self.loop.time())
+        host.run(host.live())
+
+    async def play(self) -> None:
+        """Disturb the hosts, let them rest, and end them."""
+        for _ in range(_HOSTS):
+            await self.join()
+        while (pause := 3.0 * self.random.random()) < DURATION - self.loop.time():
+            await asyncio.sleep(pause)
+            await self._disturb()
+        self.network.calm()
+        for host in self.hosts:
+            self._thaw(host)
+        if not any(host.is_well for host in self.hosts):
+            await self.join()
+        await self._rest()
+        await self._end()
+
+    async def _disturb(self) -> None:
+        random, now = self.random, self.loop.time()
+        well = [host for host in self.hosts if host.is_well]
+        way = random.random()
+        if len(well) < 2 or way < 0.2:
+            await self.join()
+            return
+        host = random.choice(well)
+        self.ledger.changes.append(now)
+        if way < 0.4:
+            host.run(host.leave())
+            return
+        self.ledger.outages.append(Outage(now, host.name, self._shards(host)))
+        if way < 0.7:
+            host.kill()
+        else:
+            host.freeze()
+            self.loop.call_later(random.choice((1.0, 8.0)) * random.random(), self._thaw, host)
+
+    def _thaw(self, host: Host) -> None:
+        if host.is_frozen:
+            self.ledger.back(host.name, self.loop.time())
+            host.thaw()
+
+    def _shards(self, host: Host) -> tuple[int, ...]:
+        return tuple(no for (no,) in self.ledger.select("SELECT no FROM shard WHERE owner = ?", host.name))
+
+    async def _rest(self) -> None:
+        end = self.loop.time() + PATIENCE
+        await asyncio.sleep(TTL + SLACK)
+        while self.loop.time() < end:
+            await asyncio.sleep(0.5)
+            is_open = self.ledger.select("SELECT 1 FROM message WHERE done IS NULL LIMIT 1")
+            if not is_open and not any(host.asks for host in self.hosts if not host.is_dead):
+                return
+        waiting = [task for host in self.hosts if not host.is_dead for task in host.asks]
+        if waiting:
+            self.ledger.broken.append(f"L5: {len(waiting)} callers wait for ever")
+
+    async def _end(self) -> None:
+        for host in self.hosts:
+            if not host.is_dead and not host.is_leaving:
+                leaving = host.run(host.leave())
+                await asyncio.wait([leaving])
+        await asyncio.sleep(10.0)
+        names = {host.name for host in self.hosts if host.is_dead}
+        dead = {task for host in self.hosts if host.is_dead for task in host.tasks}
+        for task in asyncio.all_tasks() - dead - {asyncio.current_task()}:
+            if task.get_name().partition("-")[0] not in names:
+                self.ledger.broken.append(f"leak: {task}")
+
+    async def bury(self) -> None:
+        """End what the deaths of hosts have left behind."""
+        self.loop.set_exception_handler(lambda _, __: None)
+        for host in self.hosts:
+            if host.is_dead:
+                host.is_dead = host.is_frozen = False
+                host.system.torn_down()
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            for _ in range(20):
+                left = {task for task in left if not task.done()}
+                for task in left:
+                    task.cancel()
+                await asyncio.sleep(0)
+
+
+class _Log(logging.Handler):
+    """Collects what is logged as an error."""
+
+    def __init__(self, broken: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self.broken = broken
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.broken.append(f"log: {self.format(record)}")
+
+
+def _ids(seed: int) -> Callable[[], list[str]]:
+    random = Random(f"ids {seed}")
+    return lambda: [f"{random.getrandbits(128):032x}" for _ in range(256)]
+
+
+def _system_of(loop: SimulatedLoop) -> ActorSystem:
+    host: Any = loop.process
+    return host.system
+
+
+def simulate(seed: int) -> Ledger:
+    """Play a seed to its end; what broke is in `broken` of the ledger."""
+    loop = SimulatedLoop()
+    randoms = Random(f"hosts {seed}")
+    gc.disable()  # what it frees, and when, would differ from time to time
+    protocols.ids._ready.clear()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    with (
+        mock.patch("protocols.ids._batch", _ids(seed)),
+        mock.patch("actors.cluster.host.Random", lambda: Random(randoms.random())),
+        mock.patch("actors.runtime.background_loop.ActorSystem.of", lambda _: _system_of(loop)),
+    ):
+        try:
+            asyncio.set_event_loop(loop)
+            return loop.run_until_complete(_play(loop, seed))
+        finally:
+            protocols.ids._ready.clear()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            asyncio.set_event_loop(None)
+            loop.close()
+            gc.enable()
+
+
+async def _play(loop: SimulatedLoop, seed: int) -> Ledger:
+    cluster = Cluster(loop, seed)
+    ledger = cluster.ledger
+    handler = _Log(ledger.broken)
+    _LOG.addHandler(handler)
+    loop.set_exception_handler(lambda _, context: ledger.broken.append(f"loop: {context}"))
+    try:
+        await cluster.play()
+        ledger.broken[:] = ledger.check()
+        await cluster.bury()
+    finally:
+        _LOG.removeHandler(handler)
+    return ledger
