@@ -69,7 +69,6 @@ class Ledger:
         self.places = 0
         """The last place that was given out of order; see `mutations.no_order`."""
         self.broken: list[str] = []
-        self._ended: Counter[bytes] = Counter()
 
     def select(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return self.database.connection.execute(sql, values).fetchall()
@@ -83,9 +82,9 @@ class Ledger:
         if owner != one.host and not has_just_thawed:
             self.broken.append(f"L3: {one} begins while {owner} has the lease")
 
-    def settled(self, one: Acknowledgement, lease: Lease, owner: tuple[str, int], host: str) -> None:
+    def settled(self, one: Acknowledgement, lease: Lease, *, is_good: bool, host: str) -> None:
         """Note an end of a message that is about to be committed."""
-        if owner != (host, lease.epoch):
+        if not is_good:
             self.broken.append(f"L3: {host} ends {one.id.hex()} under epoch {lease.epoch} of shard {lease.shard}")
 
     def back(self, host: str, now: float) -> None:

@@ -13,7 +13,7 @@ from protocols.cluster import Notice
 from tests.cluster.simulated_store import Network, SimulatedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from protocols.cluster import Lease
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def no_fence() -> AbstractContextManager[Any]:
     """Let a host end messages under an epoch that is over."""
-    return mock.patch.object(ClusterTables, "holds", lambda *_: True)
+    return mock.patch.object(ClusterTables, "holds", return_value=True)
 
 
 def no_self_fence() -> AbstractContextManager[Any]:
@@ -36,12 +36,12 @@ def no_self_fence() -> AbstractContextManager[Any]:
 
 def no_marks() -> AbstractContextManager[Any]:
     """Take what an earlier tenure has left open for new."""
-    return mock.patch.object(kept_queue, "_suspect", lambda *_: None)
+    return mock.patch.object(kept_queue, "_suspect", return_value=None)
 
 
 def no_notices() -> AbstractContextManager[Any]:
     """Lose all notices. The looks of the hosts have to be enough: this breaks no law."""
-    return mock.patch.object(Network, "notices", 1.0, create=True)
+    return mock.patch.object(Network, "notices", 1.0)
 
 
 @contextmanager
@@ -61,18 +61,19 @@ def no_order() -> AbstractContextManager[Any]:
 
     def accept_in_any_order(store: SimulatedStore, entries: Sequence[Entry]) -> Commit[list[int | None]]:
         write = accept(store, entries)
-        waiting = store._queue[-1]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        inner: Any = waiting.operation
         store.ledger.places += 1_000
         place = store.ledger.places
 
-        def change() -> list[int | None]:
-            places: list[int | None] = inner.change()
-            for seq in places:
-                store.ledger.select("UPDATE message SET seq = ? WHERE seq = ?", place, seq)
-            return [None if seq is None else place for seq in places]
+        def placed(inner: Callable[[], list[int | None]]) -> Callable[[], list[int | None]]:
+            def change() -> list[int | None]:
+                places = inner()
+                for seq in places:
+                    store.ledger.select("UPDATE message SET seq = ? WHERE seq = ?", place, seq)
+                return [None if seq is None else place for seq in places]
 
-        store._queue[-1] = waiting._replace(operation=type(inner)(change, inner.shards))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            return change
+
+        store.wrap(placed)
         return write
 
     return mock.patch.object(SimulatedStore, "accept", accept_in_any_order)

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from actors.storage.journal_sql import WaitingCall
     from actors.storage.journal_tables import JournalTables
     from protocols.cluster import Lease, Notice
-    from protocols.journal import Commit
+    from protocols.journal import Acknowledgement, Commit
     from tests.cluster.laws import Ledger
     from tests.cluster.simulated_loop import SimulatedLoop, SimulatedProcess
 
 T = TypeVar("T")
-
-_OWNER = "SELECT owner, epoch FROM shard WHERE no = ?"
 
 
 class Network:
@@ -68,6 +66,7 @@ class SimulatedStore(MemoryClusterStore):
         super().__init__(database, shards=ledger.shards)
         self.host = process.name
         self.process, self.network, self.ledger = process, network, ledger
+        self._sent: list[WaitingCall] = []
 
     async def read(self, query: Callable[[JournalTables], T]) -> T:
         return await self._ask(lambda: query(self.opened()))
@@ -85,9 +84,8 @@ class SimulatedStore(MemoryClusterStore):
         return await answer
 
     def _do_there(self, do: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
-        network, result = self.network, JournalError("the connection broke", location=self.location)
-        is_done = network.random() >= network.loss
-        if is_done:
+        network, result = self.network, self._lost()
+        if network.random() >= network.loss:
             try:
                 found = do()
             except JournalError as error:
@@ -97,6 +95,7 @@ class SimulatedStore(MemoryClusterStore):
         network.send(self.process.call, _answer, answer, result)
 
     def _submit(self, batch: list[WaitingCall]) -> None:
+        self._sent = batch
         self.network.send(self._write_there, batch)
 
     def _write_there(self, batch: list[WaitingCall]) -> None:
@@ -108,23 +107,48 @@ class SimulatedStore(MemoryClusterStore):
         if self.network.random() >= self.network.notices:
             self.network.send(self.process.call, self.tell, notice)
 
-    def write_leased(self, lease: Lease, name: str, *args: Any, **kwargs: Any) -> Commit[Any]:
+    def bury(self) -> None:
+        """Tell the tasks of a dead host that nothing of what they wait for was written."""
+        for one in (*self._sent, *self._queue):
+            if not one.future.done():
+                one.future.finish(self._lost())
+        self._queue.clear()
+
+    def _lost(self) -> JournalError:
+        return JournalError("the connection broke", location=self.location)
+
+    def write_leased(self, lease: Lease, change: str, *args: Any) -> Commit[Any]:
         """Make a change, and note who had the shard then."""
-        write = super().write_leased(lease, name, *args, **kwargs)
-        if name == "settle":
-            waiting = self._queue[-1]
-            change: Any = waiting.operation
-            inner = change.change
-
-            def settle() -> Any:
-                (owner,) = self.cluster_tables()._found(_OWNER, lease.shard)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-                result = inner()
-                if not isinstance(result, JournalError):
-                    self.ledger.settled(args[0], lease, owner, self.host)
-                return result
-
-            self._queue[-1] = waiting._replace(operation=type(change)(settle, change.shards))
+        write = super().write_leased(lease, change, *args)
+        if change == "settle":
+            self.wrap(lambda settle: self._noted(settle, args[0], lease))
         return write
+
+    def wrap(self, wrapped: Callable[[Any], Callable[[], Any]]) -> None:
+        """Replace the change that waits last."""
+        waiting: Any = self._queue[-1]
+        self._queue[-1] = waiting._replace(operation=WrappedCall(waiting.operation, wrapped(waiting.operation)))
+
+    def _noted(self, settle: Callable[[], Any], one: Acknowledgement, lease: Lease) -> Callable[[], Any]:
+        def settle_and_note() -> Any:
+            result = settle()
+            if not isinstance(result, JournalError):
+                ((owner, epoch),) = self.ledger.select("SELECT owner, epoch FROM shard WHERE no = ?", lease.shard)
+                self.ledger.settled(one, lease, is_good=(owner, epoch) == (self.host, lease.epoch), host=self.host)
+            return result
+
+        return settle_and_note
+
+
+class WrappedCall:
+    """A change with more around it, in the shards of the change."""
+
+    def __init__(self, inner: Any, call: Callable[[], Any]) -> None:
+        self.shards = inner.shards
+        self.call = call
+
+    def __call__(self) -> Any:
+        return self.call()
 
 
 def _answer(future: asyncio.Future[Any], result: Any) -> None:

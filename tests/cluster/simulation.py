@@ -26,7 +26,7 @@ from tests.cluster.simulated_loop import SimulatedClock, SimulatedLoop, Simulate
 from tests.cluster.simulated_store import Network, SimulatedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 TTL = 2.0
 SHARDS = 6
@@ -132,7 +132,7 @@ class Host(SimulatedProcess):
             options["request_id"] = f"{node}/{text}"
         try:
             ticket = await self.pool[node].submit(text, **options)
-        except Exception as error:  # noqa: BLE001 - it is judged later
+        except Exception as error:
             self.cluster.ledger.answers.append((text, error))
             return
         self.cluster.ledger.accepted[ticket.run_id] = text
@@ -153,7 +153,7 @@ class Host(SimulatedProcess):
         ledger = self.cluster.ledger
         try:
             ledger.answers.append((text, (await answer).content))
-        except Exception as error:  # noqa: BLE001 - it is judged later
+        except Exception as error:
             ledger.answers.append((text, error))
 
 
@@ -236,7 +236,10 @@ class Cluster:
         for host in self.hosts:
             if not host.is_dead and not host.is_leaving:
                 leaving = host.run(host.leave())
-                await asyncio.wait([leaving])
+                for _ in range(100):  # to await the task would make this one a part of the host
+                    if leaving.done():
+                        break
+                    await asyncio.sleep(0.5)
         await asyncio.sleep(10.0)
         names = {host.name for host in self.hosts if host.is_dead}
         dead = {task for host in self.hosts if host.is_dead for task in host.tasks}
@@ -251,12 +254,14 @@ class Cluster:
             if host.is_dead:
                 host.is_dead = host.is_frozen = False
                 host.system.torn_down()
-        while left := asyncio.all_tasks() - {asyncio.current_task()}:
-            for _ in range(20):
-                left = {task for task in left if not task.done()}
+                host.store.bury()
+        for _ in range(2):  # the second time those that the first ones made
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            while left:
                 for task in left:
                     task.cancel()
                 await asyncio.sleep(0)
+                left = {task for task in left if not task.done()}
 
 
 class _Log(logging.Handler):
@@ -275,7 +280,11 @@ def _ids(seed: int) -> Callable[[], list[str]]:
     return lambda: [f"{random.getrandbits(128):032x}" for _ in range(256)]
 
 
-def _system_of(loop: SimulatedLoop) -> ActorSystem:
+def _random(randoms: Random) -> Random:
+    return Random(randoms.random())
+
+
+def _system(loop: SimulatedLoop, _: object) -> ActorSystem:
     host: Any = loop.process
     return host.system
 
@@ -285,17 +294,17 @@ def simulate(seed: int) -> Ledger:
     loop = SimulatedLoop()
     randoms = Random(f"hosts {seed}")
     gc.disable()  # what it frees, and when, would differ from time to time
-    protocols.ids._ready.clear()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    protocols.ids._ready.clear()  # pyright: ignore[reportPrivateUsage]
     with (
         mock.patch("protocols.ids._batch", _ids(seed)),
-        mock.patch("actors.cluster.host.Random", lambda: Random(randoms.random())),
-        mock.patch("actors.runtime.background_loop.ActorSystem.of", lambda _: _system_of(loop)),
+        mock.patch("actors.cluster.host.Random", partial(_random, randoms)),
+        mock.patch("actors.runtime.background_loop.ActorSystem.of", partial(_system, loop)),
     ):
         try:
             asyncio.set_event_loop(loop)
             return loop.run_until_complete(_play(loop, seed))
         finally:
-            protocols.ids._ready.clear()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            protocols.ids._ready.clear()  # pyright: ignore[reportPrivateUsage]
             asyncio.set_event_loop(None)
             loop.close()
             gc.enable()
@@ -309,8 +318,8 @@ async def _play(loop: SimulatedLoop, seed: int) -> Ledger:
     loop.set_exception_handler(lambda _, context: ledger.broken.append(f"loop: {context}"))
     try:
         await cluster.play()
-        ledger.broken[:] = ledger.check()
-        await cluster.bury()
     finally:
         _LOG.removeHandler(handler)
+    ledger.broken[:] = ledger.check()
+    await cluster.bury()
     return ledger
