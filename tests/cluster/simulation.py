@@ -49,7 +49,7 @@ class Host(SimulatedProcess):
         self.random = Random(f"{cluster.seed}/{number}")
         self.is_leaving = False
         self.asks: set[asyncio.Task[None]] = set()
-        """What callers here wait for."""
+        """Senders, and what callers here wait for."""
         with cluster.loop.of(self):
             self.store = SimulatedStore(cluster.database, self, cluster.network, cluster.ledger)
             dispatcher = DeterministicDispatcher.seeded(cluster.seed * 100 + number)
@@ -79,7 +79,7 @@ class Host(SimulatedProcess):
         service: Any = self.pool.service(JournalService)
         service.host.changed = self._changed
         for number in range(2):
-            self.loop.create_task(self._send(f"{self.name}.{number}"))
+            self._note(self.loop.create_task(self._send(f"{self.name}.{number}")))
 
     async def leave(self) -> None:
         """Give everything back, and end."""
