@@ -209,10 +209,10 @@ class ClusterTables(JournalTables):
         """Return what the notices of the past may have said."""
         own = {lease.shard for lease in leases}
         mailboxes = [one for (one,) in self._found(_MAILBOXES) if shard_of(one, self.shards) in own]
-        found = self._found("SELECT id FROM message WHERE id = ANY(?) AND done IS NULL", [*expected]) if expected else []
+        rows = self._found("SELECT id FROM message WHERE id = ANY(?) AND done IS NULL", [*expected]) if expected else []
         all = self._found(_GIVEN_UP.format("TRUE"))
         given_up = [(id, how) for id, how, mailbox in all if shard_of(mailbox, self.shards) in own]
-        open = {id for (id,) in found}
+        open = {id for (id,) in rows}
         ended = tuple(id for id in expected if id not in open)
         return Notice(tuple(mailboxes), ended, tuple(given_up), self._value(_FREE) > 0)
 

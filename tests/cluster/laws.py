@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SLACK = 1.0
 """Seconds that a takeover may take after the ttl."""
 
+_LEASE = "SELECT owner, until FROM shard LEFT JOIN host ON host.id = owner WHERE no = ?"
+
 
 class Begin(NamedTuple):
     """A handler that began."""
@@ -78,9 +80,9 @@ class Ledger:
     def began(self, one: Begin, *, shard: int, has_just_thawed: bool) -> None:
         """Note a handler that begins: its host has the lease, or froze between its look at it and this moment."""
         self.begins.append(one)
-        ((owner,),) = self.select("SELECT owner FROM shard WHERE no = ?", shard)
-        if owner != one.host and not has_just_thawed:
-            self.broken.append(f"L3: {one} begins while {owner} has the lease")
+        ((owner, until),) = self.select(_LEASE, shard)
+        if not has_just_thawed and (owner != one.host or until < self.database.now()):
+            self.broken.append(f"L3: {one} begins while {owner} has the lease until {until}")
 
     def settled(self, one: Acknowledgement, lease: Lease, *, is_good: bool, host: str) -> None:
         """Note an end of a message that is about to be committed."""

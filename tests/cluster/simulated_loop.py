@@ -68,7 +68,8 @@ class SimulatedProcess:
     def __init__(self, loop: SimulatedLoop, name: str) -> None:
         self.loop = loop
         self.name = name
-        self.is_dead = self.is_frozen = False
+        self.is_dead = self.is_frozen = self.is_cut_off = False
+        """`is_cut_off` while it cannot renew its leases, and all else works."""
         self.held: list[_Call] = []
         """What is to be called when it thaws."""
         self.tasks: list[asyncio.Task[Any]] = []

@@ -5,13 +5,13 @@ What has been sent reaches the database even if the sender dies or freezes meanw
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
 from protocols.journal import JournalError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from random import Random
 
@@ -72,6 +72,10 @@ class SimulatedStore(MemoryClusterStore):
         return await self._ask(lambda: query(self.opened()))
 
     async def control(self, name: str, change: Callable[[ClusterTables], T], limit: float) -> T:
+        if self.process.is_cut_off:
+            await asyncio.sleep(limit)
+            raise self._lost()
+
         def make() -> T:
             tables = self.cluster_tables()
             return self._change(tables, lambda: change(tables))

@@ -62,7 +62,7 @@ class Host(SimulatedProcess):
 
     @property
     def is_well(self) -> bool:
-        return not (self.is_dead or self.is_frozen or self.is_leaving)
+        return not (self.is_dead or self.is_frozen or self.is_cut_off or self.is_leaving)
 
     async def live(self) -> None:
         """Open the pool, and send."""
@@ -206,15 +206,19 @@ class Cluster:
             host.run(host.leave())
             return
         self.ledger.outages.append(Outage(now, host.name, self._shards(host)))
-        if way < 0.7:
+        if way < 0.6:
             host.kill()
         else:
-            host.freeze()
+            if way < 0.8:
+                host.freeze()
+            else:
+                host.is_cut_off = True
             self.loop.call_later(random.choice((1.0, 8.0)) * random.random(), self._thaw, host)
 
     def _thaw(self, host: Host) -> None:
-        if host.is_frozen:
+        if host.is_frozen or host.is_cut_off:
             self.ledger.back(host.name, self.loop.time())
+            host.is_cut_off = False
             host.thaw()
 
     def _shards(self, host: Host) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ def test_looks_find_what_no_notice_has_told(seed: int) -> None:
     ("mutation", "first", "laws"),
     [
         (mutations.no_fence, 14, "L3"),
-        (mutations.no_self_fence, 55, ("L3", "L4")),
+        (mutations.no_self_fence, 8, "L3"),
         (mutations.no_marks, 3, "L4"),
         (mutations.no_order, 45, ("L1", "L2", "L5")),
         (mutations.no_notices_and_no_looks, 1, "L1"),
