@@ -18,8 +18,10 @@ import protocols.ids
 from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
 from actors.app.journal_service import JournalService
+from actors.cluster.tenure import TenureWindow
 from actors.storage.cluster_memory import MemoryDatabase
 from actors.testing.scheduler import DeterministicDispatcher
+from protocols.cluster import shard_of
 from protocols.journal import JournalError
 from tests.cluster.laws import SLACK, Begin, Ledger, Outage
 from tests.cluster.simulated_loop import SimulatedClock, SimulatedLoop, SimulatedProcess
@@ -76,8 +78,6 @@ class Host(SimulatedProcess):
                 break
             except JournalError:
                 await asyncio.sleep(0.1)
-        service: Any = self.pool.service(JournalService)
-        service.host.changed = self._changed
         for number in range(2):
             self._note(self.loop.create_task(self._send(f"{self.name}.{number}")))
 
@@ -86,10 +86,6 @@ class Host(SimulatedProcess):
         self.is_leaving = True
         await self.pool.__aexit__(None, None, None)
         await self.system.close()
-
-    def _changed(self, lease: Any, is_here: bool) -> None:
-        if is_here:
-            self.cluster.ledger.tenures[lease.shard].append((self.loop.time(), self.name))
 
     def _node(self, name: str, most: int) -> Agent[Any, str]:
         async def work(text: str) -> str:
@@ -222,7 +218,8 @@ class Cluster:
             host.thaw()
 
     def _shards(self, host: Host) -> tuple[int, ...]:
-        return tuple(no for (no,) in self.ledger.select("SELECT no FROM shard WHERE owner = ?", host.name))
+        found = self.ledger.select("SELECT no FROM shard WHERE owner = ?", host.name)
+        return tuple(no for (no,) in found if no in {shard_of(f"pool/{node}", SHARDS) for node in CONCURRENCY})
 
     async def _rest(self) -> None:
         end = self.loop.time() + PATIENCE
@@ -284,6 +281,13 @@ def _ids(seed: int) -> Callable[[], list[str]]:
     return lambda: [f"{random.getrandbits(128):032x}" for _ in range(256)]
 
 
+def _start(window: TenureWindow, start: Any = TenureWindow.start) -> None:
+    loop: Any = asyncio.get_running_loop()
+    host: Host = loop.process
+    host.cluster.ledger.tenures[window.lease.shard].append((host.loop.time(), host.name))
+    start(window)
+
+
 def _random(randoms: Random) -> Random:
     return Random(randoms.random())
 
@@ -301,6 +305,7 @@ def simulate(seed: int) -> Ledger:
     protocols.ids._ready.clear()  # pyright: ignore[reportPrivateUsage]
     with (
         mock.patch("protocols.ids._batch", _ids(seed)),
+        mock.patch.object(TenureWindow, "start", _start),
         mock.patch("actors.cluster.host.Random", partial(_random, randoms)),
         mock.patch("actors.runtime.background_loop.ActorSystem.of", partial(_system, loop)),
     ):
