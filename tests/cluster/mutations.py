@@ -13,7 +13,7 @@ from protocols.cluster import Notice
 from tests.cluster.simulated_store import Network, SimulatedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
 
     from protocols.cluster import Lease
@@ -45,7 +45,7 @@ def no_notices() -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def no_notices_and_no_looks() -> Iterator[None]:
+def no_notices_and_no_looks() -> Generator[None]:
     """Lose all notices, and have hosts not look for what they missed."""
 
     async def look(*_: object) -> Notice:

@@ -10,10 +10,12 @@ import asyncio
 import selectors
 from contextlib import contextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Generator
+
+Ts = TypeVarTuple("Ts")
 
 
 class StillError(Exception):
@@ -86,7 +88,8 @@ class SimulatedProcess:
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a task as this process."""
         with self.loop.of(self):
-            return self.loop.create_task(work)
+            task: asyncio.Task[Any] = self.loop.create_task(work)
+            return task
 
     def freeze(self) -> None:
         """Stop, as by SIGSTOP."""
@@ -119,7 +122,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self.seconds
 
     @contextmanager
-    def of(self, process: SimulatedProcess | None) -> Iterator[None]:
+    def of(self, process: SimulatedProcess | None) -> Generator[None]:
         """Let the calls that begin here belong to a process."""
         before, self.process = self.process, process
         try:
@@ -127,19 +130,27 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         finally:
             self.process = before
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         if self.process is None:
             return super().call_soon(callback, *args, context=context)
         call = _Call(self.process, callback, args)
-        call.handle = super().call_soon(call, context=context)
-        return call.handle
+        call.handle = handle = super().call_soon(call, context=context)
+        return handle
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         if self.process is None:
             return super().call_at(when, callback, *args, context=context)
         call = _Call(self.process, callback, args)
-        call.handle = super().call_at(when, call, context=context)
-        return call.handle
+        call.handle = handle = super().call_at(when, call, context=context)
+        return handle
 
     def call_plainly(self, call: _Call, handle: Any) -> None:
         """Make a call that was held, in the context in which it would have been made."""

@@ -293,7 +293,8 @@ def _random(randoms: Random) -> Random:
 
 
 def _system(loop: SimulatedLoop, _: object) -> ActorSystem:
-    host: Any = loop.process
+    host = loop.process
+    assert isinstance(host, Host)
     return host.system
 
 
