@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
+from protocols.clock import pause
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
@@ -172,3 +174,7 @@ class SimulatedClock:
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
         return self._loop.call_later(max(0.0, delay), callback, *args, context=Context())
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until so much of the time of the loop has passed."""
+        await pause(self, seconds)

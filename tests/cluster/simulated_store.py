@@ -5,13 +5,14 @@ What has been sent reaches the database even if the sender dies or freezes meanw
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
 from protocols.journal import JournalError
+from tests.cluster.simulated_loop import SimulatedClock
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from random import Random
 
@@ -73,7 +74,7 @@ class SimulatedStore(MemoryClusterStore):
 
     async def control(self, name: str, change: Callable[[ClusterTables], T], limit: float) -> T:
         if self.process.is_cut_off:
-            await asyncio.sleep(limit)
+            await SimulatedClock(self.network.loop).sleep(limit)
             raise self._lost()
 
         def make() -> T:

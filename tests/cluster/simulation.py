@@ -77,7 +77,7 @@ class Host(SimulatedProcess):
                 await self.pool.__aenter__()
                 break
             except JournalError:
-                await asyncio.sleep(0.1)
+                await self.cluster.clock.sleep(0.1)
         for number in range(2):
             self._note(self.loop.create_task(self._send(f"{self.name}.{number}")))
 
@@ -92,7 +92,7 @@ class Host(SimulatedProcess):
             ledger, now, here = self.cluster.ledger, self.loop.time(), delivery()
             one = Begin(now, self.name, name, text, here.key, here.attempt)
             ledger.began(one, shard=self.store.shard(f"pool/{name}"), has_just_thawed=self.thawed == now)
-            await asyncio.sleep((0, 0, 0, 0.02, 0.2, 1.2)[crc32(f"{text}{name}".encode()) % 6])
+            await self.cluster.clock.sleep((0, 0, 0, 0.02, 0.2, 1.2)[crc32(f"{text}{name}".encode()) % 6])
             ledger.finished.add(here.key)
             if text.endswith("!"):
                 raise ValueError(text)
@@ -105,7 +105,7 @@ class Host(SimulatedProcess):
     async def _send(self, sender: str) -> None:
         random = self.random
         for number in range(random.randint(3, 6)):
-            await asyncio.sleep(random.choice((0.0, 0.0, 0.2, 1.0, 2.5)) * random.random())
+            await self.cluster.clock.sleep(random.choice((0.0, 0.0, 0.2, 1.0, 2.5)) * random.random())
             if self.is_leaving:
                 return
             text = f"{sender}-{number}" + ("!" if random.random() < 0.1 else "")
@@ -179,7 +179,7 @@ class Cluster:
         for _ in range(_HOSTS):
             await self.join()
         while (pause := 3.0 * self.random.random()) < DURATION - self.loop.time():
-            await asyncio.sleep(pause)
+            await self.clock.sleep(pause)
             await self._disturb()
         self.network.calm()
         for host in self.hosts:
@@ -223,9 +223,9 @@ class Cluster:
 
     async def _rest(self) -> None:
         end = self.loop.time() + PATIENCE
-        await asyncio.sleep(TTL + SLACK)
+        await self.clock.sleep(TTL + SLACK)
         while self.loop.time() < end:
-            await asyncio.sleep(0.5)
+            await self.clock.sleep(0.5)
             is_open = self.ledger.select("SELECT 1 FROM message WHERE done IS NULL LIMIT 1")
             if not is_open and not any(host.asks for host in self.hosts if not host.is_dead):
                 return
@@ -240,8 +240,8 @@ class Cluster:
                 for _ in range(100):  # to await the task would make this one a part of the host
                     if leaving.done():
                         break
-                    await asyncio.sleep(0.5)
-        await asyncio.sleep(10.0)
+                    await self.clock.sleep(0.5)
+        await self.clock.sleep(10.0)
         names = {host.name for host in self.hosts if host.is_dead}
         dead = {task for host in self.hosts if host.is_dead for task in host.tasks}
         for task in asyncio.all_tasks() - dead - {asyncio.current_task()}:
