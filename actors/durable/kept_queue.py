@@ -345,7 +345,7 @@ def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float)
         rest: float = message.deadline - clock.now()
         return rest
     given = request.options.timeout
-    limit = request.node.definition.settings.timeout if given is UNSET else given
+    limit = request.node.timeout if given is UNSET else given
     expires = message.entry.expires
     if expires is None:
         return limit
