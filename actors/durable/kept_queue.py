@@ -345,7 +345,8 @@ def time_left(message: KeptMessage, request: RunRequest, clock: Any, now: float)
         rest: float = message.deadline - clock.now()
         return rest
     given = request.options.timeout
-    limit = request.node.timeout if given is UNSET else given
+    node: Any = request.node  # a handle, or a plain actor
+    limit = node.timeout if given is UNSET else given
     expires = message.entry.expires
     if expires is None:
         return limit
