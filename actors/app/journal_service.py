@@ -197,7 +197,10 @@ class JournalService(PoolService):
         if self.journal is None:
             return 0
         names = [memory_name(mailbox.name, session) for mailbox in self.mailboxes.values()]
-        return sum([await self.journal.forget(name) for name in names])
+        deleted = sum([await self.journal.forget(name) for name in names])
+        if self.host is not None:
+            await self.host.forget_session(session)
+        return deleted
 
     def prepare(self, manifest: Manifest) -> object:
         """Refuse to take the journal from a node that has open messages."""

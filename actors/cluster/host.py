@@ -143,6 +143,11 @@ class Host:
         """Deliver no more to a node."""
         self.mailboxes.pop(mailbox.name, None)
 
+    async def forget_session(self, session: str) -> None:
+        """Have the nodes at other hosts forget a session. Raises JournalError."""
+        for mailbox in self.mailboxes.values():
+            await mailbox.forget(session)
+
     def serves(self, address: str) -> bool:
         """Return True if what has this address, such as a trigger, is this host's to do."""
         shard = self.store.shard(address)

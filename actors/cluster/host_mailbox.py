@@ -11,12 +11,13 @@ from actors.cluster.tenure import HostView, RemoteWindow, TenureWindow
 from actors.durable.answers import Answers
 from actors.durable.durable_mailbox import DurableMailbox
 from actors.durable.failure import ended_elsewhere
-from actors.durable.record import ASK_KIND
+from actors.durable.record import ASK_KIND, FORGET_KIND
 from actors.nodes.node import AnyNode
 from actors.runs.request import RunRequest
 from actors.runtime.actor import AsyncioActor
 from protocols.cluster import Lease
 from protocols.durable import Durable
+from protocols.ids import new_id
 from protocols.journal import EndOutcome, Entry, JournalError
 from protocols.session import OWN
 
@@ -132,6 +133,13 @@ class HostMailbox(DurableMailbox):
         except JournalError:  # the next look finds it
             self._host.expected[id] = self
         self._freed()
+
+    async def forget(self, session: str) -> None:
+        """Have the node forget a session, if it lives at another host. Raises JournalError."""
+        if not self.is_here:
+            kind, now = FORGET_KIND, self.window.now()
+            entry = Entry(bytes.fromhex(new_id()), self.context.name, "", kind, session.encode(), now)
+            await self._host.store.accept((entry,))
 
     def count(self, number: int) -> None:
         """Take note of how many messages of the node are open, wherever they were accepted."""

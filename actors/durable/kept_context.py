@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from actors.agents.agent import Agent
 from actors.durable.delivery_window import DeliveryWindow
 from actors.durable.outbox import keep
-from actors.durable.record import CONTEXT_KIND, UndecodableError, decode_run, encode_run
+from actors.durable.record import CONTEXT_KIND, FORGET_KIND, UndecodableError, decode_run, encode_run
 from actors.prompts.pending_context import KeptText
 from actors.runs.request import NO_OPTIONS, RunRequest
 from protocols.delivery_tracker import DeliveryTracker
@@ -76,6 +77,13 @@ class KeptContext:
         else:
             give()
 
+    def _forget(self, entry: Entry) -> None:
+        session, node = entry.payload.decode(), self._node
+        node.notes.pop(session, ())
+        if isinstance(node, Agent):
+            node.execution.forget(session)
+        self._end(Acknowledgement(entry.id, "handled"))
+
     def _end(self, one: Acknowledgement) -> None:
         self._window().journal.settle(one).then(lambda done: done.exception())  # one that stays is read once more
 
@@ -90,6 +98,9 @@ class KeptContext:
             if entry.id in given:
                 continue
             try:
-                self._give(entry)
+                if entry.kind == FORGET_KIND:
+                    self._forget(entry)
+                else:
+                    self._give(entry)
             except UndecodableError as error:
                 self._end(Acknowledgement(entry.id, "undecodable", error=cause_text(error), is_dead=True))

@@ -32,6 +32,8 @@ ASK_KIND: Final = "ask1"
 """The same of a run whose caller may wait at another host of the cluster, and gets its failure."""
 CONTEXT_KIND: Final = "context1"
 """The kind of an `Entry` whose payload is a run with a text of `add_context` in place of a prompt."""
+FORGET_KIND: Final = "forget1"
+"""The kind of an `Entry` whose payload is the name of a session that the node is to forget, wherever it lives."""
 MAX_MESSAGE: Final = 1024 * 1024
 """Bytes of a kept run, unless the journal allows more."""
 MAX_ANSWER: Final = 256 * 1024

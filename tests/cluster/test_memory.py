@@ -53,6 +53,22 @@ async def test_an_agent_remembers_at_one_host_at_a_time() -> None:
             assert texts(one[name]) == ["first", "second"]
 
 
+async def test_a_session_is_forgotten_wherever_its_node_lives() -> None:
+    clock = ManualClock()
+    database = shared(clock)
+    async with Process(database, clock, agents) as one, Process(database, clock, agents) as two:
+        await clock.advance(2 * TTL)
+        far = next(name for name in NAMES if two.is_home(name))
+        for _ in range(2):
+            await asked(clock, two[far], "hello", session="alice")
+            assert two[far].sessions.get("alice")
+            forgetting = asyncio.ensure_future(one.pool.forget_session("alice"))
+            await clock.advance(0.2)
+            await forgetting
+            assert two[far].sessions.get("alice") == ()
+            assert await one.store.counts() == {}
+
+
 class Desk:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, str]] = []
