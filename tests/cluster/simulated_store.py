@@ -89,15 +89,15 @@ class SimulatedStore(MemoryClusterStore):
         return await answer
 
     def _do_there(self, do: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
-        network, result = self.network, self._lost()
-        if network.random() >= network.loss:
-            try:
-                found = do()
-            except JournalError as error:
-                found = error
-            if network.random() >= network.loss:
-                result = found
-        network.send(self.process.call, _answer, answer, result)
+        network = self.network
+        is_lost = network.random() < network.loss
+        try:
+            found = None if is_lost else do()
+        except JournalError as error:
+            found = error
+        if is_lost or network.random() < network.loss:
+            found = self._lost()
+        network.send(self.process.call, _answer, answer, found)
 
     def _submit(self, batch: list[WaitingCall]) -> None:
         self._sent = batch

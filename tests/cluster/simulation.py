@@ -34,7 +34,7 @@ TTL = 2.0
 SHARDS = 6
 CONCURRENCY = {"a": 1, "b": 1, "c": 3, "d": 1}
 """The nodes, and how many messages each of them handles at the same time. What a answers is passed on to d."""
-DURATION = 8.0
+DURATION = 6.0
 """Seconds of disturbance."""
 PATIENCE = 60.0
 """Seconds until everything is at rest."""
@@ -104,7 +104,7 @@ class Host(SimulatedProcess):
 
     async def _send(self, sender: str) -> None:
         random = self.random
-        for number in range(random.randint(3, 6)):
+        for number in range(random.randint(2, 5)):
             await self.cluster.clock.sleep(random.choice((0.0, 0.0, 0.2, 1.0, 2.5)) * random.random())
             if self.is_leaving:
                 return
