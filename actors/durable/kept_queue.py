@@ -270,7 +270,9 @@ class KeptQueue:
         found = [own.get(entry.seq) or self._read(entry) for entry in new if entry.id not in self._ended]
         self._ended = {id: False for id, is_committed in self._ended.items() if not is_committed}
         if is_first:
-            older = [one for one in found if one.place not in own and (not self._own or one.place < self._own)]
+            older = found  # of others, too: what was accepted here is no later than what they put behind it
+            if not self.is_shared:
+                older = [one for one in found if one.place not in own and (not self._own or one.place < self._own)]
             _suspect([one for one in older if not self._is_later(one)], self._node.max_concurrency)
         self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
         for one in found:
