@@ -38,7 +38,7 @@ def _acknowledges_early() -> None:
                 deliver(window, message, steps)
 
             one = failed(message.entry.id, "handled", None, None, is_dead=False)
-            window._journal.settle(replace(one, steps_of=one.id)).then(settled)
+            window.journal.settle(replace(one, steps_of=one.id)).then(settled)
 
         return acknowledged
 
