@@ -1,0 +1,30 @@
+"""The first messages of a tenure are marked in their order, whoever has accepted them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from msgspec.structs import replace
+
+from actors.durable.kept_queue import KeptQueue
+from tests.contracts.journal_kinds import entry
+
+
+async def test_what_was_accepted_here_is_not_passed_by_what_another_host_put_behind_it() -> None:
+    entries = [replace(entry(number, "pool/a"), seq=number) for number in (1, 2)]
+
+    async def waiting(*_: object) -> Any:
+        return entries
+
+    node: Any = SimpleNamespace(max_concurrency=1, is_serial=False, message_key=lambda _: None)
+    journal: Any = SimpleNamespace(waiting=waiting)
+    queue = KeptQueue(node, "pool/a", journal)
+    queue.is_shared = True
+    request: Any = object()
+    queue.note(entries[0], request, None, 1)
+    assert queue.begin_load()
+    await queue.load()
+    first = queue.next([])
+    assert first is not None
+    assert (first.place, first.is_suspect) == (1, True)
