@@ -17,7 +17,10 @@ async def test_what_was_accepted_here_is_not_passed_by_what_another_host_put_beh
     async def waiting(*_: object) -> Any:
         return entries
 
-    node: Any = SimpleNamespace(max_concurrency=1, is_serial=False, message_key=lambda _: None)
+    def message_key(_: object) -> None:
+        return None
+
+    node: Any = SimpleNamespace(max_concurrency=1, is_serial=False, message_key=message_key)
     journal: Any = SimpleNamespace(waiting=waiting)
     queue = KeptQueue(node, "pool/a", journal)
     queue.is_shared = True
