@@ -104,13 +104,13 @@ class Herd:
         now = time.monotonic()
         return {line[3] for line in self.lines()[-4_000:] if line[1:3] == [name, "effect"] and line[0] > now - 1.0}
 
-    def effects_of(self, name: str, more: int) -> None:
-        """Wait until a process has had so many more effects."""
-        before = self._count(name)
-        self.wait(lambda: self._count(name) >= before + more, name)
+    def effects(self, more: int) -> None:
+        """Wait for so many more effects, of any processes: nodes move away from those that have too many."""
+        before = self._count()
+        self.wait(lambda: self._count() >= before + more)
 
-    def _count(self, name: str) -> int:
-        return sum(line[1:3] == [name, "effect"] for line in self.lines())
+    def _count(self) -> int:
+        return sum(line[2] == "effect" for line in self.lines())
 
     def kill(self, name: str) -> None:
         """Kill a process, and wait until each of its busy nodes has an effect elsewhere."""

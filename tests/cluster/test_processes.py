@@ -26,7 +26,7 @@ def test_processes_that_are_killed_and_frozen_lose_nothing(tmp_path: Path, postg
         herd.wait(lambda: any(line[1:3] == [frozen, "accepted"] for line in herd.lines()[-200:]))
         postgres.stop()
         postgres.start()
-        herd.effects_of(herd.busy()[0], 20)
+        herd.effects(40)
         assert herd.stop() == []
 
 
@@ -37,8 +37,8 @@ def test_many_deaths_and_freezes(tmp_path: Path, postgres: PostgresServer, seed:
     with Herd(tmp_path, postgres.url, TTL) as herd:
         herd.start(3)
         for death in range(14):
+            herd.effects(chance.randint(1, 200))
             victim = chance.choice(herd.busy())
-            herd.effects_of(victim, chance.randint(1, 60))
             if death % 14 < 10:
                 herd.kill(victim)
                 herd.start()
