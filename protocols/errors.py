@@ -237,10 +237,8 @@ class RunTimeoutError(RunError, TimeoutError):
 class RemoteFailureError(RunError):
     """A run failed in another process, with an error whose class is not known to be the same here."""
 
-    def __init__(self, kind: str, text: str, *, node: str | None = None) -> None:
-        super().__init__(f"{kind}: {text}" if kind else text, node=node)
-        self.kind = kind
-        """Name of its class there."""
+    kind: str = ""
+    """Name of its class there; the text begins with it."""
 
 
 class AlreadyRunningError(RunError):

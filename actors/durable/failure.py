@@ -112,7 +112,9 @@ def _made(kept: FailureRecord) -> Exception:
         found = getattr(builtins, kept.kind, None)
         if isinstance(found, type) and issubclass(found, Exception):
             return found(kept.text)
-    return RemoteFailureError(kept.kind, kept.text, node=kept.node)
+    error = RemoteFailureError(f"{kept.kind}: {kept.text}" if kept.kind else kept.text, node=kept.node)
+    error.kind = kept.kind
+    return error
 
 
 def past_error(node: str, run_id: str, found: Outcome | None) -> Exception:

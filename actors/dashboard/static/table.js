@@ -21,6 +21,7 @@ const MOVES = {
 export function Table({ label, columns, rows, link, chosen, actions, lead, empty = "Nothing here." }) {
   const box = useRef();
   const wanted = useRef(null);
+  const held = useRef(false); // a row that has the focus may leave the document, and the focus comes back with it
   const [view, setView] = useState({ top: 0, height: 600 });
   const [active, setActive] = useState(null);
   const [order, setOrder] = useState(null);
@@ -37,7 +38,8 @@ export function Table({ label, columns, rows, link, chosen, actions, lead, empty
     return () => observer.disconnect();
   }, []);
   useEffect(() => {
-    const target = wanted.current && box.current.querySelector(`tr[data-active] a`);
+    const isLost = held.current && document.activeElement === document.body;
+    const target = (wanted.current || isLost) && box.current.querySelector(`tr[data-active] a`);
     if (!target) return;
     target.focus({ preventScroll: true });
     wanted.current = null;
@@ -87,7 +89,8 @@ export function Table({ label, columns, rows, link, chosen, actions, lead, empty
   return html`<div class="table" ref=${box} onScroll=${measure}>
     <table aria-label=${label} aria-rowcount=${sorted.length + 1}>
       <thead><tr>${head}${actions && html`<th class="actions">Actions</th>`}</tr></thead>
-      <tbody onKeyDown=${move}>
+      <tbody onKeyDown=${move} onFocusIn=${() => (held.current = true)}
+        onFocusOut=${(event) => (held.current &&= !event.relatedTarget)}>
         ${space("above", first)}${body}${space("below", sorted.length - first - shown.length)}
       </tbody>
     </table>
