@@ -11,6 +11,8 @@ from actors.pool.services import PoolService
 from actors.runtime.background_loop import current_system
 from protocols.errors import ConfigError
 
+_INSTALL = ": pip install 'understage[otel]'"
+
 
 class TracingService(PoolService):
     """Gives the nodes of a pool its tracing, and the tracing what happens to their runs.
@@ -66,5 +68,5 @@ def _export(pool: NodeRegistry) -> Any:
 
         return SpanExport(spec, pool.manifest.name or "understage")
     except (ImportError, ValueError, ConfigError) as error:
-        hint = ": pip install 'understage[otel]'" if isinstance(error, ImportError) else ""
+        hint = _INSTALL if isinstance(error, ImportError) else ""
         raise ConfigError(f"{where}: {error}{hint}") from None

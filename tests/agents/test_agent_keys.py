@@ -85,6 +85,7 @@ ELSEWHERE: Final = {
     "name": "the key of the agent itself",
     "callback": "with `type`",
     "triggers": "started by the pool: tests/app/test_trigger_service.py",
+    "placement": "of a pool in several processes: tests/config/test_cluster.py",
     "debug": "a subscription of the pool: tests/pool/test_debug_log.py",
 }
 OF_FUNCTIONS: Final = frozenset(

@@ -40,7 +40,7 @@ def test_looks_find_what_no_notice_has_told(seed: int) -> None:
         (mutations.no_fence, 14, "L3"),
         (mutations.no_self_fence, 35, "L3"),
         (mutations.no_marks, 9, "L4"),
-        (mutations.no_order, 27, ("L1", "L2", "L5")),
+        (mutations.no_order, 703, ("L1", "L2", "L5")),
         (mutations.no_notices_and_no_looks, 0, "L1"),
         (mutations.no_notices_and_no_looks, 0, "L5"),
     ],
