@@ -149,7 +149,7 @@ class KeptQueue:
     def note(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
         """Take note of a message of a journal that others write as well: theirs may come before it."""
         self.has_more = True
-        if place > self._last:
+        if place > self._last and len(self._noted) < WINDOW:  # else it is on disk only
             self._noted[place] = self._made(entry, request, timeout, place)
 
     def _made(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> KeptMessage:

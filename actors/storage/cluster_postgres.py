@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 from sqlalchemy.util import greenlet_spawn
@@ -41,7 +41,8 @@ class PostgresClusterTables(ClusterTables, PostgresTables):
         self._catch_up()
         self._keep_callers()
         notify = (f"NOTIFY {CHANNEL}{host}, '{_payload(notice)}'; " for host, notice in self.told())
-        self.connection.execute(f"{''.join(notify)}COMMIT")
+        connection: Any = self.connection
+        connection.send(f"{''.join(notify)}COMMIT")
 
     def renew(self, me: HostRecord, ttl: float) -> tuple[Lease, ...]:
         """Live so much longer. Of hosts of two clusters that begin at once, one is refused."""
@@ -166,7 +167,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         lock = f"concat(no, ':', epoch, ':', owner) = ANY('{{{values}}}') ORDER BY no FOR UPDATE OF shard"
         mark = f"WITH mark AS ({self._mark()} RETURNING host) SELECT FROM shard, mark WHERE {lock}"
         tables.owners = known
-        return self._writer.execute(f"BEGIN; {mark}").rowcount == len(known)
+        return self._writer.send(f"BEGIN; {mark}").rowcount == len(known)
 
     def _mark(self) -> str:
         return f"UPDATE lane SET commits = commits + 1 WHERE host = '{self.host}'"

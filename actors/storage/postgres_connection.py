@@ -4,8 +4,8 @@ Its methods are called within `greenlet_spawn`, where they wait for the server w
 """
 
 import re
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
 from importlib import import_module
 from itertools import count
 from typing import Any, Final, NamedTuple, cast
@@ -16,6 +16,8 @@ from actors.storage.postgres import PostgresBackend
 
 TIMEOUT: Final = 5.0
 """Seconds to wait for a connection."""
+STATEMENTS: Final = 500
+"""Translations that are remembered; the code has fewer statements."""
 _SESSION: Final = """
 SET default_transaction_isolation = 'read committed';
 SET idle_in_transaction_session_timeout = {};
@@ -94,8 +96,16 @@ class PostgresConnection:
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
         """Run one statement."""
+        return self._wait(self._run(sql, values))
+
+    def send(self, sql: str) -> PostgresReply:
+        """Run statements as they are written: with texts of users, or no two alike, which nothing should remember."""
+        self.before()
+        return self._wait(self._send(sql))
+
+    def _wait(self, reply: Coroutine[Any, Any, PostgresReply]) -> PostgresReply:
         try:
-            return await_only(self._run(sql, values))
+            return await_only(reply)
         except self._driver.InternalClientError as error:  # the server has just ended it
             self.drop()
             raise ConnectionResetError("the server has ended the connection") from error
@@ -139,18 +149,24 @@ class PostgresConnection:
 
     async def _run(self, sql: str, values: Sequence[Any]) -> PostgresReply:
         if not values and not sql.startswith("SELECT"):
-            status, rows = await self._link.execute(_translated(sql)), []
-        else:
-            if (statement := self._statements.get(sql)) is None:
-                statement = self._statements[sql] = await self._link.prepare(_translated(sql))
-            rows = [tuple(map(_plain, row)) for row in await statement.fetch(*map(_escaped, values))]
-            status = statement.get_statusmsg()
-        last = status.rpartition(" ")[2]
-        return PostgresReply(rows, int(last) if last.isdecimal() else -1)
+            return await self._send(translated(sql))
+        if (statement := self._statements.get(sql)) is None:
+            statement = self._statements[sql] = await self._link.prepare(translated(sql))
+        rows = [tuple(map(_plain, row)) for row in await statement.fetch(*map(_escaped, values))]
+        return _reply(rows, statement.get_statusmsg())
+
+    async def _send(self, sql: str) -> PostgresReply:
+        return _reply([], await self._link.execute(sql))
 
 
-@cache
-def _translated(sql: str) -> str:
+def _reply(rows: list[tuple[Any, ...]], status: str) -> PostgresReply:
+    last = status.rpartition(" ")[2]
+    return PostgresReply(rows, int(last) if last.isdecimal() else -1)
+
+
+@lru_cache(STATEMENTS)
+def translated(sql: str) -> str:
+    """Return a statement as PostgreSQL writes it."""
     for theirs, ours in _DIALECT.items():
         sql = sql.replace(theirs, ours)
     numbers = count(1)

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from actors.storage.cluster_postgres import PostgresClusterStore
 from actors.storage.journal_postgres import PostgresJournal
-from actors.storage.postgres_connection import PostgresConnection
+from actors.storage.postgres_connection import PostgresConnection, translated
 from protocols.cluster import HostRecord, LeaseLostError
 from protocols.journal import Entry, JournalError, JournalFencedError, JournalLockedError, JournalVersionError
 from tests.contracts.journal_kinds import CLERK, START, dead, entry, handled, id_of
@@ -117,18 +117,18 @@ async def test_a_commit_whose_answer_was_lost_is_made_once_and_told(
 ) -> None:
     first, second = pair
     shard = next(iter(second.leases))
-    run, lost = PostgresConnection.run, list[str]()
+    send, lost = PostgresConnection.send, list[str]()
 
-    def lossy(self: PostgresConnection, sql: str, values: Any = ()) -> Any:
+    def lossy(self: PostgresConnection, sql: str) -> Any:
         if not sql.endswith("COMMIT") or lost:
-            return run(self, sql, values)
+            return send(self, sql)
         lost.append(sql)
         if is_committed:
-            run(self, sql, values)
+            send(self, sql)
         self.drop()
         raise ConnectionResetError("lost")
 
-    monkeypatch.setattr(PostgresConnection, "run", lossy)
+    monkeypatch.setattr(PostgresConnection, "send", lossy)
     assert None not in await first.store.accept([message(1, shard)])
     assert (await second.told()).mailboxes == (mailbox_of(shard),)
     assert (lost[0].startswith("NOTIFY"), first.store.statistics().duplicates) == (True, 0)
@@ -216,10 +216,21 @@ async def test_a_notice_of_another_version_says_that_there_is_something(
 
 async def test_a_mailbox_of_any_name_is_told(pair: list[Host]) -> None:
     first, second = pair
-    name = next(name for n in range(99) if second.store.shard(name := f'pool/it\'s \0 \\ "ü" {n}') in second.leases)
+    odd = 'pool/it\'s \0 \\ "ü" ? $1 REAL BLOB wall() '
+    name = next(name for n in range(99) if second.store.shard(name := f"{odd}{n}") in second.leases)
     await first.store.accept([entry(1, name)])
     assert (await second.told()).mailboxes == (name,)
     assert (await second.look()).mailboxes == (name,)
+
+
+async def test_what_is_said_to_other_hosts_is_not_remembered(pair: list[Host]) -> None:
+    first, second = pair
+    names = [name for n in range(40) if second.store.shard(name := f"pool/{n}") in second.leases]
+    await first.store.accept([entry(0, names[0])])
+    known = translated.cache_info().currsize
+    for number, name in enumerate(names[1:], 1):
+        await first.store.accept([entry(number, name)])
+    assert translated.cache_info().currsize == known
 
 
 # ------------------------------------------------------------------------------------------- frozen hosts
