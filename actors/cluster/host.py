@@ -119,8 +119,8 @@ class Host:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
-        while self.tasks:
-            await asyncio.gather(*self.tasks, return_exceptions=True)
+        while self.tasks:  # each leaves them in a turn of the loop, for which `gather` of tasks that are done has no need
+            await asyncio.wait(self.tasks)
         try:
             await self.store.leave()
         except JournalError as error:
