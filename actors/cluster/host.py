@@ -119,7 +119,7 @@ class Host:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
-        while self.tasks:  # each leaves them in a turn of the loop, for which `gather` of tasks that are done has no need
+        while self.tasks:  # each leaves them in a later turn, and `gather` of tasks that are done would not let it come
             await asyncio.wait(self.tasks)
         try:
             await self.store.leave()
