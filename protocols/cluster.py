@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from protocols.errors import UnderstageError
 from protocols.journal import Commit, EndOutcome, JournalError, MailboxJournal
 
 SHARDS: Final = 64
@@ -153,10 +152,6 @@ class ClusterMismatchError(JournalError):
     """A process does not fit to the hosts that have the pool."""
 
     is_final = True
-
-
-class HostLostError(UnderstageError, ConnectionError):
-    """The host that ran something died, and nothing says how far it came."""
 
 
 @lru_cache(maxsize=65_536)

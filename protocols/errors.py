@@ -50,12 +50,13 @@ def error_text(error: BaseException, limit: int = 500) -> str:
 
 
 def limited_text(make: Callable[[object], str], value: object, limit: int) -> str:
-    """Return what `str` or `repr` makes of a value, cut to `limit`; it cannot fail."""
+    """Return what `str` or `repr` makes of a value, cut to `limit`; it cannot fail. A lone surrogate becomes ``?``."""
     try:
         text = make(value)
     except BaseException as error:  # code of the user
         return f"<{type_name(value)} whose {make.__name__} raised {type_name(error)}>"
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    text = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return text.encode("utf-8", "replace").decode()
 
 
 def safe_repr(value: object) -> str:

@@ -57,8 +57,7 @@ class ClusterSpec(Section):
             return {"url": data}
         return {"enabled": data} if isinstance(data, bool) else data
 
-    def mismatches(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together."""
+    def _mismatches(self) -> Iterator[tuple[str, str]]:
         if self.engine == "ray":
             yield "engine", "'ray' is not in this version; write 'postgres'"
         if self.url is not None and not of_postgres(self.url):

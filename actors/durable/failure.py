@@ -21,7 +21,6 @@ from protocols.errors import (
     RunError,
     UnderstageError,
     add_note,
-    error_text,
     limited_text,
     type_name,
 )
@@ -79,11 +78,21 @@ class FailureRecord(Struct, frozen=True, tag="failure"):
 
 def encode_failure(error: BaseException) -> bytes:
     """Return class, text, notes and failed step of an error as bytes. It cannot fail."""
-    notes = tuple(limited_text(str, note, _LONGEST) for note in getattr(error, "__notes__", ())[:_MOST_NOTES])
-    step, node = getattr(error, "failed_step", ""), getattr(error, "node", None)
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else error_text(error, _LONGEST)
-    kept = FailureRecord(type_name(error), text[:_LONGEST], notes, step if isinstance(step, str) else "", node)
+    given, step, node = (getattr(error, name, None) for name in ("__notes__", "failed_step", "node"))
+    notes = given[:_MOST_NOTES] if isinstance(given, list) else []
+    what = error.args[0] if isinstance(error, KeyError) and error.args else error
+    kept = FailureRecord(
+        type_name(error),
+        limited_text(str, what, _LONGEST) or type_name(error),
+        tuple(limited_text(str, note, _LONGEST) for note in notes),
+        _text(step) or "",
+        _text(node),
+    )
     return sealed(msgspec.msgpack.encode(kept))
+
+
+def _text(value: object) -> str | None:
+    return limited_text(str, value, _LONGEST) if isinstance(value, str) else None
 
 
 def decode_failure(data: bytes) -> Exception:
@@ -106,11 +115,13 @@ def decode_failure(data: bytes) -> Exception:
 
 def _made(kept: FailureRecord) -> Exception:
     found: Any = getattr(errors, kept.kind, None) or getattr(model_errors, kept.kind, None)
-    with suppress(Exception):  # a class that is made of more than a text
+    with suppress(Exception):  # a class that is made of more than a text, or that no future takes
         if isinstance(found, type) and issubclass(found, UnderstageError):
             return found(kept.text, node=kept.node)
         found = getattr(builtins, kept.kind, None)
-        if isinstance(found, type) and issubclass(found, Exception):
+        if (
+            isinstance(found, type) and issubclass(found, Exception) and found is not StopIteration
+        ):  # no future takes it
             return found(kept.text)
     error = RemoteFailureError(f"{kept.kind}: {kept.text}" if kept.kind else kept.text, node=kept.node)
     error.kind = kept.kind
