@@ -4,7 +4,7 @@ import asyncio
 import builtins
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -79,7 +79,7 @@ class FailureRecord(Struct, frozen=True, tag="failure"):
 def encode_failure(error: BaseException) -> bytes:
     """Return class, text, notes and failed step of an error as bytes. It cannot fail."""
     given, step, node = (getattr(error, name, None) for name in ("__notes__", "failed_step", "node"))
-    notes = given[:_MOST_NOTES] if isinstance(given, list) else []
+    notes = cast("list[object]", given)[:_MOST_NOTES] if isinstance(given, list) else []
     what = error.args[0] if isinstance(error, KeyError) and error.args else error
     kept = FailureRecord(
         type_name(error),

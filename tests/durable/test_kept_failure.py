@@ -41,8 +41,8 @@ def noted(error: Exception, *notes: str) -> Exception:
 
 def with_notes(notes: object) -> Exception:
     """Return an error whose notes are no list."""
-    error: Any = ValueError("odd")
-    error.__notes__ = notes
+    error = ValueError("odd")
+    vars(error)["__notes__"] = notes
     return error
 
 
