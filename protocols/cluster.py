@@ -118,10 +118,6 @@ class ClusterStore(MailboxJournal, Protocol):
         """Ask a host to give its shards back; False if it is not known."""
         ...
 
-    async def is_asked_to_drain(self) -> bool:
-        """Return True if this host is asked to give its shards back."""
-        ...
-
     def expect(self, id: bytes) -> Commit[None]:
         """Have this host told when a message ends. A message that this host accepts for another one is expected."""
         ...

@@ -183,10 +183,6 @@ class ClusterJournal(SqlJournal):
         """Ask a host to give its shards back."""
         return await self.write(partial(self.cluster_tables().drain, host), may_guest=True)
 
-    async def is_asked_to_drain(self) -> bool:
-        """Return True if this host is asked to give its shards back."""
-        return await self.read(lambda tables: of_cluster(tables).is_asked_to_drain())
-
     async def look(self, leases: Iterable[Lease], expected: Collection[bytes]) -> Notice:
         """Return what notices may have been lost."""
         return await self.read(lambda tables: of_cluster(tables).look(leases, expected))

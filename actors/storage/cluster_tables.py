@@ -180,10 +180,6 @@ class ClusterTables(JournalTables):
         self._tell(host, Notice(is_partial=True))
         return self._change("UPDATE host SET asked = 1 WHERE id = ?", host) > 0
 
-    def is_asked_to_drain(self) -> bool:
-        """Return True if this host is asked to."""
-        return (1,) in self._found("SELECT asked FROM host WHERE id = ?", self.host)
-
     # -------------------------------------------------------------------------------------------- callers
 
     def accept_for_callers(self, entries: Sequence[Entry]) -> list[int | None]:

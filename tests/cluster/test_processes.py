@@ -45,3 +45,4 @@ def test_many_deaths_and_freezes(tmp_path: Path, postgres: PostgresServer, seed:
             else:
                 herd.freeze(victim)
         assert herd.stop() == []
+        assert herd.refused() == []

@@ -62,6 +62,10 @@ class Host:
         async with asyncio.timeout(20):
             return await self._told.get()
 
+    async def is_draining(self) -> bool:
+        """Return True if all hosts see that this one gives its shards back."""
+        return [one.is_draining for one in await self.store.hosts() if one.id == self.store.host] == [True]
+
     def has_heard(self) -> bool:
         """Return True if there is a notice that was not read."""
         return not self._told.empty()

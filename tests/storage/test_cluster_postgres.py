@@ -328,7 +328,7 @@ async def test_a_guest_replays_and_drains_and_hosts_are_not_kept_from_beginning(
             assert [guest.shard(mailbox_of(shard)) for shard in range(SHARDS)] == [*range(SHARDS)]
         await guest.close()
     assert await host.store.version() != before
-    assert await host.store.is_asked_to_drain()
+    assert await host.is_draining()
 
 
 # --------------------------------------------------------------------------------------------------- opening

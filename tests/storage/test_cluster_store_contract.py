@@ -304,12 +304,12 @@ async def test_hosts_see_each_other(cluster: Cluster, host: Host, other: Host) -
 
 
 async def test_a_host_is_asked_to_drain(host: Host, other: Host) -> None:
-    assert not await host.store.is_asked_to_drain()
+    assert not await host.is_draining()
     assert await other.store.drain(host.store.host)
     assert not await other.store.drain("elsewhere")
     assert (await host.told()).is_partial
     await host.renew()
-    assert await host.store.is_asked_to_drain()
+    assert await host.is_draining()
     assert [one.is_draining for one in await other.store.hosts() if one.id == host.store.host] == [True]
 
 
