@@ -7,7 +7,7 @@ UnderstageError
 ├── ModelError        UnknownModelError, MissingKeyError, MissingExtraError, and ModelCallError with those below it
 ├── ConfigError       ManifestError
 ├── RunError          ChainBrokenError, EmptyChainError, MemberError, RunCancelledError, RunTimeoutError,
-│                     RemoteFailureError, AlreadyRunningError, NotRunningError, ApprovalError
+│                     RemoteFailureError, AlreadyRunningError, NotRunningError, ApprovalError, HostLostError
 ├── TalkError         ConditionError, TransformError, HopLimitError, NotQueuedError, TalkNameError
 └── PickError, JobError, ToolServerError, EventDecodeError
 ```
