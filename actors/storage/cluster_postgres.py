@@ -73,6 +73,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self._leases.channel, self._leases.told = f"{CHANNEL}{self.host}", self._hear
         for connection in (self._writer, self._reader, self._leases):
             connection.patience, connection.use_name = ttl / 3, "_host"
+        self._leases.limit = ttl
         self._offset = time.time() - time.monotonic()
         """Between the monotonic time of this process and the wall time of the server, as close as it is known."""
         self._known: dict[int, tuple[str | None, int]] = {}
@@ -115,6 +116,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
                 connection.drop()
                 connection.connect()
                 connection.execute("BEGIN")
+            connection.end_stuck(connection.schema, connection.patience)
             tables = self._tables_of(connection)
             result = change(tables)
             self._read_time(tables)

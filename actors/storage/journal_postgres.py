@@ -234,6 +234,7 @@ class PostgresJournal(SqlJournal):
         if version > newest:
             message = f"has schema {version}, and this version knows {newest}; use the version that wrote it"
             raise JournalVersionError(message)
+        connection.end_stuck(schema, connection.patience)
         if not self.is_guest:
             if not self.takes_over and connection.execute(USED, (schema,)).rows != [(0,)]:
                 raise JournalLockedError("is used by another process; end it first")

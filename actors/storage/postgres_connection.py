@@ -21,9 +21,13 @@ STATEMENTS: Final = 500
 _SESSION: Final = """
 SET default_transaction_isolation = 'read committed';
 SET idle_in_transaction_session_timeout = {};
+SET statement_timeout = {};
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 """A process that stands still in a transaction does not keep the next one from taking over; what is said is on disk."""
+_END_STUCK: Final = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+  AND application_name = ANY(?) AND datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+  AND state_change < clock_timestamp() - ? * interval '1 second'"""
 _USE: Final = "SET search_path = {0}; SET application_name = '{0}{1}'"
 _DIALECT: Final = {
     "BEGIN IMMEDIATE": "BEGIN",
@@ -65,6 +69,8 @@ class PostgresConnection:
         """Added to the name of the schema, to tell other processes what the connection is for."""
         self.patience = 10.0
         """Seconds after which the server ends a transaction in which this process stands still."""
+        self.limit = 0.0
+        """Seconds that a statement may take, so that none waits whose answer is not wanted; 0 for no limit."""
         self.channel = ""
         """Where it listens."""
         self.told: Callable[[str], object] = lambda _: None
@@ -88,6 +94,14 @@ class PostgresConnection:
         """Find tables in a schema, and tell other processes that it is used."""
         self.schema = schema
         self.execute(_USE.format(schema, self.use_name))
+
+    def end_stuck(self, schema: str, patience: float) -> None:
+        """End the connections of processes that have stood still in the middle of a statement for so many seconds.
+
+        The driver prepares a statement in two steps. The server takes a session for active between them, so its limits
+        do not apply, and what the transaction has locked would be locked for as long as the process stands still.
+        """
+        self.execute(_END_STUCK, ([schema, f"{schema}_host", f"{schema}_guest"], patience))
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> PostgresReply:
         """Run one statement, after what has to come before each."""
@@ -137,7 +151,7 @@ class PostgresConnection:
     async def _connect(self) -> None:
         self._statements = {}
         self._link = link = await self._driver.connect(**self._backend.arguments())
-        await link.execute(_SESSION.format(max(1, int(self.patience * 1_000))))
+        await link.execute(_SESSION.format(max(1, int(self.patience * 1_000)), int(self.limit * 1_000)))
         if self.schema:
             await link.execute(_USE.format(self.schema, self.use_name))
         if self.channel:

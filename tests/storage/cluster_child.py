@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Any
 
 from actors.storage.cluster_postgres import PostgresClusterStore, PostgresClusterTables
 from actors.storage.postgres_connection import PostgresConnection
@@ -31,6 +32,34 @@ class FreezingTables(PostgresClusterTables):
         super().commit()
 
 
+class Unsynced:
+    """A connection of the driver that freezes when the server knows half of a statement."""
+
+    def __init__(self, link: Any) -> None:
+        self._link = link
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    async def prepare(self, sql: str) -> Any:
+        if FreezingTables.is_armed and "FOR UPDATE" not in sql:  # the shard is locked
+            FreezingTables.is_armed = False
+            preparing = asyncio.ensure_future(self._link.prepare(sql))
+            await asyncio.sleep(0)  # what is to be parsed is sent
+            say("frozen")
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return await preparing
+        return await self._link.prepare(sql)
+
+
+class UnsyncedConnection(PostgresConnection):
+    """Freezes in the middle of a statement of its message."""
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        self._link = Unsynced(self._link)
+
+
 class FreezingStore(PostgresClusterStore):
     """Freezes in the middle of the transaction of its message."""
 
@@ -45,8 +74,10 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def main(url: str, shards: int, number: int) -> None:
-    store = FreezingStore(url, pool="pool", shards=shards, ttl=0.6)
+async def main(url: str, shards: int, number: int, *, in_statement: bool) -> None:
+    store = (PostgresClusterStore if in_statement else FreezingStore)(url, pool="pool", shards=shards, ttl=0.6)
+    if in_statement:
+        store._writer.__class__ = UnsyncedConnection
     await store.open()
     me = HostRecord(id=store.host, cluster="orders", name="frozen")
     await store.renew(me, 60.0)
@@ -61,4 +92,4 @@ async def main(url: str, shards: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), in_statement=sys.argv[4] == "statement"))

@@ -236,20 +236,26 @@ async def test_what_is_said_to_other_hosts_is_not_remembered(pair: list[Host]) -
 # ------------------------------------------------------------------------------------------- frozen hosts
 
 
+@pytest.mark.parametrize("place", ["transaction", "statement"])
 @pytest.mark.parametrize("is_taken", [True, False])
 async def test_a_host_that_freezes_in_a_transaction_holds_nothing_up_and_ends_no_message_afterwards(
-    postgres: PostgresServer, cluster: PostgresCluster, is_taken: bool
+    postgres: PostgresServer, cluster: PostgresCluster, is_taken: bool, place: str
 ) -> None:
     host = await cluster.host()
+    assert isinstance(host.store, PostgresClusterStore)
+    host.store._leases.patience = 0.2  # as that of the other one
     await host.store.accept([message(1, 0)])
-    command = [sys.executable, "-m", "tests.storage.cluster_child", postgres.url, str(SHARDS), "1"]
+    command = [sys.executable, "-m", "tests.storage.cluster_child", postgres.url, str(SHARDS), "1", place]
     child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     assert child.stdout is not None
     try:
         async with asyncio.timeout(20):
             assert await child.stdout.readline() == b"frozen\n"
             frozen = next(one for one in await host.store.hosts() if one.name == "frozen")
-            assert None not in await host.store.accept([message(2, 0)])  # waits until the server ends the transaction
+            accepting = host.store.accept([message(2, 0)])  # waits until the server ends the transaction
+            while not accepting.done():  # as a host does all the time
+                await host.renew()
+            assert None not in accepting.result()
             if is_taken:
                 await postgres.execute(f"UPDATE understage_journal_1.host SET until = 0 WHERE id = '{frozen.id}'")
                 assert 0 in await host.claim()
