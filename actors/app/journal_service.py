@@ -27,6 +27,7 @@ from protocols.limits import MAX_LIMIT
 from protocols.session import OWN
 
 _log = logging.getLogger("understage.journal")
+_NO_SPEC = JournalSpec()
 
 
 class JournalService(PoolService):
@@ -56,7 +57,7 @@ class JournalService(PoolService):
     @property
     def _spec(self) -> JournalSpec:
         spec: JournalSpec | None = self._pool.manifest.journal
-        return spec or JournalSpec()
+        return spec or _NO_SPEC
 
     @property
     def kept(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from hashlib import blake2b
 from random import Random
@@ -53,6 +54,7 @@ class Host:
         self.about = about
         self.mailboxes: dict[str, HostMailbox] = {}
         """The durable nodes, wherever they live, by the names of their mailboxes."""
+        self._of_shard: defaultdict[int, dict[str, HostMailbox]] = defaultdict(dict)
         self.expected: dict[bytes, HostMailbox] = {}
         """The messages of other hosts whose ends callers here wait for."""
         self.changed: Callable[[], object] = lambda: None
@@ -134,7 +136,7 @@ class Host:
 
     def add(self, mailbox: HostMailbox) -> None:
         """Deliver to a node from now on, whenever its shard is here."""
-        self.mailboxes[mailbox.name] = mailbox
+        self.mailboxes[mailbox.name] = self._of_shard[self.store.shard(mailbox.name)][mailbox.name] = mailbox
         lease = self.leases.leases.get(self.store.shard(mailbox.name))
         if lease is not None:
             self._then(lease.shard, self._gain(lease, mailbox))
@@ -142,6 +144,7 @@ class Host:
     def remove(self, mailbox: HostMailbox) -> None:
         """Deliver no more to a node."""
         self.mailboxes.pop(mailbox.name, None)
+        self._of_shard[self.store.shard(mailbox.name)].pop(mailbox.name, None)
 
     async def forget_session(self, session: str) -> None:
         """Have the nodes at other hosts forget a session. Raises JournalError."""
@@ -155,7 +158,7 @@ class Host:
 
     def of_shard(self, shard: int) -> list[HostMailbox]:
         """Return the mailboxes of a shard."""
-        return [one for name, one in self.mailboxes.items() if self.store.shard(name) == shard]
+        return [*self._of_shard[shard].values()]
 
     # -- tenures --------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The mailbox of a durable node that lives here, or at another host of the cluster."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -106,8 +107,7 @@ class HostMailbox(DurableMailbox):
 
     async def _find_all(self) -> None:
         """See to it that all who wait are told, by this host or by another one."""
-        for id in self.answers.ids:
-            await self.find(id)
+        await asyncio.gather(*(self.find(id) for id in self.answers.ids))  # one commit, however many wait
 
     # -- callers --------------------------------------------------------------------------------------------------
 

@@ -136,7 +136,8 @@ class DeliveryWindow:
                 message.reply.cancel()
         for task in tuple(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         for message in tuple(self._under_way.values()):
             self._give_back(message)
 

@@ -72,6 +72,7 @@ class ClusterJournal(SqlJournal):
         """The shards that a transaction locks."""
         self._asked: tuple[list[bytes], asyncio.Task[dict[bytes, Outcome]]] | None = None
         """The messages that the next read finds."""
+        self._leased: dict[Lease, MailboxJournal] = {}
         self.tell: Callable[[Notice], object] = lambda _: None
         """Called with each notice."""
 
@@ -87,7 +88,10 @@ class ClusterJournal(SqlJournal):
 
     def leased(self, lease: Lease) -> MailboxJournal:
         """Return this journal for what is delivered under a lease."""
-        return cast("MailboxJournal", _LeaseJournal(self, lease))
+        if lease not in self._leased:
+            self._leased = {one: journal for one, journal in self._leased.items() if one.shard != lease.shard}
+            self._leased[lease] = cast("MailboxJournal", _LeaseJournal(self, lease))
+        return self._leased[lease]
 
     def refuse(self, *_: Any, **__: Any) -> Commit[Any]:
         """Refuse what only the host of a message may write."""

@@ -121,6 +121,26 @@ async def test_the_mailbox_of_a_dead_process_is_handled_elsewhere() -> None:
         await asyncio.gather(*replies, return_exceptions=True)
 
 
+async def test_all_callers_of_a_node_that_moves_are_looked_up_in_one_commit() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with Process(database, clock, desk.nodes("one")) as one, Process(database, clock, desk.nodes("two")) as two:
+        homes = await both(database, clock, one, two)
+        name = next(name for name, home in homes.items() if home == "one")
+        host: Any = one.service.host
+        replies = [asyncio.ensure_future(one[name].run("wait")) for _ in range(50)]
+        await clock.advance(0.1)
+        before = one.store.statistics().commits
+        await host.drain()
+        for lease in tuple(host.leases.leases.values()):
+            host.forget(lease)
+        await clock.advance(0.1)
+        assert one.store.statistics().commits - before < 10
+        desk.gate.set()
+        await clock.advance(2 * TTL)
+        assert all(reply.result().content.endswith(": wait") for reply in replies)
+
+
 async def test_a_process_that_stops_gives_its_nodes_to_the_others_at_once() -> None:
     clock, desk = ManualClock(), Desk()
     database = shared(clock)

