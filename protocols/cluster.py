@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from protocols.journal import Commit, EndOutcome, JournalError, MailboxJournal
+from protocols.transport import Transport
 
 SHARDS: Final = 64
 """Shards of a pool, unless its manifest says otherwise."""
@@ -46,6 +47,8 @@ class HostRecord(Struct, frozen=True, kw_only=True):
     """True if it gives its leases back and takes none."""
     left: float = 0.0
     """Seconds until it is taken for dead, by the clock of the store; 0 or less for a dead one."""
+    life: int = 0
+    """Another one when it was taken for dead and came back: what others said to it before is lost."""
     shards: tuple[int, ...] = ()
     """The shards that it has the leases of."""
     snapshot: bytes = b""
@@ -90,7 +93,7 @@ class ClusterStore(MailboxJournal, Protocol):
         """Say that this host lives, and renew its leases. Return those that it still has.
 
         Args:
-            me: this host; its `left` and `shards` are not read.
+            me: this host; its `left`, `life` and `shards` are not read.
             ttl: seconds from now for which they are good.
 
         Raises:
@@ -137,6 +140,11 @@ class ClusterStore(MailboxJournal, Protocol):
 
     def listen(self, told: Callable[[Notice], object]) -> None:
         """Have a function called with each notice, on the loop of the store."""
+        ...
+
+    @property
+    def transport(self) -> Transport:
+        """Carries packets between the hosts."""
         ...
 
 

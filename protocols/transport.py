@@ -119,12 +119,14 @@ class Lane(Protocol):
         Raises:
             HostLostError: the host is not known to live.
             MailboxFullError: too much waits for it.
+            RunError: the frame is too long.
         """
         ...
 
     def listen(self, arrived: Callable[[str, Frame], object], lost: Callable[[str], object]) -> None:
         """Have functions called with each frame and its sender, and with a host that is lost.
 
-        What was sent to that host may have arrived or not; no further frame of it arrives.
+        What was sent to that host may have arrived or not, and none of what it had sent arrives any more. It may come
+        back: what it sends then is new.
         """
         ...

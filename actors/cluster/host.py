@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from actors.cluster.host_mailbox import HostMailbox
 from actors.cluster.host_snapshot import HostSnapshot, encode_snapshot, read_snapshot
+from actors.cluster.lane import HostLane
 from actors.cluster.lease import LeaseKeeper
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
@@ -62,6 +63,8 @@ class Host:
         self.clock: Any = None
         self.fail = fail
         self.leases = LeaseKeeper(store, self, shards=shards, ttl=ttl)
+        self.lane = HostLane(store.host, store.transport, self.leases.look)
+        """What the hosts say to each other without the database goes by it."""
         self._ttl = ttl
         self._random = random or Random()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +80,7 @@ class Host:
         """Take leases and deliver, by a clock."""
         self.clock = clock
         self.store.listen(self._told)
+        self.lane.begin(clock)
         self.leases.begin(clock)
         self._looking = asyncio.ensure_future(self._look())
 
@@ -116,6 +120,7 @@ class Host:
     async def end(self) -> None:
         """End all tenures at once, and tell the other hosts that the shards are free."""
         await self.leases.end()
+        await self.lane.end(LOOK)
         for lease in tuple(self.leases.leases.values()):
             self.leases.forget(lease)
         if self._looking is not None:
@@ -237,6 +242,10 @@ class Host:
         self.changed()
         for mailbox in self.of_shard(lease.shard):
             await mailbox.lose(lease)
+
+    def saw(self, hosts: list[HostRecord]) -> None:
+        """Take note of the hosts that live."""
+        self.lane.see(hosts)
 
     def resumed(self) -> None:
         """Deliver again after the leases were in doubt."""

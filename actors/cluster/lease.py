@@ -31,6 +31,9 @@ class Tenures(Protocol):
     def resumed(self) -> None:
         """Deliver again after the leases were in doubt."""
 
+    def saw(self, hosts: list[HostRecord]) -> None:
+        """Take note of the hosts that live."""
+
     def shed(self, number: int) -> None:
         """Let so many leases rest, as far as that disturbs no work; they are given back."""
 
@@ -156,6 +159,7 @@ class LeaseKeeper:
             for lease in given:
                 self.forget(lease)
         self.hosts = hosts = [one for one in await self._store.hosts() if one.left > 0]
+        self._host.saw(hosts)
         if any(one.id == self._store.host and one.is_draining for one in hosts):
             self.is_draining = True
         share = 0 if self.is_draining else ceil(self._shards / max(1, sum(not one.is_draining for one in hosts)))

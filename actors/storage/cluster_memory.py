@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from actors.storage.cluster_journal import ClusterJournal
@@ -44,6 +44,29 @@ class MemoryDatabase:
         self.connection.close()
 
 
+class MemoryTransport:
+    """Carries packets in one process, in a later turn of its loop.
+
+    Args:
+        me: the id of the host.
+        hosts: those that live, by id.
+    """
+
+    def __init__(self, me: str, hosts: Mapping[str, "MemoryClusterStore"]) -> None:
+        self.arrived: Callable[[str, bytes], object] = lambda _host, _packet: None
+        self._me = me
+        self._hosts = hosts
+
+    def connect(self, arrived: Callable[[str, bytes], object]) -> None:
+        """Have a function called with each packet."""
+        self.arrived = arrived
+
+    def send(self, host: str, packet: bytes) -> None:
+        """Send bytes to a host."""
+        if host in self._hosts and self._me in self._hosts:
+            asyncio.get_running_loop().call_soon(self._hosts[host].transport.arrived, self._me, packet)
+
+
 class MemoryClusterStore(ClusterJournal):
     """The journal of one host in memory.
 
@@ -56,6 +79,7 @@ class MemoryClusterStore(ClusterJournal):
     def __init__(self, database: MemoryDatabase, *, shards: int = SHARDS, gate: Gate | None = None) -> None:
         super().__init__("memory", database.now)
         self.become_host(shards)
+        self.transport = MemoryTransport(self.host, database.hosts)
         self._database = database
         self._gate = gate
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""Hosts that share a journal in PostgreSQL. Each has three connections: for messages, for reads, and for its leases."""
+"""Hosts that share a journal in PostgreSQL. Each has a connection for messages, reads, leases, and packets it sends."""
 
 import asyncio
 import os
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import msgspec
 from sqlalchemy.util import greenlet_spawn
 
+from actors.storage.cluster_frames import CHANNEL, MARK, PostgresTransport
 from actors.storage.cluster_journal import ClusterJournal, of_cluster
 from actors.storage.cluster_tables import FORGOTTEN, ClusterTables
 from actors.storage.journal_postgres import USED, PostgresJournal
@@ -20,8 +21,6 @@ from protocols.journal import JournalError, JournalLockedError
 
 T = TypeVar("T")
 
-CHANNEL: Final = "understage_"
-"""Where a host listens, before its id."""
 PAYLOAD: Final = 7_999
 """Most bytes of a notification."""
 FEW: Final = 32
@@ -71,7 +70,8 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self._leasing = asyncio.Lock()
         self._leases = PostgresConnection(url)
         self._leases.channel, self._leases.told = f"{CHANNEL}{self.host}", self._hear
-        for connection in (self._writer, self._reader, self._leases):
+        self.transport = PostgresTransport(url, self.host, ttl / 3)
+        for connection in (self._writer, self._reader, self._leases, self.transport.connection):
             connection.patience, connection.use_name = ttl / 3, "_host"
         self._leases.limit = ttl
         self._offset = time.time() - time.monotonic()
@@ -88,6 +88,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         if self._tables is None or self._process != os.getpid():
             return
         await super().close()
+        await self.transport.close()
         if self._leasing.locked():
             self._leases.drop()
         async with self._leasing:
@@ -135,6 +136,9 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self._offset = min(max(self._offset, wall - time.monotonic()), wall - before)
 
     def _hear(self, payload: str) -> None:
+        if payload.startswith(MARK):
+            self.transport.hear(payload)
+            return
         try:
             notice = msgspec.json.decode(payload, type=Notice)
         except msgspec.MsgspecError:  # of a newer version, or there was none to hear
@@ -187,6 +191,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
     def _enter(self, tables: PostgresTables) -> None:
         if tables.connection.execute(USED, (self._writer.schema,)).fetchall() != [(0,)]:
             raise JournalLockedError("is used by a process without `cluster:`; add it there, or end that process first")
+        self.transport.connection.schema = self._writer.schema
         of_cluster(tables).make_shards(self.shards)
         self._read_time(tables)
 

@@ -32,14 +32,15 @@ _MAILBOXES: Final = """SELECT found FROM (WITH RECURSIVE one(found) AS (
   UNION ALL SELECT (SELECT min(mailbox) FROM message WHERE done IS NULL AND mailbox > one.found) FROM one
   WHERE one.found IS NOT NULL) SELECT found FROM one) AS mailboxes WHERE found IS NOT NULL"""
 """One look at the index for each mailbox, however many messages it has."""
-_RENEW: Final = """UPDATE host SET until = wall() + ?1, cluster = ?2, name = ?3, snapshot = ?4,
+_LIVE: Final = "life = life + CASE WHEN until <= wall() THEN 1 ELSE 0 END"
+_RENEW: Final = f"""UPDATE host SET until = wall() + ?1, {_LIVE}, cluster = ?2, name = ?3, snapshot = ?4,
   about = CASE WHEN about = ?5 THEN about ELSE ?5 END WHERE id = ?6"""
 _CLAIM: Final = """UPDATE shard SET owner = ?, epoch = epoch + 1 WHERE no IN (SELECT no FROM shard
   WHERE owner IS NULL OR owner = ANY(?) OR NOT EXISTS (SELECT 1 FROM host WHERE host.id = owner)
   ORDER BY no LIMIT ? FOR UPDATE) RETURNING no, epoch"""
 _FREE: Final = """SELECT count(*) FROM shard LEFT JOIN host ON host.id = owner
   WHERE owner IS NULL OR until IS NULL OR until < wall()"""
-_HOSTS: Final = """SELECT id, about, asked, until - wall(), snapshot FROM host
+_HOSTS: Final = """SELECT id, about, asked, until - wall(), life, snapshot FROM host
   WHERE cluster <> '' AND until > wall() - ? ORDER BY name, id"""
 
 
@@ -105,7 +106,7 @@ class ClusterTables(JournalTables):
                 self._change("INSERT INTO shard VALUES (?, NULL, ?)", no, epoch)
         self._change("DELETE FROM host WHERE until < wall() - ?", KEPT_FOR)
         self._change("DELETE FROM lane WHERE NOT EXISTS (SELECT 1 FROM host WHERE host.id = lane.host)")
-        new = "INSERT INTO host VALUES (?, '', '', ?, ?, wall(), 0) ON CONFLICT(id) DO NOTHING"
+        new = "INSERT INTO host VALUES (?, '', '', ?, ?, wall(), 0, 0) ON CONFLICT(id) DO NOTHING"
         self._change(new, self.host, msgspec.json.encode(HostRecord(id=self.host, cluster="")), b"")
         self._change("INSERT INTO lane VALUES (?, 0) ON CONFLICT(host) DO UPDATE SET commits = 0", self.host)
 
@@ -143,7 +144,7 @@ class ClusterTables(JournalTables):
 
     def claim(self, most: int, ttl: float) -> tuple[Lease, ...]:
         """Take free shards. A host that is renewing its leases keeps them: its row is locked."""
-        if not self._change("UPDATE host SET until = wall() + ? WHERE id = ?", ttl, self.host):
+        if not self._change(f"UPDATE host SET until = wall() + ?, {_LIVE} WHERE id = ?", ttl, self.host):
             raise JournalFencedError(FORGOTTEN)
         dead = "SELECT id FROM host WHERE until < wall() ORDER BY id FOR UPDATE SKIP LOCKED"
         return _leases(sorted(self._found(_CLAIM, self.host, [id for (id,) in self._found(dead)], most)))
@@ -168,11 +169,10 @@ class ClusterTables(JournalTables):
         for no, owner in self._found("SELECT no, owner FROM shard WHERE owner IS NOT NULL ORDER BY no"):
             shards[owner].append(no)
         found: list[HostRecord] = []
-        for id, about, asked, left, snapshot in self._found(_HOSTS, REMEMBERED):
+        for id, about, asked, left, life, snapshot in self._found(_HOSTS, REMEMBERED):
             one = msgspec.json.decode(about, type=HostRecord)
-            draining = one.is_draining or bool(asked)
-            values = {"left": left, "snapshot": snapshot, "shards": tuple(shards[id]), "is_draining": draining}
-            found.append(replace(one, **values))
+            values = {"left": left, "life": life, "snapshot": snapshot, "shards": tuple(shards[id])}
+            found.append(replace(one, **values, is_draining=one.is_draining or bool(asked)))
         return found
 
     def drain(self, host: str) -> bool:

@@ -47,7 +47,7 @@ INSERT INTO meta VALUES ('epoch', 0), ('pool', ''), ('checkpoints', 0)
 CLUSTER: Final = """
 CREATE TABLE shard(no INTEGER NOT NULL PRIMARY KEY, owner TEXT, epoch INTEGER NOT NULL);
 CREATE TABLE host(id TEXT NOT NULL PRIMARY KEY, cluster TEXT NOT NULL, name TEXT NOT NULL, about BLOB NOT NULL,
-  snapshot BLOB NOT NULL, until REAL NOT NULL, asked INTEGER NOT NULL);
+  snapshot BLOB NOT NULL, until REAL NOT NULL, asked INTEGER NOT NULL, life INTEGER NOT NULL);
 CREATE TABLE lane(host TEXT NOT NULL PRIMARY KEY, commits INTEGER NOT NULL);
 CREATE TABLE caller(id BLOB NOT NULL, host TEXT NOT NULL, gave_up TEXT, PRIMARY KEY(id, host));
 CREATE INDEX caller_gave_up ON caller(id) WHERE gave_up IS NOT NULL

@@ -39,7 +39,12 @@ def _second(connection: PostgresConnection, schema: str) -> None:
         connection.execute(statement.strip())
 
 
-MIGRATIONS: Final[Sequence[Callable[[PostgresConnection, str], None]]] = (_first, _second)
+def _third(connection: PostgresConnection, schema: str) -> None:
+    connection.use(schema)
+    connection.execute("ALTER TABLE host ADD COLUMN IF NOT EXISTS life BIGINT NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: Final[Sequence[Callable[[PostgresConnection, str], None]]] = (_first, _second, _third)
 """The one at place n makes schema n + 1 of schema n."""
 
 

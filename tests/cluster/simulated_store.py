@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
+from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase, MemoryTransport
 from protocols.journal import JournalError
 from tests.cluster.simulated_loop import SimulatedClock
 
@@ -39,6 +39,8 @@ class Network:
 
     notices = 0.2
     """Share of notices that are lost."""
+    packets = 0.1
+    """Share of packets between hosts that are lost."""
 
     def __init__(self, loop: SimulatedLoop, random: Random, *, loss: float, longest: float) -> None:
         self.loop = loop
@@ -67,6 +69,7 @@ class SimulatedStore(MemoryClusterStore):
         super().__init__(database, shards=ledger.shards)
         self.host = process.name
         self.process, self.network, self.ledger = process, network, ledger
+        self.transport = SimulatedTransport(self.host, database.hosts, network)
         self._sent: list[WaitingCall] = []
 
     async def read(self, query: Callable[[JournalTables], T]) -> T:
@@ -143,6 +146,23 @@ class SimulatedStore(MemoryClusterStore):
             return result
 
         return settle_and_note
+
+
+class SimulatedTransport(MemoryTransport):
+    """Carries packets between simulated hosts."""
+
+    def __init__(self, me: str, hosts: dict[str, Any], network: Network) -> None:
+        super().__init__(me, hosts)
+        self._network = network
+
+    def send(self, host: str, packet: bytes) -> None:
+        if self._network.random() >= self._network.packets:
+            self._network.send(self._arrive, host, packet)
+
+    def _arrive(self, host: str, packet: bytes) -> None:
+        store: Any = self._hosts.get(host)
+        if store is not None:
+            store.process.call(store.transport.arrived, self._me, packet)
 
 
 class WrappedCall:

@@ -92,6 +92,25 @@ async def test_shards_of_a_host_that_is_late_are_taken_and_it_is_told_by_its_ren
     assert await other.claim() == []
 
 
+async def test_a_host_that_was_taken_for_dead_and_came_back_has_another_life(
+    cluster: Cluster, host: Host, other: Host
+) -> None:
+    async def lives() -> dict[str, int]:
+        return {one.id: one.life for one in await other.store.hosts()}
+
+    before = await lives()
+    await host.renew()
+    await host.claim()
+    assert await lives() == before
+    for come_back in (host.renew, host.claim):
+        await cluster.expire(host)
+        await come_back()
+        found = await lives()
+        assert found[host.store.host] > before[host.store.host]
+        assert found[other.store.host] == before[other.store.host]
+        before = found
+
+
 async def test_a_late_host_whose_shards_stayed_free_keeps_its_leases(cluster: Cluster, host: Host) -> None:
     before = dict(host.leases)
     await cluster.expire(host)
