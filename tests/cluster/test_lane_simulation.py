@@ -31,13 +31,13 @@ def test_a_seed_is_the_same_each_time_and_disturbs() -> None:
     assert 300 < first.taken.total() < first.sent.total()
 
 
-def no_order(window: Any, packet: Packet) -> Any:
+def no_order(window: FrameWindow, packet: Packet) -> Any:
     """Take what comes too early."""
     taken: int = vars(window)["_taken"]
     return packet.frames[max(0, taken - packet.first) :]
 
 
-def no_memory(window: Any, packet: Packet) -> Any:
+def no_memory(window: FrameWindow, packet: Packet) -> Any:
     """Take again what was taken."""
     taken: int = vars(window)["_taken"]
     return packet.frames if taken >= packet.first else ()
