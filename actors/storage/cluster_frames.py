@@ -43,11 +43,16 @@ class PostgresTransport:
         self.connection = PostgresConnection(url)
         self._me = me
         self._limit = limit
+        self._is_open = False
         self._numbers = count()
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MOST_WAITING)
         self._sending: asyncio.Task[None] | None = None
         self._pieces: dict[str, tuple[str, list[str]]] = {}
         """Of each sender, the number of a packet, and its pieces so far."""
+
+    def open(self, schema: str) -> None:
+        """Send from now on, as one that uses a schema."""
+        self.connection.schema, self._is_open = schema, True
 
     def connect(self, arrived: Callable[[str, bytes], object]) -> None:
         """Have a function called with each packet."""
@@ -56,7 +61,7 @@ class PostgresTransport:
     def send(self, host: str, packet: bytes) -> None:
         """Send bytes to a host, together with others."""
         self._waiting.append((host, packet))
-        if self._sending is None:
+        if self._sending is None and self._is_open:
             self._sending = asyncio.ensure_future(self._send())
 
     def hear(self, text: str) -> None:
@@ -79,6 +84,7 @@ class PostgresTransport:
 
     async def close(self) -> None:
         """Send what waits, and disconnect."""
+        self._is_open = False
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
         await self.connection.close()

@@ -191,7 +191,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
     def _enter(self, tables: PostgresTables) -> None:
         if tables.connection.execute(USED, (self._writer.schema,)).fetchall() != [(0,)]:
             raise JournalLockedError("is used by a process without `cluster:`; add it there, or end that process first")
-        self.transport.connection.schema = self._writer.schema
+        self.transport.open(self._writer.schema)
         of_cluster(tables).make_shards(self.shards)
         self._read_time(tables)
 
