@@ -149,8 +149,7 @@ class DeliveryWindow:
     def end(self, id: bytes, outcome: EndOutcome, error: BaseException) -> None:
         """End a message whose caller waits no more, wherever it is."""
         self.answers.fail(id, error)
-        message = self._under_way.get(id)
-        if message is None:
+        if (message := self._under_way.get(id)) is None:
             self._failed(self.queue.take(id), outcome)
             return
         message.ended = message.ended or outcome
