@@ -91,7 +91,7 @@ $(STAMPS): $(VENV)/.%: requirements/%.txt requirements/install.sh pyproject.toml
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --no-emit-build-options $(if $(UPGRADE),--upgrade)
 FEATURES = --extra anthropic --extra mcp --extra openai --extra otel --extra postgres \
-	--extra prometheus --extra triggers --extra web
+	--extra prometheus --extra ray --extra triggers --extra web
 
 lock:  ## Compile requirements/*.txt with hashes: make lock [UPGRADE=1]
 	@sh requirements/install.sh '$(PYTHON)' '$(VENV)'

@@ -39,6 +39,10 @@ class HostRecord(Struct, frozen=True, kw_only=True):
     """The name of the cluster: hosts of another name are refused while these live."""
     name: str = ""
     """What people call it: machine and process id."""
+    actor: str = ""
+    """The name that Ray has for it, if Ray has started it."""
+    is_caller: bool = False
+    """True if it takes no leases, because other processes are there for that; it only asks them."""
     version: str = ""
     """Digest of the manifest."""
     nodes: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """The composition root: it puts the rooms together. The command line, and the facade for `AgentPool`, import it."""
 
-from actors.app.application import App, make_importable, open_app
+from actors.agents.manifest.imports import make_importable
+from actors.app.application import App, open_app
 from actors.app.history_service import HistoryService
 from actors.app.log_setup import configure_logging
 from actors.app.model_check import check_models, with_model

@@ -1,15 +1,16 @@
 """Open the pool of a manifest with its actor system, statistics, history and triggers."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from actors.agents.manifest.imports import make_importable
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
+from actors.app.ray_service import RayService
 from actors.app.stats_service import StatsService
 from actors.app.tracing_service import TracingService
 from actors.app.trigger_paths import TriggerFiles
@@ -69,7 +70,7 @@ async def open_app(
     """
     files = TriggerFiles()
     triggers = partial(TriggerService, answered=answered, files=files, running=running)
-    lasting: list[ServiceFactory] = [JournalService, triggers] if has_triggers else []
+    lasting: list[ServiceFactory] = [JournalService, RayService, triggers] if has_triggers else []
     system = ActorSystem.of(asyncio.get_running_loop())
     make_importable(manifest)
     try:
@@ -86,11 +87,3 @@ async def open_app(
         files.close()
         await system.close()
         await close_models()
-
-
-def make_importable(manifest: Manifest) -> None:
-    """Let a manifest with `allow_imports` import modules of its own folder, after all installed modules."""
-    if manifest.allow_imports and manifest.root is not None:
-        folder = str(manifest.root.resolve())
-        if folder not in sys.path:
-            sys.path.append(folder)

@@ -38,11 +38,18 @@ class JournalService(PoolService):
     Args:
         pool: the pool.
         make: makes the journal of a manifest; None for a manifest without one.
+        actor: the name that Ray has for this process, if Ray has started it as a host.
     """
 
-    def __init__(self, pool: NodeRegistry, make: Callable[[Manifest], MailboxJournal | None] = open_journal) -> None:
+    def __init__(
+        self,
+        pool: NodeRegistry,
+        make: Callable[[Manifest], MailboxJournal | None] = open_journal,
+        actor: str | None = None,
+    ) -> None:
         self._pool: Any = pool
         self._make = make
+        self._actor = actor
         self.journal: MailboxJournal | None = None
         """The open journal; None for a pool without one."""
         self.host: Any = None
@@ -98,7 +105,7 @@ class JournalService(PoolService):
         if manifest.is_clustered:
             from actors.cluster.host import host_of  # a pool in one process imports nothing of it
 
-            self.host = host_of(journal, manifest, self._pool.name, self._pool.fail)
+            self.host = host_of(journal, manifest, self._pool.name, self._pool.fail, self._actor)
         else:
             self._counts = await journal.counts()
         now = getattr(journal, "wall", time.time)
@@ -128,6 +135,9 @@ class JournalService(PoolService):
             return
         if self.journal is None:
             text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
+            raise NotDurableError(text, node=node.name)
+        if self.host is not None and self.host.about.is_caller and node.name not in self._pool.manifest.nodes:
+            text = f"node {node.name!r} is not in the manifest, so the hosts that Ray runs do not know it; add it there"
             raise NotDurableError(text, node=node.name)
         name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
         options: dict[str, Any] = {"deliveries": self._spec.deliveries, "turn": self._turn}

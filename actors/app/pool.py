@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
+from actors.app.ray_service import RayService
 from actors.app.tracing_service import TracingService
 from actors.app.trigger_service import TriggerService
 from actors.pool import pool as bare
@@ -32,7 +33,7 @@ class AgentPool(bare.AgentPool[Deps]):
         ```
     """
 
-    default_services = (TracingService, HistoryService, JournalService, TriggerService)
+    default_services = (TracingService, HistoryService, JournalService, RayService, TriggerService)
 
     @property
     def cluster(self) -> "Host":

@@ -150,9 +150,14 @@ class TriggerService(PoolService):
                 _log.exception("pool %r cannot take its triggers over", self.pool.manifest.name or "pool")
 
     def _is_here(self, node: str, trigger: TriggerSpec) -> bool:
-        """Return True if this process serves a trigger. Webhooks and connections are served where they are reached."""
-        if self._host is None or isinstance(trigger, WebhookTrigger | ConnectionTrigger):
+        """Return True if this process serves a trigger. Webhooks and connections are served where they are reached.
+
+        The hosts that Ray runs listen to no webhooks: their ports are those of the processes that users have started.
+        """
+        if self._host is None or isinstance(trigger, ConnectionTrigger):
             return True
+        if isinstance(trigger, WebhookTrigger):
+            return not self._host.about.actor
         serves: bool = self._host.serves(f"{self.pool.manifest.name or 'pool'}/triggers/{node}/{trigger.name}")
         return serves
 

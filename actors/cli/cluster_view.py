@@ -67,17 +67,36 @@ class ClusterView:
         """Ask a host to give its shards back, and wait until it has none if `waits`."""
         hosts = await self._store.hosts()
         host = _chosen(wanted, hosts)
-        await self._store.drain(host.id)
-        while waits and any(one.shards for one in await self._store.hosts() if one.id == host.id and one.left > 0):
-            await self._pause(0.5)
+        await self._empty([host], waits=waits)
         text = f"{host.name} {'has no shards any more' if waits else 'gives its shards back as its nodes come to rest'}"
         if not any(_state(one) == "alive" for one in hosts if one.id != host.id):
             text += "; no other host takes them, so its durable nodes wait until one is started"
         return {"draining": host.id, "name": host.name}, text
 
+    async def drain_all(self, *, waits: bool) -> Answer:
+        """Ask all hosts to give their shards back, and wait until they have none if `waits`. Those of Ray end then."""
+        hosts = [one for one in await self._store.hosts() if _state(one) in ("alive", "draining")]
+        await self._empty(hosts, waits=waits)
+        text = f"{len(hosts)} hosts {'have no shards any more' if waits else 'give their shards back'}"
+        wait = "; the durable nodes wait until a host is started"
+        return {"draining": [one.id for one in hosts]}, text + wait
+
+    async def _empty(self, hosts: list[HostRecord], *, waits: bool) -> None:
+        asked = {one.id for one in hosts}
+        for id in asked:
+            await self._store.drain(id)
+        while waits and any(_is_full(one) for one in await self._store.hosts() if one.id in asked):
+            await self._pause(0.5)
+
 
 def _state(one: HostRecord) -> str:
-    return "dead" if one.left <= 0 else "draining" if one.is_draining else "alive"
+    known = ((one.left <= 0, "dead"), (one.is_caller, "caller"), (one.is_draining, "draining"))
+    return next((state for is_so, state in known if is_so), "alive")
+
+
+def _is_full(one: HostRecord) -> bool:
+    """Return True while a host that drains has shards, or while one that ends afterwards lives."""
+    return one.left > 0 and bool(one.shards or one.actor)
 
 
 def _cells(row: Document) -> list[str]:

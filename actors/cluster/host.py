@@ -343,15 +343,20 @@ class Host:
             self._ending.discard(id)
 
 
-def host_of(journal: Any, manifest: Manifest, pool: str, fail: Callable[[JournalError], object]) -> Host:
-    """Return this process as a host of the cluster of a manifest."""
+def host_of(
+    journal: Any, manifest: Manifest, pool: str, fail: Callable[[JournalError], object], actor: str | None
+) -> Host:
+    """Return this process as a host of the cluster of a manifest; `actor` is the name that Ray has for it, if any."""
     store: ClusterStore = journal
     spec = manifest.cluster
     assert spec is not None
+    place = f"{socket.gethostname()}:{os.getpid()}"
     about = HostRecord(
         id=store.host,
         cluster=spec.name or pool,
-        name=f"{socket.gethostname()}:{os.getpid()}",
+        name=f"{actor}@{place}" if actor else place,
+        actor=actor or "",
+        is_caller=spec.engine == "ray" and actor is None,
         version=blake2b(repr(manifest).encode(), digest_size=6).hexdigest(),
     )
     return Host(store, about, shards=spec.shards, ttl=spec.ttl, fail=fail)

@@ -15,6 +15,8 @@ _log = logging.getLogger("understage.cluster")
 class Tenures(Protocol):
     """What delivers under the leases; see `actors.cluster.host`."""
 
+    about: HostRecord
+    """What the other hosts are told of this one, as far as it does not change."""
     fail: Callable[[JournalError], object]
     """Called with the error after which the store works no more."""
 
@@ -162,7 +164,8 @@ class LeaseKeeper:
         self._host.saw(hosts)
         if any(one.id == self._store.host and one.is_draining for one in hosts):
             self.is_draining = True
-        share = 0 if self.is_draining else ceil(self._shards / max(1, sum(not one.is_draining for one in hosts)))
+        takers = sum(not (one.is_draining or one.is_caller) for one in hosts)
+        share = 0 if self.is_draining or self._host.about.is_caller else ceil(self._shards / max(1, takers))
         room = share - len(self.leases)
         if room > 0:
             self._take(await self._store.claim(room, self._ttl))

@@ -1,16 +1,20 @@
 """A pool in several processes that share one database."""
 
+import re
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ValidationError
 
 from actors.config.duration import PositiveSeconds
 from actors.config.journal import of_postgres
 from actors.config.section import Section
-from actors.config.value import Flag, Name, Positive, Secret
+from actors.config.value import Flag, Name, Positive, Secret, Text
 from protocols.cluster import MOST_SHARDS, SHARDS, TTL
 from protocols.errors import ConfigError
+
+AUTO: Final = "auto"
+_OF_RAY: Final = ("address", "hosts", "resource")
 
 
 class ClusterSpec(Section):
@@ -24,7 +28,7 @@ class ClusterSpec(Section):
     enabled: Flag = True
     """Whether other processes may have the same pool."""
     engine: Literal["postgres", "ray"] = "postgres"
-    """What the processes share: a database of PostgreSQL."""
+    """Who starts the processes: you, with `postgres`; or Ray, which runs and restarts them. All share the database."""
     url: Secret | None = None
     """Address of the database, `postgresql://user:password@host/name`; that of the `journal` by default."""
     shards: Annotated[Positive, Field(le=MOST_SHARDS)] = SHARDS
@@ -33,6 +37,12 @@ class ClusterSpec(Section):
     """Seconds after which the nodes of a process that is silent are taken over, or as in `6s`."""
     name: Name | None = None
     """Name of the cluster; that of the pool by default. Processes of another name are refused."""
+    address: Text = AUTO
+    """Where Ray is, `host:port`, or `auto` for the Ray that this machine belongs to; for `engine: ray`."""
+    hosts: Positive = 2
+    """How many processes Ray runs; for `engine: ray`."""
+    resource: Name | None = None
+    """The custom resource of Ray that each of them takes one of, instead of a CPU; for `engine: ray`."""
 
     @classmethod
     def of(cls, given: object) -> Self:
@@ -58,7 +68,12 @@ class ClusterSpec(Section):
         return {"enabled": data} if isinstance(data, bool) else data
 
     def _mismatches(self) -> Iterator[tuple[str, str]]:
-        if self.engine == "ray":
-            yield "engine", "'ray' is not in this version; write 'postgres'"
+        for key in _OF_RAY:
+            if self.engine != "ray" and key in self.model_fields_set:
+                yield key, "goes with 'engine: ray', and only with it"
+        if self.address != AUTO and not re.fullmatch(r"[^\s/]+:\d+", self.address):
+            yield "address", "expected 'auto', or the host and port of Ray's head, as in 10.0.0.5:6379"
+        if self.hosts > self.shards:
+            yield "hosts", f"is more than the {self.shards} 'shards', so some of the processes would have nothing to do"
         if self.url is not None and not of_postgres(self.url):
             yield "url", "expected postgresql://..."

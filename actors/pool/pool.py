@@ -80,8 +80,9 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     ) -> None:
         check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
         super().__init__()
-        self._shared = keywords.get("journal"), keywords.get("cluster")
-        self.manifest = manifest_of(manifest, *self._shared)
+        self.shared = keywords.get("journal"), keywords.get("cluster")
+        """The journal and the cluster that take the place of those of the manifest; None for each that does not."""
+        self.manifest = manifest_of(manifest, *self.shared)
         """The manifest of the pool; an empty manifest for an empty pool."""
         self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")
         self.model = model
@@ -256,7 +257,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         async with self._lock:
             if manifest is None and not self.manifest.files:
                 raise ManifestError(f"pool {self.name!r} was not made from a file; pass the manifest to reload")
-            new = manifest_of(self.manifest.files[0] if manifest is None else manifest, *self._shared)
+            new = manifest_of(self.manifest.files[0] if manifest is None else manifest, *self.shared)
             late = {name: job for name, job in self._jobs.items() if name not in self.manifest.jobs}
             for name in late.keys() & new.jobs.keys():
                 raise NodeNameError(f"job {name!r} was added to the pool at run time; choose another name")

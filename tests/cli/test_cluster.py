@@ -121,6 +121,26 @@ async def test_a_host_is_asked_for_its_shards_and_waited_for(desk: Desk, *, by_i
     assert await one.renew() == []
 
 
+async def test_all_hosts_are_emptied_but_not_those_that_only_ask(desk: Desk) -> None:
+    desk.emptied = one = await desk.host("one", SHARDS)
+    asks = await desk.host("asks", 0)
+    asks.me = replace(asks.me, is_caller=True)
+    await asks.renew()
+    document, text = await desk.view.drain_all(waits=True)
+    states = {row["name"]: row["state"] for row in (await desk.view.hosts())[0]}
+
+    assert document == {"draining": [one.store.host]}
+    assert text == "1 hosts have no shards any more; the durable nodes wait until a host is started"
+    assert (states, await one.renew()) == ({"one": "draining", "asks": "caller"}, [])
+
+
+@pytest.mark.parametrize("words", [[], ["one", "--all"]])
+def test_either_a_host_or_all_are_drained(file: Path, cli: Call, words: list[str]) -> None:
+    done = cli("drain", file, *words)
+
+    assert (done.code, "say which host" in done.err) == (ExitCode.USAGE, True)
+
+
 async def test_a_host_that_is_not_the_one_is_refused(desk: Desk) -> None:
     for name in ("one", "two", "two"):
         await desk.host(name, 0)

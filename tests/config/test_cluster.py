@@ -13,6 +13,7 @@ from tests.config.manifest_text import problem_of, read
 
 URL = "postgresql://u:hidden@h/d"
 CLUSTER = f"cluster: '{URL}'\n"
+RAY = f"engine: ray, url: '{URL}'"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,8 @@ CLUSTER = f"cluster: '{URL}'\n"
             f"{{engine: postgres, url: '{URL}', shards: 8, ttl: 1m, name: east}}",
             {"url": URL, "shards": 8, "ttl": 60.0, "name": "east"},
         ),
+        (f"{{{RAY}, hosts: 3, resource: disk}}", {"engine": "ray", "url": URL, "hosts": 3, "resource": "disk"}),
+        (f"{{{RAY}, address: 'h:6379'}}", {"engine": "ray", "url": URL, "address": "h:6379"}),
         ("false", {"enabled": False}),
     ],
 )
@@ -36,7 +39,9 @@ def test_the_forms_of_a_cluster_are_read(text: str, given: dict[str, Any]) -> No
         ("cluster: true", "cluster", "needs the 'url' of a database"),
         (f"{CLUSTER}journal: {{path: x}}", "journal.path", "is a file, which the processes of a cluster cannot share"),
         (f"{CLUSTER}journal: false", "journal", "is false, but the processes of a cluster share one"),
-        (f"cluster: {{engine: ray, url: '{URL}'}}", "cluster.engine", "'ray' is not in this version"),
+        (f"cluster: {{url: '{URL}', hosts: 2}}", "cluster.hosts", "goes with 'engine: ray', and only with it"),
+        (f"cluster: {{{RAY}, address: 'ray://h:1'}}", "cluster.address", "expected 'auto', or the host and port"),
+        (f"cluster: {{{RAY}, shards: 2, hosts: 3}}", "cluster.hosts", "is more than the 2 'shards'"),
         ("cluster: 'mysql://u:hidden@h/d'", "cluster", "expected postgresql://"),
         (f"cluster: {{url: '{URL}', shards: 0}}", "cluster.shards", "must be at least 1"),
         (f"cluster: {{url: '{URL}', shards: 1025}}", "cluster.shards", "must be at most 1024"),

@@ -1,9 +1,11 @@
 """Import what a manifest names, within the limits of its allow-list."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.config.import_path import ImportPathError, resolve_import
+from actors.config.manifest import Manifest
 from actors.config.supervision import RetrySpec, error_named
 from actors.supervision.backoff import Backoff
 from actors.supervision.retry import Retry
@@ -68,3 +70,11 @@ def check_free(name: str, taken: object) -> None:
     """Raise a NodeNameError if a node has this name already."""
     if taken is not None:
         raise NodeNameError(f"a node named {name!r} is in the pool already ({taken!r}); choose another name", node=name)
+
+
+def make_importable(manifest: Manifest) -> None:
+    """Let a manifest with `allow_imports` import modules of its own folder, after all installed modules."""
+    if manifest.allow_imports and manifest.root is not None:
+        folder = str(manifest.root.resolve())
+        if folder not in sys.path:
+            sys.path.append(folder)

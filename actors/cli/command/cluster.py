@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from actors.cli.exit_code import fail
 from actors.cli.option import AsJson, ManifestFile
 
 
@@ -23,9 +24,17 @@ def hosts(file: ManifestFile, as_json: AsJson = False) -> None:
 
 def drain(
     file: ManifestFile,
-    host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a host, or the beginning of its id.")],
+    host: Annotated[
+        str | None, typer.Argument(metavar="[HOST]", help="Name of a host, or the beginning of its id.")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Empty all hosts; those that Ray runs end.")] = False,
     waits: Annotated[bool, typer.Option("--wait", help="Wait until it has no shards any more.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Have a host give its durable nodes to the others, such as before its end."""
-    _ask(file, lambda view: view.drain(host, waits=waits), as_json=as_json)
+    if (host is None) is not is_all:
+        fail("say which host: either its name or the beginning of its id, or --all")
+    if host is None:
+        _ask(file, lambda view: view.drain_all(waits=waits), as_json=as_json)
+    else:
+        _ask(file, lambda view: view.drain(host, waits=waits), as_json=as_json)

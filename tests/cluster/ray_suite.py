@@ -1,0 +1,147 @@
+"""The engine Ray, on a real Ray with loopback only. `test_ray.py` runs this file where nothing else can be reached."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors import AgentPool
+from protocols.journal import JournalError, NotDurableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from tests.storage.postgres_server import PostgresServer
+
+PATIENCE = 60.0
+NODES = ("clerk", "booker", "packer", "driver")
+MANIFEST = """
+name: shop
+cluster: {{engine: ray, address: "{address}", hosts: 2, url: "{url}", ttl: 2s, shards: 8}}
+allow_imports: [tests.cluster.ray_work]
+agents:
+"""
+NODE = "  {}: {{type: callback, callback: 'tests.cluster.ray_work:handle', durable: true, max_concurrency: 1}}\n"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("ray") / "log"
+    file.touch()
+    return file
+
+
+@pytest.fixture(scope="module")
+def address(log: Path) -> Iterator[str]:
+    """A Ray whose processes know the log."""
+    os.environ["UNDERSTAGE_LOG"] = str(log)
+    cluster: Any = import_module("ray.cluster_utils").Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.fixture
+def file(tmp_path: Path, address: str, postgres: PostgresServer) -> Iterator[Path]:
+    """A manifest whose hosts end with the test."""
+    path = tmp_path / "agents.yml"
+    path.write_text(MANIFEST.format(address=address, url=postgres.url) + "".join(NODE.format(one) for one in NODES))
+    yield path
+    understage("drain", path, "--all", "--wait")
+
+
+def understage(*words: object) -> str:
+    """Return what a command says."""
+    command = [sys.executable, "-m", "actors.cli", *map(str, words)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def done_in(log: Path) -> dict[str, int]:
+    """Return how many nodes have done each run; a run that was under way at a death may be done again."""
+    lines = {tuple(line.split()[1:]) for line in log.read_text().splitlines()}
+    return dict(Counter(text for _, text in lines))
+
+
+def longer(file: Path, text: str) -> Path:
+    """Return a manifest that says more."""
+    longer = file.with_name("longer.yml")
+    longer.write_text(file.read_text() + text)
+    return longer
+
+
+async def until(found: Callable[[], Awaitable[Any]]) -> Any:
+    """Return what is found, as soon as it is there."""
+    end = time.monotonic() + PATIENCE
+    while not (result := await found()):
+        assert time.monotonic() < end
+    return result
+
+
+async def living(pool: AgentPool[Any]) -> dict[str, Any]:
+    """Return the hosts of Ray that live, by their names in Ray."""
+    return {one.actor: one for one in await pool.cluster.hosts() if one.left > 0 and one.actor}
+
+
+async def full(pool: AgentPool[Any]) -> dict[str, Any]:
+    """Return the hosts of Ray once they have all shards."""
+    hosts = await living(pool)
+    return hosts if sum(len(one.shards) for one in hosts.values()) == 8 and len(hosts) == 2 else {}
+
+
+async def test_ray_runs_the_hosts_and_starts_a_killed_one_again(file: Path, log: Path) -> None:
+    async with AgentPool[Any](file) as pool:
+        before = await until(lambda: full(pool))
+        caller = next(one for one in await pool.cluster.hosts() if one.is_caller)
+        answers = [(await pool[name].run(f"{name} hello")).content for name in NODES]
+        pids = {int(answer.partition(" ")[0]) for answer in answers}
+        tickets = [(name, str(n), await pool[name].submit(f"{name} {n}")) for n in range(60) for name in NODES]
+        os.kill(victim := min(pids), signal.SIGKILL)
+        for name, number, ticket in tickets:
+            assert (await ticket.answer()).content.split()[1:] == [name, number]
+        after = await until(lambda: full(pool))
+        text = understage("hosts", file)
+
+    assert (caller.shards, os.getpid() in pids) == ((), False)
+    assert pids <= {int(one.name.rpartition(":")[2]) for one in before.values()}
+    assert set(before) == set(after) == {"host-1", "host-2"}
+    assert len({one.id for one in (*before.values(), *after.values())}) == 3
+    assert str(victim) not in " ".join(one.name for one in after.values())
+    assert sorted(line.split()[2] for line in text.splitlines()[1:]) == ["alive", "alive", "caller", "dead"]
+    assert done_in(log) == {"hello": len(NODES)} | {str(n): len(NODES) for n in range(60)}
+
+
+async def test_hosts_stay_without_a_pool_until_all_are_drained(file: Path) -> None:
+    async with AgentPool[Any](file) as pool:
+        first = {one.id for one in (await until(lambda: full(pool))).values()}
+        with pytest.raises(NotDurableError, match="is not in the manifest, so the hosts that Ray runs do not know it"):
+            await pool.add_agent("late", model="offline", durable=True)
+    async with AgentPool[Any](file) as pool:
+        again = {one.id for one in (await until(lambda: full(pool))).values()}
+        text = understage("drain", file, "--all", "--wait")
+        assert await living(pool) == {}
+        await pool["clerk"].submit("after", request_id="after")
+    async with AgentPool[Any](file) as pool:
+        assert (await pool.ticket("after").answer()).content.endswith("after")
+        assert again == first
+        assert not first & {one.id for one in (await until(lambda: full(pool))).values()}
+    assert text.startswith("2 hosts have no shards any more")
+
+
+async def test_a_host_that_cannot_open_its_pool_says_why(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTAGE_MODEL", "offline")
+    file = longer(file, "  asker: {model: '${UNDERSTAGE_MODEL}', session: false}\n")
+    with pytest.raises(JournalError, match=r"Ray at '127.0.0.1:\d+' cannot be used: host-\d cannot open its pool"):
+        async with AgentPool[Any](file):
+            pass
