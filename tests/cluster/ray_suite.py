@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import AgentPool
-from protocols.journal import JournalError, NotDurableError
+from protocols.errors import NodeStartError
+from protocols.journal import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -94,6 +96,11 @@ async def living(pool: AgentPool[Any]) -> dict[str, Any]:
     return {one.actor: one for one in await pool.cluster.hosts() if one.left > 0 and one.actor}
 
 
+async def callers(pool: AgentPool[Any]) -> list[Any]:
+    """Return the processes that only ask."""
+    return [one for one in await pool.cluster.hosts() if one.is_caller]
+
+
 async def full(pool: AgentPool[Any]) -> dict[str, Any]:
     """Return the hosts of Ray once they have all shards."""
     hosts = await living(pool)
@@ -103,7 +110,7 @@ async def full(pool: AgentPool[Any]) -> dict[str, Any]:
 async def test_ray_runs_the_hosts_and_starts_a_killed_one_again(file: Path, log: Path) -> None:
     async with AgentPool[Any](file) as pool:
         before = await until(lambda: full(pool))
-        caller = next(one for one in await pool.cluster.hosts() if one.is_caller)
+        (caller,) = await until(lambda: callers(pool))
         answers = [(await pool[name].run(f"{name} hello")).content for name in NODES]
         pids = {int(answer.partition(" ")[0]) for answer in answers}
         tickets = [(name, str(n), await pool[name].submit(f"{name} {n}")) for n in range(60) for name in NODES]
@@ -111,7 +118,7 @@ async def test_ray_runs_the_hosts_and_starts_a_killed_one_again(file: Path, log:
         for name, number, ticket in tickets:
             assert (await ticket.answer()).content.split()[1:] == [name, number]
         after = await until(lambda: full(pool))
-        text = understage("hosts", file)
+        text = await asyncio.to_thread(understage, "hosts", file)
 
     assert (caller.shards, os.getpid() in pids) == ((), False)
     assert pids <= {int(one.name.rpartition(":")[2]) for one in before.values()}
@@ -125,11 +132,11 @@ async def test_ray_runs_the_hosts_and_starts_a_killed_one_again(file: Path, log:
 async def test_hosts_stay_without_a_pool_until_all_are_drained(file: Path) -> None:
     async with AgentPool[Any](file) as pool:
         first = {one.id for one in (await until(lambda: full(pool))).values()}
-        with pytest.raises(NotDurableError, match="is not in the manifest, so the hosts that Ray runs do not know it"):
+        with pytest.raises(NodeStartError, match="is not in the manifest, so the hosts that Ray runs do not know it"):
             await pool.add_agent("late", model="offline", durable=True)
     async with AgentPool[Any](file) as pool:
         again = {one.id for one in (await until(lambda: full(pool))).values()}
-        text = understage("drain", file, "--all", "--wait")
+        text = await asyncio.to_thread(understage, "drain", file, "--all", "--wait")
         assert await living(pool) == {}
         await pool["clerk"].submit("after", request_id="after")
     async with AgentPool[Any](file) as pool:
