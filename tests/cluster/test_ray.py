@@ -22,7 +22,7 @@ from tests.storage.postgres_server import REQUIRED
 HERE = Path(__file__).parent
 ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
 PATIENCE = 170.0
-URL = "postgresql://u:hidden@h/d"
+RAY = {"engine": "ray", "url": "postgresql://u:hidden@h/d"}
 has_ray = importlib.util.find_spec("ray") is not None
 
 
@@ -50,7 +50,7 @@ def test_the_engine_ray_in_a_network_of_its_own() -> None:
 
 @pytest.mark.skipif(not has_ray, reason="Ray is not installed")
 async def test_a_ray_that_is_not_there_is_told_at_once() -> None:
-    spec = ClusterSpec(engine="ray", url=URL, address="127.0.0.1:1")
+    spec = ClusterSpec.of({**RAY, "address": "127.0.0.1:1"})
     with pytest.raises(JournalError, match=r"cluster 'shop': Ray at '127.0.0.1:1' cannot be used: .*refused"):
         place_hosts(spec, "shop", object)
 
@@ -58,10 +58,10 @@ async def test_a_ray_that_is_not_there_is_told_at_once() -> None:
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(JournalError, match=r"needs ray, which is not installed; .* pip install 'understage\[ray\]'"):
-        place_hosts(ClusterSpec(engine="ray", url=URL), "shop", object)
+        place_hosts(ClusterSpec.of(RAY), "shop", object)
 
 
 async def test_hosts_of_ray_need_a_manifest_in_a_file() -> None:
-    pool: AgentPool[None] = AgentPool(cluster={"engine": "ray", "url": URL}, services=[RayService])
+    pool: AgentPool[None] = AgentPool(cluster=RAY, services=[RayService])
     with pytest.raises(ManifestError, match="needs a manifest in a file"):
         await pool.__aenter__()
