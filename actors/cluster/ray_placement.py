@@ -25,8 +25,8 @@ def ray_module() -> Any:
     try:
         return import_module("ray")
     except ImportError as error:
-        text = f"'engine: ray' needs {error.name}, which is not installed; install the extra:"
-        raise JournalError(f"{text} pip install 'understage[ray]'") from error
+        extra = "install the extra: pip install 'understage[ray]'"
+        raise JournalError(f"'engine: ray' needs {error.name}, which is not installed; {extra}") from error
 
 
 def place_hosts(spec: ClusterSpec, cluster: str, host: type, *about: object) -> None:

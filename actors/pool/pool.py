@@ -81,7 +81,6 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
         super().__init__()
         self.shared = keywords.get("journal"), keywords.get("cluster")
-        """The journal and the cluster that take the place of those of the manifest; None for each that does not."""
         self.manifest = manifest_of(manifest, *self.shared)
         """The manifest of the pool; an empty manifest for an empty pool."""
         self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")
