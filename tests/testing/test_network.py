@@ -37,8 +37,12 @@ def test_nothing_passes_between_parted_hosts_until_the_network_heals() -> None:
     clock = ManualClock()
     network = SimulatedNetwork(1, clock, loss=0, doubles=0)
     found: list[str] = []
+
+    def connect(name: str) -> None:
+        network.transport(name).connect(lambda sender, _: found.append(f"{sender}{name}"))
+
     for name in "abc":
-        network.transport(name).connect(lambda sender, _, name=name: found.append(f"{sender}{name}"))
+        connect(name)
 
     def talk() -> list[str]:
         found.clear()
