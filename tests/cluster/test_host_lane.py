@@ -8,7 +8,7 @@ import pytest
 
 from actors.testing.clock import ManualClock
 from protocols.journal import JournalError
-from protocols.transport import Credit, HostLostError
+from protocols.transport import Credit, Frame, HostLostError
 from tests.cluster.process import TTL, Process, clerk, shared
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ class Gate:
 def heard(process: Process) -> list[Any]:
     """Return what a host hears, as it comes: numbers of frames, and hosts that are lost."""
     found: list[Any] = []
-    process.service.host.lane.listen(lambda _, frame: found.append(frame.number), found.append)
+
+    def take(_host: str, frame: Frame) -> None:
+        assert isinstance(frame, Credit)
+        found.append(frame.number)
+
+    process.service.host.lane.listen(take, found.append)
     return found
 
 
