@@ -25,6 +25,8 @@ from protocols.journal import EndOutcome, JournalError
 
 LOOK: Final = 0.5
 """Seconds between two looks for what no notice has told."""
+AT_ONCE: Final = 200
+"""Nodes that are taken over at once: their reads are one, and between them the leases are renewed."""
 
 _log = logging.getLogger("understage.cluster")
 
@@ -71,6 +73,7 @@ class Host:
         """What it does now."""
         self._tenures: dict[int, asyncio.Task[None]] = {}
         """The last change of each shard."""
+        self._gaining = asyncio.Semaphore(AT_ONCE)
         self._looking: asyncio.Task[None] | None = None
         self._ending: set[bytes] = set()
         self._gave_busy = 0.0
@@ -224,7 +227,8 @@ class Host:
         """Let a mailbox deliver; what cannot be read now is read later, while the lease is ours."""
         while self.holds(lease) and mailbox.name in self.mailboxes:
             try:
-                await mailbox.gain(lease)
+                async with self._gaining:
+                    await mailbox.gain(lease)
             except JournalError as error:
                 _log.warning("node %r cannot be taken over now: %s", mailbox.node.name, error)
                 await pause(self.clock, LOOK)

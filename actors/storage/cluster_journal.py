@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from uuid import uuid4
 
 from actors.storage.cluster_tables import ClusterTables
@@ -12,10 +12,34 @@ from actors.storage.journal_tables import JournalTables
 from protocols.cluster import HostRecord, Lease, LeaseLostError, Notice, shard_of
 from protocols.journal import Acknowledgement, Commit, EndOutcome, Entry, MailboxJournal, Outcome
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 PATIENCE: Final = 5.0
 """Seconds that changes of leases may take which no lease limits."""
+
+
+class _OneRead(Generic[K, T]):
+    """A read that answers all who ask while it waits for the reads before it."""
+
+    def __init__(self, journal: "ClusterJournal", read: Callable[[ClusterTables, list[K]], T]) -> None:
+        self._journal = journal
+        self._read = read
+        self._asked: tuple[list[K], asyncio.Task[T]] | None = None
+
+    async def of(self, key: K) -> T:
+        """Return what is read for this key and others. Raises JournalError."""
+        if self._asked is None or self._asked[1].done():
+            keys: list[K] = []
+
+            def begin(tables: JournalTables) -> T:
+                self._asked = None
+                return self._read(of_cluster(tables), keys)
+
+            self._asked = (keys, asyncio.ensure_future(self._journal.read(begin)))
+        asked, reading = self._asked
+        asked.append(key)
+        return await asyncio.shield(reading)
 
 
 class ShardCall:
@@ -70,8 +94,8 @@ class ClusterJournal(SqlJournal):
         self.host, self.shards = uuid4().hex, shards
         self.touched: set[int] = set()
         """The shards that a transaction locks."""
-        self._asked: tuple[list[bytes], asyncio.Task[dict[bytes, Outcome]]] | None = None
-        """The messages that the next read finds."""
+        self._finding = _OneRead[bytes, dict[bytes, Outcome]](self, lambda tables, ids: tables.find_all(ids))
+        self._opening = _OneRead[str, set[str]](self, lambda tables, _: tables.with_open())
         self._leased: dict[Lease, MailboxJournal] = {}
         self.tell: Callable[[Notice], object] = lambda _: None
         """Called with each notice."""
@@ -124,18 +148,14 @@ class ClusterJournal(SqlJournal):
         return self.write(ShardCall(self.cluster_tables(), change, args, shards), may_guest=may_guest)
 
     async def find(self, id: bytes) -> Outcome | None:
-        """Return what is known of a message. Who asks while others read is answered by one read."""
-        if self._asked is None or self._asked[1].done():
-            ids: list[bytes] = []
+        """Return what is known of a message."""
+        return (await self._finding.of(id)).get(id)
 
-            def found(tables: JournalTables) -> dict[bytes, Outcome]:
-                self._asked = None
-                return of_cluster(tables).find_all(ids)
-
-            self._asked = (ids, asyncio.ensure_future(self.read(found)))
-        asked, reading = self._asked
-        asked.append(id)
-        return (await asyncio.shield(reading)).get(id)
+    async def waiting(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        """Return open messages of a mailbox. When many begin to be delivered, most have none."""
+        if not after and mailbox not in await self._opening.of(mailbox):
+            return []
+        return await super().waiting(mailbox, after, limit)
 
     def expect(self, id: bytes) -> Commit[None]:
         """Have this host told when a message ends."""

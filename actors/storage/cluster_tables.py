@@ -204,13 +204,17 @@ class ClusterTables(JournalTables):
     def look(self, leases: Iterable[Lease], expected: Collection[bytes]) -> Notice:
         """Return what the notices of the past may have said."""
         own = {lease.shard for lease in leases}
-        mailboxes = [one for (one,) in self._found(_MAILBOXES) if shard_of(one, self.shards) in own]
+        mailboxes = [one for one in self.with_open() if shard_of(one, self.shards) in own]
         rows = self._found("SELECT id FROM message WHERE id = ANY(?) AND done IS NULL", [*expected]) if expected else []
         all = self._found(_GIVEN_UP.format("TRUE"))
         given_up = [(id, how) for id, how, mailbox in all if shard_of(mailbox, self.shards) in own]
         open = {id for (id,) in rows}
         ended = tuple(id for id in expected if id not in open)
         return Notice(tuple(mailboxes), ended, tuple(given_up), self._value(_FREE) > 0)
+
+    def with_open(self) -> set[str]:
+        """Return the mailboxes that have open messages."""
+        return {mailbox for (mailbox,) in self._found(_MAILBOXES)}
 
     def find_all(self, ids: Sequence[bytes]) -> dict[bytes, Outcome]:
         """Return what is known of messages."""

@@ -77,7 +77,7 @@ def say(line: str) -> None:
 async def main(url: str, shards: int, number: int, *, in_statement: bool) -> None:
     store = (PostgresClusterStore if in_statement else FreezingStore)(url, pool="pool", shards=shards, ttl=0.6)
     if in_statement:
-        store._writer.__class__ = UnsyncedConnection
+        vars(store)["_writer"].__class__ = UnsyncedConnection
     await store.open()
     me = HostRecord(id=store.host, cluster="orders", name="frozen")
     await store.renew(me, 60.0)

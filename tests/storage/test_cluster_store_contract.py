@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -224,6 +224,24 @@ async def test_the_outbox_reaches_the_hosts_of_its_messages(host: Host, other: H
     assert numbers(await other.store.waiting(mailbox_of(1), 0, 9)) == [2, 5]
     await other.of(1).settle(handled(2))
     assert not host.has_heard()
+
+
+async def test_the_mailboxes_of_a_host_that_begins_are_read_together_if_they_are_empty(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await host.store.accept([message(1, 1)])
+    reads, store = list[None](), cast("Any", host.store)
+    read = store.read
+
+    def counted(query: Any) -> Any:
+        reads.append(None)
+        return read(query)
+
+    monkeypatch.setattr(store, "read", counted)
+    found = await asyncio.gather(*(store.waiting(mailbox_of(shard), 0, 10) for shard in range(SHARDS)))
+
+    assert [len(messages) for messages in found] == [int(shard == 1) for shard in range(SHARDS)]
+    assert len(reads) == 2
 
 
 async def test_a_replayed_message_is_told_to_its_host(host: Host, other: Host) -> None:
