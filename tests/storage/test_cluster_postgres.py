@@ -340,22 +340,16 @@ async def test_a_guest_replays_and_drains_and_hosts_are_not_kept_from_beginning(
 # --------------------------------------------------------------------------------------------------- opening
 
 
-TABLES = ", ".join(f"understage_journal_1.{name}" for name in ("shard", "host", "lane", "caller"))
-
-
-@pytest.mark.parametrize(
-    ("older", "version"),
-    [(f"DROP TABLE {TABLES}", 1), ("ALTER TABLE understage_journal_1.host DROP COLUMN life", 2)],
-)
 async def test_a_journal_of_an_older_version_gets_the_tables_of_a_cluster(
-    postgres: PostgresServer, cluster: PostgresCluster, older: str, version: int
+    postgres: PostgresServer, cluster: PostgresCluster
 ) -> None:
     single = PostgresJournal(postgres.url, pool="pool")
     await single.open()
     await single.accept([entry(1)])
     await single.close()
-    await postgres.execute(older, f"UPDATE understage_journal.pool SET version = {version}")
-    with pytest.raises(JournalVersionError, match=f"has the old schema {version}; open its pool once"):
+    tables = ", ".join(f"understage_journal_1.{name}" for name in ("shard", "host", "lane", "caller"))
+    await postgres.execute(f"DROP TABLE {tables}", "UPDATE understage_journal.pool SET version = 1")
+    with pytest.raises(JournalVersionError, match="has the old schema 1; open its pool once"):
         await PostgresClusterStore(postgres.url, pool="pool", as_guest=True).open()
     async with asyncio.timeout(20):
         while not cluster.hosts or not cluster.hosts[-1].leases:

@@ -237,6 +237,20 @@ async def test_a_journal_of_a_newer_version_is_not_touched(
     assert len(await accept(journal, 2)) == 1
 
 
+async def test_a_journal_of_the_version_before_gets_what_is_new(
+    postgres: PostgresServer, make: Callable[..., PostgresJournal]
+) -> None:
+    journal = make()
+    await journal.open()
+    await accept(journal, 1)
+    host = "understage_journal_1.host"
+    await postgres.execute(f"ALTER TABLE {host} DROP COLUMN life", "UPDATE understage_journal.pool SET version = 2")
+    again = make()
+    await again.open()
+    assert await waiting(again) == [1]
+    await postgres.execute(f"SELECT life FROM {host}")
+
+
 # ------------------------------------------------------------------------------------------- several users
 
 
