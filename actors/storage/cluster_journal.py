@@ -19,7 +19,7 @@ PATIENCE: Final = 5.0
 """Seconds that changes of leases may take which no lease limits."""
 
 
-class _OneRead(Generic[K, T]):
+class _BatchRead(Generic[K, T]):
     """A read that answers all who ask while it waits for the reads before it."""
 
     def __init__(self, journal: "ClusterJournal", read: Callable[[ClusterTables, list[K]], T]) -> None:
@@ -94,8 +94,8 @@ class ClusterJournal(SqlJournal):
         self.host, self.shards = uuid4().hex, shards
         self.touched: set[int] = set()
         """The shards that a transaction locks."""
-        self._finding = _OneRead[bytes, dict[bytes, Outcome]](self, lambda tables, ids: tables.find_all(ids))
-        self._opening = _OneRead[str, set[str]](self, lambda tables, _: tables.with_open())
+        self._finding = _BatchRead[bytes, dict[bytes, Outcome]](self, lambda tables, ids: tables.find_all(ids))
+        self._opening = _BatchRead[str, set[str]](self, lambda tables, _: tables.with_open())
         self._leased: dict[Lease, MailboxJournal] = {}
         self.tell: Callable[[Notice], object] = lambda _: None
         """Called with each notice."""
