@@ -18,6 +18,8 @@ from protocols.transport import Transport
 SHARDS: Final = 64
 """Shards of a pool, unless its manifest says otherwise."""
 MOST_SHARDS: Final = 1_024
+COUNTED: Final = 100_000
+"""Open messages for each second between two counts of them: to count a million each second is felt."""
 TTL: Final = 6.0
 """Seconds for which a lease is good without being renewed, unless the manifest says otherwise."""
 
@@ -46,7 +48,11 @@ class HostRecord(Struct, frozen=True, kw_only=True):
     version: str = ""
     """Digest of the manifest."""
     nodes: tuple[str, ...] = ()
-    """The mailboxes that it can deliver to."""
+    """The mailboxes that it can deliver to: those of its manifest, without nodes that a supervisor has given up."""
+    ttl: float = TTL
+    """Seconds for which its leases are good."""
+    since: float = 0.0
+    """Wall time of the store when it began."""
     is_draining: bool = False
     """True if it gives its leases back and takes none."""
     left: float = 0.0
@@ -105,8 +111,14 @@ class ClusterStore(MailboxJournal, Protocol):
         """
         ...
 
-    async def claim(self, most: int, ttl: float) -> tuple[Lease, ...]:
-        """Take free shards, and those whose lease is over, and return their leases; at most so many."""
+    async def claim(self, most: int, ttl: float, among: Collection[int] | None = None) -> tuple[Lease, ...]:
+        """Take free shards, and those whose lease is over, and return their leases.
+
+        Args:
+            most: number of shards, at most.
+            ttl: seconds from now for which the leases are good.
+            among: the shards that it wants; None for any.
+        """
         ...
 
     async def give_back(self, leases: Collection[Lease]) -> None:

@@ -5,7 +5,7 @@ sink starts one run after the other through a `RunStarter`, which the owner of t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -263,6 +263,15 @@ class RunKeeper(Protocol):
 
         `accepted` gets the future of the answer of a new run when it is kept, even if the caller is cancelled.
         `waits=False` raises in place of waiting for room.
+        """
+        ...
+
+    async def look_back(self, now: float, runs: Iterable[tuple[float, RunId]]) -> float:
+        """Return the time since which times were missed; `now` unless another process may have served them before.
+
+        Args:
+            now: wall time.
+            runs: earlier times of a schedule, the latest first, with the ids of their runs.
         """
         ...
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -160,6 +161,18 @@ class TriggerService(PoolService):
             return not self._host.about.actor
         serves: bool = self._host.serves(f"{self.pool.manifest.name or 'pool'}/triggers/{node}/{trigger.name}")
         return serves
+
+    async def look_back(self, now: float, runs: Iterable[tuple[float, RunId]]) -> float:
+        """Return the last of the times of a schedule whose run the hosts of a cluster know; see `RunKeeper`.
+
+        If they know none, the host of before may have died in such a time, but not long ago.
+        """
+        if self._host is None:
+            return now
+        past = [*runs]
+        found = await asyncio.gather(*(self._host.store.find(bytes.fromhex(id)) for _, id in past))
+        served = [time for (time, _), known in zip(past, found, strict=True) if known is not None]
+        return served[0] if served else await self._host.missed_since(now)
 
     async def end(self) -> None:
         """Stop the actors."""
@@ -335,6 +348,10 @@ class NodeRuns(RunKeeper):
         finally:
             del self._service.running[run_id]
         self._answered(run_id, event, answer)
+
+    async def look_back(self, now: float, runs: Iterable[tuple[float, RunId]]) -> float:
+        """Return the time since which times were missed; see `RunKeeper`. What was run in memory is not known."""
+        return await self._service.look_back(now, runs) if self.is_durable else now
 
     def continue_trace(self, headers: Headers) -> None:
         """Have the runs of this context belong to the trace that an HTTP request names, if the pool is traced."""

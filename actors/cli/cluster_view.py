@@ -12,7 +12,7 @@ from actors.cli.journal_view import Answer, Document
 from actors.cli.output import table
 from actors.cli.redaction import one_line
 from actors.config.manifest import Manifest
-from protocols.cluster import TTL, ClusterStore, HostRecord
+from protocols.cluster import ClusterStore, HostRecord
 
 HEAD = ("host", "id", "state", "shards", "nodes", "open", "last sign", "version")
 SHORT = 8
@@ -31,7 +31,6 @@ class ClusterView:
     def __init__(self, manifest: Manifest, store: ClusterStore, pause: Callable[..., Any] = asyncio.sleep) -> None:
         self._store = store
         self._pool = f"{manifest.name or 'pool'}/"
-        self._ttl = TTL if manifest.cluster is None else manifest.cluster.ttl
         self._pause = pause
 
     async def hosts(self) -> tuple[list[Document], str]:
@@ -49,7 +48,10 @@ class ClusterView:
         if waiting := sum(count for shard, count in open.items() if shard not in living):
             text += f"\n{waiting:,} open messages are of shards that no living host has"
         if unknown:
-            text += f"\nmessages wait for nodes that their host does not know: {', '.join(unknown)}"
+            text += f"\nmessages wait for nodes that their host does not know or has given up: {', '.join(unknown)}"
+        for row in rows:
+            for name, why in row["gone"].items() if row["state"] != "dead" else ():
+                text += f"\n{one_line(name)!r} is given up at {one_line(row['name'])}: {one_line(why)}"
         if len(versions := {one.version for one in hosts if one.left > 0}) > 1:
             text += f"\nthe hosts have {len(versions)} versions of the manifest"
         return rows, text
@@ -57,10 +59,11 @@ class ClusterView:
     def _document(self, one: HostRecord, open: Counter[int]) -> Document:
         nodes = [name.removeprefix(self._pool) for name in one.nodes if self._store.shard(name) in one.shards]
         said = msgspec.json.decode(one.snapshot or b"{}", type=Document)
+        gone = {node["name"]: node.get("reason", "") for node in said.pop("nodes", ()) if node["state"] == "gone"}
         return {
             "name": one.name, "id": one.id, "state": _state(one), "shards": len(one.shards), "nodes": sorted(nodes),
-            "open": sum(open[shard] for shard in one.shards), "last_sign": round(max(0.0, self._ttl - one.left), 1),
-            "version": one.version, **{name: number for name, number in said.items() if name != "nodes"},
+            "open": sum(open[shard] for shard in one.shards), "last_sign": round(max(0.0, one.ttl - one.left), 1),
+            "version": one.version, "gone": gone, **said,
         }  # fmt: skip
 
     async def drain(self, wanted: str, *, waits: bool) -> Answer:

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence, Set
 from hashlib import blake2b
 from random import Random
 from typing import Any, Final
@@ -13,16 +13,18 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from actors.cluster.host_mailbox import HostMailbox
-from actors.cluster.host_snapshot import HostSnapshot, encode_snapshot, read_snapshot
+from actors.cluster.host_snapshot import HostSnapshot, encode_snapshot, is_gone, read_snapshot
 from actors.cluster.lane import HostLane
-from actors.cluster.lease import LeaseKeeper
+from actors.cluster.lease import LeaseKeeper, fitting_hosts
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from protocols.clock import pause
-from protocols.cluster import ClusterStore, HostRecord, Lease, Notice
+from protocols.cluster import COUNTED, ClusterStore, HostRecord, Lease, Notice
 from protocols.durable import Durable
 from protocols.journal import EndOutcome, JournalError
 
+LATE: Final = 5.0
+"""Seconds that a takeover may take longer than two leases: for triggers that make up for it."""
 LOOK: Final = 0.5
 """Seconds between two looks for what no notice has told."""
 AT_ONCE: Final = 200
@@ -75,13 +77,16 @@ class Host:
         """The last change of each shard."""
         self._gaining = asyncio.Semaphore(AT_ONCE)
         self._looking: asyncio.Task[None] | None = None
+        self._waiting: set[str] = set()
+        """The mailboxes that have open messages, at any host, as of the last look."""
+        self._count_at = 0.0
         self._ending: set[bytes] = set()
         self._gave_busy = 0.0
         self._drained: asyncio.Future[None] | None = None
 
     def begin(self, clock: Any) -> None:
         """Take leases and deliver, by a clock."""
-        self.clock = clock
+        self.clock, self.about = clock, replace(self.about, since=self.store.wall())
         self.store.listen(self._told)
         self.lane.begin(clock)
         self.leases.begin(clock)
@@ -109,7 +114,7 @@ class Host:
         if self._looking is None:
             return
         self._drained = asyncio.get_running_loop().create_future()
-        self.leases.is_draining, timer = True, None
+        self.leases.is_draining, self.leases.fits, timer = True, {}, None
         if patience is not None:
             timer = self.clock.call_later(patience, self._stop_waiting)
         self.shed(len(self.leases.leases))
@@ -164,6 +169,11 @@ class Host:
         shard = self.store.shard(address)
         return shard in self.leases.leases and shard not in self.leases.resting
 
+    async def missed_since(self, now: float) -> float:
+        """Return the time since which an earlier host may have died. Raises JournalError."""
+        begun = min([one.since for one in await self.store.hosts()], default=now)
+        return min(now, max(begun, now - 2 * self._ttl - LATE))
+
     def of_shard(self, shard: int) -> list[HostMailbox]:
         """Return the mailboxes of a shard."""
         return [*self._of_shard[shard].values()]
@@ -185,7 +195,8 @@ class Host:
     def record(self) -> HostRecord:
         """Return what the other hosts are told of this one."""
         snapshot = encode_snapshot(self.mailboxes.values())
-        return replace(self.about, nodes=tuple(self.mailboxes), is_draining=self.leases.is_draining, snapshot=snapshot)
+        nodes = tuple(name for name, mailbox in self.mailboxes.items() if not is_gone(mailbox.node))
+        return replace(self.about, nodes=nodes, is_draining=self.leases.is_draining, snapshot=snapshot)
 
     def seen(self) -> Iterator[tuple[HostRecord, HostSnapshot]]:
         """Yield the hosts that live, with what each has said of itself, as of the last renewal."""
@@ -260,19 +271,28 @@ class Host:
 
     def shed(self, number: int) -> None:
         """Let so many shards rest that are idle, or else one, at most one in each ttl; all of them to drain."""
-        leases = [one for one in self.leases.leases.values() if one.shard not in self.leases.resting]
+        keeper = self.leases
+        leases = [one for no, one in keeper.leases.items() if no not in keeper.resting and no not in keeper.fits]
         busy = {one.shard: sum(mailbox.busy for mailbox in self.of_shard(one.shard)) for one in leases}
         leases.sort(key=lambda one: busy[one.shard])
         given = leases[: max(0, number)]
-        if not self.leases.is_draining:
+        if not keeper.is_draining:
             idle = [one for one in given if not busy[one.shard]]
             if not idle and given and self.clock.now() - self._gave_busy >= self._ttl:
                 self._gave_busy = self.clock.now()
                 idle = given[:1]
             given = idle
-        for lease in given:
-            self.leases.resting.add(lease.shard)
-            self._then(lease.shard, self._rest(lease))
+        self.retire({lease.shard for lease in given})
+
+    def retire(self, shards: Set[int]) -> None:
+        """Let shards rest; they are given back."""
+        for no in shards & self.leases.leases.keys() - self.leases.resting:
+            self.leases.resting.add(no)
+            self._then(no, self._rest(self.leases.leases[no]))
+
+    def fits(self, hosts: Sequence[HostRecord]) -> dict[int, set[str]]:
+        """Return which hosts are to have the shards that do not fit to all of them; see `fitting_hosts`."""
+        return fitting_hosts(hosts, self._waiting, self.store.shard)
 
     async def _rest(self, lease: Lease) -> None:
         """End a tenure when its nodes are at rest."""
@@ -307,15 +327,23 @@ class Host:
                 notice = await self.store.look(tuple(self.leases.leases.values()), tuple(self.expected))
                 self._ending.intersection_update(id for id, _ in notice.given_up)
                 self._told(notice)
-                counts = await self.store.counts()
+                await self._count()
             except JournalError as error:
                 if not is_away:
                     _log.warning("this host cannot look for messages now: %s", error)
                 is_away = True
                 continue
             is_away = False
-            for name, mailbox in self.mailboxes.items():
-                mailbox.count(counts.get(name, 0))
+
+    async def _count(self) -> None:
+        """Count the open messages, the less often the more there are. Raises JournalError."""
+        if self.clock.now() < self._count_at:
+            return
+        counts = await self.store.counts()
+        self._count_at = self.clock.now() + sum(counts.values()) / COUNTED
+        self._waiting = {name.partition("#")[0] for name in counts}
+        for name, mailbox in self.mailboxes.items():
+            mailbox.count(counts.get(name, 0))
 
     def _told(self, notice: Notice) -> None:
         for name in notice.mailboxes:
@@ -362,5 +390,6 @@ def host_of(
         actor=actor or "",
         is_caller=spec.engine == "ray" and actor is None,
         version=blake2b(repr(manifest).encode(), digest_size=6).hexdigest(),
+        ttl=spec.ttl,
     )
     return Host(store, about, shards=spec.shards, ttl=spec.ttl, fail=fail)

@@ -126,6 +126,16 @@ class HostMailbox(DurableMailbox):
     def _asked(self, entry: Entry) -> Entry:
         return replace(entry, kind=ASK_KIND)  # the host that handles it does not know who waits here
 
+    def _cancel(self, id: bytes) -> None:
+        """Have its host end a run, unless callers at other hosts wait for it."""
+        self.renounce(id, "cancelled", asyncio.CancelledError())
+
+    def renounce(self, id: bytes, outcome: EndOutcome, error: BaseException) -> None:
+        """Wait no more for a message; its host ends it when all who waited have said so."""
+        self._host.expected.pop(id, None)
+        self.answers.fail(id, error)
+        self._host.store.give_up(id, outcome).then(lambda done: done.exception())
+
     async def told(self, id: bytes) -> None:
         """Tell those who wait for a message that is over."""
         try:

@@ -1,15 +1,19 @@
 """What a host says of itself to the others: its durable nodes and what they do, as it writes it with each renewal."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from actors.cluster.host_mailbox import HostMailbox
+from actors.runs.handle import NodeHandle
+from protocols.errors import NodeStoppedError, cause_text
 
 MOST_BYTES: Final = 64 * 1024
 """Bytes of JSON that a host says of itself; further nodes are only counted."""
 _OF_TOTALS: Final = 200
+_OF_REASON: Final = 200
+GONE: Final = "gone"
 
 
 class NodeSnapshot(msgspec.Struct, frozen=True):
@@ -22,13 +26,15 @@ class NodeSnapshot(msgspec.Struct, frozen=True):
     in_flight: int
     handled: int
     failed: int
+    reason: str = ""
+    """Why its supervisor has given it up at that host; its state is ``gone`` then."""
 
 
 class HostSnapshot(msgspec.Struct, frozen=True):
     """One host, in its own words."""
 
     nodes: tuple[NodeSnapshot, ...] = ()
-    """Those that it delivers to."""
+    """Those that it delivers to, and those that are gone."""
     omitted: int = 0
     """Further ones, for which there was no room."""
     in_flight: int = 0
@@ -39,12 +45,21 @@ class HostSnapshot(msgspec.Struct, frozen=True):
     """Those of its actor system."""
 
 
+def is_gone(node: NodeHandle[Any, Any]) -> bool:
+    """Return True if its supervisor has given a node up in this process."""
+    return node.home.is_owned and node.home.find() is None
+
+
 def encode_snapshot(mailboxes: Iterable[HostMailbox]) -> bytes:
     """Return what the host of these mailboxes says of itself, as bounded JSON."""
     nodes, size, omitted, in_flight, handled, dead_letters = list[NodeSnapshot](), _OF_TOTALS, 0, 0, 0, 0
     for mailbox in mailboxes:
         ref = mailbox.node.home.find()
         if ref is None:
+            if is_gone(mailbox.node) and size < MOST_BYTES:
+                why = cause_text(mailbox.node.home.end_cause() or NodeStoppedError("it was stopped"))[:_OF_REASON]
+                nodes.append(NodeSnapshot(mailbox.node.name, GONE, 0, mailbox.open, 0, 0, 0, why))
+                size += len(msgspec.json.encode(nodes[-1])) + 1
             continue
         cell = ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the counters are the engine's
         working = len(cell.turns or ())

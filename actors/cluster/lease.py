@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence, Set
 from math import ceil, inf
 from typing import Any, Protocol
 
@@ -39,6 +40,13 @@ class Tenures(Protocol):
     def shed(self, number: int) -> None:
         """Let so many leases rest, as far as that disturbs no work; they are given back."""
 
+    def retire(self, shards: Set[int]) -> None:
+        """Let the leases of these shards rest; they are given back."""
+
+    def fits(self, hosts: Sequence[HostRecord]) -> dict[int, set[str]]:
+        """Return which of these hosts are to have the shards that do not fit to all of them."""
+        ...
+
 
 class LeaseKeeper:
     """Keeps the leases of one host, from `begin` to `end`, by the clock of its system.
@@ -57,6 +65,8 @@ class LeaseKeeper:
         """Shards whose tenures are coming to their ends, to be given back."""
         self.hosts: list[HostRecord] = []
         """The hosts that live, as they were seen last."""
+        self.fits: dict[int, set[str]] = {}
+        """Which hosts are to have the shards that do not fit to all; see `fitting_hosts`."""
         self._free: set[Lease] = set()
         self.is_draining = False
         """True if all leases are given back and none is taken."""
@@ -164,10 +174,51 @@ class LeaseKeeper:
         self._host.saw(hosts)
         if any(one.id == self._store.host and one.is_draining for one in hosts):
             self.is_draining = True
-        takers = sum(not (one.is_draining or one.is_caller) for one in hosts)
-        share = 0 if self.is_draining or self._host.about.is_caller else ceil(self._shards / max(1, takers))
-        room = share - len(self.leases)
-        if room > 0:
-            self._take(await self._store.claim(room, self._ttl))
+        takers = [one for one in hosts if not (one.is_draining or one.is_caller)]
+        self.fits = fits = {} if self.is_draining else self._host.fits(takers)
+        common = [no for no in range(self._shards) if no not in fits]
+        is_taker = not (self.is_draining or self._host.about.is_caller)
+        share = ceil(len(common) / max(1, len(takers))) if is_taker else 0
+        own = [no for no in self.leases if no not in fits]
+        if (room := share - len(own)) > 0:
+            self._take(await self._store.claim(room, self._ttl, common))
         elif room < -1 or (room and not share):
-            self._host.shed(len(self.leases) - len(self.resting) - share)
+            self._host.shed(sum(no not in self.resting for no in own) - share)
+        await self._fit(fits, {no for one in hosts for no in one.shards})
+
+    async def _fit(self, fits: dict[int, set[str]], taken: set[int]) -> None:
+        """Take the shards that fit to this host and not to all, and give back those that fit to others only."""
+        wanted = {no for no, hosts in fits.items() if self._store.host in hosts}
+        self._host.retire(fits.keys() - wanted)
+        if free := wanted - taken:
+            self._take(await self._store.claim(len(free), self._ttl, free))
+
+
+def fitting_hosts(
+    hosts: Sequence[HostRecord], waiting: Collection[str], shard: Callable[[str], int]
+) -> dict[int, set[str]]:
+    """Return which hosts are to have a shard, for each shard that does not fit to all of them.
+
+    They have different versions of the manifest, or a supervisor has given a node up at some. A host fits if no other
+    one can deliver to what has messages, or else to what is in the shard, and to more of it. So one always fits.
+
+    Args:
+        hosts: those that take shards.
+        waiting: the mailboxes that have open messages.
+        shard: returns the shard of a mailbox.
+    """
+    known = {one.id: {*one.nodes} for one in hosts}
+    different: defaultdict[int, set[str]] = defaultdict(set)
+    for name in set[str]().union(*known.values()):
+        if not all(name in nodes for nodes in known.values()):
+            different[shard(name)].add(name)
+
+    def is_better(one: str, other: str, names: set[str]) -> bool:
+        open = names.intersection(waiting)
+        here, there = known[one] & open, known[other] & open
+        return here > there or (here == there and known[one] & names > known[other] & names)
+
+    return {
+        no: {id for id in known if not any(is_better(one, id, names) for one in known)}
+        for no, names in different.items()
+    }

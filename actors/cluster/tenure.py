@@ -86,6 +86,4 @@ class RemoteWindow(DeliveryWindow):
 
     def end(self, id: bytes, outcome: EndOutcome, error: BaseException) -> None:
         """Have its host end a message whose caller waits no more."""
-        self._host.expected.pop(id, None)
-        self.answers.fail(id, error)
-        self._host.store.give_up(id, outcome).then(lambda done: done.exception())
+        self._mailbox.renounce(id, outcome, error)

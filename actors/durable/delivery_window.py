@@ -230,12 +230,11 @@ class DeliveryWindow:
         self._deliver(message, steps)
 
     def _deliver(self, message: KeptMessage, steps: dict[str, tuple[bytes, bytes]]) -> None:
-        entry = message.entry
         try:
             if message.ended is not None:
                 self._failed(message, message.ended)
                 return
-            request = message.request or self.queue.decode(entry, self.node)
+            request = message.request or self.queue.decode(message.entry, self.node)
             ref = self.node.ref()
         except UndecodableError as error:
             self._failed(message, "undecodable", error)
@@ -243,7 +242,7 @@ class DeliveryWindow:
         except NodeStoppedError as error:
             self._leave(message, left_open(self.node.name, error.__cause__))
             return
-        run = KeptRun(self.journal, entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
+        run = KeptRun(self.journal, message.entry.id, message.attempt, steps, keeps_steps=self.settings.steps)
         message.begin(run, request, time_left(message, request, self.clock, self.now()))
         if message.timeout is not None and message.timeout <= 0:
             late = run_failure(AskTimeoutError("it is too late"), self.node.name, message.timeout)

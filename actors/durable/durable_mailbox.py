@@ -189,7 +189,7 @@ class DurableMailbox(KeepsRuns):
                 return await reply
             except asyncio.CancelledError:
                 if self.answers.has(entry.id) and self.answers.is_last(entry.id):
-                    self.window.end(entry.id, "cancelled", asyncio.CancelledError())
+                    self._cancel(entry.id)
                 raise
             finally:
                 if timer is not None:
@@ -198,7 +198,11 @@ class DurableMailbox(KeepsRuns):
     def _give_up(self, id: bytes, kept: "asyncio.Future[list[int | None]]") -> None:
         """End a run whose caller was cancelled before it was accepted."""
         if kept.exception() is None and kept.result()[0] is not None:
-            self.window.end(id, "cancelled", asyncio.CancelledError())
+            self._cancel(id)
+
+    def _cancel(self, id: bytes) -> None:
+        """End a run whose last caller in this process waits no more."""
+        self.window.end(id, "cancelled", asyncio.CancelledError())
 
     def _expire(self, id: bytes, timeout: float) -> None:
         self.window.end(id, "expired", self._too_late(timeout))

@@ -187,9 +187,10 @@ class ClusterJournal(SqlJournal):
         """Say that this host lives; return its leases."""
         return await self.control("renew", lambda tables: tables.renew(me, ttl), ttl / 3)
 
-    async def claim(self, most: int, ttl: float) -> tuple[Lease, ...]:
+    async def claim(self, most: int, ttl: float, among: Collection[int] | None = None) -> tuple[Lease, ...]:
         """Take free shards."""
-        return await self.control("claim", lambda tables: tables.claim(most, ttl), ttl / 3)
+        wanted = range(self.shards) if among is None else among
+        return await self.control("claim", lambda tables: tables.claim(most, ttl, wanted), ttl / 3)
 
     async def give_back(self, leases: Collection[Lease]) -> None:
         """Make shards free at once."""

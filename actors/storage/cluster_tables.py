@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.storage.journal_tables import ENDED, JournalTables
-from protocols.cluster import SHARDS, ClusterMismatchError, HostRecord, Lease, Notice, shard_of
+from protocols.cluster import COUNTED, SHARDS, ClusterMismatchError, HostRecord, Lease, Notice, shard_of
 from protocols.journal import Acknowledgement, EndOutcome, Entry, JournalFencedError, Outcome
 
 REMEMBERED: Final = 3_600.0
@@ -20,7 +20,7 @@ KEPT_FOR: Final = 86_400.0
 """Seconds after which a dead host can write no more, not even if it comes back."""
 FORGOTTEN: Final = "has forgotten this host, because it was away for too long; restart the process"
 _EXPECT: Final = """INSERT INTO caller(id, host) SELECT id, CAST(? AS TEXT) FROM message
-  WHERE id = ANY(?) AND done IS NULL ON CONFLICT DO NOTHING"""
+  WHERE id = ANY(?) AND done IS NULL ON CONFLICT(id, host) DO UPDATE SET gave_up = NULL"""
 _GIVE_UP: Final = """INSERT INTO caller SELECT id, ?, ? FROM message WHERE id = ? AND done IS NULL
   ON CONFLICT(id, host) DO UPDATE SET gave_up = excluded.gave_up"""
 _GIVEN_UP: Final = """SELECT caller.id, min(gave_up), mailbox FROM caller JOIN message ON message.id = caller.id
@@ -35,8 +35,8 @@ _MAILBOXES: Final = """SELECT found FROM (WITH RECURSIVE one(found) AS (
 _LIVE: Final = "life = life + CASE WHEN until <= wall() THEN 1 ELSE 0 END"
 _RENEW: Final = f"""UPDATE host SET until = wall() + ?1, {_LIVE}, cluster = ?2, name = ?3, snapshot = ?4,
   about = CASE WHEN about = ?5 THEN about ELSE ?5 END WHERE id = ?6"""
-_CLAIM: Final = """UPDATE shard SET owner = ?, epoch = epoch + 1 WHERE no IN (SELECT no FROM shard
-  WHERE owner IS NULL OR owner = ANY(?) OR NOT EXISTS (SELECT 1 FROM host WHERE host.id = owner)
+_CLAIM: Final = """UPDATE shard SET owner = ?, epoch = epoch + 1 WHERE no IN (SELECT no FROM shard WHERE no = ANY(?)
+  AND (owner IS NULL OR owner = ANY(?) OR NOT EXISTS (SELECT 1 FROM host WHERE host.id = owner))
   ORDER BY no LIMIT ? FOR UPDATE) RETURNING no, epoch"""
 _FREE: Final = """SELECT count(*) FROM shard LEFT JOIN host ON host.id = owner
   WHERE owner IS NULL OR until IS NULL OR until < wall()"""
@@ -56,6 +56,8 @@ class ClusterTables(JournalTables):
     notices: defaultdict[str, list[Notice]]
     """What other hosts are told after the commit."""
     _expected: list[bytes]
+    _count_at: float = 0.0
+    """When the open messages are counted again; others write as well."""
 
     _is_plain: ClassVar[bool] = True
     """True if statements have to be turned into those of SQLite."""
@@ -142,12 +144,12 @@ class ClusterTables(JournalTables):
             raise ClusterMismatchError(f"{message}; give both the same `name`, or the pool another one")
         return _leases(self._found("SELECT no, epoch FROM shard WHERE owner = ? ORDER BY no", self.host))
 
-    def claim(self, most: int, ttl: float) -> tuple[Lease, ...]:
-        """Take free shards. A host that is renewing its leases keeps them: its row is locked."""
+    def claim(self, most: int, ttl: float, among: Collection[int]) -> tuple[Lease, ...]:
+        """Take free shards of some. A host that is renewing its leases keeps them: its row is locked."""
         if not self._change(f"UPDATE host SET until = wall() + ?, {_LIVE} WHERE id = ?", ttl, self.host):
             raise JournalFencedError(FORGOTTEN)
         dead = "SELECT id FROM host WHERE until < wall() ORDER BY id FOR UPDATE SKIP LOCKED"
-        return _leases(sorted(self._found(_CLAIM, self.host, [id for (id,) in self._found(dead)], most)))
+        return _leases(sorted(self._found(_CLAIM, self.host, [*among], [id for (id,) in self._found(dead)], most)))
 
     def give_back(self, leases: Iterable[Lease]) -> None:
         """Make shards free that this host has."""
@@ -199,7 +201,8 @@ class ClusterTables(JournalTables):
         self._change(_GIVE_UP, self.host, outcome, id)
         for _, _, mailbox in self._found(_GIVEN_UP.format("caller.id = ?"), id):
             for (owner,) in self._found("SELECT owner FROM shard WHERE no = ?", shard_of(mailbox, self.shards)):
-                self._tell(owner, Notice(given_up=((id, outcome),)))
+                if owner is not None:
+                    self.notices[owner].append(Notice(given_up=((id, outcome),)))
 
     def look(self, leases: Iterable[Lease], expected: Collection[bytes]) -> Notice:
         """Return what the notices of the past may have said."""
@@ -222,9 +225,13 @@ class ClusterTables(JournalTables):
         return {id: Outcome(*values) for id, *values in self._found(sql, [*ids])}
 
     def version(self) -> int:
-        """Return the number of changes by the command line, and count: other hosts have written, too."""
+        """Return the number of changes by the command line; count as well, the less often the more is open."""
+        if self._now() < self._count_at:
+            return super().version()
         self._seen = -1
-        return super().version()
+        number = super().version()
+        self._count_at = self._now() + self.tally["open"] / COUNTED
+        return number
 
     def delete(self, messages: Sequence[tuple[int, bytes]], memories: Sequence[tuple[int]]) -> int:
         """Delete a surplus, and the callers of messages that are not open."""

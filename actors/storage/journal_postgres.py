@@ -257,10 +257,8 @@ class PostgresJournal(SqlJournal):
         """Refuse to share the journal with the hosts of a cluster, and fence those that are late."""
         sql = "SELECT cluster, name FROM host WHERE until > wall() ORDER BY name LIMIT 1"
         for cluster, name in tables.connection.execute(sql).fetchall():
-            message = (
-                f"is used by the cluster {cluster!r} (host {name!r}); add `cluster:` to this manifest, or end those"
-            )
-            raise JournalLockedError(message)
+            advice = "add `cluster:` to this manifest, or end its hosts" if self.takes_over else "end its hosts first"
+            raise JournalLockedError(f"is used by the cluster {cluster!r} (host {name!r}); {advice}")
         tables.connection.execute("DELETE FROM lane")
 
     def _find_pool(self, connection: PostgresConnection) -> tuple[int, int]:

@@ -98,7 +98,7 @@ async def test_what_no_living_host_delivers_is_told(desk: Desk) -> None:
     (dead, _), after = await desk.view.hosts()
 
     assert (first["open"], dead["open"]) == (2, 2)
-    assert "\nmessages wait for nodes that their host does not know: 1 for 'booker' at one\n" in text
+    assert "\nmessages wait for nodes that their host does not know or has given up: 1 for 'booker' at one\n" in text
     assert text.endswith("the hosts have 2 versions of the manifest")
     assert (dead["state"], dead["last_sign"] > TTL) == ("dead", True)
     assert after.endswith("2 open messages are of shards that no living host has")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from actors.durable.durable_mailbox import id_of
 from actors.testing.clock import ManualClock
 from protocols.errors import RemoteFailureError, RunTimeoutError
 from tests.cluster.process import TTL, Process, asked, clerk, shared
@@ -93,6 +94,41 @@ async def test_a_caller_elsewhere_gets_the_failure_as_it_was() -> None:
         await clock.advance(0.1)
         assert waiting.cancelled()
         assert await asked(clock, node, "after") == "two: after"
+
+
+@pytest.mark.parametrize("is_owner_first", [True, False])
+async def test_a_caller_that_gives_up_does_not_end_a_run_that_another_host_waits_for(*, is_owner_first: bool) -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with Process(database, clock, desk.nodes("one")) as one, Process(database, clock, desk.nodes("two")) as two:
+        name = away(await both(database, clock, one, two))
+        order = (two, one) if is_owner_first else (one, two)
+        replies: list[asyncio.Future[Any]] = []
+        for process in order:
+            replies.append(asyncio.ensure_future(process[name].run("wait", request_id="same")))
+            await clock.advance(0.1)
+        replies[0].cancel()
+        await clock.advance(1)
+        desk.gate.set()
+        await clock.advance(1)
+        assert replies[0].cancelled()
+        assert (await replies[1]).content == "two: wait"
+        assert desk.seen == [("two", "wait")]
+
+
+async def test_a_run_ends_with_its_only_caller_wherever_that_is() -> None:
+    clock, desk = ManualClock(), Desk()
+    database = shared(clock)
+    async with Process(database, clock, desk.nodes("one")) as one, Process(database, clock, desk.nodes("two")) as two:
+        name = away(await both(database, clock, one, two))
+        for process in (one, two):
+            reply = asyncio.ensure_future(process[name].run("wait", request_id=str(process.store.host)))
+            await clock.advance(0.1)
+            reply.cancel()
+            await clock.advance(0.1)
+            found = await one.store.find(id_of(process.store.host))
+            assert found is not None
+            assert found.outcome == "cancelled"
 
 
 async def test_the_mailbox_of_a_dead_process_is_handled_elsewhere() -> None:

@@ -85,7 +85,8 @@ def test_two_processes_are_seen_and_one_is_emptied(
 
         assert {row["host"] for row in until(top)["actors"]} == {*names}
         moved = cli("journal", "move", *NODES[:2], tmp_path / "one" / "agents.yml")
-        assert (moved.code, "is used by the cluster 'watched hosts'" in moved.err) == (ExitCode.FAILED, True)
+        why = f"is used by the cluster 'watched hosts' (host {names[0]!r}); end its hosts first"
+        assert (moved.code, why in moved.err) == (ExitCode.FAILED, True)
         emptied = cli("drain", tmp_path / "two" / "agents.yml", names[1], "--wait")
         assert (emptied.code, emptied.out) == (ExitCode.OK, f"{names[1]} has no shards any more\n")
         until(lambda: hosts(state=["alive", "draining"], shards=[SHARDS, 0], nodes=[NODES, []]))

@@ -37,7 +37,7 @@ class Host:
 
     def __init__(self, store: ClusterStore, cluster: str = "orders") -> None:
         self.store = store
-        self.me = HostRecord(id=store.host, cluster=cluster, name=f"{cluster} {store.host}", nodes=("a", "b"))
+        self.me = HostRecord(id=store.host, cluster=cluster, name=f"{cluster} {store.host}", nodes=("a", "b"), ttl=TTL)
         self.leases: dict[int, Lease] = {}
         self._told: asyncio.Queue[Notice] = asyncio.Queue()
         store.listen(self._told.put_nowait)

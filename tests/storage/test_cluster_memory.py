@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.storage import cluster_tables
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase
 from protocols.journal import JournalError
 from tests.contracts.journal_kinds import START, handled, id_of
@@ -50,6 +51,22 @@ async def opened(database: MemoryDatabase, gates: Gates | None = None, *, claims
     if claims:
         await host.claim()
     return host
+
+
+async def test_many_open_messages_are_counted_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_tables, "COUNTED", 1)
+    time = [START]
+    database = MemoryDatabase(now=lambda: time[0])
+    host, other = await opened(database, claims=True), await opened(database)
+    seen: list[int] = []
+    for number in range(6):
+        await other.store.accept([message(number, 0)])
+        await host.store.version()
+        seen.append(host.store.statistics().open)
+        time[0] += 1
+    assert seen == [1, 2, 2, 4, 4, 4]
+    for one in (host, other):
+        await one.store.close()
 
 
 async def test_a_write_waits_at_the_gate_and_others_do_not_see_it(database: MemoryDatabase) -> None:

@@ -1,6 +1,6 @@
 """The schedule trigger: waits on the injectable clock, so that a test passes a day in moments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -16,6 +16,7 @@ from actors.triggers.schedule.times import CronTimes, IntervalTimes, Times, loca
 from actors.triggers.source import TriggerSource
 from actors.triggers.trigger import Trigger
 from actors.triggers.trigger_type import BuildContext, SourceSpec, TriggerType
+from protocols.ids import RunId
 from protocols.triggers import TimeReached, TriggerConfigError
 
 MissedPolicy = Literal["skip", "once", "all"]
@@ -27,6 +28,8 @@ MOST_MADE_UP: Final = 100
 """Most runs with which `all` makes up for missed times, the newest ones."""
 MOST_COUNTED: Final = 1_000
 """Most missed times that are counted."""
+LOOKED_BACK: Final = 86_400.0
+"""Seconds for which a process of a cluster looks back for times that another one has served, or missed."""
 LONGEST_WAIT: Final = 60.0
 """Seconds between two looks at the wall clock: it may have been set, or the machine may have slept."""
 SET_BACK: Final = 3_600.0
@@ -100,12 +103,20 @@ class ScheduleActor(TriggerSource):
     async def _recall(self) -> None:
         """Begin now, or at the progress of the last process."""
         now = self._schedule.served = self._now()
-        if self._progress is not None:
+        if self._progress is None:
+            if self._schedule.by_wall_clock and self._trigger.keeper is not None:
+                self._schedule.served = await self._trigger.keeper.look_back(now, self._past(now))
+        else:
             kept = self._progress.of(self._trigger.full_name, self._schedule.label)
             if kept is None:
                 await self._keep()
             else:
                 self._schedule.served = min(now, kept)
+
+    def _past(self, now: float) -> Iterator[tuple[float, RunId]]:
+        """Yield earlier times, the latest first, with the runs that a durable node keeps of them."""
+        for time in reversed(self._schedule.make_times(now).latest(now - LOOKED_BACK, now, MOST_MADE_UP)):
+            yield time, self._trigger.kept_id(repr(time))
 
     async def _keep(self) -> None:
         if self._progress is not None:
