@@ -26,6 +26,8 @@ MOST_WAITING: Final = 256
 """Packets that wait for the server; earlier ones are lost."""
 GROUP: Final = 1024 * 1024
 """Bytes that go by one statement, at least."""
+LIMIT: Final = 10.0
+"""Seconds after which the server is taken to be away; what waits for it is lost."""
 _NOTIFY: Final = "SELECT pg_notify(channel, piece) FROM unnest(?::text[], ?::text[]) AS new(channel, piece)"
 
 
@@ -35,14 +37,12 @@ class PostgresTransport:
     Args:
         url: of the database.
         me: the id of the host.
-        limit: seconds after which the server is taken to be away; what waits for it is lost.
     """
 
-    def __init__(self, url: str, me: str, limit: float) -> None:
+    def __init__(self, url: str, me: str) -> None:
         self.arrived: Callable[[str, bytes], object] = lambda _host, _packet: None
         self.connection = PostgresConnection(url)
         self._me = me
-        self._limit = limit
         self._is_open = False
         self._numbers = count()
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MOST_WAITING)
@@ -101,7 +101,7 @@ class PostgresTransport:
                     cut = [*self._cut(packet)]
                     channels += [f"{CHANNEL}{host}"] * len(cut)
                     pieces += cut
-                async with asyncio.timeout(self._limit):
+                async with asyncio.timeout(LIMIT):
                     await greenlet_spawn(self._notify, channels, pieces)
         except Exception:  # what is lost is sent again by the lane
             self.connection.drop()

@@ -70,7 +70,7 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
         self._leasing = asyncio.Lock()
         self._leases = PostgresConnection(url)
         self._leases.channel, self._leases.told = f"{CHANNEL}{self.host}", self._hear
-        self.transport = PostgresTransport(url, self.host, ttl / 3)
+        self.transport = PostgresTransport(url, self.host)
         for connection in (self._writer, self._reader, self._leases, self.transport.connection):
             connection.patience, connection.use_name = ttl / 3, "_host"
         self._leases.limit = ttl

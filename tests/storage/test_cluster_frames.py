@@ -13,7 +13,7 @@ URL = "postgresql://u@127.0.0.1:1/d"
 
 def pieces(sender: str, *packets: bytes) -> list[list[str]]:
     """Return what notifications say of packets."""
-    cut: Any = PostgresTransport(URL, sender, 1.0)._cut  # pyright: ignore[reportPrivateUsage]
+    cut: Any = PostgresTransport(URL, sender)._cut  # pyright: ignore[reportPrivateUsage]
     return [[*cut(packet)] for packet in packets]
 
 
@@ -26,7 +26,7 @@ def heard() -> list[tuple[str, bytes]]:
 @pytest.fixture
 def transport(heard: list[tuple[str, bytes]]) -> PostgresTransport:
     """Return the transport of a host that hears."""
-    made = PostgresTransport(URL, "me", 1.0)
+    made = PostgresTransport(URL, "me")
     made.connect(lambda sender, packet: heard.append((sender, packet)))
     return made
 
