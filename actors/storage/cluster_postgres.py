@@ -3,14 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 from sqlalchemy.util import greenlet_spawn
 
 from actors.storage.cluster_frames import CHANNEL, MARK, PostgresTransport
-from actors.storage.cluster_journal import ClusterJournal, of_cluster
+from actors.storage.cluster_journal import PATIENCE, ClusterJournal, of_cluster
 from actors.storage.cluster_tables import FORGOTTEN, ClusterTables
 from actors.storage.journal_postgres import USED, PostgresJournal
 from actors.storage.journal_tables import JournalTables
@@ -129,6 +129,12 @@ class PostgresClusterStore(ClusterJournal, PostgresJournal):
             connection.drop()
             raise
         return result
+
+    async def look(self, leases: Iterable[Lease], expected: Collection[bytes]) -> Notice:
+        """Return what notices may have been lost, and hear again if the connection that listens was lost."""
+        if self._leases.is_lost and not self._leasing.locked():
+            await self.control("listen", lambda _: None, PATIENCE)
+        return await super().look(leases, expected)
 
     def _read_time(self, tables: PostgresTables) -> None:
         before = time.monotonic()

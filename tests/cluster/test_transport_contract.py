@@ -168,7 +168,7 @@ async def test_a_lane_carries_on_when_all_connections_are_ended(postgres: Postgr
             await one.wait(number - 5)
             await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {HOSTS}")
             for host in cluster.hosts:
-                await host.renew()  # which makes the connection that listens
+                await host.look()
     await one.wait(40)
     await two.wait(40)
     assert one.taken == {two.host: [*range(40)]}
