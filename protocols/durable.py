@@ -12,6 +12,9 @@ from protocols.journal import NotDurableError
 Order = Literal["loose", "strict"]
 """What later messages do while one waits to be delivered again: pass it, or wait for it."""
 
+Placement = Literal["single", "anywhere"]
+"""Where a node of a cluster lives: in one process at a time, or in each that asks it."""
+
 _MESSAGES: Final = list_of(
     "classes made with msgspec.Struct", lambda one: isinstance(one, type) and issubclass(one, msgspec.Struct)
 )

@@ -32,7 +32,7 @@ from protocols.checks import (
     list_of,
     whole,
 )
-from protocols.durable import Durable
+from protocols.durable import Durable, Placement
 from protocols.errors import ConfigError
 from protocols.session import Session, SessionQuery
 
@@ -74,6 +74,7 @@ class AgentKeywords(TypedDict, total=False):
     parallel_init: bool
     crash_on: tuple[type[Exception], ...]
     redeliver: bool
+    placement: Placement | None
     durable: bool | Durable | None
     retry: Retry | None
 

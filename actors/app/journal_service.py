@@ -55,7 +55,9 @@ class JournalService(PoolService):
         self.host: Any = None
         """This process, as a host of a cluster; None for a pool in one process."""
         self.mailboxes: dict[AnyNode, DurableMailbox] = {}
-        """The durable nodes."""
+        """The durable nodes, each with its first mailbox."""
+        self.all_mailboxes: dict[str, DurableMailbox] = {}
+        """All mailboxes by name: a node that lives at all hosts has several."""
         self._counts: dict[str, int] = {}
         self._turn = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -69,7 +71,10 @@ class JournalService(PoolService):
     @property
     def kept(self) -> dict[str, int]:
         """Messages that durable nodes which live here have accepted and not yet handled, by node."""
-        return {node.name: mailbox.open for node, mailbox in self.mailboxes.items() if mailbox.window.is_here}
+        here = (
+            (node, [one.open for one in first.parts if one.window.is_here]) for node, first in self.mailboxes.items()
+        )
+        return {node.name: sum(open) for node, open in here if open}
 
     @property
     def numbers(self) -> dict[str, dict[str, int]]:
@@ -109,7 +114,7 @@ class JournalService(PoolService):
         else:
             self._counts = await journal.counts()
         now = getattr(journal, "wall", time.time)
-        self._watch = JournalWatch(journal, self._spec.keep, self.mailboxes, self._pool.fail, now)
+        self._watch = JournalWatch(journal, self._spec.keep, self.all_mailboxes, self._pool.fail, now)
 
     async def __aexit__(self, *_exc: object) -> None:
         if self.host is not None:
@@ -143,13 +148,25 @@ class JournalService(PoolService):
         options: dict[str, Any] = {"deliveries": self._spec.deliveries, "turn": self._turn}
         if isinstance(node, Agent):
             self._remember(node, name, self.journal)
-        if self.host is not None:  # which restores it when it begins to live here
-            mailbox: DurableMailbox = self.host.mailbox(node, name, settings, **options)
+        if self.host is not None and self._is_spread(node):
+            if _lasts(node):
+                text = "remembers or works on one run at a time, so it cannot be durable with placement='anywhere'"
+                raise NotDurableError(f"node {node.name!r} {text}: say 'single'", node=node.name)
+            from actors.cluster.spread_runs import SpreadRuns  # as the host, only in a cluster
+
+            node.durable = runs = SpreadRuns(self.host, node, name, settings, **options)
+            mailbox: DurableMailbox = runs.parts[0]
+        elif self.host is not None:  # which restores it when it begins to live here
+            node.durable = mailbox = self.host.mailbox(node, name, settings, **options)
         else:
             window = DeliveryWindow(node, name, self.journal, settings, **options)
-            mailbox = DurableMailbox(window, self.journal, self._counts)
+            node.durable = mailbox = DurableMailbox(window, self.journal, self._counts)
             await self._restore(node, mailbox)
-        self.mailboxes[node] = node.durable = mailbox
+        self.mailboxes[node] = mailbox
+        self.all_mailboxes |= {one.name: one for one in mailbox.parts}
+
+    def _is_spread(self, node: AnyNode) -> bool:
+        return self.host is not None and node.definition.settings.placement == "anywhere"
 
     async def _restore(self, node: AnyNode, mailbox: DurableMailbox) -> None:
         """Give a node what it has not read yet, and an agent its memory as of its last acknowledged run."""
@@ -161,10 +178,11 @@ class JournalService(PoolService):
 
     def opened(self, node: AnyNode) -> None:
         """Begin to deliver to a node that was added to the running pool."""
-        mailbox = self.mailboxes.get(node)
+        first = self.mailboxes.get(node)
         is_running = self._watch is not None and self._watch.is_running
-        if is_running and mailbox is not None and not mailbox.window.is_running:
-            self._start(mailbox)
+        for mailbox in first.parts if is_running and first is not None else ():
+            if not mailbox.window.is_running:
+                self._start(mailbox)
 
     def _start(self, mailbox: DurableMailbox) -> None:
         if self.host is not None:
@@ -174,8 +192,9 @@ class JournalService(PoolService):
 
     def left(self, node: AnyNode) -> None:
         """Forget a node. Those who wait for its runs are told that they are kept."""
-        mailbox = self.mailboxes.pop(node, None)
-        if mailbox is not None:
+        first = self.mailboxes.pop(node, None)
+        for mailbox in () if first is None else first.parts:
+            self.all_mailboxes.pop(mailbox.name, None)
             if self.host is not None:
                 self.host.remove(mailbox)
             node.durable = None
@@ -216,9 +235,12 @@ class JournalService(PoolService):
     def prepare(self, manifest: Manifest) -> object:
         """Refuse to take the journal from a node that has open messages."""
         for node, mailbox in self.mailboxes.items():
-            waiting = mailbox.open
-            if waiting and node.name in manifest.nodes and not manifest.is_durable(node.name):
-                text = f"node {node.name!r}: `durable` cannot be taken away while {waiting} messages are kept for it"
+            waiting = sum(one.open for one in mailbox.parts)
+            if not waiting or node.name not in manifest.nodes:
+                continue
+            is_less = len(mailbox.parts) > 1 and not manifest.is_spread(node.name)
+            if (what := "durable" if not manifest.is_durable(node.name) else "placement" if is_less else "") != "":
+                text = f"node {node.name!r}: `{what}` cannot be taken away while {waiting} messages are kept for it"
                 raise ManifestError(text)
         return None
 
@@ -226,10 +248,12 @@ class JournalService(PoolService):
         """Keep the runs of nodes that are durable now, and of no others."""
         for node in self._pool.values():
             settings, mailbox = node.definition.settings.durable, self.mailboxes.get(node)
-            if mailbox is not None and settings is None:
+            is_spread = mailbox is not None and len(mailbox.parts) > 1
+            if mailbox is not None and (settings is None or is_spread != self._is_spread(node)):
                 self.left(node)
             elif mailbox is not None and settings is not None and settings != mailbox.window.settings:
-                mailbox.window.change(settings)
+                for one in mailbox.parts:
+                    one.window.change(settings)
             await self.opening(node)
             self.opened(node)
 
@@ -243,7 +267,7 @@ class JournalService(PoolService):
         """
         id = id_of(request_id)
         found = None if self.journal is None else await self.journal.find(id)
-        at = next((one for one in self.mailboxes.values() if found and one.name == found.mailbox), None)
+        at = self.all_mailboxes.get(found.mailbox) if found else None
         if at is None:
             where = f": it is one of {found.mailbox!r}, which is no durable node here" if found else ""
             raise RunError(f"no run with request_id {request_id!r} is in the journal of the pool{where}")
@@ -255,7 +279,7 @@ class JournalService(PoolService):
 
     def look(self) -> None:
         """Deliver what was put into the journal by other means than its nodes, such as a replay."""
-        for mailbox in self.mailboxes.values():
+        for mailbox in self.all_mailboxes.values():
             mailbox.window.look()
 
     # -- its life -------------------------------------------------------------------------------------------------
@@ -266,7 +290,7 @@ class JournalService(PoolService):
             for target in talk.targets:
                 if talk.queued and target in self.mailboxes:
                     self.mailboxes[target].queue(talk)
-        for mailbox in self.mailboxes.values():
+        for mailbox in self.all_mailboxes.values():
             self._start(mailbox)
         for name, waiting in self._counts.items():
             text = "%s messages wait for %r, which is no durable node or queued connection; see `journal move`"
@@ -283,3 +307,8 @@ class JournalService(PoolService):
             await self.host.rest(self._pool.exit_timeout)
         if self._watch is not None:
             await self._watch.end()
+
+
+def _lasts(node: AnyNode) -> bool:
+    """Return True if one run of a node depends on those before it."""
+    return node.max_concurrency == 1 or (isinstance(node, Agent) and node.execution.sessions is not None)

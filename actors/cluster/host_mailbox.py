@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
@@ -34,6 +34,7 @@ class HostMailbox(DurableMailbox):
         **options: further ones of its windows.
     """
 
+    tenure: ClassVar[type[TenureWindow]] = TenureWindow
     window: TenureWindow | RemoteWindow
 
     def __init__(self, host: HostView, node: AnyNode, name: str, settings: Durable, **options: Any) -> None:
@@ -68,7 +69,7 @@ class HostMailbox(DurableMailbox):
         if sessions is not None and sessions.load is not None and (own := await sessions.load(OWN)):
             sessions.own.replace(own)
         before = self.window
-        window = TenureWindow(self._host, lease, node, self.name, store.leased(lease), before.settings, **self._options)
+        window = self.tenure(self._host, lease, node, self.name, store.leased(lease), before.settings, **self._options)
         if not self._host.holds(lease):
             return
         self._replace(window)

@@ -53,22 +53,24 @@ def is_gone(node: NodeHandle[Any, Any]) -> bool:
 def encode_snapshot(mailboxes: Iterable[HostMailbox]) -> bytes:
     """Return what the host of these mailboxes says of itself, as bounded JSON."""
     nodes, size, omitted, in_flight, handled, dead_letters = list[NodeSnapshot](), _OF_TOTALS, 0, 0, 0, 0
-    for mailbox in mailboxes:
+    firsts = {mailbox.node: mailbox for mailbox in mailboxes}
+    for mailbox in firsts.values():
+        here = [one.open for one in mailbox.parts if one.is_here]
         ref = mailbox.node.home.find()
         if ref is None:
             if is_gone(mailbox.node) and size < MOST_BYTES:
                 why = cause_text(mailbox.node.home.end_cause() or NodeStoppedError("it was stopped"))[:_OF_REASON]
-                nodes.append(NodeSnapshot(mailbox.node.name, GONE, 0, mailbox.open, 0, 0, 0, why))
+                nodes.append(NodeSnapshot(mailbox.node.name, GONE, 0, sum(here), 0, 0, 0, why))
                 size += len(msgspec.json.encode(nodes[-1])) + 1
             continue
         cell = ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the counters are the engine's
         working = len(cell.turns or ())
         in_flight, handled, dead_letters = in_flight + working, handled + cell.handled, ref.system.dead_letters.total
-        if mailbox.is_here and size < MOST_BYTES:
-            numbers = (ref.statistics().depth, mailbox.open, working, cell.handled, cell.failed)
+        if here and size < MOST_BYTES:
+            numbers = (ref.statistics().depth, sum(here), working, cell.handled, cell.failed)
             nodes.append(NodeSnapshot(mailbox.node.name, str(ref.state), *numbers))
             size += len(msgspec.json.encode(nodes[-1])) + 1
-        elif mailbox.is_here:
+        elif here:
             omitted += 1
     if size > MOST_BYTES:
         nodes.pop()

@@ -42,9 +42,9 @@ class TenureWindow(DeliveryWindow):
         """True while a message is under way or being ended."""
         return bool(self._under_way or self._writes)
 
-    def may_begin(self) -> bool:
-        """Return True while the lease is certain."""
-        return self._host.is_good(self.lease)
+    def most(self) -> int:
+        """Return how many messages may be under way now: none while the lease is not certain."""
+        return super().most() if self._host.is_good(self.lease) else 0
 
     def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
         """Deliver a message that was accepted here, after those of other hosts that came before it."""

@@ -130,6 +130,11 @@ class Manifest(Section):
         durable = self.node(name).durable
         return durable is not None and durable.enabled
 
+    def is_spread(self, name: str) -> bool:
+        """Return True if what an agent or team of a cluster keeps is handled by all processes."""
+        is_known = self.is_clustered and name in self.nodes and self.is_durable(name)
+        return is_known and self.node(name).placement == "anywhere"
+
     def node(self, name: str) -> AgentSpec | TeamSpec:
         """Return an agent or team with the defaults filled in.
 
@@ -206,6 +211,10 @@ def check_cluster(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
     for name in manifest.nodes:
         if not manifest.is_durable(name):
             yield from _check_placement(manifest, name)
+        elif manifest.is_spread(name) and manifest.node(name).lasts:
+            place = ("agents" if name in manifest.agents else "teams", name, "placement")
+            text = "needs 'session: false' and a larger 'max_concurrency', or 'placement: single'"
+            yield place, f"is 'anywhere', but {name!r} remembers or works on one run at a time: it {text}"
 
 
 def _check_placement(manifest: Manifest, name: str) -> Iterator[tuple[tuple[str, ...], str]]:

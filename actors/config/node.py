@@ -111,5 +111,3 @@ class NodeSpec(Section):
         counts = Counter(trigger.name for trigger in self.triggers)
         for name in [name for name, count in counts.items() if count > 1]:
             yield "triggers", f"two triggers have the name {name!r}"
-        if self.placement == "anywhere" and self.durable is not None and self.durable.enabled:
-            yield "placement", "'anywhere' does not go with 'durable': it lives in one process at a time"

@@ -94,9 +94,9 @@ class DeliveryWindow:
         self._clock = self._clock or self.node.ref().system.clock
         return self._clock
 
-    def may_begin(self) -> bool:
-        """Return True if deliveries may begin now."""
-        return True
+    def most(self) -> int:
+        """Return how many messages may be under way now."""
+        return min(self.node.max_concurrency, WINDOW)
 
     def knows(self, id: bytes) -> bool:
         """Return True if a message is in memory, so that its end is told here."""
@@ -187,7 +187,7 @@ class DeliveryWindow:
 
     def _give(self) -> None:
         """Give the actor the next messages, as many as it handles at the same time."""
-        most, under_way = min(self.node.max_concurrency, WINDOW) if self.may_begin() else 0, self._under_way
+        most, under_way = self.most(), self._under_way
         while self.is_running and len(under_way) < most and (message := self.queue.next(under_way.values())):
             self._under_way[message.entry.id] = message
             if message.is_suspect or message.attempt:
@@ -217,7 +217,7 @@ class DeliveryWindow:
                     message.turn = self._turn
                 message.attempt = await self.journal.begin(id)
             steps = await self.journal.steps(id)
-            if not self.may_begin():
+            if self.most() <= 0:
                 raise JournalError("its lease is in doubt")  # noqa: TRY301 - tried again as what cannot be read
         except JournalError as error:
             self._release(message)

@@ -76,6 +76,11 @@ class DurableMailbox(KeepsRuns):
         window.freed = self._freed
 
     @property
+    def parts(self) -> "Sequence[DurableMailbox]":
+        """The mailboxes of the node: this one."""
+        return (self,)
+
+    @property
     def is_here(self) -> bool:
         """True while the window of this process delivers to the node."""
         return self.window.is_here

@@ -18,7 +18,7 @@ from actors.supervision.retry import Retry
 from actors.supervision.strategies import Strategy
 from protocols.budget import Budget
 from protocols.checks import TEXT, check_keywords, check_values, choice, declared_checks, instance_of, whole
-from protocols.durable import Durable
+from protocols.durable import Durable, Placement
 from protocols.errors import ConfigError, nearest
 
 PolicyWord = Literal["all", "any", "first"]
@@ -102,6 +102,7 @@ class TeamKeywords(TypedDict, total=False):
     timeout: float | None
     crash_on: tuple[type[Exception], ...]
     redeliver: bool
+    placement: Placement | None
     durable: bool | Durable | None
     retry: Retry | None
     usage_limits: UsageLimits | None

@@ -13,8 +13,8 @@ from actors.runtime.cell import Cell
 from actors.runtime.ref import ActorRef
 from actors.supervision.retry import Retry
 from protocols.budget import BUDGET, Budget
-from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, instance_of
-from protocols.durable import DURABLE, Durable, durable_of
+from protocols.checks import FAILURES, FLAG, TEXT, TIME_LIMIT, choice, instance_of
+from protocols.durable import DURABLE, Durable, Placement, durable_of
 from protocols.errors import NodeStartError, error_text
 
 
@@ -37,6 +37,9 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """How often a run tries again after a failure; None for never."""
     durable: Annotated[Durable | None, DURABLE] = None
     """How accepted messages are kept until they are handled; None for in memory only. True is ``Durable()``."""
+
+    placement: Annotated[Placement | None, choice("single", "anywhere")] = None
+    """Where it lives in a cluster: in one process at a time, or in each that asks it. None for what it needs."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "durable", durable_of(self.durable))

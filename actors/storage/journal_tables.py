@@ -65,7 +65,7 @@ _CHECKSUMS: Final = {
 ENDING: Final = """UPDATE message SET payload = NULL, done = ?1, outcome = ?2, reply = ?3, error = ?4, crc = {}
   WHERE id = ?5 AND done IS NULL"""
 IS_OPEN: Final = "id = ? AND done IS NULL"
-_WITHIN: Final = "(mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) IN (?1 || '/', ?1 || '#'))"
+_WITHIN: Final = "(mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) IN (?1 || '/', ?1 || '#', ?1 || '@'))"
 _MOVED: Final = "?2 || substr(mailbox, length(?1) + 1)"
 _SURPLUS: Final = """SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY mailbox ORDER BY seq DESC) AS place
   FROM memory) AS ranked WHERE place > ? LIMIT ?"""
@@ -272,8 +272,8 @@ class JournalTables:
 
     def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
         """Return dead letters in order."""
-        where = "(mailbox = ?1 OR ?1 IS NULL) AND seq > ?2 ORDER BY seq LIMIT ?3"
-        return self._dead(where, mailbox, after, limit)
+        where = "(?1 IS NULL OR mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) = ?1 || '@') AND seq > ?2"
+        return self._dead(f"{where} ORDER BY seq LIMIT ?3", mailbox, after, limit)
 
     def version(self) -> int:
         """Return the number of changes by others, and count again after one."""

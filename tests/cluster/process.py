@@ -105,7 +105,7 @@ class Process:
         for node in self._nodes:
             if (ref := node.home.find()) is not None:
                 await ref.kill(block=False)
-        for mailbox in self.service.mailboxes.values():
+        for mailbox in self.service.all_mailboxes.values():
             await mailbox.close(0)
         self.service.mailboxes.clear()  # at the end of the test they are not closed again
 

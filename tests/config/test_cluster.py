@@ -61,7 +61,12 @@ def test_the_forms_of_a_cluster_are_read(text: str, given: dict[str, Any]) -> No
         (
             f"{CLUSTER}agents: {{a: {{durable: true, placement: anywhere}}}}",
             "agents.a.placement",
-            "'anywhere' does not go with 'durable'",
+            "is 'anywhere', but 'a' remembers or works on one run at a time: it needs 'session: false'",
+        ),
+        (
+            f"{CLUSTER}agents: {{a: {{durable: true, placement: anywhere, session: false, max_concurrency: 1}}}}",
+            "agents.a.placement",
+            "or works on one run at a time: it needs 'session: false' and a larger 'max_concurrency'",
         ),
     ],
 )

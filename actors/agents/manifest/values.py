@@ -74,7 +74,7 @@ def node_settings(spec: NodeSpec, scope: ImportScope) -> dict[str, Any]:
     Raises:
         ConfigError: an import is not allowed, fails, or is not an exception type.
     """
-    alike = ("description", "display_name", "redeliver", "max_concurrency")
+    alike = ("description", "display_name", "redeliver", "max_concurrency", "placement")
     settings: dict[str, Any] = {
         **{key: getattr(spec, key) for key in alike},
         "crash_on": scope.exceptions(spec.crash_on, spec.name),
