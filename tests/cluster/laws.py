@@ -52,6 +52,8 @@ class Ledger:
     def __init__(self, database: MemoryDatabase, *, shards: int, ttl: float, most: dict[str, int]) -> None:
         self.database = database
         self.shards, self.ttl, self.most = shards, ttl, most
+        self.spread = ""
+        """The node that lives at all hosts: its order is not promised, and all of them repeat some of its runs."""
         self.begins: list[Begin] = []
         self.finished: set[str] = set()
         """Run ids of handlers that came to an end."""
@@ -80,6 +82,9 @@ class Ledger:
     def began(self, one: Begin, *, shard: int, has_just_thawed: bool) -> None:
         """Note a handler that begins: its host has the lease, or froze between its look at it and this moment."""
         self.begins.append(one)
+        if one.node == self.spread:
+            ((mailbox,),) = self.select("SELECT mailbox FROM message WHERE id = ?", bytes.fromhex(one.run_id))
+            shard = shard_of(mailbox, self.shards)
         ((owner, until),) = self.select(_LEASE, shard)
         if not has_just_thawed and (owner != one.host or until < self.database.now()):
             self.broken.append(f"L3: {one} begins while {owner} has the lease until {until}")
@@ -125,7 +130,7 @@ class Ledger:
             seen.add(one.run_id)
             sender, _, number = one.text.rstrip("!").partition("-")
             key, at = (sender, one.node), int(number)
-            if one.node != "d" and key in last and last[key][0] > at:
+            if one.node not in ("d", self.spread) and key in last and last[key][0] > at:
                 yield f"L2: {one} begins after {last[key][1]}"
             last[key] = at, one
 
@@ -139,7 +144,7 @@ class Ledger:
         repeated = Counter[str]()
         for one in {one.run_id: one for one in self.begins}.values():
             repeated[one.node] += times[one.run_id] - 1
-        for node, number in repeated.items():
+        for node, number in repeated.items() - {(self.spread, repeated[self.spread])}:
             shard = shard_of(f"pool/{node}", self.shards)
             ((epoch,),) = self.select("SELECT epoch FROM shard WHERE no = ?", shard)
             if number > self.most[node] * (epoch - 1):

@@ -98,7 +98,8 @@ class Host(SimulatedProcess):
                 raise ValueError(text)
             return text
 
-        return Agent.from_callback(work, name=name, max_concurrency=most, durable=True)
+        placement: Any = "anywhere" if name == self.cluster.ledger.spread else None
+        return Agent.from_callback(work, name=name, max_concurrency=most, durable=True, placement=placement)
 
     # -- senders
 
@@ -298,8 +299,8 @@ def _system(loop: SimulatedLoop, _: object) -> ActorSystem:
     return host.system
 
 
-def simulate(seed: int) -> Ledger:
-    """Play a seed to its end; what broke is in `broken` of the ledger."""
+def simulate(seed: int, spread: str = "") -> Ledger:
+    """Play a seed to its end, with a node that lives at all hosts; what broke is in `broken` of the ledger."""
     loop = SimulatedLoop()
     randoms = Random(f"hosts {seed}")
     gc.disable()  # what it frees, and when, would differ from time to time
@@ -312,7 +313,7 @@ def simulate(seed: int) -> Ledger:
     ):
         try:
             asyncio.set_event_loop(loop)
-            return loop.run_until_complete(_play(loop, seed))
+            return loop.run_until_complete(_play(loop, seed, spread))
         finally:
             protocols.ids._ready.clear()  # pyright: ignore[reportPrivateUsage]
             asyncio.set_event_loop(None)
@@ -320,9 +321,10 @@ def simulate(seed: int) -> Ledger:
             gc.enable()
 
 
-async def _play(loop: SimulatedLoop, seed: int) -> Ledger:
+async def _play(loop: SimulatedLoop, seed: int, spread: str) -> Ledger:
     cluster = Cluster(loop, seed)
     ledger = cluster.ledger
+    ledger.spread = spread
     handler = _Log(ledger.broken)
     _LOG.addHandler(handler)
     loop.set_exception_handler(lambda _, context: ledger.broken.append(f"loop: {context}"))

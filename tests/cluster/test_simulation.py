@@ -22,6 +22,11 @@ def test_every_law_holds(seed: int) -> None:
     assert simulate(seed).broken == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_run_of_a_node_that_lives_at_all_hosts_is_lost(seed: int) -> None:
+    assert simulate(seed, spread="c").broken == []
+
+
 def test_a_seed_is_the_same_each_time() -> None:
     first, second = simulate(7), simulate(7)
     assert first.begins == second.begins
