@@ -1,6 +1,7 @@
 """Where Ray comes in: it starts the hosts of a cluster, on whatever machine has room, and starts them again."""
 
 import logging
+import os
 import socket
 import threading
 from importlib import import_module
@@ -11,13 +12,19 @@ from protocols.journal import JournalError
 
 PATIENCE: Final = 60.0
 """Seconds for which a pool waits for the hosts that it has asked Ray for."""
+GROUPS: Final = {"lane": 1, "poll": 32}
+"""Threads of the actor of a host: for packets, and for the polls of so many processes at the same time."""
+_OUTLIVE: Final = ("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**6))
+"""Otherwise Ray ends every process that is connected to it, a minute after its head is gone."""
 _REACH: Final = 5.0
 """Seconds for which it waits for the head of Ray."""
 _LONGEST: Final = 300
 """Characters that are shown of what Ray says."""
 
 _log = logging.getLogger("understage.cluster")
-_turn: Final = threading.Lock()  # a process has one connection to Ray
+_turn: Final = threading.RLock()
+_users: list[bool] = []
+"""The pools that use the connection of this process to Ray: True for the one that has made it."""
 
 
 def ray_module() -> Any:
@@ -30,9 +37,7 @@ def ray_module() -> Any:
 
 
 def place_hosts(spec: ClusterSpec, cluster: str, host: type, *about: object) -> None:
-    """Have Ray run the hosts of a cluster: those that run already stay.
-
-    The connection to Ray lasts as long as this takes, unless the program has made one itself.
+    """Have Ray run the hosts of a cluster: those that run already stay. `leave_ray` ends what it begins.
 
     Args:
         spec: where Ray is, and how many hosts there are to be.
@@ -43,20 +48,32 @@ def place_hosts(spec: ClusterSpec, cluster: str, host: type, *about: object) -> 
     Raises:
         JournalError: Ray cannot be reached or used, or a host cannot open its pool.
     """
+    os.environ.setdefault(*_OUTLIVE)
     ray = ray_module()
     with _turn:
-        is_ours = not ray.is_initialized()
+        _users.append(not ray.is_initialized())
         try:
-            if is_ours:
+            if not ray.is_initialized():
                 _reach(spec.address)
                 ray.init(spec.address, namespace=cluster, log_to_driver=False, logging_level=logging.ERROR)
             _start(ray, spec, cluster, host, about)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
-            raise JournalError(f"cluster {cluster!r}: Ray at {spec.address!r} cannot be used: {said}") from error
-        finally:
-            if is_ours:
-                ray.shutdown()
+            leave_ray()
+            text = f"cluster {cluster!r}: Ray at {spec.address!r} cannot be used: {said_by(error)}"
+            raise JournalError(text) from error
+
+
+def said_by(error: BaseException) -> str:
+    """Return an error of Ray in one line."""
+    return " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+
+
+def leave_ray() -> None:
+    """Use Ray no more. The last pool of the process disconnects, unless the program itself is connected."""
+    with _turn:
+        if len(_users) == 1 and _users[0]:
+            ray_module().shutdown()
+        _users.pop()
 
 
 def _reach(address: str) -> None:
@@ -69,7 +86,7 @@ def _reach(address: str) -> None:
 def _start(ray: Any, spec: ClusterSpec, cluster: str, host: type, about: tuple[object, ...]) -> None:
     need: dict[str, Any] = {"resources": {spec.resource: 1}, "num_cpus": 0} if spec.resource else {"num_cpus": 1}
     lasts = {"lifetime": "detached", "max_restarts": -1, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
-    actor, where = ray.remote(host), {"namespace": cluster, "get_if_exists": True}
+    actor, where = ray.remote(concurrency_groups=GROUPS)(host), {"namespace": cluster, "get_if_exists": True}
     names = [f"host-{number + 1}" for number in range(spec.hosts)]
     asked = {name: actor.options(name=name, **where, **lasts, **need).remote(*about) for name in names}
     replies = {one.ready.remote(): name for name, one in asked.items()}

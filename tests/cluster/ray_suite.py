@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import AgentPool
+from actors.cluster.ray_placement import GROUPS
+from actors.cluster.ray_transport import RayTransport
+from protocols.cluster import HostRecord
 from protocols.errors import NodeStartError
 from protocols.journal import JournalError
+from protocols.transport import MOST_FRAME_BYTES
+from tests.cluster.ray_work import Echo, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from tests.storage.postgres_server import PostgresServer
@@ -139,3 +144,54 @@ async def test_a_host_that_cannot_open_its_pool_says_why(file: Path, monkeypatch
     with pytest.raises(JournalError, match=why):
         async with AgentPool[Any](file):
             pass
+
+
+@pytest.fixture
+def ray(address: str) -> Iterator[Any]:
+    """Return the library, connected."""
+    library: Any = import_module("ray")
+    library.init(address, log_to_driver=False)
+    yield library
+    library.shutdown()
+
+
+async def test_packets_reach_the_actors_of_hosts_and_come_back(ray: Any) -> None:
+    names = ("one", "gone")
+    settings: dict[str, Any] = {"namespace": "echoes", "num_cpus": 0}
+    echoes = {
+        name: ray.remote(concurrency_groups=GROUPS)(Echo).options(name=name, **settings).remote(name) for name in names
+    }
+    me: Any = Standing("me", [HostRecord(id=name, cluster="echoes", actor=name) for name in names], is_caller=True)
+    arrived: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+    transport = RayTransport(me)
+    transport.connect(lambda *packet: arrived.put_nowait(packet))
+    for name in names:
+        transport.send(name, b"early")
+    assert me.noted == [(name, b"early") for name in names]  # by the database, until their actors are found
+    for name in names:
+        await said(transport, arrived, me, name)
+    for size in (0, 1, 300_000, MOST_FRAME_BYTES):
+        packet = (bytes(range(256)) * (size // 256 + 1))[:size]
+        transport.send("one", packet)
+        assert await asyncio.wait_for(arrived.get(), PATIENCE) == ("one", packet)
+    ray.kill(echoes["gone"])
+    transport.send("gone", b"hello")
+    for number in range(200):
+        transport.send("one", str(number).encode())
+    assert [await arrived.get() for _ in range(200)] == [("one", str(number).encode()) for number in range(200)]
+    while ("gone", b"again") not in me.noted:  # by the database, once Ray knows that it does not reach it
+        transport.send("gone", b"again")
+        await asyncio.sleep(0)
+    transport.close()
+    transport.send("one", b"late")
+    assert me.noted[-1] == ("one", b"late")
+
+
+async def said(transport: Any, arrived: Any, me: Any, name: str) -> None:
+    """Wait until Ray reaches an actor, and back."""
+    me.noted.append(None)
+    while me.noted:
+        await asyncio.sleep(0)
+        me.noted.clear()
+        transport.send(name, b"hello")
+    assert await asyncio.wait_for(arrived.get(), PATIENCE) == (name, b"hello")
