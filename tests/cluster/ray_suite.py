@@ -164,7 +164,7 @@ async def test_packets_reach_the_actors_of_hosts_and_come_back(ray: Any) -> None
     me: Any = Standing("me", [HostRecord(id=name, cluster="echoes", actor=name) for name in names], is_caller=True)
     arrived: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
     transport = RayTransport(me)
-    transport.connect(lambda *packet: arrived.put_nowait(packet))
+    transport.connect(lambda host, packet: arrived.put_nowait((host, packet)))
     for name in names:
         transport.send(name, b"early")
     assert me.noted == [(name, b"early") for name in names]  # by the database, until their actors are found
